@@ -1,0 +1,3 @@
+//===- Wafer.td - Everything of the wafer dialect ----------*- tablegen -*-===//
+
+include "waferloom/Dialect/Wafer/WaferOps.td"

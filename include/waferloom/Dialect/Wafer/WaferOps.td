@@ -1,0 +1,172 @@
+//===- WaferOps.td - How values enter, persist and leave ---*- tablegen -*-===//
+//
+// The ops of level 2. They keep their meaning at levels 3 and 4.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_DIALECT_WAFER_WAFEROPS
+#define WAFERLOOM_DIALECT_WAFER_WAFEROPS
+
+include "waferloom/Dialect/Wafer/WaferDialect.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/IR/SymbolInterfaces.td"
+
+def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
+  let summary = "Name bytes of a file";
+  let description = [{
+    The elements of a weight, row-major and little-endian, at a byte offset of
+    a file. The bytes are never part of the IR. A weight without a file is
+    shape only: it compiles, and reads as zeros.
+
+    Life: created by import; read through `wafer.parameter`; becomes a source
+    of the image.
+
+    ```mlir
+    wafer.weight @embed from "model.onnx" at 1234 : tensor<512x64xf32>
+    wafer.weight @shape_only : tensor<512x64xf32>
+    ```
+  }];
+  let arguments = (ins
+    SymbolNameAttr:$sym_name,
+    OptionalAttr<StrAttr>:$file,
+    DefaultValuedAttr<I64Attr, "0">:$offset,
+    TypeAttrOf<AnyStaticShapeTensor>:$type
+  );
+  let assemblyFormat = [{
+    $sym_name (`from` $file^ `at` $offset)? attr-dict `:` $type
+  }];
+}
+
+def Wafer_ParameterOp : Wafer_Op<"parameter", [
+    Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "Read a weight";
+  let description = [{
+    The elements of a weight in row-major order; the shape may cut or merge
+    dimensions of the weight's own, the number of elements is the same. Inside
+    a `wafer.repeat` there is one weight per trip.
+
+    ```mlir
+    %w = wafer.parameter [@embed] : tensor<512x64xf32>
+    ```
+  }];
+  let arguments = (ins FlatSymbolRefArrayAttr:$weights);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$weights attr-dict `:` type($result)";
+}
+
+def Wafer_StateOp : Wafer_Op<"state"> {
+  let summary = "Read a state as the step finds it";
+  let description = [{
+    A KV cache at its capacity. A reset fills it with zeros; slots that were
+    never written hold some finite number. `wafer.append` changes it in place.
+    Inside a `wafer.repeat` there is one name per trip.
+
+    ```mlir
+    %k = wafer.state ["past_key_values.0.key"] : tensor<1x4x512x8xf32>
+    ```
+  }];
+  let arguments = (ins StrArrayAttr:$names);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$names attr-dict `:` type($result)";
+}
+
+def Wafer_InputOp : Wafer_Op<"input", [Pure]> {
+  let summary = "Read an input of the step";
+  let description = [{
+    What the caller gives. `fallback` says what the host fills in when the
+    caller leaves it out: `required` (nothing: an error), `position`,
+    `positions` (p, p + 1, ..), `ones`. Integers at or above `limit` are refused
+    before a step; 0 is no limit. `host_type` is the element type of the model
+    (i64 ids become i32 on the way in).
+
+    ```mlir
+    %ids = wafer.input "input_ids" {fallback = "required", limit = 512 : i64,
+                                    host_type = i64} : tensor<1x1xi32>
+    ```
+  }];
+  let arguments = (ins
+    StrAttr:$name,
+    DefaultValuedAttr<StrAttr, "\"required\"">:$fallback,
+    DefaultValuedAttr<I64Attr, "0">:$limit,
+    OptionalAttr<TypeAttr>:$host_type
+  );
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = "$name attr-dict `:` type($result)";
+}
+
+def Wafer_PositionOp : Wafer_Op<"position", [Pure]> {
+  let summary = "Read the number of tokens before this step";
+  let description = [{
+    The length that all states share, `p` in docs/import.md: 0 after a reset.
+  }];
+  let results = (outs 0DTensorOf<[I32]>:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Wafer_IotaOp : Wafer_Op<"iota", [Pure]> {
+  let summary = "Count 0, 1, 2, ...";
+  let description = [{
+    Index arithmetic reads its indices from here and never from
+    `linalg.index`, so that a piece of a tensor knows its own indices.
+  }];
+  let results = (outs 1DTensorOf<[I32]>:$result);
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+def Wafer_LookupOp : Wafer_Op<"lookup", [Pure]> {
+  let summary = "Take rows of a table";
+  let description = [{
+    `result[i.., a..] = table[indices[i..], a..]`. Indices lie inside the table;
+    the host checks those that come from an input.
+
+    ```mlir
+    %x = wafer.lookup %table[%ids]
+       : (tensor<512x64xf32>, tensor<1x1xi32>) -> tensor<1x1x64xf32>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$table, AnyStaticShapeTensor:$indices);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $table `[` $indices `]` attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_AppendOp : Wafer_Op<"append"> {
+  let summary = "Store new rows into a state";
+  let description = [{
+    Writes `update` into `state` along `dim` at `[position, position + n)`, in
+    place. The result is the state afterwards; the operand must not be read
+    after this op. Every state is appended to at most once per step.
+
+    ```mlir
+    %1 = wafer.append %new into %k at %p : tensor<i32> dim 2
+       : tensor<1x4x1x8xf32> into tensor<1x4x512x8xf32> -> tensor<1x4x512x8xf32>
+    ```
+  }];
+  let arguments = (ins
+    AnyStaticShapeTensor:$update,
+    AnyStaticShapeTensor:$state,
+    0DTensorOf<[I32]>:$position,
+    ConfinedAttr<I64Attr, [IntNonNegative]>:$dim
+  );
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $update `into` $state `at` $position `:` type($position) `dim` $dim attr-dict
+    `:` type($update) `into` type($state) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_OutputOp : Wafer_Op<"output"> {
+  let summary = "Give an output of the step";
+  let description = [{
+    ```mlir
+    wafer.output "logits", %v : tensor<1x1x512xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$name, AnyStaticShapeTensor:$value);
+  let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
+}
+
+#endif // WAFERLOOM_DIALECT_WAFER_WAFEROPS

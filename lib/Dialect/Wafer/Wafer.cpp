@@ -1,0 +1,80 @@
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+
+using namespace mlir;
+using namespace waferloom::wafer;
+
+#include "waferloom/Dialect/Wafer/WaferDialect.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "waferloom/Dialect/Wafer/WaferOps.cpp.inc"
+
+void WaferDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "waferloom/Dialect/Wafer/WaferOps.cpp.inc"
+      >();
+}
+
+LogicalResult
+ParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
+  if (getWeights().empty())
+    return emitOpError("names no weight");
+  int64_t elements = cast<ShapedType>(getType()).getNumElements();
+  for (FlatSymbolRefAttr name : getWeights().getAsRange<FlatSymbolRefAttr>()) {
+    auto weight = symbolTable.lookupNearestSymbolFrom<WeightOp>(*this, name);
+    if (!weight)
+      return emitOpError() << "names " << name << ", which is not a weight";
+    // A piece of a weight (its layout says which) has fewer elements.
+    int64_t stored = cast<ShapedType>(weight.getType()).getNumElements();
+    if (!(*this)->hasAttr("layout") && stored != elements)
+      return emitOpError() << "reads " << elements << " elements but weight "
+                           << name << " has " << stored;
+  }
+  return success();
+}
+
+LogicalResult LookupOp::verify() {
+  auto table = cast<ShapedType>(getTable().getType());
+  auto indices = cast<ShapedType>(getIndices().getType());
+  auto result = cast<ShapedType>(getResult().getType());
+  if (table.getRank() < 1)
+    return emitOpError("needs a table of rows");
+  if (!indices.getElementType().isInteger(32))
+    return emitOpError() << "needs i32 indices but has "
+                         << indices.getElementType();
+  SmallVector<int64_t> shape(indices.getShape());
+  llvm::append_range(shape, table.getShape().drop_front());
+  if (ArrayRef<int64_t>(shape) != result.getShape())
+    return emitOpError("result has another shape than its indices and the "
+                       "table's rows give");
+  if (table.getElementType() != result.getElementType())
+    return emitOpError() << "table holds " << table.getElementType()
+                         << " but the result " << result.getElementType();
+  return success();
+}
+
+LogicalResult AppendOp::verify() {
+  auto update = cast<ShapedType>(getUpdate().getType());
+  auto state = cast<ShapedType>(getState().getType());
+  if (getState().getType() != getResult().getType())
+    return emitOpError("gives another type than its state has");
+  if (update.getRank() != state.getRank())
+    return emitOpError() << "update has rank " << update.getRank()
+                         << " but the state " << state.getRank();
+  auto dim = static_cast<int64_t>(getDim());
+  if (dim >= state.getRank())
+    return emitOpError() << "appends along dimension " << dim
+                         << " of a state of rank " << state.getRank();
+  if (update.getElementType() != state.getElementType())
+    return emitOpError() << "update holds " << update.getElementType()
+                         << " but the state " << state.getElementType();
+  for (int64_t i = 0; i < state.getRank(); ++i)
+    if (i != dim && update.getDimSize(i) != state.getDimSize(i))
+      return emitOpError() << "dimension " << i << " of the update is "
+                           << update.getDimSize(i) << " but of the state "
+                           << state.getDimSize(i);
+  return success();
+}
