@@ -15,7 +15,8 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
   let summary = "Name bytes of a file";
   let description = [{
     The elements of a weight, row-major and little-endian, at a byte offset of
-    a file. The bytes are never part of the IR. A weight without a file is
+    a file. The bytes are never part of the IR, except for what a pass computed:
+    such a weight has a small `value` instead of a file. A weight with neither is
     shape only: it compiles, and reads as zeros.
 
     Life: created by import; read through `wafer.parameter`; becomes a source
@@ -23,6 +24,7 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
 
     ```mlir
     wafer.weight @embed from "model.onnx" at 1234 : tensor<512x64xf32>
+    wafer.weight @frequencies = dense<[1.0, 0.5]> : tensor<2xf32> : tensor<2xf32>
     wafer.weight @shape_only : tensor<512x64xf32>
     ```
   }];
@@ -30,10 +32,11 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
     SymbolNameAttr:$sym_name,
     OptionalAttr<StrAttr>:$file,
     DefaultValuedAttr<I64Attr, "0">:$offset,
+    OptionalAttr<ElementsAttr>:$value,
     TypeAttrOf<AnyStaticShapeTensor>:$type
   );
   let assemblyFormat = [{
-    $sym_name (`from` $file^ `at` $offset)? attr-dict `:` $type
+    $sym_name (`from` $file^ `at` $offset)? (`=` $value^)? attr-dict `:` $type
   }];
 }
 
