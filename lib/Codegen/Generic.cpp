@@ -1,0 +1,250 @@
+// A generic is a loop nest with one body. Three shapes of it matter:
+//
+//   elementwise   every body op becomes one vector instruction over all loops;
+//   contraction   sum of a * b: either, for each element of one operand, one
+//   fma
+//                 of that scalar with a vector of the other, or all products at
+//                 once and then a fold. The first pays issue and a descriptor
+//                 rewrite per scalar, the second a temporary and two passes;
+//   other folds   the folded expression into a temporary, then one instruction
+//                 whose destination stands still along the reduction loops.
+//
+// Which way a contraction goes is a comparison of cycles under the target.
+
+#include "Generic.h"
+#include "Body.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+FailureOr<Word> codegen::wordType(Operation *op, mlir::Type element) {
+  if (element.isF32())
+    return Word::f32;
+  if (element.isF16())
+    return Word::f16;
+  if (element.isInteger(32) || element.isInteger(1))
+    return Word::i32;
+  return op->emitOpError() << "holds elements of type " << element
+                           << ", which the machine does not have";
+}
+
+namespace {
+struct GenericEmitter {
+  Emitter &emitter;
+  linalg::GenericOp op;
+  ArrayRef<Ref> operands;
+  Ref dst;
+  Budget budget;
+  const image::TargetT &target;
+
+  SmallVector<int64_t> extents;
+  llvm::DenseMap<Value, Ref> values = {}; // body values, one stride per loop
+
+  LogicalResult run();
+  FailureOr<Ref> overLoops(unsigned operand, Ref ref);
+  FailureOr<Ref> read(Value value);
+  LogicalResult evaluate(Value value, Ref into);
+  LogicalResult elementwise(Value yielded);
+  LogicalResult reduction(Value yielded);
+  LogicalResult contraction(Ref a, Ref b, Ref sum);
+  int64_t elements() const { return llvm::product_of(extents); }
+  bool reduces(unsigned loop) {
+    return op.getIteratorTypesArray()[loop] == utils::IteratorType::reduction;
+  }
+};
+} // namespace
+
+/// Strides per tensor dimension become strides per loop.
+FailureOr<Ref> GenericEmitter::overLoops(unsigned operand, Ref ref) {
+  AffineMap map = op.getMatchingIndexingMap(&op->getOpOperand(operand));
+  SmallVector<int64_t, 4> strides(extents.size(), 0);
+  for (auto [i, expr] : llvm::enumerate(map.getResults())) {
+    if (auto loop = dyn_cast<AffineDimExpr>(expr)) {
+      if (!ref.immediate && !ref.isAbsent())
+        strides[loop.getPosition()] += ref.strides[i];
+      continue;
+    }
+    auto constant = dyn_cast<AffineConstantExpr>(expr);
+    if (!constant || constant.getValue() != 0)
+      return op.emitOpError() << "reads operand " << operand
+                              << " through a map that is no projection";
+  }
+  ref.strides = strides;
+  return ref;
+}
+
+FailureOr<Ref> GenericEmitter::read(Value value) {
+  if (auto it = values.find(value); it != values.end())
+    return it->second;
+  Attribute attr;
+  if (matchPattern(value, m_Constant(&attr)))
+    if (std::optional<Ref> ref = constantRef(attr))
+      return *ref;
+  Operation *def = value.getDefiningOp();
+  if (!def || def->getBlock() != op.getBody())
+    return op.emitOpError("reads a value from outside its body");
+  FailureOr<Word> type = wordType(op, value.getType());
+  if (failed(type))
+    return failure();
+  Ref into = emitter.temporary(*type, extents);
+  if (failed(evaluate(value, into)))
+    return failure();
+  values[value] = into;
+  return into;
+}
+
+LogicalResult GenericEmitter::evaluate(Value value, Ref into) {
+  Operation *def = value.getDefiningOp();
+  SmallVector<Ref, 4> refs;
+  for (Value operand : def->getOperands()) {
+    FailureOr<Ref> ref = read(operand);
+    if (failed(ref))
+      return failure();
+    refs.push_back(*ref);
+  }
+  return emitBodyOp(emitter, def, extents, refs, into);
+}
+
+LogicalResult GenericEmitter::run() {
+  Block *body = op.getBody();
+  for (auto [i, operand] : llvm::enumerate(operands)) {
+    FailureOr<Ref> ref = overLoops(i, operand);
+    if (failed(ref))
+      return failure();
+    if (!operand.isAbsent())
+      values[body->getArgument(i)] = *ref;
+  }
+  FailureOr<Ref> out = overLoops(op.getNumDpsInputs(), dst);
+  if (failed(out))
+    return failure();
+  dst = *out;
+  Value yielded = body->getTerminator()->getOperand(0);
+  return op.getNumReductionLoops() == 0 ? elementwise(yielded)
+                                        : reduction(yielded);
+}
+
+LogicalResult GenericEmitter::elementwise(Value yielded) {
+  Operation *def = yielded.getDefiningOp();
+  if (def && def->getBlock() == op.getBody())
+    return evaluate(yielded, dst);
+  FailureOr<Ref> ref = read(yielded);
+  if (failed(ref))
+    return failure();
+  emitter.vector(Opcode::mov, extents, dst, *ref);
+  return success();
+}
+
+LogicalResult GenericEmitter::reduction(Value yielded) {
+  Value accumulator = op.getRegionOutputArgs()[0];
+  Operation *fold = yielded.getDefiningOp();
+  std::optional<Opcode> opcode = fold && fold->getBlock() == op.getBody()
+                                     ? combinerOpcode(fold)
+                                     : std::nullopt;
+  if (!opcode || llvm::count(fold->getOperands(), accumulator) != 1 ||
+      !accumulator.hasOneUse())
+    return op.emitOpError("reduces in a way the machine has no sequence for");
+  Value folded = fold->getOperand(0) == accumulator ? fold->getOperand(1)
+                                                    : fold->getOperand(0);
+
+  // The destination starts as the init, once per element.
+  auto init = values.find(accumulator);
+  if (init == values.end())
+    return op.emitOpError("reduces into a result without an initial value");
+  SmallVector<int64_t> outer = extents;
+  for (size_t loop = 0; loop < outer.size(); ++loop)
+    if (reduces(loop))
+      outer[loop] = 1;
+  emitter.vector(Opcode::mov, outer, dst, init->second);
+
+  auto product = folded.getDefiningOp<arith::MulFOp>();
+  if (product && *opcode == Opcode::add &&
+      isa<BlockArgument>(product.getLhs()) &&
+      isa<BlockArgument>(product.getRhs()) &&
+      product.getLhs() != product.getRhs()) {
+    FailureOr<Ref> a = read(product.getLhs()), b = read(product.getRhs());
+    if (failed(a) || failed(b))
+      return failure();
+    return contraction(*a, *b, dst);
+  }
+  FailureOr<Ref> value = read(folded);
+  if (failed(value))
+    return failure();
+  emitter.vector(*opcode, extents, dst, dst, *value);
+  return success();
+}
+
+/// Cycles of one fma per element of `scalar`, each over the other loops.
+static int64_t scalarCycles(ArrayRef<int64_t> extents, const Ref &scalar,
+                            const image::TargetT &target) {
+  int64_t times = 1, length = 1;
+  for (auto [extent, stride] : llvm::zip_equal(extents, scalar.strides))
+    (stride == 0 ? length : times) *= extent;
+  int64_t rate =
+      scalar.type == Word::f16 ? target.rate_fma_f16 : target.rate_fma_f32;
+  return times * (target.issue_cycles + target.rewrite_cycles +
+                  llvm::divideCeil(length, std::max<int64_t>(rate, 1)));
+}
+
+LogicalResult GenericEmitter::contraction(Ref a, Ref b, Ref sum) {
+  if (a.immediate || b.immediate)
+    std::tie(a, b) = std::pair(a.immediate ? b : a, a.immediate ? a : b);
+  int64_t byA = scalarCycles(extents, a, target);
+  int64_t byB = scalarCycles(extents, b, target);
+  int64_t rate = std::max<int64_t>(target.rate_mul_f32, 1);
+  int64_t byFold =
+      2 * target.issue_cycles + llvm::divideCeil(elements(), rate) + elements();
+  bool fits = elements() * bytesOf(sum.type) <= budget.temporaryBytes;
+  if (fits && byFold <= std::min(byA, byB)) {
+    Ref products = emitter.temporary(sum.type, extents);
+    emitter.vector(Opcode::mul, extents, products, a, b);
+    emitter.vector(Opcode::add, extents, sum, sum, products);
+    return success();
+  }
+  if (byB < byA)
+    std::swap(a, b);
+  // a is the scalar: the loops that it has become loops of the program.
+  SmallVector<int64_t> inner;
+  SmallVector<int64_t, 4> strides[2];
+  unsigned loops = 0;
+  for (auto [loop, extent] : llvm::enumerate(extents)) {
+    if (extent == 1)
+      continue;
+    if (a.strides[loop] == 0) {
+      inner.push_back(extent);
+      strides[0].push_back(sum.strides[loop]);
+      strides[1].push_back(b.strides[loop]);
+      continue;
+    }
+    unsigned depth = emitter.depth();
+    for (Ref *ref : {&sum, &a, &b})
+      if (int64_t bytes = ref->strides[loop] * bytesOf(ref->type))
+        ref->steps.push_back({depth, bytes});
+    emitter.loop(extent);
+    ++loops;
+  }
+  sum.strides = strides[0];
+  b.strides = strides[1];
+  a.strides.assign(inner.size(), 0);
+  emitter.vector(Opcode::fma, inner, sum, sum, b, a);
+  while (loops-- > 0)
+    emitter.endLoop();
+  return success();
+}
+
+LogicalResult codegen::emitGeneric(Emitter &emitter, linalg::GenericOp generic,
+                                   ArrayRef<Ref> operands, Ref dst,
+                                   Budget budget,
+                                   const image::TargetT &target) {
+  GenericEmitter state{emitter,
+                       generic,
+                       operands,
+                       dst,
+                       budget,
+                       target,
+                       generic.getStaticLoopRanges()};
+  return state.run();
+}

@@ -1,0 +1,182 @@
+#include "Lines.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <map>
+
+using namespace waferloom;
+using namespace waferloom::codegen;
+using llvm::Error;
+using llvm::Expected;
+using llvm::SmallVector;
+
+Expected<Lines::Planned *> Lines::plan(Direction direction,
+                                       const collectives::Line &line,
+                                       const collectives::Request &request) {
+  collectives::Costs costs;
+  costs.hop = target.hop_cycles;
+  costs.ramp = target.ramp_cycles;
+  costs.issue = target.issue_cycles;
+  costs.rewrite = target.rewrite_cycles;
+  costs.colors = target.colors - std::min(colors, target.colors);
+  // What runs along the same line the same way shares routes and colors.
+  costs.colors = target.colors;
+  Expected<collectives::Plan> solved = collectives::solve(line, request, costs);
+  if (!solved)
+    return solved.takeError();
+  for (auto &known : plans)
+    if (known->direction == direction && known->plan.hasRoutesOf(*solved))
+      return known.get();
+  if (colors + solved->colors > target.colors)
+    return llvm::createStringError(llvm::formatv(
+        "the collectives of this region need {0} colors but the target has {1}",
+        colors + solved->colors, target.colors));
+  auto planned = std::make_unique<Planned>();
+  planned->direction = direction;
+  planned->firstColor = colors;
+  planned->firstSet = sets;
+  planned->plan = std::move(*solved);
+  colors += planned->plan.colors;
+  sets += planned->plan.classes.size();
+  return plans.emplace_back(std::move(planned)).get();
+}
+
+static Opcode foldOf(collectives::Combiner combiner) {
+  switch (combiner) {
+  case collectives::Combiner::Max:
+    return Opcode::max;
+  case collectives::Combiner::Min:
+    return Opcode::min;
+  case collectives::Combiner::Add:
+    break;
+  }
+  return Opcode::add;
+}
+
+Error Lines::emit(Emitter &emitter, Direction direction,
+                  const collectives::Line &line,
+                  const collectives::Request &request, Ref buffer) {
+  if (line.length <= 1)
+    return Error::success();
+  Expected<Planned *> found = plan(direction, line, request);
+  if (!found)
+    return found.takeError();
+  Planned &planned = **found;
+  if (planned.programs.empty() || planned.programs.back() != program)
+    planned.programs.push_back(program);
+
+  using Kind = collectives::Step::Kind;
+  Opcode fold = foldOf(request.combiner);
+  auto words = static_cast<int64_t>(request.words);
+  for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
+    Guard guard;
+    (direction == Direction::X ? guard.columns : guard.rows) =
+        planned.firstSet + static_cast<uint32_t>(id);
+    for (const collectives::Step &step : steps.steps) {
+      auto in = static_cast<uint8_t>(planned.firstColor + step.in);
+      auto out = static_cast<uint8_t>(planned.firstColor + step.out);
+      switch (step.kind) {
+      case Kind::Send:
+        emitter.send(out, buffer, words, guard);
+        break;
+      case Kind::Receive:
+        emitter.receive(in, buffer, words, guard);
+        break;
+      case Kind::ReceiveFold:
+        for (uint64_t copy = 0; copy < step.copies; ++copy)
+          emitter.receiveFold(in, buffer, words, fold, guard);
+        break;
+      case Kind::ReceiveFoldSend:
+        emitter.receiveFoldSend(in, out, buffer, words, fold, guard);
+        break;
+      case Kind::Rewrite:
+        emitter.rewrite(guard);
+        break;
+      }
+    }
+  }
+  return Error::success();
+}
+
+/// One class per position along `direction`, and for every plan in this
+/// direction the set of classes that each of its own classes became.
+SmallVector<uint32_t> Lines::classesOf(Direction direction,
+                                       std::vector<image::ClassSetT> &out) {
+  int64_t extent = direction == Direction::X ? width : height;
+  std::vector<std::vector<unsigned>> perPlan;
+  std::vector<Planned *> mine;
+  for (auto &planned : plans)
+    if (planned->direction == direction) {
+      mine.push_back(planned.get());
+      perPlan.push_back(planned->plan.classPerPosition());
+    }
+  std::map<std::vector<unsigned>, uint32_t> ids;
+  SmallVector<uint32_t> classes;
+  for (int64_t i = 0; i < extent; ++i) {
+    std::vector<unsigned> key;
+    for (const std::vector<unsigned> &list : perPlan)
+      key.push_back(list[i]);
+    classes.push_back(ids.try_emplace(key, ids.size()).first->second);
+  }
+  for (const auto &[key, id] : ids)
+    for (auto [planned, cls] : llvm::zip_equal(mine, key)) {
+      std::vector<uint64_t> &words = out[planned->firstSet + cls].words;
+      words.resize(std::max<size_t>(words.size(), id / 64 + 1));
+      words[id / 64] |= uint64_t(1) << (id % 64);
+    }
+  return classes;
+}
+
+/// The sides of a router along an axis: low is west or north.
+static image::Side sideOf(collectives::Port port, Direction direction) {
+  if (port == collectives::Port::Ramp)
+    return image::Side::ramp;
+  bool low = port == collectives::Port::Low;
+  if (direction == Direction::X)
+    return low ? image::Side::west : image::Side::east;
+  return low ? image::Side::north : image::Side::south;
+}
+
+static std::unique_ptr<image::RouteT> encode(const collectives::Route &route,
+                                             Direction direction,
+                                             unsigned firstColor,
+                                             uint32_t set) {
+  auto out = std::make_unique<image::RouteT>();
+  out->color = static_cast<uint8_t>(firstColor + route.color);
+  (direction == Direction::X ? out->columns : out->rows) = set;
+  for (const collectives::Turn &turn : route.inputs)
+    out->inputs.emplace_back(sideOf(turn.from, direction),
+                             static_cast<uint32_t>(turn.words));
+  for (collectives::Port port :
+       {collectives::Port::Low, collectives::Port::High,
+        collectives::Port::Ramp})
+    if (route.outputs & port)
+      out->outputs |= 1 << static_cast<int>(sideOf(port, direction));
+  return out;
+}
+
+Error Lines::finish(image::RegionT &region,
+                    llvm::ArrayRef<image::ProgramT *> programs) {
+  std::vector<image::ClassSetT> contents(sets);
+  for (Direction direction : {Direction::X, Direction::Y}) {
+    SmallVector<uint32_t> classes = classesOf(direction, contents);
+    auto &runs = direction == Direction::X ? region.columns : region.rows;
+    for (uint32_t id : classes) {
+      if (!runs.empty() && runs.back().class_id() == id)
+        runs.back().mutate_count(runs.back().count() + 1);
+      else
+        runs.emplace_back(id, 1);
+    }
+  }
+  for (image::ClassSetT &set : contents)
+    region.sets.push_back(std::make_unique<image::ClassSetT>(set));
+  for (auto &planned : plans)
+    for (unsigned entry : planned->programs)
+      for (auto [id, steps] : llvm::enumerate(planned->plan.classes))
+        for (const collectives::Route &route : steps.routes)
+          programs[entry]->routes.push_back(
+              encode(route, planned->direction, planned->firstColor,
+                     planned->firstSet + static_cast<uint32_t>(id)));
+  return Error::success();
+}
