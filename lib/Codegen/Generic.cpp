@@ -42,7 +42,7 @@ struct GenericEmitter {
   const image::TargetT &target;
 
   SmallVector<int64_t> extents;
-  llvm::DenseMap<Value, Ref> values = {}; // body values, one stride per loop
+  llvm::DenseMap<Value, Ref> values; // body values, one stride per loop
 
   LogicalResult run();
   FailureOr<Ref> overLoops(unsigned operand, Ref ref);

@@ -19,8 +19,6 @@ Expected<Lines::Planned *> Lines::plan(Direction direction,
   costs.ramp = target.ramp_cycles;
   costs.issue = target.issue_cycles;
   costs.rewrite = target.rewrite_cycles;
-  costs.colors = target.colors - std::min(colors, target.colors);
-  // What runs along the same line the same way shares routes and colors.
   costs.colors = target.colors;
   Expected<collectives::Plan> solved = collectives::solve(line, request, costs);
   if (!solved)
@@ -156,18 +154,40 @@ static std::unique_ptr<image::RouteT> encode(const collectives::Route &route,
   return out;
 }
 
+/// Runs that give `classes`: at each position the shortest pattern, up to 64
+/// long, that covers the most of what follows. Lines alternate by hop parity
+/// and by group, so a handful of runs describe any length.
+static std::vector<std::unique_ptr<image::RunT>>
+compress(llvm::ArrayRef<uint32_t> classes) {
+  std::vector<std::unique_ptr<image::RunT>> runs;
+  for (size_t at = 0; at < classes.size();) {
+    size_t bestPeriod = 1, bestRepeats = 1;
+    for (size_t period = 1; period <= 64 && at + period <= classes.size();
+         ++period) {
+      size_t repeats = 1;
+      while (at + (repeats + 1) * period <= classes.size() &&
+             classes.slice(at, period) ==
+                 classes.slice(at + repeats * period, period))
+        ++repeats;
+      if (repeats > 1 && repeats * period > bestRepeats * bestPeriod)
+        std::tie(bestPeriod, bestRepeats) = std::pair(period, repeats);
+    }
+    auto &run = runs.emplace_back(std::make_unique<image::RunT>());
+    llvm::ArrayRef<uint32_t> pattern = classes.slice(at, bestPeriod);
+    run->classes.assign(pattern.begin(), pattern.end());
+    run->repeats = static_cast<uint32_t>(bestRepeats);
+    at += bestPeriod * bestRepeats;
+  }
+  return runs;
+}
+
 Error Lines::finish(image::RegionT &region,
                     llvm::ArrayRef<image::ProgramT *> programs) {
   std::vector<image::ClassSetT> contents(sets);
   for (Direction direction : {Direction::X, Direction::Y}) {
     SmallVector<uint32_t> classes = classesOf(direction, contents);
-    auto &runs = direction == Direction::X ? region.columns : region.rows;
-    for (uint32_t id : classes) {
-      if (!runs.empty() && runs.back().class_id() == id)
-        runs.back().mutate_count(runs.back().count() + 1);
-      else
-        runs.emplace_back(id, 1);
-    }
+    (direction == Direction::X ? region.columns : region.rows) =
+        compress(classes);
   }
   for (image::ClassSetT &set : contents)
     region.sets.push_back(std::make_unique<image::ClassSetT>(set));
