@@ -1,0 +1,113 @@
+// Solvers write one program per PE of a segment, which is easy to read. Here
+// equal programs become one class, and repeated stretches of classes one run,
+// so that what leaves the room does not grow with the line.
+
+#include "Solvers.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+using namespace waferloom::collectives;
+
+void Segment::stream(size_t from, size_t to, unsigned color) {
+  const Port ahead = to > from ? High : Low, behind = to > from ? Low : High;
+  route(from, color, Ramp, ahead);
+  for (size_t pe = from; pe != to;) {
+    pe = to > from ? pe + 1 : pe - 1;
+    route(pe, color, behind, pe == to ? unsigned(Ramp) : unsigned(ahead));
+  }
+}
+
+/// Longest period a run may have: groups of a two-phase reduce have theirs.
+static constexpr size_t maxPeriod = 128;
+
+/// Greedy from the left: the period whose repetitions cover most.
+static std::vector<Run> runsOf(const std::vector<unsigned> &classes) {
+  std::vector<Run> runs;
+  for (size_t begin = 0; begin < classes.size();) {
+    size_t bestPeriod = 1, bestCover = 1;
+    for (size_t period = 1;
+         period <= maxPeriod && begin + 2 * period <= classes.size();
+         ++period) {
+      size_t end = begin + period;
+      while (end < classes.size() && classes[end] == classes[end - period])
+        ++end;
+      const size_t cover = (end - begin) / period * period;
+      if (cover >= 2 * period && cover > bestCover + period)
+        bestPeriod = period, bestCover = cover;
+    }
+    Run run;
+    run.pattern.append(classes.begin() + begin,
+                       classes.begin() + begin + bestPeriod);
+    run.repeats = bestCover / bestPeriod;
+    // Single classes in a row are one pattern.
+    if (run.repeats == 1 && !runs.empty() && runs.back().repeats == 1)
+      runs.back().pattern.append(run.pattern);
+    else
+      runs.push_back(std::move(run));
+    begin += bestCover;
+  }
+  return runs;
+}
+
+Plan waferloom::collectives::compress(const Line &line, Segment &&segment) {
+  Plan plan;
+  plan.colors = segment.colors;
+  std::vector<unsigned> classes;
+  classes.reserve(segment.pes.size());
+  for (ClassProgram &program : segment.pes) {
+    llvm::sort(program.routes, [](const Route &a, const Route &b) {
+      return std::tie(a.color, a.outputs) < std::tie(b.color, b.outputs);
+    });
+    auto known = llvm::find(plan.classes, program);
+    classes.push_back(known - plan.classes.begin());
+    if (known == plan.classes.end())
+      plan.classes.push_back(std::move(program));
+  }
+  plan.runs = runsOf(classes);
+  if (line.segments > 1) {
+    if (plan.runs.size() == 1) {
+      plan.runs.front().repeats *= line.segments;
+    } else {
+      Run whole;
+      whole.pattern.append(classes.begin(), classes.end());
+      whole.repeats = line.segments;
+      plan.runs = {std::move(whole)};
+    }
+  }
+  return plan;
+}
+
+std::vector<unsigned> Plan::classPerPosition() const {
+  std::vector<unsigned> classes;
+  for (const Run &run : runs)
+    for (uint64_t i = 0; i < run.repeats; ++i)
+      classes.insert(classes.end(), run.pattern.begin(), run.pattern.end());
+  return classes;
+}
+
+unsigned Plan::classAt(uint64_t position) const {
+  for (const Run &run : runs) {
+    const uint64_t covered = run.pattern.size() * run.repeats;
+    if (position < covered)
+      return run.pattern[position % run.pattern.size()];
+    position -= covered;
+  }
+  return 0;
+}
+
+bool Plan::hasRoutesOf(const Plan &other) const {
+  if (colors != other.colors)
+    return false;
+  std::vector<unsigned> mine = classPerPosition();
+  std::vector<unsigned> theirs = other.classPerPosition();
+  if (mine.size() != theirs.size())
+    return false;
+  for (size_t i = 0; i < mine.size(); ++i)
+    if (!(classes[mine[i]].routes == other.classes[theirs[i]].routes))
+      return false;
+  return true;
+}

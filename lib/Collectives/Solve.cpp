@@ -1,0 +1,197 @@
+// Which algorithm: the cheapest by closed form among those whose colors fit.
+
+#include "Solvers.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/Error.h"
+
+#include <utility>
+
+using namespace waferloom::collectives;
+using llvm::Error;
+using llvm::Expected;
+
+static constexpr std::pair<Kind, llvm::StringLiteral> kindNames[] = {
+    {Kind::Reduce, "reduce"},
+    {Kind::AllReduce, "all-reduce"},
+    {Kind::Broadcast, "broadcast"}};
+static constexpr std::pair<Algorithm, llvm::StringLiteral> algorithmNames[] = {
+    {Algorithm::Auto, "auto"}, {Algorithm::Chain, "chain"},
+    {Algorithm::Tree, "tree"}, {Algorithm::TwoPhase, "two-phase"},
+    {Algorithm::Star, "star"}, {Algorithm::Ring, "ring"}};
+static constexpr std::pair<Combiner, llvm::StringLiteral> combinerNames[] = {
+    {Combiner::Add, "add"}, {Combiner::Max, "max"}, {Combiner::Min, "min"}};
+
+template <typename Table, typename Value>
+static llvm::StringRef nameIn(const Table &table, Value value) {
+  for (const auto &[known, name] : table)
+    if (known == value)
+      return name;
+  return "?";
+}
+
+template <typename Value, typename Table>
+static std::optional<Value> valueIn(const Table &table, llvm::StringRef name) {
+  for (const auto &[value, known] : table)
+    if (known == name)
+      return value;
+  return std::nullopt;
+}
+
+llvm::StringRef waferloom::collectives::nameOf(Kind kind) {
+  return nameIn(kindNames, kind);
+}
+llvm::StringRef waferloom::collectives::nameOf(Algorithm algorithm) {
+  return nameIn(algorithmNames, algorithm);
+}
+llvm::StringRef waferloom::collectives::nameOf(Combiner combiner) {
+  return nameIn(combinerNames, combiner);
+}
+std::optional<Kind> waferloom::collectives::parseKind(llvm::StringRef name) {
+  return valueIn<Kind>(kindNames, name);
+}
+std::optional<Algorithm>
+waferloom::collectives::parseAlgorithm(llvm::StringRef name) {
+  return valueIn<Algorithm>(algorithmNames, name);
+}
+
+static constexpr unsigned longestLine = 8192;
+
+template <typename... Values>
+static Error refuse(const char *format, Values... values) {
+  return llvm::createStringError(std::errc::invalid_argument, format,
+                                 values...);
+}
+
+/// Colors that a plan of this algorithm uses, without the multicast.
+static unsigned reduceColors(Algorithm algorithm, const Line &line,
+                             unsigned root) {
+  switch (algorithm) {
+  case Algorithm::TwoPhase:
+    return 4;
+  case Algorithm::Tree:
+    return treeColors(line.length, root);
+  case Algorithm::Ring:
+    return 3;
+  default:
+    return line.stride + 1;
+  }
+}
+
+static unsigned colorsFor(const Line &line, const Request &request) {
+  if (request.kind == Kind::Broadcast)
+    return line.stride;
+  unsigned colors = reduceColors(request.algorithm, line, request.root);
+  if (request.kind == Kind::AllReduce && request.algorithm != Algorithm::Ring)
+    colors += line.stride;
+  return colors;
+}
+
+Error waferloom::collectives::check(const Line &line, const Request &request,
+                                    const Costs &costs) {
+  if (!line.length || !line.stride || !line.segments)
+    return refuse("a line of %u PEs, stride %u, %u segments has no PE",
+                  line.length, line.stride, line.segments);
+  if (line.extent() > longestLine)
+    return refuse("a line of %llu PEs is longer than any wafer (limit %u)",
+                  static_cast<unsigned long long>(line.extent()), longestLine);
+  if (request.root >= line.length)
+    return refuse("root %u is outside a line of %u PEs", request.root,
+                  line.length);
+  if (request.words == 0)
+    return refuse("a collective of 0 words: give it at least 1");
+  if (request.kind == Kind::Broadcast && request.algorithm != Algorithm::Auto &&
+      request.algorithm != Algorithm::Chain)
+    return refuse("a broadcast is one multicast and has no algorithm '%s': use "
+                  "auto",
+                  nameOf(request.algorithm).data());
+  const bool adjacentOnly = request.algorithm == Algorithm::TwoPhase ||
+                            request.algorithm == Algorithm::Tree ||
+                            request.algorithm == Algorithm::Ring;
+  if (adjacentOnly && line.stride > 1)
+    return refuse("'%s' needs neighbouring PEs but these are %u apart: use "
+                  "chain or star",
+                  nameOf(request.algorithm).data(), line.stride);
+  if (request.group && request.algorithm != Algorithm::TwoPhase)
+    return refuse("'%s' has no groups: leave out the group size %u",
+                  nameOf(request.algorithm).data(), request.group);
+  if (request.algorithm == Algorithm::Ring &&
+      (request.kind != Kind::AllReduce || line.length < 3))
+    return refuse(
+        "a ring does an all-reduce of at least 3 PEs, not a %s of %u: "
+        "use chain",
+        nameOf(request.kind).data(), line.length);
+  Request least = request;
+  if (least.algorithm == Algorithm::Auto)
+    least.algorithm = Algorithm::Chain;
+  if (unsigned needed = colorsFor(line, least);
+      line.length > 1 && needed > costs.colors)
+    return refuse("'%s' over PEs %u apart needs %u colors of %u that are left: "
+                  "make this the minor factor of its axis",
+                  nameOf(least.algorithm).data(), line.stride, needed,
+                  costs.colors);
+  return Error::success();
+}
+
+/// `auto` becomes the cheapest; ties go to the first.
+static Request chosen(const Line &line, Request request, const Costs &costs) {
+  if (request.kind == Kind::Broadcast)
+    request.algorithm = Algorithm::Chain;
+  if (request.algorithm != Algorithm::Auto)
+    return request;
+  Request best = request;
+  best.algorithm = Algorithm::Chain;
+  for (Algorithm algorithm :
+       {Algorithm::TwoPhase, Algorithm::Tree, Algorithm::Star}) {
+    Request other = request;
+    other.algorithm = algorithm;
+    if (algorithm != Algorithm::Star && line.stride > 1)
+      continue;
+    // The routes of a star differ from PE to PE.
+    if (algorithm == Algorithm::Star && line.length > 16)
+      continue;
+    if (colorsFor(line, other) <= costs.colors &&
+        cycles(line, other, costs) < cycles(line, best, costs))
+      best = other;
+  }
+  return best;
+}
+
+Expected<Plan> waferloom::collectives::solve(const Line &line,
+                                             const Request &asked,
+                                             const Costs &costs) {
+  if (Error error = check(line, asked, costs))
+    return std::move(error);
+  const Request request = chosen(line, asked, costs);
+  Segment segment(line, request);
+  unsigned group = 0;
+  if (request.kind != Kind::Broadcast)
+    switch (request.algorithm) {
+    case Algorithm::TwoPhase:
+      group = groupFor(line, request, costs);
+      reduceInTwoPhases(segment, group);
+      break;
+    case Algorithm::Tree:
+      reduceByTree(segment);
+      break;
+    case Algorithm::Star:
+      reduceToStar(segment, request.words);
+      break;
+    case Algorithm::Ring:
+      allReduceOnRing(segment);
+      break;
+    default:
+      reduceByChain(segment);
+    }
+  if (request.kind == Kind::Broadcast ||
+      (request.kind == Kind::AllReduce && request.algorithm != Algorithm::Ring))
+    multicast(segment);
+  Plan plan = compress(line, std::move(segment));
+  plan.algorithm = request.algorithm;
+  plan.group = group;
+  plan.routesCountWords =
+      request.algorithm == Algorithm::Star && request.kind != Kind::Broadcast;
+  if (Error error = verify(line, request, plan))
+    return std::move(error);
+  return plan;
+}

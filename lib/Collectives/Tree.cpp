@@ -1,0 +1,67 @@
+// Pairs, pairs of pairs, and so on: in round r the PEs at odd multiples of 2^r
+// send all their words 2^r PEs toward the root, which folds. log2 P rounds
+// instead of P - 1 links, but every round takes B cycles: for few words.
+//
+// One color per round. The high arm's tree ends in the root; the low arm's ends
+// in the PE before the root, which sends the sum on a color of its own, so that
+// both arms use the same colors for their rounds.
+//
+// A PE routes round r by the number of zeros that end its distance from the
+// tree's end: fewer than r, words pass; r, it sends; more, it receives. Some of
+// those routes never see a word. They are there so that PEs with the same
+// number are of the same class, else there were as many classes as PEs.
+
+#include "Solvers.h"
+
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+
+using namespace waferloom::collectives;
+
+static unsigned rounds(unsigned members) {
+  return members < 2 ? 0 : llvm::Log2_32_Ceil(members);
+}
+
+unsigned waferloom::collectives::treeColors(unsigned length, unsigned root) {
+  return std::max(rounds(length - root), rounds(root)) + (root > 0 ? 1 : 0);
+}
+
+/// A tree over `members` PEs from `end` on in the direction of `outward`.
+static void reduceArm(Segment &segment, unsigned end, Port outward,
+                      unsigned members, unsigned base) {
+  const Port inward = outward == High ? Low : High;
+  for (unsigned member = 0; member < members; ++member) {
+    const size_t pe = outward == High ? end + member : end - member;
+    const unsigned zeros = member ? llvm::countr_zero(member) : rounds(members);
+    for (unsigned round = 0; round < rounds(members); ++round) {
+      const unsigned color = base + round;
+      if (round < zeros) {
+        if (uint64_t(member) + (1u << round) >= members)
+          continue;
+        segment.route(pe, color, outward, Ramp);
+        segment.step(pe, Step::Kind::ReceiveFold, color);
+      } else if (round == zeros) {
+        segment.route(pe, color, Ramp, inward);
+        segment.step(pe, Step::Kind::Send, 0, color);
+      } else {
+        segment.route(pe, color, outward, inward);
+      }
+    }
+  }
+}
+
+void waferloom::collectives::reduceByTree(Segment &segment) {
+  const unsigned length = segment.length, root = segment.root;
+  if (length == 1)
+    return;
+  const unsigned base = segment.newColors(treeColors(length, root));
+  reduceArm(segment, root, High, length - root, base);
+  if (root == 0)
+    return;
+  reduceArm(segment, root - 1, Low, root, base);
+  const unsigned last = segment.colors - 1;
+  segment.stream(root - 1, root, last);
+  segment.step(root - 1, Step::Kind::Send, 0, last);
+  segment.step(root, Step::Kind::ReceiveFold, last);
+}

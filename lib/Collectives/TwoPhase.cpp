@@ -1,0 +1,102 @@
+// Two chains instead of one long one: each group of neighbours reduces to its
+// leader (the member nearest to the root), all groups at once; then the leaders
+// form a chain. With groups of about the square root of the length the 2 ramps
+// of a link are paid 2 sqrt P times instead of P times; each word passes twice
+// through a leader, so it costs 2 B.
+//
+// The outermost leader has nothing to wait for in the second phase: it passes
+// on while its group still reduces.
+//
+// Colors: 2 for the links inside groups, 2 for the links between leaders, each
+// alternating along the line. The low arm starts the alternation at the other
+// color, since both arms meet at the root.
+
+#include "Solvers.h"
+
+using namespace waferloom::collectives;
+
+using StepKind = Step::Kind;
+
+namespace {
+
+/// One side of the root: member 0 is the root, member k lies k PEs away.
+struct Arm {
+  Segment &segment;
+  int direction;    // +1: toward higher positions
+  unsigned members; // with the root
+  unsigned base;    // first of 4 colors
+
+  size_t at(unsigned member) const {
+    return size_t(int64_t(segment.root) + int64_t(direction) * member);
+  }
+  unsigned flip() const { return direction > 0 ? 0 : 1; }
+  /// Color of the link from member `index` of a group to the one before it.
+  unsigned inner(unsigned index) const { return base + (index + flip()) % 2; }
+  /// Color of the link from the leader of `group` to the one before it.
+  unsigned outer(unsigned group) const {
+    return base + 2 + (group + flip()) % 2;
+  }
+};
+
+} // namespace
+
+/// The steps of everybody but the root; says what the root has to receive.
+static void reduceArm(const Arm &arm, unsigned group) {
+  Segment &segment = arm.segment;
+  const unsigned groups = (arm.members + group - 1) / group;
+  for (unsigned member = 1; member < arm.members; ++member) {
+    const unsigned index = member % group, number = member / group;
+    const size_t pe = arm.at(member);
+    const bool follower = index + 1 < group && member + 1 < arm.members;
+    if (index > 0) {
+      segment.stream(pe, arm.at(member - 1), arm.inner(index));
+      if (follower)
+        segment.step(pe, StepKind::ReceiveFoldSend, arm.inner(index + 1),
+                     arm.inner(index));
+      else
+        segment.step(pe, StepKind::Send, 0, arm.inner(index));
+      continue;
+    }
+    const unsigned out = arm.outer(number);
+    segment.stream(pe, arm.at(member - group), out);
+    if (number + 1 == groups) {
+      if (follower)
+        segment.step(pe, StepKind::ReceiveFoldSend, arm.inner(1), out);
+      else
+        segment.step(pe, StepKind::Send, 0, out);
+      continue;
+    }
+    if (follower) {
+      segment.step(pe, StepKind::ReceiveFold, arm.inner(1));
+      segment.step(pe, StepKind::Rewrite, 0);
+    }
+    segment.step(pe, StepKind::ReceiveFoldSend, arm.outer(number + 1), out);
+  }
+}
+
+void waferloom::collectives::reduceInTwoPhases(Segment &segment,
+                                               unsigned group) {
+  if (segment.length == 1)
+    return;
+  const unsigned base = segment.newColors(4);
+  const unsigned root = segment.root, above = segment.length - 1 - root;
+  Arm high{segment, +1, above + 1, base}, low{segment, -1, root + 1, base};
+  reduceArm(high, group);
+  reduceArm(low, group);
+  // The root takes what is ready first: the groups next to it, the shorter arm
+  // before the longer one.
+  const Arm *first = above < root ? &high : &low;
+  const Arm *second = above < root ? &low : &high;
+  for (const Arm *arm : {first, second})
+    if (group > 1 && arm->members > 1)
+      segment.step(root, StepKind::ReceiveFold, arm->inner(1));
+  bool rewritten = segment.pes[root].steps.empty();
+  for (const Arm *arm : {first, second}) {
+    if (arm->members <= group)
+      continue;
+    if (!rewritten)
+      segment.step(root, StepKind::Rewrite, 0);
+    rewritten = true;
+    segment.step(root, StepKind::ReceiveFold, arm->outer(1));
+  }
+}

@@ -1,0 +1,233 @@
+// Right answers for every algorithm and odd sizes (solve ends in verify),
+// refused requests, and wrong plans that verify must notice.
+
+#include "waferloom/Collectives/Collectives.h"
+
+#include "gtest/gtest.h"
+
+using namespace waferloom::collectives;
+
+static std::string messageOf(llvm::Error error) {
+  return llvm::toString(std::move(error));
+}
+
+static Plan solved(const Line &line, const Request &request,
+                   const Costs &costs = {}) {
+  auto plan = solve(line, request, costs);
+  EXPECT_TRUE(bool(plan)) << messageOf(plan.takeError());
+  return plan ? *plan : Plan();
+}
+
+static Request allReduce(Algorithm algorithm, unsigned root, uint64_t words = 7,
+                         unsigned group = 0) {
+  Request request;
+  request.algorithm = algorithm;
+  request.root = root;
+  request.words = words;
+  request.group = group;
+  return request;
+}
+
+TEST(Collectives, everyAlgorithmSizeAndRootIsRight) {
+  for (Algorithm algorithm :
+       {Algorithm::Auto, Algorithm::Chain, Algorithm::TwoPhase, Algorithm::Tree,
+        Algorithm::Star})
+    for (Kind kind : {Kind::Reduce, Kind::AllReduce})
+      for (unsigned length = 1; length <= 19; ++length)
+        for (unsigned root = 0; root < length; ++root) {
+          Request request = allReduce(algorithm, root);
+          request.kind = kind;
+          solved({length, 1, 1}, request);
+          solved({length, 1, 3}, request);
+        }
+}
+
+TEST(Collectives, everyGroupSizeIsRight) {
+  for (unsigned length : {2u, 5u, 12u, 17u})
+    for (unsigned root : {0u, length / 2, length - 1})
+      for (unsigned group = 1; group <= length + 1; ++group)
+        solved({length, 1, 2}, allReduce(Algorithm::TwoPhase, root, 3, group));
+}
+
+TEST(Collectives, interleavedGroupsDoNotMeet) {
+  for (Algorithm algorithm : {Algorithm::Chain, Algorithm::Star})
+    for (unsigned length = 2; length <= 7; ++length)
+      for (unsigned stride = 2; stride <= 11; ++stride)
+        for (unsigned root = 0; root < length; ++root) {
+          const Line line{length, stride, 2};
+          Plan plan = solved(line, allReduce(algorithm, root));
+          EXPECT_EQ(plan.colors, 2 * stride + 1);
+        }
+}
+
+TEST(Collectives, broadcastsFromEverywhere) {
+  Request request;
+  request.kind = Kind::Broadcast;
+  for (unsigned length = 1; length <= 9; ++length)
+    for (unsigned root = 0; root < length; ++root) {
+      request.root = root;
+      EXPECT_EQ(solved({length, 3, 2}, request).colors, length > 1 ? 3u : 0u);
+    }
+}
+
+TEST(Collectives, rings) {
+  for (unsigned length = 3; length <= 12; ++length)
+    for (uint64_t words : {1, 7, 64})
+      solved({length, 1, 2}, allReduce(Algorithm::Ring, 0, words));
+}
+
+TEST(Collectives, sizeDoesNotFollowTheLine) {
+  for (Algorithm algorithm : {Algorithm::Chain, Algorithm::TwoPhase}) {
+    const unsigned group = algorithm == Algorithm::TwoPhase ? 8 : 0;
+    Plan small = solved({64, 1, 1}, allReduce(algorithm, 32, 7, group));
+    Plan large = solved({1024, 1, 1}, allReduce(algorithm, 512, 7, group));
+    EXPECT_EQ(small.classes.size(), large.classes.size());
+    EXPECT_LE(large.runs.size(), small.runs.size());
+    EXPECT_LE(large.classes.size(), 24u);
+  }
+  // A tree has a class per round and end.
+  EXPECT_LE(solved({1024, 1, 1}, allReduce(Algorithm::Tree, 0)).classes.size(),
+            12u);
+}
+
+TEST(Collectives, classAtAgreesWithRuns) {
+  Plan plan = solved({37, 1, 3}, allReduce(Algorithm::TwoPhase, 18, 7, 5));
+  std::vector<unsigned> all = plan.classPerPosition();
+  ASSERT_EQ(all.size(), 111u);
+  for (uint64_t i = 0; i < all.size(); ++i)
+    EXPECT_EQ(plan.classAt(i), all[i]) << i;
+}
+
+TEST(Collectives, routesDoNotDependOnWords) {
+  Plan few = solved({24, 1, 1}, allReduce(Algorithm::Chain, 12, 1));
+  Plan many = solved({24, 1, 1}, allReduce(Algorithm::Chain, 12, 500));
+  EXPECT_TRUE(few.hasRoutesOf(many));
+  EXPECT_FALSE(few.routesCountWords);
+  EXPECT_TRUE(
+      solved({9, 1, 1}, allReduce(Algorithm::Star, 4)).routesCountWords);
+  EXPECT_FALSE(few.hasRoutesOf(
+      solved({24, 1, 1}, allReduce(Algorithm::Chain, 11, 500))));
+}
+
+TEST(Collectives, refusals) {
+  auto refusal = [](const Line &line, const Request &request,
+                    const Costs &costs = {}) {
+    auto plan = solve(line, request, costs);
+    return plan ? std::string("accepted") : messageOf(plan.takeError());
+  };
+  EXPECT_EQ(refusal({8, 1, 1}, allReduce(Algorithm::Chain, 8)),
+            "root 8 is outside a line of 8 PEs");
+  EXPECT_EQ(refusal({8, 1, 1}, allReduce(Algorithm::Chain, 0, 0)),
+            "a collective of 0 words: give it at least 1");
+  EXPECT_EQ(refusal({8, 12, 1}, allReduce(Algorithm::Chain, 0)),
+            "'chain' over PEs 12 apart needs 25 colors of 24 that are left: "
+            "make this the minor factor of its axis");
+  EXPECT_EQ(refusal({8, 2, 1}, allReduce(Algorithm::Tree, 0)),
+            "'tree' needs neighbouring PEs but these are 2 apart: use chain or "
+            "star");
+  EXPECT_EQ(refusal({8, 1, 1}, allReduce(Algorithm::Chain, 0, 1, 4)),
+            "'chain' has no groups: leave out the group size 4");
+  EXPECT_EQ(refusal({0, 1, 1}, allReduce(Algorithm::Chain, 0)),
+            "a line of 0 PEs, stride 1, 1 segments has no PE");
+  EXPECT_EQ(refusal({9000, 1, 1}, allReduce(Algorithm::Chain, 0)),
+            "a line of 9000 PEs is longer than any wafer (limit 8192)");
+  Request ring = allReduce(Algorithm::Ring, 0);
+  ring.kind = Kind::Reduce;
+  EXPECT_EQ(refusal({8, 1, 1}, ring),
+            "a ring does an all-reduce of at least 3 PEs, not a reduce of 8: "
+            "use chain");
+}
+
+/// Every way to change one fact of a plan must be noticed.
+TEST(Collectives, verifyNoticesWrongPlans) {
+  const Line line{11, 1, 2};
+  for (Algorithm algorithm :
+       {Algorithm::Chain, Algorithm::TwoPhase, Algorithm::Tree, Algorithm::Star,
+        Algorithm::Ring}) {
+    Request request = allReduce(algorithm, algorithm == Algorithm::Ring ? 0 : 5,
+                                6, algorithm == Algorithm::TwoPhase ? 3 : 0);
+    const Plan right = solved(line, request);
+    unsigned tried = 0, missed = 0;
+    auto expectWrong = [&](const Plan &plan) {
+      ++tried;
+      llvm::Error error = verify(line, request, plan);
+      missed += !error;
+      llvm::consumeError(std::move(error));
+    };
+    for (size_t c = 0; c < right.classes.size(); ++c) {
+      for (size_t s = 0; s < right.classes[c].steps.size(); ++s) {
+        if (right.classes[c].steps[s].kind == Step::Kind::Rewrite)
+          continue;
+        Plan plan = right;
+        plan.classes[c].steps.erase(plan.classes[c].steps.begin() + s);
+        expectWrong(plan);
+        plan = right;
+        ++plan.classes[c].steps[s].in;
+        if (right.classes[c].steps[s].receives())
+          expectWrong(plan);
+        plan = right;
+        ++plan.classes[c].steps[s].out;
+        if (right.classes[c].steps[s].sends())
+          expectWrong(plan);
+        plan = right;
+        plan.classes[c].steps[s].copies += 1;
+        expectWrong(plan);
+      }
+      for (size_t r = 0; r < right.classes[c].routes.size(); ++r) {
+        Plan plan = right;
+        plan.classes[c].routes.push_back(plan.classes[c].routes[r]);
+        expectWrong(plan);
+        plan = right;
+        plan.classes[c].routes[r].inputs.push_back({Ramp, 3});
+        expectWrong(plan);
+      }
+    }
+    Plan plan = right;
+    plan.runs.back().repeats += 1;
+    expectWrong(plan);
+    plan = right;
+    plan.runs.front().pattern.front() = 1000;
+    expectWrong(plan);
+    EXPECT_GT(tried, 10u);
+    EXPECT_EQ(missed, 0u) << nameOf(algorithm).str();
+  }
+}
+
+TEST(Collectives, verifyComparesWithTheRequest) {
+  const Line line{8, 1, 1};
+  Request reduce = allReduce(Algorithm::Chain, 3);
+  reduce.kind = Kind::Reduce;
+  const Plan plan = solved(line, reduce);
+  EXPECT_NE(messageOf(verify(line, allReduce(Algorithm::Chain, 3), plan)), "");
+  reduce.root = 4;
+  EXPECT_NE(messageOf(verify(line, reduce, plan)), "");
+  EXPECT_NE(messageOf(verify({4, 1, 2}, reduce, plan)), "");
+}
+
+TEST(Collectives, autoChoosesByCost) {
+  auto choice = [](unsigned length, uint64_t words, unsigned issue) {
+    Costs costs;
+    costs.issue = issue;
+    costs.rewrite = issue ? 16 : 0;
+    Request request = allReduce(Algorithm::Auto, 0, words);
+    request.kind = Kind::Reduce;
+    return solved({length, 1, 1}, request, costs).algorithm;
+  };
+  EXPECT_EQ(choice(512, 4096, 0), Algorithm::Chain);
+  EXPECT_EQ(choice(512, 256, 0), Algorithm::TwoPhase);
+  EXPECT_EQ(choice(512, 1, 0), Algorithm::Tree);
+  EXPECT_EQ(choice(16, 1, 0), Algorithm::Star);
+}
+
+TEST(Collectives, lowerBoundIsBelowEveryForm) {
+  for (unsigned length : {2u, 16u, 64u, 256u})
+    for (uint64_t words : {1, 16, 256, 4096}) {
+      const double bound = lowerBoundCycles(Kind::Reduce, length, 0, words, 2);
+      for (Algorithm algorithm :
+           {Algorithm::Chain, Algorithm::TwoPhase, Algorithm::Tree})
+        EXPECT_LE(
+            bound,
+            publishedCycles(Kind::Reduce, algorithm, length, words, 0, 2) + 1)
+            << length << " " << words << " " << nameOf(algorithm).str();
+    }
+}
