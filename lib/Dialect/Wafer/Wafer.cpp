@@ -12,6 +12,7 @@ using namespace waferloom::wafer;
 #include "waferloom/Dialect/Wafer/WaferOps.cpp.inc"
 
 void WaferDialect::initialize() {
+  registerAttributes();
   addOperations<
 #define GET_OP_LIST
 #include "waferloom/Dialect/Wafer/WaferOps.cpp.inc"
@@ -47,6 +48,12 @@ LogicalResult LookupOp::verify() {
                          << indices.getElementType();
   SmallVector<int64_t> shape(indices.getShape());
   llvm::append_range(shape, table.getShape().drop_front());
+  if (Value rows = getRows())
+    if (cast<ShapedType>(rows.getType()).getDimSize(0) != table.getDimSize(0))
+      return emitOpError() << "knows the numbers of "
+                           << cast<ShapedType>(rows.getType()).getDimSize(0)
+                           << " rows but the table has "
+                           << table.getDimSize(0);
   if (ArrayRef<int64_t>(shape) != result.getShape())
     return emitOpError("result has another shape than its indices and the "
                        "table's rows give");
@@ -61,20 +68,23 @@ LogicalResult AppendOp::verify() {
   auto state = cast<ShapedType>(getState().getType());
   if (getState().getType() != getResult().getType())
     return emitOpError("gives another type than its state has");
-  if (update.getRank() != state.getRank())
-    return emitOpError() << "update has rank " << update.getRank()
-                         << " but the state " << state.getRank();
   auto dim = static_cast<int64_t>(getDim());
   if (dim >= state.getRank())
     return emitOpError() << "appends along dimension " << dim
                          << " of a state of rank " << state.getRank();
+  SmallVector<int64_t> rows(update.getShape());
+  if (update.getRank() + 1 == state.getRank())
+    rows.insert(rows.begin() + dim, 1); // one row, its dimension left out
+  if (static_cast<int64_t>(rows.size()) != state.getRank())
+    return emitOpError() << "update has rank " << update.getRank()
+                         << " but the state " << state.getRank();
   if (update.getElementType() != state.getElementType())
     return emitOpError() << "update holds " << update.getElementType()
                          << " but the state " << state.getElementType();
   for (int64_t i = 0; i < state.getRank(); ++i)
-    if (i != dim && update.getDimSize(i) != state.getDimSize(i))
+    if (i != dim && rows[i] != state.getDimSize(i))
       return emitOpError() << "dimension " << i << " of the update is "
-                           << update.getDimSize(i) << " but of the state "
+                           << rows[i] << " but of the state "
                            << state.getDimSize(i);
   return success();
 }

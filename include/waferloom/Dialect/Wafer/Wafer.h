@@ -8,6 +8,8 @@
 #ifndef WAFERLOOM_DIALECT_WAFER_WAFER_H
 #define WAFERLOOM_DIALECT_WAFER_WAFER_H
 
+#include "waferloom/Dialect/Wafer/Axis.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
@@ -19,7 +21,26 @@
 
 #include "waferloom/Dialect/Wafer/WaferDialect.h.inc"
 
+#include "waferloom/Dialect/Wafer/WaferEnums.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "waferloom/Dialect/Wafer/WaferAttrs.h.inc"
+
 #define GET_OP_CLASSES
 #include "waferloom/Dialect/Wafer/WaferOps.h.inc"
+
+namespace waferloom::wafer {
+
+/// The region of an entry at levels 3 and 4, or null.
+RegionAttr getRegion(mlir::Operation *entry);
+
+/// The layout in the encoding of a tensor type, or null.
+LayoutAttr getLayout(mlir::Type type);
+
+/// The type of the piece that one PE holds of a tensor of type `global`, which
+/// has a layout.
+mlir::RankedTensorType getLocalType(mlir::RankedTensorType global,
+                                    RegionAttr region);
+
+} // namespace waferloom::wafer
 
 #endif // WAFERLOOM_DIALECT_WAFER_WAFER_H

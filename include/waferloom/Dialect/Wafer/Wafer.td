@@ -1,3 +1,4 @@
 //===- Wafer.td - Everything of the wafer dialect ----------*- tablegen -*-===//
 
 include "waferloom/Dialect/Wafer/WaferOps.td"
+include "waferloom/Dialect/Wafer/WaferLayoutOps.td"

@@ -7,7 +7,7 @@
 #ifndef WAFERLOOM_DIALECT_WAFER_WAFEROPS
 #define WAFERLOOM_DIALECT_WAFER_WAFEROPS
 
-include "waferloom/Dialect/Wafer/WaferDialect.td"
+include "waferloom/Dialect/Wafer/WaferAttrs.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/IR/SymbolInterfaces.td"
 
@@ -52,7 +52,8 @@ def Wafer_ParameterOp : Wafer_Op<"parameter", [
     %w = wafer.parameter [@embed] : tensor<512x64xf32>
     ```
   }];
-  let arguments = (ins FlatSymbolRefArrayAttr:$weights);
+  let arguments = (ins FlatSymbolRefArrayAttr:$weights,
+                       OptionalAttr<Wafer_LayoutAttr>:$layout);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$weights attr-dict `:` type($result)";
 }
@@ -68,7 +69,8 @@ def Wafer_StateOp : Wafer_Op<"state"> {
     %k = wafer.state ["past_key_values.0.key"] : tensor<1x4x512x8xf32>
     ```
   }];
-  let arguments = (ins StrArrayAttr:$names);
+  let arguments = (ins StrArrayAttr:$names,
+                       OptionalAttr<Wafer_LayoutAttr>:$layout);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$names attr-dict `:` type($result)";
 }
@@ -91,7 +93,8 @@ def Wafer_InputOp : Wafer_Op<"input", [Pure]> {
     StrAttr:$name,
     DefaultValuedAttr<StrAttr, "\"required\"">:$fallback,
     DefaultValuedAttr<I64Attr, "0">:$limit,
-    OptionalAttr<TypeAttr>:$host_type
+    OptionalAttr<TypeAttr>:$host_type,
+    OptionalAttr<Wafer_LayoutAttr>:$layout
   );
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$name attr-dict `:` type($result)";
@@ -112,6 +115,7 @@ def Wafer_IotaOp : Wafer_Op<"iota", [Pure]> {
     Index arithmetic reads its indices from here and never from
     `linalg.index`, so that a piece of a tensor knows its own indices.
   }];
+  let arguments = (ins OptionalAttr<Wafer_LayoutAttr>:$layout);
   let results = (outs 1DTensorOf<[I32]>:$result);
   let assemblyFormat = "attr-dict `:` type($result)";
 }
@@ -122,15 +126,29 @@ def Wafer_LookupOp : Wafer_Op<"lookup", [Pure]> {
     `result[i.., a..] = table[indices[i..], a..]`. Indices lie inside the table;
     the host checks those that come from an input.
 
+    Where a PE holds only some rows, `rows` are their global numbers; an index
+    that is not among them gives zeros.
+
     ```mlir
     %x = wafer.lookup %table[%ids]
        : (tensor<512x64xf32>, tensor<1x1xi32>) -> tensor<1x1x64xf32>
+    %y = wafer.lookup %piece[%ids] rows %r : tensor<64xi32>
+       : (tensor<64x8xf32>, tensor<1x1xi32>) -> tensor<1x1x8xf32>
     ```
   }];
-  let arguments = (ins AnyStaticShapeTensor:$table, AnyStaticShapeTensor:$indices);
+  let arguments = (ins AnyStaticShapeTensor:$table,
+                       AnyStaticShapeTensor:$indices,
+                       Optional<1DTensorOf<[I32]>>:$rows);
   let results = (outs AnyStaticShapeTensor:$result);
+  let builders = [
+    OpBuilder<(ins "::mlir::Type":$result, "::mlir::Value":$table,
+                   "::mlir::Value":$indices), [{
+      build($_builder, $_state, result, table, indices, ::mlir::Value());
+    }]>
+  ];
   let assemblyFormat = [{
-    $table `[` $indices `]` attr-dict `:` functional-type(operands, results)
+    $table `[` $indices `]` (`rows` $rows^ `:` type($rows))? attr-dict
+    `:` `(` type($table) `,` type($indices) `)` `->` type($result)
   }];
   let hasVerifier = 1;
 }
@@ -151,7 +169,8 @@ def Wafer_AppendOp : Wafer_Op<"append"> {
     AnyStaticShapeTensor:$update,
     AnyStaticShapeTensor:$state,
     0DTensorOf<[I32]>:$position,
-    ConfinedAttr<I64Attr, [IntNonNegative]>:$dim
+    ConfinedAttr<I64Attr, [IntNonNegative]>:$dim,
+    OptionalAttr<Wafer_LayoutAttr>:$layout
   );
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = [{
@@ -168,7 +187,8 @@ def Wafer_OutputOp : Wafer_Op<"output"> {
     wafer.output "logits", %v : tensor<1x1x512xf32>
     ```
   }];
-  let arguments = (ins StrAttr:$name, AnyStaticShapeTensor:$value);
+  let arguments = (ins StrAttr:$name, AnyStaticShapeTensor:$value,
+                       OptionalAttr<Wafer_LayoutAttr>:$layout);
   let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
 }
 

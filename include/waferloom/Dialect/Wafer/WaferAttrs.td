@@ -1,0 +1,160 @@
+//===- WaferAttrs.td - How tensors lie on a region ---------*- tablegen -*-===//
+//
+// The attributes of levels 3 and 4. docs/Dialects/Wafer.md explains them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_DIALECT_WAFER_WAFERATTRS
+#define WAFERLOOM_DIALECT_WAFER_WAFERATTRS
+
+include "waferloom/Dialect/Wafer/WaferDialect.td"
+include "mlir/IR/AttrTypeBase.td"
+include "mlir/IR/EnumAttr.td"
+
+class Wafer_Attr<string name, string attrMnemonic>
+    : AttrDef<Wafer_Dialect, name> {
+  let mnemonic = attrMnemonic;
+}
+
+def Wafer_Combiner : I32EnumAttr<"Combiner", "what a combination computes", [
+    I32EnumAttrCase<"Sum", 0, "sum">,
+    I32EnumAttrCase<"Max", 1, "max">,
+    I32EnumAttrCase<"Min", 2, "min">]> {
+  let cppNamespace = "::waferloom::wafer";
+}
+
+def Wafer_RegionAttr : Wafer_Attr<"Region", "region"> {
+  let summary = "Rectangle of PEs whose directions are cut into axes";
+  let description = [{
+    The factors of each direction, major to minor. A direction of one factor is
+    the axis `x` or `y`; the factors of a cut one are `x0`, `x1`, ...
+
+    ```mlir
+    #wafer.region<x = 2 x 4, y = 8>   // 8 x 8 PEs, axes x0 (2), x1 (4), y (8)
+    ```
+  }];
+  let parameters = (ins ArrayRefParameter<"int64_t">:$x,
+                        ArrayRefParameter<"int64_t">:$y);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    int64_t getWidth() const;  ///< PEs along x
+    int64_t getHeight() const; ///< PEs along y
+    /// All axes, those of x first, major to minor.
+    ::llvm::SmallVector<Axis> getAxes() const;
+    bool has(Axis axis) const;
+    /// PEs along `axis`; 1 if the region does not have it.
+    int64_t getSize(Axis axis) const;
+    /// PEs along several axes together.
+    int64_t getSize(::llvm::ArrayRef<Axis> axes) const;
+    /// Hops of one step along `axis`: the product of the factors minor to it.
+    int64_t getStride(Axis axis) const;
+    /// The coordinate on `axis` of the PE in column `column` and row `row`.
+    int64_t getCoordinate(Axis axis, int64_t column, int64_t row) const;
+  }];
+}
+
+def Wafer_DimAttr : Wafer_Attr<"Dim", "dim"> {
+  let summary = "How one dimension is divided";
+  let description = [{
+    `digits` is empty for a dimension that is whole on every PE; axes only for
+    a block (`cyclic` false: a local extent follows) or a cyclic division (true:
+    a local extent precedes); else all digits, major to minor, local extents
+    included. `live` is the number of elements that count, or -1 for all of
+    them; `liveState` names the state that says so at run time. `tail` is known
+    of the rest.
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"::waferloom::wafer::Digit">:$digits,
+    "bool":$cyclic,
+    "int64_t":$live,
+    "::mlir::StringAttr":$liveState,
+    "::waferloom::wafer::Tail":$tail
+  );
+  let builders = [
+    AttrBuilder<(ins CArg<"::llvm::ArrayRef<::waferloom::wafer::Digit>", "{}">:$digits,
+                     CArg<"bool", "false">:$cyclic, CArg<"int64_t", "-1">:$live,
+                     CArg<"::waferloom::wafer::Tail", "{}">:$tail), [{
+      return $_get($_ctxt, digits, cyclic, live, ::mlir::StringAttr(), tail);
+    }]>
+  ];
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    /// Writes the entry as layouts do: "cyclic y live 3 tail 0".
+    void write(::llvm::raw_ostream &os) const;
+    static ::mlir::FailureOr<DimAttr> parseEntry(::mlir::AsmParser &parser);
+
+    bool isWhole() const { return getDigits().empty(); }
+    /// Is there a tail, that is, may elements be beyond the live size?
+    bool isPadded() const { return getLive() >= 0 || getLiveState(); }
+    /// The axes among the digits, major to minor.
+    ::llvm::SmallVector<Axis> getAxes() const;
+    /// The elements that count of a dimension of `padded` elements.
+    int64_t getLiveSize(int64_t padded) const {
+      return getLive() >= 0 ? getLive() : padded;
+    }
+    /// The elements one PE holds of a dimension of `padded` elements.
+    int64_t getLocalSize(int64_t padded, RegionAttr region) const;
+    /// All digits with local extents, canonical: extents of 1 dropped, local
+    /// neighbours merged, axes of size 1 dropped.
+    ::llvm::SmallVector<Digit> resolve(int64_t padded, RegionAttr region) const;
+    /// The global index of local element `local` at the PE (column, row).
+    int64_t getGlobalIndex(int64_t local, int64_t padded, RegionAttr region,
+                           int64_t column, int64_t row) const;
+    DimAttr withTail(Tail tail) const;
+    DimAttr withoutAxes(::llvm::ArrayRef<Axis> axes) const;
+  }];
+}
+
+def Wafer_LayoutAttr : Wafer_Attr<"Layout", "layout"> {
+  let summary = "How a tensor lies on the PEs of a region";
+  let description = [{
+    One entry per dimension of the global, padded tensor; `*` is whole on every
+    PE. Each axis splits one dimension, or the tensor is replicated along it
+    (not written), `partial` along it (the combination is still owed), or lives
+    at one coordinate of it (`root`). Equal attributes are equal layouts.
+
+    ```mlir
+    tensor<576xf16, #wafer.layout<[y]>>
+    tensor<3x4x2112xf32,
+      #wafer.layout<[x0, x1 live 3 tail num, cyclic y live 2050 tail any]
+                    partial<x2, sum> root<x3 = 1>>>
+    ```
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"::waferloom::wafer::DimAttr">:$dims,
+    OptionalArrayRefParameter<"::waferloom::wafer::Axis">:$partial,
+    "::waferloom::wafer::Combiner":$combiner,
+    OptionalArrayRefParameter<"::waferloom::wafer::Axis">:$rootAxes,
+    OptionalArrayRefParameter<"int64_t">:$rootCoordinates
+  );
+  let builders = [
+    AttrBuilder<(ins "::llvm::ArrayRef<::waferloom::wafer::DimAttr>":$dims), [{
+      return $_get($_ctxt, dims, ::llvm::ArrayRef<Axis>(), Combiner::Sum,
+                   ::llvm::ArrayRef<Axis>(), ::llvm::ArrayRef<int64_t>());
+    }]>
+  ];
+  let hasCustomAssemblyFormat = 1;
+  let extraClassDeclaration = [{
+    DimAttr getDim(int64_t i) const { return getDims()[i]; }
+    bool isPartial() const { return !getPartial().empty(); }
+    bool hasRoot() const { return !getRootAxes().empty(); }
+    /// The layout of the same tensor when nothing is owed.
+    LayoutAttr withoutPartial() const;
+    LayoutAttr withDims(::llvm::ArrayRef<DimAttr> dims) const;
+    LayoutAttr withPartial(::llvm::ArrayRef<Axis> axes, Combiner combiner) const;
+    /// The axes that split some dimension, in the order of the dimensions.
+    ::llvm::SmallVector<Axis> getSplitAxes() const;
+    /// The shape of the piece one PE holds of a tensor of shape `padded`.
+    ::llvm::SmallVector<int64_t> getLocalShape(::llvm::ArrayRef<int64_t> padded,
+                                               RegionAttr region) const;
+  }];
+}
+
+def Wafer_AxesAttr : Wafer_Attr<"Axes", "axes"> {
+  let summary = "Axes of the region, major to minor";
+  let parameters = (ins ArrayRefParameter<"::waferloom::wafer::Axis">:$axes);
+  let hasCustomAssemblyFormat = 1;
+}
+
+#endif // WAFERLOOM_DIALECT_WAFER_WAFERATTRS

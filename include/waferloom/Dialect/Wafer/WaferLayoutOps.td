@@ -1,0 +1,189 @@
+//===- WaferLayoutOps.td - Changes of layout, rolled layers -*- tablegen -*-===//
+//
+// The ops that levels 3 and 4 add. At level 3 their types carry layouts; at
+// level 4 the same ops stand on the piece that one PE holds.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_DIALECT_WAFER_WAFERLAYOUTOPS
+#define WAFERLOOM_DIALECT_WAFER_WAFERLAYOUTOPS
+
+include "waferloom/Dialect/Wafer/WaferAttrs.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/IR/BuiltinAttributeInterfaces.td"
+include "mlir/IR/OpAsmInterface.td"
+
+def Wafer_CombineOp : Wafer_Op<"combine", [Pure]> {
+  let summary = "Combine partial values of all PEs along axes";
+  let description = [{
+    An all-reduce of each operand over the PEs that differ only on `axes`; every
+    one of them gets the result. Several operands travel in one message (a
+    pack). The order of the combination is both arms of the line toward its
+    middle, then the middle; it is the same on every run.
+
+    ```
+    y = 0    1    2    3         over [y] sum        y = 0    1    2    3
+        1    2    3    4        ------------>           10   10   10   10
+    ```
+
+    ```mlir
+    %q, %k = wafer.combine %q0, %k0 over [y] sum
+        : (tensor<8xf32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<4xf32>)
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
+                       Wafer_AxesAttr:$axes, Wafer_Combiner:$combiner);
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+  let assemblyFormat = [{
+    $values `over` $axes $combiner attr-dict `:` functional-type($values, $results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure]> {
+  let summary = "Combine partial values at one coordinate";
+  let description = [{
+    As `wafer.combine`, but only the PEs at coordinate `root` of the axis hold the
+    result.
+
+    ```mlir
+    %1 = wafer.reduce %0 to [y] = 3 sum : (tensor<8xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$value, Wafer_AxesAttr:$axes,
+                       I64Attr:$root, Wafer_Combiner:$combiner);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $value `to` $axes `=` $root $combiner attr-dict
+    `:` functional-type($value, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_SpreadOp : Wafer_Op<"spread", [Pure]> {
+  let summary = "Give the value of one coordinate to all PEs";
+  let description = [{
+    ```mlir
+    %1 = wafer.spread %0 from [y] = 3 : (tensor<8xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$value, Wafer_AxesAttr:$axes,
+                       I64Attr:$root);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $value `from` $axes `=` $root attr-dict `:` functional-type($value, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_TakeOp : Wafer_Op<"take", [Pure]> {
+  let summary = "Keep this PE's share of a replicated dimension";
+  let description = [{
+    Local: no word crosses PEs. Of dimension `dim`, n elements on every PE, the
+    PE at coordinate c of P along `axes` (mixed radix, major to minor) keeps
+    elements c n/P .. (c + 1) n/P - 1, or, when `cyclic`, those congruent to c
+    modulo P.
+
+    ```
+    every PE    0 1 2 3 4 5 6 7         dim 0 over [y]        y = 0    1    2    3
+                                        -------------->         0 1  2 3  4 5  6 7
+                                        cyclic                  0 4  1 5  2 6  3 7
+    ```
+
+    ```mlir
+    %1 = wafer.take %0 dim 0 over [y] : (tensor<8xf32>) -> tensor<2xf32>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$value, I64Attr:$dim,
+                       Wafer_AxesAttr:$axes, UnitAttr:$cyclic);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $value `dim` $dim `over` $axes (`cyclic` $cyclic^)? attr-dict
+    `:` functional-type($value, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_GatherOp : Wafer_Op<"gather", [Pure]> {
+  let summary = "Give every PE all shares of a split dimension";
+  let description = [{
+    The inverse of `wafer.take`, an all-gather along `axes`.
+
+    ```
+    y = 0    1    2    3         dim 0 over [y]        every PE
+      0 1  2 3  4 5  6 7        -------------->        0 1 2 3 4 5 6 7
+    ```
+
+    ```mlir
+    %1 = wafer.gather %0 dim 0 over [y] : (tensor<2xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$value, I64Attr:$dim,
+                       Wafer_AxesAttr:$axes, UnitAttr:$cyclic);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $value `dim` $dim `over` $axes (`cyclic` $cyclic^)? attr-dict
+    `:` functional-type($value, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_MaskOp : Wafer_Op<"mask", [Pure]> {
+  let summary = "Set the tail of a dimension to a constant";
+  let description = [{
+    Elements of dimension `dim` beyond its live size become `fill`. Level 3 only:
+    at level 4 it is a select against an iota of the dimension.
+
+    ```mlir
+    %1 = wafer.mask %0 dim 0 fill 0xFF800000 : f32
+       : (tensor<12xf32, #wafer.layout<[y live 10 tail any]>>)
+       -> tensor<12xf32, #wafer.layout<[y live 10 tail -inf]>>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$value, I64Attr:$dim,
+                       TypedAttrInterface:$fill);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $value `dim` $dim `fill` $fill attr-dict `:` functional-type($value, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_RepeatOp : Wafer_Op<"repeat", [
+    RecursiveMemoryEffects,
+    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getDefaultDialect"]>,
+    SingleBlock]> {
+  let summary = "Run the same layers one after another";
+  let description = [{
+    The body runs `trips` times; its arguments are the initial values, then what
+    the trip before yielded. A `wafer.parameter` or `wafer.state` in the body
+    names one weight or state per trip. Values from outside may be read.
+
+    ```mlir
+    %y = wafer.repeat 5 (%x = %x0) : tensor<64xf32> {
+      %w = wafer.parameter [@w0, @w1, @w2, @w3, @w4] : tensor<64xf32>
+      ...
+      wafer.yield %z : tensor<64xf32>
+    }
+    ```
+  }];
+  let arguments = (ins ConfinedAttr<I64Attr, [IntPositive]>:$trips,
+                       Variadic<AnyType>:$inits);
+  let results = (outs Variadic<AnyType>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Block *getBodyBlock() { return &getBody().front(); }
+    YieldOp getYield();
+  }];
+}
+
+def Wafer_YieldOp : Wafer_Op<"yield", [Pure, Terminator, HasParent<"RepeatOp">]> {
+  let summary = "End a trip";
+  let arguments = (ins Variadic<AnyType>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+}
+
+#endif // WAFERLOOM_DIALECT_WAFER_WAFERLAYOUTOPS

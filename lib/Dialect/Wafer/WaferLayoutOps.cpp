@@ -1,0 +1,261 @@
+// The ops that change a layout, and rolled layers. Their verifiers compare
+// shapes and, where types carry layouts, the states of the axes before and
+// after. What an op's operands may lie like is for the layout verifier
+// (Partition/Verify.cpp), which sees whole functions.
+
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OpImplementation.h"
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::wafer;
+
+RegionAttr wafer::getRegion(Operation *entry) {
+  while (entry && !isa<func::FuncOp>(entry))
+    entry = entry->getParentOp();
+  return entry ? entry->getAttrOfType<RegionAttr>("wafer.region")
+               : RegionAttr();
+}
+
+LayoutAttr wafer::getLayout(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? dyn_cast_or_null<LayoutAttr>(tensor.getEncoding())
+                : LayoutAttr();
+}
+
+RankedTensorType wafer::getLocalType(RankedTensorType global,
+                                     RegionAttr region) {
+  LayoutAttr layout = getLayout(global);
+  return RankedTensorType::get(layout.getLocalShape(global.getShape(), region),
+                               global.getElementType());
+}
+
+static LogicalResult verifyAxes(Operation *op, ArrayRef<Axis> axes) {
+  if (axes.empty())
+    return op->emitOpError("names no axis");
+  RegionAttr region = getRegion(op);
+  SmallVector<Axis> seen;
+  for (Axis axis : axes) {
+    if (region && !region.has(axis))
+      return op->emitOpError() << "is along '" << axis.str()
+                               << "', which region " << region
+                               << " does not have";
+    if (llvm::is_contained(seen, axis))
+      return op->emitOpError() << "names axis '" << axis.str() << "' twice";
+    seen.push_back(axis);
+  }
+  return success();
+}
+
+static LogicalResult verifySameShape(Operation *op, Type from, Type to) {
+  auto source = cast<RankedTensorType>(from), target = cast<RankedTensorType>(to);
+  if (source.getShape() != target.getShape() ||
+      source.getElementType() != target.getElementType())
+    return op->emitOpError() << "turns " << from << " into " << to
+                             << ", another shape or element type";
+  return success();
+}
+
+/// A combination over `axes` pays what `from` owes along them and nothing else.
+static LogicalResult verifyPaid(Operation *op, Type from, Type to,
+                                ArrayRef<Axis> axes, Combiner combiner) {
+  LayoutAttr source = getLayout(from), target = getLayout(to);
+  if (!source || !target)
+    return success();
+  SmallVector<Axis> left;
+  for (Axis axis : source.getPartial())
+    if (!llvm::is_contained(axes, axis))
+      left.push_back(axis);
+  for (Axis axis : axes)
+    if (!llvm::is_contained(source.getPartial(), axis))
+      return op->emitOpError() << "combines along '" << axis.str()
+                               << "', along which nothing is owed";
+  if (source.getCombiner() != combiner)
+    return op->emitOpError()
+           << "computes a " << stringifyCombiner(combiner)
+           << " but its operand owes a "
+           << stringifyCombiner(source.getCombiner());
+  if (ArrayRef<Axis>(left) != target.getPartial())
+    return op->emitOpError("gives a value that owes another combination than "
+                           "what is left of its operand's");
+  return success();
+}
+
+LogicalResult CombineOp::verify() {
+  if (getValues().size() != getResults().size() || getValues().empty())
+    return emitOpError() << "combines " << getValues().size()
+                         << " values into " << getResults().size();
+  if (failed(verifyAxes(*this, getAxes().getAxes())))
+    return failure();
+  for (auto [value, result] : llvm::zip(getValues(), getResults()))
+    if (failed(verifySameShape(*this, value.getType(), result.getType())) ||
+        failed(verifyPaid(*this, value.getType(), result.getType(),
+                          getAxes().getAxes(), getCombiner())))
+      return failure();
+  return success();
+}
+
+static LogicalResult verifyRoot(Operation *op, ArrayRef<Axis> axes,
+                                int64_t root) {
+  if (failed(verifyAxes(op, axes)))
+    return failure();
+  RegionAttr region = getRegion(op);
+  if (root < 0 || (region && root >= region.getSize(axes)))
+    return op->emitOpError()
+           << "root coordinate " << root << " is outside axis '"
+           << axes.front().str() << "' of size "
+           << (region ? region.getSize(axes) : 0);
+  return success();
+}
+
+LogicalResult ReduceOp::verify() {
+  if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())) ||
+      failed(verifySameShape(*this, getValue().getType(),
+                             getResult().getType())))
+    return failure();
+  return verifyPaid(*this, getValue().getType(), getResult().getType(),
+                    getAxes().getAxes(), getCombiner());
+}
+
+LogicalResult SpreadOp::verify() {
+  if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())))
+    return failure();
+  return verifySameShape(*this, getValue().getType(), getResult().getType());
+}
+
+/// Checks that `split` is `whole` with dimension `dim` divided over `axes`.
+static LogicalResult verifyShare(Operation *op, Type whole, Type split,
+                                 int64_t dim, ArrayRef<Axis> axes,
+                                 bool cyclic) {
+  if (failed(verifyAxes(op, axes)))
+    return failure();
+  auto from = cast<RankedTensorType>(whole), to = cast<RankedTensorType>(split);
+  if (dim < 0 || dim >= from.getRank() || from.getRank() != to.getRank())
+    return op->emitOpError() << "names dimension " << dim
+                             << " of a tensor of rank " << from.getRank();
+  RegionAttr region = getRegion(op);
+  LayoutAttr source = getLayout(from), target = getLayout(to);
+  int64_t share = source || !region ? 1 : region.getSize(axes);
+  for (int64_t d = 0; d < from.getRank(); ++d) {
+    int64_t size = to.getDimSize(d) * (d == dim ? share : 1);
+    if (region && from.getDimSize(d) != size)
+      return op->emitOpError()
+             << "padded size of dimension " << d << " differs between source ("
+             << from.getDimSize(d) << ") and target (" << size << ")";
+  }
+  if (!source || !target)
+    return success();
+  for (int64_t d = 0; d < from.getRank(); ++d) {
+    DimAttr a = source.getDim(d), b = target.getDim(d);
+    bool same = d != dim ? a == b
+                         : a.isWhole() && b.getAxes() == SmallVector<Axis>(axes) &&
+                               b.getCyclic() == cyclic;
+    if (!same)
+      return op->emitOpError() << "changes dimension " << d << " otherwise than "
+                               << "it says";
+  }
+  return success();
+}
+
+LogicalResult TakeOp::verify() {
+  return verifyShare(*this, getValue().getType(), getResult().getType(),
+                     getDim(), getAxes().getAxes(), getCyclic());
+}
+
+LogicalResult GatherOp::verify() {
+  return verifyShare(*this, getResult().getType(), getValue().getType(),
+                     getDim(), getAxes().getAxes(), getCyclic());
+}
+
+LogicalResult MaskOp::verify() {
+  auto type = cast<RankedTensorType>(getValue().getType());
+  if (static_cast<int64_t>(getDim()) >= type.getRank())
+    return emitOpError() << "names dimension " << getDim()
+                         << " of a tensor of rank " << type.getRank();
+  if (cast<TypedAttr>(getFill()).getType() != type.getElementType())
+    return emitOpError() << "fills with " << getFill() << " a tensor of "
+                         << type.getElementType();
+  return verifySameShape(*this, type, getResult().getType());
+}
+
+//===----------------------------------------------------------------------===//
+// RepeatOp
+//===----------------------------------------------------------------------===//
+
+StringRef RepeatOp::getDefaultDialect() { return "wafer"; }
+
+YieldOp RepeatOp::getYield() {
+  return cast<YieldOp>(getBodyBlock()->getTerminator());
+}
+
+ParseResult RepeatOp::parse(OpAsmParser &parser, OperationState &result) {
+  int64_t trips;
+  SmallVector<OpAsmParser::Argument> arguments;
+  SmallVector<OpAsmParser::UnresolvedOperand> inits;
+  SmallVector<Type> types;
+  auto parsePair = [&]() -> ParseResult {
+    return failure(parser.parseArgument(arguments.emplace_back()) ||
+                   parser.parseEqual() ||
+                   parser.parseOperand(inits.emplace_back()));
+  };
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseInteger(trips) ||
+      parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, parsePair))
+    return failure();
+  if (!inits.empty() && (parser.parseColon() || parser.parseTypeList(types)))
+    return failure();
+  if (types.size() != inits.size())
+    return parser.emitError(loc) << "has " << inits.size() << " values but "
+                                 << types.size() << " types";
+  for (auto [argument, type] : llvm::zip(arguments, types))
+    argument.type = type;
+  result.addAttribute("trips", parser.getBuilder().getI64IntegerAttr(trips));
+  result.addTypes(types);
+  return failure(parser.resolveOperands(inits, types, loc, result.operands) ||
+                 parser.parseRegion(*result.addRegion(), arguments) ||
+                 parser.parseOptionalAttrDict(result.attributes));
+}
+
+void RepeatOp::print(OpAsmPrinter &printer) {
+  printer << " " << getTrips() << " (";
+  llvm::interleaveComma(llvm::zip(getBodyBlock()->getArguments(), getInits()),
+                        printer, [&](auto pair) {
+                          printer << std::get<0>(pair) << " = "
+                                  << std::get<1>(pair);
+                        });
+  printer << ")";
+  if (!getInits().empty())
+    printer << " : " << getInits().getTypes();
+  printer << " ";
+  printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
+  printer.printOptionalAttrDict((*this)->getAttrs(), {"trips"});
+}
+
+LogicalResult RepeatOp::verify() {
+  if (getBody().empty() || getBodyBlock()->empty() ||
+      !isa<YieldOp>(getBodyBlock()->back()))
+    return emitOpError("has no wafer.yield at its end");
+  auto inits = llvm::to_vector(getInits().getTypes());
+  if (inits != llvm::to_vector(getResultTypes()) ||
+      inits != llvm::to_vector(getBodyBlock()->getArgumentTypes()) ||
+      inits != llvm::to_vector(getYield().getValues().getTypes()))
+    return emitOpError("carries a value whose type changes from trip to trip");
+  auto result = success();
+  int64_t trips = getTrips();
+  getBody().walk([&](Operation *op) {
+    ArrayAttr names;
+    if (auto parameter = dyn_cast<ParameterOp>(op))
+      names = parameter.getWeights();
+    else if (auto state = dyn_cast<StateOp>(op))
+      names = state.getNames();
+    if (names && static_cast<int64_t>(names.size()) != trips)
+      result = op->emitOpError() << "names " << names.size()
+                                 << " for a repeat of " << trips << " trips";
+  });
+  return result;
+}
+
