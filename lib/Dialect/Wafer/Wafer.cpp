@@ -52,8 +52,7 @@ LogicalResult LookupOp::verify() {
     if (cast<ShapedType>(rows.getType()).getDimSize(0) != table.getDimSize(0))
       return emitOpError() << "knows the numbers of "
                            << cast<ShapedType>(rows.getType()).getDimSize(0)
-                           << " rows but the table has "
-                           << table.getDimSize(0);
+                           << " rows but the table has " << table.getDimSize(0);
   if (ArrayRef<int64_t>(shape) != result.getShape())
     return emitOpError("result has another shape than its indices and the "
                        "table's rows give");

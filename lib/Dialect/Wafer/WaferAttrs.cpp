@@ -63,9 +63,9 @@ std::string Tail::str() const {
 static std::optional<Axis> parseOptionalAxis(AsmParser &parser) {
   // Axis names share their first letter with nothing else that may follow.
   StringRef name;
-  static constexpr StringRef names[] = {
-      "x",  "y",  "x0", "x1", "x2", "x3", "x4", "x5", "x6",
-      "x7", "y0", "y1", "y2", "y3", "y4", "y5", "y6", "y7"};
+  static constexpr StringRef names[] = {"x",  "y",  "x0", "x1", "x2", "x3",
+                                        "x4", "x5", "x6", "x7", "y0", "y1",
+                                        "y2", "y3", "y4", "y5", "y6", "y7"};
   if (failed(parser.parseOptionalKeyword(&name, names)))
     return std::nullopt;
   return Axis::parse(name);
@@ -81,8 +81,7 @@ static SmallVector<Axis> parseAxisList(AsmParser &parser) {
 
 static void writeAxes(llvm::raw_ostream &os, ArrayRef<Axis> axes,
                       StringRef separator = " ") {
-  llvm::interleave(
-      axes, os, [&](Axis axis) { os << axis.str(); }, separator);
+  llvm::interleave(axes, os, [&](Axis axis) { os << axis.str(); }, separator);
 }
 
 //===----------------------------------------------------------------------===//
@@ -459,8 +458,7 @@ void LayoutAttr::print(AsmPrinter &printer) const {
   if (hasRoot()) {
     os << " root<";
     llvm::interleaveComma(
-        llvm::zip(getRootAxes(), getRootCoordinates()), os,
-        [&](auto root) {
+        llvm::zip(getRootAxes(), getRootCoordinates()), os, [&](auto root) {
           os << std::get<0>(root).str() << " = " << std::get<1>(root);
         });
     os << ">";

@@ -41,9 +41,9 @@ static LogicalResult verifyAxes(Operation *op, ArrayRef<Axis> axes) {
   SmallVector<Axis> seen;
   for (Axis axis : axes) {
     if (region && !region.has(axis))
-      return op->emitOpError() << "is along '" << axis.str()
-                               << "', which region " << region
-                               << " does not have";
+      return op->emitOpError()
+             << "is along '" << axis.str() << "', which region " << region
+             << " does not have";
     if (llvm::is_contained(seen, axis))
       return op->emitOpError() << "names axis '" << axis.str() << "' twice";
     seen.push_back(axis);
@@ -52,7 +52,8 @@ static LogicalResult verifyAxes(Operation *op, ArrayRef<Axis> axes) {
 }
 
 static LogicalResult verifySameShape(Operation *op, Type from, Type to) {
-  auto source = cast<RankedTensorType>(from), target = cast<RankedTensorType>(to);
+  auto source = cast<RankedTensorType>(from),
+       target = cast<RankedTensorType>(to);
   if (source.getShape() != target.getShape() ||
       source.getElementType() != target.getElementType())
     return op->emitOpError() << "turns " << from << " into " << to
@@ -75,10 +76,9 @@ static LogicalResult verifyPaid(Operation *op, Type from, Type to,
       return op->emitOpError() << "combines along '" << axis.str()
                                << "', along which nothing is owed";
   if (source.getCombiner() != combiner)
-    return op->emitOpError()
-           << "computes a " << stringifyCombiner(combiner)
-           << " but its operand owes a "
-           << stringifyCombiner(source.getCombiner());
+    return op->emitOpError() << "computes a " << stringifyCombiner(combiner)
+                             << " but its operand owes a "
+                             << stringifyCombiner(source.getCombiner());
   if (ArrayRef<Axis>(left) != target.getPartial())
     return op->emitOpError("gives a value that owes another combination than "
                            "what is left of its operand's");
@@ -87,8 +87,8 @@ static LogicalResult verifyPaid(Operation *op, Type from, Type to,
 
 LogicalResult CombineOp::verify() {
   if (getValues().size() != getResults().size() || getValues().empty())
-    return emitOpError() << "combines " << getValues().size()
-                         << " values into " << getResults().size();
+    return emitOpError() << "combines " << getValues().size() << " values into "
+                         << getResults().size();
   if (failed(verifyAxes(*this, getAxes().getAxes())))
     return failure();
   for (auto [value, result] : llvm::zip(getValues(), getResults()))
@@ -114,8 +114,8 @@ static LogicalResult verifyRoot(Operation *op, ArrayRef<Axis> axes,
 
 LogicalResult ReduceOp::verify() {
   if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())) ||
-      failed(verifySameShape(*this, getValue().getType(),
-                             getResult().getType())))
+      failed(
+          verifySameShape(*this, getValue().getType(), getResult().getType())))
     return failure();
   return verifyPaid(*this, getValue().getType(), getResult().getType(),
                     getAxes().getAxes(), getCombiner());
@@ -151,12 +151,14 @@ static LogicalResult verifyShare(Operation *op, Type whole, Type split,
     return success();
   for (int64_t d = 0; d < from.getRank(); ++d) {
     DimAttr a = source.getDim(d), b = target.getDim(d);
-    bool same = d != dim ? a == b
-                         : a.isWhole() && b.getAxes() == SmallVector<Axis>(axes) &&
-                               b.getCyclic() == cyclic;
+    bool same = d != dim
+                    ? a == b
+                    : a.isWhole() && b.getAxes() == SmallVector<Axis>(axes) &&
+                          b.getCyclic() == cyclic;
     if (!same)
-      return op->emitOpError() << "changes dimension " << d << " otherwise than "
-                               << "it says";
+      return op->emitOpError()
+             << "changes dimension " << d << " otherwise than "
+             << "it says";
   }
   return success();
 }
@@ -258,4 +260,3 @@ LogicalResult RepeatOp::verify() {
   });
   return result;
 }
-

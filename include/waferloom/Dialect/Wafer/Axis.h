@@ -95,7 +95,8 @@ inline llvm::hash_code hash_value(const Digit &digit) {
                         : llvm::hash_value(digit.extent);
 }
 inline llvm::hash_code hash_value(const Tail &tail) {
-  double value = tail.kind == Tail::Constant && tail.value != 0 ? tail.value : 0;
+  double value =
+      tail.kind == Tail::Constant && tail.value != 0 ? tail.value : 0;
   uint64_t bits;
   static_assert(sizeof(bits) == sizeof(value));
   std::memcpy(&bits, &value, sizeof(bits));

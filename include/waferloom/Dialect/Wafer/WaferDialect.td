@@ -15,6 +15,7 @@ def Wafer_Dialect : Dialect {
     takes. What enters and leaves does so by ops of this dialect, so that every
     level can say where a value lies without changing a signature.
   }];
+  let useDefaultAttributePrinterParser = 1;
   let extraClassDeclaration = "void registerAttributes();";
 }
 
