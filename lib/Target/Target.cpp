@@ -1,0 +1,268 @@
+// A target is a preset or a file, then overrides from left to right.
+
+#include "waferloom/Target/Target.h"
+#include "Presets.h"
+#include "Scalars.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+#include <cmath>
+#include <optional>
+
+using namespace llvm;
+
+namespace waferloom::target {
+
+StringRef readScalar(StringRef text, uint32_t &value) {
+  StringRef digits = text.trim();
+  uint64_t unit = 1;
+  if (digits.consume_back("KiB"))
+    unit = 1024;
+  else if (digits.consume_back("MiB"))
+    unit = 1024 * 1024;
+  uint64_t number;
+  if (digits.trim().getAsInteger(10, number))
+    return "not a whole number (units are KiB and MiB)";
+  if (number > UINT32_MAX / unit)
+    return "does not fit 32 bits";
+  value = static_cast<uint32_t>(number * unit);
+  return StringRef();
+}
+
+StringRef readScalar(StringRef text, double &value) {
+  if (text.trim().getAsDouble(value) || !std::isfinite(value) || value < 0)
+    return "not a number that is finite and not negative";
+  return StringRef();
+}
+
+void writeScalar(uint32_t value, raw_ostream &os) {
+  if (value >= 1024 * 1024 && value % (1024 * 1024) == 0)
+    os << value / (1024 * 1024) << "MiB";
+  else if (value >= 4096 && value % 1024 == 0)
+    os << value / 1024 << "KiB";
+  else
+    os << value;
+}
+
+void writeScalar(double value, raw_ostream &os) { os << format("%g", value); }
+
+std::string joinedKeys() {
+  std::string keys;
+  ListSeparator separator;
+  raw_string_ostream os(keys);
+#define FIGURE(type, member, key, unit, meaning) os << separator << key;
+#include "waferloom/Target/Figures.def"
+  return keys;
+}
+
+static Error tooSmall(const Target &target, StringRef key, uint32_t value) {
+  return createStringError(
+      formatv("target '{0}': {1} is {2}; it must be at least 1", target.name,
+              key, value)
+          .str());
+}
+
+Error verify(const Target &target) {
+  struct Positive {
+    const char *key;
+    uint32_t value;
+  };
+  const Positive positive[] = {{"width", target.width},
+                               {"height", target.height},
+                               {"colors", target.colors},
+                               {"input-queues", target.inputQueues},
+                               {"output-queues", target.outputQueues},
+                               {"input-queue-words", target.inputQueueWords},
+                               {"output-queue-words", target.outputQueueWords},
+                               {"banks", target.banks},
+                               {"bank-bytes", target.bankBytes},
+                               {"fma-f32", target.fmaF32},
+                               {"fma-f16", target.fmaF16},
+                               {"fma-mixed", target.fmaMixed},
+                               {"mul-f32", target.mulF32},
+                               {"mul-f16", target.mulF16},
+                               {"add-f32", target.addF32},
+                               {"add-f16", target.addF16},
+                               {"max-f32", target.maxF32},
+                               {"max-f16", target.maxF16},
+                               {"mov-32", target.mov32},
+                               {"mov-16", target.mov16},
+                               {"convert", target.convert},
+                               {"integer", target.integer}};
+  for (const Positive &figure : positive)
+    if (figure.value == 0)
+      return tooSmall(target, figure.key, figure.value);
+  if (target.clock.value <= 0)
+    return createStringError("target '" + target.name +
+                             "': clock must be above 0 GHz");
+  if (target.reserved >= target.sram)
+    return createStringError(
+        formatv("target '{0}': {1} bytes reserved of {2} bytes of sram leave "
+                "nothing for a program",
+                target.name, target.reserved.value, target.sram.value)
+            .str());
+  // The image format has 8 bits for colors and queues, 7 for threads.
+  if (target.colors > 256 || target.inputQueues > 256 ||
+      target.outputQueues > 256 || target.microthreads > 128)
+    return createStringError("target '" + target.name +
+                             "': more than 256 colors, 256 queues or 128 "
+                             "microthreads cannot be encoded");
+  return Error::success();
+}
+
+/// `grid-4x3` -> (4, 3).
+static std::optional<std::pair<uint32_t, uint32_t>> parseGrid(StringRef name) {
+  if (!name.consume_front("grid-"))
+    return std::nullopt;
+  auto [left, right] = name.split('x');
+  uint32_t width, height;
+  if (left.getAsInteger(10, width) || right.getAsInteger(10, height))
+    return std::nullopt;
+  return std::make_pair(width, height);
+}
+
+static std::string alternatives() {
+  std::string text;
+  for (const Preset &preset : presets())
+    text += preset.name.str() + ", ";
+  return text + "grid-WxH (such as grid-8x8), or a .yaml file";
+}
+
+static Expected<Target> parseBase(StringRef name) {
+  for (const Preset &preset : presets())
+    if (name == preset.name)
+      return parseYaml(preset.yaml, preset.name);
+  if (auto grid = parseGrid(name)) {
+    Expected<Target> target = parseBase("wse2");
+    if (!target)
+      return target;
+    target->name = name.str();
+    std::string source = "given by the name";
+    target->width = {grid->first, source, Confidence::Unverified};
+    target->height = {grid->second, source, Confidence::Unverified};
+    target->userWidth = target->width;
+    target->userHeight = target->height;
+    return target;
+  }
+  StringRef extension = sys::path::extension(name);
+  if (extension != ".yaml" && extension != ".yml")
+    return createStringError(Twine("unknown target '") + name +
+                             "'; the targets are " + alternatives());
+  auto file = MemoryBuffer::getFile(name, /*IsText=*/true);
+  if (!file)
+    return createStringError(Twine("cannot read target description '") + name +
+                             "': " + file.getError().message());
+  return parseYaml((*file)->getBuffer(), name);
+}
+
+/// The key nearest to what was typed, then all of them.
+static std::string suggest(StringRef typed) {
+  StringRef best;
+  unsigned bestDistance = 4;
+#define FIGURE(type, member, key, unit, meaning)                               \
+  if (unsigned distance = typed.edit_distance(key, true, bestDistance);        \
+      distance < bestDistance) {                                               \
+    bestDistance = distance;                                                   \
+    best = key;                                                                \
+  }
+#include "waferloom/Target/Figures.def"
+  std::string hint = best.empty() ? "" : "did you mean '" + best.str() + "'? ";
+  return hint + "the keys are " + joinedKeys();
+}
+
+template <typename T>
+static StringRef assign(Figure<T> &figure, StringRef text) {
+  StringRef problem = readScalar(text, figure.value);
+  figure.source = "given as an override";
+  figure.confidence = Confidence::Unverified;
+  return problem;
+}
+
+static Error applyOverride(Target &target, StringRef text) {
+  auto [key, value] = text.split('=');
+  key = key.trim();
+  std::optional<StringRef> problem;
+#define FIGURE(type, member, name, unit, meaning)                              \
+  if (key == name)                                                             \
+    problem = assign(target.member, value);
+#include "waferloom/Target/Figures.def"
+  if (!problem)
+    return createStringError(Twine("unknown target parameter '") + key + "'; " +
+                             suggest(key));
+  if (!problem->empty())
+    return createStringError(Twine("target parameter '") + key + "': '" +
+                             value + "' is " + *problem);
+  return Error::success();
+}
+
+Expected<Target> parse(StringRef specification) {
+  SmallVector<StringRef> parts;
+  specification.split(parts, ',');
+  Expected<Target> target = parseBase(parts.front().trim());
+  if (!target)
+    return target;
+  for (StringRef part : ArrayRef(parts).drop_front())
+    if (Error error = applyOverride(*target, part))
+      return std::move(error);
+  if (parts.size() > 1)
+    target->name = specification.str();
+  // A smaller fabric has no room for the preset's larger rectangle.
+  if (target->userWidth > target->width)
+    target->userWidth = target->width;
+  if (target->userHeight > target->height)
+    target->userHeight = target->height;
+  if (Error error = verify(*target))
+    return std::move(error);
+  return target;
+}
+
+static StringRef letter(Confidence confidence) {
+  switch (confidence) {
+  case Confidence::High:
+    return "H";
+  case Confidence::Medium:
+    return "M";
+  case Confidence::Low:
+    return "L";
+  case Confidence::Unverified:
+    return "U";
+  }
+  return "?";
+}
+
+template <typename T>
+static void printRow(raw_ostream &os, StringRef key, const Figure<T> &figure,
+                     StringRef unit, StringRef meaning) {
+  std::string value;
+  raw_string_ostream valueStream(value);
+  writeScalar(figure.value, valueStream);
+  if (value.find("iB") != std::string::npos && unit == "bytes")
+    unit = "";
+  os << left_justify(key, 20) << right_justify(value, 9) << " "
+     << left_justify(unit, 15) << letter(figure.confidence) << "  "
+     << figure.source;
+  if (!meaning.empty())
+    os << "  (" << meaning << ")";
+  os << "\n";
+}
+
+void print(const Target &target, raw_ostream &os) {
+  os << "target " << target.name << "\n"
+     << "H paper or official document, M public measurement, L derived, "
+        "U chosen or unverified\n\n";
+#define FIGURE(type, member, key, unit, meaning)                               \
+  printRow(os, key, target.member, unit, meaning);
+#include "waferloom/Target/Figures.def"
+}
+
+void printPresets(raw_ostream &os) {
+  for (const Preset &preset : presets())
+    os << left_justify(preset.name, 10) << preset.summary << "\n";
+  os << left_justify("grid-WxH", 10)
+     << "wse2 with a fabric of W columns and H rows\n";
+}
+
+} // namespace waferloom::target

@@ -1,0 +1,166 @@
+// Description files. A document is a mapping from keys to figures; a figure is
+// a number or a mapping of value, source and confidence. What is not said keeps
+// what `base` says.
+
+#include "Scalars.h"
+#include "waferloom/Target/Target.h"
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/YAMLTraits.h"
+#include <optional>
+
+using namespace llvm;
+using namespace waferloom::target;
+
+template <>
+struct yaml::ScalarEnumerationTraits<Confidence> {
+  static void enumeration(IO &io, Confidence &confidence) {
+    io.enumCase(confidence, "H", Confidence::High);
+    io.enumCase(confidence, "M", Confidence::Medium);
+    io.enumCase(confidence, "L", Confidence::Low);
+    io.enumCase(confidence, "U", Confidence::Unverified);
+  }
+};
+
+namespace {
+/// A number as text, so that sizes can have units.
+template <typename T>
+struct Number {
+  T value = 0;
+};
+
+/// A figure with all that is said of it.
+template <typename T>
+struct FigureMap {
+  Number<T> number;
+  std::string source;
+  Confidence confidence = Confidence::Unverified;
+};
+
+/// A figure as it stands in a file; a bare number has no source.
+template <typename T>
+struct FigureText : FigureMap<T> {
+  std::vector<std::string> sequence; // not allowed, and said so afterwards
+};
+
+/// A whole file: what it leaves out is absent.
+struct Description {
+  std::string base;
+  std::string name;
+#define FIGURE(type, member, key, unit, meaning)                               \
+  std::optional<FigureText<type>> member;
+#include "waferloom/Target/Figures.def"
+};
+} // namespace
+
+template <typename T>
+struct yaml::ScalarTraits<Number<T>> {
+  static void output(const Number<T> &number, void *, raw_ostream &os) {
+    writeScalar(number.value, os);
+  }
+  static StringRef input(StringRef text, void *, Number<T> &number) {
+    return readScalar(text, number.value);
+  }
+  static QuotingType mustQuote(StringRef) { return QuotingType::None; }
+};
+
+template <typename T>
+struct yaml::MappingTraits<FigureMap<T>> {
+  static void mapping(IO &io, FigureMap<T> &entry) {
+    io.mapRequired("value", entry.number);
+    io.mapOptional("confidence", entry.confidence, Confidence::Unverified);
+    io.mapOptional("source", entry.source, std::string());
+  }
+};
+
+template <typename T>
+struct yaml::PolymorphicTraits<FigureText<T>> {
+  static NodeKind getKind(const FigureText<T> &) { return NodeKind::Map; }
+  static Number<T> &getAsScalar(FigureText<T> &entry) { return entry.number; }
+  static FigureMap<T> &getAsMap(FigureText<T> &entry) { return entry; }
+  static std::vector<std::string> &getAsSequence(FigureText<T> &entry) {
+    return entry.sequence;
+  }
+};
+
+template <>
+struct yaml::MappingTraits<Description> {
+  static void mapping(IO &io, Description &document) {
+    io.mapOptional("base", document.base, std::string());
+    io.mapOptional("name", document.name, std::string());
+#define FIGURE(type, member, key, unit, meaning)                               \
+  io.mapOptional(key, document.member);
+#include "waferloom/Target/Figures.def"
+  }
+};
+
+/// Collects the parser's messages, one per line, as `line:column: message`.
+static void collect(const SMDiagnostic &diagnostic, void *context) {
+  raw_string_ostream os(*static_cast<std::string *>(context));
+  os << diagnostic.getLineNo() << ":" << diagnostic.getColumnNo() + 1 << ": "
+     << diagnostic.getMessage() << "\n";
+}
+
+static Error invalid(StringRef origin, const Twine &message) {
+  return createStringError(Twine("target description '") + origin +
+                           "': " + message);
+}
+
+namespace waferloom::target {
+
+Expected<Target> parseYaml(StringRef text, StringRef origin) {
+  std::string errors;
+  Description document;
+  yaml::Input input(MemoryBufferRef(text, origin), nullptr, collect, &errors);
+  input >> document;
+  if (input.error() || !errors.empty()) {
+    StringRef first = StringRef(errors).split('\n').first;
+    std::string hint;
+    if (first.contains("unknown key"))
+      hint = "; the keys are " + joinedKeys();
+    return invalid(origin, first + hint);
+  }
+
+  Target target;
+  if (!document.base.empty()) {
+    Expected<Target> base = parse(document.base);
+    if (!base)
+      return base.takeError();
+    target = std::move(*base);
+  }
+  if (!document.name.empty())
+    target.name = document.name;
+  if (target.name.empty())
+    return invalid(origin, "has no name");
+
+#define FIGURE(type, member, key, unit, meaning)                               \
+  if (document.member) {                                                       \
+    if (!document.member->sequence.empty())                                    \
+      return invalid(origin, "'" key "' is a list; expected a number");        \
+    target.member.value = document.member->number.value;                       \
+    target.member.confidence = document.member->confidence;                    \
+    target.member.source = document.member->source.empty()                     \
+                               ? "given in " + origin.str()                    \
+                               : document.member->source;                      \
+  } else if (document.base.empty()) {                                          \
+    return invalid(origin, "'" key "' is missing, and there is no 'base'");    \
+  }
+#include "waferloom/Target/Figures.def"
+  if (Error error = verify(target))
+    return std::move(error);
+  return target;
+}
+
+void writeYaml(const Target &target, raw_ostream &os) {
+  Description document;
+  document.name = target.name;
+#define FIGURE(type, member, key, unit, meaning)                               \
+  document.member.emplace();                                                   \
+  document.member->number.value = target.member.value;                         \
+  document.member->source = target.member.source;                              \
+  document.member->confidence = target.member.confidence;
+#include "waferloom/Target/Figures.def"
+  yaml::Output output(os, nullptr, /*WrapColumn=*/0);
+  output << document;
+}
+
+} // namespace waferloom::target

@@ -1,0 +1,132 @@
+#include "waferloom/Target/Target.h"
+#include "waferloom/Target/ImageTarget.h"
+#include "llvm/Support/FileSystem.h"
+#include "gtest/gtest.h"
+
+using namespace waferloom;
+using namespace waferloom::target;
+
+static Target get(llvm::StringRef specification) {
+  llvm::Expected<Target> target = parse(specification);
+  if (!target) {
+    ADD_FAILURE() << toString(target.takeError());
+    return Target();
+  }
+  return *target;
+}
+
+static std::string failure(llvm::Expected<Target> target) {
+  return target ? "no error" : toString(target.takeError());
+}
+
+static bool contains(const std::string &text, llvm::StringRef part) {
+  return llvm::StringRef(text).contains(part);
+}
+
+TEST(Target, PresetsHaveTheirFigures) {
+  Target wse2 = get("wse2"), wse3 = get("wse3");
+  EXPECT_EQ(wse2.width, 757u);
+  EXPECT_EQ(wse2.height, 996u);
+  EXPECT_EQ(wse2.sram, 49152u);
+  EXPECT_EQ(wse2.issue, 6u);
+  EXPECT_EQ(wse2.burst, 0u);
+  EXPECT_EQ(wse3.width, 762u);
+  EXPECT_EQ(wse3.burst, 8u);
+  EXPECT_EQ(wse3.addF32, 4u);
+  EXPECT_EQ(wse3.sram, 49152u) << "what wse3 does not say is wse2's";
+  EXPECT_EQ(wse3.width.confidence, Confidence::High);
+}
+
+TEST(Target, EveryFigureOfAPresetHasASource) {
+  for (const char *name : {"wse2", "wse3", "grid-4x4"}) {
+    Target target = get(name);
+#define FIGURE(type, member, key, unit, meaning)                               \
+  EXPECT_FALSE(target.member.source.empty()) << name << " " << key;
+#include "waferloom/Target/Figures.def"
+  }
+}
+
+TEST(Target, GridsAndOverrides) {
+  Target grid = get("grid-5x3,sram=192KiB,issue=0,clock=1.1");
+  EXPECT_EQ(grid.width, 5u);
+  EXPECT_EQ(grid.height, 3u);
+  EXPECT_EQ(grid.sram, 192u * 1024);
+  EXPECT_EQ(grid.issue, 0u);
+  EXPECT_EQ(grid.clock, 1.1);
+  EXPECT_EQ(grid.name, "grid-5x3,sram=192KiB,issue=0,clock=1.1");
+  EXPECT_EQ(get("grid-1x1,sram=4MiB").sram, 4u * 1024 * 1024);
+  EXPECT_EQ(get("wse2,width=10").userWidth, 10u);
+}
+
+TEST(Target, ErrorsNameTheAlternatives) {
+  std::string unknown = failure(parse("wse9"));
+  EXPECT_TRUE(contains(unknown, "'wse9'") && contains(unknown, "wse2, wse3"));
+  EXPECT_TRUE(contains(failure(parse("grid-4")), "grid-WxH"));
+  EXPECT_TRUE(contains(failure(parse("grid-0x4")), "width is 0"));
+  std::string key = failure(parse("wse2,srm=1KiB"));
+  EXPECT_TRUE(contains(key, "did you mean 'sram'?")) << key;
+  EXPECT_TRUE(contains(key, "input-queue-words"));
+  EXPECT_TRUE(contains(failure(parse("wse2,sram=big")), "'big'"));
+  EXPECT_TRUE(contains(failure(parse("wse2,sram=9000MiB")), "32 bits"));
+  EXPECT_TRUE(contains(failure(parse("wse2,sram=4KiB")), "leave nothing"));
+  EXPECT_TRUE(contains(failure(parse("nowhere.yaml")), "cannot read"));
+  EXPECT_TRUE(contains(failure(parse("")), "unknown target"));
+}
+
+TEST(Target, FilesRoundTrip) {
+  Target wse3 = get("wse3");
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeYaml(wse3, os);
+  llvm::Expected<Target> back = parseYaml(text, "test.yaml");
+  ASSERT_TRUE(bool(back)) << toString(back.takeError());
+#define FIGURE(type, member, key, unit, meaning)                               \
+  EXPECT_EQ(wse3.member.value, back->member.value) << key;                     \
+  EXPECT_EQ(wse3.member.source, back->member.source) << key;                   \
+  EXPECT_EQ(wse3.member.confidence, back->member.confidence) << key;
+#include "waferloom/Target/Figures.def"
+}
+
+TEST(Target, FilesBuildOnABase) {
+  llvm::Expected<Target> target = parseYaml(
+      "base: wse3\nname: mine\nsram: {value: 64KiB, source: dream}\nissue: 1\n",
+      "test.yaml");
+  ASSERT_TRUE(bool(target)) << toString(target.takeError());
+  EXPECT_EQ(target->sram, 65536u);
+  EXPECT_EQ(target->sram.source, "dream");
+  EXPECT_EQ(target->issue, 1u);
+  EXPECT_EQ(target->issue.source, "given in test.yaml");
+  EXPECT_EQ(target->width, 762u);
+}
+
+TEST(Target, BadFilesAreRefused) {
+  auto text = [](llvm::StringRef yaml) {
+    return failure(parseYaml(yaml, "t.yaml"));
+  };
+  EXPECT_TRUE(contains(text("base: wse3\nspeed: 3\n"), "unknown key 'speed'"));
+  EXPECT_TRUE(contains(text("base: wse3\nspeed: 3\n"), "the keys are width"));
+  EXPECT_TRUE(contains(text("base: wse3\nsram: x\n"), "2:7: not a whole"));
+  EXPECT_TRUE(contains(text("base: wse3\nsram: [1]\n"), "is a list"));
+  EXPECT_TRUE(contains(text("name: a\n"), "'width' is missing"));
+  EXPECT_TRUE(contains(text("- 1\n"), "t.yaml"));
+  EXPECT_TRUE(contains(text(""), "t.yaml"));
+  EXPECT_TRUE(contains(text("base: t9\nname: a\n"), "unknown target 't9'"));
+  EXPECT_TRUE(contains(text("{{{"), "t.yaml"));
+}
+
+TEST(Target, TheTableNamesSourcesAndConfidence) {
+  std::string table;
+  llvm::raw_string_ostream os(table);
+  print(get("wse3"), os);
+  EXPECT_TRUE(contains(table, "48KiB"));
+  EXPECT_TRUE(contains(table, "HC34, SDK"));
+  EXPECT_TRUE(contains(table, "U  chosen"));
+}
+
+TEST(Target, TheImageTakesTheFiguresAlong) {
+  auto target = toImage(get("wse3"));
+  EXPECT_EQ(target->name, "wse3");
+  EXPECT_EQ(target->words_per_burst, 8u);
+  EXPECT_EQ(target->rate_fma_f16, 8u);
+  EXPECT_EQ(target->issue_cycles, 6u);
+}
