@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -19,7 +20,8 @@ int main(int argc, char **argv) {
   registry
       .insert<mlir::arith::ArithDialect, mlir::func::FuncDialect,
               mlir::linalg::LinalgDialect, mlir::math::MathDialect,
-              mlir::tensor::TensorDialect, waferloom::wafer::WaferDialect>();
+              mlir::tensor::TensorDialect, waferloom::core::CoreDialect,
+              waferloom::wafer::WaferDialect>();
   mlir::registerTransformsPasses();
 
   return mlir::asMainReturnCode(

@@ -1,0 +1,3 @@
+//===- Core.td - Everything of the core dialect ------------*- tablegen -*-===//
+
+include "waferloom/Dialect/Core/CoreOps.td"

@@ -1,0 +1,22 @@
+//===- Syntax.h - Bodies of attributes, shared by ops -----------*- C++ -*-===//
+
+#ifndef WAFERLOOM_LIB_DIALECT_CORE_SYNTAX_H
+#define WAFERLOOM_LIB_DIALECT_CORE_SYNTAX_H
+
+#include "waferloom/Dialect/Core/Core.h"
+
+namespace waferloom::core {
+
+mlir::ParseResult parseOperandBody(mlir::AsmParser &, OperandAttr &);
+void printOperandBody(mlir::AsmPrinter &, OperandAttr);
+mlir::ParseResult parseDimBody(mlir::AsmParser &, DimAttr &);
+void printDimBody(mlir::AsmPrinter &, DimAttr);
+mlir::ParseResult parseRunBody(mlir::AsmParser &, RunAttr &);
+void printRunBody(mlir::AsmPrinter &, RunAttr);
+mlir::ParseResult parseTurnBody(mlir::AsmParser &, TurnAttr &);
+void printTurnBody(mlir::AsmPrinter &, TurnAttr);
+mlir::ParseResult parseSide(mlir::AsmParser &, Side &);
+
+} // namespace waferloom::core
+
+#endif // WAFERLOOM_LIB_DIALECT_CORE_SYNTAX_H

@@ -1,0 +1,83 @@
+// RUN: waferloom-opt %s | waferloom-opt | FileCheck %s
+// RUN: waferloom-opt --mlir-print-op-generic %s | waferloom-opt | FileCheck %s
+
+// Every op in every form that its text has.
+
+// CHECK: core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
+core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
+  // CHECK: core.source "w" = dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>
+  core.source "w" = dense<[1.0, 2.0]> : tensor<2xf32>
+  // CHECK: core.source "embed" bytes 1024 at 4096
+  core.source "embed" bytes 1024 at 4096
+  // CHECK: core.entry "tokens1" tokens 1 {
+  core.entry "tokens1" tokens 1 {
+    // CHECK: core.input "ids" required below 512
+    core.input "ids" required below 512
+    // CHECK: core.input "mask" ones
+    core.input "mask" ones
+    // CHECK: core.tensor output "logits" [1, 1, 512] f32 as f32
+    core.tensor output "logits" [1, 1, 512] f32 as f32
+    // CHECK: core.tensor input "ids" [1, 1] i32 as i64
+    core.tensor input "ids" [1, 1] i32 as i64
+  }
+  // CHECK: core.entry "again"
+  core.entry "again"
+  // CHECK: core.region at 1, 2 size 6, 2 columns [0, (1, 2) x 2, 3] rows [0 x 2] memory 4096 {
+  core.region at 1, 2 size 6, 2 columns [0, (1, 2) x 2, 3] rows [0 x 2]
+      memory 4096 {
+    // CHECK: core.set @ends = [0, 3]
+    core.set @ends = [0, 3]
+    // CHECK: core.set @top = [0]
+    core.set @top = [0]
+    // CHECK: core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
+    core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
+    // CHECK: core.bind index "k" i32[64] as i32 [64 by 1 (32, x 2)] on columns @ends rows @top
+    core.bind index "k" i32[64] as i32 [64 by 1 (32, x 2)] on columns @ends rows @top
+    // CHECK: core.program "tokens1" {
+    core.program "tokens1" {
+      // CHECK: core.bind input "ids" i32[128] as i64 [1 by 1 (1)] padding -1
+      core.bind input "ids" i32[128] as i64 [1 by 1 (1)] padding -1
+      // CHECK: core.bind output "logits" f32[132] as f32 [512 by 1 (x 4, 128)] on rows @top
+      core.bind output "logits" f32[132] as f32 [512 by 1 (x 4, 128)] on rows @top
+      // CHECK: core.route 0 from ramp to east, west on columns @ends
+      core.route 0 from ramp to west, east on columns @ends
+      // CHECK: core.route 1 from ramp 8, east 24 to west
+      core.route 1 from ramp 8, east 24 to west
+      // CHECK: core.vector add [8] f32[256] = f32[0], f32[128]
+      core.vector add [8] f32[256] = f32[0], f32[128]
+      // CHECK: core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f16[64], f16(5.000000e-01) on columns @ends
+      core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f16[64], f16(0.5) on columns @ends
+      // CHECK: core.vector mov [] f32[0] = f32(0xFF800000) if i32[64] thread 3
+      core.vector mov [] f32[0] = f32(0xFF800000) if i32[64] thread 3
+      // CHECK: core.wait 3
+      core.wait 3
+      // CHECK: core.vector convert [2] i32[0] = f32[8] on rows @top if i32[64 : 1]
+      core.vector convert [2] i32[0] = f32[8] on rows @top if i32[64 : 1]
+      // CHECK: core.vector add [2] i32[0] = i32[0], i32(-3)
+      core.vector add [2] i32[0] = i32[0], i32(-3)
+      // CHECK: core.loop 4 on rows @top {
+      core.loop 4 on rows @top {
+        // CHECK: core.loop 2 {
+        core.loop 2 {
+          // CHECK: core.vector mov [8] f32[64 : 1 step 0 by 32, 1 by -4] = f32[0 + i32[64 step 1 by 4] * 128 of 512]
+          core.vector mov [8] f32[64 : 1 step 0 by 32, 1 by -4] = f32[0 + i32[64 step 1 by 4] * 128 of 512]
+        }
+      }
+      // CHECK: core.send [8] f32[0] to 3 queue 1 on columns @ends thread 0
+      core.send [8] f32[0] to 3 queue 1 on columns @ends thread 0
+      // CHECK: core.recv [8] f32[0] from 3
+      core.recv [8] f32[0] from 3 loc("layer0/attn/MatMul")
+      // CHECK: core.recv_fold max [8] f32[0] from 3 queue 2
+      core.recv_fold max [8] f32[0] from 3 queue 2
+      // CHECK: core.recv_fold_send add [8] f32[0] from 3 to 4 queue 5 on columns @ends
+      core.recv_fold_send add [8] f32[0] from 3 to 4 queue 5 on columns @ends
+      // CHECK: core.rewrite on columns @ends
+      core.rewrite on columns @ends
+      // CHECK: core.end
+      core.end
+    }
+    // CHECK: core.program "again" {
+    core.program "again" {
+    }
+  }
+}
