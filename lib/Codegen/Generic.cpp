@@ -42,7 +42,7 @@ struct GenericEmitter {
   const image::TargetT &target;
 
   SmallVector<int64_t> extents;
-  llvm::DenseMap<Value, Ref> values; // body values, one stride per loop
+  llvm::DenseMap<Value, Ref> &values; // body values, one stride per loop
 
   LogicalResult run();
   FailureOr<Ref> overLoops(unsigned operand, Ref ref);
@@ -239,12 +239,14 @@ LogicalResult codegen::emitGeneric(Emitter &emitter, linalg::GenericOp generic,
                                    ArrayRef<Ref> operands, Ref dst,
                                    Budget budget,
                                    const image::TargetT &target) {
+  llvm::DenseMap<Value, Ref> values;
   GenericEmitter state{emitter,
                        generic,
                        operands,
                        dst,
                        budget,
                        target,
-                       generic.getStaticLoopRanges()};
+                       generic.getStaticLoopRanges(),
+                       values};
   return state.run();
 }

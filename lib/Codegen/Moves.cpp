@@ -1,0 +1,343 @@
+// What moves data by position: collectives over packs, rows of tables, slots of
+// caches, shares of dimensions. Which PE does what never depends on a branch: it
+// is a class of the line, a coordinate word in memory, or a predicate on a store.
+
+#include "Program.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+static SmallVector<int64_t> shapeOf(Value value) {
+  return llvm::to_vector(cast<ShapedType>(value.getType()).getShape());
+}
+
+static int64_t elementsOf(ArrayRef<int64_t> shape) {
+  return llvm::product_of(shape);
+}
+
+/// Gives the operands of every pack their places in its buffer, so that what
+/// computes them writes there.
+void ProgramEmitter::placePacks(Block &block) {
+  for (auto op : block.getOps<wafer::CombineOp>()) {
+    int64_t bytes = 0;
+    for (Value value : op.getValues())
+      bytes += elementsOf(shapeOf(value)) * 4;
+    int pack = emitter.newBuffer(bytes);
+    int64_t offset = 0;
+    for (auto [value, result] :
+         llvm::zip_equal(op.getValues(), op.getResults())) {
+      Word word = isa<FloatType>(
+                      cast<ShapedType>(value.getType()).getElementType())
+                      ? Word::f32
+                      : Word::i32;
+      Ref ref = dense(pack, word, shapeOf(value), offset);
+      values[result] = ref;
+      offset += elementsOf(shapeOf(value)) * 4;
+      if (value.hasOneUse() && value.getDefiningOp<linalg::GenericOp>() &&
+          value.getDefiningOp()->getBlock() == &block)
+        placed[value] = ref;
+    }
+  }
+}
+
+LogicalResult ProgramEmitter::emit(wafer::CombineOp op) {
+  int64_t words = 0;
+  for (auto [value, result] :
+       llvm::zip_equal(op.getValues(), op.getResults())) {
+    auto type = cast<ShapedType>(value.getType());
+    if (type.getElementType().isF16())
+      return op.emitOpError("combines f16 values, which travel as f32 for now");
+    words += type.getNumElements();
+    if (placed.contains(value))
+      continue;
+    FailureOr<Ref> ref = get(op, value);
+    if (failed(ref))
+      return failure();
+    emitter.vector(Opcode::mov, type.getShape(), values[result], *ref);
+  }
+  if (words == 0)
+    return success();
+  return combine(op, values[op.getResult(0)], words, op.getAxes().getAxes(),
+                 op.getCombiner());
+}
+
+/// All-reduce of `words` at `buffer`. Neighbouring factors of a direction are
+/// one line; what is left between others is combined one after the other.
+LogicalResult ProgramEmitter::combine(Operation *op, Ref buffer, int64_t words,
+                                      ArrayRef<wafer::Axis> axes,
+                                      wafer::Combiner combiner) {
+  wafer::RegionAttr region = shared.getRegion();
+  SmallVector<wafer::Axis> all = region.getAxes();
+  for (Direction direction : {Direction::X, Direction::Y}) {
+    SmallVector<wafer::Axis> mine = llvm::filter_to_vector(
+        all, [&](wafer::Axis axis) {
+          return (axis.direction == wafer::Axis::X) ==
+                 (direction == Direction::X);
+        });
+    int64_t extent = direction == Direction::X ? region.getWidth()
+                                               : region.getHeight();
+    for (size_t i = 0; i < mine.size(); ++i) {
+      collectives::Line line;
+      int64_t length = 1;
+      for (; i < mine.size() && llvm::is_contained(axes, mine[i]); ++i) {
+        length *= region.getSize(mine[i]);
+        line.stride = static_cast<unsigned>(region.getStride(mine[i]));
+      }
+      if (length == 1)
+        continue;
+      line.length = static_cast<unsigned>(length);
+      line.segments =
+          static_cast<unsigned>(extent / (length * line.stride));
+      collectives::Request request;
+      request.kind = collectives::Kind::AllReduce;
+      request.combiner = combiner == wafer::Combiner::Sum
+                             ? collectives::Combiner::Add
+                         : combiner == wafer::Combiner::Max
+                             ? collectives::Combiner::Max
+                             : collectives::Combiner::Min;
+      request.root = line.length / 2;
+      request.words = static_cast<uint64_t>(words);
+      if (llvm::Error error =
+              lines.emit(emitter, direction, line, request, buffer))
+        return op->emitOpError() << llvm::toString(std::move(error));
+    }
+  }
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit(wafer::TakeOp op) {
+  FailureOr<Ref> from = get(op, op.getValue());
+  FailureOr<Ref> to = result(op.getResult());
+  if (failed(from) || failed(to))
+    return failure();
+  values[op.getResult()] = *to;
+  SmallVector<int64_t> shape = shapeOf(op.getResult());
+  ArrayRef<wafer::Axis> axes = op.getAxes().getAxes();
+  int64_t parts = shared.getRegion().getSize(axes);
+  auto dim = static_cast<int64_t>(op.getDim());
+  if (parts > 1 && !from->immediate) {
+    Ref coord = coordinate(axes);
+    from->indexBuffer = coord.buffer;
+    from->indexOffset = coord.offset;
+    from->indexCount = parts;
+    int64_t stride = from->strides[dim];
+    from->indexScale =
+        stride * bytesOf(from->type) * (op.getCyclic() ? 1 : shape[dim]);
+    if (op.getCyclic())
+      from->strides[dim] = stride * parts;
+  }
+  emitter.vector(Opcode::mov, shape, *to, *from);
+  return success();
+}
+
+/// Everybody writes its share into zeros, and the sum is everybody's share:
+/// twice the words of a dedicated all-gather, no algorithm of its own.
+LogicalResult ProgramEmitter::emit(wafer::GatherOp op) {
+  FailureOr<Ref> from = get(op, op.getValue());
+  auto type = cast<ShapedType>(op.getResult().getType());
+  FailureOr<Word> word = wordType(op, type.getElementType());
+  if (failed(from) || failed(word))
+    return failure();
+  Ref whole = emitter.temporary(*word, type.getShape());
+  values[op.getResult()] = whole;
+  Ref zero = *word == Word::i32 ? Ref::constant(int32_t(0))
+                                : Ref::constant(0.0f);
+  SmallVector<int64_t> shape = shapeOf(op.getValue());
+  ArrayRef<wafer::Axis> axes = op.getAxes().getAxes();
+  int64_t parts = shared.getRegion().getSize(axes);
+  auto dim = static_cast<int64_t>(op.getDim());
+  Ref share = whole;
+  if (parts > 1) {
+    emitter.vector(Opcode::mov, type.getShape(), whole, zero);
+    Ref coord = coordinate(axes);
+    share.indexBuffer = coord.buffer;
+    share.indexOffset = coord.offset;
+    share.indexCount = parts;
+    int64_t stride = whole.strides[dim];
+    share.indexScale =
+        stride * bytesOf(*word) * (op.getCyclic() ? 1 : shape[dim]);
+    if (op.getCyclic())
+      share.strides[dim] = stride * parts;
+  }
+  emitter.vector(Opcode::mov, shape, share, *from);
+  if (parts == 1)
+    return success();
+  return combine(op, whole, type.getNumElements(), axes, wafer::Combiner::Sum);
+}
+
+FailureOr<ProgramEmitter::SlotKey>
+ProgramEmitter::slotKey(wafer::AppendOp op) {
+  auto state = op.getState().getDefiningOp<wafer::StateOp>();
+  if (!state)
+    return op.emitOpError("appends to something that is not a state");
+  FailureOr<wafer::LayoutAttr> layout = layoutOf(state);
+  if (failed(layout))
+    return failure();
+  wafer::DimAttr dim = layout->getDim(static_cast<int64_t>(op.getDim()));
+  if (dim.getAxes().size() != dim.getDigits().size())
+    return op.emitOpError("appends along a dimension that is neither blocks "
+                          "nor cyclic");
+  std::vector<std::string> axes;
+  for (wafer::Axis axis : dim.getAxes())
+    axes.push_back(axis.str());
+  return SlotKey(axes, dim.getCyclic(),
+                 shapeOf(op.getUpdate())[op.getDim()],
+                 shapeOf(op.getState())[op.getDim()]);
+}
+
+LogicalResult ProgramEmitter::emitSlots() {
+  wafer::PositionOp first;
+  func.walk([&](wafer::PositionOp op) {
+    if (!first)
+      first = op;
+  });
+  if (!first)
+    return success();
+  auto binding = std::make_unique<image::BindingT>();
+  binding->name = "wafer.position";
+  binding->role = image::Role::input;
+  binding->type = binding->source_type = Word::i32;
+  int buffer = emitter.pinBuffer(4);
+  bound.emplace_back(binding.get(), buffer);
+  inputs.push_back(std::move(binding));
+  position = dense(buffer, Word::i32, {});
+
+  WalkResult walked = func.walk([&](wafer::AppendOp op) {
+    FailureOr<SlotKey> key = slotKey(op);
+    if (failed(key))
+      return WalkResult::interrupt();
+    if (slots.count(*key))
+      return WalkResult::advance();
+    auto [names, cyclic, rows, extent] = *key;
+    SmallVector<wafer::Axis> axes;
+    for (const std::string &name : names)
+      axes.push_back(*wafer::Axis::parse(name));
+    auto parts =
+        static_cast<int32_t>(shared.getRegion().getSize(axes));
+    Slots made;
+    made.everywhere = parts == 1;
+    made.slot = emitter.temporary(Word::i32, {rows});
+    made.owned = emitter.temporary(Word::i32, {rows});
+    emitter.setNode(this->names.of(op.getLoc()));
+    for (int64_t row = 0; row < rows; ++row) {
+      auto word = [](Ref ref, int64_t at) {
+        ref.strides.clear();
+        ref.offset += at * 4;
+        return ref;
+      };
+      Ref slot = word(made.slot, row), owned = word(made.owned, row);
+      Ref at = emitter.temporary(Word::i32, {});
+      emitter.vector(Opcode::add, {}, at, *position,
+                     Ref::constant(static_cast<int32_t>(row)));
+      if (made.everywhere) {
+        emitter.vector(Opcode::mov, {}, slot, at);
+        continue;
+      }
+      auto divisor = cyclic ? parts : static_cast<int32_t>(extent);
+      Ref high = cyclic ? slot : owned, low = cyclic ? owned : slot;
+      emitter.vector(Opcode::floor_div, {}, high, at, Ref::constant(divisor));
+      emitter.vector(Opcode::floor_mod, {}, low, at, Ref::constant(divisor));
+      emitter.vector(Opcode::eq, {}, owned, owned, coordinate(axes));
+    }
+    slots[*key] = made;
+    return WalkResult::advance();
+  });
+  return failure(walked.wasInterrupted());
+}
+
+LogicalResult ProgramEmitter::emit(wafer::AppendOp op) {
+  FailureOr<SlotKey> key = slotKey(op);
+  FailureOr<Ref> update = get(op, op.getUpdate());
+  FailureOr<Ref> state = get(op, op.getState());
+  if (failed(key) || failed(update) || failed(state))
+    return failure();
+  const Slots &slot = slots.at(*key);
+  SmallVector<int64_t> shape = shapeOf(op.getUpdate());
+  auto dim = static_cast<int64_t>(op.getDim());
+  int64_t rows = shape[dim];
+  Ref to = *state, from = *update, owned = slot.owned;
+  to.indexBuffer = slot.slot.buffer;
+  to.indexOffset = slot.slot.offset;
+  to.indexScale = state->strides[dim] * bytesOf(state->type);
+  to.indexCount = shapeOf(op.getState())[dim];
+  owned.strides.clear();
+  shape[dim] = 1;
+  unsigned depth = emitter.depth();
+  if (rows > 1) {
+    emitter.loop(rows);
+    to.indexSteps.push_back({depth, 4});
+    owned.steps.push_back({depth, 4});
+    if (!from.immediate)
+      from.steps.push_back({depth, from.strides[dim] * bytesOf(from.type)});
+  }
+  emitter.vector(Opcode::mov, shape, to, from, {}, {},
+                 slot.everywhere ? Ref() : owned);
+  if (rows > 1)
+    emitter.endLoop();
+  values[op.getResult()] = *state;
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit(wafer::LookupOp op) {
+  FailureOr<Ref> table = get(op, op.getTable());
+  FailureOr<Ref> indices = get(op, op.getIndices());
+  FailureOr<Ref> to = result(op.getResult());
+  if (failed(table) || failed(indices) || failed(to))
+    return failure();
+  values[op.getResult()] = *to;
+  SmallVector<int64_t> which = shapeOf(op.getIndices());
+  SmallVector<int64_t> row = shapeOf(op.getTable());
+  auto rows = static_cast<int32_t>(row.front());
+  row.erase(row.begin());
+  int64_t count = elementsOf(which);
+
+  // Relative to the first row this PE holds, and clamped into its rows: a store
+  // that is not wanted must still read from somewhere.
+  Ref local = emitter.temporary(Word::i32, which);
+  Ref owned;
+  emitter.vector(Opcode::mov, which, local, *indices);
+  if (Value held = op.getRows()) {
+    FailureOr<Ref> base = get(op, held);
+    if (failed(base))
+      return failure();
+    base->strides.clear();
+    emitter.vector(Opcode::sub, which, local, local, *base);
+    owned = emitter.temporary(Word::i32, which);
+    Ref below = emitter.temporary(Word::i32, which);
+    emitter.vector(Opcode::le, which, owned, Ref::constant(int32_t(0)), local);
+    emitter.vector(Opcode::lt, which, below, local, Ref::constant(rows));
+    emitter.vector(Opcode::bit_and, which, owned, owned, below);
+    SmallVector<int64_t> shape = shapeOf(op.getResult());
+    emitter.vector(Opcode::mov, shape, *to,
+                   to->type == Word::i32 ? Ref::constant(int32_t(0))
+                                         : Ref::constant(0.0f));
+  }
+  emitter.vector(Opcode::max, which, local, local, Ref::constant(int32_t(0)));
+  emitter.vector(Opcode::min, which, local, local, Ref::constant(rows - 1));
+
+  Ref from = *table, into = *to;
+  from.indexBuffer = local.buffer;
+  from.indexScale = table->strides.front() * bytesOf(table->type);
+  from.indexCount = rows;
+  from.strides.erase(from.strides.begin());
+  into.strides.assign(into.strides.begin() +
+                          static_cast<int64_t>(which.size()),
+                      into.strides.end());
+  if (!owned.isAbsent())
+    owned.strides.clear();
+  unsigned depth = emitter.depth();
+  if (count > 1) {
+    emitter.loop(count);
+    from.indexSteps.push_back({depth, 4});
+    into.steps.push_back({depth, elementsOf(row) * bytesOf(into.type)});
+    if (!owned.isAbsent())
+      owned.steps.push_back({depth, 4});
+  }
+  emitter.vector(Opcode::mov, row, into, from, {}, {}, owned);
+  if (count > 1)
+    emitter.endLoop();
+  return success();
+}

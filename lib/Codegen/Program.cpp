@@ -1,0 +1,336 @@
+#include "Program.h"
+#include "Body.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+uint32_t Names::of(StringRef name) {
+  auto [it, fresh] = ids.try_emplace(name, image.names.size());
+  if (fresh)
+    image.names.push_back(name.str());
+  return it->second;
+}
+
+uint32_t Names::of(Location loc) {
+  StringRef name;
+  loc->walk([&](Location part) {
+    auto named = dyn_cast<NameLoc>(part);
+    if (!named)
+      return WalkResult::advance();
+    name = named.getName().getValue();
+    return WalkResult::interrupt();
+  });
+  return of(name);
+}
+
+ProgramEmitter::ProgramEmitter(func::FuncOp func, Shared &shared, Lines &lines,
+                               Names &names, const image::TargetT &target,
+                               Budget budget)
+    : func(func), shared(shared), lines(lines), names(names), target(target),
+      budget(budget) {
+  sharedBuffer = emitter.pinBuffer(shared.bytes());
+  emitter.buffers[sharedBuffer].address = 0;
+}
+
+LogicalResult ProgramEmitter::run() {
+  if (!llvm::hasSingleElement(func.getBody()))
+    return func.emitOpError("has control flow, which a wafer program has not");
+  if (failed(emitSlots()))
+    return failure();
+  return emitBlock(func.getBody().front());
+}
+
+LogicalResult ProgramEmitter::emitBlock(Block &block) {
+  placePacks(block);
+  for (Operation &op : block) {
+    emitter.setNode(names.of(op.getLoc()));
+    if (failed(emitOp(&op)))
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult ProgramEmitter::emitOp(Operation *op) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<linalg::GenericOp, wafer::CombineOp, wafer::RepeatOp,
+            wafer::AppendOp, wafer::LookupOp, wafer::TakeOp, wafer::GatherOp,
+            wafer::InputOp, wafer::OutputOp, tensor::ConcatOp>(
+          [&](auto typed) { return emit(typed); })
+      .Case<wafer::ParameterOp>([&](wafer::ParameterOp parameter) {
+        return parameterLike(op, shared.parameter(parameter),
+                             parameter.getWeights().size());
+      })
+      .Case<wafer::StateOp>([&](wafer::StateOp state) {
+        return parameterLike(op, shared.state(state), state.getNames().size());
+      })
+      .Case<wafer::IotaOp>([&](wafer::IotaOp iota) {
+        return parameterLike(op, shared.iota(iota), 1);
+      })
+      .Case<wafer::PositionOp>([&](wafer::PositionOp op) {
+        values[op.getResult()] = *position;
+        return success();
+      })
+      .Case<tensor::EmptyOp>([&](tensor::EmptyOp empty) {
+        values[empty.getResult()] = Ref();
+        return success();
+      })
+      .Case<linalg::FillOp>([&](linalg::FillOp fill) -> LogicalResult {
+        Attribute value;
+        if (!matchPattern(fill.getInputs()[0], m_Constant(&value)))
+          return fill.emitOpError("fills with a value that is no constant");
+        std::optional<Ref> ref = constantRef(value);
+        if (!ref)
+          return fill.emitOpError("fills with a value that is no number");
+        values[fill->getResult(0)] = *ref;
+        return success();
+      })
+      .Case<arith::ConstantOp>([&](arith::ConstantOp constant) {
+        auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
+        if (!dense) // a scalar: whoever reads it looks at the op
+          return success();
+        std::optional<Ref> ref =
+            dense.isSplat() ? constantRef(dense.getSplatValue<Attribute>())
+                            : std::nullopt;
+        if (!ref)
+          return LogicalResult(
+              constant.emitOpError("is no splat: constants of several values "
+                                   "are parameters at this level"));
+        values[constant.getResult()] = *ref;
+        return success();
+      })
+      .Case<tensor::ExtractSliceOp>(
+          [&](tensor::ExtractSliceOp slice) { return view(slice); })
+      .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp>([&](auto typed) {
+        return reshape(op, typed.getSrc(), typed.getResultType());
+      })
+      .Case<func::ReturnOp, wafer::YieldOp>([](auto) { return success(); })
+      .Default([](Operation *other) {
+        return other->emitOpError("is not an op that code generation knows");
+      });
+}
+
+FailureOr<Ref> ProgramEmitter::get(Operation *user, Value value) {
+  auto it = values.find(value);
+  if (it == values.end())
+    return user->emitOpError("reads a value that code generation did not meet");
+  return it->second;
+}
+
+static SmallVector<int64_t> shapeOf(Value value) {
+  return llvm::to_vector(cast<ShapedType>(value.getType()).getShape());
+}
+
+FailureOr<Ref> ProgramEmitter::result(Value value) {
+  if (auto it = placed.find(value); it != placed.end())
+    return it->second;
+  auto type = cast<ShapedType>(value.getType());
+  FailureOr<Word> word =
+      wordType(value.getDefiningOp(), type.getElementType());
+  if (failed(word))
+    return failure();
+  return emitter.temporary(*word, type.getShape());
+}
+
+Ref ProgramEmitter::sharedRef(Piece piece, Word type,
+                              ArrayRef<int64_t> shape) {
+  return dense(sharedBuffer, type, shape, piece.address);
+}
+
+Ref ProgramEmitter::coordinate(ArrayRef<wafer::Axis> axes) {
+  return sharedRef(shared.coordinate(axes), Word::i32, {});
+}
+
+LogicalResult ProgramEmitter::parameterLike(Operation *op,
+                                            FailureOr<Piece> piece,
+                                            size_t trips) {
+  auto type = cast<ShapedType>(op->getResult(0).getType());
+  FailureOr<Word> word = wordType(op, type.getElementType());
+  if (failed(piece) || failed(word))
+    return failure();
+  Ref ref = sharedRef(*piece, *word, type.getShape());
+  if (auto repeat = op->getParentOfType<wafer::RepeatOp>(); trips > 1) {
+    if (!repeat || repeat.getTrips() != trips)
+      return op->emitOpError() << "has " << trips
+                               << " pieces but is not repeated as often";
+    ref.steps.push_back({depths[repeat], piece->bytes});
+  }
+  values[op->getResult(0)] = ref;
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit(wafer::InputOp op) {
+  auto type = cast<ShapedType>(op.getType());
+  auto binding =
+      shared.binding(op, type, op.getName(), image::Role::input);
+  if (failed(binding))
+    return failure();
+  Word word = (*binding)->type;
+  int buffer = emitter.pinBuffer(type.getNumElements() * bytesOf(word));
+  bound.emplace_back(binding->get(), buffer);
+  inputs.push_back(std::move(*binding));
+  values[op.getResult()] = dense(buffer, word, type.getShape());
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
+  auto type = cast<ShapedType>(op.getValue().getType());
+  auto binding =
+      shared.binding(op, type, op.getName(), image::Role::output);
+  FailureOr<Ref> value = get(op, op.getValue());
+  if (failed(binding) || failed(value))
+    return failure();
+  // The host reads it after the last instruction, so nothing may reuse it.
+  int buffer = emitter.pinBuffer(type.getNumElements() *
+                                 bytesOf((*binding)->type));
+  emitter.vector(Opcode::mov, type.getShape(),
+                 dense(buffer, (*binding)->type, type.getShape()), *value);
+  bound.emplace_back(binding->get(), buffer);
+  outputs.push_back(std::move(*binding));
+  return success();
+}
+
+void ProgramEmitter::bindAddresses() {
+  for (auto [binding, buffer] : bound)
+    binding->address = static_cast<uint32_t>(*emitter.buffers[buffer].address);
+}
+
+LogicalResult ProgramEmitter::emit(linalg::GenericOp op) {
+  if (op->getNumResults() != 1)
+    return op.emitOpError("has several results");
+  SmallVector<Ref> operands;
+  for (Value operand : op->getOperands()) {
+    FailureOr<Ref> ref = get(op, operand);
+    if (failed(ref))
+      return failure();
+    operands.push_back(*ref);
+  }
+  FailureOr<Ref> dst = result(op->getResult(0));
+  if (failed(dst))
+    return failure();
+  values[op->getResult(0)] = *dst;
+  return emitGeneric(emitter, op, operands, *dst, budget, target);
+}
+
+LogicalResult ProgramEmitter::view(tensor::ExtractSliceOp op) {
+  FailureOr<Ref> source = get(op, op.getSource());
+  if (failed(source))
+    return failure();
+  Ref ref = *source;
+  if (!ref.immediate) {
+    llvm::SmallBitVector dropped = op.getDroppedDims();
+    SmallVector<int64_t, 4> strides;
+    for (auto [i, offset, step] :
+         llvm::enumerate(op.getStaticOffsets(), op.getStaticStrides())) {
+      if (ShapedType::isDynamic(offset) || ShapedType::isDynamic(step))
+        return op.emitOpError("slices at a position known only at run time");
+      ref.offset += offset * ref.strides[i] * bytesOf(ref.type);
+      if (!dropped[i])
+        strides.push_back(ref.strides[i] * step);
+    }
+    ref.strides = strides;
+  }
+  values[op.getResult()] = ref;
+  return success();
+}
+
+/// Unit dimensions come and go; anything else must lie densely.
+LogicalResult ProgramEmitter::reshape(Operation *op, Value source,
+                                      ShapedType to) {
+  FailureOr<Ref> from = get(op, source);
+  if (failed(from))
+    return failure();
+  Ref ref = *from;
+  if (ref.immediate) {
+    values[op->getResult(0)] = ref;
+    return success();
+  }
+  SmallVector<int64_t> shape = shapeOf(source);
+  SmallVector<int64_t, 4> kept;
+  SmallVector<int64_t> extents;
+  for (auto [extent, stride] : llvm::zip_equal(shape, ref.strides))
+    if (extent != 1) {
+      kept.push_back(stride);
+      extents.push_back(extent);
+    }
+  SmallVector<int64_t> wanted =
+      llvm::filter_to_vector(to.getShape(), [](int64_t n) { return n != 1; });
+  bool same = wanted == extents;
+  if (!same && ref.strides != dense(0, ref.type, shape).strides) {
+    Ref copy = emitter.temporary(ref.type, shape);
+    emitter.vector(Opcode::mov, shape, copy, ref);
+    ref = copy;
+  }
+  Ref shaped = dense(ref.buffer, ref.type, to.getShape());
+  if (same)
+    for (size_t i = 0, k = 0; i < shaped.strides.size(); ++i)
+      shaped.strides[i] = to.getDimSize(i) == 1 ? 0 : kept[k++];
+  ref.strides = shaped.strides;
+  values[op->getResult(0)] = ref;
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit(tensor::ConcatOp op) {
+  FailureOr<Ref> dst = result(op.getResult());
+  if (failed(dst))
+    return failure();
+  int64_t at = 0;
+  auto dim = static_cast<int64_t>(op.getDim());
+  for (Value operand : op.getInputs()) {
+    FailureOr<Ref> ref = get(op, operand);
+    if (failed(ref))
+      return failure();
+    Ref window = *dst;
+    window.offset += at * dst->strides[dim] * bytesOf(dst->type);
+    emitter.vector(Opcode::mov, shapeOf(operand), window, *ref);
+    at += shapeOf(operand)[dim];
+  }
+  values[op.getResult()] = *dst;
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
+  Block *body = op.getBodyBlock();
+  SmallVector<Ref> carried;
+  for (auto [init, argument] :
+       llvm::zip_equal(op.getInits(), body->getArguments())) {
+    FailureOr<Ref> from = get(op, init);
+    auto type = cast<ShapedType>(init.getType());
+    FailureOr<Word> word = wordType(op, type.getElementType());
+    if (failed(from) || failed(word))
+      return failure();
+    Ref ref = emitter.temporary(*word, type.getShape());
+    emitter.vector(Opcode::mov, type.getShape(), ref, *from);
+    values[argument] = ref;
+    carried.push_back(ref);
+  }
+  depths[op] = emitter.depth();
+  emitter.loop(static_cast<int64_t>(op.getTrips()));
+  if (failed(emitBlock(*body)))
+    return failure();
+  // What is yielded may itself be an argument: read all, then write all.
+  Operation *yield = body->getTerminator();
+  SmallVector<Ref> yielded;
+  for (Value value : yield->getOperands()) {
+    FailureOr<Ref> ref = get(yield, value);
+    if (failed(ref))
+      return failure();
+    if (isa<BlockArgument>(value) && yield->getNumOperands() > 1) {
+      Ref copy = emitter.temporary(ref->type, shapeOf(value));
+      emitter.vector(Opcode::mov, shapeOf(value), copy, *ref);
+      *ref = copy;
+    }
+    yielded.push_back(*ref);
+  }
+  for (auto [ref, to, value] :
+       llvm::zip_equal(yielded, carried, yield->getOperands()))
+    emitter.vector(Opcode::mov, shapeOf(value), to, ref);
+  emitter.endLoop();
+  for (auto [value, ref] : llvm::zip_equal(op.getResults(), carried))
+    values[value] = ref;
+  return success();
+}

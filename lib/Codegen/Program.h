@@ -1,0 +1,103 @@
+//===- Program.h - The program of one entry ---------------------*- C++ -*-===//
+//
+// Walks a function of per-PE tensors in order. Every tensor value is a window
+// of a buffer; views cost nothing, a generic gets a buffer for its result, a
+// combine travels in a buffer that its operands were computed into.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_LIB_CODEGEN_PROGRAM_H
+#define WAFERLOOM_LIB_CODEGEN_PROGRAM_H
+
+#include "Generic.h"
+#include "Lines.h"
+#include "Shared.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace waferloom::codegen {
+
+/// Gives ONNX node names their numbers in Image.names.
+class Names {
+public:
+  explicit Names(image::ImageT &image) : image(image) { of(""); }
+  uint32_t of(llvm::StringRef name);
+  uint32_t of(mlir::Location loc);
+
+private:
+  image::ImageT &image;
+  llvm::StringMap<uint32_t> ids;
+};
+
+class ProgramEmitter {
+public:
+  ProgramEmitter(mlir::func::FuncOp func, Shared &shared, Lines &lines,
+                 Names &names, const image::TargetT &target, Budget budget);
+
+  mlir::LogicalResult run();
+
+  Emitter emitter;
+  std::vector<std::unique_ptr<image::BindingT>> inputs, outputs;
+  /// Fills in the addresses of inputs and outputs, after `Emitter::allocate`.
+  void bindAddresses();
+
+private:
+  mlir::LogicalResult emitBlock(mlir::Block &block);
+  mlir::LogicalResult emitOp(mlir::Operation *op);
+  mlir::LogicalResult emit(mlir::linalg::GenericOp op);
+  mlir::LogicalResult emit(wafer::CombineOp op);
+  mlir::LogicalResult emit(wafer::RepeatOp op);
+  mlir::LogicalResult emit(wafer::AppendOp op);
+  mlir::LogicalResult emit(wafer::LookupOp op);
+  mlir::LogicalResult emit(wafer::TakeOp op);
+  mlir::LogicalResult emit(wafer::GatherOp op);
+  mlir::LogicalResult emit(wafer::InputOp op);
+  mlir::LogicalResult emit(wafer::OutputOp op);
+  mlir::LogicalResult emit(mlir::tensor::ConcatOp op);
+  mlir::LogicalResult view(mlir::tensor::ExtractSliceOp op);
+  mlir::LogicalResult reshape(mlir::Operation *op, mlir::Value source,
+                              mlir::ShapedType to);
+  mlir::LogicalResult parameterLike(mlir::Operation *op,
+                                    mlir::FailureOr<Piece> piece,
+                                    size_t trips);
+  mlir::LogicalResult combine(mlir::Operation *op, Ref buffer, int64_t words,
+                              llvm::ArrayRef<wafer::Axis> axes,
+                              wafer::Combiner combiner);
+
+  mlir::FailureOr<Ref> get(mlir::Operation *user, mlir::Value value);
+  /// A buffer for the result of `value`: inside the pack that it travels in, or
+  /// its own.
+  mlir::FailureOr<Ref> result(mlir::Value value);
+  Ref sharedRef(Piece piece, Word type, llvm::ArrayRef<int64_t> shape);
+  Ref coordinate(llvm::ArrayRef<wafer::Axis> axes);
+  void placePacks(mlir::Block &block);
+
+  /// Where position p + t of a state lies: the local slot, and whether this PE
+  /// owns it. Computed once, before everything else.
+  struct Slots {
+    Ref slot, owned;
+    bool everywhere = false;
+  };
+  using SlotKey = std::tuple<std::vector<std::string>, bool, int64_t, int64_t>;
+  mlir::FailureOr<SlotKey> slotKey(wafer::AppendOp op);
+  mlir::LogicalResult emitSlots();
+
+  mlir::func::FuncOp func;
+  Shared &shared;
+  Lines &lines;
+  Names &names;
+  const image::TargetT &target;
+  Budget budget;
+  int sharedBuffer;
+  std::optional<Ref> position;
+  llvm::DenseMap<mlir::Value, Ref> values;
+  llvm::DenseMap<mlir::Value, Ref> placed; // operands of packs
+  llvm::DenseMap<mlir::Operation *, unsigned> depths;
+  std::map<SlotKey, Slots> slots;
+  std::vector<std::pair<image::BindingT *, int>> bound; // binding, buffer
+};
+
+} // namespace waferloom::codegen
+
+#endif // WAFERLOOM_LIB_CODEGEN_PROGRAM_H

@@ -1,0 +1,216 @@
+#include "Shared.h"
+#include "Generic.h"
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
+  auto layout = op->getAttrOfType<wafer::LayoutAttr>("layout");
+  if (!layout)
+    return op->emitOpError("has no layout: it is not at the level of one PE");
+  if (layout.isPartial() || layout.hasRoot())
+    return op->emitOpError("lies on only some PEs of the region, which code "
+                           "generation does not know yet");
+  return layout;
+}
+
+Piece Shared::reserve(int64_t bytes, int64_t trips) {
+  Piece piece{top, static_cast<int64_t>(llvm::alignTo(bytes, 4))};
+  top += piece.bytes * trips;
+  return piece;
+}
+
+static image::Digit encode(wafer::Axis axis, wafer::RegionAttr region) {
+  return image::Digit(axis.direction == wafer::Axis::X ? image::Axis::x
+                                                       : image::Axis::y,
+                      static_cast<uint32_t>(region.getSize(axis)),
+                      static_cast<uint32_t>(region.getStride(axis)));
+}
+
+FailureOr<std::unique_ptr<image::BindingT>>
+Shared::binding(Operation *op, ShapedType local, StringRef name,
+                image::Role role) {
+  FailureOr<wafer::LayoutAttr> layout = layoutOf(op);
+  FailureOr<Word> type = wordType(op, local.getElementType());
+  if (failed(layout) || failed(type))
+    return failure();
+  auto binding = std::make_unique<image::BindingT>();
+  binding->name = name.str();
+  binding->role = role;
+  binding->type = binding->source_type = *type;
+  int64_t stride = 1;
+  for (int64_t i = local.getRank(); i-- > 0;) {
+    wafer::DimAttr dim = layout->getDim(i);
+    int64_t padded = local.getDimSize(i) * region.getSize(dim.getAxes());
+    auto out = std::make_unique<image::DimT>();
+    out->live = static_cast<uint32_t>(dim.getLiveSize(padded));
+    out->source_stride = stride;
+    stride *= out->live;
+    for (wafer::Digit digit : dim.resolve(padded, region))
+      out->digits.push_back(
+          digit.isAxis()
+              ? encode(digit.axis, region)
+              : image::Digit(image::Axis::none,
+                             static_cast<uint32_t>(digit.extent), 0));
+    binding->dims.insert(binding->dims.begin(), std::move(out));
+  }
+  return binding;
+}
+
+/// The bytes of a computed weight as words of the machine.
+static std::string inlineBytes(DenseElementsAttr value) {
+  std::string bytes;
+  auto put = [&](uint64_t bits, unsigned count) {
+    for (unsigned i = 0; i < count; ++i)
+      bytes.push_back(static_cast<char>(bits >> (8 * i)));
+  };
+  if (isa<FloatType>(value.getElementType())) {
+    unsigned width = value.getElementType().getIntOrFloatBitWidth() / 8;
+    for (const APFloat &element : value.getValues<APFloat>())
+      put(element.bitcastToAPInt().getZExtValue(), width);
+  } else {
+    bool boolean = value.getElementType().isInteger(1);
+    for (const APInt &element : value.getValues<APInt>())
+      put(boolean ? element.getZExtValue() : element.getSExtValue(), 4);
+  }
+  return bytes;
+}
+
+FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight) {
+  if (!weight.getFile() && !weight.getValue())
+    return std::optional<uint32_t>(); // shape only: zeros
+  auto [it, fresh] =
+      sources.try_emplace(weight.getSymName().str(), image.sources.size());
+  if (!fresh)
+    return std::optional(it->second);
+  auto type = cast<ShapedType>(weight.getType());
+  FailureOr<Word> word = wordType(weight, type.getElementType());
+  if (failed(word))
+    return failure();
+  SourceBytes bytes;
+  auto entry = std::make_unique<image::SourceT>();
+  entry->name = weight.getSymName().str();
+  entry->bytes = type.getNumElements() * bytesOf(*word);
+  if (auto value = dyn_cast_or_null<DenseElementsAttr>(weight.getValueAttr())) {
+    bytes.inlined = inlineBytes(value);
+  } else if (weight.getFile() && type.getElementType().isIntOrFloat() &&
+             type.getElementTypeBitWidth() == bytesOf(*word) * 8) {
+    bytes.file = weight.getFile()->str();
+    bytes.offset = weight.getOffset();
+  } else {
+    return weight.emitOpError() << "has elements of type "
+                                << type.getElementType()
+                                << ", which cannot be read from a file";
+  }
+  image.image.sources.push_back(std::move(entry));
+  image.sources.push_back(std::move(bytes));
+  return std::optional(it->second);
+}
+
+static std::string keyOf(Operation *op) {
+  std::string key;
+  llvm::raw_string_ostream os(key);
+  op->print(os, OpPrintingFlags().useLocalScope().skipRegions());
+  // Without the result's name.
+  return key.substr(key.find('=') + 1);
+}
+
+FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
+  std::string key = keyOf(op);
+  if (auto it = known.find(key); it != known.end())
+    return it->second;
+  auto type = cast<ShapedType>(op.getType());
+  FailureOr<Word> word = wordType(op, type.getElementType());
+  if (failed(word))
+    return failure();
+  Piece piece = reserve(type.getNumElements() * bytesOf(*word),
+                        static_cast<int64_t>(op.getWeights().size()));
+  SymbolTable symbols(module);
+  int64_t address = piece.address;
+  for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>()) {
+    auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
+    if (!weight)
+      return op.emitOpError() << "names " << name << ", which is not a weight";
+    FailureOr<std::optional<uint32_t>> from = source(weight);
+    auto made = binding(op, type, name.getValue(), image::Role::parameter);
+    if (failed(from) || failed(made))
+      return failure();
+    if (*from) {
+      (*made)->source = **from;
+      (*made)->address = static_cast<uint32_t>(address);
+      bindings.push_back(std::move(*made));
+    }
+    address += piece.bytes;
+  }
+  return known[key] = piece;
+}
+
+FailureOr<Piece> Shared::state(wafer::StateOp op) {
+  std::string key = keyOf(op);
+  if (auto it = known.find(key); it != known.end())
+    return it->second;
+  auto type = cast<ShapedType>(op.getType());
+  FailureOr<Word> word = wordType(op, type.getElementType());
+  if (failed(word))
+    return failure();
+  Piece piece = reserve(type.getNumElements() * bytesOf(*word),
+                        static_cast<int64_t>(op.getNames().size()));
+  int64_t address = piece.address;
+  for (auto name : op.getNames().getAsRange<StringAttr>()) {
+    // Every entry must find the state where the others left it.
+    if (!known.try_emplace("state " + name.str()).second)
+      return op.emitOpError() << "lays state '" << name.getValue()
+                              << "' in another way than another entry does";
+    auto made = binding(op, type, name.getValue(), image::Role::state);
+    if (failed(made))
+      return failure();
+    (*made)->address = static_cast<uint32_t>(address);
+    bindings.push_back(std::move(*made));
+    address += piece.bytes;
+  }
+  return known[key] = piece;
+}
+
+FailureOr<Piece> Shared::iota(wafer::IotaOp op) {
+  std::string key = keyOf(op);
+  if (auto it = known.find(key); it != known.end())
+    return it->second;
+  auto made = binding(op, op.getType(), "", image::Role::index);
+  if (failed(made))
+    return failure();
+  Piece piece = reserve(op.getType().getNumElements() * 4, 1);
+  (*made)->address = static_cast<uint32_t>(piece.address);
+  // Padding elements have indices of their own: masks look at them.
+  for (auto &dim : (*made)->dims)
+    for (dim->live = 1; image::Digit digit : dim->digits)
+      dim->live *= digit.extent();
+  bindings.push_back(std::move(*made));
+  return known[key] = piece;
+}
+
+Piece Shared::coordinate(ArrayRef<wafer::Axis> axes) {
+  std::string key = "coordinate";
+  for (wafer::Axis axis : axes)
+    key += " " + axis.str();
+  if (auto it = known.find(key); it != known.end())
+    return it->second;
+  Piece piece = reserve(4, 1);
+  auto made = std::make_unique<image::BindingT>();
+  made->role = image::Role::index;
+  made->type = made->source_type = Word::i32;
+  made->address = static_cast<uint32_t>(piece.address);
+  auto dim = std::make_unique<image::DimT>();
+  dim->source_stride = 1;
+  dim->live = static_cast<uint32_t>(region.getSize(axes));
+  for (wafer::Axis axis : axes)
+    if (region.getSize(axis) > 1)
+      dim->digits.push_back(encode(axis, region));
+  made->dims.push_back(std::move(dim));
+  bindings.push_back(std::move(made));
+  return known[key] = piece;
+}

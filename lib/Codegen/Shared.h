@@ -1,0 +1,64 @@
+//===- Shared.h - What all entries of an image share ------------*- C++ -*-===//
+//
+// Weights, states and index tensors lie at the same addresses in every entry's
+// program, from address 0 up. Each has a binding that says how the global
+// tensor is spread over the PEs of the region.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_LIB_CODEGEN_SHARED_H
+#define WAFERLOOM_LIB_CODEGEN_SHARED_H
+
+#include "Emitter.h"
+
+#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+#include <map>
+
+namespace waferloom::codegen {
+
+/// The bytes that one op reads: `trips` pieces behind each other.
+struct Piece {
+  int64_t address = 0;
+  int64_t bytes = 0; // of one trip
+};
+
+class Shared {
+public:
+  Shared(wafer::RegionAttr region, mlir::ModuleOp module, Image &image)
+      : region(region), module(module), image(image) {}
+
+  mlir::FailureOr<Piece> parameter(wafer::ParameterOp op);
+  mlir::FailureOr<Piece> state(wafer::StateOp op);
+  mlir::FailureOr<Piece> iota(wafer::IotaOp op);
+  /// One word: the coordinate of this PE along `axes`, mixed radix.
+  Piece coordinate(llvm::ArrayRef<wafer::Axis> axes);
+
+  /// A binding for an input or output of an entry.
+  mlir::FailureOr<std::unique_ptr<image::BindingT>>
+  binding(mlir::Operation *op, mlir::ShapedType local, llvm::StringRef name,
+          image::Role role);
+
+  int64_t bytes() const { return top; }
+  wafer::RegionAttr getRegion() const { return region; }
+  std::vector<std::unique_ptr<image::BindingT>> bindings;
+
+private:
+  Piece reserve(int64_t bytes, int64_t trips);
+  mlir::FailureOr<std::optional<uint32_t>> source(wafer::WeightOp weight);
+
+  wafer::RegionAttr region;
+  mlir::ModuleOp module;
+  Image &image;
+  int64_t top = 0;
+  std::map<std::string, Piece> known;
+  std::map<std::string, uint32_t> sources;
+};
+
+/// The layout attribute that an op carries at level 4.
+mlir::FailureOr<wafer::LayoutAttr> layoutOf(mlir::Operation *op);
+
+} // namespace waferloom::codegen
+
+#endif // WAFERLOOM_LIB_CODEGEN_SHARED_H
