@@ -1,6 +1,7 @@
 // What moves data by position: collectives over packs, rows of tables, slots of
-// caches, shares of dimensions. Which PE does what never depends on a branch: it
-// is a class of the line, a coordinate word in memory, or a predicate on a store.
+// caches, shares of dimensions. Which PE does what never depends on a branch:
+// it is a class of the line, a coordinate word in memory, or a predicate on a
+// store.
 
 #include "Program.h"
 
@@ -29,14 +30,16 @@ void ProgramEmitter::placePacks(Block &block) {
     int64_t offset = 0;
     for (auto [value, result] :
          llvm::zip_equal(op.getValues(), op.getResults())) {
-      Word word = isa<FloatType>(
-                      cast<ShapedType>(value.getType()).getElementType())
-                      ? Word::f32
-                      : Word::i32;
+      Word word =
+          isa<FloatType>(cast<ShapedType>(value.getType()).getElementType())
+              ? Word::f32
+              : Word::i32;
       Ref ref = dense(pack, word, shapeOf(value), offset);
       values[result] = ref;
       offset += elementsOf(shapeOf(value)) * 4;
-      if (value.hasOneUse() && value.getDefiningOp<linalg::GenericOp>() &&
+      if (value.hasOneUse() &&
+          isa_and_nonnull<linalg::GenericOp, wafer::LookupOp, wafer::TakeOp>(
+              value.getDefiningOp()) &&
           value.getDefiningOp()->getBlock() == &block)
         placed[value] = ref;
     }
@@ -72,13 +75,13 @@ LogicalResult ProgramEmitter::combine(Operation *op, Ref buffer, int64_t words,
   wafer::RegionAttr region = shared.getRegion();
   SmallVector<wafer::Axis> all = region.getAxes();
   for (Direction direction : {Direction::X, Direction::Y}) {
-    SmallVector<wafer::Axis> mine = llvm::filter_to_vector(
-        all, [&](wafer::Axis axis) {
+    SmallVector<wafer::Axis> mine =
+        llvm::filter_to_vector(all, [&](wafer::Axis axis) {
           return (axis.direction == wafer::Axis::X) ==
                  (direction == Direction::X);
         });
-    int64_t extent = direction == Direction::X ? region.getWidth()
-                                               : region.getHeight();
+    int64_t extent =
+        direction == Direction::X ? region.getWidth() : region.getHeight();
     for (size_t i = 0; i < mine.size(); ++i) {
       collectives::Line line;
       int64_t length = 1;
@@ -89,15 +92,13 @@ LogicalResult ProgramEmitter::combine(Operation *op, Ref buffer, int64_t words,
       if (length == 1)
         continue;
       line.length = static_cast<unsigned>(length);
-      line.segments =
-          static_cast<unsigned>(extent / (length * line.stride));
+      line.segments = static_cast<unsigned>(extent / (length * line.stride));
       collectives::Request request;
       request.kind = collectives::Kind::AllReduce;
-      request.combiner = combiner == wafer::Combiner::Sum
-                             ? collectives::Combiner::Add
-                         : combiner == wafer::Combiner::Max
-                             ? collectives::Combiner::Max
-                             : collectives::Combiner::Min;
+      request.combiner =
+          combiner == wafer::Combiner::Sum   ? collectives::Combiner::Add
+          : combiner == wafer::Combiner::Max ? collectives::Combiner::Max
+                                             : collectives::Combiner::Min;
       request.root = line.length / 2;
       request.words = static_cast<uint64_t>(words);
       if (llvm::Error error =
@@ -143,8 +144,8 @@ LogicalResult ProgramEmitter::emit(wafer::GatherOp op) {
     return failure();
   Ref whole = emitter.temporary(*word, type.getShape());
   values[op.getResult()] = whole;
-  Ref zero = *word == Word::i32 ? Ref::constant(int32_t(0))
-                                : Ref::constant(0.0f);
+  Ref zero =
+      *word == Word::i32 ? Ref::constant(int32_t(0)) : Ref::constant(0.0f);
   SmallVector<int64_t> shape = shapeOf(op.getValue());
   ArrayRef<wafer::Axis> axes = op.getAxes().getAxes();
   int64_t parts = shared.getRegion().getSize(axes);
@@ -168,8 +169,15 @@ LogicalResult ProgramEmitter::emit(wafer::GatherOp op) {
   return combine(op, whole, type.getNumElements(), axes, wafer::Combiner::Sum);
 }
 
-FailureOr<ProgramEmitter::SlotKey>
-ProgramEmitter::slotKey(wafer::AppendOp op) {
+/// The update's shape; an update of one token may leave its dimension out.
+static SmallVector<int64_t> updateShape(wafer::AppendOp op) {
+  SmallVector<int64_t> shape = shapeOf(op.getUpdate());
+  if (shape.size() + 1 == shapeOf(op.getState()).size())
+    shape.insert(shape.begin() + static_cast<int64_t>(op.getDim()), 1);
+  return shape;
+}
+
+FailureOr<ProgramEmitter::SlotKey> ProgramEmitter::slotKey(wafer::AppendOp op) {
   auto state = op.getState().getDefiningOp<wafer::StateOp>();
   if (!state)
     return op.emitOpError("appends to something that is not a state");
@@ -183,8 +191,7 @@ ProgramEmitter::slotKey(wafer::AppendOp op) {
   std::vector<std::string> axes;
   for (wafer::Axis axis : dim.getAxes())
     axes.push_back(axis.str());
-  return SlotKey(axes, dim.getCyclic(),
-                 shapeOf(op.getUpdate())[op.getDim()],
+  return SlotKey(axes, dim.getCyclic(), updateShape(op)[op.getDim()],
                  shapeOf(op.getState())[op.getDim()]);
 }
 
@@ -215,8 +222,7 @@ LogicalResult ProgramEmitter::emitSlots() {
     SmallVector<wafer::Axis> axes;
     for (const std::string &name : names)
       axes.push_back(*wafer::Axis::parse(name));
-    auto parts =
-        static_cast<int32_t>(shared.getRegion().getSize(axes));
+    auto parts = static_cast<int32_t>(shared.getRegion().getSize(axes));
     Slots made;
     made.everywhere = parts == 1;
     made.slot = emitter.temporary(Word::i32, {rows});
@@ -255,9 +261,11 @@ LogicalResult ProgramEmitter::emit(wafer::AppendOp op) {
   if (failed(key) || failed(update) || failed(state))
     return failure();
   const Slots &slot = slots.at(*key);
-  SmallVector<int64_t> shape = shapeOf(op.getUpdate());
+  SmallVector<int64_t> shape = updateShape(op);
   auto dim = static_cast<int64_t>(op.getDim());
   int64_t rows = shape[dim];
+  if (!update->immediate && update->strides.size() < shape.size())
+    update->strides.insert(update->strides.begin() + dim, 0);
   Ref to = *state, from = *update, owned = slot.owned;
   to.indexBuffer = slot.slot.buffer;
   to.indexOffset = slot.slot.offset;
@@ -323,8 +331,7 @@ LogicalResult ProgramEmitter::emit(wafer::LookupOp op) {
   from.indexScale = table->strides.front() * bytesOf(table->type);
   from.indexCount = rows;
   from.strides.erase(from.strides.begin());
-  into.strides.assign(into.strides.begin() +
-                          static_cast<int64_t>(which.size()),
+  into.strides.assign(into.strides.begin() + static_cast<int64_t>(which.size()),
                       into.strides.end());
   if (!owned.isAbsent())
     owned.strides.clear();

@@ -129,15 +129,13 @@ FailureOr<Ref> ProgramEmitter::result(Value value) {
   if (auto it = placed.find(value); it != placed.end())
     return it->second;
   auto type = cast<ShapedType>(value.getType());
-  FailureOr<Word> word =
-      wordType(value.getDefiningOp(), type.getElementType());
+  FailureOr<Word> word = wordType(value.getDefiningOp(), type.getElementType());
   if (failed(word))
     return failure();
   return emitter.temporary(*word, type.getShape());
 }
 
-Ref ProgramEmitter::sharedRef(Piece piece, Word type,
-                              ArrayRef<int64_t> shape) {
+Ref ProgramEmitter::sharedRef(Piece piece, Word type, ArrayRef<int64_t> shape) {
   return dense(sharedBuffer, type, shape, piece.address);
 }
 
@@ -155,8 +153,8 @@ LogicalResult ProgramEmitter::parameterLike(Operation *op,
   Ref ref = sharedRef(*piece, *word, type.getShape());
   if (auto repeat = op->getParentOfType<wafer::RepeatOp>(); trips > 1) {
     if (!repeat || repeat.getTrips() != trips)
-      return op->emitOpError() << "has " << trips
-                               << " pieces but is not repeated as often";
+      return op->emitOpError()
+             << "has " << trips << " pieces but is not repeated as often";
     ref.steps.push_back({depths[repeat], piece->bytes});
   }
   values[op->getResult(0)] = ref;
@@ -165,8 +163,7 @@ LogicalResult ProgramEmitter::parameterLike(Operation *op,
 
 LogicalResult ProgramEmitter::emit(wafer::InputOp op) {
   auto type = cast<ShapedType>(op.getType());
-  auto binding =
-      shared.binding(op, type, op.getName(), image::Role::input);
+  auto binding = shared.binding(op, type, op.getName(), image::Role::input);
   if (failed(binding))
     return failure();
   Word word = (*binding)->type;
@@ -179,14 +176,13 @@ LogicalResult ProgramEmitter::emit(wafer::InputOp op) {
 
 LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
   auto type = cast<ShapedType>(op.getValue().getType());
-  auto binding =
-      shared.binding(op, type, op.getName(), image::Role::output);
+  auto binding = shared.binding(op, type, op.getName(), image::Role::output);
   FailureOr<Ref> value = get(op, op.getValue());
   if (failed(binding) || failed(value))
     return failure();
   // The host reads it after the last instruction, so nothing may reuse it.
-  int buffer = emitter.pinBuffer(type.getNumElements() *
-                                 bytesOf((*binding)->type));
+  int buffer =
+      emitter.pinBuffer(type.getNumElements() * bytesOf((*binding)->type));
   emitter.vector(Opcode::mov, type.getShape(),
                  dense(buffer, (*binding)->type, type.getShape()), *value);
   bound.emplace_back(binding->get(), buffer);

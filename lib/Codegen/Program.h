@@ -59,8 +59,7 @@ private:
   mlir::LogicalResult reshape(mlir::Operation *op, mlir::Value source,
                               mlir::ShapedType to);
   mlir::LogicalResult parameterLike(mlir::Operation *op,
-                                    mlir::FailureOr<Piece> piece,
-                                    size_t trips);
+                                    mlir::FailureOr<Piece> piece, size_t trips);
   mlir::LogicalResult combine(mlir::Operation *op, Ref buffer, int64_t words,
                               llvm::ArrayRef<wafer::Axis> axes,
                               wafer::Combiner combiner);

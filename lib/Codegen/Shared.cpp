@@ -32,9 +32,10 @@ static image::Digit encode(wafer::Axis axis, wafer::RegionAttr region) {
                       static_cast<uint32_t>(region.getStride(axis)));
 }
 
-FailureOr<std::unique_ptr<image::BindingT>>
-Shared::binding(Operation *op, ShapedType local, StringRef name,
-                image::Role role) {
+FailureOr<std::unique_ptr<image::BindingT>> Shared::binding(Operation *op,
+                                                            ShapedType local,
+                                                            StringRef name,
+                                                            image::Role role) {
   FailureOr<wafer::LayoutAttr> layout = layoutOf(op);
   FailureOr<Word> type = wordType(op, local.getElementType());
   if (failed(layout) || failed(type))
@@ -103,9 +104,9 @@ FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight) {
     bytes.file = weight.getFile()->str();
     bytes.offset = weight.getOffset();
   } else {
-    return weight.emitOpError() << "has elements of type "
-                                << type.getElementType()
-                                << ", which cannot be read from a file";
+    return weight.emitOpError()
+           << "has elements of type " << type.getElementType()
+           << ", which cannot be read from a file";
   }
   image.image.sources.push_back(std::move(entry));
   image.sources.push_back(std::move(bytes));
@@ -186,9 +187,11 @@ FailureOr<Piece> Shared::iota(wafer::IotaOp op) {
   Piece piece = reserve(op.getType().getNumElements() * 4, 1);
   (*made)->address = static_cast<uint32_t>(piece.address);
   // Padding elements have indices of their own: masks look at them.
-  for (auto &dim : (*made)->dims)
-    for (dim->live = 1; image::Digit digit : dim->digits)
+  for (auto &dim : (*made)->dims) {
+    dim->live = 1;
+    for (image::Digit digit : dim->digits)
       dim->live *= digit.extent();
+  }
   bindings.push_back(std::move(*made));
   return known[key] = piece;
 }

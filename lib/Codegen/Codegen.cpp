@@ -1,0 +1,299 @@
+//===- Codegen.cpp - From per-PE tensors to a wafer image -----------------===//
+//
+// One idea: memory first, then programs. What all entries share is laid out
+// once from address 0; every entry's program is written against it; then each
+// entry gets addresses for its own buffers above. If the fullest PE does not
+// fit, the programs are written again with less scratch (slower sequences), and
+// only then refused.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Program.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+namespace {
+struct ImageEmitter {
+  ModuleOp module;
+  const image::TargetT &target;
+  Fit &fit;
+  Image result;
+  SmallVector<func::FuncOp> entries;
+  wafer::RegionAttr region;
+
+  LogicalResult findEntries();
+  LogicalResult layShared(Shared &shared);
+  LogicalResult emitPrograms(Shared &shared, Names &names, Budget budget,
+                             image::RegionT &out, int64_t &memory);
+  LogicalResult describe();
+  int64_t codeBytes(const image::RegionT &region) const;
+  void refuse();
+};
+} // namespace
+
+LogicalResult ImageEmitter::findEntries() {
+  for (auto func : module.getOps<func::FuncOp>())
+    if (func->hasAttr("wafer.tokens"))
+      entries.push_back(func);
+  if (entries.empty())
+    return module.emitError("has no entry: no function says wafer.tokens");
+  llvm::sort(entries, [](func::FuncOp a, func::FuncOp b) {
+    auto tokens = [](func::FuncOp f) {
+      return f->getAttrOfType<IntegerAttr>("wafer.tokens").getInt();
+    };
+    return std::pair(tokens(a), a.getName()) <
+           std::pair(tokens(b), b.getName());
+  });
+  for (func::FuncOp func : entries) {
+    auto mine = func->getAttrOfType<wafer::RegionAttr>("wafer.region");
+    if (!mine)
+      return func.emitOpError("has no region");
+    if (region && region != mine)
+      return func.emitOpError("has another region than the other entries");
+    region = mine;
+  }
+  if (region.getWidth() > target.width || region.getHeight() > target.height)
+    return module.emitError()
+           << "the region is " << region.getWidth() << " by "
+           << region.getHeight() << " PEs but target '" << target.name
+           << "' has " << target.width << " by " << target.height;
+  return success();
+}
+
+LogicalResult ImageEmitter::layShared(Shared &shared) {
+  int64_t before = 0;
+  auto grown = [&] {
+    return shared.bytes() - std::exchange(before, shared.bytes());
+  };
+  for (func::FuncOp func : entries) {
+    WalkResult walked = func.walk([&](Operation *op) {
+      if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
+        if (failed(shared.parameter(parameter)))
+          return WalkResult::interrupt();
+        fit.weights += grown();
+      } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
+        if (failed(shared.state(state)))
+          return WalkResult::interrupt();
+        fit.states += grown();
+      } else if (auto iota = dyn_cast<wafer::IotaOp>(op)) {
+        if (failed(shared.iota(iota)))
+          return WalkResult::interrupt();
+      } else if (auto take = dyn_cast<wafer::TakeOp>(op)) {
+        shared.coordinate(take.getAxes().getAxes());
+      } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {
+        shared.coordinate(gather.getAxes().getAxes());
+      } else if (auto append = dyn_cast<wafer::AppendOp>(op)) {
+        if (auto state = append.getState().getDefiningOp<wafer::StateOp>())
+          if (auto layout = state->getAttrOfType<wafer::LayoutAttr>("layout"))
+            shared.coordinate(
+                layout.getDim(static_cast<int64_t>(append.getDim())).getAxes());
+      }
+      fit.tables += grown();
+      return WalkResult::advance();
+    });
+    if (walked.wasInterrupted())
+      return failure();
+  }
+  return success();
+}
+
+LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
+                                         Budget budget, image::RegionT &out,
+                                         int64_t &memory) {
+  Lines lines(region.getWidth(), region.getHeight(), target);
+  memory = shared.bytes();
+  for (func::FuncOp func : entries) {
+    ProgramEmitter program(func, shared, lines, names, target, budget);
+    if (failed(program.run()))
+      return failure();
+    memory = std::max(memory, program.emitter.allocate(shared.bytes()));
+    program.bindAddresses();
+    auto made = std::make_unique<image::ProgramT>();
+    made->instructions = program.emitter.finish();
+    made->inputs = std::move(program.inputs);
+    made->outputs = std::move(program.outputs);
+    out.programs.push_back(std::move(made));
+    lines.nextProgram();
+  }
+  SmallVector<image::ProgramT *> programs;
+  for (auto &program : out.programs)
+    programs.push_back(program.get());
+  if (llvm::Error error = lines.finish(out, programs))
+    return module.emitError() << llvm::toString(std::move(error));
+  return success();
+}
+
+static bool contains(const image::RegionT &region, uint32_t set, uint32_t id) {
+  if (set == 0)
+    return true;
+  const std::vector<uint64_t> &words = region.sets[set]->words;
+  return id / 64 < words.size() && (words[id / 64] >> (id % 64) & 1);
+}
+
+/// Code of the fullest pair of classes. Every class of columns meets every
+/// class of rows somewhere on the region.
+int64_t ImageEmitter::codeBytes(const image::RegionT &out) const {
+  auto classes = [](const auto &runs) {
+    uint32_t most = 0;
+    for (const auto &run : runs)
+      for (uint32_t id : run->classes)
+        most = std::max(most, id);
+    return most + 1;
+  };
+  int64_t most = 0;
+  for (uint32_t column = 0; column < classes(out.columns); ++column)
+    for (uint32_t row = 0; row < classes(out.rows); ++row) {
+      int64_t count = 0;
+      for (const auto &program : out.programs)
+        for (const auto &instruction : program->instructions)
+          count += contains(out, instruction->columns, column) &&
+                   contains(out, instruction->rows, row);
+      most = std::max(most, count);
+    }
+  return most * target.instruction_bytes;
+}
+
+static image::EntryInputT inputOf(const image::BindingT &binding,
+                                  wafer::InputOp op) {
+  image::EntryInputT input;
+  input.name = binding.name;
+  if (!op) {
+    input.fallback = image::Default::position;
+    return input;
+  }
+  input.limit = static_cast<uint32_t>(op.getLimit());
+  input.fallback = llvm::StringSwitch<image::Default>(op.getFallback())
+                       .Case("position", image::Default::position)
+                       .Case("positions", image::Default::positions)
+                       .Case("ones", image::Default::ones)
+                       .Case("length", image::Default::length)
+                       .Default(image::Default::required);
+  return input;
+}
+
+/// The tensor as the model's user knows it.
+static std::unique_ptr<image::TensorInfoT> describeTensor(Operation *op,
+                                                          StringRef name,
+                                                          ShapedType local,
+                                                          image::Role role) {
+  auto info = std::make_unique<image::TensorInfoT>();
+  info->name = name.str();
+  info->role = role;
+  info->type = local.getElementType().isF32()   ? Word::f32
+               : local.getElementType().isF16() ? Word::f16
+                                                : Word::i32;
+  mlir::Type host = local.getElementType();
+  if (auto attr = op->getAttrOfType<TypeAttr>("host_type"))
+    host = attr.getValue();
+  info->source_bool = host.isInteger(1);
+  info->source_int64 = host.isInteger(64);
+  if (auto shape = op->getAttrOfType<DenseI64ArrayAttr>("model_shape"))
+    info->shape.assign(shape.asArrayRef().begin(), shape.asArrayRef().end());
+  else
+    info->shape.assign(local.getShape().begin(), local.getShape().end());
+  return info;
+}
+
+LogicalResult ImageEmitter::describe() {
+  image::ImageT &out = result.image;
+  for (auto [func, program] :
+       llvm::zip_equal(entries, out.regions.front()->programs)) {
+    auto entry = std::make_unique<image::EntryT>();
+    entry->name = func.getName().str();
+    entry->tokens = static_cast<uint32_t>(
+        func->getAttrOfType<IntegerAttr>("wafer.tokens").getInt());
+    llvm::StringMap<wafer::InputOp> inputs;
+    func.walk([&](Operation *op) {
+      if (auto input = dyn_cast<wafer::InputOp>(op)) {
+        inputs[input.getName()] = input;
+        entry->tensors.push_back(describeTensor(
+            op, input.getName(), input.getType(), image::Role::input));
+      } else if (auto output = dyn_cast<wafer::OutputOp>(op)) {
+        entry->tensors.push_back(describeTensor(
+            op, output.getName(), cast<ShapedType>(output.getValue().getType()),
+            image::Role::output));
+      } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
+        for (auto name : state.getNames().getAsRange<StringAttr>())
+          entry->tensors.push_back(describeTensor(
+              op, name.getValue(), state.getType(), image::Role::state));
+      }
+    });
+    for (const auto &tensor : entry->tensors)
+      for (auto *list : {&program->inputs, &program->outputs})
+        for (auto &binding : *list)
+          if (binding->name == tensor->name && binding->role == tensor->role) {
+            binding->source_bool = tensor->source_bool;
+            binding->source_int64 = tensor->source_int64;
+          }
+    for (const auto &binding : program->inputs)
+      entry->inputs.push_back(std::make_unique<image::EntryInputT>(
+          inputOf(*binding, inputs.lookup(binding->name))));
+    out.entries.push_back(std::move(entry));
+  }
+  if (auto capacity = module->getAttrOfType<IntegerAttr>("wafer.capacity"))
+    out.capacity = static_cast<uint32_t>(capacity.getInt());
+  for (auto weight : module.getOps<wafer::WeightOp>())
+    out.parameters += cast<ShapedType>(weight.getType()).getNumElements();
+  return success();
+}
+
+void ImageEmitter::refuse() {
+  InFlightDiagnostic diag = module.emitError()
+                            << "needs " << fit.total()
+                            << " bytes of SRAM on the fullest PE of "
+                            << region.getWidth() << " by " << region.getHeight()
+                            << " but '" << target.name << "' has " << fit.limit;
+  diag.attachNote() << "weights " << fit.weights << ", states " << fit.states
+                    << ", tables " << fit.tables << ", buffers " << fit.scratch
+                    << ", code " << fit.code << ", reserved " << fit.reserved
+                    << " bytes";
+  diag.attachNote() << "more PEs, a smaller --context, or more memory "
+                       "(--target NAME,sram=...) would make it fit";
+}
+
+FailureOr<Image> codegen::emitImage(ModuleOp module,
+                                    const image::TargetT &target, Fit &fit) {
+  ImageEmitter state{module, target, fit, {}, {}, {}};
+  fit.limit = target.sram_bytes;
+  fit.reserved = target.reserved_bytes;
+  image::ImageT &out = state.result.image;
+  out.producer = "waferloom";
+  out.target = std::make_unique<image::TargetT>(target);
+  if (failed(state.findEntries()))
+    return failure();
+  Shared shared(state.region, module, state.result);
+  if (failed(state.layShared(shared)))
+    return failure();
+  Names names(out);
+
+  for (int64_t temporaries : {16384, 4096, 1024, 0}) {
+    auto region = std::make_unique<image::RegionT>();
+    region->width = static_cast<uint32_t>(state.region.getWidth());
+    region->height = static_cast<uint32_t>(state.region.getHeight());
+    int64_t memory = 0;
+    if (failed(state.emitPrograms(shared, names, Budget{temporaries}, *region,
+                                  memory)))
+      return failure();
+    fit.scratch = memory - shared.bytes();
+    fit.code = state.codeBytes(*region);
+    region->memory = static_cast<uint32_t>(memory);
+    if (fit.total() > fit.limit)
+      continue;
+    region->bindings = std::move(shared.bindings);
+    out.regions.push_back(std::move(region));
+    if (failed(state.describe()))
+      return failure();
+    uint64_t offset = 0;
+    for (auto &source : out.sources) {
+      source->offset = offset;
+      offset += llvm::alignTo(source->bytes, 64);
+    }
+    return std::move(state.result);
+  }
+  state.refuse();
+  return failure();
+}
