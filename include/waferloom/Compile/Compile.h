@@ -1,0 +1,96 @@
+//===- Compile.h - A model in, a wafer image out ----------------*- C++ -*-===//
+//
+// The one entry point that tools and Python share. It hides MLIR: what goes in
+// is a file and options, what comes out is an image that can be written, and
+// diagnostics as data.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_COMPILE_COMPILE_H
+#define WAFERLOOM_COMPILE_COMPILE_H
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace waferloom::codegen {
+struct Image;
+} // namespace waferloom::codegen
+
+namespace waferloom {
+
+/// What `waferloom compile` and `waferloom.compile` accept;
+/// docs/cli.md says what each means.
+struct CompileOptions {
+  std::string target = "wse3";
+  std::optional<int64_t> context;
+  std::vector<std::pair<std::string, int64_t>> dims;
+  std::vector<int64_t> chunks;
+  std::string precision = "model";
+  std::optional<std::pair<int64_t, int64_t>> region; // width, height in PEs
+  std::vector<std::pair<std::string, std::string>> states;
+  std::vector<std::pair<std::string, double>> sets;
+  std::string stopAfter; // a stage's name; empty: go to the end
+  std::string saveIr;    // a folder for the IR after every stage
+  uint64_t seed = 0;
+  unsigned threads = 0; // 0: one per core
+  /// Called at the start of every stage with the share that is done.
+  std::function<void(llvm::StringRef stage, double fraction)> progress;
+};
+
+/// One finding, as it is shown to users.
+struct Diagnostic {
+  std::string severity; // "error" or "warning"
+  std::string message;
+  std::string node; // the ONNX node, "" if it is about no node
+  std::vector<std::string> notes;
+};
+
+/// Numbers about a compilation; `summary` of the Python program.
+struct CompileSummary {
+  uint64_t parameters = 0;
+  int64_t stages = 1, regions = 1, pesUsed = 0;
+  int64_t weightBytes = 0, stateBytes = 0, tableBytes = 0, scratchBytes = 0,
+          codeBytes = 0, reservedBytes = 0, sramUsedMax = 0, sramLimit = 0;
+  int64_t colorsUsedMax = 0;
+  int64_t width = 0, height = 0;
+  double compileSeconds = 0;
+};
+
+struct CompileResult {
+  CompileResult();
+  ~CompileResult();
+  CompileResult(CompileResult &&);
+  CompileResult &operator=(CompileResult &&);
+
+  bool succeeded = false;
+  std::vector<Diagnostic> diagnostics;
+  /// The textual IR of `stopAfter`, when it was given.
+  std::string ir;
+  std::unique_ptr<codegen::Image> image;
+  CompileSummary summary;
+};
+
+/// The names of the stages, in order: what `stopAfter` accepts.
+llvm::ArrayRef<llvm::StringRef> stageNames();
+
+/// Compiles the ONNX file at `path`. Never throws and never exits: what went
+/// wrong is in the result's diagnostics.
+CompileResult compile(llvm::StringRef path, const CompileOptions &options);
+
+/// Writes a compiled image: whole or not at all.
+llvm::Error writeImage(const codegen::Image &image, llvm::StringRef path);
+
+/// "model.onnx: error: node 'x' (Softmax): ..." and its notes.
+std::string format(const Diagnostic &diagnostic, llvm::StringRef file);
+
+} // namespace waferloom
+
+#endif // WAFERLOOM_COMPILE_COMPILE_H

@@ -1,0 +1,285 @@
+//===- Compile.cpp - The stages in order ----------------------------------===//
+//
+// Reads as the list of stages: what each needs and gives is said in its own
+// room; between two calls stands what is true from there on.
+//
+//===----------------------------------------------------------------------===//
+
+#include "waferloom/Compile/Compile.h"
+#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Import/Import.h"
+#include "waferloom/Partition/Passes.h"
+#include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/Target.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+#include <chrono>
+
+using namespace mlir;
+using namespace waferloom;
+
+CompileResult::CompileResult() = default;
+CompileResult::~CompileResult() = default;
+CompileResult::CompileResult(CompileResult &&) = default;
+CompileResult &CompileResult::operator=(CompileResult &&) = default;
+
+static constexpr llvm::StringLiteral stages[] = {"onnx", "tensors", "layouts",
+                                                 "pieces", "image"};
+
+ArrayRef<StringRef> waferloom::stageNames() {
+  static const SmallVector<StringRef> names(std::begin(stages),
+                                            std::end(stages));
+  return names;
+}
+
+/// The innermost name of a location: the ONNX node.
+static std::string nodeOf(Location loc) {
+  std::string name;
+  loc->walk([&](Location part) {
+    auto named = dyn_cast<NameLoc>(part);
+    if (!named)
+      return WalkResult::advance();
+    name = named.getName().str();
+    return WalkResult::interrupt();
+  });
+  return name;
+}
+
+static waferloom::Diagnostic toData(mlir::Diagnostic &diagnostic) {
+  waferloom::Diagnostic out;
+  out.severity = diagnostic.getSeverity() == DiagnosticSeverity::Error
+                     ? "error"
+                     : "warning";
+  out.message = diagnostic.str();
+  out.node = nodeOf(diagnostic.getLocation());
+  for (mlir::Diagnostic &note : diagnostic.getNotes())
+    out.notes.push_back(note.str());
+  return out;
+}
+
+std::string waferloom::format(const Diagnostic &diagnostic, StringRef file) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << file << ": " << diagnostic.severity << ": ";
+  // Import names nodes in its messages; later stages say where by location.
+  if (!diagnostic.node.empty() &&
+      diagnostic.message.find("node '") == std::string::npos)
+    os << "node '" << diagnostic.node << "': ";
+  os << diagnostic.message << "\n";
+  for (const std::string &note : diagnostic.notes)
+    os << file << ": note: " << note << "\n";
+  return text;
+}
+
+namespace {
+/// The state of one compilation: where it is and what it found.
+struct Compilation {
+  const CompileOptions &options;
+  CompileResult &result;
+  MLIRContext &context;
+  unsigned stage = 0;
+
+  LogicalResult run(StringRef path);
+  LogicalResult fail(llvm::Error error);
+  void begin(unsigned index) {
+    stage = index;
+    if (options.progress)
+      options.progress(stages[index],
+                       static_cast<double>(index) / std::size(stages));
+  }
+  /// Saves the IR of a finished stage. True: stop here, as asked.
+  FailureOr<bool> end(ModuleOp module);
+};
+} // namespace
+
+LogicalResult Compilation::fail(llvm::Error error) {
+  result.diagnostics.push_back(
+      {"error", llvm::toString(std::move(error)), "", {}});
+  return failure();
+}
+
+FailureOr<bool> Compilation::end(ModuleOp module) {
+  StringRef name = stages[stage];
+  if (!options.saveIr.empty()) {
+    if (std::error_code error =
+            llvm::sys::fs::create_directories(options.saveIr)) {
+      (void)fail(llvm::createStringError(
+          error, "cannot make the folder '" + options.saveIr + "'"));
+      return failure();
+    }
+    SmallString<128> file(options.saveIr);
+    llvm::sys::path::append(file,
+                            llvm::formatv("{0}-{1}.mlir", stage + 1, name));
+    std::error_code error;
+    llvm::ToolOutputFile out(file, error, llvm::sys::fs::OF_None);
+    if (error) {
+      (void)fail(llvm::createStringError(
+          error, "cannot write '" + file.str().str() + "'"));
+      return failure();
+    }
+    module->print(out.os(), OpPrintingFlags().enableDebugInfo(false));
+    out.keep();
+  }
+  if (options.stopAfter != name)
+    return false;
+  llvm::raw_string_ostream(result.ir) << module;
+  return true;
+}
+
+/// Remembers the shapes that users know, before any is cut or padded.
+static void recordShapes(ModuleOp module) {
+  module.walk([](Operation *op) {
+    if (!isa<wafer::InputOp, wafer::OutputOp, wafer::StateOp>(op))
+      return;
+    mlir::Type type = op->getNumResults() ? op->getResult(0).getType()
+                                          : op->getOperand(0).getType();
+    op->setAttr("model_shape",
+                DenseI64ArrayAttr::get(op->getContext(),
+                                       cast<ShapedType>(type).getShape()));
+  });
+}
+
+static import::Options importOptions(const CompileOptions &options) {
+  import::Options out;
+  out.dims = options.dims;
+  out.context = options.context;
+  out.chunks = options.chunks;
+  out.states = options.states;
+  out.sets = options.sets;
+  return out;
+}
+
+LogicalResult Compilation::run(StringRef path) {
+  llvm::Expected<target::Target> target = target::parse(options.target);
+  if (!target)
+    return fail(target.takeError());
+  if (options.precision != "model")
+    return fail(llvm::createStringError(
+        "precision '" + options.precision +
+        "' is not supported yet; 'model' computes as the file says"));
+  if (!options.stopAfter.empty() &&
+      !llvm::is_contained(stages, options.stopAfter))
+    return fail(llvm::createStringError(
+        "there is no stage '" + options.stopAfter + "'; stages are " +
+        llvm::join(stageNames(), ", ")));
+
+  begin(0);
+  OwningOpRef<ModuleOp> onnx = import::importOnnx(path, &context);
+  if (!onnx)
+    return failure();
+  FailureOr<bool> stop = end(*onnx);
+  if (failed(stop) || *stop)
+    return stop;
+
+  begin(1);
+  OwningOpRef<ModuleOp> module =
+      import::lowerOnnx(*onnx, importOptions(options));
+  if (!module)
+    return failure();
+  recordShapes(*module);
+  // From here on every shape is static and no ONNX operator is left.
+  stop = end(*module);
+  if (failed(stop) || *stop)
+    return stop;
+
+  partition::PipelineOptions grid;
+  bool whole = StringRef(options.target).starts_with("grid-");
+  if (options.region)
+    std::tie(grid.width, grid.height) = *options.region;
+  else if (whole)
+    std::tie(grid.width, grid.height) = std::pair(target->width, target->height);
+  grid.sramBytes = target->sramBytes;
+  begin(2);
+  {
+    PassManager pm(&context);
+    partition::populateLayoutPipeline(pm, grid);
+    if (failed(pm.run(*module)))
+      return failure();
+  }
+  // From here on every tensor has a layout, and every change of layout is an op.
+  stop = end(*module);
+  if (failed(stop) || *stop)
+    return stop;
+
+  begin(3);
+  {
+    PassManager pm(&context);
+    partition::populatePiecesPipeline(pm);
+    if (failed(pm.run(*module)))
+      return failure();
+  }
+  // From here on global shapes are gone.
+  stop = end(*module);
+  if (failed(stop) || *stop)
+    return stop;
+
+  begin(4);
+  codegen::Fit fit;
+  std::unique_ptr<image::TargetT> machine = target::toImage(*target);
+  FailureOr<codegen::Image> image =
+      codegen::emitImage(*module, *machine, fit);
+  CompileSummary &summary = result.summary;
+  summary.weightBytes = fit.weights;
+  summary.stateBytes = fit.states;
+  summary.tableBytes = fit.tables;
+  summary.scratchBytes = fit.scratch;
+  summary.codeBytes = fit.code;
+  summary.reservedBytes = fit.reserved;
+  summary.sramUsedMax = fit.total();
+  summary.sramLimit = fit.limit;
+  if (failed(image))
+    return failure();
+  const image::RegionT &region = *image->image.regions.front();
+  summary.parameters = image->image.parameters;
+  summary.width = region.width;
+  summary.height = region.height;
+  summary.pesUsed = summary.width * summary.height;
+  for (const auto &program : region.programs)
+    for (const auto &route : program->routes)
+      summary.colorsUsedMax =
+          std::max<int64_t>(summary.colorsUsedMax, route->color + 1);
+  result.image = std::make_unique<codegen::Image>(std::move(*image));
+  if (options.progress)
+    options.progress("done", 1.0);
+  return success();
+}
+
+CompileResult waferloom::compile(StringRef path,
+                                 const CompileOptions &options) {
+  CompileResult result;
+  auto start = std::chrono::steady_clock::now();
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  import::loadDialects(context);
+  context.loadDialect<wafer::WaferDialect>();
+  ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error ||
+        diagnostic.getSeverity() == DiagnosticSeverity::Warning)
+      result.diagnostics.push_back(toData(diagnostic));
+    return success();
+  });
+  Compilation compilation{options, result, context};
+  result.succeeded = succeeded(compilation.run(path));
+  if (!result.succeeded && llvm::none_of(result.diagnostics, [](auto &d) {
+        return d.severity == "error";
+      }))
+    result.diagnostics.push_back(
+        {"error",
+         "the compiler failed in stage '" + stages[compilation.stage].str() +
+             "' without saying why; please report this model",
+         "",
+         {}});
+  result.summary.compileSeconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count();
+  return result;
+}
