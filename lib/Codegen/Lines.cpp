@@ -91,6 +91,11 @@ Error Lines::emit(Emitter &emitter, Direction direction,
       case Kind::Rewrite:
         emitter.rewrite(guard);
         break;
+      case Kind::RingFold:
+      case Kind::RingCopy:
+        return llvm::createStringError("a ring works on pieces of a buffer, "
+                                       "which code generation does not "
+                                       "know; choose chain, tree or two-phase");
       }
     }
   }
@@ -181,6 +186,28 @@ compress(llvm::ArrayRef<uint32_t> classes) {
   return runs;
 }
 
+/// Every color of a plan gets queues of its own while there are any. Beyond
+/// that a queue serves several colors: the PE binds it to the color that its
+/// next instruction names, and words that come early wait in the router.
+void Lines::assignQueues(llvm::ArrayRef<image::ProgramT *> programs) {
+  llvm::SmallDenseMap<unsigned, uint8_t> in, out;
+  auto queueOf = [](auto &map, unsigned color, uint32_t queues) {
+    auto next = static_cast<uint8_t>(map.size() % std::max(queues, 1u));
+    return map.try_emplace(color, next).first->second;
+  };
+  for (image::ProgramT *program : programs)
+    for (auto &instruction : program->instructions) {
+      Opcode op = instruction->op;
+      if (op == Opcode::recv || op == Opcode::recv_fold ||
+          op == Opcode::recv_fold_send)
+        instruction->in_queue =
+            queueOf(in, instruction->in_color, target.input_queues);
+      if (op == Opcode::send || op == Opcode::recv_fold_send)
+        instruction->out_queue =
+            queueOf(out, instruction->out_color, target.output_queues);
+    }
+}
+
 Error Lines::finish(image::RegionT &region,
                     llvm::ArrayRef<image::ProgramT *> programs) {
   std::vector<image::ClassSetT> contents(sets);
@@ -191,6 +218,7 @@ Error Lines::finish(image::RegionT &region,
   }
   for (image::ClassSetT &set : contents)
     region.sets.push_back(std::make_unique<image::ClassSetT>(set));
+  assignQueues(programs);
   for (auto &planned : plans)
     for (unsigned entry : planned->programs)
       for (auto [id, steps] : llvm::enumerate(planned->plan.classes))

@@ -57,6 +57,8 @@ private:
   llvm::SmallVector<uint32_t> classesOf(Direction direction,
                                         std::vector<image::ClassSetT> &sets);
 
+  void assignQueues(llvm::ArrayRef<image::ProgramT *> programs);
+
   int64_t width, height;
   const image::TargetT &target;
   std::vector<std::unique_ptr<Planned>> plans;

@@ -198,7 +198,7 @@ LogicalResult Compilation::run(StringRef path) {
     std::tie(grid.width, grid.height) = *options.region;
   else if (whole)
     std::tie(grid.width, grid.height) = std::pair(target->width, target->height);
-  grid.sramBytes = target->sramBytes;
+  grid.sramBytes = target->sram;
   begin(2);
   {
     PassManager pm(&context);
