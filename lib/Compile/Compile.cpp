@@ -113,8 +113,8 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
   if (!options.saveIr.empty()) {
     if (std::error_code error =
             llvm::sys::fs::create_directories(options.saveIr)) {
-      (void)fail(llvm::createStringError(
-          error, "cannot make the folder '" + options.saveIr + "'"));
+      (void)fail(llvm::createStringError(error, "cannot make the folder '" +
+                                                    options.saveIr + "'"));
       return failure();
     }
     SmallString<128> file(options.saveIr);
@@ -123,8 +123,8 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
     std::error_code error;
     llvm::ToolOutputFile out(file, error, llvm::sys::fs::OF_None);
     if (error) {
-      (void)fail(llvm::createStringError(
-          error, "cannot write '" + file.str().str() + "'"));
+      (void)fail(llvm::createStringError(error, "cannot write '" +
+                                                    file.str().str() + "'"));
       return failure();
     }
     module->print(out.os(), OpPrintingFlags().enableDebugInfo(false));
@@ -169,9 +169,9 @@ LogicalResult Compilation::run(StringRef path) {
         "' is not supported yet; 'model' computes as the file says"));
   if (!options.stopAfter.empty() &&
       !llvm::is_contained(stages, options.stopAfter))
-    return fail(llvm::createStringError(
-        "there is no stage '" + options.stopAfter + "'; stages are " +
-        llvm::join(stageNames(), ", ")));
+    return fail(llvm::createStringError("there is no stage '" +
+                                        options.stopAfter + "'; stages are " +
+                                        llvm::join(stageNames(), ", ")));
 
   begin(0);
   OwningOpRef<ModuleOp> onnx = import::importOnnx(path, &context);
@@ -197,7 +197,8 @@ LogicalResult Compilation::run(StringRef path) {
   if (options.region)
     std::tie(grid.width, grid.height) = *options.region;
   else if (whole)
-    std::tie(grid.width, grid.height) = std::pair(target->width, target->height);
+    std::tie(grid.width, grid.height) =
+        std::pair(target->width, target->height);
   grid.sramBytes = target->sram;
   begin(2);
   {
@@ -206,7 +207,8 @@ LogicalResult Compilation::run(StringRef path) {
     if (failed(pm.run(*module)))
       return failure();
   }
-  // From here on every tensor has a layout, and every change of layout is an op.
+  // From here on every tensor has a layout, and every change of layout is an
+  // op.
   stop = end(*module);
   if (failed(stop) || *stop)
     return stop;
@@ -226,8 +228,7 @@ LogicalResult Compilation::run(StringRef path) {
   begin(4);
   codegen::Fit fit;
   std::unique_ptr<image::TargetT> machine = target::toImage(*target);
-  FailureOr<codegen::Image> image =
-      codegen::emitImage(*module, *machine, fit);
+  FailureOr<codegen::Image> image = codegen::emitImage(*module, *machine, fit);
   CompileSummary &summary = result.summary;
   summary.weightBytes = fit.weights;
   summary.stateBytes = fit.states;

@@ -17,11 +17,10 @@
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
-  registry
-      .insert<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-              mlir::linalg::LinalgDialect, mlir::math::MathDialect,
-              mlir::tensor::TensorDialect, waferloom::core::CoreDialect,
-              waferloom::wafer::WaferDialect>();
+  registry.insert<mlir::arith::ArithDialect, mlir::func::FuncDialect,
+                  mlir::linalg::LinalgDialect, mlir::math::MathDialect,
+                  mlir::tensor::TensorDialect, waferloom::core::CoreDialect,
+                  waferloom::wafer::WaferDialect>();
   mlir::registerTransformsPasses();
 
   return mlir::asMainReturnCode(

@@ -1,0 +1,41 @@
+"""Sums the JUnit files of all suites: what failed, what was skipped and why,
+then one closing line. Exits with 1 when something failed or a suite is missing."""
+
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+SUITES = ("unit", "lit", "pytest")
+
+
+def outcomes(path):
+    """Yields (name, outcome, reason) for every test case in a JUnit file."""
+    for case in ET.parse(path).getroot().iter("testcase"):
+        name = f"{case.get('classname', '')}.{case.get('name', '')}".strip(".")
+        found = {child.tag: child for child in case}
+        for tag, outcome in (("failure", "failed"), ("error", "failed"), ("skipped", "skipped")):
+            if tag in found:
+                yield name, outcome, (found[tag].get("message") or "").splitlines()[:1]
+                break
+        else:
+            yield name, "passed", []
+
+
+def main(folder):
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    for suite in SUITES:
+        path = Path(folder) / f"{suite}.xml"
+        if not path.exists():
+            print(f"{suite}: left no results")
+            counts["failed"] += 1
+            continue
+        for name, outcome, reason in outcomes(path):
+            counts[outcome] += 1
+            if outcome != "passed":
+                print(f"{outcome}: {suite}: {name}" + (f": {reason[0]}" if reason else ""))
+    print("{passed} passed, {failed} failed, {skipped} skipped".format(**counts))
+    return 1 if counts["failed"] or not counts["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

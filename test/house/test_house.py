@@ -1,0 +1,129 @@
+"""The house keeps its walls: which room may include which, how large a file may
+grow, and that every link in the docs leads somewhere."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+
+# A room and the rooms whose headers it may include (besides its own).
+ROOMS = {
+    "Dialect/Onnx": set(),
+    "Dialect/Wafer": set(),
+    "Dialect/Core": set(),
+    "Target": {"Image"},
+    "Import": {"Dialect/Onnx", "Dialect/Wafer"},
+    "Algebra": {"Dialect/Wafer"},
+    "Partition": {"Dialect/Wafer", "Collectives", "Target"},
+    "Collectives": set(),
+    "Placement": set(),
+    "Routing": set(),
+    "Interpret": {"Dialect/Wafer"},
+    "Codegen": {"Dialect/Wafer", "Dialect/Core", "Collectives", "Image", "Target"},
+    "Image": set(),
+    "Executor": {"Image"},
+    "Report": {"Image", "Executor"},
+    "Compile": {"Dialect/Onnx", "Dialect/Wafer", "Dialect/Core", "Import", "Algebra", "Partition",
+                "Placement", "Routing", "Codegen", "Image", "Target"},
+}
+
+LIMIT = 500  # lines
+# Longer files, and why each is still one idea.
+LONG = {
+}
+
+# Who may say "exception": the wall around the ONNX library, and the Python module.
+DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "impl"}
+
+
+def tracked(*patterns):
+    out = subprocess.run(["git", "ls-files", *patterns], cwd=TOP, check=True,
+                         capture_output=True, text=True).stdout
+    return [TOP / line for line in out.splitlines() if (TOP / line).exists()]
+
+
+def room_of(path):
+    parts = path.relative_to(TOP).parts
+    if parts[0] == "include":
+        parts = parts[2:]
+    elif parts[0] == "lib":
+        parts = parts[1:]
+    else:
+        return None
+    if parts[0] == "Dialect":
+        return "/".join(parts[:2])
+    return parts[0]
+
+
+def wrong_includes(path, text, rooms=ROOMS):
+    room = room_of(path)
+    for number, line in enumerate(text.splitlines(), 1):
+        match = re.match(r'#include "waferloom/((?:Dialect/)?\w+)/', line)
+        if match and match.group(1) != room and match.group(1) not in rooms[room]:
+            yield f"{path.relative_to(TOP)}:{number}: {room} must not know {match.group(1)}"
+        if room in ("Target", "Image", "Executor", "Report", "Collectives") and '#include "mlir/' in line:
+            yield f"{path.relative_to(TOP)}:{number}: {room} must not know MLIR"
+
+
+def test_rooms_know_only_whom_they_may():
+    found = []
+    for path in tracked("include/waferloom/*.h", "lib/*.h", "lib/*.cpp"):
+        room = room_of(path)
+        assert room in ROOMS, f"{path.relative_to(TOP)}: room {room} is not in the plan of the house"
+        found += wrong_includes(path, path.read_text())
+    assert not found, "\n".join(found)
+
+
+def test_a_wrong_include_is_noticed():
+    path = TOP / "lib/Executor/Example.cpp"
+    assert list(wrong_includes(path, '#include "waferloom/Codegen/Codegen.h"\n'))
+    assert list(wrong_includes(path, '#include "mlir/IR/Builders.h"\n'))
+    assert not list(wrong_includes(path, '#include "waferloom/Image/Image.h"\n'))
+
+
+@pytest.mark.parametrize("pattern", ["*.cpp", "*.h", "*.td", "*.py", "*.fbs"])
+def test_files_stay_small(pattern):
+    found = []
+    for path in tracked(pattern):
+        lines = len(path.read_text().splitlines())
+        name = str(path.relative_to(TOP))
+        if lines > LIMIT and name not in LONG:
+            found.append(f"{name} has {lines} lines, the limit is {LIMIT}: split it by idea")
+    assert not found, "\n".join(found)
+
+
+def test_exceptions_from_the_size_limit_are_needed():
+    for name in LONG:
+        assert len((TOP / name).read_text().splitlines()) > LIMIT, f"{name} needs no exception any more"
+
+
+def test_no_drawers():
+    for path in tracked():
+        for part in path.relative_to(TOP).with_suffix("").parts:
+            assert part.lower() not in DRAWERS, f"{path.relative_to(TOP)}: name the thing instead"
+
+
+def links(text):
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if "://" not in target and not target.startswith("mailto:"):
+            yield target
+
+
+def test_links_in_docs_lead_somewhere():
+    dead = []
+    for path in tracked("*.md"):
+        for target in links(path.read_text()):
+            if not (path.parent / target).exists():
+                dead.append(f"{path.relative_to(TOP)} links {target}")
+    assert not dead, "\n".join(dead)
+
+
+def test_sources_are_formatted():
+    files = [str(p) for p in tracked("include/*.h", "lib/*.h", "lib/*.cpp", "tools/*.cpp",
+                                     "python/*.cpp", "test/*.cpp", "bench/*.cpp")]
+    done = subprocess.run(["clang-format-22", "--dry-run", "-Werror", *files],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[:4000]
