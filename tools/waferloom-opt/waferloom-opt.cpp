@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "waferloom/Codegen/CoreTranslations.h"
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
@@ -13,9 +14,21 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
 #include "mlir/Transforms/Passes.h"
 
+/// Images are not IR: what makes or reads one is a translation, and a run of
+/// the tool with its flag first is a translator's.
+static bool translates(int argc, char **argv) {
+  return argc > 1 && llvm::StringRef(argv[1]).contains("-core");
+}
+
 int main(int argc, char **argv) {
+  if (translates(argc, argv)) {
+    waferloom::codegen::registerCoreTranslations();
+    return mlir::asMainReturnCode(
+        mlir::mlirTranslateMain(argc, argv, "waferloom core translator\n"));
+  }
   mlir::DialectRegistry registry;
   registry.insert<mlir::arith::ArithDialect, mlir::func::FuncDialect,
                   mlir::linalg::LinalgDialect, mlir::math::MathDialect,

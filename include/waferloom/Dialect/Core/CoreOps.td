@@ -33,8 +33,7 @@ def Core_ImageOp : Core_Op<"image", [NoTerminator, SingleBlock, IsolatedFromAbov
   let arguments = (ins
     StrAttr:$target,
     DefaultValuedAttr<I64Attr, "0">:$capacity,
-    DefaultValuedAttr<I64Attr, "0">:$parameters,
-    OptionalAttr<DictionaryAttr>:$figures
+    DefaultValuedAttr<I64Attr, "0">:$parameters
   );
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$target attr-dict-with-keyword $body";

@@ -1,0 +1,393 @@
+// Core text and the image have one shape; what differs is that text nests
+// loops, names class sets, and leaves out strides of dense operands.
+
+#include "waferloom/Codegen/CoreText.h"
+
+#include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/Target.h"
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace waferloom;
+using codegen::AssembledImage;
+
+static_assert(int(core::Opcode::floor_mod) == int(image::Opcode::floor_mod));
+static_assert(int(core::Opcode::convert) == int(image::Opcode::convert));
+static_assert(int(core::Fold::max) == int(image::Opcode::max));
+static_assert(int(core::Role::index) == int(image::Role::index));
+static_assert(int(core::Side::ramp) == int(image::Side::ramp));
+static_assert(int(core::Axis::y) == int(image::Axis::y));
+static_assert(int(core::Fallback::length) == int(image::Default::length));
+
+static image::Type typeOf(Type type) {
+  if (type.isF32())
+    return image::Type::f32;
+  return type.isF16() ? image::Type::f16 : image::Type::i32;
+}
+
+/// Booleans and int64 of the host are i32 on the wafer.
+static void setHostType(Type host, image::Type &type, bool &isBool,
+                        bool &isInt64) {
+  type = typeOf(host);
+  isBool = host.isSignlessInteger(1);
+  isInt64 = host.isSignlessInteger(64);
+}
+
+namespace {
+
+class Assembler {
+public:
+  explicit Assembler(AssembledImage &out) : out(out) {
+    nodes[""] = 0;
+    out.image.names.push_back("");
+  }
+
+  LogicalResult image(core::ImageOp op);
+
+private:
+  void source(core::SourceOp op);
+  void entry(core::EntryOp op);
+  LogicalResult region(core::RegionOp op);
+  std::unique_ptr<image::BindingT> binding(core::BindOp op);
+  std::unique_ptr<image::RouteT> route(core::RouteOp op);
+  void block(Block &block, image::ProgramT &program);
+  void instruction(Operation &op, image::ProgramT &program);
+  std::unique_ptr<image::OperandT> operand(core::OperandAttr attr,
+                                           ArrayRef<int64_t> shape);
+  uint32_t node(Location loc);
+  uint32_t set(std::optional<StringRef> name) {
+    return name ? sets.lookup(*name) : 0;
+  }
+  /// `value` as 32 bits, or a diagnostic at the end.
+  uint32_t narrow(int64_t value) {
+    if (value < 0 || value > int64_t(UINT32_MAX))
+      tooLarge = tooLarge ? tooLarge : value;
+    return static_cast<uint32_t>(value);
+  }
+  int32_t narrowSigned(int64_t value) {
+    if (value < INT32_MIN || value > INT32_MAX)
+      tooLarge = tooLarge ? tooLarge : value;
+    return static_cast<int32_t>(value);
+  }
+
+  AssembledImage &out;
+  llvm::StringMap<uint32_t> nodes;
+  llvm::StringMap<uint32_t> sets; // of the current region
+  std::optional<int64_t> tooLarge;
+};
+
+} // namespace
+
+/// The ONNX node, or the place in the text.
+static std::string nameOf(Location loc) {
+  if (auto name = dyn_cast<NameLoc>(loc))
+    return name.getName().str();
+  if (auto fused = dyn_cast<FusedLoc>(loc)) {
+    for (Location part : fused.getLocations())
+      if (std::string name = nameOf(part); !name.empty())
+        return name;
+  }
+  if (auto line = dyn_cast<FileLineColLoc>(loc))
+    return (llvm::sys::path::filename(line.getFilename()) + ":" +
+            llvm::Twine(line.getLine()))
+        .str();
+  return "";
+}
+
+uint32_t Assembler::node(Location loc) {
+  auto [known, isNew] =
+      nodes.try_emplace(nameOf(loc), uint32_t(out.image.names.size()));
+  if (isNew)
+    out.image.names.push_back(known->first().str());
+  return known->second;
+}
+
+void Assembler::source(core::SourceOp op) {
+  constexpr size_t alignment = 16;
+  out.data.resize((out.data.size() + alignment - 1) / alignment * alignment);
+  auto source = std::make_unique<image::SourceT>();
+  source->name = op.getName().str();
+  source->offset = out.data.size();
+  if (std::optional<ElementsAttr> value = op.getValue()) {
+    const unsigned bits = value->getElementType().getIntOrFloatBitWidth();
+    auto append = [&](const APInt &element) {
+      uint64_t word = element.getZExtValue();
+      for (unsigned i = 0; i < bits; i += 8)
+        out.data.push_back(uint8_t(word >> i));
+    };
+    if (isa<FloatType>(value->getElementType()))
+      for (const APFloat &element : value->getValues<APFloat>())
+        append(element.bitcastToAPInt());
+    else
+      for (const APInt &element : value->getValues<APInt>())
+        append(element);
+  } else {
+    // Text from an image whose data is elsewhere: shape only.
+    out.data.resize(out.data.size() +
+                    std::min<uint64_t>(*op.getBytes(), 1 << 20));
+  }
+  source->bytes = out.data.size() - source->offset;
+  out.image.sources.push_back(std::move(source));
+}
+
+void Assembler::entry(core::EntryOp op) {
+  auto entry = std::make_unique<image::EntryT>();
+  entry->name = op.getName().str();
+  entry->tokens = narrow(op.getTokens());
+  if (!op.getBody().empty())
+    for (Operation &nested : op.getBody().front()) {
+      if (auto input = dyn_cast<core::InputOp>(nested)) {
+        auto to = std::make_unique<image::EntryInputT>();
+        to->name = input.getName().str();
+        to->fallback = static_cast<image::Default>(input.getFallback());
+        to->limit = narrow(input.getLimit());
+        entry->inputs.push_back(std::move(to));
+      } else if (auto tensor = dyn_cast<core::TensorOp>(nested)) {
+        auto to = std::make_unique<image::TensorInfoT>();
+        to->name = tensor.getName().str();
+        to->role = static_cast<image::Role>(tensor.getRole());
+        image::Type host;
+        setHostType(tensor.getHostType(), host, to->source_bool,
+                    to->source_int64);
+        to->type = typeOf(tensor.getType());
+        for (int64_t size : tensor.getShape())
+          to->shape.push_back(narrow(size));
+        entry->tensors.push_back(std::move(to));
+      }
+    }
+  out.image.entries.push_back(std::move(entry));
+}
+
+std::unique_ptr<image::BindingT> Assembler::binding(core::BindOp op) {
+  auto to = std::make_unique<image::BindingT>();
+  to->name = op.getName().str();
+  to->role = static_cast<image::Role>(op.getRole());
+  to->type = typeOf(op.getType());
+  setHostType(op.getHostType(), to->source_type, to->source_bool,
+              to->source_int64);
+  for (auto dim : op.getDims().getAsRange<core::DimAttr>()) {
+    auto toDim = std::make_unique<image::DimT>();
+    toDim->live = narrow(dim.getLive());
+    toDim->source_stride = dim.getSourceStride();
+    for (core::DigitAttr digit : dim.getDigits())
+      toDim->digits.emplace_back(static_cast<image::Axis>(digit.getAxis()),
+                                 narrow(digit.getExtent()),
+                                 narrow(digit.getStride()));
+    to->dims.push_back(std::move(toDim));
+  }
+  to->address = narrow(op.getAddress());
+  to->padding = static_cast<uint32_t>(op.getPadding());
+  to->source = narrow(op.getSource().value_or(0));
+  to->source_offset = op.getSourceOffset();
+  to->columns = set(op.getColumns());
+  to->rows = set(op.getRows());
+  return to;
+}
+
+std::unique_ptr<image::RouteT> Assembler::route(core::RouteOp op) {
+  auto to = std::make_unique<image::RouteT>();
+  to->color = static_cast<uint8_t>(op.getColor());
+  to->outputs = static_cast<uint8_t>(op.getOutputs());
+  for (auto turn : op.getInputs().getAsRange<core::TurnAttr>())
+    to->inputs.emplace_back(static_cast<image::Side>(turn.getSide()),
+                            narrow(turn.getWords()));
+  to->columns = set(op.getColumns());
+  to->rows = set(op.getRows());
+  return to;
+}
+
+std::unique_ptr<image::OperandT> Assembler::operand(core::OperandAttr attr,
+                                                    ArrayRef<int64_t> shape) {
+  auto to = std::make_unique<image::OperandT>();
+  to->type = typeOf(attr.getType());
+  if (attr.getImmediate()) {
+    to->immediate = true;
+    to->bits = attr.getBits();
+    return to;
+  }
+  to->base = narrow(attr.getBase());
+  if (attr.getDense()) {
+    to->strides.resize(shape.size());
+    int64_t stride = 1;
+    for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
+      to->strides[i] = narrowSigned(stride);
+  } else {
+    for (int64_t stride : attr.getStrides())
+      to->strides.push_back(narrowSigned(stride));
+  }
+  auto addSteps = [&](ArrayRef<int64_t> from,
+                      std::vector<image::LoopStep> &steps) {
+    for (size_t i = 0; i < from.size(); i += 2)
+      steps.emplace_back(narrow(from[i]), narrowSigned(from[i + 1]));
+  };
+  addSteps(attr.getSteps(), to->steps);
+  to->index_at = narrow(attr.getIndexAt());
+  addSteps(attr.getIndexSteps(), to->index_steps);
+  to->index_scale = narrowSigned(attr.getIndexScale());
+  to->index_count = narrow(attr.getIndexCount());
+  return to;
+}
+
+/// What `on`, `if` and `thread` say.
+template <typename OpType>
+static void setModifiers(OpType op, image::InstructionT &to) {
+  if (std::optional<uint64_t> thread = op.getThread())
+    to.thread = static_cast<int8_t>(*thread);
+}
+
+void Assembler::instruction(Operation &op, image::ProgramT &program) {
+  auto to = std::make_unique<image::InstructionT>();
+  image::InstructionT *ins = to.get();
+  program.instructions.push_back(std::move(to));
+  ins->node = node(op.getLoc());
+  auto common = [&](auto typed) {
+    for (int64_t size : typed.getShape())
+      ins->shape.push_back(narrow(size));
+    if (core::OperandAttr predicate = typed.getPredicateAttr())
+      ins->predicate = operand(predicate, typed.getShape());
+    setModifiers(typed, *ins);
+  };
+  if (auto guard = op.getAttrOfType<FlatSymbolRefAttr>("columns"))
+    ins->columns = set(guard.getValue());
+  if (auto guard = op.getAttrOfType<FlatSymbolRefAttr>("rows"))
+    ins->rows = set(guard.getValue());
+
+  if (auto vector = dyn_cast<core::VectorOp>(op)) {
+    common(vector);
+    ins->op = static_cast<image::Opcode>(vector.getOp());
+    ins->dst = operand(vector.getDst(), vector.getShape());
+    auto sources = vector.getSources().getAsRange<core::OperandAttr>();
+    std::unique_ptr<image::OperandT> *slots[] = {&ins->a, &ins->b, &ins->c};
+    for (auto [slot, source] : llvm::zip(slots, sources))
+      *slot = operand(source, vector.getShape());
+  } else if (auto send = dyn_cast<core::SendOp>(op)) {
+    common(send);
+    ins->op = image::Opcode::send;
+    ins->a = operand(send.getA(), send.getShape());
+    ins->out_color = static_cast<uint8_t>(send.getColor());
+    ins->out_queue = static_cast<uint8_t>(send.getQueue());
+  } else if (auto recv = dyn_cast<core::RecvOp>(op)) {
+    common(recv);
+    ins->op = image::Opcode::recv;
+    ins->dst = operand(recv.getDst(), recv.getShape());
+    ins->in_color = static_cast<uint8_t>(recv.getColor());
+    ins->in_queue = static_cast<uint8_t>(recv.getQueue());
+  } else if (auto fold = dyn_cast<core::RecvFoldOp>(op)) {
+    common(fold);
+    ins->op = image::Opcode::recv_fold;
+    ins->dst = operand(fold.getDst(), fold.getShape());
+    ins->fold = static_cast<image::Opcode>(fold.getFold());
+    ins->in_color = static_cast<uint8_t>(fold.getColor());
+    ins->in_queue = static_cast<uint8_t>(fold.getQueue());
+  } else if (auto pass = dyn_cast<core::RecvFoldSendOp>(op)) {
+    common(pass);
+    ins->op = image::Opcode::recv_fold_send;
+    ins->a = operand(pass.getA(), pass.getShape());
+    ins->fold = static_cast<image::Opcode>(pass.getFold());
+    ins->in_color = static_cast<uint8_t>(pass.getInColor());
+    ins->in_queue = static_cast<uint8_t>(pass.getInQueue());
+    ins->out_color = static_cast<uint8_t>(pass.getOutColor());
+    ins->out_queue = static_cast<uint8_t>(pass.getOutQueue());
+  } else if (auto loop = dyn_cast<core::LoopOp>(op)) {
+    ins->op = image::Opcode::loop;
+    ins->count = narrow(loop.getCount());
+    const size_t before = program.instructions.size();
+    block(loop.getBody().front(), program);
+    ins->body = static_cast<uint32_t>(program.instructions.size() - before);
+  } else if (auto wait = dyn_cast<core::WaitOp>(op)) {
+    ins->op = image::Opcode::wait;
+    ins->thread = static_cast<int8_t>(wait.getThread());
+  } else if (isa<core::RewriteOp>(op)) {
+    ins->op = image::Opcode::rewrite;
+  } else {
+    ins->op = image::Opcode::end;
+  }
+}
+
+void Assembler::block(Block &block, image::ProgramT &program) {
+  for (Operation &op : block) {
+    if (auto bind = dyn_cast<core::BindOp>(op))
+      (bind.getRole() == core::Role::input ? program.inputs : program.outputs)
+          .push_back(binding(bind));
+    else if (auto routeOp = dyn_cast<core::RouteOp>(op))
+      program.routes.push_back(route(routeOp));
+    else
+      instruction(op, program);
+  }
+}
+
+LogicalResult Assembler::region(core::RegionOp op) {
+  auto region = std::make_unique<image::RegionT>();
+  region->x = narrow(op.getX());
+  region->y = narrow(op.getY());
+  region->width = narrow(op.getWidth());
+  region->height = narrow(op.getHeight());
+  region->memory = narrow(op.getMemory());
+  auto addRuns = [&](ArrayAttr from,
+                     std::vector<std::unique_ptr<image::RunT>> &runs) {
+    for (auto run : from.getAsRange<core::RunAttr>()) {
+      auto to = std::make_unique<image::RunT>();
+      for (int64_t id : run.getClasses())
+        to->classes.push_back(narrow(id));
+      to->repeats = narrow(run.getRepeats());
+      runs.push_back(std::move(to));
+    }
+  };
+  addRuns(op.getColumns(), region->columns);
+  addRuns(op.getRows(), region->rows);
+  sets.clear();
+  region->sets.push_back(std::make_unique<image::ClassSetT>()); // 0: every
+  for (auto set : op.getBody().getOps<core::SetOp>()) {
+    sets[set.getSymName()] = region->sets.size();
+    auto to = std::make_unique<image::ClassSetT>();
+    for (int64_t id : set.getClasses()) {
+      if (id > 1 << 20)
+        return set.emitOpError()
+               << "holds class " << id << ", the limit is " << (1 << 20);
+      to->words.resize(std::max<size_t>(to->words.size(), id / 64 + 1));
+      to->words[id / 64] |= uint64_t(1) << (id % 64);
+    }
+    region->sets.push_back(std::move(to));
+  }
+  for (auto bind : op.getBody().getOps<core::BindOp>())
+    region->bindings.push_back(binding(bind));
+  // Programs in the order of the entries; the verifier saw one for each.
+  for (const auto &entry : out.image.entries)
+    for (auto program : op.getBody().getOps<core::ProgramOp>())
+      if (program.getEntry() == entry->name) {
+        region->programs.push_back(std::make_unique<image::ProgramT>());
+        block(program.getBody().front(), *region->programs.back());
+      }
+  out.image.regions.push_back(std::move(region));
+  return success();
+}
+
+LogicalResult Assembler::image(core::ImageOp op) {
+  llvm::Expected<target::Target> target = target::parse(op.getTarget());
+  if (!target)
+    return op.emitOpError() << llvm::toString(target.takeError());
+  out.image.producer = "waferloom core text";
+  out.image.target = target::toImage(*target);
+  out.image.capacity = narrow(op.getCapacity());
+  out.image.parameters = op.getParameters();
+  for (auto nested : op.getBody().getOps<core::SourceOp>())
+    source(nested);
+  for (auto nested : op.getBody().getOps<core::EntryOp>())
+    entry(nested);
+  for (auto nested : op.getBody().getOps<core::RegionOp>())
+    if (failed(region(nested)))
+      return failure();
+  if (tooLarge)
+    return op.emitOpError()
+           << "has the number " << *tooLarge << ", which does not fit 32 bits";
+  return success();
+}
+
+FailureOr<AssembledImage> codegen::coreToImage(core::ImageOp op) {
+  AssembledImage out;
+  if (failed(Assembler(out).image(op)))
+    return failure();
+  return std::move(out);
+}
