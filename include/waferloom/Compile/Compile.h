@@ -88,6 +88,9 @@ CompileResult compile(llvm::StringRef path, const CompileOptions &options);
 /// Writes a compiled image: whole or not at all.
 llvm::Error writeImage(const codegen::Image &image, llvm::StringRef path);
 
+/// What `writeImage` would write.
+llvm::Expected<std::string> imageBytes(const codegen::Image &image);
+
 /// "model.onnx: error: node 'x' (Softmax): ..." and its notes.
 std::string format(const Diagnostic &diagnostic, llvm::StringRef file);
 

@@ -1,0 +1,78 @@
+// Weights go from the model's file into the image's data section without a
+// copy of their own: both are mapped, and the writer takes stretches of bytes.
+
+#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Compile/Compile.h"
+#include "waferloom/Image/Image.h"
+
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace waferloom;
+
+namespace {
+/// Files opened once, and the stretches of them that the data section is.
+struct DataSection {
+  llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> files;
+  std::vector<llvm::ArrayRef<char>> chunks;
+
+  llvm::Expected<llvm::ArrayRef<char>>
+  bytesOf(const codegen::SourceBytes &source, uint64_t bytes);
+  llvm::Error fill(const codegen::Image &image);
+};
+} // namespace
+
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::bytesOf(const codegen::SourceBytes &source, uint64_t bytes) {
+  if (source.file.empty())
+    return llvm::ArrayRef<char>(source.inlined.data(), source.inlined.size());
+  std::unique_ptr<llvm::MemoryBuffer> &file = files[source.file];
+  if (!file) {
+    auto opened = llvm::MemoryBuffer::getFile(source.file, /*IsText=*/false,
+                                              /*RequiresNullTerminator=*/false);
+    if (!opened)
+      return llvm::createStringError(
+          opened.getError(),
+          llvm::formatv("cannot read weights from '{0}'", source.file));
+    file = std::move(*opened);
+  }
+  if (source.offset > file->getBufferSize() ||
+      bytes > file->getBufferSize() - source.offset)
+    return llvm::createStringError(llvm::formatv(
+        "weights at bytes {0} to {1} of '{2}', which has {3}: the file changed "
+        "since it was compiled",
+        source.offset, source.offset + bytes, source.file,
+        file->getBufferSize()));
+  return llvm::ArrayRef<char>(file->getBufferStart() + source.offset, bytes);
+}
+
+llvm::Error DataSection::fill(const codegen::Image &image) {
+  static const char zeros[64] = {};
+  uint64_t at = 0;
+  for (size_t i = 0; i < image.sources.size(); ++i) {
+    const image::SourceT &entry = *image.image.sources[i];
+    chunks.emplace_back(zeros, entry.offset - at);
+    auto bytes = bytesOf(image.sources[i], entry.bytes);
+    if (!bytes)
+      return bytes.takeError();
+    chunks.push_back(*bytes);
+    at = entry.offset + entry.bytes;
+  }
+  return llvm::Error::success();
+}
+
+llvm::Error waferloom::writeImage(const codegen::Image &image,
+                                  llvm::StringRef path) {
+  DataSection data;
+  if (llvm::Error error = data.fill(image))
+    return error;
+  return image::write(path, image.image, data.chunks);
+}
+
+llvm::Expected<std::string> waferloom::imageBytes(const codegen::Image &image) {
+  DataSection data;
+  if (llvm::Error error = data.fill(image))
+    return std::move(error);
+  return image::writeBytes(image.image, data.chunks);
+}

@@ -1,0 +1,18 @@
+//===- Commands.h - The subcommands of waferloom ----------------*- C++ -*-===//
+
+#ifndef WAFERLOOM_TOOLS_WAFERLOOM_COMMANDS_H
+#define WAFERLOOM_TOOLS_WAFERLOOM_COMMANDS_H
+
+#include "llvm/ADT/ArrayRef.h"
+
+namespace waferloom::tool {
+
+// Each takes what stands behind its name and returns the exit status: 0 done,
+// 1 refused or failed, 2 wrong usage.
+int compileCommand(llvm::ArrayRef<char *> args);
+int runCommand(llvm::ArrayRef<char *> args);
+int infoCommand(llvm::ArrayRef<char *> args);
+
+} // namespace waferloom::tool
+
+#endif // WAFERLOOM_TOOLS_WAFERLOOM_COMMANDS_H

@@ -1,0 +1,180 @@
+// waferloom compile MODEL.onnx -o OUT.wafer
+
+#include "Arguments.h"
+#include "Commands.h"
+
+#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Compile/Compile.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace waferloom;
+using namespace waferloom::tool;
+using llvm::StringRef;
+
+static constexpr Option options[] = {
+    {"output", "OUT.wafer", "where the image goes", 'o'},
+    {"target", "NAME|FILE", "wse2, wse3 (default), grid-WxH, or a file"},
+    {"context", "N", "capacity of the KV caches in tokens"},
+    {"dim", "NAME=SIZE", "binds a symbolic dimension; repeatable"},
+    {"chunk", "N", "also an entry of N tokens per step; repeatable"},
+    {"precision", "P", "model (default): as the file says"},
+    {"region", "WxH", "overrules the region's size"},
+    {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
+    {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
+    {"stop-after", "STAGE", "print the IR of a stage and stop"},
+    {"save-ir", "DIR", "write the IR after every stage"},
+    {"seed", "N", "for everything that draws"},
+    {"threads", "N", "worker threads; 0 is one per core"},
+    {"json", "", "print one JSON object about the result"},
+    {"quiet", "", "no progress"},
+};
+
+/// "NAME=VALUE" pairs of a repeatable option.
+template <typename Parse>
+static bool pairs(Arguments &args, StringRef name, Parse parse) {
+  for (const std::string &text : args.all(name)) {
+    auto [key, value] = StringRef(text).rsplit('=');
+    if (key.empty() || value.empty() || !parse(key, value))
+      return args.wrongUsage(
+          llvm::formatv("--{0} needs NAME=VALUE, not '{1}'", name, text));
+  }
+  return true;
+}
+
+static bool read(Arguments &args, CompileOptions &out) {
+  out.target = args.get("target", "wse3");
+  out.precision = args.get("precision", "model");
+  out.stopAfter = args.get("stop-after");
+  out.saveIr = args.get("save-ir");
+  auto context = args.integer("context", 0, 1);
+  auto seed = args.integer("seed", 0, 0);
+  auto threads = args.integer("threads", 0, 0);
+  if (!context || !seed || !threads)
+    return false;
+  if (args.has("context"))
+    out.context = *context;
+  out.seed = static_cast<uint64_t>(*seed);
+  out.threads = static_cast<unsigned>(*threads);
+  for (const std::string &text : args.all("chunk")) {
+    int64_t tokens;
+    if (StringRef(text).getAsInteger(10, tokens) || tokens < 1)
+      return args.wrongUsage(
+          llvm::formatv("--chunk needs a number of tokens, not '{0}'", text));
+    out.chunks.push_back(tokens);
+  }
+  if (args.has("region")) {
+    auto [w, h] = StringRef(args.get("region")).split('x');
+    int64_t width, height;
+    if (w.getAsInteger(10, width) || h.getAsInteger(10, height) || width < 1 ||
+        height < 1)
+      return args.wrongUsage(
+          llvm::formatv("--region needs WxH, not '{0}'", args.get("region")));
+    out.region = {width, height};
+  }
+  return pairs(args, "dim",
+               [&](StringRef name, StringRef value) {
+                 int64_t size;
+                 if (value.getAsInteger(10, size) || size < 1)
+                   return false;
+                 out.dims.emplace_back(name.str(), size);
+                 return true;
+               }) &&
+         pairs(args, "state",
+               [&](StringRef past, StringRef present) {
+                 out.states.emplace_back(past.str(), present.str());
+                 return true;
+               }) &&
+         pairs(args, "set", [&](StringRef name, StringRef value) {
+           double number;
+           if (value.getAsDouble(number))
+             return false;
+           out.sets.emplace_back(name.str(), number);
+           return true;
+         });
+}
+
+static llvm::json::Object toJson(const CompileSummary &s) {
+  return llvm::json::Object{
+      {"parameters", s.parameters},
+      {"stages", s.stages},
+      {"regions", s.regions},
+      {"width", s.width},
+      {"height", s.height},
+      {"pes_used", s.pesUsed},
+      {"sram_used_max", s.sramUsedMax},
+      {"sram_limit", s.sramLimit},
+      {"colors_used_max", s.colorsUsedMax},
+      {"compile_seconds", s.compileSeconds},
+      {"fit", llvm::json::Object{{"weights", s.weightBytes},
+                                 {"states", s.stateBytes},
+                                 {"tables", s.tableBytes},
+                                 {"buffers", s.scratchBytes},
+                                 {"code", s.codeBytes},
+                                 {"reserved", s.reservedBytes}}}};
+}
+
+int tool::compileCommand(llvm::ArrayRef<char *> argv) {
+  Arguments args;
+  if (!args.parse("compile", "compile MODEL.onnx -o OUT.wafer [options]",
+                  options, argv))
+    return args.status;
+  CompileOptions compileOptions;
+  if (args.positional.size() != 1)
+    args.wrongUsage("needs one model file");
+  else if (!args.has("output") && !args.has("stop-after"))
+    args.wrongUsage("needs -o OUT.wafer");
+  else if (read(args, compileOptions))
+    args.status = 0;
+  if (args.status)
+    return args.status;
+
+  bool line =
+      !args.has("quiet") && llvm::sys::Process::StandardErrIsDisplayed();
+  if (line)
+    compileOptions.progress = [](StringRef stage, double fraction) {
+      llvm::errs() << llvm::formatv("\r\033[K[{0,3}%] {1}",
+                                    static_cast<int>(fraction * 100), stage);
+    };
+  const std::string &model = args.positional.front();
+  CompileResult result = compile(model, compileOptions);
+  if (line)
+    llvm::errs() << "\r\033[K";
+  for (const Diagnostic &diagnostic : result.diagnostics)
+    llvm::errs() << format(diagnostic, llvm::sys::path::filename(model));
+  if (!result.succeeded)
+    return 1;
+  llvm::outs() << result.ir;
+  if (!result.image)
+    return 0;
+
+  std::string output = args.get("output");
+  if (llvm::Error error = writeImage(*result.image, output)) {
+    llvm::errs() << output << ": error: " << llvm::toString(std::move(error))
+                 << "\n";
+    return 1;
+  }
+  uint64_t bytes = 0;
+  (void)llvm::sys::fs::file_size(output, bytes);
+  const CompileSummary &s = result.summary;
+  if (args.has("json")) {
+    llvm::json::Object object = toJson(s);
+    object["image"] = output;
+    object["image_bytes"] = bytes;
+    object["target"] = compileOptions.target;
+    llvm::outs() << llvm::json::Value(std::move(object)) << "\n";
+  } else if (!args.has("quiet")) {
+    llvm::outs() << llvm::formatv(
+        "{0}: {1} parameters on {2} x {3} PEs of {4}, {5} of {6} bytes of SRAM "
+        "on the fullest, {7} colors, {8:f2} s\n",
+        output, s.parameters, s.width, s.height, compileOptions.target,
+        s.sramUsedMax, s.sramLimit, s.colorsUsedMax, s.compileSeconds);
+  }
+  return 0;
+}
