@@ -1,0 +1,93 @@
+// Runs images and counts cycles. A session owns the states of a model; a step
+// takes the tokens of one entry through the wafer.
+//
+// Values never depend on time, and cycles depend only on the image, the entry
+// and the position: any number of threads gives the same of both.
+
+#ifndef WAFERLOOM_EXECUTOR_EXECUTOR_H
+#define WAFERLOOM_EXECUTOR_EXECUTOR_H
+
+#include "waferloom/Image/Image.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace waferloom::executor {
+
+/// Element types of the host's arrays.
+enum class HostType : uint8_t { f32, f16, i32, i64, boolean };
+
+/// "float32", "int64", ... as NumPy says it.
+llvm::StringRef nameOf(HostType type);
+unsigned bytesOf(HostType type);
+
+/// An array that the caller owns: row-major, `data` need not be aligned.
+struct HostTensor {
+  std::string name;
+  const void *data = nullptr;
+  HostType type = HostType::f32;
+  std::vector<int64_t> shape;
+};
+
+/// An array that a step produced: row-major, shape as in the model.
+struct OutputTensor {
+  std::string name;
+  HostType type = HostType::f32;
+  std::vector<int64_t> shape;
+  std::vector<char> bytes;
+};
+
+struct RunOptions {
+  unsigned threads = 0; // of the host; 0 chooses. Never changes a result.
+  bool launch = false;  // add the target's launch cycles, as a measured run has
+  uint64_t workLimit = 0; // elements until an error; 0: no limit
+};
+
+/// Cycles of the PE that ended last, by ONNX node and kind of instruction.
+struct Account {
+  std::string node;
+  image::Opcode op;
+  uint64_t busy = 0, wait = 0;
+};
+
+struct StepResult {
+  std::vector<OutputTensor> outputs;
+  uint64_t cycles = 0;
+  uint32_t lastX = 0, lastY = 0; // the PE that ended last
+  std::vector<Account> accounts; // of that PE; sums to `cycles`
+  uint64_t instructions = 0;     // executed by all PEs
+  uint64_t words = 0;            // sent and taken by all PEs
+};
+
+class Session {
+public:
+  /// Prepares every entry and fills the memories. Fails when routes and
+  /// programs of an entry do not fit each other, or when the host's memory
+  /// would not hold the wafer's.
+  static llvm::Expected<std::unique_ptr<Session>>
+  create(std::shared_ptr<const image::Loaded> image);
+  virtual ~Session() = default;
+
+  /// Runs one entry. Inputs that are left out follow from the session's length
+  /// where the image says so. A dimension may be given smaller than the model
+  /// has it: what is missing reads as zero. Wrong inputs and a step beyond the
+  /// capacity are refused and change nothing; after any other error the
+  /// session wants a reset.
+  virtual llvm::Expected<StepResult> step(size_t entry,
+                                          llvm::ArrayRef<HostTensor> inputs,
+                                          const RunOptions &options = {}) = 0;
+
+  /// Forgets all tokens.
+  virtual void reset() = 0;
+
+  /// Tokens so far.
+  virtual uint64_t length() const = 0;
+  virtual const image::ImageT &image() const = 0;
+};
+
+} // namespace waferloom::executor
+
+#endif // WAFERLOOM_EXECUTOR_EXECUTOR_H

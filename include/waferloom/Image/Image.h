@@ -1,0 +1,50 @@
+// Images in memory and in files. What is read is checked: whoever holds a
+// `Loaded` may rely on every rule of docs/image-format.md.
+
+#ifndef WAFERLOOM_IMAGE_IMAGE_H
+#define WAFERLOOM_IMAGE_IMAGE_H
+
+#include "waferloom/Image/Image_generated.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include <memory>
+#include <string>
+
+namespace waferloom::image {
+
+/// An image that passed the checker, and its data section.
+struct Loaded {
+  ImageT image;
+  llvm::ArrayRef<char> data;
+  std::unique_ptr<llvm::MemoryBuffer> file; // what `data` points into, if any
+  std::string owned;                        // the same without a file
+};
+
+/// Maps and checks a file. Errors name the file and where in it.
+llvm::Expected<std::shared_ptr<const Loaded>> read(llvm::StringRef path);
+
+/// The same from bytes in memory, which are copied.
+llvm::Expected<std::shared_ptr<const Loaded>> readBytes(llvm::StringRef bytes,
+                                                        llvm::StringRef name);
+
+/// Checks an image that was never a file.
+llvm::Expected<std::shared_ptr<const Loaded>> adopt(ImageT image,
+                                                    std::string data);
+
+/// Writes a file whole or not at all. The data section is `chunks` one after
+/// the other. The same image gives the same bytes.
+llvm::Error write(llvm::StringRef path, const ImageT &image,
+                  llvm::ArrayRef<llvm::ArrayRef<char>> chunks);
+
+/// What `write` would put into the file.
+std::string writeBytes(const ImageT &image,
+                       llvm::ArrayRef<llvm::ArrayRef<char>> chunks);
+
+/// Checks every rule; errors begin with the rule's number.
+llvm::Error check(const ImageT &image, uint64_t dataBytes);
+
+} // namespace waferloom::image
+
+#endif // WAFERLOOM_IMAGE_IMAGE_H

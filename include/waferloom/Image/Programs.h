@@ -1,0 +1,55 @@
+// Who runs what: classes of columns and rows, and each class's own program.
+
+#ifndef WAFERLOOM_IMAGE_PROGRAMS_H
+#define WAFERLOOM_IMAGE_PROGRAMS_H
+
+#include "waferloom/Image/Image_generated.h"
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <vector>
+
+namespace waferloom::image {
+
+/// The class of every column and of every row of a region.
+struct Classes {
+  std::vector<uint32_t> columns, rows;
+};
+
+Classes classesOf(const RegionT &region);
+
+/// Whether set `set` of the region holds class `id`; set 0 holds all.
+bool contains(const RegionT &region, uint32_t set, uint32_t id);
+
+/// Indices of the instructions that PEs of a class of columns and a class of
+/// rows have. A loop that they do not have takes its body with it.
+std::vector<uint32_t> programOf(const RegionT &region, const ProgramT &program,
+                                uint32_t column, uint32_t row);
+
+/// The different programs of an entry on a region, and which one each pair of
+/// (column class, row class) runs. Pairs that no PE has are not listed.
+struct ProgramTable {
+  std::vector<std::vector<uint32_t>> programs;
+  std::map<std::pair<uint32_t, uint32_t>, uint32_t> ofClasses;
+};
+
+ProgramTable tabulate(const RegionT &region, const Classes &classes,
+                      const ProgramT &program);
+
+inline bool isLoop(Opcode op) { return op == Opcode::loop; }
+inline bool sends(Opcode op) {
+  return op == Opcode::send || op == Opcode::recv_fold_send;
+}
+inline bool receives(Opcode op) {
+  return op == Opcode::recv || op == Opcode::recv_fold ||
+         op == Opcode::recv_fold_send;
+}
+inline bool isStream(Opcode op) { return sends(op) || receives(op); }
+inline bool isControl(Opcode op) { return op >= Opcode::loop; }
+
+/// Bytes of an element in a PE's memory.
+inline uint32_t bytesOf(Type type) { return type == Type::f16 ? 2 : 4; }
+
+} // namespace waferloom::image
+
+#endif // WAFERLOOM_IMAGE_PROGRAMS_H

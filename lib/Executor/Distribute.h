@@ -1,0 +1,30 @@
+// Between arrays as a model has them and the pieces that PEs hold.
+
+#ifndef WAFERLOOM_LIB_EXECUTOR_DISTRIBUTE_H
+#define WAFERLOOM_LIB_EXECUTOR_DISTRIBUTE_H
+
+#include "Engine.h"
+#include "waferloom/Executor/Executor.h"
+
+namespace waferloom::executor {
+
+/// Elements that a binding reads or writes: a base and the type there.
+struct Elements {
+  const char *data = nullptr;
+  HostType type = HostType::f32;
+};
+
+HostType hostTypeOf(Type type, bool boolean, bool int64);
+
+/// Puts every PE's piece of `source` into its memory, converted; padding where
+/// an index is beyond the live size. `index` bindings need no source.
+void distribute(const image::RegionT &region, const image::BindingT &binding,
+                Elements source, Memory &memory);
+
+/// Writes every live element of the PEs' pieces to `data`, converted to `type`.
+void collect(const image::RegionT &region, const image::BindingT &binding,
+             Memory &memory, HostType type, char *data);
+
+} // namespace waferloom::executor
+
+#endif // WAFERLOOM_LIB_EXECUTOR_DISTRIBUTE_H

@@ -1,0 +1,42 @@
+#include "Hang.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+static std::string describe(const Waiting &waiting) {
+  std::string text = formatv("PE {0}", nameOf(waiting.place));
+  if (waiting.thread >= 0)
+    text += formatv(", microthread {0}", waiting.thread);
+  text += formatv(", instruction {0} ({1}", waiting.instruction,
+                  image::EnumNameOpcode(waiting.op));
+  if (!waiting.node.empty())
+    text += formatv(", node '{0}'", waiting.node);
+  text += "): ";
+  if (waiting.forThread >= 0)
+    return text + formatv("waits for microthread {0}", waiting.forThread).str();
+  if (waiting.forRoom)
+    return text + formatv("waits for room on color {0}, word {1} of {2}",
+                          unsigned(waiting.color), waiting.word, waiting.words)
+                      .str();
+  return text + formatv("waits for a word on color {0} from PE {1}, word {2} "
+                        "of {3}",
+                        unsigned(waiting.color), waiting.source, waiting.word,
+                        waiting.words)
+                    .str();
+}
+
+std::string describeHang(const std::vector<Waiting> &list) {
+  constexpr size_t most = 12;
+  std::string text = formatv(
+      "the machine came to rest with {0} programs unfinished:", list.size());
+  for (const Waiting &waiting : ArrayRef(list).take_front(most))
+    text += "\n  " + describe(waiting);
+  if (list.size() > most)
+    text += formatv("\n  and {0} more", list.size() - most);
+  return text;
+}
+
+} // namespace waferloom::executor

@@ -1,0 +1,26 @@
+// What a caller hands to a step, checked, completed and brought to the shapes
+// that the image expects.
+
+#ifndef WAFERLOOM_LIB_EXECUTOR_INPUTS_H
+#define WAFERLOOM_LIB_EXECUTOR_INPUTS_H
+
+#include "waferloom/Executor/Executor.h"
+
+namespace waferloom::executor {
+
+/// An input in the model's full shape, row-major.
+struct StagedInput {
+  std::string name;
+  HostType type = HostType::f32;
+  std::vector<char> bytes;
+};
+
+/// Checks names, shapes, types and values, and fills in what is left out.
+/// `length` is the number of tokens so far.
+llvm::Expected<std::vector<StagedInput>>
+stageInputs(const image::ImageT &image, size_t entry,
+            llvm::ArrayRef<HostTensor> inputs, uint64_t length);
+
+} // namespace waferloom::executor
+
+#endif // WAFERLOOM_LIB_EXECUTOR_INPUTS_H

@@ -1,0 +1,103 @@
+// Programs as the engines run them: instructions of one class of PEs, decoded
+// once per session, with their cost in cycles.
+
+#ifndef WAFERLOOM_LIB_EXECUTOR_PREPARED_H
+#define WAFERLOOM_LIB_EXECUTOR_PREPARED_H
+
+#include "waferloom/Image/Image.h"
+#include "waferloom/Image/Programs.h"
+#include <cstdint>
+#include <vector>
+
+namespace waferloom::executor {
+
+using image::Opcode;
+using image::Type;
+
+/// A range of some list.
+struct Range {
+  uint32_t first = 0, count = 0;
+};
+
+/// Strides are in bytes, one per dimension of the shape, right-aligned.
+struct Operand {
+  bool present = false;
+  bool immediate = false;
+  Type type = Type::f32;
+  uint32_t base = 0;
+  int32_t strides[4] = {0, 0, 0, 0};
+  uint32_t bits = 0;
+  Range steps, indexSteps; // into Program::steps
+  uint32_t indexAt = 0, indexCount = 0;
+  int32_t indexScale = 0;
+};
+
+/// Where the operands of an instruction are now.
+struct Addresses {
+  char *dst = nullptr;
+  const char *a = nullptr, *b = nullptr, *c = nullptr, *predicate = nullptr;
+};
+
+struct Instruction;
+using Kernel = void (*)(const Instruction &, const Addresses &);
+/// Folds an arriving word into an accumulator: for f16 both halves.
+using Fold = uint32_t (*)(uint32_t accumulator, uint32_t word);
+
+struct Instruction {
+  Opcode op = Opcode::end;
+  Kernel kernel = nullptr; // vector operations
+  Fold fold = nullptr;     // recv_fold, recv_fold_send
+  uint32_t shape[4] = {1, 1, 1, 1};
+  uint64_t elements = 1;
+  uint64_t words = 0;    // streams
+  bool isLine = true;    // all dimensions but the last are 1
+  bool packed = false;   // streams: two f16 per word
+  bool isStatic = false; // no operand moves
+  Operand dst, a, b, c, predicate;
+  uint8_t inColor = 0, outColor = 0;
+  int8_t thread = -1;
+  uint32_t count = 0, end = 0; // loop: iterations, index after the body
+  uint64_t rewrite = 0;        // cycles before issue
+  uint64_t work = 0;           // vector operations: cycles after issue
+  uint32_t node = 0;
+  uint32_t account = 0; // index into Entry::accounts
+  uint32_t index = 0;   // in the image's program, for messages
+};
+
+struct Program {
+  std::vector<Instruction> instructions;
+  std::vector<image::LoopStep> steps;
+  unsigned threads = 0; // microthread ids that it uses: 0 to threads - 1
+  std::vector<uint64_t> sent, received; // words per color in one run
+};
+
+/// What cycles are accounted to.
+struct AccountKey {
+  uint32_t node;
+  Opcode op;
+};
+
+/// One program and the PEs of a region that run it, by position.
+struct RegionPrograms {
+  std::vector<Program> programs;
+  std::vector<uint32_t> ofPe; // row-major
+};
+
+struct PreparedEntry {
+  std::vector<RegionPrograms> regions;
+  std::vector<AccountKey> accounts;
+};
+
+PreparedEntry prepare(const image::ImageT &image, size_t entry);
+
+/// Cycles of a vector operation after its issue (docs/executor.md).
+uint64_t vectorCycles(const Instruction &instruction,
+                      const image::TargetT &target);
+
+/// The kernel of a vector operation; null for types that the checker refuses.
+Kernel kernelOf(const Instruction &instruction);
+Fold foldOf(Opcode fold, Type type);
+
+} // namespace waferloom::executor
+
+#endif // WAFERLOOM_LIB_EXECUTOR_PREPARED_H

@@ -1,0 +1,240 @@
+// A session: the memories of all PEs, and one prepared program per entry.
+// The host writes inputs into the PEs' memory before a step and reads outputs
+// after it; that takes no cycles.
+
+#include "Distribute.h"
+#include "Inputs.h"
+#include "waferloom/Executor/Executor.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <algorithm>
+#include <unistd.h>
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+StringRef nameOf(HostType type) {
+  switch (type) {
+  case HostType::f32:
+    return "float32";
+  case HostType::f16:
+    return "float16";
+  case HostType::i32:
+    return "int32";
+  case HostType::i64:
+    return "int64";
+  case HostType::boolean:
+    return "bool";
+  }
+  return "?";
+}
+
+unsigned bytesOf(HostType type) {
+  switch (type) {
+  case HostType::f16:
+    return 2;
+  case HostType::i64:
+    return 8;
+  case HostType::boolean:
+    return 1;
+  default:
+    return 4;
+  }
+}
+
+namespace {
+struct EntryState {
+  PreparedEntry prepared;
+  Streams streams;
+  std::unique_ptr<Engine> engine;
+};
+
+class SessionImpl : public Session {
+public:
+  explicit SessionImpl(std::shared_ptr<const image::Loaded> image)
+      : loaded(std::move(image)) {}
+
+  Error prepareAll();
+  Expected<StepResult> step(size_t entry, ArrayRef<HostTensor> inputs,
+                            const RunOptions &options) override;
+  void reset() override;
+  uint64_t length() const override { return tokens; }
+  const image::ImageT &image() const override { return loaded->image; }
+
+private:
+  Error checkStep(size_t entry) const;
+  void place(size_t entry, ArrayRef<StagedInput> inputs);
+  std::vector<OutputTensor> outputsOf(size_t entry);
+  void describe(size_t entry, const EngineResult &run, StepResult &result);
+
+  std::shared_ptr<const image::Loaded> loaded;
+  std::vector<Memory> memories; // one per region
+  std::vector<std::unique_ptr<EntryState>> entries;
+  uint64_t tokens = 0;
+  bool broken = false;
+};
+} // namespace
+
+Error SessionImpl::prepareAll() {
+  const image::ImageT &image = loaded->image;
+  uint64_t total = 0;
+  for (const auto &region : image.regions) {
+    memories.emplace_back();
+    memories.back().perPe = (size_t(region->memory) + 31) / 16 * 16;
+    total += memories.back().perPe * region->width * region->height;
+  }
+  auto host = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+              static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  if (total > host)
+    return createStringError(
+        formatv("the memories of the image's PEs need {0} MiB but this host "
+                "has {1} MiB; a smaller region or context needs less",
+                total >> 20, host >> 20)
+            .str());
+  for (size_t e = 0; e < image.entries.size(); ++e) {
+    auto state = std::make_unique<EntryState>();
+    state->prepared = prepare(image, e);
+    Expected<Streams> streams = traceStreams(image, e, state->prepared);
+    if (!streams)
+      return streams.takeError();
+    state->streams = std::move(*streams);
+    state->engine =
+        createReferenceEngine(image, state->prepared, state->streams, memories);
+    entries.push_back(std::move(state));
+  }
+  reset();
+  return Error::success();
+}
+
+/// Zeroes everything, then lays parameters and index tensors.
+void SessionImpl::reset() {
+  const image::ImageT &image = loaded->image;
+  for (size_t r = 0; r < image.regions.size(); ++r) {
+    const image::RegionT &region = *image.regions[r];
+    Memory &memory = memories[r];
+    memory.bytes.assign(memory.perPe * region.width * region.height, 0);
+    for (const auto &binding : region.bindings) {
+      if (binding->role != image::Role::parameter &&
+          binding->role != image::Role::index)
+        continue;
+      Elements source;
+      source.type = hostTypeOf(binding->source_type, binding->source_bool,
+                               binding->source_int64);
+      if (binding->role == image::Role::parameter)
+        source.data = loaded->data.data() +
+                      image.sources[binding->source]->offset +
+                      binding->source_offset * bytesOf(source.type);
+      distribute(region, *binding, source, memory);
+    }
+  }
+  tokens = 0;
+  broken = false;
+}
+
+Error SessionImpl::checkStep(size_t entry) const {
+  const image::ImageT &image = loaded->image;
+  if (entry >= entries.size())
+    return createStringError(formatv("entry {0} does not exist; the image has "
+                                     "{1}",
+                                     entry, entries.size())
+                                 .str());
+  if (broken)
+    return createStringError("the step before ended with an error; reset the "
+                             "session first");
+  uint64_t more = image.entries[entry]->tokens;
+  if (image.capacity != 0 && tokens + more > image.capacity)
+    return createStringError(
+        formatv("{0} tokens after {1} exceed the capacity of {2}; compile with "
+                "a larger --context or reset the session",
+                more, tokens, image.capacity)
+            .str());
+  return Error::success();
+}
+
+void SessionImpl::place(size_t entry, ArrayRef<StagedInput> inputs) {
+  const image::ImageT &image = loaded->image;
+  for (size_t r = 0; r < image.regions.size(); ++r) {
+    const image::RegionT &region = *image.regions[r];
+    for (const auto &binding : region.programs[entry]->inputs)
+      for (const StagedInput &input : inputs)
+        if (input.name == binding->name)
+          distribute(region, *binding, {input.bytes.data(), input.type},
+                     memories[r]);
+  }
+}
+
+std::vector<OutputTensor> SessionImpl::outputsOf(size_t entry) {
+  const image::ImageT &image = loaded->image;
+  std::vector<OutputTensor> outputs;
+  for (const auto &info : image.entries[entry]->tensors) {
+    if (info->role != image::Role::output)
+      continue;
+    OutputTensor output;
+    output.name = info->name;
+    output.type = hostTypeOf(info->type, info->source_bool, info->source_int64);
+    uint64_t elements = 1;
+    for (uint32_t extent : info->shape) {
+      output.shape.push_back(extent);
+      elements *= extent;
+    }
+    output.bytes.resize(elements * bytesOf(output.type));
+    for (size_t r = 0; r < image.regions.size(); ++r)
+      for (const auto &binding : image.regions[r]->programs[entry]->outputs)
+        if (binding->name == info->name)
+          collect(*image.regions[r], *binding, memories[r], output.type,
+                  output.bytes.data());
+    outputs.push_back(std::move(output));
+  }
+  return outputs;
+}
+
+void SessionImpl::describe(size_t entry, const EngineResult &run,
+                           StepResult &result) {
+  const EntryState &state = *entries[entry];
+  result.cycles = run.cycles;
+  result.lastX = state.streams.places[run.last].x;
+  result.lastY = state.streams.places[run.last].y;
+  result.instructions = run.instructions;
+  result.words = run.words;
+  for (size_t i = 0; i < run.spent.size(); ++i)
+    if (run.spent[i].busy != 0 || run.spent[i].wait != 0)
+      result.accounts.push_back(
+          {loaded->image.names[state.prepared.accounts[i].node],
+           state.prepared.accounts[i].op, run.spent[i].busy,
+           run.spent[i].wait});
+}
+
+Expected<StepResult> SessionImpl::step(size_t entry,
+                                       ArrayRef<HostTensor> inputs,
+                                       const RunOptions &options) {
+  if (Error error = checkStep(entry))
+    return std::move(error);
+  Expected<std::vector<StagedInput>> staged =
+      stageInputs(loaded->image, entry, inputs, tokens);
+  if (!staged)
+    return staged.takeError();
+  place(entry, *staged);
+  EngineOptions engineOptions;
+  engineOptions.launch = options.launch;
+  engineOptions.workLimit = options.workLimit;
+  EngineResult run;
+  if (Error error = entries[entry]->engine->run(engineOptions, run)) {
+    broken = true;
+    return std::move(error);
+  }
+  StepResult result;
+  describe(entry, run, result);
+  result.outputs = outputsOf(entry);
+  tokens += loaded->image.entries[entry]->tokens;
+  return result;
+}
+
+Expected<std::unique_ptr<Session>>
+Session::create(std::shared_ptr<const image::Loaded> image) {
+  auto session = std::make_unique<SessionImpl>(std::move(image));
+  if (Error error = session->prepareAll())
+    return std::move(error);
+  return std::unique_ptr<Session>(std::move(session));
+}
+
+} // namespace waferloom::executor

@@ -1,0 +1,502 @@
+#include "Streams.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <algorithm>
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+using image::Side;
+
+static Side opposite(Side side) {
+  switch (side) {
+  case Side::north:
+    return Side::south;
+  case Side::south:
+    return Side::north;
+  case Side::east:
+    return Side::west;
+  case Side::west:
+    return Side::east;
+  case Side::ramp:
+    return Side::ramp;
+  }
+  return Side::ramp;
+}
+
+std::string nameOf(const Place &place) {
+  return formatv("({0}, {1})", place.x, place.y).str();
+}
+
+namespace {
+/// A set of outputs that is still to be followed from a router.
+struct Step {
+  uint32_t pe;
+  Side from;
+  uint32_t hops;
+};
+
+class Tracer {
+public:
+  Tracer(const image::ImageT &image, size_t entry,
+         const PreparedEntry &prepared)
+      : image(image), target(*image.target), entry(entry), prepared(prepared) {}
+
+  Expected<Streams> run() {
+    place();
+    indexRoutes();
+    out.colors = target.colors;
+    out.sources.assign(out.places.size() * out.colors, none);
+    out.sinks.assign(out.places.size() * out.colors, none);
+    gateAt.assign(out.places.size() * out.colors, none);
+    if (Error error = followSources())
+      return std::move(error);
+    // Gates are found on the way; following them finds more.
+    for (uint32_t gate = 0; gate < out.gates.size(); ++gate)
+      if (Error error = follow(out.gates[gate].producer))
+        return std::move(error);
+    collectTurns();
+    if (Error error = countWords())
+      return std::move(error);
+    return std::move(out);
+  }
+
+private:
+  void place();
+  void indexRoutes();
+  Error followSources();
+  Error follow(uint32_t producer);
+  Error arrive(uint32_t producer, const Step &step,
+               SmallVectorImpl<Step> &todo);
+  void leave(const image::RouteT &route, const Step &step,
+             SmallVectorImpl<Step> &todo);
+  void consume(uint32_t producer, uint32_t pe, uint32_t gate, uint32_t hops);
+  uint32_t gateOf(uint32_t pe, uint8_t color, const image::RouteT &route);
+  void collectTurns();
+  Error countWords();
+  Error countGate(Gate &gate);
+  uint32_t neighbour(uint32_t pe, Side side) const;
+
+  const image::RouteT *routeAt(uint32_t pe, uint8_t color) const {
+    const Place &at = out.places[pe];
+    const std::vector<uint32_t> &table = routes[at.region];
+    uint32_t index =
+        table[(size_t(color) * columnClasses[at.region] + at.columnClass) *
+                  rowClasses[at.region] +
+              at.rowClass];
+    if (index == none)
+      return nullptr;
+    return image.regions[at.region]->programs[entry]->routes[index].get();
+  }
+
+  Error refuse(uint32_t pe, uint8_t color, const Twine &what) const {
+    return createStringError(
+        Twine(formatv("entry {0}: color {1} at PE {2}: ", entry,
+                      unsigned(color), nameOf(out.places[pe]))
+                  .str()) +
+        what);
+  }
+
+  const image::ImageT &image;
+  const image::TargetT &target;
+  size_t entry;
+  const PreparedEntry &prepared;
+  Streams out;
+  std::vector<uint32_t> firstPe; // of each region
+  std::vector<std::vector<uint32_t>> routes;
+  std::vector<uint32_t> columnClasses, rowClasses;
+  std::vector<uint32_t> gateAt;
+  uint32_t fellOff = none; // a router with an output into nothing
+  /// Inputs of gates: (gate, side) -> consumer.
+  DenseMap<std::pair<uint32_t, uint32_t>, uint32_t> gateInputs;
+  std::vector<const image::RouteT *> gateRoutes;
+};
+} // namespace
+
+void Tracer::place() {
+  for (uint32_t r = 0; r < image.regions.size(); ++r) {
+    const image::RegionT &region = *image.regions[r];
+    image::Classes classes = image::classesOf(region);
+    firstPe.push_back(static_cast<uint32_t>(out.places.size()));
+    columnClasses.push_back(
+        *std::max_element(classes.columns.begin(), classes.columns.end()) + 1);
+    rowClasses.push_back(
+        *std::max_element(classes.rows.begin(), classes.rows.end()) + 1);
+    const std::vector<uint32_t> &ofPe = prepared.regions[r].ofPe;
+    for (uint32_t y = 0; y < region.height; ++y)
+      for (uint32_t x = 0; x < region.width; ++x)
+        out.places.push_back({region.x + x, region.y + y, r,
+                              ofPe[size_t(y) * region.width + x],
+                              classes.columns[x], classes.rows[y]});
+  }
+}
+
+/// For every color and pair of classes the route, so that following is cheap.
+void Tracer::indexRoutes() {
+  for (uint32_t r = 0; r < image.regions.size(); ++r) {
+    const image::RegionT &region = *image.regions[r];
+    std::vector<uint32_t> table(
+        size_t(target.colors) * columnClasses[r] * rowClasses[r], none);
+    const auto &list = region.programs[entry]->routes;
+    for (uint32_t i = 0; i < list.size(); ++i)
+      for (uint32_t column = 0; column < columnClasses[r]; ++column) {
+        if (!image::contains(region, list[i]->columns, column))
+          continue;
+        for (uint32_t row = 0; row < rowClasses[r]; ++row)
+          if (image::contains(region, list[i]->rows, row))
+            table[(size_t(list[i]->color) * columnClasses[r] + column) *
+                      rowClasses[r] +
+                  row] = i;
+      }
+    routes.push_back(std::move(table));
+  }
+}
+
+uint32_t Tracer::neighbour(uint32_t pe, Side side) const {
+  const Place &at = out.places[pe];
+  int64_t x = at.x, y = at.y;
+  x += side == Side::east ? 1 : side == Side::west ? -1 : 0;
+  y += side == Side::south ? 1 : side == Side::north ? -1 : 0;
+  auto find = [&](uint32_t r) {
+    const image::RegionT &region = *image.regions[r];
+    int64_t dx = x - region.x, dy = y - region.y;
+    if (dx < 0 || dy < 0 || dx >= region.width || dy >= region.height)
+      return none;
+    return static_cast<uint32_t>(firstPe[r] + dy * region.width + dx);
+  };
+  if (uint32_t found = find(at.region); found != none)
+    return found;
+  for (uint32_t r = 0; r < image.regions.size(); ++r)
+    if (uint32_t found = find(r); found != none)
+      return found;
+  return none;
+}
+
+Error Tracer::followSources() {
+  for (uint32_t pe = 0; pe < out.places.size(); ++pe) {
+    const Place &at = out.places[pe];
+    const Program &program = prepared.regions[at.region].programs[at.program];
+    for (unsigned color = 0; color < target.colors; ++color) {
+      if (program.sent[color] == 0)
+        continue;
+      auto id = static_cast<uint32_t>(out.producers.size());
+      Producer source;
+      source.pe = pe;
+      source.color = static_cast<uint8_t>(color);
+      source.words = program.sent[color];
+      out.producers.push_back(source);
+      out.sources[size_t(pe) * out.colors + color] = id;
+      if (Error error = follow(id))
+        return error;
+    }
+  }
+  return Error::success();
+}
+
+/// Finds all consumers of a producer: a walk over routers until each branch
+/// ends in a ramp or at a gate.
+Error Tracer::follow(uint32_t producer) {
+  uint32_t pe = out.producers[producer].pe;
+  uint8_t color = out.producers[producer].color;
+  out.producers[producer].consumers.first =
+      static_cast<uint32_t>(out.consumers.size());
+  SmallVector<Step> todo;
+  if (out.producers[producer].gate == none) {
+    if (Error error = arrive(producer, {pe, Side::ramp, 0}, todo))
+      return error;
+  } else {
+    leave(*routeAt(pe, color), {pe, Side::ramp, 0}, todo);
+  }
+  DenseSet<uint32_t> visited;
+  while (!todo.empty()) {
+    Step step = todo.pop_back_val();
+    if (step.from == Side::ramp) { // marks an output into the PE
+      consume(producer, step.pe, none, step.hops);
+      continue;
+    }
+    if (!visited.insert(step.pe).second)
+      return refuse(step.pe, color,
+                    "a stream from PE " + nameOf(out.places[pe]) +
+                        " comes by twice");
+    if (Error error = arrive(producer, step, todo))
+      return error;
+  }
+  Producer &done = out.producers[producer];
+  done.consumers.count =
+      static_cast<uint32_t>(out.consumers.size()) - done.consumers.first;
+  for (uint32_t i = 0; i < done.consumers.count; ++i) {
+    const Consumer &consumer = out.consumers[done.consumers.first + i];
+    done.window = std::max(done.window, consumer.window);
+    if (consumer.gate != none)
+      continue;
+    uint32_t &sink = out.sinks[size_t(consumer.pe) * out.colors + color];
+    if (sink != none)
+      return refuse(
+          consumer.pe, color,
+          "two streams reach the PE, from " + nameOf(out.places[pe]) +
+              " and from " +
+              nameOf(
+                  out.places[out.producers[out.consumers[sink].producer].pe]));
+    sink = done.consumers.first + i;
+  }
+  return Error::success();
+}
+
+/// A stream comes into a router from `step.from`.
+Error Tracer::arrive(uint32_t producer, const Step &step,
+                     SmallVectorImpl<Step> &todo) {
+  uint8_t color = out.producers[producer].color;
+  const Producer &from = out.producers[producer];
+  const image::RouteT *route = routeAt(step.pe, color);
+  auto described = [&] {
+    return "words of PE " + nameOf(out.places[from.pe]) + " come from " +
+           image::EnumNameSide(step.from);
+  };
+  if (!route)
+    return refuse(step.pe, color, described() + ", but there is no route");
+  bool isInput = false;
+  for (const image::Turn &turn : route->inputs)
+    isInput |= turn.side() == step.from;
+  if (!isInput)
+    return refuse(step.pe, color,
+                  described() + std::string(", which is no input"));
+  if (route->inputs.size() == 1) {
+    leave(*route, step, todo);
+    return Error::success();
+  }
+  uint32_t gate = gateOf(step.pe, color, *route);
+  auto key = std::make_pair(gate, static_cast<uint32_t>(step.from));
+  if (gateInputs.count(key))
+    return refuse(step.pe, color,
+                  described() + std::string(", where others come from too"));
+  gateInputs[key] = static_cast<uint32_t>(out.consumers.size());
+  consume(producer, step.pe, gate, step.hops);
+  return Error::success();
+}
+
+void Tracer::leave(const image::RouteT &route, const Step &step,
+                   SmallVectorImpl<Step> &todo) {
+  for (Side side :
+       {Side::north, Side::south, Side::east, Side::west, Side::ramp}) {
+    if (!((route.outputs >> static_cast<unsigned>(side)) & 1))
+      continue;
+    if (side == Side::ramp) {
+      todo.push_back({step.pe, Side::ramp, step.hops});
+      continue;
+    }
+    uint32_t next = neighbour(step.pe, side);
+    if (next == none)
+      fellOff = fellOff == none ? step.pe : fellOff;
+    else
+      todo.push_back({next, opposite(side), step.hops + 1});
+  }
+}
+
+uint32_t Tracer::gateOf(uint32_t pe, uint8_t color,
+                        const image::RouteT &route) {
+  uint32_t &gate = gateAt[size_t(pe) * out.colors + color];
+  if (gate != none)
+    return gate;
+  gate = static_cast<uint32_t>(out.gates.size());
+  Producer producer;
+  producer.pe = pe;
+  producer.color = color;
+  producer.gate = gate;
+  out.gates.push_back({static_cast<uint32_t>(out.producers.size()), {}});
+  out.producers.push_back(producer);
+  gateRoutes.push_back(&route);
+  return gate;
+}
+
+/// Delays and windows: docs/executor.md, rules E11 to E13.
+void Tracer::consume(uint32_t producer, uint32_t pe, uint32_t gate,
+                     uint32_t hops) {
+  const Producer &from = out.producers[producer];
+  Consumer consumer;
+  consumer.producer = producer;
+  consumer.pe = pe;
+  consumer.color = from.color;
+  consumer.gate = gate;
+  consumer.hops = hops;
+  uint32_t stages = hops * target.hop_cycles;
+  uint32_t room = 0;
+  if (from.gate == none) { // from a PE: its ramp and its output queue
+    stages += target.ramp_cycles;
+    room += target.output_queue_words;
+  }
+  if (gate == none) { // into a PE
+    stages += target.ramp_cycles;
+    room += target.input_queue_words;
+  } else {
+    room += 1; // the word that waits for its turn
+  }
+  consumer.delay = stages;
+  consumer.window = std::max(1u, stages + room);
+  out.consumers.push_back(consumer);
+}
+
+void Tracer::collectTurns() {
+  for (uint32_t g = 0; g < out.gates.size(); ++g) {
+    out.gates[g].turns.first = static_cast<uint32_t>(out.turns.size());
+    for (const image::Turn &turn : gateRoutes[g]->inputs) {
+      auto it = gateInputs.find({g, static_cast<uint32_t>(turn.side())});
+      out.turns.push_back(
+          {it == gateInputs.end() ? none : it->second, turn.words()});
+    }
+    out.gates[g].turns.count =
+        static_cast<uint32_t>(gateRoutes[g]->inputs.size());
+  }
+}
+
+/// How many words pass a gate follows from its inputs and turns.
+Error Tracer::countGate(Gate &gate) {
+  Producer &self = out.producers[gate.producer];
+  SmallVector<std::pair<uint32_t, uint64_t>, 4> left;
+  uint64_t total = 0;
+  for (uint32_t t = 0; t < gate.turns.count; ++t) {
+    uint32_t consumer = out.turns[gate.turns.first + t].consumer;
+    if (consumer == none)
+      return refuse(self.pe, self.color,
+                    formatv("input {0} of the route has its turn but nothing "
+                            "comes from there",
+                            t)
+                        .str());
+    bool seen = false;
+    for (auto &entry : left)
+      seen |= entry.first == consumer;
+    if (!seen) {
+      uint64_t words = out.producers[out.consumers[consumer].producer].words;
+      out.consumers[consumer].words = words;
+      left.push_back({consumer, words});
+      total += words;
+    }
+  }
+  self.words = total;
+  // Whole rounds come in equal shares, so the last round decides.
+  uint64_t perRound = 0;
+  for (uint32_t t = 0; t < gate.turns.count; ++t)
+    perRound += out.turns[gate.turns.first + t].words;
+  if (perRound > 0 && total > perRound) {
+    uint64_t rounds = total / perRound;
+    if (total % perRound == 0)
+      --rounds;
+    for (uint32_t t = 0; t < gate.turns.count; ++t) {
+      const GateTurn &turn = out.turns[gate.turns.first + t];
+      for (auto &entry : left)
+        if (entry.first == turn.consumer) {
+          uint64_t share = rounds * turn.words;
+          if (entry.second < share)
+            return refuse(self.pe, self.color,
+                          formatv("input {0} gives {1} words of the {2} that "
+                                  "its turns ask for",
+                                  t, out.consumers[entry.first].words, share)
+                              .str());
+          entry.second -= share;
+          total -= share;
+        }
+    }
+  }
+  for (uint32_t t = 0; t < gate.turns.count && total > 0; ++t) {
+    const GateTurn &turn = out.turns[gate.turns.first + t];
+    for (auto &entry : left)
+      if (entry.first == turn.consumer) {
+        uint64_t take = std::min<uint64_t>(entry.second, turn.words);
+        entry.second -= take;
+        total -= take;
+        if (take < turn.words && total > 0)
+          return refuse(self.pe, self.color,
+                        formatv("input {0} has its turn for {1} words but "
+                                "gives {2} of them",
+                                t, turn.words, take)
+                            .str());
+      }
+  }
+  if (total > 0)
+    return refuse(self.pe, self.color,
+                  "inputs give more words than their turns take");
+  return Error::success();
+}
+
+/// Words sent equal words taken, on every stream.
+Error Tracer::countWords() {
+  if (fellOff != none)
+    return createStringError(
+        formatv("entry {0}: a route at PE {1} leaves the program's PEs", entry,
+                nameOf(out.places[fellOff]))
+            .str());
+  // A gate is counted when all its inputs are: repeat until nothing changes.
+  std::vector<uint32_t> pending(out.gates.size());
+  std::vector<bool> counted(out.producers.size());
+  for (uint32_t p = 0; p < out.producers.size(); ++p)
+    counted[p] = out.producers[p].gate == none;
+  for (uint32_t g = 0; g < out.gates.size(); ++g)
+    pending[g] = g;
+  while (!pending.empty()) {
+    std::vector<uint32_t> later;
+    for (uint32_t g : pending) {
+      Gate &gate = out.gates[g];
+      bool known = true;
+      for (uint32_t t = 0; t < gate.turns.count; ++t) {
+        uint32_t consumer = out.turns[gate.turns.first + t].consumer;
+        known &= consumer == none || counted[out.consumers[consumer].producer];
+      }
+      if (!known) {
+        later.push_back(g);
+        continue;
+      }
+      if (Error error = countGate(gate))
+        return error;
+      counted[gate.producer] = true;
+    }
+    if (later.size() == pending.size()) {
+      const Producer &gate = out.producers[out.gates[later.front()].producer];
+      return refuse(gate.pe, gate.color, "routes with turns form a circle");
+    }
+    pending = std::move(later);
+  }
+  for (Consumer &consumer : out.consumers) {
+    const Producer &producer = out.producers[consumer.producer];
+    consumer.words = producer.words;
+    if (consumer.gate != none)
+      continue;
+    const Place &at = out.places[consumer.pe];
+    uint64_t taken = prepared.regions[at.region]
+                         .programs[at.program]
+                         .received[consumer.color];
+    if (taken != producer.words)
+      return refuse(consumer.pe, consumer.color,
+                    formatv("{0} words come from PE {1} but the program takes "
+                            "{2}",
+                            producer.words, nameOf(out.places[producer.pe]),
+                            taken)
+                        .str());
+  }
+  for (uint32_t pe = 0; pe < out.places.size(); ++pe) {
+    const Place &at = out.places[pe];
+    const Program &program = prepared.regions[at.region].programs[at.program];
+    for (unsigned color = 0; color < target.colors; ++color)
+      if (program.received[color] != 0 &&
+          out.sinkOf(pe, static_cast<uint8_t>(color)) == none)
+        return refuse(pe, static_cast<uint8_t>(color),
+                      formatv("the program takes {0} words but no stream "
+                              "reaches the PE",
+                              program.received[color])
+                          .str());
+  }
+  for (const Producer &producer : out.producers)
+    if (producer.consumers.count == 0)
+      return refuse(producer.pe, producer.color,
+                    "a stream of " + Twine(producer.words) +
+                        " words reaches nobody");
+  return Error::success();
+}
+
+Expected<Streams> traceStreams(const image::ImageT &image, size_t entry,
+                               const PreparedEntry &prepared) {
+  return Tracer(image, entry, prepared).run();
+}
+
+} // namespace waferloom::executor

@@ -1,0 +1,87 @@
+// The streams of an entry, found by following its routes from every PE that
+// sends. What flows is a graph: words come from sources (a PE's output on a
+// color) and gates (a router whose inputs take turns), and go to sinks (a PE's
+// input on a color) and to the inputs of gates. A producer with several
+// consumers is a multicast.
+
+#ifndef WAFERLOOM_LIB_EXECUTOR_STREAMS_H
+#define WAFERLOOM_LIB_EXECUTOR_STREAMS_H
+
+#include "Prepared.h"
+#include "llvm/Support/Error.h"
+#include <cstdint>
+#include <vector>
+
+namespace waferloom::executor {
+
+constexpr uint32_t none = UINT32_MAX;
+
+/// Where words come from.
+struct Producer {
+  uint32_t pe = 0; // the sender, or the PE whose router is the gate
+  uint8_t color = 0;
+  uint32_t gate = none; // index into Streams::gates; none: a source
+  Range consumers;      // into Streams::consumers
+  uint64_t words = 0;   // in one run of the entry
+  uint32_t window = 0;  // largest of its consumers
+};
+
+/// Where words go.
+struct Consumer {
+  uint32_t producer = none;
+  uint32_t pe = 0;
+  uint8_t color = 0;
+  uint32_t gate = none; // this is an input of a gate; none: a sink
+  uint64_t words = 0;   // in one run of the entry
+  uint32_t delay = 0;   // cycles from put to earliest take
+  uint32_t window = 0;  // words between put and take at most
+  uint32_t hops = 0;    // links from the producer, for reports
+};
+
+/// One turn of a gate: so many words from an input. 0: all.
+struct GateTurn {
+  uint32_t consumer;
+  uint32_t words;
+};
+
+struct Gate {
+  uint32_t producer = none;
+  Range turns; // into Streams::turns
+};
+
+/// The position of a PE on the wafer, and what it runs.
+struct Place {
+  uint32_t x = 0, y = 0;
+  uint32_t region = 0, program = 0;
+  uint32_t columnClass = 0, rowClass = 0;
+};
+
+struct Streams {
+  std::vector<Place> places; // all PEs, region after region, row-major
+  std::vector<Producer> producers;
+  std::vector<Consumer> consumers;
+  std::vector<Gate> gates;
+  std::vector<GateTurn> turns;
+  /// (PE, color) -> producer that it sends into, consumer that it takes from.
+  uint32_t sourceOf(uint32_t pe, uint8_t color) const {
+    return colors == 0 ? none : sources[size_t(pe) * colors + color];
+  }
+  uint32_t sinkOf(uint32_t pe, uint8_t color) const {
+    return colors == 0 ? none : sinks[size_t(pe) * colors + color];
+  }
+
+  unsigned colors = 0;
+  std::vector<uint32_t> sources, sinks;
+};
+
+/// Follows the routes of `entry`. Refuses streams that leave the routes, meet
+/// themselves, end nowhere, or carry another number of words than is taken.
+llvm::Expected<Streams> traceStreams(const image::ImageT &image, size_t entry,
+                                     const PreparedEntry &prepared);
+
+/// "(3, 4)".
+std::string nameOf(const Place &place);
+
+} // namespace waferloom::executor
+
+#endif // WAFERLOOM_LIB_EXECUTOR_STREAMS_H

@@ -1,0 +1,62 @@
+#include "waferloom/Image/Programs.h"
+
+namespace waferloom::image {
+
+static std::vector<uint32_t>
+expand(const std::vector<std::unique_ptr<RunT>> &runs) {
+  std::vector<uint32_t> classes;
+  for (const auto &run : runs)
+    for (uint32_t i = 0; i < run->repeats; ++i)
+      classes.insert(classes.end(), run->classes.begin(), run->classes.end());
+  return classes;
+}
+
+Classes classesOf(const RegionT &region) {
+  return {expand(region.columns), expand(region.rows)};
+}
+
+bool contains(const RegionT &region, uint32_t set, uint32_t id) {
+  if (set == 0)
+    return true;
+  const std::vector<uint64_t> &words = region.sets[set]->words;
+  return id / 64 < words.size() && ((words[id / 64] >> (id % 64)) & 1);
+}
+
+std::vector<uint32_t> programOf(const RegionT &region, const ProgramT &program,
+                                uint32_t column, uint32_t row) {
+  std::vector<uint32_t> own;
+  for (uint32_t i = 0; i < program.instructions.size(); ++i) {
+    const InstructionT &instruction = *program.instructions[i];
+    if (contains(region, instruction.columns, column) &&
+        contains(region, instruction.rows, row))
+      own.push_back(i);
+    else if (isLoop(instruction.op))
+      i += instruction.body;
+  }
+  return own;
+}
+
+ProgramTable tabulate(const RegionT &region, const Classes &classes,
+                      const ProgramT &program) {
+  // Only classes that occur, each once.
+  std::map<uint32_t, bool> columns, rows;
+  for (uint32_t id : classes.columns)
+    columns[id] = true;
+  for (uint32_t id : classes.rows)
+    rows[id] = true;
+  ProgramTable table;
+  std::map<std::vector<uint32_t>, uint32_t> known;
+  for (auto &column : columns)
+    for (auto &row : rows) {
+      std::vector<uint32_t> own =
+          programOf(region, program, column.first, row.first);
+      auto [it, fresh] =
+          known.try_emplace(own, static_cast<uint32_t>(table.programs.size()));
+      if (fresh)
+        table.programs.push_back(std::move(own));
+      table.ofClasses[{column.first, row.first}] = it->second;
+    }
+  return table;
+}
+
+} // namespace waferloom::image
