@@ -1,0 +1,73 @@
+//===- Import.h - From an ONNX file to static tensors -----------*- C++ -*-===//
+//
+// The door of the room. A model enters as a file or as bytes and leaves as
+// level 1 (what the file says) or level 2 (one program per entry, every shape
+// static, no shape arithmetic left). docs/import.md says how.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_IMPORT_IMPORT_H
+#define WAFERLOOM_IMPORT_IMPORT_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace waferloom::import {
+
+/// What the caller knows about a model that its file does not say.
+struct Options {
+  /// Sizes of dimensions, by the name they have in the file. Batch dimensions
+  /// (the first of every input) without a size are 1.
+  std::vector<std::pair<std::string, int64_t>> dims;
+  /// Capacity of the states in tokens; needed by models that have any whose
+  /// file does not fix it.
+  std::optional<int64_t> context;
+  /// Tokens per step of further entries; the entry of 1 token is always there.
+  std::vector<int64_t> chunks;
+  /// States by hand: input of the past, output of the present.
+  std::vector<std::pair<std::string, std::string>> states;
+  /// Inputs of one element that are fixed for good.
+  std::vector<std::pair<std::string, double>> sets;
+
+  /// Two mistakes on purpose, for the tests of the tests: `Shape` of a bounded
+  /// dimension is its capacity; tails of reductions are not cut.
+  bool mistakeShapeIsCapacity = false;
+  bool mistakeTailsAreKept = false;
+};
+
+/// Reads and checks a model and gives level 1: a module with one `onnx.graph`.
+/// Errors are reported to the context's handlers, at the file's name.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnx(llvm::StringRef path,
+                                             mlir::MLIRContext *context);
+
+/// The same from bytes; `name` stands for the file in locations and weights.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnxBytes(llvm::StringRef bytes,
+                                                  llvm::StringRef name,
+                                                  mlir::MLIRContext *context);
+
+/// The same from the text format of the ONNX library; for tests.
+mlir::OwningOpRef<mlir::ModuleOp> importOnnxText(llvm::StringRef text,
+                                                 llvm::StringRef name,
+                                                 mlir::MLIRContext *context);
+
+/// Lowers level 1 to level 2: one `func.func @tokensN` per entry, and the
+/// weights they read. Every node that is not supported is reported at once.
+mlir::OwningOpRef<mlir::ModuleOp> lowerOnnx(mlir::ModuleOp onnx,
+                                            const Options &options);
+
+/// File to level 2. Null after an error was reported.
+mlir::OwningOpRef<mlir::ModuleOp> importModel(llvm::StringRef path,
+                                              const Options &options,
+                                              mlir::MLIRContext *context);
+
+/// Loads the dialects that levels 1 and 2 consist of.
+void loadDialects(mlir::MLIRContext &context);
+
+} // namespace waferloom::import
+
+#endif // WAFERLOOM_IMPORT_IMPORT_H

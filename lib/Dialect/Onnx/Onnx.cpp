@@ -1,0 +1,41 @@
+//===- Onnx.cpp - A model as its file says it -----------------------------===//
+
+#include "waferloom/Dialect/Onnx/Onnx.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace waferloom::onnx;
+
+#include "waferloom/Dialect/Onnx/OnnxDialect.cpp.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "waferloom/Dialect/Onnx/OnnxTypes.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "waferloom/Dialect/Onnx/OnnxOps.cpp.inc"
+
+void OnnxDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "waferloom/Dialect/Onnx/OnnxTypes.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "waferloom/Dialect/Onnx/OnnxOps.cpp.inc"
+      >();
+}
+
+void GraphOp::build(OpBuilder &builder, OperationState &state, StringRef name) {
+  state.addAttribute("name", builder.getStringAttr(name));
+  state.addRegion()->emplaceBlock();
+}
+
+LogicalResult NodeOp::verify() {
+  if (getOutputNames().size() != getNumResults())
+    return emitOpError("names ") << getOutputNames().size() << " outputs but has "
+                                 << getNumResults();
+  return success();
+}

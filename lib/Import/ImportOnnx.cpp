@@ -1,0 +1,453 @@
+//===- ImportOnnx.cpp - A model file as level 1 ---------------------------===//
+//
+// One pass over the graph in file order, which the checker guarantees to be an
+// order of definition before use. Large float tensors become references to
+// their bytes; small or integer ones, whose values decide shapes, masks and
+// positions, become constants.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ReadModel.h"
+#include "TensorBytes.h"
+#include "waferloom/Dialect/Onnx/Onnx.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Import/Import.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+#include "onnx/onnx_pb.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::import;
+namespace level1 = waferloom::onnx; // ::onnx is the library
+using llvm::Error;
+using llvm::Expected;
+
+namespace {
+
+Error makeError(const Twine &message) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+}
+
+/// Builds the `onnx.graph` of one model.
+class GraphBuilder {
+public:
+  GraphBuilder(const CheckedModel &model, StringRef file, MLIRContext *context)
+      : model(*model.proto), positions(model.positions), file(file),
+        builder(context) {}
+
+  Expected<OwningOpRef<ModuleOp>> build();
+
+private:
+  Location at(StringRef name) {
+    return NameLoc::get(builder.getStringAttr(name));
+  }
+  Error addInputs(const llvm::StringMap<bool> &initialized);
+  Error addInitializers();
+  Error addNode(const ::onnx::NodeProto &node);
+  Error addOutputs();
+  Expected<Value> addTensor(const ::onnx::TensorProto &tensor, StringRef name,
+                            int64_t position, Location loc);
+  Expected<Value> addExternal(const ::onnx::TensorProto &tensor, StringRef name,
+                              RankedTensorType type, Location loc);
+  Expected<Value> addConstantNode(const ::onnx::NodeProto &node, Location loc);
+  Expected<Attribute> attribute(const ::onnx::AttributeProto &attribute);
+  Expected<std::pair<Type, ArrayAttr>>
+  declaredType(const ::onnx::ValueInfoProto &value);
+  Expected<Value> lookup(const std::string &name);
+
+  const ::onnx::ModelProto &model;
+  const WeightPositions &positions;
+  StringRef file;
+  OpBuilder builder;
+  llvm::StringMap<Value> values;
+  llvm::StringMap<int64_t> versions;
+  Value absent;
+};
+
+Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
+  Location loc = NameLoc::get(builder.getStringAttr(file));
+  OwningOpRef<ModuleOp> module = ModuleOp::create(builder, loc);
+  builder.setInsertionPointToEnd(module->getBody());
+  auto graph = level1::GraphOp::create(builder, loc, model.graph().name());
+  builder.setInsertionPointToEnd(&graph.getBody().front());
+  for (const ::onnx::OperatorSetIdProto &opset : model.opset_import())
+    versions[opset.domain() == "ai.onnx" ? "" : opset.domain()] =
+        opset.version();
+
+  llvm::StringMap<bool> initialized;
+  for (const ::onnx::TensorProto &tensor : model.graph().initializer())
+    initialized[tensor.name()] = true;
+  if (model.graph().sparse_initializer_size() > 0)
+    return makeError("sparse initializers are not supported");
+  if (Error error = addInputs(initialized))
+    return error;
+  if (Error error = addInitializers())
+    return error;
+  for (const ::onnx::NodeProto &node : model.graph().node())
+    if (Error error = addNode(node))
+      return error;
+  if (Error error = addOutputs())
+    return error;
+  return module;
+}
+
+Expected<std::pair<Type, ArrayAttr>>
+GraphBuilder::declaredType(const ::onnx::ValueInfoProto &value) {
+  if (!value.has_type() || !value.type().has_tensor_type())
+    return makeError("'" + value.name() + "' is not a tensor");
+  const auto &tensor = value.type().tensor_type();
+  Type element = elementType(tensor.elem_type(), builder.getContext());
+  if (!element)
+    return makeError("'" + value.name() + "': element type " +
+                     Twine(tensor.elem_type()) + " is not supported");
+  SmallVector<Attribute> shape;
+  for (const auto &dim : tensor.shape().dim()) {
+    if (dim.has_dim_value() && dim.dim_value() < 0)
+      return makeError("'" + value.name() + "': dimension of size " +
+                       Twine(dim.dim_value()));
+    shape.push_back(dim.has_dim_value()
+                        ? Attribute(builder.getI64IntegerAttr(dim.dim_value()))
+                        : builder.getStringAttr(dim.dim_param()));
+  }
+  return std::pair(element, builder.getArrayAttr(shape));
+}
+
+Error GraphBuilder::addInputs(const llvm::StringMap<bool> &initialized) {
+  for (const ::onnx::ValueInfoProto &input : model.graph().input()) {
+    if (initialized.contains(input.name()))
+      continue;
+    auto type = declaredType(input);
+    if (!type)
+      return type.takeError();
+    values[input.name()] =
+        level1::InputOp::create(builder, at(input.name()),
+                              builder.getType<level1::ValueType>(), input.name(),
+                              type->first, type->second);
+  }
+  return Error::success();
+}
+
+Error GraphBuilder::addInitializers() {
+  bool known = static_cast<int>(positions.initializers.size()) ==
+               model.graph().initializer_size();
+  for (auto [i, tensor] : llvm::enumerate(model.graph().initializer())) {
+    auto value = addTensor(tensor, tensor.name(),
+                           known ? positions.initializers[i] : -1,
+                           at(tensor.name()));
+    if (!value)
+      return value.takeError();
+    values[tensor.name()] = *value;
+  }
+  return Error::success();
+}
+
+Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
+                                        StringRef name, int64_t position,
+                                        Location loc) {
+  constexpr int64_t smallElements = 64;
+  auto type = tensorType(tensor, builder.getContext());
+  if (!type)
+    return type.takeError();
+  if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL)
+    return addExternal(tensor, name, *type, loc);
+  auto valueType = builder.getType<level1::ValueType>();
+  bool reference = position >= 0 && tensor.has_raw_data() &&
+                   isa<FloatType>(type->getElementType()) &&
+                   type->getNumElements() > smallElements;
+  if (reference) {
+    if (static_cast<int64_t>(tensor.raw_data().size()) != byteSize(*type))
+      return makeError("tensor '" + Twine(name) + "': has " +
+                       Twine(tensor.raw_data().size()) +
+                       " bytes but its dimensions say " +
+                       Twine(byteSize(*type)));
+    return level1::WeightOp::create(builder, loc, valueType, name,
+                                  builder.getStringAttr(file), position, *type)
+        .getResult();
+  }
+  auto elements = tensorElements(tensor, builder.getContext());
+  if (!elements)
+    return elements.takeError();
+  return level1::ConstantOp::create(builder, loc, valueType, name, *elements)
+      .getResult();
+}
+
+/// The path of an external data file, checked to stay in the model's folder.
+/// Empty when the file is not there: the weight is shape only.
+static Expected<std::string> externalPath(StringRef model, StringRef location) {
+  namespace path = llvm::sys::path;
+  SmallString<128> relative(location);
+  path::remove_dots(relative, /*remove_dot_dot=*/true);
+  if (location.empty() || path::is_absolute(relative) ||
+      relative.starts_with("..") || location.contains('\0'))
+    return makeError("external data '" + Twine(location) +
+                     "' leaves the folder of the model");
+  SmallString<128> folder(path::parent_path(model));
+  SmallString<128> full(folder);
+  path::append(full, relative);
+  if (!llvm::sys::fs::exists(full))
+    return std::string();
+  SmallString<128> realFolder, realFile;
+  if (llvm::sys::fs::real_path(folder.empty() ? StringRef(".") : StringRef(folder),
+                                realFolder) ||
+      llvm::sys::fs::real_path(full, realFile))
+    return makeError("external data '" + Twine(location) +
+                     "' cannot be resolved");
+  realFolder += '/';
+  if (!StringRef(realFile).starts_with(realFolder))
+    return makeError("external data '" + Twine(location) +
+                     "' leaves the folder of the model");
+  return std::string(full);
+}
+
+Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
+                                          StringRef name, RankedTensorType type,
+                                          Location loc) {
+  std::string location;
+  uint64_t offset = 0, length = byteSize(type);
+  for (const auto &entry : tensor.external_data()) {
+    bool wrong = false;
+    if (entry.key() == "location")
+      location = entry.value();
+    else if (entry.key() == "offset")
+      wrong = StringRef(entry.value()).getAsInteger(10, offset);
+    else if (entry.key() == "length")
+      wrong = StringRef(entry.value()).getAsInteger(10, length);
+    if (wrong)
+      return makeError("tensor '" + Twine(name) + "': '" + entry.value() +
+                       "' is no " + entry.key() + " of external data");
+  }
+  auto path = externalPath(file, location);
+  if (!path)
+    return path.takeError();
+  auto valueType = builder.getType<level1::ValueType>();
+  if (path->empty())
+    return level1::WeightOp::create(builder, loc, valueType, name, StringAttr(),
+                                  int64_t(0), type)
+        .getResult();
+  uint64_t size = 0;
+  if (llvm::sys::fs::file_size(*path, size))
+    return makeError("external data '" + *path + "' cannot be read");
+  if (length != static_cast<uint64_t>(byteSize(type)) || offset > size ||
+      length > size - offset)
+    return makeError("tensor '" + Twine(name) + "' needs " +
+                     Twine(byteSize(type)) + " bytes at " + Twine(offset) +
+                     " of '" + *path + "', which has " + Twine(size));
+  if (isa<FloatType>(type.getElementType()))
+    return level1::WeightOp::create(builder, loc, valueType, name,
+                                  builder.getStringAttr(*path),
+                                  static_cast<int64_t>(offset), type)
+        .getResult();
+  // Integers decide shapes: read them now.
+  auto buffer = llvm::MemoryBuffer::getFileSlice(*path, length, offset);
+  if (!buffer)
+    return makeError("external data '" + *path + "' cannot be read");
+  ::onnx::TensorProto inside = tensor;
+  inside.clear_data_location();
+  inside.clear_external_data();
+  inside.set_raw_data((*buffer)->getBuffer().str());
+  return addTensor(inside, name, /*position=*/-1, loc);
+}
+
+Expected<Value> GraphBuilder::lookup(const std::string &name) {
+  if (name.empty()) {
+    if (!absent) {
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(builder.getInsertionBlock());
+      absent = level1::AbsentOp::create(builder, builder.getUnknownLoc(),
+                                      builder.getType<level1::ValueType>());
+    }
+    return absent;
+  }
+  auto found = values.find(name);
+  if (found == values.end())
+    return makeError("'" + name + "' is used before it is defined");
+  return found->second;
+}
+
+Expected<Attribute> GraphBuilder::attribute(const ::onnx::AttributeProto &a) {
+  using Proto = ::onnx::AttributeProto;
+  switch (a.type()) {
+  case Proto::INT:
+    return builder.getI64IntegerAttr(a.i());
+  case Proto::FLOAT:
+    return builder.getF32FloatAttr(a.f());
+  case Proto::STRING:
+    return builder.getStringAttr(a.s());
+  case Proto::INTS:
+    return builder.getI64ArrayAttr(
+        SmallVector<int64_t>(a.ints().begin(), a.ints().end()));
+  case Proto::FLOATS:
+    return builder.getF32ArrayAttr(
+        SmallVector<float>(a.floats().begin(), a.floats().end()));
+  case Proto::STRINGS: {
+    SmallVector<StringRef> strings(a.strings().begin(), a.strings().end());
+    return builder.getStrArrayAttr(strings);
+  }
+  case Proto::TENSOR: {
+    auto elements = tensorElements(a.t(), builder.getContext());
+    if (!elements)
+      return elements.takeError();
+    return *elements;
+  }
+  default:
+    // A graph, a type, a sparse tensor: the node is refused when it is lowered.
+    return builder.getUnitAttr();
+  }
+}
+
+Expected<Value> GraphBuilder::addConstantNode(const ::onnx::NodeProto &node,
+                                              Location loc) {
+  StringRef name = node.output(0);
+  for (const ::onnx::AttributeProto &a : node.attribute()) {
+    if (a.has_t()) {
+      auto found = positions.constants.find(name);
+      return addTensor(a.t(), name,
+                       found == positions.constants.end() ? -1
+                                                          : found->second,
+                       loc);
+    }
+    ::onnx::TensorProto tensor;
+    tensor.set_name(node.output(0));
+    if (a.name() == "value_int" || a.name() == "value_ints") {
+      tensor.set_data_type(::onnx::TensorProto::INT64);
+      if (a.name() == "value_int") {
+        tensor.add_int64_data(a.i());
+      } else {
+        tensor.add_dims(a.ints_size());
+        *tensor.mutable_int64_data() = a.ints();
+      }
+    } else if (a.name() == "value_float" || a.name() == "value_floats") {
+      tensor.set_data_type(::onnx::TensorProto::FLOAT);
+      if (a.name() == "value_float") {
+        tensor.add_float_data(a.f());
+      } else {
+        tensor.add_dims(a.floats_size());
+        *tensor.mutable_float_data() = a.floats();
+      }
+    } else {
+      return makeError("node '" + Twine(name) + "' (Constant): attribute '" +
+                       a.name() + "' is not supported");
+    }
+    return addTensor(tensor, name, /*position=*/-1, loc);
+  }
+  return makeError("node '" + Twine(name) + "' (Constant) has no value");
+}
+
+Error GraphBuilder::addNode(const ::onnx::NodeProto &node) {
+  if (node.output_size() == 0)
+    return Error::success();
+  Location loc = at(node.name().empty() ? node.output(0) : node.name());
+  std::string domain = node.domain() == "ai.onnx" ? "" : node.domain();
+  if (domain.empty() && node.op_type() == "Constant") {
+    auto value = addConstantNode(node, loc);
+    if (!value)
+      return value.takeError();
+    values[node.output(0)] = *value;
+    return Error::success();
+  }
+  SmallVector<Value> inputs;
+  for (const std::string &name : node.input()) {
+    auto value = lookup(name);
+    if (!value)
+      return value.takeError();
+    inputs.push_back(*value);
+  }
+  NamedAttrList attributes;
+  for (const ::onnx::AttributeProto &a : node.attribute()) {
+    auto value = attribute(a);
+    if (!value)
+      return value.takeError();
+    attributes.set(a.name(), *value);
+  }
+  SmallVector<StringRef> names(node.output().begin(), node.output().end());
+  SmallVector<Type> types(names.size(), builder.getType<level1::ValueType>());
+  auto op = level1::NodeOp::create(
+      builder, loc, types, node.op_type(), inputs, domain, versions[domain],
+      attributes.getDictionary(builder.getContext()),
+      builder.getStrArrayAttr(names));
+  for (auto [name, result] : llvm::zip_equal(node.output(), op.getOutputs()))
+    if (!name.empty())
+      values[name] = result;
+  return Error::success();
+}
+
+Error GraphBuilder::addOutputs() {
+  for (const ::onnx::ValueInfoProto &output : model.graph().output()) {
+    auto type = declaredType(output);
+    if (!type)
+      return type.takeError();
+    auto value = lookup(output.name());
+    if (!value)
+      return value.takeError();
+    level1::OutputOp::create(builder, at(output.name()), output.name(), *value,
+                           type->first, type->second);
+  }
+  return Error::success();
+}
+
+OwningOpRef<ModuleOp> finish(Expected<CheckedModel> model, StringRef file,
+                             MLIRContext *context) {
+  Location loc = NameLoc::get(StringAttr::get(context, file));
+  if (!model) {
+    emitError(loc) << llvm::toString(model.takeError());
+    return nullptr;
+  }
+  auto module = GraphBuilder(*model, file, context).build();
+  if (!module) {
+    emitError(loc) << llvm::toString(module.takeError());
+    return nullptr;
+  }
+  return std::move(*module);
+}
+
+} // namespace
+
+void import::loadDialects(MLIRContext &context) {
+  context.loadDialect<arith::ArithDialect, func::FuncDialect,
+                      linalg::LinalgDialect, math::MathDialect,
+                      tensor::TensorDialect, level1::OnnxDialect,
+                      wafer::WaferDialect>();
+}
+
+OwningOpRef<ModuleOp> import::importOnnxBytes(StringRef bytes, StringRef name,
+                                              MLIRContext *context) {
+  loadDialects(*context);
+  return finish(readModel(bytes), name, context);
+}
+
+OwningOpRef<ModuleOp> import::importOnnxText(StringRef text, StringRef name,
+                                             MLIRContext *context) {
+  loadDialects(*context);
+  return finish(readModelText(text), name, context);
+}
+
+OwningOpRef<ModuleOp> import::importOnnx(StringRef path, MLIRContext *context) {
+  auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                            /*RequiresNullTerminator=*/false);
+  if (!buffer) {
+    emitError(NameLoc::get(StringAttr::get(context, path)))
+        << "the file cannot be read: " << buffer.getError().message();
+    return nullptr;
+  }
+  return importOnnxBytes((*buffer)->getBuffer(), path, context);
+}
+
+OwningOpRef<ModuleOp> import::importModel(StringRef path,
+                                          const Options &options,
+                                          MLIRContext *context) {
+  OwningOpRef<ModuleOp> onnx = importOnnx(path, context);
+  if (!onnx)
+    return nullptr;
+  return lowerOnnx(*onnx, options);
+}

@@ -1,0 +1,495 @@
+//===- LowerOnnx.cpp - Level 1 to level 2 ---------------------------------===//
+//
+// Each entry (a number of new tokens) is lowered by itself: the nodes are
+// walked once in order, and each is either folded into what is known of its
+// results or written as operations with static shapes. A node that cannot be
+// lowered poisons what depends on it, and the walk goes on, so that one run
+// reports everything that is wrong.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bindings.h"
+#include "Operators.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::import;
+
+namespace {
+
+class ModelLowering {
+public:
+  ModelLowering(ModuleOp source, const Options &options)
+      : options(options), builder(source.getContext()),
+        target(ModuleOp::create(source.getLoc())) {
+    auto graphs = source.getOps<onnx::GraphOp>();
+    graph = graphs.empty() ? onnx::GraphOp() : *graphs.begin();
+  }
+
+  OwningOpRef<ModuleOp> run();
+
+private:
+  LogicalResult checkOperators();
+  LogicalResult checkOptions(Bindings &bindings);
+  FailureOr<SmallVector<int64_t>> chooseEntries(Bindings &bindings);
+  LogicalResult lowerEntry(Bindings &bindings, int64_t tokens);
+  LogicalResult addInputs(Lowering &lowering, Bindings &bindings);
+  Quantity *makeInput(Lowering &lowering, onnx::InputOp input, Sizes shape);
+  void addState(Lowering &lowering, onnx::InputOp input, Sizes shape);
+  void lowerNode(Lowering &lowering, onnx::NodeOp node);
+  LogicalResult addOutputs(Lowering &lowering);
+  void declareWeights();
+  void describeModel();
+  void eraseDead(func::FuncOp function);
+  InFlightDiagnostic error() { return emitError(graph.getLoc()); }
+  void reportNode(onnx::NodeOp node, StringRef reason);
+
+  const Options &options;
+  OpBuilder builder;
+  OwningOpRef<ModuleOp> target;
+  onnx::GraphOp graph;
+  SmallVector<State> states;
+  llvm::StringMap<StringAttr> weights;
+  llvm::DenseMap<Value, Quantity *> values; // null: poisoned
+  bool failed = false;
+};
+
+std::string describe(onnx::NodeOp node) {
+  std::string name;
+  if (auto loc = dyn_cast<NameLoc>(node.getLoc()))
+    name = loc.getName().str();
+  return "node '" + name + "' (" + node.getOperatorType().str() + ")";
+}
+
+void ModelLowering::reportNode(onnx::NodeOp node, StringRef reason) {
+  error() << describe(node) << ": " << reason;
+  failed = true;
+}
+
+LogicalResult ModelLowering::checkOperators() {
+  SmallVector<std::string> unsupported;
+  for (auto node : graph.getBody().getOps<onnx::NodeOp>()) {
+    auto describeWhy = [&](const Twine &why) {
+      StringRef domain = node.getDomain();
+      unsupported.push_back(describe(node) + ": " + why.str() + " (domain " +
+                            (domain.empty() ? "ai.onnx" : domain).str() +
+                            ", version " + std::to_string(node.getVersion()) +
+                            ")");
+    };
+    const OperatorEntry *entry =
+        findOperator(node.getDomain(), node.getOperatorType());
+    if (!entry) {
+      describeWhy("the operator is not supported");
+      continue;
+    }
+    unsigned inputs = node.getInputs().size();
+    if (inputs < entry->minInputs || inputs > entry->maxInputs)
+      describeWhy("has " + Twine(inputs) + " inputs");
+    else
+      for (Value input : node.getInputs().take_front(entry->minInputs))
+        if (input.getDefiningOp<onnx::AbsentOp>()) {
+          describeWhy("leaves out an input it needs");
+          break;
+        }
+  }
+  if (unsupported.empty())
+    return success();
+  InFlightDiagnostic diagnostic = error();
+  diagnostic << unsupported.front();
+  for (const std::string &other : ArrayRef(unsupported).drop_front())
+    diagnostic.attachNote() << other;
+  if (unsupported.size() > 1)
+    diagnostic.attachNote() << unsupported.size()
+                            << " nodes of this model are not supported";
+  return failure();
+}
+
+LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
+  for (const auto &[name, size] : options.dims)
+    if (size < 1 || size > (int64_t(1) << 31))
+      return error() << "dimension '" << name << "' cannot have size " << size,
+             failure();
+  for (const std::string &name : bindings.unknownNames())
+    return error() << "no input has a dimension '" << name << "'", failure();
+  constexpr int64_t maxContext = 1 << 24;
+  if (options.context && (*options.context < 1 || *options.context > maxContext))
+    return error() << "a context of " << *options.context
+                   << " tokens is not between 1 and " << maxContext,
+           failure();
+  if (!states.empty() && !options.context) {
+    InFlightDiagnostic diagnostic = error();
+    diagnostic << "the model keeps a state ('" << states[0].past.getName()
+               << "') and nothing says how many tokens it holds";
+    diagnostic.attachNote() << "give its capacity: --context N";
+    return failure();
+  }
+  return success();
+}
+
+FailureOr<SmallVector<int64_t>>
+ModelLowering::chooseEntries(Bindings &bindings) {
+  SmallVector<int64_t> entries(options.chunks.begin(), options.chunks.end());
+  std::optional<int64_t> fixed = bindings.fixedTokens();
+  if (fixed) {
+    for (int64_t chunk : entries)
+      if (chunk != *fixed)
+        return error() << "a chunk of " << chunk
+                       << " tokens, but the model takes " << *fixed,
+               failure();
+    entries.assign(1, *fixed);
+  } else if (!states.empty()) {
+    entries.push_back(1);
+  } else if (entries.empty()) {
+    StringRef name =
+        cast<StringAttr>(bindings.tokens().getShape()[1]).getValue();
+    InFlightDiagnostic diagnostic = error();
+    diagnostic << "input '" << bindings.tokens().getName() << "': dimension '"
+               << name << "' has no size";
+    diagnostic.attachNote() << "bind it: --dim " << name << "=N";
+    return failure();
+  }
+  llvm::sort(entries);
+  entries.erase(llvm::unique(entries), entries.end());
+  for (int64_t n : entries) {
+    if (n < 1 || n > (1 << 20))
+      return error() << "a step cannot take " << n << " tokens", failure();
+    if (!states.empty() && n > *options.context)
+      return error() << "a step of " << n
+                     << " tokens does not fit a context of "
+                     << *options.context,
+             failure();
+  }
+  return entries;
+}
+
+OwningOpRef<ModuleOp> ModelLowering::run() {
+  if (!graph)
+    return nullptr;
+  auto found = findStates(graph, options);
+  if (failed || mlir::failed(found) || mlir::failed(checkOperators()))
+    return nullptr;
+  states = std::move(*found);
+  Bindings bindings(graph, states, options);
+  if (mlir::failed(checkOptions(bindings)))
+    return nullptr;
+  auto entries = chooseEntries(bindings);
+  if (mlir::failed(entries))
+    return nullptr;
+  declareWeights();
+  for (int64_t tokens : *entries)
+    if (mlir::failed(lowerEntry(bindings, tokens)))
+      return nullptr;
+  describeModel();
+  return std::move(target);
+}
+
+//===----------------------------------------------------------------------===//
+// One entry
+//===----------------------------------------------------------------------===//
+
+LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
+  builder.setInsertionPointToEnd(target->getBody());
+  auto function = func::FuncOp::create(
+      builder, graph.getLoc(), "tokens" + std::to_string(tokens),
+      builder.getFunctionType({}, {}));
+  function->setAttr("wafer.tokens", builder.getI64IntegerAttr(tokens));
+  builder.setInsertionPointToStart(function.addEntryBlock());
+
+  Lowering lowering(builder, options, weights);
+  lowering.loc = graph.getLoc();
+  lowering.context = states.empty() ? tokens : *options.context;
+  lowering.states = states;
+  lowering.stateTensors.resize(states.size());
+  lowering.stateAppended.resize(states.size(), false);
+  lowering.math.maxPosition = lowering.context - tokens;
+  bindings.bind(lowering.math, tokens);
+  values.clear();
+  if (mlir::failed(addInputs(lowering, bindings)))
+    return failure();
+  for (Operation &op : graph.getBody().front()) {
+    lowering.loc = op.getLoc();
+    if (auto weight = dyn_cast<onnx::WeightOp>(op)) {
+      Quantity q;
+      auto type = cast<RankedTensorType>(weight.getType());
+      for (int64_t size : type.getShape())
+        q.shape.push_back(lowering.math.constant(size));
+      q.type = type.getElementType();
+      q.weight = weights.lookup(weight.getName());
+      values[weight.getResult()] = lowering.clone(q);
+    } else if (auto constant = dyn_cast<onnx::ConstantOp>(op)) {
+      if (auto dense = dyn_cast<DenseElementsAttr>(constant.getValue()))
+        values[constant.getResult()] =
+            lowering.fromConstant(dense, constant.getName());
+    } else if (auto node = dyn_cast<onnx::NodeOp>(op)) {
+      lowerNode(lowering, node);
+    }
+  }
+  if (failed || mlir::failed(addOutputs(lowering)))
+    return failure();
+  func::ReturnOp::create(builder, graph.getLoc());
+  eraseDead(function);
+  return success();
+}
+
+LogicalResult ModelLowering::addInputs(Lowering &lowering,
+                                       Bindings &bindings) {
+  Arithmetic &math = lowering.math;
+  for (auto input : graph.getBody().getOps<onnx::InputOp>()) {
+    if (input.getResult().use_empty())
+      continue;
+    lowering.loc = input.getLoc();
+    Sizes shape;
+    for (Attribute dim : input.getShape()) {
+      Expr size = bindings.size(math, dim);
+      if (!size) {
+        StringRef name = cast<StringAttr>(dim).getValue();
+        InFlightDiagnostic diagnostic = error();
+        diagnostic << "input '" << input.getName() << "': dimension '" << name
+                   << "' has no size";
+        diagnostic.attachNote() << "bind it: --dim " << name << "=N";
+        return failure();
+      }
+      shape.push_back(size);
+    }
+    bool isState = false;
+    for (auto [i, state] : llvm::enumerate(states))
+      isState |= state.past == input;
+    if (isState) {
+      addState(lowering, input, shape);
+      continue;
+    }
+    int64_t elements = 1;
+    for (Expr size : shape) {
+      int64_t capacity = lowering.capacity(size);
+      if (capacity < 1 || (elements *= capacity) > (int64_t(1) << 31))
+        return error() << "input '" << input.getName() << "' has a shape of "
+                       << lowering.print(shape)
+                       << ", which a step cannot hold",
+               failure();
+    }
+    Quantity *q = makeInput(lowering, input, shape);
+    if (!q)
+      return error() << "input '" << input.getName()
+                     << "' has an element type that is not supported",
+             failure();
+    values[input.getResult()] = q;
+  }
+  return success();
+}
+
+void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
+                             Sizes shape) {
+  unsigned number = 0;
+  while (states[number].past != input)
+    ++number;
+  SmallVector<int64_t> sizes;
+  for (auto [i, size] : llvm::enumerate(shape))
+    sizes.push_back(i == states[number].axis ? lowering.context
+                                             : lowering.capacity(size));
+  lowering.stateTensors[number] = wafer::StateOp::create(
+      builder, lowering.loc,
+      RankedTensorType::get(sizes, input.getElementType()),
+      builder.getStrArrayAttr({input.getName()}));
+  Quantity q;
+  q.shape = shape;
+  q.type = input.getElementType();
+  q.past = number;
+  values[input.getResult()] = lowering.clone(q);
+}
+
+Quantity *ModelLowering::makeInput(Lowering &lowering, onnx::InputOp input,
+                                   Sizes shape) {
+  Type type = input.getElementType();
+  if (type.isBF16() || type.isF64())
+    return nullptr;
+  for (const auto &[name, value] : options.sets)
+    if (name == input.getName())
+      return lowering.fromFunction(shape, type,
+                                   lowering.constantOf(value, type));
+  SmallVector<int64_t> sizes;
+  for (Expr size : shape)
+    sizes.push_back(lowering.capacity(size));
+  auto op = wafer::InputOp::create(
+      builder, lowering.loc,
+      RankedTensorType::get(sizes, lowering.runtimeType(type)),
+      input.getName(), fallbackOf(input), int64_t(0), TypeAttr::get(type));
+  Quantity *q = lowering.fromTensor(shape, type, op.getResult());
+  if (q->isFloat())
+    return q;
+  unsigned source = lowering.math.sources.size() - 1;
+  lowering.math.sources[source].name = input.getName().str();
+  lowering.inputs[source] = op;
+  // Ids and positions index tables: the host refuses negative ones.
+  StringRef name = input.getName();
+  if (name == "input_ids" || name == "position_ids" ||
+      name == "token_type_ids") {
+    op.setLimit(std::numeric_limits<int32_t>::max());
+    lowering.math.sources[source].low = 0;
+    lowering.math.sources[source].high =
+        std::numeric_limits<int32_t>::max() - 1;
+  }
+  return q;
+}
+
+void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
+  const OperatorEntry *entry =
+      findOperator(node.getDomain(), node.getOperatorType());
+  Call call{lowering,
+            lowering.math,
+            node.getOperatorType(),
+            node.getDomain(),
+            static_cast<int64_t>(node.getVersion()),
+            {},
+            node.getParameters(),
+            static_cast<unsigned>(node.getNumResults())};
+  // Outputs that are named "" or that nobody uses count as left out.
+  while (call.resultCount > 1 &&
+         node.getResult(call.resultCount - 1).use_empty() &&
+         node.getOperatorType() != "Split")
+    --call.resultCount;
+  for (Value input : node.getInputs()) {
+    if (input.getDefiningOp<onnx::AbsentOp>()) {
+      call.inputs.push_back(nullptr);
+      continue;
+    }
+    Quantity *q = values.lookup(input);
+    if (!q)
+      return; // depends on a node that was refused
+    call.inputs.push_back(q);
+  }
+  lowering.refusal.clear();
+  lowering.math.overflowed = false;
+  lowering.math.dims.clear();
+  Results results = entry->lower(call);
+  if (lowering.math.overflowed)
+    lowering.refuse("its sizes or indices leave 64 bits");
+  if (!lowering.refusal.empty() || results.empty()) {
+    reportNode(node, lowering.refusal.empty() ? "cannot be lowered"
+                                              : StringRef(lowering.refusal));
+    return;
+  }
+  for (auto [output, result] : llvm::zip(node.getOutputs(), results))
+    values[output] = result;
+}
+
+LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
+  for (auto output : graph.getBody().getOps<onnx::OutputOp>()) {
+    lowering.loc = output.getLoc();
+    Quantity *q = values.lookup(output.getValue());
+    if (!q)
+      return error() << "output '" << output.getName()
+                     << "' has no value at run time",
+             failure();
+    const State *state = nullptr;
+    for (const State &candidate : states)
+      if (onnx::OutputOp(candidate.present) == output)
+        state = &candidate;
+    if (state) {
+      if (q->appended < 0)
+        return error() << "output '" << output.getName()
+                       << "': not an append of '"
+                       << onnx::InputOp(state->past).getName() << "'",
+               failure();
+      continue;
+    }
+    for (Expr size : q->shape)
+      if (lowering.isBounded(size)) {
+        InFlightDiagnostic diagnostic = error();
+        diagnostic << "output '" << output.getName() << "' has the shape "
+                   << lowering.print(q->shape)
+                   << ", which changes with the position";
+        diagnostic.attachNote()
+            << "only outputs that append to an input are states";
+        return failure();
+      }
+    lowering.refusal.clear();
+    Value tensor = lowering.plain(q);
+    if (!tensor)
+      return error() << "output '" << output.getName()
+                     << "': " << lowering.refusal,
+             failure();
+    wafer::OutputOp::create(builder, lowering.loc, output.getName(), tensor);
+  }
+  return success();
+}
+
+/// Erases what no output, append or input needs.
+void ModelLowering::eraseDead(func::FuncOp function) {
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
+}
+
+//===----------------------------------------------------------------------===//
+// The module around the entries
+//===----------------------------------------------------------------------===//
+
+void ModelLowering::declareWeights() {
+  builder.setInsertionPointToEnd(target->getBody());
+  SymbolTable symbols(*target);
+  for (auto weight : graph.getBody().getOps<onnx::WeightOp>()) {
+    if (weight.getResult().use_empty())
+      continue;
+    auto op = wafer::WeightOp::create(
+        builder, weight.getLoc(), weight.getName(), weight.getFileAttr(),
+        weight.getOffset(), ElementsAttr(), weight.getType());
+    op->remove();
+    weights[weight.getName()] = symbols.insert(op, builder.getInsertionPoint());
+  }
+}
+
+void ModelLowering::describeModel() {
+  auto describeValue = [&](StringRef name, Type type, ArrayAttr shape) {
+    return builder.getDictionaryAttr(
+        {builder.getNamedAttr("name", builder.getStringAttr(name)),
+         builder.getNamedAttr("type", TypeAttr::get(type)),
+         builder.getNamedAttr("shape", shape)});
+  };
+  SmallVector<Attribute> inputs, outputs, pairs;
+  for (auto input : graph.getBody().getOps<onnx::InputOp>())
+    if (llvm::none_of(states, [&](State &s) { return s.past == input; }))
+      inputs.push_back(describeValue(input.getName(), input.getElementType(),
+                                     input.getShape()));
+  for (auto output : graph.getBody().getOps<onnx::OutputOp>())
+    if (llvm::none_of(states, [&](State &s) { return s.present == output; }))
+      outputs.push_back(describeValue(
+          output.getName(), output.getElementType(), output.getShape()));
+  for (State &state : states)
+    pairs.push_back(builder.getDictionaryAttr(
+        {builder.getNamedAttr("past", state.past.getNameAttr()),
+         builder.getNamedAttr("present", state.present.getNameAttr()),
+         builder.getNamedAttr("axis",
+                              builder.getI64IntegerAttr(state.axis))}));
+  SmallVector<NamedAttribute> model{
+      builder.getNamedAttr("inputs", builder.getArrayAttr(inputs)),
+      builder.getNamedAttr("outputs", builder.getArrayAttr(outputs)),
+      builder.getNamedAttr("states", builder.getArrayAttr(pairs))};
+  if (!states.empty())
+    model.push_back(builder.getNamedAttr(
+        "context", builder.getI64IntegerAttr(*options.context)));
+  (*target)->setAttr("wafer.model", builder.getDictionaryAttr(model));
+
+  llvm::StringSet<> used;
+  target->walk([&](wafer::ParameterOp parameter) {
+    for (auto name : parameter.getWeights().getAsRange<FlatSymbolRefAttr>())
+      used.insert(name.getValue());
+  });
+  for (auto weight :
+       llvm::make_early_inc_range(target->getOps<wafer::WeightOp>()))
+    if (!used.contains(weight.getSymName()))
+      weight.erase();
+}
+
+} // namespace
+
+OwningOpRef<ModuleOp> import::lowerOnnx(ModuleOp onnx, const Options &options) {
+  return ModelLowering(onnx, options).run();
+}

@@ -1,0 +1,80 @@
+//===- Operators.h - One function per operator ------------------*- C++ -*-===//
+
+#ifndef WAFERLOOM_LIB_IMPORT_OPERATORS_H
+#define WAFERLOOM_LIB_IMPORT_OPERATORS_H
+
+#include "Lowering.h"
+
+namespace waferloom::import {
+
+// OperatorsMovement.cpp
+Results lowerIdentity(Call &);
+Results lowerShape(Call &);
+Results lowerSize(Call &);
+Results lowerUnsqueeze(Call &);
+Results lowerSqueeze(Call &);
+Results lowerTranspose(Call &);
+Results lowerReshape(Call &);
+Results lowerFlatten(Call &);
+Results lowerExpand(Call &);
+Results lowerTile(Call &);
+
+// OperatorsSlicing.cpp
+Results lowerSlice(Call &);
+Results lowerSplit(Call &);
+Results lowerConcat(Call &);
+
+// OperatorsGather.cpp
+Results lowerGather(Call &);
+Results lowerGatherElements(Call &);
+Results lowerGatherND(Call &);
+
+// OperatorsPointwise.cpp
+Results lowerArithmetic(Call &);
+Results lowerUnary(Call &);
+Results lowerComparison(Call &);
+Results lowerLogic(Call &);
+Results lowerIsNaN(Call &);
+Results lowerWhere(Call &);
+Results lowerCast(Call &);
+Results lowerCastLike(Call &);
+Results lowerPow(Call &);
+Results lowerClip(Call &);
+Results lowerGelu(Call &);
+
+// OperatorsReduction.cpp
+Results lowerReduce(Call &);
+Results lowerSoftmax(Call &);
+Results lowerLayerNormalization(Call &);
+Results lowerRMSNormalization(Call &);
+
+// OperatorsProduct.cpp
+Results lowerMatMul(Call &);
+Results lowerGemm(Call &);
+
+// OperatorsGenerator.cpp
+Results lowerRange(Call &);
+Results lowerConstantOfShape(Call &);
+Results lowerTrilu(Call &);
+Results lowerCumSum(Call &);
+
+/// A value with other indices: `indices` are those of `q` in terms of the dims
+/// of `shape`; `change` does the same to a view.
+Quantity *moved(Lowering &lowering, Quantity *q, Sizes shape, Sizes indices,
+                llvm::function_ref<void(View &)> change);
+
+/// `axis` counted from the front; none and a refusal if it is out of range.
+std::optional<int64_t> normalizeAxis(Lowering &lowering, int64_t axis,
+                                     int64_t rank);
+
+/// [start, start + step, ..] along one axis; `length` is the new size.
+Quantity *sliceAxis(Lowering &lowering, Quantity *q, int64_t axis, Expr start,
+                    Expr length, int64_t step);
+
+/// Elements of `axis` at computed indices (a function of d0), by lookup.
+Quantity *takeAlong(Lowering &lowering, Quantity *q, int64_t axis,
+                    Quantity *indices);
+
+} // namespace waferloom::import
+
+#endif // WAFERLOOM_LIB_IMPORT_OPERATORS_H

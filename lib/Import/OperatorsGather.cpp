@@ -1,0 +1,241 @@
+//===- OperatorsGather.cpp - Elements at computed indices -----------------===//
+//
+// In an index function a gather is substitution. At run time it is a lookup of
+// rows, and its indices must provably lie in the table: those of an input are
+// checked by the host before the step (`limit`), those of the position are
+// checked here for every p up to the capacity.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Operators.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::import;
+
+/// Negative indices count from the end, which is the live length.
+static Expr wrapNegative(Arithmetic &math, Expr index, Expr size) {
+  if (math.provablyNonNegative(index))
+    return index;
+  return math.where(math.lessEqualZero(math.add(index, 1)),
+                    math.add(index, size), index);
+}
+
+/// If the index is an input plus a constant, lets the host check it.
+static void limitInput(Lowering &lowering, Expr index, int64_t rows) {
+  const Term *read = nullptr;
+  int64_t offset = 0;
+  for (const Term &term : index->terms) {
+    if (term.atoms.empty())
+      offset = term.coefficient;
+    else if (!read && term.coefficient == 1 && term.atoms.size() == 1 &&
+             term.atoms[0]->kind == ExprKind::IntRead)
+      read = &term;
+    else
+      return;
+  }
+  if (!read || offset < 0 || offset >= rows)
+    return;
+  unsigned source = read->atoms[0]->payload;
+  auto input = lowering.inputs.find(source);
+  if (input == lowering.inputs.end())
+    return;
+  int64_t limit = rows - offset;
+  if (int64_t known = input->second.getLimit())
+    limit = std::min(limit, known);
+  input->second.setLimit(limit);
+  lowering.math.sources[source].low = 0;
+  lowering.math.sources[source].high = limit - 1;
+}
+
+/// The index as the table can take it; null after a refusal.
+static Expr checkedIndex(Lowering &lowering, Expr index, Expr size,
+                         bool isBounded) {
+  Arithmetic &math = lowering.math;
+  int64_t rows = lowering.capacity(size);
+  if (!lowering.isBounded(size))
+    limitInput(lowering, index, rows);
+  index = wrapNegative(math, index, size);
+  auto [low, high] = math.bounds(index);
+  if (high && math.highest(math.add(high, -rows)) >= 0 && !isBounded)
+    return lowering.refuse("the index " + math.print(index) + " reaches " +
+                           Twine(math.highest(high)) + ", the table has " +
+                           Twine(rows) + " rows; lower --context");
+  if (!isBounded && (!low || !high))
+    return lowering.refuse("the index " + math.print(index) +
+                           " depends on data and cannot be checked against "
+                           "the table's " +
+                           Twine(rows) + " rows");
+  // Beyond the live length the index means nothing, but must stay inside.
+  if (isBounded)
+    index = math.max(math.min(index, math.constant(rows - 1)),
+                     math.constant(0));
+  return index;
+}
+
+Quantity *import::takeAlong(Lowering &lowering, Quantity *q, int64_t axis,
+                            Quantity *indices) {
+  Arithmetic &math = lowering.math;
+  Expr index = lowering.functionOf(indices);
+  if (!index || !index->isInt())
+    return lowering.refuse("the indices are computed at run time");
+  bool bounded = llvm::any_of(
+      indices->shape, [&](Expr size) { return lowering.isBounded(size); });
+  math.dims = indices->shape;
+  index = checkedIndex(lowering, index, q->shape[axis], bounded);
+  if (!index)
+    return nullptr;
+  Quantity *checked =
+      lowering.fromFunction(indices->shape, indices->type, index);
+
+  // Rows are dimension 0: bring the axis there, and back afterwards.
+  Quantity *table = lowering.clone(*q);
+  const View *view = lowering.viewOf(q);
+  if (!view)
+    return nullptr;
+  table->view = *view;
+  std::rotate(table->shape.begin(), table->shape.begin() + axis,
+              table->shape.begin() + axis + 1);
+  std::rotate(table->view->dims.begin(), table->view->dims.begin() + axis,
+              table->view->dims.begin() + axis + 1);
+  table->function = nullptr;
+  Quantity *rows = lowering.lookup(table, checked);
+  if (!rows || axis == 0)
+    return rows;
+  size_t count = indices->rank();
+  View moved = *rows->view;
+  Sizes shape = rows->shape;
+  std::rotate(shape.begin(), shape.begin() + count,
+              shape.begin() + count + axis);
+  std::rotate(moved.dims.begin(), moved.dims.begin() + count,
+              moved.dims.begin() + count + axis);
+  return lowering.fromView(shape, q->type, std::move(moved));
+}
+
+Results import::lowerGather(Call &c) {
+  Lowering &lowering = c.lowering;
+  Arithmetic &math = c.math;
+  Quantity *q = c.input(0), *indices = c.input(1);
+  auto axis = normalizeAxis(lowering, c.integer("axis", 0), q->rank());
+  if (!axis)
+    return {};
+  Expr at = lowering.functionOf(indices);
+  if (!at)
+    return one(c.refuse("the indices are computed at run time"));
+
+  // A shape vector at fixed places: the commonest Gather of all.
+  if (const Sizes *places = lowering.elementsOf(indices))
+    if (const Sizes *elements =
+            q->rank() == 1 ? lowering.elementsOf(q) : nullptr) {
+      Sizes taken;
+      int64_t count = elements->size();
+      for (Expr place : *places)
+        if (auto i = place->constant(); i && *i >= -count && *i < count)
+          taken.push_back((*elements)[*i < 0 ? *i + count : *i]);
+      if (taken.size() == places->size())
+        return one(lowering.fromElements(taken, indices->shape.empty(),
+                                         q->type));
+    }
+
+  Sizes shape(q->shape.begin(), q->shape.begin() + *axis);
+  llvm::append_range(shape, indices->shape);
+  shape.append(q->shape.begin() + *axis + 1, q->shape.end());
+  if (Expr function = lowering.functionOf(q)) {
+    Sizes there, from;
+    for (size_t i = 0; i < indices->rank(); ++i)
+      there.push_back(math.dim(*axis + i));
+    math.dims = shape;
+    Expr index =
+        wrapNegative(math, math.substitute(at, there), q->shape[*axis]);
+    for (size_t i = 0; i < q->rank(); ++i) {
+      int64_t k = i;
+      from.push_back(k < *axis    ? math.dim(i)
+                     : k == *axis ? index
+                                  : math.dim(i + indices->rank() - 1));
+    }
+    return one(lowering.fromFunction(shape, q->type,
+                                     math.substitute(function, from)));
+  }
+  // One fixed place is a slice.
+  auto fixed = at->constant();
+  auto size = q->shape[*axis]->constant();
+  if (fixed && indices->shape.empty() && size && *fixed >= -*size &&
+      *fixed < *size) {
+    Expr start = math.constant(*fixed < 0 ? *fixed + *size : *fixed);
+    Quantity *slice =
+        sliceAxis(lowering, q, *axis, start, math.constant(1), 1);
+    if (!slice)
+      return {};
+    Sizes dropped, from;
+    for (size_t i = 0; i < q->rank(); ++i)
+      if (static_cast<int64_t>(i) != *axis)
+        dropped.push_back(slice->shape[i]);
+    return one(moved(lowering, slice, dropped, from, [&](View &view) {
+      view.dims.erase(view.dims.begin() + *axis);
+    }));
+  }
+  return one(takeAlong(lowering, q, *axis, indices));
+}
+
+Results import::lowerGatherElements(Call &c) {
+  Lowering &lowering = c.lowering;
+  Arithmetic &math = c.math;
+  Quantity *q = c.input(0), *indices = c.input(1);
+  auto axis = normalizeAxis(lowering, c.integer("axis", 0), q->rank());
+  if (!axis)
+    return {};
+  Expr function = lowering.functionOf(q), at = lowering.functionOf(indices);
+  if (!function || !at)
+    return one(c.refuse("takes single elements of a float tensor at run time"));
+  math.dims = indices->shape;
+  Sizes from;
+  for (size_t i = 0; i < q->rank(); ++i)
+    from.push_back(math.dim(i));
+  from[*axis] = wrapNegative(math, at, q->shape[*axis]);
+  return one(lowering.fromFunction(indices->shape, q->type,
+                                   math.substitute(function, from)));
+}
+
+Results import::lowerGatherND(Call &c) {
+  Lowering &lowering = c.lowering;
+  Arithmetic &math = c.math;
+  Quantity *q = c.input(0), *indices = c.input(1);
+  int64_t batch = c.integer("batch_dims", 0), rank = q->rank();
+  auto count = indices->rank() ? indices->shape.back()->constant()
+                               : std::optional<int64_t>();
+  if (!count || *count < 1 || batch < 0 || batch + *count > rank)
+    return one(c.refuse("the last dimension of the indices does not fit"));
+  Expr at = lowering.functionOf(indices);
+  if (!at)
+    return one(c.refuse("the indices are computed at run time"));
+  size_t places = indices->rank() - 1;
+  Sizes shape(indices->shape.begin(), indices->shape.end() - 1);
+  shape.append(q->shape.begin() + batch + *count, q->shape.end());
+
+  math.dims = shape;
+  Sizes from;
+  for (int64_t i = 0; i < batch; ++i)
+    from.push_back(math.dim(i));
+  for (int64_t i = 0; i < *count; ++i) {
+    Sizes there;
+    for (size_t k = 0; k < places; ++k)
+      there.push_back(math.dim(k));
+    there.push_back(math.constant(i));
+    from.push_back(wrapNegative(math, math.substitute(at, there),
+                                q->shape[batch + i]));
+  }
+  for (int64_t i = batch + *count; i < rank; ++i)
+    from.push_back(math.dim(places + i - batch - *count));
+  if (Expr function = lowering.functionOf(q))
+    return one(lowering.fromFunction(shape, q->type,
+                                     math.substitute(function, from)));
+  if (batch == 0 && *count == 1) {
+    Sizes there(shape.begin(), shape.begin() + places);
+    math.dims = there;
+    Quantity *rows = lowering.fromFunction(there, indices->type, from[0]);
+    return one(takeAlong(lowering, q, 0, rows));
+  }
+  return one(c.refuse("takes single elements of a float tensor at run time"));
+}

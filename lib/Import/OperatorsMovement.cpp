@@ -1,0 +1,425 @@
+//===- OperatorsMovement.cpp - The same elements in other places ----------===//
+//
+// Index functions substitute their indices; tensors keep their elements and
+// are seen another way. Neither makes an operation.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Operators.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::import;
+
+Quantity *import::moved(Lowering &lowering, Quantity *q, Sizes shape,
+                        Sizes indices, function_ref<void(View &)> change) {
+  if (Expr function = lowering.functionOf(q)) {
+    lowering.math.dims = shape;
+    Expr there = lowering.math.substitute(function, indices);
+    return lowering.fromFunction(std::move(shape), q->type, there);
+  }
+  if (q->elements)
+    return lowering.fromElements({}, shape.empty(), q->type);
+  const View *view = lowering.viewOf(q);
+  if (!view)
+    return nullptr;
+  Quantity *result = lowering.clone(*q);
+  result->weight = nullptr;
+  result->constant = nullptr;
+  result->appended = -1;
+  result->shape = std::move(shape);
+  change(*result->view);
+  return lowering.refusal.empty() ? result : nullptr;
+}
+
+Results import::lowerIdentity(Call &c) { return one(c.input(0)); }
+
+Results import::lowerShape(Call &c) {
+  Quantity *q = c.input(0);
+  int64_t rank = q->rank();
+  int64_t start = c.integer("start", 0), end = c.integer("end", rank);
+  auto clamp = [&](int64_t at) {
+    return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank);
+  };
+  Sizes sizes;
+  for (int64_t i = clamp(start); i < clamp(end); ++i)
+    sizes.push_back(c.lowering.options.mistakeShapeIsCapacity
+                        ? c.math.constant(c.lowering.capacity(q->shape[i]))
+                        : q->shape[i]);
+  return one(c.lowering.fromElements(sizes, false,
+                                     c.lowering.builder.getI64Type()));
+}
+
+Results import::lowerSize(Call &c) {
+  return one(c.lowering.fromElements({c.math.product(c.input(0)->shape)}, true,
+                                     c.lowering.builder.getI64Type()));
+}
+
+/// Axes from the second input (opset 13 on) or the attribute (before).
+static std::optional<SmallVector<int64_t>> axesOf(Call &c) {
+  if (c.input(1))
+    return c.lowering.constantsOf(c.input(1), "an axis");
+  auto axes = c.integers("axes");
+  return axes ? *axes : SmallVector<int64_t>();
+}
+
+Results import::lowerUnsqueeze(Call &c) {
+  Quantity *q = c.input(0);
+  auto axes = axesOf(c);
+  if (!axes)
+    return {};
+  int64_t rank = q->rank() + axes->size();
+  for (int64_t &axis : *axes) {
+    auto normal = normalizeAxis(c.lowering, axis, rank);
+    if (!normal)
+      return {};
+    axis = *normal;
+  }
+  Sizes shape, indices;
+  SmallVector<bool> added;
+  for (int64_t i = 0; i < rank; ++i) {
+    added.push_back(llvm::is_contained(*axes, i));
+    if (added.back()) {
+      shape.push_back(c.math.constant(1));
+      continue;
+    }
+    if (indices.size() == q->rank())
+      return one(c.refuse("an axis occurs twice"));
+    shape.push_back(q->shape[indices.size()]);
+    indices.push_back(c.math.dim(i));
+  }
+  return one(moved(c.lowering, q, shape, indices, [&](View &view) {
+    decltype(view.dims) dims;
+    size_t next = 0;
+    for (bool unit : added)
+      if (unit)
+        dims.push_back({Factor{1, -1}});
+      else
+        dims.push_back(view.dims[next++]);
+    view.dims = std::move(dims);
+  }));
+}
+
+Results import::lowerSqueeze(Call &c) {
+  Quantity *q = c.input(0);
+  auto axes = axesOf(c);
+  if (!axes)
+    return {};
+  Expr unit = c.math.constant(1);
+  SmallVector<bool> dropped(q->rank(), false);
+  for (int64_t axis : *axes) {
+    auto normal = normalizeAxis(c.lowering, axis, q->rank());
+    if (!normal)
+      return {};
+    dropped[*normal] = true;
+  }
+  if (axes->empty())
+    for (auto [i, size] : llvm::enumerate(q->shape))
+      dropped[i] = size == unit;
+  Sizes shape, indices;
+  for (auto [i, size] : llvm::enumerate(q->shape)) {
+    if (dropped[i] && size != unit)
+      return one(c.refuse("dimension " + Twine(i) + " has size " +
+                          c.math.print(size) + ", not 1"));
+    indices.push_back(dropped[i] ? c.math.constant(0)
+                                 : c.math.dim(shape.size()));
+    if (!dropped[i])
+      shape.push_back(size);
+  }
+  return one(moved(c.lowering, q, shape, indices, [&](View &view) {
+    decltype(view.dims) dims;
+    for (auto [i, dim] : llvm::enumerate(view.dims))
+      if (!dropped[i])
+        dims.push_back(dim);
+    view.dims = std::move(dims);
+  }));
+}
+
+Results import::lowerTranspose(Call &c) {
+  Quantity *q = c.input(0);
+  SmallVector<int64_t> order;
+  if (auto perm = c.integers("perm"))
+    order = *perm;
+  else
+    for (size_t i = q->rank(); i-- > 0;)
+      order.push_back(i);
+  Sizes shape, indices(q->rank(), nullptr);
+  for (auto [to, from] : llvm::enumerate(order)) {
+    if (from < 0 || from >= static_cast<int64_t>(q->rank()) || indices[from])
+      return one(c.refuse("perm is not a permutation"));
+    shape.push_back(q->shape[from]);
+    indices[from] = c.math.dim(to);
+  }
+  if (order.size() != q->rank())
+    return one(c.refuse("perm has " + Twine(order.size()) +
+                        " entries for rank " + Twine(q->rank())));
+  return one(moved(c.lowering, q, shape, indices, [&](View &view) {
+    decltype(view.dims) dims;
+    for (int64_t from : order)
+      dims.push_back(view.dims[from]);
+    view.dims = std::move(dims);
+  }));
+}
+
+Results import::lowerExpand(Call &c) {
+  Quantity *q = c.input(0);
+  const Sizes *target = c.lowering.sizesOf(c.input(1), "the target shape");
+  if (!target)
+    return {};
+  auto shape = c.lowering.broadcast(ArrayRef<Expr>(q->shape), *target);
+  if (!shape)
+    return {};
+  size_t offset = shape->size() - q->rank();
+  Sizes indices;
+  Expr unit = c.math.constant(1);
+  for (auto [i, size] : llvm::enumerate(q->shape))
+    indices.push_back(size == unit ? c.math.constant(0)
+                                   : c.math.dim(i + offset));
+  return one(moved(c.lowering, q, *shape, indices, [&](View &view) {
+    decltype(view.dims) dims;
+    for (auto [i, size] : llvm::enumerate(*shape)) {
+      bool own = i >= offset && q->shape[i - offset] == size;
+      if (own)
+        dims.push_back(view.dims[i - offset]);
+      else
+        dims.push_back({Factor{c.lowering.capacity(size), -1}});
+    }
+    view.dims = std::move(dims);
+  }));
+}
+
+Results import::lowerTile(Call &c) {
+  Quantity *q = c.input(0);
+  const Sizes *repeats = c.lowering.sizesOf(c.input(1), "the repeats");
+  if (!repeats)
+    return {};
+  if (repeats->size() != q->rank())
+    return one(c.refuse("has " + Twine(repeats->size()) +
+                        " repeats for rank " + Twine(q->rank())));
+  Expr unit = c.math.constant(1);
+  Sizes shape, indices;
+  for (auto [i, size, times] : llvm::enumerate(q->shape, *repeats)) {
+    if (times != unit && c.lowering.isBounded(size))
+      return one(c.refuse("repeats the live length"));
+    if (times != unit && size != unit && !times->constant())
+      return one(c.refuse("repeats by a size that changes"));
+    shape.push_back(c.math.mul(size, times));
+    indices.push_back(nullptr);
+  }
+  c.math.dims = shape;
+  for (auto [i, size, times] : llvm::enumerate(q->shape, *repeats))
+    indices[i] = times == unit  ? c.math.dim(i)
+                 : size == unit ? c.math.constant(0)
+                                : c.math.floorMod(c.math.dim(i), size);
+  return one(moved(c.lowering, q, shape, indices, [&](View &view) {
+    for (auto [i, times] : llvm::enumerate(*repeats))
+      if (times != unit)
+        view.dims[i].insert(view.dims[i].begin(),
+                            Factor{c.lowering.capacity(times), -1});
+  }));
+}
+
+//===----------------------------------------------------------------------===//
+// Reshape
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Dimensions of the old and the new shape with equal products.
+struct Group {
+  SmallVector<size_t> from, to;
+};
+} // namespace
+
+/// Smallest groups of equal products, left to right; units excepted.
+static std::optional<SmallVector<Group>>
+groupDims(Call &c, ArrayRef<Expr> from, ArrayRef<Expr> to) {
+  Arithmetic &math = c.math;
+  Expr unit = math.constant(1);
+  SmallVector<Group> groups;
+  size_t a = 0, b = 0;
+  auto skipUnits = [&] {
+    while (a < from.size() && from[a] == unit)
+      ++a;
+    while (b < to.size() && to[b] == unit)
+      ++b;
+  };
+  for (skipUnits(); a < from.size() || b < to.size(); skipUnits()) {
+    Group group;
+    Expr x = unit, y = unit;
+    do {
+      bool growTo = b < to.size() && (a >= from.size() || group.to.empty() ||
+                                      math.highest(math.sub(x, y)) > 0);
+      if (growTo && !(group.from.empty() && a < from.size())) {
+        y = math.mul(y, to[b]);
+        group.to.push_back(b++);
+      } else if (a < from.size()) {
+        x = math.mul(x, from[a]);
+        group.from.push_back(a++);
+      } else {
+        c.refuse("shape " + c.lowering.print(from) + " does not fit " +
+                 c.lowering.print(to));
+        return std::nullopt;
+      }
+    } while (x != y);
+    groups.push_back(group);
+  }
+  return groups;
+}
+
+/// Hands the parts of the old dimensions to the new ones.
+static bool regroup(Call &c, View &view, ArrayRef<Expr> to,
+                    ArrayRef<Group> groups) {
+  Lowering &lowering = c.lowering;
+  decltype(view.dims) dims(to.size(), SmallVector<Factor, 1>{Factor{1, -1}});
+  // Cut first: cutting renumbers the tensor's dimensions in the old view.
+  for (const Group &group : groups) {
+    size_t part = 0, old = 0;
+    for (size_t i : group.to) {
+      int64_t left = lowering.capacity(to[i]);
+      while (left > 1 && old < group.from.size()) {
+        auto &parts = view.dims[group.from[old]];
+        if (part == parts.size()) {
+          ++old;
+          part = 0;
+          continue;
+        }
+        Factor factor = parts[part];
+        if (left % factor.size == 0) {
+          left /= factor.size;
+        } else if (factor.size % left == 0) {
+          int64_t pieces[] = {left, factor.size / left};
+          if (factor.base >= 0) {
+            lowering.splitBase(view, factor.base, pieces);
+          } else {
+            parts[part].size = pieces[0];
+            parts.insert(parts.begin() + part + 1, Factor{pieces[1], -1});
+          }
+          left = 1;
+        } else {
+          return c.refuse("parts of size " + Twine(factor.size) + " and " +
+                          Twine(left) + " do not nest"),
+                 false;
+        }
+        ++part;
+      }
+    }
+  }
+  for (const Group &group : groups) {
+    size_t part = 0, old = 0;
+    for (size_t i : group.to) {
+      dims[i].clear();
+      for (int64_t left = lowering.capacity(to[i]); left > 1;) {
+        auto &parts = view.dims[group.from[old]];
+        if (part == parts.size()) {
+          ++old;
+          part = 0;
+          continue;
+        }
+        Factor factor = parts[part++];
+        if (factor.size == 1)
+          continue;
+        dims[i].push_back(factor);
+        left /= factor.size;
+      }
+    }
+  }
+  view.dims = std::move(dims);
+  return true;
+}
+
+static Quantity *reshape(Call &c, Quantity *q, Sizes to) {
+  Arithmetic &math = c.math;
+  Lowering &lowering = c.lowering;
+  math.dims = to;
+  if (llvm::is_contained(to, math.constant(0)) ||
+      llvm::is_contained(q->shape, math.constant(0)))
+    return c.refuse("reshapes " + lowering.print(q->shape) + " to " +
+                    lowering.print(to) + ", which has no elements");
+  auto groups = groupDims(c, q->shape, to);
+  if (!groups)
+    return nullptr;
+
+  // Old indices: the position inside the group, taken apart again.
+  Sizes indices(q->rank(), math.constant(0));
+  const Group *mixed = nullptr;
+  for (const Group &group : *groups) {
+    if (group.from.size() == 1 && group.to.size() == 1) {
+      indices[group.from[0]] = math.dim(group.to[0]);
+      continue;
+    }
+    for (size_t i : group.from)
+      mixed = lowering.isBounded(q->shape[i]) ? &group : mixed;
+    for (size_t i : group.to)
+      mixed = lowering.isBounded(to[i]) ? &group : mixed;
+    Expr linear = math.constant(0);
+    for (size_t i : group.to)
+      linear = math.add(math.mul(linear, to[i]), math.dim(i));
+    for (size_t i : llvm::reverse(ArrayRef(group.from).drop_front())) {
+      auto both = math.floorDivMod(linear, q->shape[i]);
+      if (!both)
+        return c.refuse("size " + math.print(q->shape[i]) +
+                        " may be zero or negative");
+      linear = both->first;
+      indices[i] = both->second;
+    }
+    indices[group.from[0]] = linear;
+  }
+  if (mixed && !lowering.functionOf(q))
+    return c.refuse(lowering.print(q->shape) + " -> " + lowering.print(to) +
+                    " merges or splits the live length");
+  return moved(lowering, q, to, indices,
+               [&](View &view) { regroup(c, view, to, *groups); });
+}
+
+Results import::lowerReshape(Call &c) {
+  Quantity *q = c.input(0);
+  Arithmetic &math = c.math;
+  const Sizes *target = c.lowering.sizesOf(c.input(1), "the target shape");
+  if (!target)
+    return {};
+  Sizes to;
+  std::optional<size_t> inferred;
+  for (auto [i, size] : llvm::enumerate(*target)) {
+    auto value = size->constant();
+    if (value && *value == 0 && !c.integer("allowzero", 0)) {
+      if (i >= q->rank())
+        return one(c.refuse("copies dimension " + Twine(i) +
+                            " of a value of rank " + Twine(q->rank())));
+      to.push_back(q->shape[i]);
+    } else if (value && *value == -1) {
+      if (inferred)
+        return one(c.refuse("-1 occurs twice in the target shape"));
+      inferred = i;
+      to.push_back(math.constant(1));
+    } else if (math.lowest(size) <= 0) {
+      return one(c.refuse("the target size " + math.print(size) +
+                          " may be zero or negative"));
+    } else {
+      to.push_back(size);
+    }
+  }
+  if (inferred) {
+    Expr all = math.product(q->shape), known = math.product(to);
+    auto [quotient, rest] = math.polynomialDivMod(all, known);
+    if (rest != math.constant(0))
+      return one(c.refuse("-1 stands for " + math.print(all) + " / " +
+                          math.print(known) + ", which does not divide"));
+    to[*inferred] = quotient;
+  }
+  return one(reshape(c, q, to));
+}
+
+Results import::lowerFlatten(Call &c) {
+  Quantity *q = c.input(0);
+  int64_t rank = q->rank(), axis = c.integer("axis", 1);
+  if (axis < -rank || axis > rank)
+    return one(c.refuse("axis " + Twine(axis) + " of a value of rank " +
+                        Twine(rank)));
+  axis = axis < 0 ? axis + rank : axis;
+  ArrayRef<Expr> shape(q->shape);
+  return one(reshape(c, q,
+                     {c.math.product(shape.take_front(axis)),
+                      c.math.product(shape.drop_front(axis))}));
+}

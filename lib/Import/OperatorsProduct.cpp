@@ -1,0 +1,126 @@
+//===- OperatorsProduct.cpp - Matrix products -----------------------------===//
+//
+// One generic that multiplies and adds. Transposes, repeated heads and merged
+// dimensions are in its maps.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Operators.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::import;
+
+/// Cuts the tails of a product over a bounded dimension: of both operands,
+/// unless a tail of exact zeros meets one of finite numbers.
+static bool cutTails(Lowering &lowering, Quantity *&a, int64_t axisA,
+                     Quantity *&b, int64_t axisB) {
+  if (!lowering.isBounded(a->shape[axisA]))
+    return true;
+  if (!a->tailIsZero && !(b->tailIsZero && a->tailIsFinite))
+    a = lowering.cutTail(a, axisA, 0);
+  if (!a)
+    return false;
+  if (!b->tailIsZero && !(a->tailIsZero && b->tailIsFinite))
+    b = lowering.cutTail(b, axisB, 0);
+  return b != nullptr;
+}
+
+static Quantity *product(Call &c, Quantity *a, Quantity *b) {
+  Lowering &lowering = c.lowering;
+  Arithmetic &math = c.math;
+  if (!a->isFloat() || a->type != b->type)
+    return c.refuse("multiplies values that are not floats of one type");
+  if (a->rank() == 0 || b->rank() == 0)
+    return c.refuse("multiplies a scalar");
+  bool isRow = a->rank() == 1, isColumn = b->rank() == 1;
+  int64_t innerA = a->rank() - 1, innerB = isColumn ? 0 : b->rank() - 2;
+  if (a->shape[innerA] != b->shape[innerB])
+    return c.refuse("inner sizes " + math.print(a->shape[innerA]) + " and " +
+                    math.print(b->shape[innerB]) + " differ");
+  if (!cutTails(lowering, a, innerA, b, innerB))
+    return nullptr;
+
+  auto batch = lowering.broadcast(
+      ArrayRef<Expr>(a->shape).drop_back(isRow ? 1 : 2),
+      ArrayRef<Expr>(b->shape).drop_back(isColumn ? 1 : 2));
+  const View *viewA = batch ? lowering.viewOf(a) : nullptr;
+  const View *viewB = viewA ? lowering.viewOf(b) : nullptr;
+  if (!viewB)
+    return nullptr;
+
+  // The space: batch dims, rows, columns, and what is summed.
+  Sizes shape = *batch;
+  int rows = isRow ? -1 : static_cast<int>(shape.size());
+  if (!isRow)
+    shape.push_back(a->shape[a->rank() - 2]);
+  int columns = isColumn ? -1 : static_cast<int>(shape.size());
+  if (!isColumn)
+    shape.push_back(b->shape.back());
+  int inner = shape.size();
+  SmallVector<int64_t> sizes;
+  for (Expr size : shape)
+    sizes.push_back(lowering.capacity(size));
+  sizes.push_back(lowering.capacity(a->shape[innerA]));
+  SmallVector<bool> reduced(inner, false);
+  reduced.push_back(true);
+
+  Operand left{*viewA, {}}, right{*viewB, {}};
+  size_t batchA = a->rank() - (isRow ? 1 : 2);
+  for (size_t i = 0; i < batchA; ++i)
+    left.to.push_back(i + batch->size() - batchA);
+  if (!isRow)
+    left.to.push_back(rows);
+  left.to.push_back(inner);
+  size_t batchB = b->rank() - (isColumn ? 1 : 2);
+  for (size_t i = 0; i < batchB; ++i)
+    right.to.push_back(i + batch->size() - batchB);
+  right.to.push_back(inner);
+  if (!isColumn)
+    right.to.push_back(columns);
+  auto result = lowering.contract(std::move(left), std::move(right), sizes,
+                                  reduced, a->type);
+  if (!result)
+    return nullptr;
+  return lowering.fromView(shape, a->type, std::move(*result));
+}
+
+Results import::lowerMatMul(Call &c) {
+  return one(product(c, c.input(0), c.input(1)));
+}
+
+/// The transpose of a matrix, as a view.
+static Quantity *transposed(Call &c, Quantity *q) {
+  return moved(c.lowering, q, {q->shape[1], q->shape[0]},
+               {c.math.dim(1), c.math.dim(0)},
+               [](View &view) { std::swap(view.dims[0], view.dims[1]); });
+}
+
+Results import::lowerGemm(Call &c) {
+  Quantity *a = c.input(0), *b = c.input(1), *bias = c.input(2);
+  Lowering &lowering = c.lowering;
+  if (a->rank() != 2 || b->rank() != 2)
+    return one(c.refuse("operands are not matrices"));
+  if (c.integer("transA", 0))
+    a = transposed(c, a);
+  if (c.integer("transB", 0))
+    b = transposed(c, b);
+  Quantity *result = a && b ? product(c, a, b) : nullptr;
+  double alpha = c.real("alpha", 1), beta = c.real("beta", 1);
+  auto scale = [&](Quantity *q, double factor) -> Quantity * {
+    if (!q || factor == 1)
+      return q;
+    return lowering.binary(
+        ScalarOp::Mul, q,
+        lowering.fromFunction({}, q->type,
+                              lowering.constantOf(factor, q->type)));
+  };
+  result = scale(result, alpha);
+  if (result && bias && beta != 0) {
+    bias = scale(bias, beta);
+    result = bias ? lowering.binary(ScalarOp::Add, result, bias) : nullptr;
+  }
+  return one(result);
+}

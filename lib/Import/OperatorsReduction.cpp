@@ -1,0 +1,262 @@
+//===- OperatorsReduction.cpp - Sums, softmax and norms -------------------===//
+//
+// What lies beyond the live length of a reduced dimension is cut off before it
+// is reduced, whatever the model's own mask says: with one new token the causal
+// mask is true everywhere and protects nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Operators.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::import;
+
+/// A reduction of an index function that stays one; null if it does not.
+static Expr reduceSymbolic(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
+  Arithmetic &math = c.math;
+  Expr function = c.lowering.functionOf(q);
+  if (!function || !function->isInt())
+    return nullptr;
+  math.dims = q->shape;
+  llvm::SmallBitVector used = math.dimsOf(function);
+  auto uses = [&](int64_t axis) {
+    return axis < static_cast<int64_t>(used.size()) && used[axis];
+  };
+  if (c.op == "ReduceSum") {
+    for (int64_t axis : axes) {
+      if (uses(axis))
+        return nullptr;
+      function = math.mul(function, q->shape[axis]);
+    }
+    return function;
+  }
+  if (c.op == "ReduceMean")
+    return nullptr;
+  // Largest and smallest of something affine lie at its ends.
+  Sizes ends;
+  for (size_t i = 0; i < q->rank(); ++i)
+    ends.push_back(math.dim(i));
+  for (int64_t axis : axes) {
+    int64_t slope = 0;
+    for (const Term &term : function->terms)
+      if (term.atoms.size() == 1 && math.dim(axis)->terms[0].atoms[0] ==
+                                        term.atoms[0])
+        slope = term.coefficient;
+    Expr rest = math.sub(function,
+                         math.mul(math.dim(axis), math.constant(slope)));
+    llvm::SmallBitVector left = math.dimsOf(rest);
+    if (axis < static_cast<int64_t>(left.size()) && left[axis])
+      return nullptr;
+    bool atEnd = (slope > 0) == (c.op == "ReduceMax");
+    ends[axis] = atEnd ? math.add(q->shape[axis], -1) : math.constant(0);
+  }
+  return math.substitute(function, ends);
+}
+
+/// The number of elements of some dimensions, as a value to divide by.
+static Quantity *countOf(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
+  Expr count = c.math.constant(1);
+  for (int64_t axis : axes)
+    count = c.math.mul(count, q->shape[axis]);
+  return c.lowering.fromFunction(
+      {}, q->type, c.math.toFloat(count, c.lowering.formatOf(q->type)));
+}
+
+static Quantity *mean(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
+  Quantity *sum = c.lowering.reduce(q, axes, Combiner::Sum);
+  return sum ? c.lowering.divide(sum, countOf(c, q, axes)) : nullptr;
+}
+
+/// Removes dimensions of size 1.
+static Quantity *dropAxes(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
+  Sizes shape, indices;
+  for (size_t i = 0; i < q->rank(); ++i) {
+    bool dropped = llvm::is_contained(axes, static_cast<int64_t>(i));
+    indices.push_back(dropped ? c.math.constant(0)
+                              : c.math.dim(shape.size()));
+    if (!dropped)
+      shape.push_back(q->shape[i]);
+  }
+  return moved(c.lowering, q, shape, indices, [&](View &view) {
+    decltype(view.dims) dims;
+    for (auto [i, dim] : llvm::enumerate(view.dims))
+      if (!llvm::is_contained(axes, static_cast<int64_t>(i)))
+        dims.push_back(dim);
+    view.dims = std::move(dims);
+  });
+}
+
+Results import::lowerReduce(Call &c) {
+  Quantity *q = c.input(0);
+  Lowering &lowering = c.lowering;
+  SmallVector<int64_t> axes;
+  if (c.input(1)) {
+    auto given = lowering.constantsOf(c.input(1), "an axis");
+    if (!given)
+      return {};
+    axes = *given;
+  } else if (auto given = c.integers("axes")) {
+    axes = *given;
+  }
+  if (axes.empty()) {
+    if (c.integer("noop_with_empty_axes", 0))
+      return one(q);
+    for (size_t i = 0; i < q->rank(); ++i)
+      axes.push_back(i);
+  }
+  for (int64_t &axis : axes) {
+    auto normal = normalizeAxis(lowering, axis, q->rank());
+    if (!normal)
+      return {};
+    axis = *normal;
+  }
+  llvm::sort(axes);
+  axes.erase(llvm::unique(axes), axes.end());
+
+  Quantity *result = nullptr;
+  if (Expr function = reduceSymbolic(c, q, axes)) {
+    Sizes shape = q->shape;
+    for (int64_t axis : axes)
+      shape[axis] = c.math.constant(1);
+    result = lowering.fromFunction(shape, q->type, function);
+  } else if (!q->isFloat()) {
+    return one(c.refuse("reduces integers that depend on data"));
+  } else if (c.op == "ReduceMean") {
+    result = mean(c, q, axes);
+  } else {
+    result = lowering.reduce(q, axes,
+                             c.op == "ReduceSum"   ? Combiner::Sum
+                             : c.op == "ReduceMax" ? Combiner::Max
+                                                   : Combiner::Min);
+  }
+  if (!result)
+    return {};
+  return one(c.integer("keepdims", 1) ? result : dropAxes(c, result, axes));
+}
+
+Results import::lowerSoftmax(Call &c) {
+  Quantity *q = c.input(0);
+  Lowering &lowering = c.lowering;
+  auto axis = normalizeAxis(lowering,
+                            c.integer("axis", c.version >= 13 ? -1 : 1),
+                            q->rank());
+  if (!axis)
+    return {};
+  if (c.version < 13 && *axis + 1 != static_cast<int64_t>(q->rank()))
+    return one(c.refuse("before version 13 is over all dimensions from axis " +
+                        Twine(*axis) + " on"));
+  bool bounded = lowering.isBounded(q->shape[*axis]);
+  if (bounded && !(q = lowering.cutTail(
+                       q, *axis, -std::numeric_limits<double>::infinity())))
+    return {};
+  Quantity *largest =
+      lowering.reduce(q, {*axis}, Combiner::Max, /*tailIsNeutral=*/true);
+  if (!largest)
+    return {};
+  Quantity *weights = lowering.pointwise(
+      {q, largest}, q->type,
+      [](OpBuilder &b, Location at, ValueRange args) -> Value {
+        Value below = arith::SubFOp::create(b, at, args[0], args[1]);
+        return math::ExpOp::create(b, at, below);
+      });
+  if (!weights)
+    return {};
+  // exp(-inf) is an exact zero: the sum needs no second cut.
+  Quantity *sum =
+      lowering.reduce(weights, {*axis}, Combiner::Sum, /*tailIsNeutral=*/true);
+  Quantity *result = sum ? lowering.divide(weights, sum) : nullptr;
+  if (!result)
+    return {};
+  result->tailIsZero = result->tailIsFinite =
+      bounded && !lowering.options.mistakeTailsAreKept;
+  return one(result);
+}
+
+//===----------------------------------------------------------------------===//
+// Norms
+//===----------------------------------------------------------------------===//
+
+/// The axes of a norm: from `axis` to the last, none of them bounded.
+static std::optional<SmallVector<int64_t>> normAxes(Call &c, Quantity *q) {
+  auto first = normalizeAxis(c.lowering, c.integer("axis", -1), q->rank());
+  if (!first)
+    return std::nullopt;
+  SmallVector<int64_t> axes;
+  for (int64_t axis = *first; axis < static_cast<int64_t>(q->rank()); ++axis) {
+    if (c.lowering.isBounded(q->shape[axis])) {
+      c.refuse("normalizes over the live length");
+      return std::nullopt;
+    }
+    axes.push_back(axis);
+  }
+  return axes;
+}
+
+/// 1 / sqrt(mean(q * q) + epsilon) over the axes.
+static Quantity *inverseDeviation(Call &c, Quantity *q,
+                                  ArrayRef<int64_t> axes) {
+  Quantity *square = c.lowering.pointwise(
+      q, q->type, [](OpBuilder &b, Location at, ValueRange args) -> Value {
+        return arith::MulFOp::create(b, at, args[0], args[0]);
+      });
+  Quantity *variance = square ? mean(c, square, axes) : nullptr;
+  if (!variance)
+    return nullptr;
+  double epsilon = c.real("epsilon", 1e-5);
+  return c.lowering.pointwise(
+      variance, q->type,
+      [&](OpBuilder &b, Location at, ValueRange args) -> Value {
+        auto constant = [&](double value) -> Value {
+          return arith::ConstantOp::create(
+              b, at, b.getFloatAttr(args[0].getType(), value));
+        };
+        Value sum = arith::AddFOp::create(b, at, args[0], constant(epsilon));
+        Value root = math::SqrtOp::create(b, at, sum);
+        return arith::DivFOp::create(b, at, constant(1), root);
+      });
+}
+
+/// q * inverse * scale (+ bias).
+static Quantity *scaled(Call &c, Quantity *q, Quantity *inverse,
+                        Quantity *scale, Quantity *bias) {
+  Lowering &lowering = c.lowering;
+  q = lowering.binary(ScalarOp::Mul, q, inverse);
+  q = q ? lowering.binary(ScalarOp::Mul, q, scale) : nullptr;
+  return q && bias ? lowering.binary(ScalarOp::Add, q, bias) : q;
+}
+
+static bool onlyFirstResult(Call &c) {
+  return c.resultCount == 1 ||
+         (c.refuse("its further outputs are not supported"), false);
+}
+
+Results import::lowerLayerNormalization(Call &c) {
+  Quantity *q = c.input(0);
+  auto axes = normAxes(c, q);
+  if (!axes || !onlyFirstResult(c))
+    return {};
+  Quantity *average = mean(c, q, *axes);
+  Quantity *centred =
+      average ? c.lowering.binary(ScalarOp::Sub, q, average) : nullptr;
+  Quantity *inverse =
+      centred ? inverseDeviation(c, centred, *axes) : nullptr;
+  if (!inverse)
+    return {};
+  return one(scaled(c, centred, inverse, c.input(1), c.input(2)));
+}
+
+Results import::lowerRMSNormalization(Call &c) {
+  Quantity *q = c.input(0);
+  auto axes = normAxes(c, q);
+  if (!axes || !onlyFirstResult(c))
+    return {};
+  Quantity *inverse = inverseDeviation(c, q, *axes);
+  return one(inverse ? scaled(c, q, inverse, c.input(1), nullptr) : nullptr);
+}
