@@ -68,12 +68,38 @@ enum class ExprKind : uint8_t {
 };
 
 enum class Format : uint8_t { None, F16, F32, F64 };
-enum class Comparison : uint8_t { Equal, Less, LessEqual, Greater, GreaterEqual };
+enum class Comparison : uint8_t {
+  Equal,
+  Less,
+  LessEqual,
+  Greater,
+  GreaterEqual
+};
 
 /// Pointwise operators on floats, in index functions and at run time.
 enum class ScalarOp : uint8_t {
-  Add, Sub, Mul, Div, Pow, Max, Min, Neg, Abs, Log, Sqrt, Exp, Cos, Sin, Floor,
-  Ceil, Reciprocal, Tanh, Sigmoid, Erf, Relu, Cast,
+  Add,
+  Sub,
+  Mul,
+  Div,
+  Pow,
+  Max,
+  Min,
+  Neg,
+  Abs,
+  Log,
+  Sqrt,
+  Exp,
+  Cos,
+  Sin,
+  Floor,
+  Ceil,
+  Reciprocal,
+  Tanh,
+  Sigmoid,
+  Erf,
+  Relu,
+  Cast,
 };
 const char *name(ScalarOp op);
 

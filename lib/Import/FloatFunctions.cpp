@@ -21,8 +21,8 @@ using llvm::SmallVector;
 
 const char *waferloom::import::name(ScalarOp op) {
   static const char *const names[] = {
-      "Add",  "Sub",        "Mul",  "Div",     "Pow", "Max",  "Min",   "Neg",
-      "Abs",  "Log",        "Sqrt", "Exp",     "Cos", "Sin",  "Floor", "Ceil",
+      "Add",        "Sub",  "Mul",     "Div", "Pow",  "Max", "Min",   "Neg",
+      "Abs",        "Log",  "Sqrt",    "Exp", "Cos",  "Sin", "Floor", "Ceil",
       "Reciprocal", "Tanh", "Sigmoid", "Erf", "Relu", "Cast"};
   return names[static_cast<size_t>(op)];
 }
@@ -109,7 +109,7 @@ static bool selectsConstants(Expr e) {
 Expr Arithmetic::apply(ScalarOp op, ArrayRef<Expr> args, Format format) {
   if (llvm::all_of(args, isConstant))
     return floatConstant(calculate(op, args[0]->floatValue(),
-                                  args.size() > 1 ? args[1]->floatValue() : 0),
+                                   args.size() > 1 ? args[1]->floatValue() : 0),
                          format);
   auto *selection = llvm::find_if(args, selectsConstants);
   if (selection != args.end() &&

@@ -87,7 +87,8 @@ bool Lowering::alignDim(MutableArrayRef<Operand> operands, int dim,
     std::set<int64_t> boundaries;
     for (const auto &party : parties) {
       int64_t inner = 1;
-      for (int64_t part : llvm::reverse(sizes(party)))
+      SmallVector<int64_t, 1> parts = sizes(party);
+      for (int64_t part : llvm::reverse(parts))
         boundaries.insert(inner *= part);
     }
     int64_t inner = 1;
@@ -126,8 +127,8 @@ bool Lowering::alignDim(MutableArrayRef<Operand> operands, int dim,
   return refusal.empty();
 }
 
-bool Lowering::align(MutableArrayRef<Operand> operands,
-                     ArrayRef<int64_t> sizes, Space &space) {
+bool Lowering::align(MutableArrayRef<Operand> operands, ArrayRef<int64_t> sizes,
+                     Space &space) {
   space.dims.resize(sizes.size());
   for (auto [dim, size] : llvm::enumerate(sizes))
     if (!alignDim(operands, dim, size, space.dims[dim]))
@@ -321,20 +322,20 @@ Quantity *Lowering::pointwise(ArrayRef<Quantity *> inputs, Type type,
     operands.push_back(std::move(operand));
   }
   SmallVector<bool> reduced(sizes.size(), false);
-  auto result = emit(operands, sizes, reduced, runtimeType(type), std::nullopt,
-                     [&](OpBuilder &b, Location at, ValueRange args) {
-                       SmallVector<Value> all;
-                       for (TypedAttr constant : constants) {
-                         if (constant) {
-                           all.push_back(
-                               arith::ConstantOp::create(b, at, constant));
-                         } else {
-                           all.push_back(args.front());
-                           args = args.drop_front();
-                         }
-                       }
-                       return body(b, at, all);
-                     });
+  auto result =
+      emit(operands, sizes, reduced, runtimeType(type), std::nullopt,
+           [&](OpBuilder &b, Location at, ValueRange args) {
+             SmallVector<Value> all;
+             for (TypedAttr constant : constants) {
+               if (constant) {
+                 all.push_back(arith::ConstantOp::create(b, at, constant));
+               } else {
+                 all.push_back(args.front());
+                 args = args.drop_front();
+               }
+             }
+             return body(b, at, all);
+           });
   if (!result)
     return nullptr;
   return fromView(*shape, type, std::move(*result));
@@ -346,8 +347,7 @@ std::optional<View> Lowering::contract(Operand a, Operand b,
   Operand operands[] = {std::move(a), std::move(b)};
   return emit(operands, sizes, reduced, type, 0.0,
               [](OpBuilder &b, Location at, ValueRange args) -> Value {
-                Value product =
-                    arith::MulFOp::create(b, at, args[0], args[1]);
+                Value product = arith::MulFOp::create(b, at, args[0], args[1]);
                 return arith::AddFOp::create(b, at, args[2], product);
               });
 }
@@ -373,15 +373,15 @@ Quantity *Lowering::reduce(Quantity *q, ArrayRef<int64_t> axes,
     sizes.push_back(capacity(q->shape[i]));
     reduced.push_back(llvm::is_contained(axes, static_cast<int64_t>(i)));
   }
-  auto result = emit(
-      operand, sizes, reduced, runtimeType(q->type), neutral,
-      [&](OpBuilder &b, Location at, ValueRange args) -> Value {
-        if (combiner == Combiner::Sum)
-          return arith::AddFOp::create(b, at, args[1], args[0]);
-        if (combiner == Combiner::Max)
-          return arith::MaximumFOp::create(b, at, args[1], args[0]);
-        return arith::MinimumFOp::create(b, at, args[1], args[0]);
-      });
+  auto result =
+      emit(operand, sizes, reduced, runtimeType(q->type), neutral,
+           [&](OpBuilder &b, Location at, ValueRange args) -> Value {
+             if (combiner == Combiner::Sum)
+               return arith::AddFOp::create(b, at, args[1], args[0]);
+             if (combiner == Combiner::Max)
+               return arith::MaximumFOp::create(b, at, args[1], args[0]);
+             return arith::MinimumFOp::create(b, at, args[1], args[0]);
+           });
   if (!result)
     return nullptr;
   Sizes shape = q->shape;
@@ -452,8 +452,7 @@ Quantity *Lowering::divide(Quantity *a, Quantity *b) {
   Expr constant = functionOf(b);
   if (constant && constant->kind == ExprKind::FloatConstant) {
     Expr one = math.floatConstant(1, constant->format);
-    Expr inverse =
-        math.apply(ScalarOp::Div, {one, constant}, constant->format);
+    Expr inverse = math.apply(ScalarOp::Div, {one, constant}, constant->format);
     if (std::isnormal(inverse->floatValue()))
       return binary(ScalarOp::Mul, a, fromFunction(b->shape, b->type, inverse));
     return binary(ScalarOp::Div, a, b);
@@ -465,7 +464,8 @@ Quantity *Lowering::divide(Quantity *a, Quantity *b) {
   const View *view = viewOf(b);
   if (!view)
     return nullptr;
-  int64_t held = cast<RankedTensorType>(view->tensor.getType()).getNumElements();
+  int64_t held =
+      cast<RankedTensorType>(view->tensor.getType()).getNumElements();
   int64_t all = 1;
   for (Expr size : *shape)
     all *= capacity(size);

@@ -1,9 +1,9 @@
 //===- ImportOnnx.cpp - A model file as level 1 ---------------------------===//
 //
 // One pass over the graph in file order, which the checker guarantees to be an
-// order of definition before use. Large float tensors become references to
-// their bytes; small or integer ones, whose values decide shapes, masks and
-// positions, become constants.
+// order of definition before use. Float tensors become references to their
+// bytes; scalars and integers, whose values decide shapes, masks and positions,
+// become constants.
 //
 //===----------------------------------------------------------------------===//
 
@@ -130,10 +130,9 @@ Error GraphBuilder::addInputs(const llvm::StringMap<bool> &initialized) {
     auto type = declaredType(input);
     if (!type)
       return type.takeError();
-    values[input.name()] =
-        level1::InputOp::create(builder, at(input.name()),
-                              builder.getType<level1::ValueType>(), input.name(),
-                              type->first, type->second);
+    values[input.name()] = level1::InputOp::create(
+        builder, at(input.name()), builder.getType<level1::ValueType>(),
+        input.name(), type->first, type->second);
   }
   return Error::success();
 }
@@ -142,9 +141,9 @@ Error GraphBuilder::addInitializers() {
   bool known = static_cast<int>(positions.initializers.size()) ==
                model.graph().initializer_size();
   for (auto [i, tensor] : llvm::enumerate(model.graph().initializer())) {
-    auto value = addTensor(tensor, tensor.name(),
-                           known ? positions.initializers[i] : -1,
-                           at(tensor.name()));
+    auto value =
+        addTensor(tensor, tensor.name(), known ? positions.initializers[i] : -1,
+                  at(tensor.name()));
     if (!value)
       return value.takeError();
     values[tensor.name()] = *value;
@@ -155,7 +154,6 @@ Error GraphBuilder::addInitializers() {
 Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
                                         StringRef name, int64_t position,
                                         Location loc) {
-  constexpr int64_t smallElements = 64;
   auto type = tensorType(tensor, builder.getContext());
   if (!type)
     return type.takeError();
@@ -164,7 +162,7 @@ Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
   auto valueType = builder.getType<level1::ValueType>();
   bool reference = position >= 0 && tensor.has_raw_data() &&
                    isa<FloatType>(type->getElementType()) &&
-                   type->getNumElements() > smallElements;
+                   type->getNumElements() > 1;
   if (reference) {
     if (static_cast<int64_t>(tensor.raw_data().size()) != byteSize(*type))
       return makeError("tensor '" + Twine(name) + "': has " +
@@ -172,7 +170,8 @@ Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
                        " bytes but its dimensions say " +
                        Twine(byteSize(*type)));
     return level1::WeightOp::create(builder, loc, valueType, name,
-                                  builder.getStringAttr(file), position, *type)
+                                    builder.getStringAttr(file), position,
+                                    *type)
         .getResult();
   }
   auto elements = tensorElements(tensor, builder.getContext());
@@ -198,8 +197,8 @@ static Expected<std::string> externalPath(StringRef model, StringRef location) {
   if (!llvm::sys::fs::exists(full))
     return std::string();
   SmallString<128> realFolder, realFile;
-  if (llvm::sys::fs::real_path(folder.empty() ? StringRef(".") : StringRef(folder),
-                                realFolder) ||
+  if (llvm::sys::fs::real_path(
+          folder.empty() ? StringRef(".") : StringRef(folder), realFolder) ||
       llvm::sys::fs::real_path(full, realFile))
     return makeError("external data '" + Twine(location) +
                      "' cannot be resolved");
@@ -233,7 +232,7 @@ Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
   auto valueType = builder.getType<level1::ValueType>();
   if (path->empty())
     return level1::WeightOp::create(builder, loc, valueType, name, StringAttr(),
-                                  int64_t(0), type)
+                                    int64_t(0), type)
         .getResult();
   uint64_t size = 0;
   if (llvm::sys::fs::file_size(*path, size))
@@ -245,8 +244,8 @@ Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
                      " of '" + *path + "', which has " + Twine(size));
   if (isa<FloatType>(type.getElementType()))
     return level1::WeightOp::create(builder, loc, valueType, name,
-                                  builder.getStringAttr(*path),
-                                  static_cast<int64_t>(offset), type)
+                                    builder.getStringAttr(*path),
+                                    static_cast<int64_t>(offset), type)
         .getResult();
   // Integers decide shapes: read them now.
   auto buffer = llvm::MemoryBuffer::getFileSlice(*path, length, offset);
@@ -265,7 +264,7 @@ Expected<Value> GraphBuilder::lookup(const std::string &name) {
       OpBuilder::InsertionGuard guard(builder);
       builder.setInsertionPointToStart(builder.getInsertionBlock());
       absent = level1::AbsentOp::create(builder, builder.getUnknownLoc(),
-                                      builder.getType<level1::ValueType>());
+                                        builder.getType<level1::ValueType>());
     }
     return absent;
   }
@@ -313,8 +312,7 @@ Expected<Value> GraphBuilder::addConstantNode(const ::onnx::NodeProto &node,
     if (a.has_t()) {
       auto found = positions.constants.find(name);
       return addTensor(a.t(), name,
-                       found == positions.constants.end() ? -1
-                                                          : found->second,
+                       found == positions.constants.end() ? -1 : found->second,
                        loc);
     }
     ::onnx::TensorProto tensor;
@@ -391,7 +389,7 @@ Error GraphBuilder::addOutputs() {
     if (!value)
       return value.takeError();
     level1::OutputOp::create(builder, at(output.name()), output.name(), *value,
-                           type->first, type->second);
+                             type->first, type->second);
   }
   return Error::success();
 }

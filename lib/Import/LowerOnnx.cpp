@@ -13,8 +13,8 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/SymbolTable.h"
-#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
 
 #include <limits>
 
@@ -106,8 +106,8 @@ LogicalResult ModelLowering::checkOperators() {
   for (const std::string &other : ArrayRef(unsupported).drop_front())
     diagnostic.attachNote() << other;
   if (unsupported.size() > 1)
-    diagnostic.attachNote() << unsupported.size()
-                            << " nodes of this model are not supported";
+    diagnostic.attachNote()
+        << unsupported.size() << " nodes of this model are not supported";
   return failure();
 }
 
@@ -119,7 +119,8 @@ LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
   for (const std::string &name : bindings.unknownNames())
     return error() << "no input has a dimension '" << name << "'", failure();
   constexpr int64_t maxContext = 1 << 24;
-  if (options.context && (*options.context < 1 || *options.context > maxContext))
+  if (options.context &&
+      (*options.context < 1 || *options.context > maxContext))
     return error() << "a context of " << *options.context
                    << " tokens is not between 1 and " << maxContext,
            failure();
@@ -196,9 +197,9 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
 
 LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
   builder.setInsertionPointToEnd(target->getBody());
-  auto function = func::FuncOp::create(
-      builder, graph.getLoc(), "tokens" + std::to_string(tokens),
-      builder.getFunctionType({}, {}));
+  auto function = func::FuncOp::create(builder, graph.getLoc(),
+                                       "tokens" + std::to_string(tokens),
+                                       builder.getFunctionType({}, {}));
   function->setAttr("wafer.tokens", builder.getI64IntegerAttr(tokens));
   builder.setInsertionPointToStart(function.addEntryBlock());
 
@@ -238,8 +239,7 @@ LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
   return success();
 }
 
-LogicalResult ModelLowering::addInputs(Lowering &lowering,
-                                       Bindings &bindings) {
+LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
   Arithmetic &math = lowering.math;
   for (auto input : graph.getBody().getOps<onnx::InputOp>()) {
     if (input.getResult().use_empty())
@@ -270,8 +270,7 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering,
       int64_t capacity = lowering.capacity(size);
       if (capacity < 1 || (elements *= capacity) > (int64_t(1) << 31))
         return error() << "input '" << input.getName() << "' has a shape of "
-                       << lowering.print(shape)
-                       << ", which a step cannot hold",
+                       << lowering.print(shape) << ", which a step cannot hold",
                failure();
     }
     Quantity *q = makeInput(lowering, input, shape);
@@ -296,7 +295,7 @@ void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
   lowering.stateTensors[number] = wafer::StateOp::create(
       builder, lowering.loc,
       RankedTensorType::get(sizes, input.getElementType()),
-      builder.getStrArrayAttr({input.getName()}));
+      builder.getStrArrayAttr({input.getName()}), wafer::LayoutAttr());
   Quantity q;
   q.shape = shape;
   q.type = input.getElementType();
@@ -318,8 +317,8 @@ Quantity *ModelLowering::makeInput(Lowering &lowering, onnx::InputOp input,
     sizes.push_back(lowering.capacity(size));
   auto op = wafer::InputOp::create(
       builder, lowering.loc,
-      RankedTensorType::get(sizes, lowering.runtimeType(type)),
-      input.getName(), fallbackOf(input), int64_t(0), TypeAttr::get(type));
+      RankedTensorType::get(sizes, lowering.runtimeType(type)), input.getName(),
+      fallbackOf(input), int64_t(0), TypeAttr::get(type), wafer::LayoutAttr());
   Quantity *q = lowering.fromTensor(shape, type, op.getResult());
   if (q->isFloat())
     return q;
@@ -415,7 +414,8 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
       return error() << "output '" << output.getName()
                      << "': " << lowering.refusal,
              failure();
-    wafer::OutputOp::create(builder, lowering.loc, output.getName(), tensor);
+    wafer::OutputOp::create(builder, lowering.loc, output.getName(), tensor,
+                            wafer::LayoutAttr());
   }
   return success();
 }
@@ -460,14 +460,13 @@ void ModelLowering::describeModel() {
                                      input.getShape()));
   for (auto output : graph.getBody().getOps<onnx::OutputOp>())
     if (llvm::none_of(states, [&](State &s) { return s.present == output; }))
-      outputs.push_back(describeValue(
-          output.getName(), output.getElementType(), output.getShape()));
+      outputs.push_back(describeValue(output.getName(), output.getElementType(),
+                                      output.getShape()));
   for (State &state : states)
     pairs.push_back(builder.getDictionaryAttr(
         {builder.getNamedAttr("past", state.past.getNameAttr()),
          builder.getNamedAttr("present", state.present.getNameAttr()),
-         builder.getNamedAttr("axis",
-                              builder.getI64IntegerAttr(state.axis))}));
+         builder.getNamedAttr("axis", builder.getI64IntegerAttr(state.axis))}));
   SmallVector<NamedAttribute> model{
       builder.getNamedAttr("inputs", builder.getArrayAttr(inputs)),
       builder.getNamedAttr("outputs", builder.getArrayAttr(outputs)),

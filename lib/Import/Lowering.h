@@ -22,8 +22,8 @@
 namespace waferloom::import {
 
 using Sizes = llvm::SmallVector<Expr>;
-using BodyFn = llvm::function_ref<mlir::Value(
-    mlir::OpBuilder &, mlir::Location, mlir::ValueRange)>;
+using BodyFn = llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::Location,
+                                              mlir::ValueRange)>;
 
 /// A view as an operand of a generic: dimension i of it is dimension to[i] of
 /// the space of loops.
@@ -111,8 +111,8 @@ public:
                                llvm::ArrayRef<bool> reduced, mlir::Type type);
   /// Reduces the axes of `q` and keeps them with size 1. Tails are cut first
   /// unless they are known to hold the neutral element.
-  Quantity *reduce(Quantity *q, llvm::ArrayRef<int64_t> axes,
-                   Combiner combiner, bool tailIsNeutral = false);
+  Quantity *reduce(Quantity *q, llvm::ArrayRef<int64_t> axes, Combiner combiner,
+                   bool tailIsNeutral = false);
   /// `q` with `neutral` beyond the live length of `axis`.
   Quantity *cutTail(Quantity *q, int64_t axis, double neutral);
   /// `a / b`, as a product with a reciprocal where b is the smaller one.
@@ -164,6 +164,8 @@ private:
                           llvm::ArrayRef<llvm::SmallVector<int>> maps,
                           mlir::Type type, std::optional<double> init,
                           BodyFn body);
+
+  Quantity *readWhole(Quantity *q, Expr function);
 
   friend class BodyWriter;
   std::deque<Quantity> quantities;
@@ -219,9 +221,7 @@ struct OperatorEntry {
 llvm::ArrayRef<OperatorEntry> operatorTable();
 const OperatorEntry *findOperator(llvm::StringRef domain, llvm::StringRef name);
 
-inline Results one(Quantity *q) {
-  return q ? Results{q} : Results{};
-}
+inline Results one(Quantity *q) { return q ? Results{q} : Results{}; }
 
 } // namespace waferloom::import
 

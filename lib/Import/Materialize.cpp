@@ -30,7 +30,8 @@ Value Lowering::iota(int64_t size) {
   Value &known = iotas[size];
   if (!known)
     known = wafer::IotaOp::create(
-        builder, loc, RankedTensorType::get({size}, builder.getI32Type()));
+        builder, loc, RankedTensorType::get({size}, builder.getI32Type()),
+        wafer::LayoutAttr());
   return known;
 }
 
@@ -38,8 +39,7 @@ Value Lowering::emitScalar(OpBuilder &b, Location at, ScalarOp op,
                            ValueRange args) {
   Value x = args[0], y = args.size() > 1 ? args[1] : Value();
   auto constant = [&](double value) -> Value {
-    return arith::ConstantOp::create(b, at,
-                                     b.getFloatAttr(x.getType(), value));
+    return arith::ConstantOp::create(b, at, b.getFloatAttr(x.getType(), value));
   };
   switch (op) {
   case ScalarOp::Add:
@@ -407,6 +407,29 @@ Value BodyWriter::write(OpBuilder &b, Location at, Expr e, ValueRange args) {
   return written[e] = value;
 }
 
+/// The tensor whose every element the function reads in its place; or null.
+Quantity *Lowering::readWhole(Quantity *q, Expr function) {
+  Expr read = function;
+  if (function->isInt() && function->terms.size() == 1 &&
+      function->terms[0].coefficient == 1 &&
+      function->terms[0].atoms.size() == 1)
+    read = function->terms[0].atoms[0];
+  if (read->kind != ExprKind::IntRead && read->kind != ExprKind::BoolRead)
+    return nullptr;
+  Quantity *source = sourceQuantities[read->payload];
+  if (source->rank() != q->rank() || source->isBool() != q->isBool() ||
+      (!source->view && source->function == function))
+    return nullptr;
+  for (auto [k, index] : llvm::enumerate(read->args)) {
+    int64_t size = capacity(q->shape[k]);
+    bool own = asDim(index) == static_cast<int>(k) ||
+               (size == 1 && index == math.constant(0));
+    if (!own || math.sources[read->payload].dims[k] != size)
+      return nullptr;
+  }
+  return source == q ? nullptr : source;
+}
+
 std::optional<View> Lowering::materialize(Quantity *q, Expr function) {
   // A dimension of size 1 has the index 0.
   Sizes indices;
@@ -427,23 +450,14 @@ std::optional<View> Lowering::materialize(Quantity *q, Expr function) {
     }
     view.dims.push_back({Factor{capacity(size), loopOfDim[k]}});
   }
+  if (Quantity *whole = readWhole(q, function)) {
+    const View *read = viewOf(whole);
+    return read ? std::optional(*read) : std::nullopt;
+  }
   BodyWriter writer(*this, loopOfDim);
   if (!writer.collect(function))
     return std::nullopt;
   math.dims = q->shape;
-
-  // A tensor read at its own indices is that tensor.
-  bool isRead = function->isInt() && function->terms.size() == 1 &&
-                function->terms[0].coefficient == 1 &&
-                function->terms[0].atoms.size() == 1 &&
-                function->terms[0].atoms[0]->kind == ExprKind::IntRead;
-  if ((isRead || function->kind == ExprKind::BoolRead) &&
-      llvm::all_of(llvm::enumerate(writer.maps[0]), [](auto e) {
-        return e.value() == static_cast<int>(e.index());
-      })) {
-    view.tensor = writer.tensors[0];
-    return view;
-  }
   view.tensor = emitGeneric(loops, writer.tensors, writer.maps,
                             runtimeType(q->type), std::nullopt,
                             [&](OpBuilder &b, Location at, ValueRange args) {

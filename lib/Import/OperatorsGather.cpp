@@ -70,8 +70,8 @@ static Expr checkedIndex(Lowering &lowering, Expr index, Expr size,
                            Twine(rows) + " rows");
   // Beyond the live length the index means nothing, but must stay inside.
   if (isBounded)
-    index = math.max(math.min(index, math.constant(rows - 1)),
-                     math.constant(0));
+    index =
+        math.max(math.min(index, math.constant(rows - 1)), math.constant(0));
   return index;
 }
 
@@ -135,8 +135,8 @@ Results import::lowerGather(Call &c) {
         if (auto i = place->constant(); i && *i >= -count && *i < count)
           taken.push_back((*elements)[*i < 0 ? *i + count : *i]);
       if (taken.size() == places->size())
-        return one(lowering.fromElements(taken, indices->shape.empty(),
-                                         q->type));
+        return one(
+            lowering.fromElements(taken, indices->shape.empty(), q->type));
     }
 
   Sizes shape(q->shape.begin(), q->shape.begin() + *axis);
@@ -155,8 +155,8 @@ Results import::lowerGather(Call &c) {
                      : k == *axis ? index
                                   : math.dim(i + indices->rank() - 1));
     }
-    return one(lowering.fromFunction(shape, q->type,
-                                     math.substitute(function, from)));
+    return one(
+        lowering.fromFunction(shape, q->type, math.substitute(function, from)));
   }
   // One fixed place is a slice.
   auto fixed = at->constant();
@@ -164,8 +164,7 @@ Results import::lowerGather(Call &c) {
   if (fixed && indices->shape.empty() && size && *fixed >= -*size &&
       *fixed < *size) {
     Expr start = math.constant(*fixed < 0 ? *fixed + *size : *fixed);
-    Quantity *slice =
-        sliceAxis(lowering, q, *axis, start, math.constant(1), 1);
+    Quantity *slice = sliceAxis(lowering, q, *axis, start, math.constant(1), 1);
     if (!slice)
       return {};
     Sizes dropped, from;
@@ -223,14 +222,14 @@ Results import::lowerGatherND(Call &c) {
     for (size_t k = 0; k < places; ++k)
       there.push_back(math.dim(k));
     there.push_back(math.constant(i));
-    from.push_back(wrapNegative(math, math.substitute(at, there),
-                                q->shape[batch + i]));
+    from.push_back(
+        wrapNegative(math, math.substitute(at, there), q->shape[batch + i]));
   }
   for (int64_t i = batch + *count; i < rank; ++i)
     from.push_back(math.dim(places + i - batch - *count));
   if (Expr function = lowering.functionOf(q))
-    return one(lowering.fromFunction(shape, q->type,
-                                     math.substitute(function, from)));
+    return one(
+        lowering.fromFunction(shape, q->type, math.substitute(function, from)));
   if (batch == 0 && *count == 1) {
     Sizes there(shape.begin(), shape.begin() + places);
     math.dims = there;

@@ -43,9 +43,9 @@ static Quantity *floatRange(Call &c, Type type) {
   Expr scaled = *delta == 1
                     ? index
                     : c.math.apply(ScalarOp::Mul, {index, bounds[2]}, format);
-  Expr function = *start == 0
-                      ? scaled
-                      : c.math.apply(ScalarOp::Add, {bounds[0], scaled}, format);
+  Expr function =
+      *start == 0 ? scaled
+                  : c.math.apply(ScalarOp::Add, {bounds[0], scaled}, format);
   return lowering.fromFunction({size}, type, function);
 }
 
@@ -84,8 +84,7 @@ Results import::lowerRange(Call &c) {
                         Twine(*step) + " elements changes"));
   }
   if (math.lowest(size) < 0)
-    return one(
-        c.refuse("the length " + math.print(size) + " may be negative"));
+    return one(c.refuse("the length " + math.print(size) + " may be negative"));
   math.dims.assign(1, size);
   return one(lowering.fromFunction(
       {size}, type, math.add(start, math.mul(math.dim(0), delta))));
@@ -97,8 +96,8 @@ Results import::lowerConstantOfShape(Call &c) {
     return {};
   for (Expr size : *shape)
     if (c.math.lowest(size) < 0)
-      return one(c.refuse("the size " + c.math.print(size) +
-                          " may be negative"));
+      return one(
+          c.refuse("the size " + c.math.print(size) + " may be negative"));
   Sizes sizes = *shape;
   Type type = c.lowering.builder.getF32Type();
   Expr element = c.math.floatConstant(0, Format::F32);
@@ -129,8 +128,8 @@ Results import::lowerTrilu(Call &c) {
   math.dims = q->shape;
   Expr row = math.dim(q->rank() - 2), column = math.dim(q->rank() - 1);
   Expr distance = math.sub(column, math.add(row, offset));
-  Expr kept = math.lessEqualZero(c.integer("upper", 1) ? math.neg(distance)
-                                                       : distance);
+  Expr kept =
+      math.lessEqualZero(c.integer("upper", 1) ? math.neg(distance) : distance);
   Expr zero = c.lowering.constantOf(0, q->type);
   return one(c.lowering.fromFunction(q->shape, q->type,
                                      math.where(kept, function, zero)));
@@ -154,8 +153,7 @@ Results import::lowerCumSum(Call &c) {
   }
   if (!constant)
     return one(c.refuse("sums up values that depend on data"));
-  Expr count =
-      math.add(math.dim(*axis), c.integer("exclusive", 0) ? 0 : 1);
-  return one(c.lowering.fromFunction(q->shape, q->type,
-                                     math.mul(function, count)));
+  Expr count = math.add(math.dim(*axis), c.integer("exclusive", 0) ? 0 : 1);
+  return one(
+      c.lowering.fromFunction(q->shape, q->type, math.mul(function, count)));
 }

@@ -48,8 +48,8 @@ Results import::lowerShape(Call &c) {
     sizes.push_back(c.lowering.options.mistakeShapeIsCapacity
                         ? c.math.constant(c.lowering.capacity(q->shape[i]))
                         : q->shape[i]);
-  return one(c.lowering.fromElements(sizes, false,
-                                     c.lowering.builder.getI64Type()));
+  return one(
+      c.lowering.fromElements(sizes, false, c.lowering.builder.getI64Type()));
 }
 
 Results import::lowerSize(Call &c) {
@@ -196,8 +196,8 @@ Results import::lowerTile(Call &c) {
   if (!repeats)
     return {};
   if (repeats->size() != q->rank())
-    return one(c.refuse("has " + Twine(repeats->size()) +
-                        " repeats for rank " + Twine(q->rank())));
+    return one(c.refuse("has " + Twine(repeats->size()) + " repeats for rank " +
+                        Twine(q->rank())));
   Expr unit = c.math.constant(1);
   Sizes shape, indices;
   for (auto [i, size, times] : llvm::enumerate(q->shape, *repeats)) {
@@ -233,8 +233,8 @@ struct Group {
 } // namespace
 
 /// Smallest groups of equal products, left to right; units excepted.
-static std::optional<SmallVector<Group>>
-groupDims(Call &c, ArrayRef<Expr> from, ArrayRef<Expr> to) {
+static std::optional<SmallVector<Group>> groupDims(Call &c, ArrayRef<Expr> from,
+                                                   ArrayRef<Expr> to) {
   Arithmetic &math = c.math;
   Expr unit = math.constant(1);
   SmallVector<Group> groups;
@@ -415,8 +415,8 @@ Results import::lowerFlatten(Call &c) {
   Quantity *q = c.input(0);
   int64_t rank = q->rank(), axis = c.integer("axis", 1);
   if (axis < -rank || axis > rank)
-    return one(c.refuse("axis " + Twine(axis) + " of a value of rank " +
-                        Twine(rank)));
+    return one(
+        c.refuse("axis " + Twine(axis) + " of a value of rank " + Twine(rank)));
   axis = axis < 0 ? axis + rank : axis;
   ArrayRef<Expr> shape(q->shape);
   return one(reshape(c, q,

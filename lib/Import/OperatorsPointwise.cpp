@@ -37,7 +37,8 @@ static Quantity *trySymbolic(Call &c, ArrayRef<Quantity *> operands, Type type,
   if (small && llvm::all_of(operands, [&](Quantity *q) {
         return q->elements->size() == 1 || q->elements->size() == count;
       })) {
-    bool scalar = llvm::all_of(operands, [](Quantity *q) { return !q->rank(); });
+    bool scalar =
+        llvm::all_of(operands, [](Quantity *q) { return !q->rank(); });
     Sizes elements;
     c.math.dims.clear();
     for (size_t i = 0; i < count; ++i) {
@@ -123,8 +124,8 @@ static Quantity *arithmetic(Call &c, Quantity *a, Quantity *b) {
     return symbolic;
   if (a->isInt())
     return c.refuse("is integer arithmetic on values that are not known");
-  Quantity *result = op == ScalarOp::Div ? lowering.divide(a, b)
-                                         : lowering.binary(op, a, b);
+  Quantity *result =
+      op == ScalarOp::Div ? lowering.divide(a, b) : lowering.binary(op, a, b);
   if (result && op == ScalarOp::Mul)
     result->tailIsZero = (a->tailIsZero && b->tailIsFinite) ||
                          (b->tailIsZero && a->tailIsFinite);
@@ -319,9 +320,8 @@ Results import::lowerComparison(Call &c) {
   return one(c.lowering.pointwise(
       {a, b}, type,
       [&](OpBuilder &builder, Location at, ValueRange args) -> Value {
-        return arith::CmpFOp::create(builder, at,
-                                     predicates[static_cast<int>(op)], args[0],
-                                     args[1]);
+        return arith::CmpFOp::create(
+            builder, at, predicates[static_cast<int>(op)], args[0], args[1]);
       }));
 }
 
@@ -362,8 +362,8 @@ Results import::lowerWhere(Call &c) {
   Lowering &lowering = c.lowering;
   if (!sameTypes(c, {a, b}))
     return {};
-  Quantity *result = trySymbolic(
-      c, {condition, a, b}, a->type, [&](ArrayRef<Expr> args) {
+  Quantity *result =
+      trySymbolic(c, {condition, a, b}, a->type, [&](ArrayRef<Expr> args) {
         return c.math.where(args[0], args[1], args[2]);
       });
   if (result || !lowering.refusal.empty())
@@ -430,11 +430,12 @@ static Expr castElement(Call &c, Expr e, Type from, Type to) {
   Expr integer = e->isFloat() ? math.toInt(e) : e;
   // A narrower integer wraps; that it never does must be provable.
   unsigned width = to.getIntOrFloatBitWidth();
-  if (width >= 32 && (e->isFloat() || from.getIntOrFloatBitWidth() <= width ||
-                      width == 32))
+  if (width >= 32 &&
+      (e->isFloat() || from.getIntOrFloatBitWidth() <= width || width == 32))
     return integer;
   auto [low, high] = math.bounds(integer);
-  int64_t largest = (int64_t(1) << (width - (to.isUnsignedInteger() ? 0 : 1))) - 1;
+  int64_t largest =
+      (int64_t(1) << (width - (to.isUnsignedInteger() ? 0 : 1))) - 1;
   int64_t smallest = to.isUnsignedInteger() ? 0 : -largest - 1;
   if (!low || !high || math.lowest(low) < smallest ||
       math.highest(high) > largest)
@@ -459,15 +460,14 @@ static Quantity *cast(Call &c, Quantity *q, Type to) {
         Value x = args[0];
         Type type = c.lowering.runtimeType(to);
         if (to.isInteger(1)) {
-          Value zero = arith::ConstantOp::create(
-              b, at, b.getFloatAttr(x.getType(), 0));
+          Value zero =
+              arith::ConstantOp::create(b, at, b.getFloatAttr(x.getType(), 0));
           return arith::CmpFOp::create(b, at, arith::CmpFPredicate::UNE, x,
                                        zero);
         }
         if (!isa<FloatType>(type))
           return arith::FPToSIOp::create(b, at, type, x);
-        if (type.getIntOrFloatBitWidth() >
-            x.getType().getIntOrFloatBitWidth())
+        if (type.getIntOrFloatBitWidth() > x.getType().getIntOrFloatBitWidth())
           return arith::ExtFOp::create(b, at, type, x);
         return arith::TruncFOp::create(b, at, type, x);
       });

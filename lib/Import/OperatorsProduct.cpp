@@ -43,9 +43,9 @@ static Quantity *product(Call &c, Quantity *a, Quantity *b) {
   if (!cutTails(lowering, a, innerA, b, innerB))
     return nullptr;
 
-  auto batch = lowering.broadcast(
-      ArrayRef<Expr>(a->shape).drop_back(isRow ? 1 : 2),
-      ArrayRef<Expr>(b->shape).drop_back(isColumn ? 1 : 2));
+  auto batch =
+      lowering.broadcast(ArrayRef<Expr>(a->shape).drop_back(isRow ? 1 : 2),
+                         ArrayRef<Expr>(b->shape).drop_back(isColumn ? 1 : 2));
   const View *viewA = batch ? lowering.viewOf(a) : nullptr;
   const View *viewB = viewA ? lowering.viewOf(b) : nullptr;
   if (!viewB)

@@ -46,11 +46,11 @@ static Expr reduceSymbolic(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
   for (int64_t axis : axes) {
     int64_t slope = 0;
     for (const Term &term : function->terms)
-      if (term.atoms.size() == 1 && math.dim(axis)->terms[0].atoms[0] ==
-                                        term.atoms[0])
+      if (term.atoms.size() == 1 &&
+          math.dim(axis)->terms[0].atoms[0] == term.atoms[0])
         slope = term.coefficient;
-    Expr rest = math.sub(function,
-                         math.mul(math.dim(axis), math.constant(slope)));
+    Expr rest =
+        math.sub(function, math.mul(math.dim(axis), math.constant(slope)));
     llvm::SmallBitVector left = math.dimsOf(rest);
     if (axis < static_cast<int64_t>(left.size()) && left[axis])
       return nullptr;
@@ -79,8 +79,7 @@ static Quantity *dropAxes(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
   Sizes shape, indices;
   for (size_t i = 0; i < q->rank(); ++i) {
     bool dropped = llvm::is_contained(axes, static_cast<int64_t>(i));
-    indices.push_back(dropped ? c.math.constant(0)
-                              : c.math.dim(shape.size()));
+    indices.push_back(dropped ? c.math.constant(0) : c.math.dim(shape.size()));
     if (!dropped)
       shape.push_back(q->shape[i]);
   }
@@ -144,9 +143,8 @@ Results import::lowerReduce(Call &c) {
 Results import::lowerSoftmax(Call &c) {
   Quantity *q = c.input(0);
   Lowering &lowering = c.lowering;
-  auto axis = normalizeAxis(lowering,
-                            c.integer("axis", c.version >= 13 ? -1 : 1),
-                            q->rank());
+  auto axis = normalizeAxis(
+      lowering, c.integer("axis", c.version >= 13 ? -1 : 1), q->rank());
   if (!axis)
     return {};
   if (c.version < 13 && *axis + 1 != static_cast<int64_t>(q->rank()))
@@ -245,8 +243,7 @@ Results import::lowerLayerNormalization(Call &c) {
   Quantity *average = mean(c, q, *axes);
   Quantity *centred =
       average ? c.lowering.binary(ScalarOp::Sub, q, average) : nullptr;
-  Quantity *inverse =
-      centred ? inverseDeviation(c, centred, *axes) : nullptr;
+  Quantity *inverse = centred ? inverseDeviation(c, centred, *axes) : nullptr;
   if (!inverse)
     return {};
   return one(scaled(c, centred, inverse, c.input(1), c.input(2)));

@@ -24,8 +24,8 @@ static Value extract(Lowering &lowering, Value tensor, int64_t dim,
                      int64_t start, int64_t length, int64_t step) {
   OpBuilder &b = lowering.builder;
   SmallVector<OpFoldResult> offsets, sizes, strides;
-  for (auto [i, size] : llvm::enumerate(
-           cast<RankedTensorType>(tensor.getType()).getShape())) {
+  for (auto [i, size] :
+       llvm::enumerate(cast<RankedTensorType>(tensor.getType()).getShape())) {
     bool own = static_cast<int64_t>(i) == dim;
     offsets.push_back(b.getIndexAttr(own ? start : 0));
     sizes.push_back(b.getIndexAttr(own ? length : size));
@@ -50,8 +50,8 @@ Quantity *import::sliceAxis(Lowering &lowering, Quantity *q, int64_t axis,
   if (lowering.functionOf(q) || q->elements) {
     // Elements stay elements: shape vectors are sliced all the time.
     auto first = start->constant(), count = length->constant();
-    if (const Sizes *elements = q->rank() == 1 ? lowering.elementsOf(q)
-                                               : nullptr;
+    if (const Sizes *elements =
+            q->rank() == 1 ? lowering.elementsOf(q) : nullptr;
         elements && first && count) {
       Sizes kept;
       for (int64_t i = 0; i < *count; ++i)
@@ -72,8 +72,8 @@ Quantity *import::sliceAxis(Lowering &lowering, Quantity *q, int64_t axis,
       return lowering.refuse("the slice starts at " + math.print(start) +
                              " and its length " + math.print(length) +
                              " changes too");
-    Quantity *rows = lowering.fromFunction({length},
-                                           lowering.builder.getI64Type(), at);
+    Quantity *rows =
+        lowering.fromFunction({length}, lowering.builder.getI64Type(), at);
     return takeAlong(lowering, q, axis, rows);
   }
   const View *view = lowering.viewOf(q);
@@ -82,13 +82,14 @@ Quantity *import::sliceAxis(Lowering &lowering, Quantity *q, int64_t axis,
   View result = *view;
   auto &parts = result.dims[axis];
   llvm::erase_if(parts, [](const Factor &part) { return part.size == 1; });
-  if (parts.size() > 1 || (parts.size() == 1 && parts[0].base < 0 && step > 1)) {
+  if (parts.size() > 1 ||
+      (parts.size() == 1 && parts[0].base < 0 && step > 1)) {
     Value tensor = lowering.plain(q);
     if (!tensor)
       return nullptr;
-    result = *lowering.fromTensor(q->shape, lowering.builder.getF32Type(),
-                                  tensor)
-                  ->view;
+    result =
+        *lowering.fromTensor(q->shape, lowering.builder.getF32Type(), tensor)
+             ->view;
   }
   auto &part = result.dims[axis];
   if (part.empty() || part[0].base < 0) {
@@ -118,8 +119,7 @@ struct Clamp {
       bound = math.add(bound, size);
     else if (math.lowest(bound) < 0)
       return c.refuse("the " + what + " " + math.print(bound) +
-                      " changes sign for 0 <= p <= " +
-                      Twine(math.maxPosition));
+                      " changes sign for 0 <= p <= " + Twine(math.maxPosition));
     if (math.highest(math.sub(bound, low)) <= 0)
       return low;
     if (math.lowest(math.sub(bound, high)) >= 0)
@@ -276,9 +276,9 @@ static Quantity *append(Call &c, Quantity *past, Quantity *rows, int64_t axis,
   if (!update)
     return nullptr;
   Value target = lowering.stateTensors[past->past];
-  Value now = wafer::AppendOp::create(lowering.builder, lowering.loc,
-                                      target.getType(), update, target,
-                                      lowering.position(), axis);
+  Value now = wafer::AppendOp::create(
+      lowering.builder, lowering.loc, target.getType(), update, target,
+      lowering.position(), axis, wafer::LayoutAttr());
   Quantity *result = lowering.fromTensor(std::move(shape), past->type, now);
   result->appended = past->past;
   result->tailIsFinite = true;

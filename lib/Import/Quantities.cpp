@@ -103,9 +103,8 @@ Expr Lowering::constantOf(double value, Type type) {
 //===----------------------------------------------------------------------===//
 
 static std::vector<int64_t> integersOf(DenseElementsAttr constant) {
-  bool isUnsigned =
-      constant.getElementType().isUnsignedInteger() ||
-      constant.getElementType().isInteger(1);
+  bool isUnsigned = constant.getElementType().isUnsignedInteger() ||
+                    constant.getElementType().isInteger(1);
   std::vector<int64_t> values;
   for (const APInt &value : constant.getValues<APInt>())
     values.push_back(isUnsigned ? static_cast<int64_t>(value.getZExtValue())
@@ -121,13 +120,14 @@ static Expr recognizeAffine(Arithmetic &math, ArrayRef<int64_t> values,
     strides[k] = strides[k + 1] * shape[k + 1];
   for (auto [k, size] : llvm::enumerate(shape))
     if (size > 1)
-      steps[k] = static_cast<int64_t>(static_cast<uint64_t>(values[strides[k]]) -
-                                      static_cast<uint64_t>(values[0]));
+      steps[k] =
+          static_cast<int64_t>(static_cast<uint64_t>(values[strides[k]]) -
+                               static_cast<uint64_t>(values[0]));
   for (auto [flat, value] : llvm::enumerate(values)) {
     uint64_t expected = values[0];
     for (size_t k = 0; k < shape.size(); ++k)
-      expected += static_cast<uint64_t>(steps[k]) *
-                  (flat / strides[k] % shape[k]);
+      expected +=
+          static_cast<uint64_t>(steps[k]) * (flat / strides[k] % shape[k]);
     if (expected != static_cast<uint64_t>(value))
       return nullptr;
   }
@@ -199,9 +199,9 @@ Quantity *Lowering::fromConstant(DenseElementsAttr constant, StringRef name) {
     q.function = recognizeAffine(math, values, dims);
   if (!q.function)
     if (Expr triangle = recognizeTriangle(math, values, dims))
-      q.function = q.isBool() ? triangle
-                              : math.where(triangle, math.constant(1),
-                                           math.constant(0));
+      q.function =
+          q.isBool() ? triangle
+                     : math.where(triangle, math.constant(1), math.constant(0));
   if (q.function)
     return clone(q);
 
@@ -239,8 +239,7 @@ Expr Lowering::functionOf(Quantity *q) {
     Expr step = math.sub(elements[1], elements[0]);
     bool affine = llvm::all_of(llvm::enumerate(elements), [&](auto e) {
       return e.value() ==
-             math.add(elements[0],
-                      math.mul(step, math.constant(e.index())));
+             math.add(elements[0], math.mul(step, math.constant(e.index())));
     });
     if (affine)
       return q->function = math.add(elements[0], math.mul(step, math.dim(0)));

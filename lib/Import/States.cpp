@@ -21,9 +21,8 @@ using namespace waferloom::import;
 static Value skipNoOps(Value value) {
   while (auto node = value.getDefiningOp<onnx::NodeOp>()) {
     StringRef op = node.getOperatorType();
-    bool unchanged =
-        node.getDomain().empty() && node.getInputs().size() == 1 &&
-        (op == "Identity" || op == "Concat");
+    bool unchanged = node.getDomain().empty() && node.getInputs().size() == 1 &&
+                     (op == "Identity" || op == "Concat");
     if (!unchanged)
       break;
     value = node.getInputs()[0];
@@ -34,8 +33,8 @@ static Value skipNoOps(Value value) {
 /// The state that an output is the present of, if it is one.
 static std::optional<State> matchAppend(onnx::OutputOp output) {
   auto node = skipNoOps(output.getValue()).getDefiningOp<onnx::NodeOp>();
-  if (!node || !node.getDomain().empty() || node.getOperatorType() != "Concat" ||
-      node.getInputs().size() != 2)
+  if (!node || !node.getDomain().empty() ||
+      node.getOperatorType() != "Concat" || node.getInputs().size() != 2)
     return std::nullopt;
   auto past = skipNoOps(node.getInputs()[0]).getDefiningOp<onnx::InputOp>();
   auto axis = node.getParameters().getAs<IntegerAttr>("axis");
@@ -60,8 +59,7 @@ FailureOr<SmallVector<State>> import::findStates(onnx::GraphOp graph,
   for (const auto &pair : options.states) {
     StringRef past = pair.first, present = pair.second;
     bool found = llvm::any_of(states, [&](State &state) {
-      return state.past.getName() == past &&
-             state.present.getName() == present;
+      return state.past.getName() == past && state.present.getName() == present;
     });
     if (found)
       continue;

@@ -92,9 +92,9 @@ int64_t import::byteSize(RankedTensorType type) {
 
 /// Elements that a typed list keeps, each widened to its field's type.
 template <typename Stored, typename Field>
-static Expected<DenseElementsAttr>
-fromField(const TensorProto &tensor, RankedTensorType type,
-          const Field &field) {
+static Expected<DenseElementsAttr> fromField(const TensorProto &tensor,
+                                             RankedTensorType type,
+                                             const Field &field) {
   if (field.size() != type.getNumElements())
     return makeError(tensor, "has " + Twine(field.size()) +
                                  " elements but its dimensions say " +
@@ -166,8 +166,8 @@ Expected<DenseElementsAttr> import::tensorElements(const TensorProto &tensor,
       return makeError(tensor, "has " + Twine(tensor.int32_data_size()) +
                                    " elements but its dimensions say " +
                                    Twine(type.getNumElements()));
-    SmallVector<bool> values(llvm::map_range(
-        tensor.int32_data(), [](int32_t v) { return v != 0; }));
+    SmallVector<bool> values(
+        llvm::map_range(tensor.int32_data(), [](int32_t v) { return v != 0; }));
     return fromBools(type, values);
   }
   }

@@ -67,8 +67,9 @@ Value Lowering::reshape(Value tensor, ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(tensor.getType()).clone(shape);
   Value result;
   if (auto parameter = tensor.getDefiningOp<wafer::ParameterOp>()) {
-    result = wafer::ParameterOp::create(builder, parameter.getLoc(), type,
-                                        parameter.getWeights());
+    result =
+        wafer::ParameterOp::create(builder, parameter.getLoc(), type,
+                                   parameter.getWeights(), wafer::LayoutAttr());
   } else if (auto constant = tensor.getDefiningOp<arith::ConstantOp>()) {
     result = arith::ConstantOp::create(
         builder, constant.getLoc(),
@@ -76,13 +77,14 @@ Value Lowering::reshape(Value tensor, ArrayRef<int64_t> shape) {
   } else if (shape.empty() || from.empty()) {
     SmallVector<ReassociationIndices> none;
     if (shape.empty())
-      result = tensor::CollapseShapeOp::create(builder, loc, type, tensor, none);
+      result =
+          tensor::CollapseShapeOp::create(builder, loc, type, tensor, none);
     else
       result = tensor::ExpandShapeOp::create(builder, loc, type, tensor, none);
-  } else if (auto groups = shape.size() <= from.size()
-                               ? groupsOf(shape, from)
-                               : std::nullopt) {
-    result = tensor::CollapseShapeOp::create(builder, loc, type, tensor, *groups);
+  } else if (auto groups = shape.size() <= from.size() ? groupsOf(shape, from)
+                                                       : std::nullopt) {
+    result =
+        tensor::CollapseShapeOp::create(builder, loc, type, tensor, *groups);
   } else if (auto groups = groupsOf(from, shape);
              groups && shape.size() >= from.size()) {
     result = tensor::ExpandShapeOp::create(builder, loc, type, tensor, *groups);
@@ -183,7 +185,8 @@ const View *Lowering::viewOf(Quantity *q) {
   if (q->weight) {
     auto symbol = FlatSymbolRefAttr::get(q->weight);
     tensor = wafer::ParameterOp::create(builder, loc, type,
-                                        builder.getArrayAttr({symbol}));
+                                        builder.getArrayAttr({symbol}),
+                                        wafer::LayoutAttr());
   } else if (Expr function = functionOf(q);
              function && !(q->constant && !q->constant.isSplat())) {
     q->view = materialize(q, function);

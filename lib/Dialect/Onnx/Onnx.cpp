@@ -35,7 +35,7 @@ void GraphOp::build(OpBuilder &builder, OperationState &state, StringRef name) {
 
 LogicalResult NodeOp::verify() {
   if (getOutputNames().size() != getNumResults())
-    return emitOpError("names ") << getOutputNames().size() << " outputs but has "
-                                 << getNumResults();
+    return emitOpError("names ")
+           << getOutputNames().size() << " outputs but has " << getNumResults();
   return success();
 }
