@@ -12,7 +12,8 @@ using namespace waferloom::collectives;
 
 namespace {
 
-/// Sums of the pieces below are in cycles.
+/// Sums of the pieces below are in cycles, from the start to the last word that
+/// is taken.
 struct Model {
   uint64_t words;
   uint64_t stride;
@@ -20,10 +21,12 @@ struct Model {
 
   /// Streams of interleaved groups share the links.
   uint64_t stream() const { return words * stride; }
-  /// From the put of a word to the put of its sum at the next PE.
-  uint64_t link(uint64_t distance) const {
-    return 2 * costs.ramp + distance * stride * costs.hop + 1;
+  /// From the put of a word to its take.
+  uint64_t travel(uint64_t distance) const {
+    return 2 * costs.ramp + distance * stride * costs.hop;
   }
+  /// From the put of a word to the put of its sum at the next PE.
+  uint64_t link(uint64_t distance) const { return travel(distance) + 1; }
 };
 
 /// When the root has what its two arms bring, each counted with the root; the
@@ -40,42 +43,59 @@ uint64_t joinArms(const Model &model, const Request &request, unsigned length,
 }
 
 uint64_t chainArm(const Model &model, unsigned members) {
-  return model.costs.issue + model.stream() +
-         uint64_t(members - 1) * model.link(1);
+  return model.costs.issue + model.stream() + (members - 1) * model.link(1) - 1;
 }
 
-uint64_t twoPhaseArm(const Model &model, unsigned members, unsigned group) {
-  const unsigned groups = (members + group - 1) / group;
-  if (groups < 2)
-    return chainArm(model, members);
-  if (group == 1)
-    return chainArm(model, members);
-  return chainArm(model, group) + model.costs.rewrite + model.costs.issue +
-         model.words + (groups - 1) * model.link(group);
-}
-
+/// The last message comes from the PE at the largest power of two, which has
+/// the rest behind it and may be done earlier than the root's own half.
 uint64_t treeArm(const Model &model, unsigned members) {
-  uint64_t total = 0;
-  for (unsigned distance = 1; distance < members; distance *= 2)
-    total += model.costs.issue + model.words + model.link(distance);
-  return total;
+  if (members < 2)
+    return 0;
+  unsigned half = 1;
+  while (half * 2 < members)
+    half *= 2;
+  const uint64_t take = model.costs.issue + model.words;
+  return std::max(treeArm(model, half) + take,
+                  treeArm(model, members - half) + take + model.travel(half));
 }
 
-uint64_t starArm(const Model &model, unsigned members) {
-  return model.costs.issue + (members - 1) * model.stream() + model.link(1);
+/// The root takes all vectors, whatever the arms.
+uint64_t star(const Model &model, const Request &request, unsigned length) {
+  const bool twoArms = std::min(request.root, length - 1 - request.root) > 0;
+  return (twoArms ? 2 : 1) * model.costs.issue + (length - 1) * model.stream() +
+         model.travel(1);
+}
+
+/// When the last word of the chain of leaders of an arm reaches the root. The
+/// outermost leader passes on early; the others set up their second phase when
+/// their group is done, and then pass on.
+uint64_t leadersOf(const Model &model, unsigned members, unsigned group) {
+  const unsigned groups = (members + group - 1) / group;
+  const uint64_t inner = chainArm(model, group);
+  if (groups < 2)
+    return 0;
+  if (groups == 2)
+    return inner + model.link(group);
+  return inner + model.costs.rewrite + model.costs.issue + model.words +
+         (groups - 2) * model.link(group);
 }
 
 uint64_t twoPhase(const Model &model, const Request &request, unsigned length,
                   unsigned group) {
-  const unsigned arms =
-      std::min(request.root, length - 1 - request.root) ? 2 : 1;
-  uint64_t total = joinArms(model, request, length, [&](unsigned members) {
-    return twoPhaseArm(model, members, group);
-  });
-  // The root takes the inner group of the second arm as well.
-  if (arms == 2 && group > 1)
-    total += model.costs.issue + model.words;
-  return total;
+  const unsigned low = request.root + 1, high = length - request.root;
+  const unsigned shorter = std::min(low, high), longer = std::max(low, high);
+  if (group == 1 || group >= longer)
+    return joinArms(model, request, length,
+                    [&](unsigned members) { return chainArm(model, members); });
+  const uint64_t take = model.costs.issue + model.words;
+  uint64_t time = chainArm(model, group);
+  if (shorter > 1)
+    time += take;
+  time += model.costs.rewrite;
+  for (unsigned members : {shorter, longer})
+    if (members > group)
+      time = std::max(time + take, leadersOf(model, members, group));
+  return time;
 }
 
 } // namespace
@@ -115,7 +135,7 @@ static uint64_t reduceCycles(const Line &line, const Request &request,
   case Algorithm::Tree:
     return join([&](unsigned members) { return treeArm(model, members); });
   case Algorithm::Star:
-    return join([&](unsigned members) { return starArm(model, members); });
+    return star(model, request, line.length);
   default:
     return join([&](unsigned members) { return chainArm(model, members); });
   }

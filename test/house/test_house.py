@@ -26,6 +26,7 @@ ROOMS = {
     "Image": set(),
     "Executor": {"Image"},
     "Report": {"Image", "Executor"},
+    "Measure": {"Collectives", "Image", "Executor", "Target"},
     "Compile": {"Dialect/Onnx", "Dialect/Wafer", "Dialect/Core", "Import", "Algebra", "Partition",
                 "Placement", "Routing", "Codegen", "Image", "Target"},
 }

@@ -1,0 +1,51 @@
+//===- Collective.h - One collective, executed ------------------*- C++ -*-===//
+//
+// Builds the program of one collective on one row of PEs, runs it, compares the
+// numbers that come out with those that must, and says how long it took and how
+// long it should have.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_MEASURE_COLLECTIVE_H
+#define WAFERLOOM_MEASURE_COLLECTIVE_H
+
+#include "waferloom/Collectives/Collectives.h"
+#include "waferloom/Image/Image_generated.h"
+
+#include "llvm/Support/Error.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cstdint>
+
+namespace waferloom::measure {
+
+struct CollectiveRun {
+  collectives::Algorithm algorithm = collectives::Algorithm::Chain;
+  unsigned group = 0; // PEs, two-phase only
+  unsigned colors = 0;
+  unsigned classes = 0;
+  uint64_t executed = 0;  // cycles
+  uint64_t estimated = 0; // cycles by our closed form, issue included
+  double published = 0;   // cycles by the published one
+  double lowerBound = 0;  // cycles
+};
+
+/// An image for one row of `line.extent()` PEs. Input "x" and output "y" are
+/// [PEs, elements] of `type`; an element of f16 is half a word. Fails as
+/// `collectives::solve`, or when the buffer or the row does not fit the target.
+llvm::Expected<image::ImageT>
+collectiveImage(const collectives::Line &line,
+                const collectives::Request &request, image::Type type,
+                const image::TargetT &target, CollectiveRun &about);
+
+/// Runs it. An answer that is not the collective's is an error. With
+/// `withLaunch` the cycles include the target's launch, once.
+llvm::Expected<CollectiveRun> runCollective(const collectives::Line &line,
+                                            const collectives::Request &request,
+                                            image::Type type,
+                                            const image::TargetT &target,
+                                            bool withLaunch = false);
+
+} // namespace waferloom::measure
+
+#endif // WAFERLOOM_MEASURE_COLLECTIVE_H

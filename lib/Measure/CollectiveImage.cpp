@@ -1,0 +1,271 @@
+// A plan is nearly a program: each of its classes becomes a class of columns,
+// each step an instruction that only this class has.
+
+#include "waferloom/Measure/Collective.h"
+
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace waferloom;
+using namespace waferloom::measure;
+using collectives::Step;
+using image::Opcode;
+using llvm::Error;
+using llvm::Expected;
+
+static Opcode foldOf(collectives::Combiner combiner) {
+  switch (combiner) {
+  case collectives::Combiner::Max:
+    return Opcode::max;
+  case collectives::Combiner::Min:
+    return Opcode::min;
+  case collectives::Combiner::Add:
+    break;
+  }
+  return Opcode::add;
+}
+
+static image::Side sideOf(collectives::Port port) {
+  switch (port) {
+  case collectives::Port::Low:
+    return image::Side::west;
+  case collectives::Port::High:
+    return image::Side::east;
+  case collectives::Port::Ramp:
+    break;
+  }
+  return image::Side::ramp;
+}
+
+static std::unique_ptr<image::RouteT> encode(const collectives::Route &route,
+                                             uint32_t set) {
+  auto to = std::make_unique<image::RouteT>();
+  to->color = static_cast<uint8_t>(route.color);
+  to->columns = set;
+  for (const collectives::Turn &turn : route.inputs)
+    to->inputs.emplace_back(sideOf(turn.from),
+                            static_cast<uint32_t>(turn.words));
+  for (collectives::Port port :
+       {collectives::Low, collectives::High, collectives::Ramp})
+    if (route.outputs & port)
+      to->outputs |= 1 << static_cast<int>(sideOf(port));
+  return to;
+}
+
+namespace {
+
+/// The buffer is at address 0, dense.
+struct Encoder {
+  image::Type type;
+  Opcode fold;
+  uint32_t elements;
+
+  std::unique_ptr<image::OperandT> buffer(size_t rank) const {
+    auto operand = std::make_unique<image::OperandT>();
+    operand->type = type;
+    operand->strides.assign(rank, 0);
+    operand->strides.back() = 1;
+    return operand;
+  }
+  std::unique_ptr<image::InstructionT> encode(const Step &step,
+                                              uint32_t set) const;
+};
+
+} // namespace
+
+std::unique_ptr<image::InstructionT> Encoder::encode(const Step &step,
+                                                     uint32_t set) const {
+  auto to = std::make_unique<image::InstructionT>();
+  to->columns = set;
+  to->in_color = step.receives() ? static_cast<uint8_t>(step.in) : 0;
+  to->out_color = step.sends() ? static_cast<uint8_t>(step.out) : 0;
+  to->fold = fold;
+  to->node = 1;
+  if (step.kind != Step::Kind::Rewrite) {
+    if (step.copies > 1)
+      to->shape.push_back(static_cast<uint32_t>(step.copies));
+    to->shape.push_back(elements);
+  }
+  switch (step.kind) {
+  case Step::Kind::Send:
+    to->op = Opcode::send;
+    to->a = buffer(to->shape.size());
+    break;
+  case Step::Kind::Receive:
+    to->op = Opcode::recv;
+    to->dst = buffer(to->shape.size());
+    break;
+  case Step::Kind::ReceiveFold:
+    to->op = Opcode::recv_fold;
+    to->dst = buffer(to->shape.size());
+    break;
+  case Step::Kind::ReceiveFoldSend:
+    to->op = Opcode::recv_fold_send;
+    to->a = buffer(to->shape.size());
+    break;
+  case Step::Kind::Rewrite:
+  case Step::Kind::RingFold:
+  case Step::Kind::RingCopy:
+    to->op = Opcode::rewrite;
+    break;
+  }
+  return to;
+}
+
+/// PEs along x, elements on each.
+static std::unique_ptr<image::BindingT> bind(const char *name, image::Role role,
+                                             image::Type type, uint32_t pes,
+                                             uint32_t elements) {
+  auto to = std::make_unique<image::BindingT>();
+  to->name = name;
+  to->role = role;
+  to->type = to->source_type = type;
+  auto addDim = [&](uint32_t live, int64_t stride, image::Axis axis) {
+    auto dim = std::make_unique<image::DimT>();
+    dim->live = live;
+    dim->source_stride = stride;
+    dim->digits.emplace_back(axis, live, 1);
+    to->dims.push_back(std::move(dim));
+  };
+  addDim(pes, elements, image::Axis::x);
+  addDim(elements, 1, image::Axis::none);
+  return to;
+}
+
+static std::unique_ptr<image::EntryT> describe(image::Type type, uint32_t pes,
+                                               uint32_t elements) {
+  auto entry = std::make_unique<image::EntryT>();
+  entry->name = "collective";
+  entry->tokens = 1;
+  auto input = std::make_unique<image::EntryInputT>();
+  input->name = "x";
+  entry->inputs.push_back(std::move(input));
+  for (auto [name, role] : {std::pair{"x", image::Role::input},
+                            std::pair{"y", image::Role::output}}) {
+    auto info = std::make_unique<image::TensorInfoT>();
+    info->name = name;
+    info->role = role;
+    info->type = type;
+    info->shape = {pes, elements};
+    entry->tensors.push_back(std::move(info));
+  }
+  return entry;
+}
+
+static Error checkFit(uint64_t pes, uint64_t bytes,
+                      const image::TargetT &target) {
+  if (pes > target.width)
+    return llvm::createStringError(llvm::formatv(
+        "a line of {0} PEs does not fit target {1}, which is {2} wide", pes,
+        target.name, target.width));
+  const uint64_t room = target.sram_bytes - target.reserved_bytes;
+  if (bytes > room)
+    return llvm::createStringError(llvm::formatv(
+        "{0} bytes per PE do not fit the {1} bytes that target {2} leaves: "
+        "combine fewer words at a time",
+        bytes, room, target.name));
+  return Error::success();
+}
+
+static collectives::Costs costsOf(const image::TargetT &target) {
+  collectives::Costs costs;
+  costs.hop = target.hop_cycles;
+  costs.ramp = target.ramp_cycles;
+  costs.issue = target.issue_cycles;
+  costs.rewrite = target.rewrite_cycles;
+  costs.colors = target.colors;
+  return costs;
+}
+
+static std::unique_ptr<image::RegionT>
+encodeRegion(const collectives::Plan &plan, const Encoder &encoder,
+             uint32_t pes) {
+  auto region = std::make_unique<image::RegionT>();
+  region->width = pes;
+  region->height = 1;
+  region->memory =
+      encoder.elements * (encoder.type == image::Type::f16 ? 2 : 4);
+  for (const collectives::Run &run : plan.runs) {
+    auto to = std::make_unique<image::RunT>();
+    to->classes.assign(run.pattern.begin(), run.pattern.end());
+    to->repeats = static_cast<uint32_t>(run.repeats);
+    region->columns.push_back(std::move(to));
+  }
+  region->rows.push_back(std::make_unique<image::RunT>());
+  region->rows.back()->classes = {0};
+  region->rows.back()->repeats = 1;
+  region->sets.push_back(std::make_unique<image::ClassSetT>()); // 0: every
+  auto program = std::make_unique<image::ProgramT>();
+  for (size_t id = 0; id < plan.classes.size(); ++id) {
+    const auto set = static_cast<uint32_t>(region->sets.size());
+    auto only = std::make_unique<image::ClassSetT>();
+    only->words.resize(id / 64 + 1);
+    only->words[id / 64] = uint64_t(1) << (id % 64);
+    region->sets.push_back(std::move(only));
+    for (const collectives::Route &route : plan.classes[id].routes)
+      program->routes.push_back(encode(route, set));
+    for (const Step &step : plan.classes[id].steps)
+      program->instructions.push_back(encoder.encode(step, set));
+  }
+  program->inputs.push_back(
+      bind("x", image::Role::input, encoder.type, pes, encoder.elements));
+  program->outputs.push_back(
+      bind("y", image::Role::output, encoder.type, pes, encoder.elements));
+  region->programs.push_back(std::move(program));
+  return region;
+}
+
+/// A color gets a queue of its own while there are any.
+static void assignQueues(image::ProgramT &program,
+                         const image::TargetT &target) {
+  for (auto &instruction : program.instructions) {
+    instruction->in_queue = static_cast<uint8_t>(
+        instruction->in_color % std::max(1u, target.input_queues));
+    instruction->out_queue = static_cast<uint8_t>(
+        instruction->out_color % std::max(1u, target.output_queues));
+  }
+}
+
+Expected<image::ImageT>
+measure::collectiveImage(const collectives::Line &line,
+                         const collectives::Request &request, image::Type type,
+                         const image::TargetT &target, CollectiveRun &about) {
+  if (request.algorithm == collectives::Algorithm::Ring)
+    return llvm::createStringError(
+        "a ring works on pieces of a buffer, which has no program yet: use "
+        "chain, tree, two-phase or star");
+  if (request.words > UINT32_MAX / 8)
+    return llvm::createStringError(
+        llvm::formatv("{0} words are too many for any PE", request.words));
+  const auto words = static_cast<uint32_t>(request.words);
+  if (Error error = checkFit(line.extent(), uint64_t(words) * 4, target))
+    return std::move(error);
+  const collectives::Costs costs = costsOf(target);
+  Expected<collectives::Plan> plan = collectives::solve(line, request, costs);
+  if (!plan)
+    return plan.takeError();
+
+  collectives::Request chosen = request;
+  chosen.algorithm = about.algorithm = plan->algorithm;
+  chosen.group = about.group = plan->group;
+  about.colors = plan->colors;
+  about.classes = plan->classes.size();
+  about.estimated = collectives::cycles(line, chosen, costs);
+  about.published = collectives::publishedCycles(
+      request.kind, plan->algorithm, line.length, request.words, plan->group,
+      target.ramp_cycles);
+  about.lowerBound =
+      collectives::lowerBoundCycles(request.kind, line.length, request.root,
+                                    request.words, target.ramp_cycles);
+
+  const auto pes = static_cast<uint32_t>(line.extent());
+  Encoder encoder{type, foldOf(request.combiner),
+                  type == image::Type::f16 ? words * 2 : words};
+  image::ImageT image;
+  image.producer = "waferloom collective";
+  image.target = std::make_unique<image::TargetT>(target);
+  image.names = {"", collectives::nameOf(plan->algorithm).str()};
+  image.entries.push_back(describe(type, pes, encoder.elements));
+  image.regions.push_back(encodeRegion(*plan, encoder, pes));
+  assignQueues(*image.regions.back()->programs.back(), target);
+  return std::move(image);
+}

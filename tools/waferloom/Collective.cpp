@@ -1,0 +1,155 @@
+// waferloom collective: how long a reduction or broadcast takes on a row of
+// PEs.
+
+#include "Arguments.h"
+#include "Commands.h"
+
+#include "waferloom/Measure/Collective.h"
+#include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/Target.h"
+
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace waferloom;
+using namespace waferloom::tool;
+using collectives::Algorithm;
+using collectives::Kind;
+
+static constexpr Option options[] = {
+    {"kind", "K", "reduce, all-reduce (default) or broadcast"},
+    {"algorithm", "A", "chain, tree, two-phase, star, ring or auto (default)"},
+    {"length", "P", "PEs in the row"},
+    {"words", "B", "32-bit words per PE"},
+    {"group", "S", "PEs per group of two-phase"},
+    {"root", "R", "first (default) or middle: where it ends or starts"},
+    {"type", "T", "f32 (default) or f16, two elements per word"},
+    {"target", "NAME|FILE", "the machine; wse2 is the default"},
+    {"json", "", "print one JSON object"},
+};
+
+namespace {
+
+/// What was asked for.
+struct Measurement {
+  collectives::Line line;
+  collectives::Request request;
+  image::Type type = image::Type::f32;
+  std::string root, typeName;
+};
+
+} // namespace
+
+static bool read(Arguments &args, Measurement &m) {
+  auto number = [&](const char *name, int64_t otherwise, auto &to) {
+    std::optional<int64_t> value = args.integer(name, otherwise, otherwise);
+    if (value && *value > INT32_MAX)
+      return args.wrongUsage(
+          llvm::formatv("--{0} {1} is more than {2}", name, *value, INT32_MAX));
+    if (value)
+      to = *value;
+    return value.has_value();
+  };
+  for (const char *needed : {"length", "words"})
+    if (!args.has(needed))
+      return args.wrongUsage(llvm::formatv("needs --{0} N", needed));
+  if (!number("length", 1, m.line.length) ||
+      !number("words", 1, m.request.words) ||
+      !number("group", 0, m.request.group))
+    return false;
+  const std::string kind = args.get("kind", "all-reduce");
+  const std::string algorithm = args.get("algorithm", "auto");
+  std::optional<Kind> knownKind = collectives::parseKind(kind);
+  if (!knownKind)
+    return args.wrongUsage("--kind cannot be '" + kind + "'");
+  std::optional<Algorithm> knownAlgorithm =
+      collectives::parseAlgorithm(algorithm);
+  if (!knownAlgorithm)
+    return args.wrongUsage("--algorithm cannot be '" + algorithm + "'");
+  m.request.kind = *knownKind;
+  m.request.algorithm = *knownAlgorithm;
+  m.root = args.get("root", "first");
+  if (m.root != "first" && m.root != "middle")
+    return args.wrongUsage("--root cannot be '" + m.root + "'");
+  m.request.root = m.root == "middle" ? m.line.length / 2 : 0;
+  m.typeName = args.get("type", "f32");
+  if (m.typeName != "f32" && m.typeName != "f16")
+    return args.wrongUsage("--type cannot be '" + m.typeName + "'");
+  m.type = m.typeName == "f16" ? image::Type::f16 : image::Type::f32;
+  return true;
+}
+
+static int fail(llvm::Error error) {
+  llvm::errs() << "waferloom: error: " << llvm::toString(std::move(error))
+               << "\n";
+  return 1;
+}
+
+static void printJson(const Measurement &m, const measure::CollectiveRun &run,
+                      llvm::StringRef target) {
+  llvm::json::OStream os(llvm::outs(), 2);
+  os.object([&] {
+    os.attribute("kind", collectives::nameOf(m.request.kind));
+    os.attribute("algorithm", collectives::nameOf(run.algorithm));
+    if (run.group)
+      os.attribute("group", run.group);
+    os.attribute("length", m.line.length);
+    os.attribute("words", int64_t(m.request.words));
+    os.attribute("type", m.typeName);
+    os.attribute("root", m.root);
+    os.attribute("target", target);
+    os.attribute("colors", run.colors);
+    os.attribute("classes", run.classes);
+    os.attribute("cycles", int64_t(run.executed));
+    os.attribute("estimated_cycles", int64_t(run.estimated));
+    os.attribute("published_cycles", run.published);
+    os.attribute("lower_bound_cycles", run.lowerBound);
+  });
+  llvm::outs() << "\n";
+}
+
+static void printText(const Measurement &m, const measure::CollectiveRun &run,
+                      llvm::StringRef target) {
+  llvm::raw_ostream &os = llvm::outs();
+  os << llvm::formatv(
+      "{0} of {1} words ({2}) over {3} PEs of {4}, root {5}: {6}",
+      collectives::nameOf(m.request.kind), m.request.words, m.typeName,
+      m.line.length, target, m.root, collectives::nameOf(run.algorithm));
+  if (run.group)
+    os << ", groups of " << run.group;
+  os << llvm::formatv("\n  executed      {0} cycles\n"
+                      "  closed form   {1} cycles on this machine, {2:F0} as "
+                      "published (root first, no issue)\n"
+                      "  lower bound   {3:F0} cycles\n"
+                      "  colors        {4}\n  classes       {5}\n",
+                      run.executed, run.estimated, run.published,
+                      run.lowerBound, run.colors, run.classes);
+}
+
+int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {
+  Arguments args;
+  if (!args.parse("collective", "collective --length P --words B [options]",
+                  options, argv))
+    return args.status;
+  Measurement m;
+  if (!args.positional.empty())
+    args.wrongUsage("takes no file but got '" + args.positional.front() + "'");
+  else if (read(args, m))
+    args.status = 0;
+  if (args.status)
+    return args.status;
+  llvm::Expected<target::Target> target =
+      target::parse(args.get("target", "wse2"));
+  if (!target)
+    return fail(target.takeError());
+  llvm::Expected<measure::CollectiveRun> run = measure::runCollective(
+      m.line, m.request, m.type, *target::toImage(*target));
+  if (!run)
+    return fail(run.takeError());
+  if (args.has("json"))
+    printJson(m, *run, target->name);
+  else
+    printText(m, *run, target->name);
+  return 0;
+}

@@ -1,0 +1,52 @@
+//===- waferloom.cpp - The command line -----------------------------------===//
+//
+// A table of subcommands; everything they do lives in lib.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Commands.h"
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace waferloom::tool;
+
+namespace {
+
+struct Command {
+  llvm::StringLiteral name;
+  llvm::StringLiteral summary;
+  int (*run)(llvm::ArrayRef<char *> args);
+};
+
+constexpr Command commands[] = {
+    {"collective", "execute one collective on a row of PEs and count cycles",
+     collectiveCommand},
+};
+
+} // namespace
+
+static void printCommands(llvm::raw_ostream &os) {
+  os << "usage: waferloom COMMAND [options]\n";
+  for (const Command &command : commands)
+    os << llvm::formatv("  {0,-12} {1}\n", command.name, command.summary);
+  os << "'waferloom COMMAND --help' lists the options of one\n";
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  llvm::StringRef name = argc > 1 ? argv[1] : "";
+  if (name == "--help" || name == "-h") {
+    printCommands(llvm::outs());
+    return 0;
+  }
+  for (const Command &command : commands)
+    if (command.name == name)
+      return command.run(llvm::ArrayRef<char *>(argv + 2, argv + argc));
+  if (!name.empty())
+    llvm::errs() << "waferloom: there is no command '" << name << "'\n";
+  printCommands(llvm::errs());
+  return 2;
+}
