@@ -13,6 +13,7 @@ TOP = Path(__file__).resolve().parents[2]
 ROOMS = {
     "Dialect/Onnx": set(),
     "Dialect/Wafer": set(),
+    "Dialect/Fabric": set(),
     "Dialect/Core": set(),
     "Target": {"Image"},
     "Import": {"Dialect/Onnx", "Dialect/Wafer"},

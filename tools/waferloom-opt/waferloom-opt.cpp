@@ -6,6 +6,7 @@
 
 #include "waferloom/Codegen/CoreTranslations.h"
 #include "waferloom/Dialect/Core/Core.h"
+#include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -33,6 +34,7 @@ int main(int argc, char **argv) {
   registry.insert<mlir::arith::ArithDialect, mlir::func::FuncDialect,
                   mlir::linalg::LinalgDialect, mlir::math::MathDialect,
                   mlir::tensor::TensorDialect, waferloom::core::CoreDialect,
+                  waferloom::fabric::FabricDialect,
                   waferloom::wafer::WaferDialect>();
   mlir::registerTransformsPasses();
 

@@ -1,0 +1,134 @@
+//===- Fabric.td - Collectives along lines of PEs ----------*- tablegen -*-===//
+
+#ifndef WAFERLOOM_DIALECT_FABRIC_FABRIC
+#define WAFERLOOM_DIALECT_FABRIC_FABRIC
+
+include "waferloom/Dialect/Fabric/FabricDialect.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+
+def Fabric_Collective : OpInterface<"CollectiveOpInterface"> {
+  let cppNamespace = "::waferloom::fabric";
+  let description = "What all collectives have: values, a line, a root, colors.";
+  let methods = [
+    InterfaceMethod<"The values that travel in one message.",
+                    "::mlir::OperandRange", "getValues">,
+    InterfaceMethod<"The line along which they do.",
+                    "::waferloom::fabric::LineAttr", "getLine">,
+    InterfaceMethod<"The place on the line of its root.", "uint64_t", "getRoot">,
+    InterfaceMethod<"The first of its colors; nothing before routing.",
+                    "std::optional<uint64_t>", "getColor">,
+    InterfaceMethod<"Gives it colors from `color` on.", "void", "setFirstColor",
+                    (ins "int64_t":$color), [{
+      $_op.setColor(color);
+    }]>,
+  ];
+  let verify = "return verifyCollective($_op);";
+}
+
+def Fabric_Count : ConfinedAttr<I64Attr, [IntNonNegative]>;
+def Fabric_OptionalCount : OptionalAttr<Fabric_Count>;
+def Fabric_OptionalGroup : OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>;
+
+class Fabric_CollectiveOp<string mnemonic>
+    : Op<Fabric_Dialect, mnemonic,
+         [Pure, DeclareOpInterfaceMethods<Fabric_Collective>]> {
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+}
+
+def Fabric_AllReduceOp : Fabric_CollectiveOp<"all_reduce"> {
+  let summary = "Combine values of a line on all its PEs";
+  let description = [{
+    Combines each value over the PEs of every group of the line and gives all of
+    them the result. The values travel in one message, one after the other. The
+    PEs toward position 0 and those beyond the root combine toward it, the root
+    joins both arms, and a multicast brings the result back.
+
+    ```
+    root 2                        along x
+      1 --> 3 --> . <-- 9 <-- 5       chain toward the root: 1+2, 5+4
+                  15                  the root has 1+2 + 3 + 5+4
+      15 <- - - - 15 - - - - > 15     one multicast
+    ```
+
+    How the values of an arm meet:
+
+    ```
+    chain      o->o->o->o->o->o->o->o    every PE adds its own and passes on
+    two_phase  o->o->o  o->o->o  o->o    chains within groups of `group` PEs,
+                     ---------->------>  then a chain of the groups' last PEs
+    tree       o->o  o->o  o->o  o->o    neighbours, then neighbours of those
+                  --->        ---->
+    star       o--o--o--o--o--o--o-->o   all send to the root, in turn
+    ```
+
+    Life: created by `convert-wafer-to-fabric` without a color; `fabric-route`
+    sets `color`, the first of as many colors as the algorithm needs; read by
+    code generation, which computes it in place: results live where the values
+    did.
+
+    ```mlir
+    %q, %k = fabric.all_reduce %q0, %k0 sum
+        along <x, length = 8, stride = 1, segments = 1>
+        by two_phase group 3 root 4 color 0
+        : (tensor<8xf32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<4xf32>)
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
+                       Fabric_Combiner:$combiner, Fabric_LineAttr:$line,
+                       Fabric_Algorithm:$algorithm, Fabric_OptionalGroup:$group,
+                       Fabric_Count:$root, Fabric_OptionalCount:$color);
+  let assemblyFormat = [{
+    $values $combiner `along` $line `by` $algorithm (`group` $group^)?
+    `root` $root (`color` $color^)? attr-dict
+    `:` functional-type($values, $results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Fabric_ReduceOp : Fabric_CollectiveOp<"reduce"> {
+  let summary = "Combine values of a line at its root";
+  let description = [{
+    As `fabric.all_reduce` without the multicast: only the root has the result,
+    other PEs hold what they please.
+
+    ```mlir
+    %1 = fabric.reduce %0 sum along <y, length = 4, stride = 2, segments = 1>
+        by chain root 0 color 3 : (tensor<8xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
+                       Fabric_Combiner:$combiner, Fabric_LineAttr:$line,
+                       Fabric_Algorithm:$algorithm, Fabric_OptionalGroup:$group,
+                       Fabric_Count:$root, Fabric_OptionalCount:$color);
+  let assemblyFormat = [{
+    $values $combiner `along` $line `by` $algorithm (`group` $group^)?
+    `root` $root (`color` $color^)? attr-dict
+    `:` functional-type($values, $results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Fabric_BroadcastOp : Fabric_CollectiveOp<"broadcast"> {
+  let summary = "Give the root's values to its line";
+  let description = [{
+    One multicast: the routers copy the words, no PE forwards them.
+
+    ```
+    root 2     . <- - - . <- - - o - - -> . - - -> .
+    ```
+
+    ```mlir
+    %1 = fabric.broadcast %0 along <y, length = 4, stride = 1, segments = 2>
+        root 2 color 3 : (tensor<8xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
+                       Fabric_LineAttr:$line, Fabric_Count:$root,
+                       Fabric_OptionalCount:$color);
+  let assemblyFormat = [{
+    $values `along` $line `root` $root (`color` $color^)? attr-dict
+    `:` functional-type($values, $results)
+  }];
+}
+
+#endif // WAFERLOOM_DIALECT_FABRIC_FABRIC

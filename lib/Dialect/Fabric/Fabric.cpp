@@ -1,0 +1,171 @@
+// What can be wrong with a place, a line or a collective before any plan is
+// made. Whether colors meet on a router is for Routing, which has the plans.
+
+#include "waferloom/Dialect/Fabric/Fabric.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::fabric;
+
+#include "waferloom/Dialect/Fabric/FabricDialect.cpp.inc"
+
+#include "waferloom/Dialect/Fabric/FabricEnums.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "waferloom/Dialect/Fabric/FabricAttrs.cpp.inc"
+
+#include "waferloom/Dialect/Fabric/FabricInterfaces.cpp.inc"
+
+#define GET_OP_CLASSES
+#include "waferloom/Dialect/Fabric/FabricOps.cpp.inc"
+
+void FabricDialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "waferloom/Dialect/Fabric/FabricAttrs.cpp.inc"
+      >();
+}
+
+void FabricDialect::initialize() {
+  registerAttributes();
+  addOperations<
+#define GET_OP_LIST
+#include "waferloom/Dialect/Fabric/FabricOps.cpp.inc"
+      >();
+}
+
+LogicalResult FabricDialect::verifyOperationAttribute(Operation *op,
+                                                      NamedAttribute named) {
+  bool known = named.getName() == placeName ? isa<RectAttr>(named.getValue())
+               : named.getName() == queuesName
+                   ? isa<QueuesAttr>(named.getValue())
+                   : false;
+  if (!known)
+    return op->emitError() << "attribute '" << named.getName().getValue()
+                           << "' is neither a fabric.place, which is a "
+                              "#fabric.rect, nor a fabric.queues, which is a "
+                              "#fabric.queues";
+  if (!isa<FunctionOpInterface>(op))
+    return op->emitError() << "attribute '" << named.getName().getValue()
+                           << "' belongs to a function";
+  return success();
+}
+
+RectAttr fabric::getPlace(Operation *op) {
+  auto function = isa<FunctionOpInterface>(op)
+                      ? op
+                      : op->getParentOfType<FunctionOpInterface>();
+  return function ? function->getAttrOfType<RectAttr>(FabricDialect::placeName)
+                  : RectAttr();
+}
+
+//===----------------------------------------------------------------------===//
+// Attributes
+//===----------------------------------------------------------------------===//
+
+LogicalResult RectAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               int64_t x, int64_t y, int64_t width,
+                               int64_t height) {
+  if (width < 1 || height < 1)
+    return emitError() << "a rectangle has at least 1 by 1 PEs, not " << width
+                       << " by " << height;
+  if (x < 0 || y < 0)
+    return emitError() << "a rectangle at (" << x << ", " << y
+                       << ") begins outside the fabric, whose first PE is (0, "
+                          "0)";
+  return success();
+}
+
+LogicalResult LineAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               Direction, int64_t length, int64_t stride,
+                               int64_t segments) {
+  if (length < 2)
+    return emitError() << "a line has at least 2 PEs, not " << length;
+  if (stride < 1 || segments < 1)
+    return emitError() << "a line has a stride and segments of at least 1, not "
+                       << stride << " and " << segments;
+  constexpr int64_t longest = 1 << 20;
+  if (length > longest || stride > longest || segments > longest ||
+      length * stride > longest || length * stride * segments > longest)
+    return emitError() << "a line of " << length << " x " << stride << " x "
+                       << segments << " PEs is longer than " << longest
+                       << ", longer than any fabric";
+  return success();
+}
+
+LogicalResult QueuesAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> input,
+                                 ArrayRef<int64_t> output) {
+  if (input.size() != output.size())
+    return emitError() << "gives input queues to " << input.size()
+                       << " colors but output queues to " << output.size();
+  for (ArrayRef<int64_t> queues : {input, output})
+    for (int64_t queue : queues)
+      if (queue < -1)
+        return emitError() << "a queue is -1 for none, or a number from 0 on, "
+                              "not "
+                           << queue;
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Collectives
+//===----------------------------------------------------------------------===//
+
+LogicalResult fabric::verifyCollective(Operation *op) {
+  auto collective = cast<CollectiveOpInterface>(op);
+  OperandRange values = collective.getValues();
+  if (values.empty() || values.size() != op->getNumResults())
+    return op->emitOpError() << "turns " << values.size() << " values into "
+                             << op->getNumResults();
+  Type element = getElementTypeOrSelf(values.front().getType());
+  for (auto [value, result] : llvm::zip_equal(values, op->getResults())) {
+    if (value.getType() != result.getType())
+      return op->emitOpError()
+             << "turns " << value.getType() << " into " << result.getType();
+    if (getElementTypeOrSelf(value.getType()) != element)
+      return op->emitOpError()
+             << "packs " << getElementTypeOrSelf(value.getType()) << " with "
+             << element << ", but one message has one element type";
+  }
+  LineAttr line = collective.getLine();
+  if (collective.getRoot() >= static_cast<uint64_t>(line.getLength()))
+    return op->emitOpError() << "has root " << collective.getRoot()
+                             << " on a line of " << line.getLength() << " PEs";
+  if (RectAttr place = getPlace(op)) {
+    bool along = line.getDirection() == Direction::X;
+    int64_t extent = along ? place.getWidth() : place.getHeight();
+    if (line.getExtent() != extent)
+      return op->emitOpError()
+             << "has lines over " << line.getExtent()
+             << (along ? " columns" : " rows") << " but runs on " << extent;
+  }
+  return success();
+}
+
+/// What an algorithm asks of the line.
+template <typename ReduceLike>
+static LogicalResult verifyAlgorithm(ReduceLike op) {
+  Algorithm algorithm = op.getAlgorithm();
+  StringRef name = stringifyAlgorithm(algorithm);
+  int64_t stride = op.getLine().getStride();
+  if ((algorithm == Algorithm::TwoPhase) != op.getGroup().has_value())
+    return algorithm == Algorithm::TwoPhase
+               ? op.emitOpError("goes by two_phase without a group size")
+               : op.emitOpError()
+                     << "gives a group of " << *op.getGroup() << " PEs to '"
+                     << name << "', which has no groups";
+  if (stride > 1 &&
+      (algorithm == Algorithm::Tree || algorithm == Algorithm::TwoPhase))
+    return op.emitOpError() << "goes by '" << name << "' over PEs " << stride
+                            << " apart, which needs neighbours; chain and star "
+                               "do not";
+  return success();
+}
+
+LogicalResult AllReduceOp::verify() { return verifyAlgorithm(*this); }
+LogicalResult ReduceOp::verify() { return verifyAlgorithm(*this); }

@@ -1,0 +1,137 @@
+// RUN: waferloom-opt --split-input-file --verify-diagnostics %s
+
+// expected-error @below {{a rectangle has at least 1 by 1 PEs, not 0 by 3}}
+func.func @empty() attributes {fabric.place = #fabric.rect<at = (0, 0), size = (0, 3)>} {
+  return
+}
+
+// -----
+
+// expected-error @below {{a rectangle at (-1, 0) begins outside the fabric}}
+func.func @outside() attributes {fabric.place = #fabric.rect<at = (-1, 0), size = (1, 3)>} {
+  return
+}
+
+// -----
+
+// expected-error @below {{attribute 'fabric.place' is neither a fabric.place, which is a #fabric.rect}}
+func.func @no_place() attributes {fabric.place = 3} {
+  return
+}
+
+// -----
+
+// expected-error @below {{attribute 'fabric.palce' is neither}}
+func.func @misspelt() attributes {fabric.palce = #fabric.rect<at = (0, 0), size = (1, 3)>} {
+  return
+}
+
+// -----
+
+// expected-error @below {{attribute 'fabric.place' belongs to a function}}
+module attributes {fabric.place = #fabric.rect<at = (0, 0), size = (1, 3)>} {
+}
+
+// -----
+
+// expected-error @below {{gives input queues to 2 colors but output queues to 1}}
+func.func @uneven() attributes {fabric.queues = #fabric.queues<input = [0, 1], output = [0]>} {
+  return
+}
+
+// -----
+
+// expected-error @below {{a queue is -1 for none, or a number from 0 on, not -2}}
+func.func @negative() attributes {fabric.queues = #fabric.queues<input = [0], output = [-2]>} {
+  return
+}
+
+// -----
+
+func.func @short(%a: tensor<4xf32>) {
+  // expected-error @below {{a line has at least 2 PEs, not 1}}
+  %0 = fabric.broadcast %a along <x, length = 1, stride = 1, segments = 1> root 0
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @long(%a: tensor<4xf32>) {
+  // expected-error @below {{a line of 4294967296 x 4294967296 x 1 PEs is longer than 1048576}}
+  %0 = fabric.broadcast %a along <x, length = 4294967296, stride = 4294967296, segments = 1> root 0
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @root(%a: tensor<4xf32>) {
+  // expected-error @below {{has root 4 on a line of 4 PEs}}
+  %0 = fabric.broadcast %a along <x, length = 4, stride = 1, segments = 1> root 4
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @elsewhere(%a: tensor<4xf32>) attributes {fabric.place = #fabric.rect<at = (0, 0), size = (9, 2)>} {
+  // expected-error @below {{has lines over 8 columns but runs on 9}}
+  %0 = fabric.broadcast %a along <x, length = 4, stride = 1, segments = 2> root 0
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @lost(%a: tensor<4xf32>) {
+  // expected-error @below {{turns 2 values into 1}}
+  %0 = fabric.broadcast %a, %a along <x, length = 4, stride = 1, segments = 1> root 0
+      : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @other_type(%a: tensor<4xf32>) {
+  // expected-error @below {{turns 'tensor<4xf32>' into 'tensor<5xf32>'}}
+  %0 = fabric.broadcast %a along <x, length = 4, stride = 1, segments = 1> root 0
+      : (tensor<4xf32>) -> tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @mixed(%a: tensor<4xf32>, %b: tensor<4xi32>) {
+  // expected-error @below {{packs 'i32' with 'f32', but one message has one element type}}
+  %0:2 = fabric.all_reduce %a, %b sum along <x, length = 4, stride = 1, segments = 1> by chain root 0
+      : (tensor<4xf32>, tensor<4xi32>) -> (tensor<4xf32>, tensor<4xi32>)
+  return
+}
+
+// -----
+
+func.func @no_group(%a: tensor<4xf32>) {
+  // expected-error @below {{goes by two_phase without a group size}}
+  %0 = fabric.reduce %a sum along <x, length = 4, stride = 1, segments = 1> by two_phase root 0
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @group(%a: tensor<4xf32>) {
+  // expected-error @below {{gives a group of 2 PEs to 'tree', which has no groups}}
+  %0 = fabric.all_reduce %a sum along <x, length = 4, stride = 1, segments = 1> by tree group 2 root 0
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @apart(%a: tensor<4xf32>) {
+  // expected-error @below {{goes by 'tree' over PEs 2 apart, which needs neighbours}}
+  %0 = fabric.all_reduce %a sum along <x, length = 4, stride = 2, segments = 1> by tree root 0
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}

@@ -1,0 +1,33 @@
+// RUN: waferloom-opt %s | waferloom-opt | FileCheck %s
+
+// CHECK-LABEL: func.func @main
+// CHECK-SAME: fabric.place = #fabric.rect<at = (2, 0), size = (8, 6)>
+// CHECK-SAME: fabric.queues = #fabric.queues<input = [0, 1, -1], output = [0, -1, 0]>
+func.func @main(%q: tensor<8xf32>, %k: tensor<4xf32>) attributes {
+    fabric.place = #fabric.rect<at = (2, 0), size = (8, 6)>,
+    fabric.queues = #fabric.queues<input = [0, 1, -1], output = [0, -1, 0]>} {
+
+  // Several values travel in one message.
+  // CHECK: fabric.all_reduce %{{.*}}, %{{.*}} sum along <x, length = 8, stride = 1, segments = 1>
+  // CHECK-SAME: by two_phase group 3 root 4 color 0
+  // CHECK-SAME: (tensor<8xf32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<4xf32>)
+  %0:2 = fabric.all_reduce %q, %k sum along <x, length = 8, stride = 1, segments = 1>
+      by two_phase group 3 root 4 color 0
+      : (tensor<8xf32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<4xf32>)
+
+  // Before routing there is no color.
+  // CHECK: fabric.all_reduce %{{.*}} max along <y, length = 2, stride = 3, segments = 1>
+  // CHECK-SAME: by chain root 1 : (tensor<4xf32>) -> tensor<4xf32>
+  %1 = fabric.all_reduce %0#1 max along <y, length = 2, stride = 3, segments = 1>
+      by chain root 1 : (tensor<4xf32>) -> tensor<4xf32>
+
+  // CHECK: fabric.reduce %{{.*}} min along <y, length = 6, stride = 1, segments = 1>
+  // CHECK-SAME: by tree root 0 color 5
+  %2 = fabric.reduce %1 min along <y, length = 6, stride = 1, segments = 1>
+      by tree root 0 color 5 : (tensor<4xf32>) -> tensor<4xf32>
+
+  // CHECK: fabric.broadcast %{{.*}} along <x, length = 4, stride = 1, segments = 2> root 2 color 9
+  %3 = fabric.broadcast %2 along <x, length = 4, stride = 1, segments = 2>
+      root 2 color 9 : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
