@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RunCore.h"
+
 #include "waferloom/Codegen/CoreTranslations.h"
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
@@ -18,15 +20,20 @@
 #include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
 #include "mlir/Transforms/Passes.h"
 
-/// Images are not IR: what makes or reads one is a translation, and a run of
-/// the tool with its flag first is a translator's.
+/// Images are not IR: what makes, reads or runs one is a translation, and a run
+/// of the tool with its flag first is a translator's.
 static bool translates(int argc, char **argv) {
-  return argc > 1 && llvm::StringRef(argv[1]).contains("-core");
+  llvm::StringRef flag = argc > 1 ? argv[1] : "";
+  return flag.consume_front("--") &&
+         llvm::is_contained({"core-through-image", "core-to-image",
+                             "image-to-core", "run-core"},
+                            flag);
 }
 
 int main(int argc, char **argv) {
   if (translates(argc, argv)) {
     waferloom::codegen::registerCoreTranslations();
+    waferloom::tool::registerRunCore();
     return mlir::asMainReturnCode(
         mlir::mlirTranslateMain(argc, argv, "waferloom core translator\n"));
   }

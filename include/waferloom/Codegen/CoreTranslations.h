@@ -3,11 +3,18 @@
 #ifndef WAFERLOOM_CODEGEN_CORETRANSLATIONS_H
 #define WAFERLOOM_CODEGEN_CORETRANSLATIONS_H
 
+#include "waferloom/Codegen/CoreText.h"
+
 namespace waferloom::codegen {
 
 /// Registers with mlir-translate's main:
 ///   --core-through-image   text -> image -> text
+///   --core-to-image        text -> file that the machine loads
+///   --image-to-core        the other way
 void registerCoreTranslations();
+
+/// Assembles the one image of a text; fails with a diagnostic.
+mlir::FailureOr<AssembledImage> assemble(mlir::Operation *text);
 
 } // namespace waferloom::codegen
 
