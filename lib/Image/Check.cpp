@@ -1,4 +1,364 @@
-#include "waferloom/Image/Image.h"
+// The checker: trusts nothing, and says of the first thing that is wrong which
+// rule it breaks and where. What passes can be run without further checks,
+// apart from the streams of each entry, which are traced when a session begins.
+
+#include "Check.h"
+#include "llvm/ADT/StringSet.h"
+#include <cmath>
+
+using namespace llvm;
+
 namespace waferloom::image {
-llvm::Error check(const ImageT &, uint64_t) { return llvm::Error::success(); }
+
+Error violation(unsigned rule, const Twine &where, const Twine &what) {
+  return createStringError("I" + Twine(rule) + ": " + where + ": " + what);
+}
+
+static Error outside(unsigned rule, const Twine &where, StringRef name,
+                     uint64_t value, uint64_t least, uint64_t most) {
+  return violation(
+      rule, where,
+      formatv("{0} is {1}; it must be in [{2}, {3}]", name, value, least, most)
+          .str());
+}
+
+/// I1: the version is known. I2: the target's figures are usable.
+static Error checkTarget(const ImageT &image) {
+  if (image.version != 1)
+    return violation(
+        1, "image",
+        formatv("version is {0}; this program reads version 1", image.version)
+            .str());
+  if (!image.target)
+    return violation(2, "image", "has no target");
+  const TargetT &t = *image.target;
+  struct Bound {
+    const char *name;
+    uint64_t value, least, most;
+  };
+  constexpr uint64_t cycles = 1'000'000, rate = 1024;
+  const Bound bounds[] = {
+      {"width", t.width, 1, 65535},
+      {"height", t.height, 1, 65535},
+      {"sram_bytes", t.sram_bytes, 1, 1u << 30},
+      {"reserved_bytes", t.reserved_bytes, 0, 1u << 30},
+      {"instruction_bytes", t.instruction_bytes, 0, 65535},
+      {"banks", t.banks, 1, 1024},
+      {"bank_bytes", t.bank_bytes, 1, 1 << 20},
+      {"hop_cycles", t.hop_cycles, 0, cycles},
+      {"ramp_cycles", t.ramp_cycles, 0, cycles},
+      {"issue_cycles", t.issue_cycles, 0, cycles},
+      {"rewrite_cycles", t.rewrite_cycles, 0, cycles},
+      {"forward_cycles", t.forward_cycles, 0, cycles},
+      {"launch_cycles", t.launch_cycles, 0, cycles},
+      {"integer_divide_cycles", t.integer_divide_cycles, 0, cycles},
+      {"words_per_burst", t.words_per_burst, 0, UINT32_MAX},
+      {"colors", t.colors, 1, 256},
+      {"input_queues", t.input_queues, 1, 256},
+      {"output_queues", t.output_queues, 1, 256},
+      {"input_queue_words", t.input_queue_words, 1, 65535},
+      {"output_queue_words", t.output_queue_words, 1, 65535},
+      {"microthreads", t.microthreads, 0, 127},
+      {"rate_fma_f32", t.rate_fma_f32, 1, rate},
+      {"rate_fma_f16", t.rate_fma_f16, 1, rate},
+      {"rate_fma_mixed", t.rate_fma_mixed, 1, rate},
+      {"rate_mul_f32", t.rate_mul_f32, 1, rate},
+      {"rate_mul_f16", t.rate_mul_f16, 1, rate},
+      {"rate_add_f32", t.rate_add_f32, 1, rate},
+      {"rate_add_f16", t.rate_add_f16, 1, rate},
+      {"rate_max_f32", t.rate_max_f32, 1, rate},
+      {"rate_max_f16", t.rate_max_f16, 1, rate},
+      {"rate_mov_32", t.rate_mov_32, 1, rate},
+      {"rate_mov_16", t.rate_mov_16, 1, rate},
+      {"rate_convert", t.rate_convert, 1, rate},
+      {"rate_integer", t.rate_integer, 1, rate}};
+  for (const Bound &bound : bounds)
+    if (bound.value < bound.least || bound.value > bound.most)
+      return outside(2, "target", bound.name, bound.value, bound.least,
+                     bound.most);
+  if (!std::isfinite(t.clock_ghz) || t.clock_ghz <= 0)
+    return violation(2, "target", "clock_ghz is not above 0");
+  return Error::success();
+}
+
+template <typename T>
+static bool hasNull(const std::vector<std::unique_ptr<T>> &list) {
+  for (const auto &item : list)
+    if (!item)
+      return true;
+  return false;
+}
+
+static bool hasNull(const std::vector<std::unique_ptr<BindingT>> &bindings) {
+  for (const auto &binding : bindings)
+    if (!binding || hasNull(binding->dims))
+      return true;
+  return false;
+}
+
+/// I3: no table of a list is missing (files cannot, objects in memory can).
+static Error checkPresence(const ImageT &image) {
+  bool missing = hasNull(image.sources) || hasNull(image.entries) ||
+                 hasNull(image.regions);
+  for (size_t i = 0; !missing && i < image.entries.size(); ++i)
+    missing =
+        hasNull(image.entries[i]->inputs) || hasNull(image.entries[i]->tensors);
+  for (size_t i = 0; !missing && i < image.regions.size(); ++i) {
+    const RegionT &region = *image.regions[i];
+    missing = hasNull(region.columns) || hasNull(region.rows) ||
+              hasNull(region.sets) || hasNull(region.bindings) ||
+              hasNull(region.programs);
+    for (size_t k = 0; !missing && k < region.programs.size(); ++k) {
+      const ProgramT &program = *region.programs[k];
+      missing = hasNull(program.instructions) || hasNull(program.routes) ||
+                hasNull(program.inputs) || hasNull(program.outputs);
+    }
+  }
+  if (missing)
+    return violation(3, "image", "a table of a list is missing");
+  return Error::success();
+}
+
+/// I4: sources lie in the data section. I5: name 0 is empty.
+static Error checkSources(const ImageT &image, uint64_t dataBytes) {
+  for (size_t i = 0; i < image.sources.size(); ++i) {
+    const SourceT &source = *image.sources[i];
+    if (source.bytes > dataBytes || source.offset > dataBytes - source.bytes)
+      return violation(
+          4, "sources[" + Twine(i) + "] '" + source.name + "'",
+          formatv("{0} bytes at {1} exceed the data section of {2}",
+                  source.bytes, source.offset, dataBytes)
+              .str());
+  }
+  if (image.names.empty() || !image.names.front().empty())
+    return violation(5, "names", "the first name must be the empty one");
+  return Error::success();
+}
+
+/// I6: entries.
+static Error checkEntry(const ImageT &image, const EntryT &entry,
+                        const std::string &where) {
+  if (entry.tokens == 0 ||
+      (image.capacity != 0 && entry.tokens > image.capacity))
+    return violation(6, where,
+                     formatv("takes {0} tokens; it must take at least 1 and at "
+                             "most the capacity, {1}",
+                             entry.tokens, image.capacity)
+                         .str());
+  StringSet<> inputs, tensors;
+  for (const auto &input : entry.inputs) {
+    if (!inputs.insert(input->name).second)
+      return violation(6, where, "names input '" + input->name + "' twice");
+    if (input->fallback > Default::MAX)
+      return violation(7, where + " input '" + input->name + "'",
+                       "has an unknown default");
+  }
+  for (const auto &tensor : entry.tensors) {
+    std::string at = where + " tensor '" + tensor->name + "'";
+    if (tensor->type > Type::MAX || tensor->role > Role::MAX)
+      return violation(7, at, "has an unknown type or role");
+    if (!tensors.insert(std::to_string(unsigned(tensor->role)) + tensor->name)
+             .second)
+      return violation(6, at, "is named twice");
+    uint64_t elements = 1;
+    for (uint32_t extent : tensor->shape) {
+      elements *= std::max(extent, 1u);
+      if (elements > (uint64_t(1) << 32))
+        return violation(6, at, "has more than 2^32 elements");
+    }
+    if ((tensor->source_bool || tensor->source_int64) &&
+        tensor->type != Type::i32)
+      return violation(6, at, "is of bool or int64 but not i32 on the wafer");
+    if (tensor->role == Role::input && !inputs.contains(tensor->name))
+      return violation(6, at, "is no input of the entry");
+  }
+  return Error::success();
+}
+
+static Error checkEntries(const ImageT &image) {
+  if (image.entries.empty())
+    return violation(6, "image", "has no entry");
+  StringSet<> names;
+  for (size_t i = 0; i < image.entries.size(); ++i) {
+    std::string where = "entries[" + std::to_string(i) + "]";
+    if (!names.insert(image.entries[i]->name).second)
+      return violation(6, where, "has the name of another entry");
+    if (Error error = checkEntry(image, *image.entries[i], where))
+      return error;
+  }
+  return Error::success();
+}
+
+/// I9: the runs give every line of the region one class.
+static Error checkRuns(const std::vector<std::unique_ptr<RunT>> &runs,
+                       uint32_t lines, const std::string &where) {
+  uint64_t total = 0;
+  for (const auto &run : runs) {
+    total += uint64_t(run->repeats) * run->classes.size();
+    if (total > lines)
+      break;
+    for (uint32_t id : run->classes)
+      if (id >= lines)
+        return violation(9, where,
+                         formatv("class {0} of {1} lines; classes are numbered "
+                                 "from 0",
+                                 id, lines)
+                             .str());
+  }
+  if (total != lines)
+    return violation(9, where,
+                     formatv("classes for {0}{1} lines, but there are {2}",
+                             total > lines ? "at least " : "", total, lines)
+                         .str());
+  return Error::success();
+}
+
+/// I8: regions lie on the fabric, apart from each other.
+static Error checkPlaces(const ImageT &image) {
+  if (image.regions.empty())
+    return violation(8, "image", "has no region");
+  const TargetT &target = *image.target;
+  for (size_t i = 0; i < image.regions.size(); ++i) {
+    const RegionT &r = *image.regions[i];
+    std::string where = "regions[" + std::to_string(i) + "]";
+    if (r.width == 0 || r.height == 0 ||
+        uint64_t(r.x) + r.width > target.width ||
+        uint64_t(r.y) + r.height > target.height)
+      return violation(8, where,
+                       formatv("{0}x{1} PEs at ({2}, {3}) do not lie on the "
+                               "fabric of {4}x{5}",
+                               r.width, r.height, r.x, r.y, target.width,
+                               target.height)
+                           .str());
+    for (size_t k = 0; k < i; ++k) {
+      const RegionT &o = *image.regions[k];
+      if (r.x < o.x + o.width && o.x < r.x + r.width && r.y < o.y + o.height &&
+          o.y < r.y + r.height)
+        return violation(8, where, "overlaps regions[" + Twine(k) + "]");
+    }
+  }
+  return Error::success();
+}
+
+bool setsMeet(const RegionT &region, uint32_t a, uint32_t b) {
+  if (a == 0 || b == 0)
+    return true;
+  const std::vector<uint64_t> &x = region.sets[a]->words,
+                              &y = region.sets[b]->words;
+  for (size_t i = 0; i < std::min(x.size(), y.size()); ++i)
+    if (x[i] & y[i])
+      return true;
+  return false;
+}
+
+/// I10: sets exist. I11: one program per entry.
+static Error checkSets(const ImageT &image, const RegionT &region,
+                       const std::string &where) {
+  if (region.sets.empty() || !region.sets.front()->words.empty())
+    return violation(10, where,
+                     "sets[0] must be there and empty: it stands "
+                     "for every class");
+  auto known = [&](uint32_t set) { return set < region.sets.size(); };
+  auto refuse = [&](const Twine &what) {
+    return violation(10, where,
+                     what + " names a set beyond the last, " +
+                         Twine(region.sets.size() - 1));
+  };
+  if (region.programs.size() != image.entries.size())
+    return violation(11, where,
+                     formatv("has {0} programs for {1} entries",
+                             region.programs.size(), image.entries.size())
+                         .str());
+  auto checkAll = [&](const auto &list) {
+    for (const auto &item : list)
+      if (!known(item->columns) || !known(item->rows))
+        return false;
+    return true;
+  };
+  for (const auto &program : region.programs) {
+    if (!checkAll(program->instructions))
+      return refuse("an instruction");
+    if (!checkAll(program->routes))
+      return refuse("a route");
+    if (!checkAll(program->inputs) || !checkAll(program->outputs))
+      return refuse("a binding of an entry");
+  }
+  if (!checkAll(region.bindings))
+    return refuse("a binding");
+  return Error::success();
+}
+
+/// I30: memory, code and reserved bytes fit the SRAM of the fullest PE.
+static Error checkSram(const ImageT &image, const RegionT &region,
+                       ArrayRef<ProgramTable> tables,
+                       const std::string &where) {
+  const TargetT &target = *image.target;
+  uint64_t most = 0;
+  for (const auto &entry : tables.front().ofClasses) {
+    uint64_t instructions = 0;
+    for (const ProgramTable &table : tables)
+      instructions += table.programs[table.ofClasses.at(entry.first)].size();
+    most = std::max(most, instructions);
+  }
+  uint64_t code = most * target.instruction_bytes;
+  uint64_t total = region.memory + code + target.reserved_bytes;
+  if (total > target.sram_bytes)
+    return violation(
+        30, where,
+        formatv("{0} bytes of memory, {1} of code and {2} reserved "
+                "exceed the {3} bytes of SRAM",
+                region.memory, code, target.reserved_bytes, target.sram_bytes)
+            .str());
+  return Error::success();
+}
+
+static Error checkRegion(const ImageT &image, const RegionT &region,
+                         const std::string &where) {
+  if (Error error = checkRuns(region.columns, region.width, where + " columns"))
+    return error;
+  if (Error error = checkRuns(region.rows, region.height, where + " rows"))
+    return error;
+  if (Error error = checkSets(image, region, where))
+    return error;
+  if (region.memory > image.target->sram_bytes)
+    return violation(30, where,
+                     formatv("{0} bytes of memory exceed the {1} bytes of SRAM",
+                             region.memory, image.target->sram_bytes)
+                         .str());
+  Classes classes = classesOf(region);
+  std::vector<ProgramTable> tables;
+  for (size_t e = 0; e < region.programs.size(); ++e) {
+    const ProgramT &program = *region.programs[e];
+    std::string at = where + " programs[" + std::to_string(e) + "]";
+    if (Error error = checkInstructions(image, region, program, at))
+      return error;
+    tables.push_back(tabulate(region, classes, program));
+    if (Error error = checkThreads(region, program, tables.back(), at))
+      return error;
+    if (Error error = checkRoutes(image, region, program, at))
+      return error;
+  }
+  if (Error error = checkBindings(image, region, where))
+    return error;
+  return checkSram(image, region, tables, where);
+}
+
+Error check(const ImageT &image, uint64_t dataBytes) {
+  if (Error error = checkTarget(image))
+    return error;
+  if (Error error = checkPresence(image))
+    return error;
+  if (Error error = checkSources(image, dataBytes))
+    return error;
+  if (Error error = checkEntries(image))
+    return error;
+  if (Error error = checkPlaces(image))
+    return error;
+  for (size_t i = 0; i < image.regions.size(); ++i)
+    if (Error error = checkRegion(image, *image.regions[i],
+                                  "regions[" + std::to_string(i) + "]"))
+      return error;
+  return Error::success();
+}
+
 } // namespace waferloom::image

@@ -1,0 +1,260 @@
+#include "Check.h"
+#include <algorithm>
+
+using namespace llvm;
+
+namespace waferloom::image {
+
+uint64_t pieceBytes(const BindingT &binding, uint64_t limit) {
+  uint64_t bytes = bytesOf(binding.type);
+  for (const auto &dim : binding.dims)
+    for (const Digit &digit : dim->digits)
+      if (digit.axis() == Axis::none) {
+        if (digit.extent() > limit)
+          return 0;
+        bytes *= digit.extent();
+        if (bytes > limit)
+          return 0;
+      }
+  return bytes;
+}
+
+/// I25: a distribution is a mixed-radix number, and the piece lies in memory.
+static Error checkPiece(const BindingT &binding, const RegionT &region,
+                        const std::string &where) {
+  if (binding.type > Type::MAX || binding.source_type > Type::MAX ||
+      binding.role > Role::MAX)
+    return violation(7, where, "has an unknown type or role");
+  auto refuse = [&](const Twine &what) { return violation(25, where, what); };
+  if (binding.dims.size() > 16)
+    return refuse("has more than 16 dimensions");
+  for (const auto &dim : binding.dims) {
+    uint64_t size = 1;
+    for (const Digit &digit : dim->digits) {
+      if (digit.axis() > Axis::MAX)
+        return violation(7, where, "has a digit on an unknown axis");
+      if (digit.extent() == 0 ||
+          (digit.axis() != Axis::none && digit.stride() == 0))
+        return refuse("has a digit without extent or stride");
+      size *= digit.extent();
+      if (size > UINT32_MAX)
+        return refuse("has a dimension of 2^32 or more elements");
+    }
+    if (dim->live > size)
+      return refuse(formatv("has {0} live elements in a dimension of {1}",
+                            dim->live, size)
+                        .str());
+  }
+  uint64_t bytes = pieceBytes(binding, region.memory);
+  if (binding.address % bytesOf(binding.type) != 0)
+    return refuse(
+        formatv("is at {0}, not a multiple of its element's {1} bytes",
+                binding.address, bytesOf(binding.type))
+            .str());
+  if (bytes == 0 || binding.address > region.memory ||
+      bytes > region.memory - binding.address)
+    return refuse(formatv("its piece at {0} exceeds the memory of {1} bytes",
+                          binding.address, region.memory)
+                      .str());
+  return Error::success();
+}
+
+/// The last element that live indices reach, or a negative number when an
+/// offset is not within 2^40.
+static int64_t lastOffset(const BindingT &binding) {
+  constexpr int64_t most = int64_t(1) << 40;
+  int64_t last = 0;
+  for (const auto &dim : binding.dims) {
+    if (dim->source_stride < 0 || dim->source_stride > most)
+      return -1;
+    if (dim->live == 0)
+      continue;
+    if (dim->live > 1 && dim->source_stride > most / (dim->live - 1))
+      return -1;
+    last += dim->source_stride * (dim->live - 1);
+    if (last > most)
+      return -1;
+  }
+  return last;
+}
+
+/// I26: what a parameter reads lies in its source.
+static Error checkParameter(const ImageT &image, const BindingT &binding,
+                            const std::string &where) {
+  auto refuse = [&](const Twine &what) { return violation(26, where, what); };
+  if (binding.source >= image.sources.size())
+    return refuse(
+        formatv("reads source {0} of {1}", binding.source, image.sources.size())
+            .str());
+  uint64_t size = binding.source_bool    ? 1
+                  : binding.source_int64 ? 8
+                                         : bytesOf(binding.source_type);
+  const SourceT &source = *image.sources[binding.source];
+  int64_t last = lastOffset(binding);
+  uint64_t elements = source.bytes / size;
+  if (last < 0 || binding.source_offset >= elements ||
+      static_cast<uint64_t>(last) >= elements - binding.source_offset)
+    return refuse(formatv("reads beyond the {0} elements of source '{1}'",
+                          elements, source.name)
+                      .str());
+  return Error::success();
+}
+
+/// I27: index tensors have one dimension and hold numbers.
+static Error checkIndexTensor(const BindingT &binding,
+                              const std::string &where) {
+  if (binding.dims.size() != 1)
+    return violation(27, where, "is an index tensor without one dimension");
+  return Error::success();
+}
+
+static const TensorInfoT *findTensor(const EntryT &entry, const BindingT &b) {
+  for (const auto &tensor : entry.tensors)
+    if (tensor->role == b.role && tensor->name == b.name)
+      return tensor.get();
+  return nullptr;
+}
+
+/// I28: inputs and outputs of an entry lie within the arrays of the caller.
+static Error checkTransfer(const EntryT &entry, const BindingT &binding,
+                           Role role, const std::string &where) {
+  auto refuse = [&](const Twine &what) { return violation(28, where, what); };
+  if (binding.role != role)
+    return refuse("stands in the wrong list for its role");
+  const TensorInfoT *tensor = findTensor(entry, binding);
+  uint64_t elements = 1;
+  if (tensor) {
+    for (uint32_t extent : tensor->shape)
+      elements *= extent;
+  } else {
+    if (role == Role::output)
+      return refuse("is no output of the entry");
+    for (const auto &dim : binding.dims) {
+      elements *= dim->live;
+      if (elements > uint64_t(1) << 32)
+        return refuse("has more than 2^32 elements");
+    }
+  }
+  if (role == Role::input) {
+    bool known = false;
+    for (const auto &input : entry.inputs) {
+      known |= input->name == binding.name;
+      if (input->name == binding.name && input->limit != 0 &&
+          binding.type != Type::i32)
+        return refuse("has a limit but is not of type i32");
+    }
+    if (!known)
+      return refuse("is no input of the entry");
+  }
+  int64_t last = lastOffset(binding);
+  if (last < 0 ||
+      static_cast<uint64_t>(last) >= std::max<uint64_t>(elements, 1))
+    return refuse(formatv("reaches beyond the {0} elements of '{1}'", elements,
+                          binding.name)
+                      .str());
+  return Error::success();
+}
+
+/// I29: what stays from step to step does not overlap.
+static Error checkOverlap(const RegionT &region, const std::string &where) {
+  struct Piece {
+    uint64_t begin, end;
+    size_t index;
+  };
+  std::vector<Piece> pieces;
+  for (size_t i = 0; i < region.bindings.size(); ++i) {
+    const BindingT &binding = *region.bindings[i];
+    pieces.push_back({binding.address,
+                      binding.address + pieceBytes(binding, region.memory), i});
+  }
+  std::sort(pieces.begin(), pieces.end(), [](const Piece &a, const Piece &b) {
+    return std::tie(a.begin, a.index) < std::tie(b.begin, b.index);
+  });
+  for (size_t i = 0; i < pieces.size(); ++i)
+    for (size_t k = i + 1; k < pieces.size() && pieces[k].begin < pieces[i].end;
+         ++k) {
+      const BindingT &a = *region.bindings[pieces[i].index];
+      const BindingT &b = *region.bindings[pieces[k].index];
+      if (setsMeet(region, a.columns, b.columns) &&
+          setsMeet(region, a.rows, b.rows))
+        return violation(29, where,
+                         formatv("bindings[{0}] '{1}' and bindings[{2}] '{3}' "
+                                 "share bytes from {4} on",
+                                 pieces[i].index, a.name, pieces[k].index,
+                                 b.name, pieces[k].begin)
+                             .str());
+    }
+  return Error::success();
+}
+
+static Error checkShared(const ImageT &image, const RegionT &region,
+                         const BindingT &binding, const std::string &where) {
+  if (Error error = checkPiece(binding, region, where))
+    return error;
+  switch (binding.role) {
+  case Role::parameter:
+    return checkParameter(image, binding, where);
+  case Role::index:
+    return checkIndexTensor(binding, where);
+  case Role::state:
+    return Error::success();
+  default:
+    return violation(28, where, "stands in the wrong list for its role");
+  }
+}
+
+/// I6: every input and output of an entry is held by somebody.
+static Error checkHeld(const ImageT &image, size_t entry) {
+  const EntryT &description = *image.entries[entry];
+  auto held = [&](const std::string &name, bool output) {
+    for (const auto &region : image.regions)
+      for (const auto &binding : output ? region->programs[entry]->outputs
+                                        : region->programs[entry]->inputs)
+        if (binding->name == name)
+          return true;
+    return false;
+  };
+  std::string where = "entries[" + std::to_string(entry) + "]";
+  for (const auto &tensor : description.tensors)
+    if (tensor->role == Role::output && !held(tensor->name, true))
+      return violation(6, where, "output '" + tensor->name + "' is on no PE");
+  for (const auto &input : description.inputs)
+    if (!held(input->name, false))
+      return violation(6, where, "input '" + input->name + "' is on no PE");
+  return Error::success();
+}
+
+Error checkBindings(const ImageT &image, const RegionT &region,
+                    const std::string &where) {
+  for (size_t i = 0; i < region.bindings.size(); ++i)
+    if (Error error =
+            checkShared(image, region, *region.bindings[i],
+                        where + " bindings[" + std::to_string(i) + "]"))
+      return error;
+  if (Error error = checkOverlap(region, where))
+    return error;
+  for (size_t e = 0; e < region.programs.size(); ++e) {
+    const ProgramT &program = *region.programs[e];
+    std::string at = where + " programs[" + std::to_string(e) + "]";
+    for (Role role : {Role::input, Role::output}) {
+      const auto &list = role == Role::input ? program.inputs : program.outputs;
+      for (size_t i = 0; i < list.size(); ++i) {
+        std::string place = at +
+                            (role == Role::input ? " inputs[" : " outputs[") +
+                            std::to_string(i) + "]";
+        if (Error error = checkPiece(*list[i], region, place))
+          return error;
+        if (Error error =
+                checkTransfer(*image.entries[e], *list[i], role, place))
+          return error;
+      }
+    }
+    // All regions have one program per entry only once all were checked.
+    if (&region == image.regions.back().get())
+      if (Error error = checkHeld(image, e))
+        return error;
+  }
+  return Error::success();
+}
+
+} // namespace waferloom::image
