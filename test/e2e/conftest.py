@@ -1,0 +1,19 @@
+"""Where the model files are. Tests that need the shared data skip without it and
+say so; the zoo's models are always there."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("WAFERLOOM_SHARED", TOP.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def models():
+    """The folder of shared model files."""
+    folder = SHARED / "models"
+    if not folder.is_dir():
+        pytest.skip("the shared model files are not here (WAFERLOOM_SHARED names their folder)")
+    return folder

@@ -1,0 +1,58 @@
+"""The files of real exporters, against ONNX Runtime's recorded answers, every
+step, within 1e-3 of the largest value; rows with mask 1 only."""
+
+import json
+
+import numpy as np
+import pytest
+
+import waferloom as wl
+
+FIRST_LIGHT = ["gpt2-dynamo-op18", "llama-optimum-op18", "llama-torchscript-op17", "mistral-dynamo-op18",
+               "qwen3-dynamo-op18", "bert-dynamo-op18", "bert-torchscript-op14"]
+GRIDS = ["grid-8x8,sram=256KiB", "grid-7x5,sram=256KiB", "grid-1x12,sram=512KiB"]
+
+
+def steps_of(recorded, case):
+    """Inputs and outputs of every step of a case."""
+    count = 1 + max(int(key.split("/")[1]) for key in recorded if key.startswith(case + "/"))
+    for step in range(count):
+        prefix = f"{case}/{step}/"
+        yield ({key[len(prefix) + 3:]: recorded[key] for key in recorded if key.startswith(prefix + "in/")},
+               {key[len(prefix) + 4:]: recorded[key] for key in recorded if key.startswith(prefix + "out/")})
+
+
+def compare(ours, theirs, mask, where):
+    """Rows of tokens whose mask is 1, relative to the largest value."""
+    largest = np.abs(theirs[mask]).max()
+    error = np.abs(ours[mask] - theirs[mask]).max()
+    assert error <= 1e-3 * max(largest, 1.0), f"{where}: off by {error} of {largest}"
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("name", FIRST_LIGHT)
+def test_recorded_runs(models, name, grid):
+    folder = models / "exporters"
+    facts = json.loads((folder / f"{name}.json").read_text())
+    recorded = np.load(folder / f"{name}.npz")
+    keys = {key: recorded[key] for key in recorded.files}
+    for case in facts["cases"]:
+        steps = list(steps_of(keys, case))
+        ids = steps[0][0]["input_ids"]
+        inputs_of = {i for inputs, _ in steps for i in inputs}
+        decoder = bool(facts.get("cache"))
+        dims = {"batch": ids.shape[0], "batch_size": ids.shape[0]}
+        if decoder:
+            total = sum(inputs["input_ids"].shape[1] for inputs, _ in steps)
+            program = wl.compile(folder / f"{name}.onnx", target=grid, context=total + 3, dims=dims)
+        else:
+            dims |= {"sequence": ids.shape[1], "sequence_length": ids.shape[1]}
+            program = wl.compile(folder / f"{name}.onnx", target=grid, dims=dims)
+        session = program.session()
+        for step, (inputs, outputs) in enumerate(steps):
+            result = session.run({k: v for k, v in inputs.items() if k in inputs_of})
+            n = inputs["input_ids"].shape[1]
+            mask = inputs.get("attention_mask", np.ones(ids.shape, np.int64))[:, -n:].astype(bool)
+            for output in program.outputs:
+                compare(result.outputs[output.name], outputs[output.name], mask,
+                        f"{name} {case} step {step} {output.name}")

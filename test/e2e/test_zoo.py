@@ -1,0 +1,66 @@
+"""Models nobody designed for: odd sizes of the zoo's Llama, one row, one core,
+against ONNX Runtime at every token."""
+
+import numpy as np
+import onnxruntime
+import pytest
+
+import waferloom as wl
+from waferloom import zoo
+
+SHAPES = {
+    "odd": zoo.Shape(layers=3, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32),
+    "one-layer": zoo.Shape(layers=1, width=16, heads=2, kv_heads=1, head_dim=4, hidden=17, vocabulary=31,
+                           positions=32),
+    "no-groups": zoo.Shape(layers=2, width=24, heads=3, kv_heads=3, head_dim=8, hidden=40, vocabulary=50,
+                           positions=32),
+}
+GRIDS = ["grid-4x4", "grid-1x1,sram=1MiB", "grid-1x5,sram=256KiB", "grid-5x1,sram=256KiB", "grid-6x3"]
+
+
+class Reference:
+    """ONNX Runtime, one step after the other."""
+
+    def __init__(self, model, shape):
+        self.session = onnxruntime.InferenceSession(model.SerializeToString())
+        self.names = [output.name for output in self.session.get_outputs()]
+        self.past = {f"past_key_values.{i}.{part}": np.zeros((1, shape.kv_heads, 0, shape.head_dim), np.float32)
+                     for i in range(shape.layers) for part in ("key", "value")}
+        self.length = 0
+
+    def run(self, ids):
+        total = self.length + ids.shape[1]
+        feeds = {"input_ids": ids, "attention_mask": np.ones((1, total), np.int64),
+                 "position_ids": np.arange(self.length, total)[None], **self.past}
+        values = dict(zip(self.names, self.session.run(None, feeds)))
+        self.past = {name.replace("present", "past_key_values"): value
+                     for name, value in values.items() if name != "logits"}
+        self.length = total
+        return values["logits"]
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_token(name, grid):
+    shape = SHAPES[name]
+    model = zoo.build(shape, zoo.weights(shape, seed=1))
+    program = wl.compile(model.SerializeToString(), target=grid, context=12)
+    session, reference = program.session(), Reference(model, shape)
+    ids = np.random.default_rng(2).integers(0, shape.vocabulary, 12)
+    for i, token in enumerate(ids):
+        ours = session.run({"input_ids": np.array([[token]])}).outputs["logits"]
+        theirs = reference.run(np.array([[token]]))
+        np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max(), rtol=0, err_msg=f"step {i}")
+
+
+def test_chunks_and_single_tokens_agree():
+    shape = SHAPES["odd"]
+    model = zoo.build(shape, zoo.weights(shape, seed=3)).SerializeToString()
+    program = wl.compile(model, target="grid-4x4,sram=128KiB", context=16, chunks=[4])
+    assert program.entries == [1, 4]
+    ids = np.random.default_rng(4).integers(0, shape.vocabulary, (1, 11))
+    whole = program.session().run({"input_ids": ids}).outputs["logits"]
+    single = program.session()
+    for i in range(ids.shape[1]):
+        step = single.run({"input_ids": ids[:, i:i + 1]}).outputs["logits"]
+        np.testing.assert_allclose(whole[:, i:i + 1], step, atol=1e-4 * np.abs(step).max(), rtol=0)
