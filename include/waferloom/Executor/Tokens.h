@@ -1,0 +1,32 @@
+//===- Tokens.h - Any number of tokens through fixed entries ----*- C++ -*-===//
+
+#ifndef WAFERLOOM_EXECUTOR_TOKENS_H
+#define WAFERLOOM_EXECUTOR_TOKENS_H
+
+#include "waferloom/Executor/Executor.h"
+
+namespace waferloom::executor {
+
+/// What a caller's step of n tokens gave: outputs joined along the tokens,
+/// cycles and accounts summed over the entries that it took.
+struct TokensResult {
+  std::vector<OutputTensor> outputs;
+  uint64_t cycles = 0, instructions = 0, words = 0;
+  std::vector<Account> accounts;
+  std::vector<size_t> entries; // the entries that ran, in order
+};
+
+/// Runs a step of any number of tokens. Dimension 1 of inputs and outputs
+/// counts tokens where the entries say so; it is cut into the longest entries
+/// that fit, the last tokens before the capacity into shorter ones. With
+/// `lastOnly` only the last entry's outputs are returned, cut to the last
+/// token. Everything is checked before the first entry runs: an error about the
+/// inputs or the capacity changes nothing.
+llvm::Expected<TokensResult> runTokens(Session &session,
+                                       llvm::ArrayRef<HostTensor> inputs,
+                                       const RunOptions &options = {},
+                                       bool lastOnly = false);
+
+} // namespace waferloom::executor
+
+#endif // WAFERLOOM_EXECUTOR_TOKENS_H

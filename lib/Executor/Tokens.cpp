@@ -1,0 +1,267 @@
+// A caller thinks in steps of n tokens, an image has entries of fixed lengths.
+// Cutting a step: the longest entry that fits what is left and the capacity,
+// again and again; there is always an entry of one token. Inputs are cut along
+// their tokens; what has a column per token seen so far (an attention mask) is
+// given as far as the cut has come.
+
+#include "waferloom/Executor/Tokens.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <cstring>
+#include <map>
+
+using namespace waferloom;
+using namespace waferloom::executor;
+using llvm::Error;
+using llvm::Expected;
+
+namespace {
+/// A step while it is being cut.
+struct Step {
+  Session &session;
+  llvm::ArrayRef<HostTensor> given;
+  const image::ImageT &image = session.image();
+  int64_t tokens = 1;
+
+  const image::TensorInfoT *infoOf(size_t entry, const std::string &name,
+                                   image::Role role) const;
+  bool countsTokens(const HostTensor &tensor) const;
+  Error findTokens();
+  Error check() const;
+  size_t entryFor(int64_t left) const;
+};
+} // namespace
+
+const image::TensorInfoT *Step::infoOf(size_t entry, const std::string &name,
+                                       image::Role role) const {
+  for (const auto &info : image.entries[entry]->tensors)
+    if (info->role == role && info->name == name)
+      return info.get();
+  return nullptr;
+}
+
+/// Whether dimension 1 is the tokens of every entry.
+bool Step::countsTokens(const HostTensor &tensor) const {
+  for (size_t entry = 0; entry < image.entries.size(); ++entry) {
+    const auto *info = infoOf(entry, tensor.name, image::Role::input);
+    if (!info || info->shape.size() < 2 ||
+        info->shape[1] != image.entries[entry]->tokens)
+      return false;
+  }
+  return true;
+}
+
+Error Step::findTokens() {
+  const HostTensor *first = nullptr;
+  for (const HostTensor &tensor : given) {
+    if (!countsTokens(tensor) || tensor.shape.size() < 2)
+      continue;
+    if (first && tensor.shape[1] != first->shape[1])
+      return llvm::createStringError(llvm::formatv(
+          "input '{0}' has {1} tokens but '{2}' has {3}", tensor.name,
+          tensor.shape[1], first->name, first->shape[1]));
+    if (!first)
+      first = &tensor;
+  }
+  tokens = first ? first->shape[1] : image.entries.front()->tokens;
+  if (tokens < 1)
+    return llvm::createStringError(
+        llvm::formatv("input '{0}' has no tokens", first->name));
+  return Error::success();
+}
+
+static int64_t integerAt(const HostTensor &tensor, int64_t i) {
+  const char *data = static_cast<const char *>(tensor.data);
+  if (tensor.type == HostType::i64) {
+    int64_t value;
+    std::memcpy(&value, data + 8 * i, 8);
+    return value;
+  }
+  if (tensor.type == HostType::i32) {
+    int32_t value;
+    std::memcpy(&value, data + 4 * i, 4);
+    return value;
+  }
+  return data[i] != 0;
+}
+
+/// What a later entry would refuse is refused before the first one runs.
+Error Step::check() const {
+  auto length = static_cast<int64_t>(session.length());
+  if (image.capacity && length + tokens > image.capacity)
+    return llvm::createStringError(llvm::formatv(
+        "{0} tokens after {1} do not fit the capacity of {2}; compile with a "
+        "larger context or reset the session",
+        tokens, length, image.capacity));
+  bool zeros = false;
+  const image::EntryInputT *missing = nullptr;
+  for (const auto &input : image.entries.front()->inputs) {
+    const HostTensor *tensor = nullptr;
+    for (const HostTensor &candidate : given)
+      if (candidate.name == input->name)
+        tensor = &candidate;
+    if (!tensor) {
+      if (input->fallback == image::Default::positions)
+        missing = input.get();
+      continue;
+    }
+    if (tensor->type == HostType::f32 || tensor->type == HostType::f16)
+      continue;
+    int64_t elements = 1;
+    for (int64_t extent : tensor->shape)
+      elements *= extent;
+    for (int64_t i = 0; i < elements; ++i) {
+      int64_t value = integerAt(*tensor, i);
+      zeros |= input->fallback == image::Default::ones && value == 0;
+      if (input->limit && (value < 0 || value >= input->limit))
+        return llvm::createStringError(llvm::formatv(
+            "input '{0}' has {1} at element {2}; values must be in [0, {3})",
+            tensor->name, value, i, input->limit));
+    }
+  }
+  if (zeros && missing)
+    return llvm::createStringError(llvm::formatv(
+        "the mask has zeros, but '{0}' was left out: this model numbers "
+        "positions by it, so give both",
+        missing->name));
+  return Error::success();
+}
+
+size_t Step::entryFor(int64_t left) const {
+  size_t best = 0;
+  for (size_t i = 0; i < image.entries.size(); ++i) {
+    int64_t length = image.entries[i]->tokens;
+    if (length <= left && length >= image.entries[best]->tokens)
+      best = i;
+  }
+  return best;
+}
+
+namespace {
+/// A window along dimension 1 of an array, as an array of its own.
+struct Cut {
+  HostTensor tensor;
+  std::vector<char> bytes;
+};
+} // namespace
+
+static Cut cutColumns(const HostTensor &from, int64_t begin, int64_t count) {
+  Cut cut{from, {}};
+  cut.tensor.shape[1] = count;
+  size_t column = bytesOf(from.type);
+  for (size_t d = 2; d < from.shape.size(); ++d)
+    column *= static_cast<size_t>(from.shape[d]);
+  size_t row = column * static_cast<size_t>(from.shape[1]);
+  size_t width = column * static_cast<size_t>(count);
+  cut.bytes.resize(width * static_cast<size_t>(from.shape[0]));
+  const char *data = static_cast<const char *>(from.data);
+  for (int64_t i = 0; i < from.shape[0]; ++i)
+    std::memcpy(cut.bytes.data() + width * static_cast<size_t>(i),
+                data + row * static_cast<size_t>(i) +
+                    column * static_cast<size_t>(begin),
+                width);
+  return cut;
+}
+
+/// Appends `part` to `whole` along dimension 1.
+static void append(OutputTensor &whole, const OutputTensor &part) {
+  int64_t batch = whole.shape[0];
+  size_t left = whole.bytes.size() / static_cast<size_t>(batch);
+  size_t right = part.bytes.size() / static_cast<size_t>(batch);
+  std::vector<char> joined((left + right) * static_cast<size_t>(batch));
+  for (size_t i = 0; i < static_cast<size_t>(batch); ++i) {
+    std::memcpy(joined.data() + i * (left + right),
+                whole.bytes.data() + i * left, left);
+    std::memcpy(joined.data() + i * (left + right) + left,
+                part.bytes.data() + i * right, right);
+  }
+  whole.shape[1] += part.shape[1];
+  whole.bytes = std::move(joined);
+}
+
+/// Keeps the last of dimension 1.
+static void keepLast(OutputTensor &tensor) {
+  HostTensor view;
+  view.type = tensor.type;
+  view.shape = tensor.shape;
+  view.data = tensor.bytes.data();
+  Cut cut = cutColumns(view, tensor.shape[1] - 1, 1);
+  tensor.bytes = std::move(cut.bytes);
+  tensor.shape[1] = 1;
+}
+
+static void merge(TokensResult &result, StepResult &&step) {
+  result.cycles += step.cycles;
+  result.instructions += step.instructions;
+  result.words += step.words;
+  for (Account &account : step.accounts) {
+    auto same = llvm::find_if(result.accounts, [&](const Account &known) {
+      return known.node == account.node && known.op == account.op;
+    });
+    if (same == result.accounts.end()) {
+      result.accounts.push_back(std::move(account));
+      continue;
+    }
+    same->busy += account.busy;
+    same->wait += account.wait;
+  }
+}
+
+Expected<TokensResult> executor::runTokens(Session &session,
+                                           llvm::ArrayRef<HostTensor> inputs,
+                                           const RunOptions &options,
+                                           bool lastOnly) {
+  Step step{session, inputs};
+  const image::ImageT &image = step.image;
+  if (Error error = step.findTokens())
+    return std::move(error);
+  if (Error error = step.check())
+    return std::move(error);
+
+  TokensResult result;
+  auto start = static_cast<int64_t>(session.length());
+  for (int64_t done = 0; done < step.tokens;) {
+    size_t entry = step.entryFor(step.tokens - done);
+    int64_t count = image.entries[entry]->tokens;
+    std::vector<Cut> cuts;
+    cuts.reserve(inputs.size());
+    for (const HostTensor &tensor : inputs) {
+      if (tensor.shape.size() >= 2 && step.countsTokens(tensor))
+        cuts.push_back(cutColumns(tensor, done, count));
+      else if (tensor.shape.size() >= 2 && image.capacity &&
+               tensor.shape[1] == start + step.tokens)
+        cuts.push_back(cutColumns(tensor, 0, start + done + count));
+      else
+        cuts.push_back({tensor, {}});
+    }
+    std::vector<HostTensor> now;
+    for (Cut &cut : cuts) {
+      if (!cut.bytes.empty())
+        cut.tensor.data = cut.bytes.data();
+      now.push_back(cut.tensor);
+    }
+    Expected<StepResult> part = session.step(entry, now, options);
+    if (!part)
+      return part.takeError();
+    done += count;
+    result.entries.push_back(entry);
+    bool first = result.outputs.empty();
+    for (auto [i, output] : llvm::enumerate(part->outputs)) {
+      const auto *info = step.infoOf(entry, output.name, image::Role::output);
+      bool tokens = info && info->shape.size() >= 2 &&
+                    info->shape[1] == image.entries[entry]->tokens;
+      if (lastOnly && tokens)
+        keepLast(output);
+      if (first)
+        result.outputs.push_back(std::move(output));
+      else if (lastOnly || !tokens)
+        result.outputs[i] = std::move(output);
+      else
+        append(result.outputs[i], output);
+    }
+    merge(result, std::move(*part));
+  }
+  return result;
+}

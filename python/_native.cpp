@@ -1,0 +1,265 @@
+// The native half of the `waferloom` package: types in, types out, no policy.
+// Defaults, checks and documentation for people live in python/waferloom/.
+
+#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Compile/Compile.h"
+#include "waferloom/Executor/Executor.h"
+#include "waferloom/Executor/Tokens.h"
+#include "waferloom/Image/Image.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+namespace py = pybind11;
+using namespace waferloom;
+
+namespace {
+/// Carries diagnostics to Python; waferloom.CompileError is made from them.
+struct Failure : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+[[noreturn]] void fail(llvm::Error error) {
+  throw Failure(llvm::toString(std::move(error)));
+}
+
+py::dict toPython(const Diagnostic &diagnostic) {
+  py::dict out;
+  out["severity"] = diagnostic.severity;
+  out["message"] = diagnostic.message;
+  out["node"] = diagnostic.node;
+  out["notes"] = diagnostic.notes;
+  return out;
+}
+
+py::dict toPython(const CompileSummary &s) {
+  py::dict out;
+  out["parameters"] = s.parameters;
+  out["stages"] = s.stages;
+  out["regions"] = s.regions;
+  out["width"] = s.width;
+  out["height"] = s.height;
+  out["pes_used"] = s.pesUsed;
+  out["sram_used_max"] = s.sramUsedMax;
+  out["sram_limit"] = s.sramLimit;
+  out["colors_used_max"] = s.colorsUsedMax;
+  out["compile_seconds"] = s.compileSeconds;
+  py::dict fit;
+  fit["weights"] = s.weightBytes;
+  fit["states"] = s.stateBytes;
+  fit["tables"] = s.tableBytes;
+  fit["buffers"] = s.scratchBytes;
+  fit["code"] = s.codeBytes;
+  fit["reserved"] = s.reservedBytes;
+  out["fit"] = fit;
+  return out;
+}
+
+CompileOptions toOptions(const py::dict &given) {
+  CompileOptions options;
+  options.target = py::cast<std::string>(given["target"]);
+  options.precision = py::cast<std::string>(given["precision"]);
+  if (!given["context"].is_none())
+    options.context = py::cast<int64_t>(given["context"]);
+  options.dims =
+      py::cast<std::vector<std::pair<std::string, int64_t>>>(given["dims"]);
+  options.chunks = py::cast<std::vector<int64_t>>(given["chunks"]);
+  if (!given["region"].is_none())
+    options.region = py::cast<std::pair<int64_t, int64_t>>(given["region"]);
+  options.states = py::cast<std::vector<std::pair<std::string, std::string>>>(
+      given["states"]);
+  options.sets =
+      py::cast<std::vector<std::pair<std::string, double>>>(given["sets"]);
+  options.seed = py::cast<uint64_t>(given["seed"]);
+  options.threads = py::cast<unsigned>(given["threads"]);
+  return options;
+}
+
+using LoadedImage = std::shared_ptr<const image::Loaded>;
+
+/// Returns (image bytes or None, diagnostics, summary).
+py::tuple compileModel(const std::string &path, const py::dict &given,
+                       const py::object &progress) {
+  CompileOptions options = toOptions(given);
+  if (!progress.is_none())
+    options.progress = [&](llvm::StringRef stage, double fraction) {
+      py::gil_scoped_acquire acquire;
+      try {
+        progress(stage.str(), fraction);
+      } catch (py::error_already_set &error) {
+        // A progress bar must not end a compilation.
+        error.discard_as_unraisable("waferloom.compile progress");
+      }
+    };
+  CompileResult result;
+  std::string bytes;
+  {
+    py::gil_scoped_release release;
+    result = compile(path, options);
+    if (result.succeeded && result.image) {
+      llvm::Expected<std::string> written = imageBytes(*result.image);
+      if (written) {
+        bytes = std::move(*written);
+      } else {
+        result.succeeded = false;
+        result.diagnostics.push_back(
+            {"error", llvm::toString(written.takeError()), "", {}});
+      }
+    }
+  }
+  py::list diagnostics;
+  for (const Diagnostic &diagnostic : result.diagnostics)
+    diagnostics.append(toPython(diagnostic));
+  py::object image = py::none();
+  if (result.succeeded)
+    image = py::bytes(bytes);
+  return py::make_tuple(image, diagnostics, toPython(result.summary));
+}
+
+std::string dtypeOf(const image::TensorInfoT &info) {
+  if (info.source_bool)
+    return "bool";
+  if (info.source_int64)
+    return "int64";
+  switch (info.type) {
+  case image::Type::f32:
+    return "float32";
+  case image::Type::f16:
+    return "float16";
+  case image::Type::i32:
+    break;
+  }
+  return "int32";
+}
+
+py::dict describe(const LoadedImage &loaded) {
+  const image::ImageT &image = loaded->image;
+  py::dict out;
+  py::list entries;
+  for (const auto &entry : image.entries) {
+    py::list tensors;
+    for (const auto &info : entry->tensors)
+      tensors.append(py::make_tuple(
+          info->name, py::cast(info->shape), dtypeOf(*info),
+          static_cast<int>(info->role)));
+    py::dict e;
+    e["name"] = entry->name;
+    e["tokens"] = entry->tokens;
+    e["tensors"] = tensors;
+    entries.append(e);
+  }
+  out["entries"] = entries;
+  out["capacity"] = image.capacity;
+  out["parameters"] = image.parameters;
+  out["target"] = image.target->name;
+  out["clock_ghz"] = image.target->clock_ghz;
+  py::list regions;
+  for (const auto &region : image.regions)
+    regions.append(py::make_tuple(region->x, region->y, region->width,
+                                  region->height, region->memory));
+  out["regions"] = regions;
+  return out;
+}
+
+executor::HostType hostTypeOf(const py::array &array) {
+  py::dtype type = array.dtype();
+  if (type.kind() == 'f' && type.itemsize() == 4)
+    return executor::HostType::f32;
+  if (type.kind() == 'f' && type.itemsize() == 2)
+    return executor::HostType::f16;
+  if (type.kind() == 'i' && type.itemsize() == 8)
+    return executor::HostType::i64;
+  if (type.kind() == 'i' && type.itemsize() == 4)
+    return executor::HostType::i32;
+  if (type.kind() == 'b')
+    return executor::HostType::boolean;
+  throw Failure("arrays of " + py::cast<std::string>(py::str(type)) +
+                " are not taken; use float32, float16, int32, int64 or bool");
+}
+
+py::dict runStep(executor::Session &session, const py::dict &inputs,
+                 unsigned threads, bool lastOnly) {
+  std::vector<py::array> keep;
+  std::vector<executor::HostTensor> tensors;
+  for (auto [name, value] : inputs) {
+    py::array array = py::array::ensure(value, py::array::c_style);
+    if (!array) {
+      PyErr_Clear();
+      throw Failure("input '" + py::cast<std::string>(name) +
+                    "' is no array of numbers");
+    }
+    executor::HostTensor tensor;
+    tensor.name = py::cast<std::string>(name);
+    tensor.data = array.data();
+    tensor.type = hostTypeOf(array);
+    tensor.shape.assign(array.shape(), array.shape() + array.ndim());
+    tensors.push_back(tensor);
+    keep.push_back(array);
+  }
+  executor::RunOptions options;
+  options.threads = threads;
+  auto result = [&] {
+    py::gil_scoped_release release;
+    return executor::runTokens(session, tensors, options, lastOnly);
+  }();
+  if (!result)
+    fail(result.takeError());
+  py::dict outputs;
+  for (const executor::OutputTensor &tensor : result->outputs) {
+    py::array array(py::dtype(executor::nameOf(tensor.type).str()),
+                    tensor.shape);
+    std::memcpy(array.mutable_data(), tensor.bytes.data(),
+                tensor.bytes.size());
+    outputs[py::str(tensor.name)] = array;
+  }
+  py::list accounts;
+  for (const executor::Account &account : result->accounts)
+    accounts.append(py::make_tuple(account.node,
+                                   image::EnumNameOpcode(account.op),
+                                   account.busy, account.wait));
+  py::dict out;
+  out["outputs"] = outputs;
+  out["cycles"] = result->cycles;
+  out["instructions"] = result->instructions;
+  out["words"] = result->words;
+  out["accounts"] = accounts;
+  return out;
+}
+} // namespace
+
+PYBIND11_MODULE(_native, m) {
+  py::register_exception<Failure>(m, "Failure", PyExc_RuntimeError);
+
+  py::class_<image::Loaded, std::shared_ptr<image::Loaded>>(m, "Image")
+      .def("describe",
+           [](const std::shared_ptr<image::Loaded> &image) {
+             return describe(image);
+           });
+
+  py::class_<executor::Session>(m, "Session")
+      .def("run", &runStep)
+      .def("reset", &executor::Session::reset)
+      .def_property_readonly("length", &executor::Session::length);
+
+  m.def("compile", &compileModel);
+  m.def("load", [](const py::bytes &bytes, const std::string &name) {
+    auto loaded =
+        image::readBytes(static_cast<std::string_view>(bytes), name);
+    if (!loaded)
+      fail(loaded.takeError());
+    return std::const_pointer_cast<image::Loaded>(*loaded);
+  });
+  m.def("load_file", [](const std::string &path) {
+    auto loaded = image::read(path);
+    if (!loaded)
+      fail(loaded.takeError());
+    return std::const_pointer_cast<image::Loaded>(*loaded);
+  });
+  m.def("session", [](const std::shared_ptr<image::Loaded> &image) {
+    auto session = executor::Session::create(image);
+    if (!session)
+      fail(session.takeError());
+    return std::move(*session);
+  });
+}

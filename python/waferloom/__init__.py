@@ -1,0 +1,14 @@
+"""Waferloom: ONNX transformers on a wafer-scale machine, compiled and executed.
+
+    import waferloom as wl
+    program = wl.compile("model.onnx", target="grid-8x8", context=64)
+    session = program.session()
+    result = session.run({"input_ids": [[1]]})
+    result.outputs["logits"], result.cycles
+"""
+
+from .errors import CompileError, Diagnostic, ExecutionError
+from .program import Program, Result, Session, TensorInfo, compile, load
+
+__all__ = ["CompileError", "Diagnostic", "ExecutionError", "Program", "Result", "Session", "TensorInfo",
+           "compile", "load"]

@@ -1,0 +1,208 @@
+"""Programs and their sessions."""
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import _native
+from .errors import CompileError, Diagnostic, ExecutionError
+
+_PARAMETER, _STATE, _INPUT, _OUTPUT = range(4)
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor as the model names it: name, shape (tuple of int; for inputs and
+    outputs of one token per step), dtype (numpy)."""
+
+    name: str
+    shape: tuple
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step gave.
+
+    outputs: arrays by name, shapes as in the model. cycles: on the wafer.
+    seconds: the same by the target's clock. host_seconds: on this machine.
+    accounts: (node, instruction, busy cycles, waiting cycles) of the core that
+    ended last.
+    """
+
+    outputs: dict
+    cycles: int
+    seconds: float
+    host_seconds: float
+    accounts: list
+
+
+class Session:
+    """Owns the states of a program, which start empty."""
+
+    def __init__(self, program, threads=0):
+        self._program = program
+        self._threads = threads
+        try:
+            self._native = _native.session(program._image)
+        except _native.Failure as error:
+            raise ExecutionError([Diagnostic("error", str(error))]) from None
+
+    @property
+    def length(self):
+        """Tokens so far."""
+        return self._native.length
+
+    def reset(self):
+        """Forgets all tokens."""
+        self._native.reset()
+
+    def run(self, inputs, logits="all"):
+        """Runs one step.
+
+        Args:
+            inputs: arrays (or nested lists of int) by name. `input_ids` is int64
+                [batch, n]; n is split over the compiled entries. What follows
+                from the session's length may be left out.
+            logits: "all", or "last" to return outputs of the last token only.
+
+        Raises:
+            ExecutionError: an input does not fit, or the step goes beyond the
+                capacity; the session is as it was.
+        """
+        if logits not in ("all", "last"):
+            raise ValueError(f'logits is "all" or "last", not {logits!r}')
+        start = time.perf_counter()
+        try:
+            out = self._native.run({name: np.asarray(value) for name, value in inputs.items()},
+                                   self._threads, logits == "last")
+        except _native.Failure as error:
+            raise ExecutionError([Diagnostic("error", str(error))]) from None
+        seconds = out["cycles"] / (self._program._facts["clock_ghz"] * 1e9)
+        return Result(out["outputs"], out["cycles"], seconds, time.perf_counter() - start, out["accounts"])
+
+    def generate(self, ids, max_tokens=64):
+        """Feeds the prompt `ids` (a sequence of int), then yields the most likely
+        token again and again, each fed back, until `max_tokens` or the capacity."""
+        ids = list(ids)
+        capacity = self._program._facts["capacity"]
+        for _ in range(max_tokens):
+            result = self.run({"input_ids": np.array([ids], np.int64)}, logits="last")
+            token = int(result.outputs["logits"][0, -1].argmax())
+            yield token
+            ids = [token]
+            if capacity and self.length >= capacity:
+                return
+
+
+class Program:
+    """A compiled model."""
+
+    def __init__(self, image, data, summary):
+        self._image = image
+        self._data = data
+        self._facts = image.describe()
+        self.summary = summary | {"parameters": self._facts["parameters"]}
+
+    def _tensors(self, role):
+        return [TensorInfo(name, tuple(shape), np.dtype(dtype))
+                for name, shape, dtype, kind in self._facts["entries"][0]["tensors"] if kind == role]
+
+    @property
+    def inputs(self):
+        """What a step takes, as TensorInfo."""
+        return self._tensors(_INPUT)
+
+    @property
+    def outputs(self):
+        """What a step gives, as TensorInfo."""
+        return self._tensors(_OUTPUT)
+
+    @property
+    def states(self):
+        """What stays on the wafer between steps, as TensorInfo."""
+        return self._tensors(_STATE)
+
+    @property
+    def entries(self):
+        """Tokens per step that the program was compiled for."""
+        return [entry["tokens"] for entry in self._facts["entries"]]
+
+    def save(self, path):
+        """Writes the image: whole or not at all."""
+        path = Path(path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(self._data if self._data is not None else Path(self._path).read_bytes())
+            os.replace(name, path)
+        except BaseException:
+            os.unlink(name)
+            raise
+
+    def session(self, threads=0):
+        """A new session; `threads` of the host, 0 chooses."""
+        return Session(self, threads)
+
+    def run(self, inputs, logits="all"):
+        """One step in a fresh session."""
+        return self.session().run(inputs, logits)
+
+
+def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
+            states=None, sets=None, seed=0, threads=0, progress=None):
+    """Compiles an ONNX model.
+
+    Args:
+        model: path of a file, or the serialized bytes of a model.
+        target: wse2, wse3, grid-WxH, or the path of a description; `,key=value`
+            overrides a figure.
+        context: capacity of the KV caches in tokens.
+        dims: sizes of symbolic dimensions by name; names the model does not have
+            are an error.
+        chunks: token counts of further entries, for prefill.
+        region: (width, height) in cores.
+        states: {past input: present output} declared by hand.
+        sets: {input: value} fixed for good.
+        progress: callable(stage, fraction).
+
+    Raises:
+        CompileError: the model is refused; `.diagnostics` says why.
+    """
+    options = {"target": target, "precision": precision, "context": context,
+               "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region,
+               "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
+               "seed": seed, "threads": threads}
+    temporary = None
+    if isinstance(model, (bytes, bytearray)):
+        handle, temporary = tempfile.mkstemp(suffix=".onnx")
+        with os.fdopen(handle, "wb") as file:
+            file.write(model)
+    try:
+        image, diagnostics, summary = _native.compile(temporary or os.fspath(model), options, progress)
+    finally:
+        if temporary:
+            os.unlink(temporary)
+    if image is None:
+        raise CompileError([Diagnostic(**diagnostic) for diagnostic in diagnostics])
+    summary["image_bytes"] = len(image)
+    return Program(_native.load(image, "image"), image, summary)
+
+
+def load(path):
+    """Reads an image that was saved.
+
+    Raises:
+        CompileError: the file is no image, or breaks a rule of the format.
+    """
+    try:
+        image = _native.load_file(os.fspath(path))
+    except _native.Failure as error:
+        raise CompileError([Diagnostic("error", str(error))]) from None
+    program = Program(image, None, {"image_bytes": os.path.getsize(path)})
+    program._path = os.fspath(path)
+    return program
