@@ -1,0 +1,172 @@
+// waferloom run IMAGE --input IN.npz [--input ...] [--output OUT.npz ...]
+
+#include "Arguments.h"
+#include "Commands.h"
+#include "Npz.h"
+
+#include "waferloom/Executor/Executor.h"
+#include "waferloom/Executor/Tokens.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
+
+using namespace waferloom;
+using namespace waferloom::tool;
+using executor::HostType;
+
+static constexpr Option options[] = {
+    {"input", "IN.npz", "inputs of a step; several are the steps of a session"},
+    {"output", "OUT.npz", "where a step's outputs go; one per input"},
+    {"threads", "N", "threads of this host; 0 chooses"},
+    {"json", "", "print one JSON object about the run"},
+};
+
+static int fail(const std::string &where, llvm::Error error) {
+  llvm::errs() << where << ": error: " << llvm::toString(std::move(error))
+               << "\n";
+  return 1;
+}
+
+static llvm::Expected<executor::HostTensor> toHost(const std::string &name,
+                                                   const Array &array) {
+  executor::HostTensor tensor;
+  tensor.name = name;
+  tensor.data = array.bytes.data();
+  tensor.shape = array.shape;
+  static const std::pair<llvm::StringLiteral, HostType> types[] = {
+      {"f4", HostType::f32},
+      {"f2", HostType::f16},
+      {"i4", HostType::i32},
+      {"i8", HostType::i64},
+      {"b1", HostType::boolean}};
+  for (auto [code, type] : types)
+    if (array.type == code) {
+      tensor.type = type;
+      return tensor;
+    }
+  return llvm::createStringError(llvm::formatv(
+      "input '{0}' has elements of type {1}; float32, float16, int32, int64 "
+      "and bool are taken",
+      name, array.type));
+}
+
+static Array toArray(const executor::OutputTensor &tensor) {
+  Array array;
+  switch (tensor.type) {
+  case HostType::f32:
+    array.type = "f4";
+    break;
+  case HostType::f16:
+    array.type = "f2";
+    break;
+  case HostType::i32:
+    array.type = "i4";
+    break;
+  case HostType::i64:
+    array.type = "i8";
+    break;
+  case HostType::boolean:
+    array.type = "b1";
+    break;
+  }
+  array.shape = tensor.shape;
+  array.bytes.assign(tensor.bytes.begin(), tensor.bytes.end());
+  return array;
+}
+
+/// One step: reads its file, runs it, writes its outputs.
+static llvm::Expected<executor::TokensResult>
+runStep(executor::Session &session, const std::string &input,
+        const std::string &output, unsigned threads) {
+  auto arrays = readNpz(input);
+  if (!arrays)
+    return arrays.takeError();
+  std::vector<executor::HostTensor> tensors;
+  for (const auto &[name, array] : *arrays) {
+    auto tensor = toHost(name, array);
+    if (!tensor)
+      return tensor.takeError();
+    tensors.push_back(*tensor);
+  }
+  executor::RunOptions run;
+  run.threads = threads;
+  auto result = executor::runTokens(session, tensors, run);
+  if (!result || output.empty())
+    return result;
+  std::map<std::string, Array> outputs;
+  for (const executor::OutputTensor &tensor : result->outputs)
+    outputs[tensor.name] = toArray(tensor);
+  if (llvm::Error error = writeNpz(output, outputs))
+    return std::move(error);
+  return result;
+}
+
+int tool::runCommand(llvm::ArrayRef<char *> argv) {
+  Arguments args;
+  if (!args.parse("run",
+                  "run IMAGE --input IN.npz [--input ...] [--output OUT.npz "
+                  "...] [options]",
+                  options, argv))
+    return args.status;
+  auto threads = args.integer("threads", 0, 0);
+  if (!threads)
+    return args.status;
+  llvm::ArrayRef<std::string> inputs = args.all("input");
+  llvm::ArrayRef<std::string> outputs = args.all("output");
+  if (args.positional.size() != 1)
+    args.wrongUsage("needs one image");
+  else if (inputs.empty())
+    args.wrongUsage("needs --input IN.npz, once per step");
+  else if (!outputs.empty() && outputs.size() != inputs.size())
+    args.wrongUsage(llvm::formatv("has {0} inputs but {1} outputs",
+                                  inputs.size(), outputs.size()));
+  if (args.status)
+    return args.status;
+
+  auto loaded = image::read(args.positional.front());
+  if (!loaded)
+    return fail(args.positional.front(), loaded.takeError());
+  auto session = executor::Session::create(*loaded);
+  if (!session)
+    return fail(args.positional.front(), session.takeError());
+
+  double clock = (*loaded)->image.target->clock_ghz * 1e9;
+  llvm::json::Array steps;
+  uint64_t total = 0;
+  auto start = std::chrono::steady_clock::now();
+  for (auto [i, input] : llvm::enumerate(inputs)) {
+    auto result =
+        runStep(**session, input, outputs.empty() ? std::string() : outputs[i],
+                static_cast<unsigned>(*threads));
+    if (!result)
+      return fail(input, result.takeError());
+    total += result->cycles;
+    steps.push_back(llvm::json::Object{{"cycles", result->cycles},
+                                       {"instructions", result->instructions},
+                                       {"words", result->words}});
+    if (!args.has("json"))
+      llvm::outs() << llvm::formatv("step {0}: {1} cycles\n", i,
+                                    result->cycles);
+  }
+  double host =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count();
+  if (args.has("json")) {
+    llvm::outs() << llvm::json::Value(llvm::json::Object{
+                        {"steps", std::move(steps)},
+                        {"cycles", total},
+                        {"seconds", static_cast<double>(total) / clock},
+                        {"host_seconds", host}})
+                 << "\n";
+    return 0;
+  }
+  llvm::outs() << llvm::formatv(
+      "{0} cycles, {1:f1} us on the wafer at {2} GHz, {3:f2} s on this host\n",
+      total, static_cast<double>(total) / clock * 1e6,
+      (*loaded)->image.target->clock_ghz, host);
+  return 0;
+}
