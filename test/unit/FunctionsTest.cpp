@@ -1,0 +1,212 @@
+// The sequences behind exp and its kin, executed, against double precision: on
+// dense grids over their ranges, and at the points where such things go wrong.
+
+#include "../../lib/Codegen/Functions.h"
+#include "waferloom/Executor/Executor.h"
+#include "waferloom/Image/Image.h"
+#include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/Target.h"
+
+#include "gtest/gtest.h"
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <random>
+
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+namespace {
+constexpr int64_t batch = 4096;
+constexpr float inf = std::numeric_limits<float>::infinity();
+
+std::unique_ptr<image::BindingT>
+vectorBinding(const char *name, image::Role role, uint32_t address) {
+  auto binding = std::make_unique<image::BindingT>();
+  binding->name = name;
+  binding->role = role;
+  binding->address = address;
+  auto dim = std::make_unique<image::DimT>();
+  dim->live = batch;
+  dim->source_stride = 1;
+  dim->digits.emplace_back(image::Axis::none, batch, 0);
+  binding->dims.push_back(std::move(dim));
+  return binding;
+}
+
+std::unique_ptr<image::TensorInfoT> vectorInfo(const char *name,
+                                               image::Role role) {
+  auto info = std::make_unique<image::TensorInfoT>();
+  info->name = name;
+  info->role = role;
+  info->shape = {batch};
+  return info;
+}
+
+/// A program of one PE that applies `function` to 4,096 numbers per step.
+class OnePe {
+public:
+  explicit OnePe(Function function) {
+    Emitter emitter;
+    int x = emitter.pinBuffer(4 * batch), y = emitter.pinBuffer(4 * batch);
+    function(emitter, {batch}, dense(y, Word::f32, {batch}),
+             dense(x, Word::f32, {batch}));
+    int64_t memory = emitter.allocate(0);
+
+    image::ImageT image;
+    image.target =
+        target::toImage(llvm::cantFail(target::parse("grid-1x1,sram=4MiB")));
+    image.names.push_back("");
+    auto region = std::make_unique<image::RegionT>();
+    region->width = region->height = 1;
+    region->memory = static_cast<uint32_t>(memory);
+    for (auto *runs : {&region->columns, &region->rows}) {
+      runs->push_back(std::make_unique<image::RunT>());
+      runs->back()->classes = {0};
+      runs->back()->repeats = 1;
+    }
+    region->sets.push_back(std::make_unique<image::ClassSetT>());
+    auto program = std::make_unique<image::ProgramT>();
+    program->instructions = emitter.finish();
+    program->inputs.push_back(vectorBinding(
+        "x", image::Role::input, uint32_t(*emitter.buffers[x].address)));
+    program->outputs.push_back(vectorBinding(
+        "y", image::Role::output, uint32_t(*emitter.buffers[y].address)));
+    region->programs.push_back(std::move(program));
+    image.regions.push_back(std::move(region));
+    auto entry = std::make_unique<image::EntryT>();
+    entry->name = "f";
+    entry->tokens = 1;
+    entry->inputs.push_back(std::make_unique<image::EntryInputT>());
+    entry->inputs.back()->name = "x";
+    entry->tensors.push_back(vectorInfo("x", image::Role::input));
+    entry->tensors.push_back(vectorInfo("y", image::Role::output));
+    image.entries.push_back(std::move(entry));
+    auto loaded = image::adopt(std::move(image), "");
+    if (!loaded) {
+      ADD_FAILURE() << llvm::toString(loaded.takeError());
+      return;
+    }
+    session = llvm::cantFail(executor::Session::create(*loaded));
+  }
+
+  std::vector<float> operator()(std::vector<float> x) {
+    size_t count = x.size();
+    x.resize((count + batch - 1) / batch * batch, 1.0f);
+    std::vector<float> y;
+    for (size_t at = 0; at < x.size(); at += batch) {
+      executor::HostTensor tensor{
+          "x", x.data() + at, executor::HostType::f32, {batch}};
+      auto result = llvm::cantFail(session->step(0, tensor));
+      const float *bytes =
+          reinterpret_cast<const float *>(result.outputs[0].bytes.data());
+      y.insert(y.end(), bytes, bytes + batch);
+    }
+    y.resize(count);
+    return y;
+  }
+
+private:
+  std::unique_ptr<executor::Session> session;
+};
+
+std::vector<float> grid(double low, double high, size_t count) {
+  std::vector<float> out(count);
+  for (size_t i = 0; i < count; ++i)
+    out[i] =
+        static_cast<float>(low + (high - low) * double(i) / double(count - 1));
+  return out;
+}
+
+/// Magnitudes spread evenly over exponents.
+std::vector<float> exponents(int low, int high, size_t count) {
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> draw(low, high);
+  std::vector<float> out(count);
+  for (float &x : out)
+    x = static_cast<float>(std::exp2(draw(random)));
+  return out;
+}
+
+void expectRelative(Function function, const std::vector<float> &x,
+                    const std::function<double(double)> &exact, double bound) {
+  std::vector<float> y = OnePe(function)(x);
+  double worst = 0;
+  for (size_t i = 0; i < x.size(); ++i)
+    worst = std::max(worst, std::abs(y[i] / exact(x[i]) - 1));
+  EXPECT_LE(worst, bound);
+}
+
+void expectAbsolute(Function function, const std::vector<float> &x,
+                    const std::function<double(double)> &exact, double bound) {
+  std::vector<float> y = OnePe(function)(x);
+  double worst = 0;
+  for (size_t i = 0; i < x.size(); ++i)
+    worst = std::max(worst, std::abs(y[i] - exact(x[i])));
+  EXPECT_LE(worst, bound);
+}
+
+TEST(Functions, exp) {
+  expectRelative(
+      emitExp, grid(-87, 88.7, 1 << 20), [](double x) { return std::exp(x); },
+      3e-7);
+  std::vector<float> y =
+      OnePe(emitExp)({-inf, -1000, -88, 0, 89, inf, std::nanf("")});
+  EXPECT_EQ(y[0], 0);
+  EXPECT_EQ(y[1], 0);
+  EXPECT_EQ(y[2], 0);
+  EXPECT_EQ(y[3], 1);
+  EXPECT_EQ(y[4], inf);
+  EXPECT_EQ(y[5], inf);
+  EXPECT_TRUE(std::isnan(y[6]));
+}
+
+TEST(Functions, reciprocal) {
+  std::vector<float> x = exponents(-126, 126, 1 << 19);
+  for (size_t i = 0; i < x.size(); i += 2)
+    x[i] = -x[i];
+  expectRelative(emitReciprocal, x, [](double v) { return 1 / v; }, 3e-7);
+  EXPECT_EQ(OnePe(emitReciprocal)({0.0f})[0], inf);
+}
+
+TEST(Functions, rsqrt) {
+  expectRelative(
+      emitRsqrt, exponents(-126, 127, 1 << 19),
+      [](double x) { return 1 / std::sqrt(x); }, 4e-7);
+}
+
+TEST(Functions, sqrt) {
+  expectRelative(
+      emitSqrt, exponents(-126, 127, 1 << 19),
+      [](double x) { return std::sqrt(x); }, 5e-7);
+  EXPECT_EQ(OnePe(emitSqrt)({0.0f})[0], 0);
+}
+
+TEST(Functions, sin) {
+  for (double range : {4.0, 100.0, 2e5})
+    expectAbsolute(
+        emitSin, grid(-range, range, 1 << 18),
+        [](double x) { return std::sin(x); }, 3e-7);
+}
+
+TEST(Functions, cos) {
+  for (double range : {4.0, 100.0, 2e5})
+    expectAbsolute(
+        emitCos, grid(-range, range, 1 << 18),
+        [](double x) { return std::cos(x); }, 3e-7);
+}
+
+TEST(Functions, tanh) {
+  expectAbsolute(
+      emitTanh, grid(-20, 20, 1 << 18), [](double x) { return std::tanh(x); },
+      4e-7);
+}
+
+TEST(Functions, erf) {
+  expectAbsolute(
+      emitErf, grid(-8, 8, 1 << 18), [](double x) { return std::erf(x); },
+      4e-7);
+}
+} // namespace
