@@ -76,7 +76,7 @@ void codegen::emitExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                       Ref x) {
   Sequence s{emitter, shape};
   Ref clamped = s.make(Opcode::max, x, Ref::constant(-87.0f));
-  s.into(clamped, Opcode::min, clamped, Ref::constant(88.0f));
+  s.into(clamped, Opcode::min, clamped, Ref::constant(88.3f));
   Ref scaled = s.make(Opcode::mul, clamped, Ref::constant(1.44269504f));
   Ref n = s.convert(scaled, Word::i32);
   Ref whole = s.convert(n, Word::f32);
@@ -90,15 +90,8 @@ void codegen::emitExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   s.into(value, Opcode::mul, value, as(n, Word::f32));
   Ref below = s.make(Opcode::lt, x, Ref::constant(-87.0f), Word::i32);
   Ref lower = s.select(below, Ref::constant(0.0f), value);
-  Ref above = s.make(Opcode::lt, Ref::constant(88.0f), x, Word::i32);
-  // Between 88 and 88.72 the result still fits: scale what was clamped away.
-  Ref rest = s.make(Opcode::sub, x, Ref::constant(88.0f));
-  s.into(rest, Opcode::max, rest, Ref::constant(0.0f));
-  s.into(rest, Opcode::min, rest, Ref::constant(1.0f));
-  Ref factor = s.polynomial(rest, {8.3334519073e-3f, 4.1665795894e-2f,
-                                   1.6666665459e-1f, 0.5f, 1.0f, 1.0f});
-  Ref upper = s.make(Opcode::mul, value, factor);
-  s.select(dst, above, upper, lower);
+  Ref above = s.make(Opcode::lt, Ref::constant(88.3f), x, Word::i32);
+  s.select(dst, above, Ref::constant(infinity), lower);
 }
 
 // The bit pattern of 1/x is nearly a constant minus that of x; each Newton step
