@@ -10,6 +10,7 @@
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Partition/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -44,6 +45,7 @@ int main(int argc, char **argv) {
                   waferloom::fabric::FabricDialect,
                   waferloom::wafer::WaferDialect>();
   mlir::registerTransformsPasses();
+  waferloom::partition::registerPartitionPasses();
 
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "waferloom pass driver\n", registry));

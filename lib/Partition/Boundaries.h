@@ -1,0 +1,55 @@
+//===- Boundaries.h - Where each dimension must be cut -----------*- C++ -*-===//
+
+#ifndef WAFERLOOM_LIB_PARTITION_BOUNDARIES_H
+#define WAFERLOOM_LIB_PARTITION_BOUNDARIES_H
+
+#include "Dimensions.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <set>
+
+namespace waferloom::partition {
+
+/// The factors of every dimension of a module, major to minor.
+class Boundaries {
+public:
+  /// Finds all boundaries. Errors: an op without a rule; boundaries that do
+  /// not nest.
+  llvm::LogicalResult compute(mlir::ModuleOp module);
+
+  /// The factors of a dimension; none if it has one element.
+  llvm::SmallVector<int64_t> getFactors(mlir::Value value, int64_t dim);
+  /// The shape of `value` after the cut.
+  llvm::SmallVector<int64_t> getShape(mlir::Value value);
+  mlir::RankedTensorType getType(mlir::Value value);
+
+private:
+  using Set = std::set<int64_t>;
+
+  void visit(mlir::Operation *op);
+  void join(mlir::Value a, int64_t dimA, mlir::Value b, int64_t dimB);
+  void joinAll(mlir::Value a, mlir::Value b);
+  /// Boundaries of consecutive dimensions seen as one.
+  Set flatten(mlir::Value value, llvm::ArrayRef<int64_t> dims);
+  void unflatten(mlir::Value value, llvm::ArrayRef<int64_t> dims,
+                 const Set &bounds);
+  void relateFlat(mlir::Value a, llvm::ArrayRef<int64_t> dimsA, mlir::Value b,
+                  llvm::ArrayRef<int64_t> dimsB);
+  /// `piece` is [start, start + m * step) of `whole` along `dim`.
+  void relatePiece(mlir::Value whole, mlir::Value piece, int64_t dim,
+                   int64_t start, int64_t step);
+  void addBound(mlir::Value value, int64_t dim, int64_t bound);
+  Set &get(mlir::Value value, int64_t dim);
+  llvm::LogicalResult checkNesting();
+
+  Dimensions dims;
+  std::vector<Set> bounds; // of representatives; products of minor factors
+  llvm::DenseMap<mlir::Attribute, mlir::Value> firstUse; // of a symbol or state
+  bool changed = false;
+  bool failedOp = false;
+};
+
+} // namespace waferloom::partition
+
+#endif // WAFERLOOM_LIB_PARTITION_BOUNDARIES_H
