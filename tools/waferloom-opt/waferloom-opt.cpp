@@ -9,6 +9,7 @@
 #include "waferloom/Codegen/CoreTranslations.h"
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Algebra/Passes.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Partition/Passes.h"
 
@@ -45,6 +46,7 @@ int main(int argc, char **argv) {
                   waferloom::fabric::FabricDialect,
                   waferloom::wafer::WaferDialect>();
   mlir::registerTransformsPasses();
+  waferloom::algebra::registerAlgebraPasses();
   waferloom::partition::registerPartitionPasses();
 
   return mlir::asMainReturnCode(
