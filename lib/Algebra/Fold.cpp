@@ -22,15 +22,14 @@ using namespace waferloom::algebra;
 
 /// A generic with other inputs and maps and the body of `op`; `inputOf` gives
 /// for each old input the new one whose element it reads. Replaces `op`.
-static linalg::GenericOp rebuild(linalg::GenericOp op, ArrayRef<Value> inputs,
-                                 Value init, ArrayRef<AffineMap> maps,
-                                 function_ref<void(OpBuilder &, Block &,
-                                                   IRMapping &)>
-                                     mapArguments) {
+static linalg::GenericOp
+rebuild(linalg::GenericOp op, ArrayRef<Value> inputs, Value init,
+        ArrayRef<AffineMap> maps,
+        function_ref<void(OpBuilder &, Block &, IRMapping &)> mapArguments) {
   OpBuilder builder(op);
-  auto copy = linalg::GenericOp::create(
-      builder, op.getLoc(), op.getResult(0).getType(), inputs, init, maps,
-      op.getIteratorTypesArray());
+  auto copy =
+      linalg::GenericOp::create(builder, op.getLoc(), op.getResult(0).getType(),
+                                inputs, init, maps, op.getIteratorTypesArray());
   Block *body = builder.createBlock(&copy.getRegion());
   for (Value value : inputs)
     body->addArgument(getElementTypeOrSelf(value.getType()), value.getLoc());
@@ -62,8 +61,8 @@ static void foldCopies(linalg::GenericOp op) {
         for (auto [d, loop] : llvm::enumerate(to.getResults()))
           if (loop == expr)
             exprs.push_back(map.getResult(d));
-      AffineMap composed = AffineMap::get(map.getNumDims(), 0, exprs,
-                                          op.getContext());
+      AffineMap composed =
+          AffineMap::get(map.getNumDims(), 0, exprs, op.getContext());
       // A loop that would be on no operand has no extent: keep the copy.
       SmallVector<AffineMap> trial(maps);
       trial[operand->getOperandNumber()] = composed;
@@ -158,12 +157,11 @@ static void separateInit(linalg::GenericOp op) {
     inputs.push_back(init);
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     maps.push_back(maps.back());
-    rebuild(op, inputs, empty, maps,
-            [&](OpBuilder &, Block &body, IRMapping &map) {
-              for (auto [i, old] :
-                   llvm::enumerate(op.getBody()->getArguments()))
-                map.map(old, body.getArgument(i));
-            });
+    rebuild(
+        op, inputs, empty, maps, [&](OpBuilder &, Block &body, IRMapping &map) {
+          for (auto [i, old] : llvm::enumerate(op.getBody()->getArguments()))
+            map.map(old, body.getArgument(i));
+        });
     return;
   }
   Value term;
@@ -175,8 +173,8 @@ static void separateInit(linalg::GenericOp op) {
   std::optional<double> start = getNumber(init);
   if (start == neutral && init.getDefiningOp<linalg::FillOp>())
     return;
-  Value zero = arith::ConstantOp::create(builder, loc,
-                                         getAttribute(element, neutral));
+  Value zero =
+      arith::ConstantOp::create(builder, loc, getAttribute(element, neutral));
   Value fresh = linalg::FillOp::create(builder, loc, zero,
                                        createEmpty(builder, loc, init))
                     .getResult(0);

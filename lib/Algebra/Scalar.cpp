@@ -20,8 +20,8 @@ double algebra::roundTo(double value, Type type) {
   if (auto real = dyn_cast<FloatType>(type)) {
     llvm::APFloat number(value);
     bool loses;
-    number.convert(real.getFloatSemantics(),
-                   llvm::APFloat::rmNearestTiesToEven, &loses);
+    number.convert(real.getFloatSemantics(), llvm::APFloat::rmNearestTiesToEven,
+                   &loses);
     number.convert(llvm::APFloat::IEEEdouble(),
                    llvm::APFloat::rmNearestTiesToEven, &loses);
     return number.convertToDouble();
@@ -255,8 +255,7 @@ Fold algebra::getFold(linalg::GenericOp op, Value &term) {
     return Fold::None;
   Block *body = op.getBody();
   BlockArgument accumulator = body->getArguments().back();
-  Operation *last =
-      body->getTerminator()->getOperand(0).getDefiningOp();
+  Operation *last = body->getTerminator()->getOperand(0).getDefiningOp();
   if (!last || last->getNumOperands() != 2 || !accumulator.hasOneUse() ||
       !llvm::is_contained(last->getOperands(), accumulator))
     return Fold::None;

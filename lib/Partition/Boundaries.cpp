@@ -225,11 +225,11 @@ void Boundaries::visit(Operation *op) {
   if (isa<wafer::WaferDialect>(op->getDialect()) ||
       isa<tensor::EmptyOp, arith::ConstantOp>(op))
     return;
-  bool tensors = llvm::any_of(op->getResultTypes(), [](Type type) {
-    return isa<ShapedType>(type);
-  });
-  if (tensors || llvm::any_of(op->getOperandTypes(),
-                              [](Type type) { return isa<ShapedType>(type); })) {
+  bool tensors = llvm::any_of(op->getResultTypes(),
+                              [](Type type) { return isa<ShapedType>(type); });
+  if (tensors || llvm::any_of(op->getOperandTypes(), [](Type type) {
+        return isa<ShapedType>(type);
+      })) {
     op->emitError() << "'" << op->getName()
                     << "' has no rule for cutting its dimensions: express it "
                        "by linalg.generic";

@@ -1,4 +1,5 @@
-//===- Boundaries.h - Where each dimension must be cut -----------*- C++ -*-===//
+//===- Boundaries.h - Where each dimension must be cut -----------*- C++
+//-*-===//
 
 #ifndef WAFERLOOM_LIB_PARTITION_BOUNDARIES_H
 #define WAFERLOOM_LIB_PARTITION_BOUNDARIES_H

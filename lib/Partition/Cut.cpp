@@ -101,9 +101,9 @@ LogicalResult Cutter::rewriteGeneric(linalg::GenericOp op) {
     inputs.push_back(map.lookupOrDefault(value));
   for (Value value : op.getOutputs())
     inits.push_back(map.lookupOrDefault(value));
-  auto copy = linalg::GenericOp::create(
-      builder, op.getLoc(), cuts.getType(op.getResult(0)), inputs, inits, maps,
-      iterators);
+  auto copy = linalg::GenericOp::create(builder, op.getLoc(),
+                                        cuts.getType(op.getResult(0)), inputs,
+                                        inits, maps, iterators);
   IRMapping bodyMap(map);
   op.getRegion().cloneInto(&copy.getRegion(), bodyMap);
   map.map(op.getResult(0), copy.getResult(0));
@@ -152,10 +152,10 @@ LogicalResult Cutter::rewriteSlice(tensor::ExtractSliceOp op) {
       continue;
     }
     if (whole.size() != piece.size())
-      return op.emitError() << "slice [" << start << ", " << start + m
-                            << ") of dimension " << d
-                            << " cuts across the factors of its "
-                            << op.getSourceType().getDimSize(d) << " elements";
+      return op.emitError()
+             << "slice [" << start << ", " << start + m << ") of dimension "
+             << d << " cuts across the factors of its "
+             << op.getSourceType().getDimSize(d) << " elements";
     int64_t minor = 1;
     for (int64_t factor : ArrayRef(whole).drop_front())
       minor *= factor;
@@ -164,10 +164,10 @@ LogicalResult Cutter::rewriteSlice(tensor::ExtractSliceOp op) {
       add(0, factor);
   }
   Value source = map.lookup(op.getSource());
-  map.map(op.getResult(), tensor::ExtractSliceOp::create(
-                              builder, op.getLoc(),
-                              cuts.getType(op.getResult()), source, offsets,
-                              sizes, strides));
+  map.map(op.getResult(),
+          tensor::ExtractSliceOp::create(builder, op.getLoc(),
+                                         cuts.getType(op.getResult()), source,
+                                         offsets, sizes, strides));
   return success();
 }
 
@@ -205,10 +205,9 @@ LogicalResult Cutter::rewriteConcat(tensor::ConcatOp op) {
     }
     pieces.push_back(value);
   }
-  map.map(op.getResult(),
-          tensor::ConcatOp::create(builder, op.getLoc(),
-                                   cuts.getType(op.getResult()), before,
-                                   pieces));
+  map.map(op.getResult(), tensor::ConcatOp::create(builder, op.getLoc(),
+                                                   cuts.getType(op.getResult()),
+                                                   before, pieces));
   return success();
 }
 
@@ -274,9 +273,8 @@ LogicalResult Cutter::rewriteConstant(arith::ConstantOp op) {
   }
   RankedTensorType type = cuts.getType(op.getResult());
   if (dense.isSplat()) {
-    map.map(op.getResult(),
-            arith::ConstantOp::create(builder, op.getLoc(),
-                                      dense.resizeSplat(type)));
+    map.map(op.getResult(), arith::ConstantOp::create(builder, op.getLoc(),
+                                                      dense.resizeSplat(type)));
     return success();
   }
   // What differs from PE to PE is distributed as weights are.
@@ -326,8 +324,8 @@ LogicalResult Cutter::rewriteRepeat(wafer::RepeatOp op) {
   auto copy = wafer::RepeatOp::create(builder, op.getLoc(), types,
                                       op.getTripsAttr(), inits);
   Block *body = builder.createBlock(&copy.getBody(), {}, types, locs);
-  for (auto [from, to] : llvm::zip(op.getBodyBlock()->getArguments(),
-                                   body->getArguments()))
+  for (auto [from, to] :
+       llvm::zip(op.getBodyBlock()->getArguments(), body->getArguments()))
     map.map(from, to);
   builder.setInsertionPointToEnd(body);
   if (failed(rewriteBlock(*op.getBodyBlock())))

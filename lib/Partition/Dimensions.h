@@ -1,4 +1,5 @@
-//===- Dimensions.h - Dimensions of values, joined ---------------*- C++ -*-===//
+//===- Dimensions.h - Dimensions of values, joined ---------------*- C++
+//-*-===//
 //
 // Numbers the dimensions of all tensor values of a module and joins those that
 // must be treated alike: union-find over (value, dimension).

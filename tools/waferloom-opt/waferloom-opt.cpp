@@ -48,6 +48,7 @@ int main(int argc, char **argv) {
   mlir::registerTransformsPasses();
   waferloom::algebra::registerAlgebraPasses();
   waferloom::partition::registerPartitionPasses();
+  waferloom::partition::registerPipeline();
 
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "waferloom pass driver\n", registry));

@@ -26,6 +26,13 @@ namespace waferloom::partition {
 #define GEN_PASS_REGISTRATION
 #include "waferloom/Partition/Passes.h.inc"
 
+/// Level 2 in, level 4 out.
+void buildPipeline(mlir::OpPassManager &manager,
+                   const PartitionPlanOptions &options);
+
+/// Registers it as `waferloom-partition`.
+void registerPipeline();
+
 } // namespace waferloom::partition
 
 #endif // WAFERLOOM_PARTITION_PASSES_H

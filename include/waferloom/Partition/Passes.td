@@ -25,4 +25,46 @@ def PartitionCut : Pass<"partition-cut", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
+  let summary = "Choose layouts and write them into types";
+  let description = [{
+    Searches one split per class of dimensions (docs/partition.md) under the
+    memory of a PE as a hard limit, pads dimensions, and writes layouts on all
+    tensor types. Where the rules ask for it, values are taken, gathered or
+    masked; combinations stand behind their products and are packed.
+
+    Needs: partition-cut, algebra-fold; every entry of the program.
+    Gives: level 3, which partition-verify accepts.
+
+    The same input and options always give the same plan. Fails with the numbers
+    when no plan fits.
+  }];
+  let options = [
+    Option<"width", "width", "int64_t", /*default=*/"1",
+           "Columns of the region, in PEs">,
+    Option<"height", "height", "int64_t", /*default=*/"1",
+           "Rows of the region, in PEs">,
+    Option<"sramBytes", "sram", "int64_t", /*default=*/"49152",
+           "Memory of a PE, in bytes">,
+    Option<"reservedBytes", "reserved", "int64_t", /*default=*/"12288",
+           "Of it, bytes that are not for weights, states and tensors">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def PartitionToPerPe : Pass<"partition-to-per-pe", "::mlir::ModuleOp"> {
+  let summary = "Turn tensors into the piece of one PE";
+  let description = [{
+    Needs: level 3 (partition-plan, or written by hand and verified).
+    Gives: level 4: plain local types; wafer.parameter, state, input, output,
+    iota and append carry the layout of the whole tensor; masks are selects
+    against an iota.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 #endif // WAFERLOOM_PARTITION_PASSES

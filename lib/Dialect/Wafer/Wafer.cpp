@@ -23,7 +23,14 @@ LogicalResult
 ParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   if (getWeights().empty())
     return emitOpError("names no weight");
-  int64_t elements = cast<ShapedType>(getType()).getNumElements();
+  auto type = cast<RankedTensorType>(getType());
+  int64_t elements = type.getNumElements();
+  if (LayoutAttr layout = waferloom::wafer::getLayout(type)) {
+    // Of a padded dimension the live elements are the weight's.
+    elements = 1;
+    for (auto [dim, size] : llvm::zip(layout.getDims(), type.getShape()))
+      elements *= dim.getLiveSize(size);
+  }
   for (FlatSymbolRefAttr name : getWeights().getAsRange<FlatSymbolRefAttr>()) {
     auto weight = symbolTable.lookupNearestSymbolFrom<WeightOp>(*this, name);
     if (!weight)

@@ -1,0 +1,560 @@
+// Which dimensions are split alike. Dimensions that are on one loop of some op
+// are joined; two loops of one op are kept apart, so that no axis ever splits
+// both. Where joining would merge two that are apart (the tokens of BERT as
+// queries and as keys), the operand gets a change of layout in front of it and
+// a class of its own for that dimension.
+//
+// Weights and states join across entries: they lie in one place.
+
+#include "Classes.h"
+
+#include "Dimensions.h"
+
+#include "waferloom/Algebra/Scalar.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::partition;
+
+namespace {
+using Ids = SmallVector<DimId>;
+using Loops = SmallVector<int>; // the loop of each dimension of an operand
+
+/// A work with dimensions instead of classes.
+struct RawWork {
+  Work work;
+  Ids parallel, reduction;
+  SmallVector<std::pair<int64_t, Ids>> buffers; // bytes of an element, dims
+  std::optional<std::pair<DimId, DimId>> change;
+};
+
+class Reader {
+public:
+  LogicalResult read(ModuleOp module);
+  ModuleClasses finish();
+
+private:
+  LogicalResult readBlock(Block &block);
+  LogicalResult readOp(Operation *op);
+  void readGeneric(linalg::GenericOp op);
+  void readSlice(tensor::ExtractSliceOp op);
+  void readConcat(tensor::ConcatOp op);
+  void readExpand(tensor::ExpandShapeOp op);
+  void readAppend(wafer::AppendOp op);
+  LogicalResult readRepeat(wafer::RepeatOp op);
+  LogicalResult readStored(Operation *op, ArrayAttr names);
+
+  Ids &getIds(Value value);
+  bool clash(DimId a, DimId b);
+  bool join(DimId a, DimId b);
+  void keepApart(DimId a, DimId b);
+  /// Joins the dimensions of operands and result of `op` by their loops and
+  /// adds its work. Loops in `reductions` are contracted.
+  RawWork &use(Operation *op, ArrayRef<unsigned> operands, ArrayRef<Loops> maps,
+               const Loops &resultMap, ArrayRef<int> reductions);
+  /// A class of its own for dimension `dim` of an operand, behind a change.
+  DimId addChange(Operation *op, unsigned operand, Ids &ids, int64_t dim);
+  int64_t getBytes(Value value) {
+    Type type = getElementTypeOrSelf(value.getType());
+    return type.isF16() || type.isBF16() ? 2 : 4;
+  }
+
+  Dimensions dims;
+  llvm::DenseMap<Value, Ids> ids;
+  llvm::DenseMap<std::pair<Operation *, unsigned>, Ids> changed;
+  std::map<DimId, std::set<DimId>> apart; // of representatives
+  std::set<DimId> whole, cyclic;
+  std::vector<std::pair<DimId, DimId>> samePadding;
+  std::map<DimId, std::set<std::string>> roles;
+  std::vector<RawWork> works;
+  std::vector<std::pair<Stored, Ids>> stored;
+  llvm::DenseMap<Value, int> producer; // the work that computes a value
+  llvm::DenseMap<Attribute, Value> firstUse;
+  int64_t trips = 1;
+  int scope = 0, scopes = 0;
+};
+} // namespace
+
+Ids &Reader::getIds(Value value) {
+  auto [it, isNew] = ids.try_emplace(value);
+  if (isNew)
+    if (auto type = dyn_cast<ShapedType>(value.getType()))
+      for (int64_t d = 0; d < type.getRank(); ++d)
+        it->second.push_back(dims.get(value, d));
+  return it->second;
+}
+
+bool Reader::clash(DimId a, DimId b) {
+  a = dims.find(a);
+  b = dims.find(b);
+  auto it = apart.find(a);
+  return it != apart.end() && it->second.count(b) != 0;
+}
+
+/// Joins two dimensions unless they are apart.
+bool Reader::join(DimId a, DimId b) {
+  if (clash(a, b))
+    return false;
+  auto [kept, gone] = dims.join(a, b);
+  if (kept == gone)
+    return true;
+  auto it = apart.find(gone);
+  if (it != apart.end()) {
+    std::set<DimId> others = std::move(it->second);
+    apart.erase(it);
+    for (DimId other : others) {
+      apart[other].erase(gone);
+      apart[other].insert(kept);
+      apart[kept].insert(other);
+    }
+  }
+  return true;
+}
+
+void Reader::keepApart(DimId a, DimId b) {
+  a = dims.find(a);
+  b = dims.find(b);
+  apart[a].insert(b);
+  apart[b].insert(a);
+}
+
+DimId Reader::addChange(Operation *op, unsigned operand, Ids &operandIds,
+                        int64_t dim) {
+  Value value = op->getOperand(operand);
+  DimId before = operandIds[dim];
+  int64_t size = cast<ShapedType>(value.getType()).getDimSize(dim);
+  DimId after = dims.add(
+      RankedTensorType::get({size}, getElementTypeOrSelf(value.getType())),
+      value);
+  RawWork change;
+  change.work.trips = trips;
+  change.work.scope = scope;
+  change.change = {before, after};
+  operandIds[dim] = after;
+  change.buffers.emplace_back(getBytes(value), operandIds);
+  auto it = producer.find(value);
+  if (it != producer.end())
+    change.work.producers.push_back(it->second);
+  works.push_back(std::move(change));
+  samePadding.emplace_back(before, after);
+  keepApart(before, after);
+  changed[{op, operand}] = operandIds;
+  return after;
+}
+
+RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
+                     ArrayRef<Loops> maps, const Loops &resultMap,
+                     ArrayRef<int> reductions) {
+  std::map<int, DimId> loops; // loop -> a dimension of its class
+  SmallVector<Ids> used;
+  std::string name = op->getName().getStringRef().str();
+  for (auto [k, operand] : llvm::enumerate(operands)) {
+    Ids operandIds = getIds(op->getOperand(operand));
+    for (auto [d, loop] : llvm::enumerate(maps[k])) {
+      DimId id = operandIds[d];
+      auto it = loops.find(loop);
+      bool conflict = it != loops.end() && clash(it->second, id);
+      for (const auto &[other, representative] : loops)
+        conflict |= other != loop && dims.find(representative) == dims.find(id);
+      if (conflict)
+        id = addChange(op, operand, operandIds, d);
+      if (it != loops.end())
+        join(it->second, id);
+      else
+        loops[loop] = id;
+      roles[id].insert(name + std::to_string(k) + "." + std::to_string(d) +
+                       "/" + std::to_string(operandIds.size()));
+    }
+    used.push_back(std::move(operandIds));
+  }
+  if (op->getNumResults() == 1 && isa<ShapedType>(op->getResult(0).getType())) {
+    Ids &resultIds = getIds(op->getResult(0));
+    for (auto [d, loop] : llvm::enumerate(resultMap)) {
+      auto it = loops.find(loop);
+      if (it != loops.end())
+        join(it->second, resultIds[d]);
+      else
+        loops[loop] = resultIds[d];
+      roles[resultIds[d]].insert(name + "=" + std::to_string(d) + "/" +
+                                 std::to_string(resultIds.size()));
+    }
+  }
+  for (auto i = loops.begin(); i != loops.end(); ++i)
+    for (auto j = loops.begin(); j != i; ++j)
+      keepApart(i->second, j->second);
+
+  RawWork raw;
+  raw.work.trips = trips;
+  raw.work.scope = scope;
+  for (const auto &[loop, id] : loops)
+    (llvm::is_contained(reductions, loop) ? raw.reduction : raw.parallel)
+        .push_back(id);
+  for (auto [k, operand] : llvm::enumerate(operands)) {
+    Value value = op->getOperand(operand);
+    auto it = producer.find(value);
+    if (it != producer.end())
+      raw.work.producers.push_back(it->second);
+    // Weights and states are counted where they stay.
+    if (!value.getDefiningOp<wafer::ParameterOp>() &&
+        !value.getDefiningOp<wafer::StateOp>() &&
+        !value.getDefiningOp<wafer::AppendOp>())
+      raw.buffers.emplace_back(getBytes(value), used[k]);
+  }
+  if (op->getNumResults() == 1 && !isa<wafer::AppendOp>(op)) {
+    raw.buffers.emplace_back(getBytes(op->getResult(0)),
+                             getIds(op->getResult(0)));
+    producer[op->getResult(0)] = static_cast<int>(works.size());
+  }
+  works.push_back(std::move(raw));
+  return works.back();
+}
+
+/// Cycles that an op of a body takes per element, in vector instructions.
+static double getWeight(Operation *op) {
+  if (isa<math::TanhOp, math::ErfOp, math::SinOp, math::CosOp>(op))
+    return 20;
+  if (isa<math::ExpOp, math::LogOp, math::PowFOp>(op))
+    return 12;
+  if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp>(op))
+    return 8;
+  return isa<arith::ConstantOp>(op) ? 0 : 1;
+}
+
+void Reader::readGeneric(linalg::GenericOp op) {
+  SmallVector<unsigned> operands;
+  SmallVector<Loops> maps;
+  SmallVector<AffineMap> all = op.getIndexingMapsArray();
+  auto addOperand = [&](unsigned index) {
+    if (!isa<ShapedType>(op->getOperand(index).getType()))
+      return;
+    operands.push_back(index);
+    Loops &loops = maps.emplace_back();
+    for (AffineExpr expr : all[index].getResults())
+      loops.push_back(cast<AffineDimExpr>(expr).getPosition());
+  };
+  for (unsigned i = 0; i < op.getNumDpsInputs(); ++i)
+    addOperand(i);
+  Loops resultMap;
+  for (AffineExpr expr : all.back().getResults())
+    resultMap.push_back(cast<AffineDimExpr>(expr).getPosition());
+  SmallVector<unsigned> reductionDims;
+  op.getReductionDims(reductionDims);
+  SmallVector<int> reductions(reductionDims.begin(), reductionDims.end());
+
+  RawWork &raw = use(op, operands, maps, resultMap, reductions);
+  Value term;
+  algebra::Fold fold = algebra::getFold(op, term);
+  raw.work.combiner = static_cast<int>(fold);
+  double weight = 0;
+  bool product = false;
+  for (Operation &inner : op.getBody()->without_terminator()) {
+    weight += getWeight(&inner);
+    product |= isa<arith::MulFOp>(inner);
+  }
+  if (fold == algebra::Fold::Sum && product)
+    weight -= 1; // multiply and add are one instruction
+  raw.work.cyclesPerElement = std::max(weight, 1.0);
+  // A reduction that is no sum, max or min has no combination over PEs.
+  if (fold == algebra::Fold::None)
+    for (DimId id : raw.reduction)
+      whole.insert(id);
+}
+
+void Reader::readSlice(tensor::ExtractSliceOp op) {
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  Loops source, result;
+  SmallVector<int64_t> sliced;
+  for (int64_t d = 0; d < op.getSourceType().getRank(); ++d) {
+    source.push_back(static_cast<int>(d));
+    bool full = op.getStaticSize(d) == op.getSourceType().getDimSize(d);
+    if (!full)
+      sliced.push_back(d);
+    if (!dropped[d])
+      result.push_back(static_cast<int>(full ? d : 1000 + d));
+  }
+  use(op, {0}, {source}, result, {});
+  for (int64_t d : sliced)
+    whole.insert(getIds(op.getSource())[d]);
+  for (auto [d, loop] : llvm::enumerate(result))
+    if (loop >= 1000)
+      whole.insert(getIds(op.getResult())[d]);
+}
+
+void Reader::readConcat(tensor::ConcatOp op) {
+  auto dim = static_cast<int64_t>(op.getDim());
+  SmallVector<unsigned> operands;
+  SmallVector<Loops> maps;
+  Loops result;
+  for (int64_t d = 0; d < op.getResultType().getRank(); ++d)
+    result.push_back(static_cast<int>(d));
+  for (auto [i, piece] : llvm::enumerate(op.getInputs())) {
+    operands.push_back(i);
+    maps.push_back(result);
+    maps.back()[dim] = static_cast<int>(1000 + i);
+    whole.insert(getIds(piece)[dim]);
+  }
+  use(op, operands, maps, result, {});
+  whole.insert(getIds(op.getResult())[dim]);
+}
+
+void Reader::readExpand(tensor::ExpandShapeOp op) {
+  Loops source, result;
+  int64_t d = 0, fresh = 1000;
+  for (int64_t size : op.getResultType().getShape()) {
+    // Only dimensions of one element are new (partition-cut).
+    if (d < op.getSrcType().getRank() &&
+        size == op.getSrcType().getDimSize(d) && size != 1) {
+      source.push_back(static_cast<int>(d));
+      result.push_back(static_cast<int>(d++));
+    } else {
+      result.push_back(static_cast<int>(fresh++));
+    }
+  }
+  use(op, {0}, {source}, result, {});
+}
+
+void Reader::readAppend(wafer::AppendOp op) {
+  auto dim = static_cast<int64_t>(op.getDim());
+  auto state = cast<ShapedType>(op.getState().getType());
+  auto update = cast<ShapedType>(op.getUpdate().getType());
+  Loops stateLoops, updateLoops;
+  for (int64_t d = 0; d < state.getRank(); ++d) {
+    stateLoops.push_back(static_cast<int>(d));
+    if (d != dim)
+      updateLoops.push_back(static_cast<int>(d));
+    else if (update.getRank() == state.getRank())
+      updateLoops.push_back(1000);
+  }
+  if (update.getRank() == state.getRank()) {
+    // New rows are whole on every PE, whatever split the tokens had.
+    Ids rows = getIds(op.getUpdate());
+    whole.insert(addChange(op, 0, rows, dim));
+    Ids saved = getIds(op.getUpdate());
+    ids[op.getUpdate()] = rows;
+    use(op, {1, 0}, {stateLoops, updateLoops}, stateLoops, {});
+    ids[op.getUpdate()] = saved;
+  } else {
+    use(op, {1, 0}, {stateLoops, updateLoops}, stateLoops, {});
+  }
+  cyclic.insert(getIds(op.getState())[dim]);
+}
+
+LogicalResult Reader::readRepeat(wafer::RepeatOp op) {
+  auto joinAll = [&](Value a, Value b) {
+    bool joined = true;
+    for (auto [x, y] : llvm::zip(Ids(getIds(a)), Ids(getIds(b))))
+      joined &= join(x, y);
+    return joined;
+  };
+  Block *body = op.getBodyBlock();
+  for (auto [init, argument, result] :
+       llvm::zip(op.getInits(), body->getArguments(), op.getResults())) {
+    joinAll(init, argument);
+    joinAll(argument, result);
+    auto it = producer.find(init);
+    if (it != producer.end())
+      producer[argument] = it->second;
+  }
+  int64_t outerTrips = trips;
+  int outerScope = scope;
+  trips *= op.getTrips();
+  scope = ++scopes;
+  if (failed(readBlock(*body)))
+    return failure();
+  trips = outerTrips;
+  scope = outerScope;
+  for (auto [i, value] : llvm::enumerate(op.getYield().getValues())) {
+    if (!joinAll(body->getArgument(i), value))
+      return op.emitError() << "value " << i << " carried from trip to trip "
+                            << "ends with its dimensions in other roles";
+    auto it = producer.find(value);
+    if (it != producer.end())
+      producer[op.getResult(i)] = it->second;
+  }
+  return success();
+}
+
+LogicalResult Reader::readStored(Operation *op, ArrayAttr names) {
+  Value value = op->getResult(0);
+  int64_t fresh = 0;
+  for (Attribute name : names) {
+    auto [it, isNew] = firstUse.try_emplace(name, value);
+    if (isNew) {
+      ++fresh;
+      continue;
+    }
+    if (it->second.getType() != value.getType())
+      return op->emitError()
+             << "reads " << name << " as " << value.getType()
+             << " but another entry as " << it->second.getType();
+    for (auto [x, y] : llvm::zip(Ids(getIds(it->second)), Ids(getIds(value))))
+      if (!join(x, y))
+        return op->emitError()
+               << name << " is used with its dimensions in roles that two "
+               << "entries cannot agree on";
+  }
+  if (fresh) {
+    Stored entry;
+    entry.count = fresh;
+    entry.shape.elementBytes = getBytes(value);
+    stored.emplace_back(entry, getIds(value));
+  }
+  return success();
+}
+
+LogicalResult Reader::readOp(Operation *op) {
+  if (auto generic = dyn_cast<linalg::GenericOp>(op))
+    return readGeneric(generic), success();
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+    return readSlice(slice), success();
+  if (auto concat = dyn_cast<tensor::ConcatOp>(op))
+    return readConcat(concat), success();
+  if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
+    return readExpand(expand), success();
+  if (auto append = dyn_cast<wafer::AppendOp>(op))
+    return readAppend(append), success();
+  if (auto repeat = dyn_cast<wafer::RepeatOp>(op))
+    return readRepeat(repeat);
+  if (auto parameter = dyn_cast<wafer::ParameterOp>(op))
+    return readStored(op, parameter.getWeights());
+  if (auto state = dyn_cast<wafer::StateOp>(op))
+    return readStored(op, state.getNames());
+  if (auto lookup = dyn_cast<wafer::LookupOp>(op)) {
+    auto lead = cast<ShapedType>(lookup.getIndices().getType()).getRank();
+    auto rank = cast<ShapedType>(lookup.getTable().getType()).getRank();
+    Loops table{999}, indices, result;
+    for (int64_t d = 0; d < lead; ++d)
+      indices.push_back(static_cast<int>(d));
+    result = indices;
+    for (int64_t d = 1; d < rank; ++d) {
+      table.push_back(static_cast<int>(1000 + d));
+      result.push_back(table.back());
+    }
+    RawWork &raw = use(op, {0, 1}, {table, indices}, result, {999});
+    raw.work.combiner = static_cast<int>(algebra::Fold::Sum);
+    raw.work.cyclesPerElement = 0; // one row is copied, not the table
+    return success();
+  }
+  if (isa<wafer::InputOp, wafer::PositionOp, wafer::IotaOp, wafer::OutputOp,
+          tensor::EmptyOp, linalg::FillOp, arith::ConstantOp, wafer::YieldOp>(
+          op)) {
+    for (Value result : op->getResults())
+      getIds(result);
+    return success();
+  }
+  return op->emitError() << "'" << op->getName()
+                         << "' has no rule for partitioning: express it by "
+                            "linalg.generic";
+}
+
+LogicalResult Reader::readBlock(Block &block) {
+  for (Operation &op : block)
+    if (!isa<func::ReturnOp>(op) && failed(readOp(&op)))
+      return failure();
+  return success();
+}
+
+LogicalResult Reader::read(ModuleOp module) {
+  for (auto entry : module.getOps<func::FuncOp>()) {
+    scope = ++scopes;
+    if (failed(readBlock(entry.getBody().front())))
+      return failure();
+  }
+  return success();
+}
+
+ModuleClasses Reader::finish() {
+  ModuleClasses result;
+  Problem &problem = result.problem;
+  std::map<DimId, int> index;
+  auto classOf = [&](DimId id) {
+    DimId root = dims.find(id);
+    auto [it, isNew] =
+        index.try_emplace(root, static_cast<int>(problem.classes.size()));
+    if (isNew) {
+      problem.classes.emplace_back();
+      problem.classes.back().size = dims.getSize(root);
+      problem.classes.back().padding = it->second;
+    }
+    return it->second;
+  };
+  auto classesOf = [&](const Ids &list) {
+    SmallVector<int> classes;
+    for (DimId id : list)
+      classes.push_back(classOf(id));
+    return classes;
+  };
+  for (DimId id = 0; id < dims.size(); ++id)
+    classOf(id);
+  std::map<int, std::set<std::string>> rolesOf;
+  for (const auto &[id, names] : roles)
+    rolesOf[classOf(id)].insert(names.begin(), names.end());
+  for (const auto &[i, names] : rolesOf)
+    for (const std::string &name : names)
+      problem.classes[i].role += "," + name;
+  for (DimId id : whole) {
+    problem.classes[classOf(id)].whole = true;
+    problem.classes[classOf(id)].exact = true;
+  }
+  // Nothing is gained by splitting what no op reads.
+  for (DimClass &entry : problem.classes)
+    entry.whole |= entry.role.empty();
+  for (DimId id : cyclic)
+    problem.classes[classOf(id)].cyclic = true;
+  for (const auto &[id, others] : apart)
+    for (DimId other : others)
+      problem.classes[classOf(id)].apart.insert(classOf(other));
+  // Padding numbers: the lowest class of those that changes of layout connect.
+  for (bool changedAny = true; changedAny;) {
+    changedAny = false;
+    for (auto [a, b] : samePadding) {
+      DimClass &x = problem.classes[classOf(a)],
+               &y = problem.classes[classOf(b)];
+      int low = std::min(x.padding, y.padding);
+      changedAny |= x.padding != y.padding || x.exact != y.exact;
+      x.padding = y.padding = low;
+      x.exact = y.exact = x.exact || y.exact;
+    }
+  }
+  for (auto &[entry, list] : stored) {
+    entry.shape.classes = classesOf(list);
+    int64_t elements = entry.count;
+    for (int i : entry.shape.classes)
+      elements *= problem.classes[i].size;
+    for (int i : entry.shape.classes)
+      problem.classes[i].weight += elements;
+    problem.stored.push_back(entry);
+  }
+  for (RawWork &raw : works) {
+    raw.work.parallel = classesOf(raw.parallel);
+    raw.work.reduction = classesOf(raw.reduction);
+    for (auto &[bytes, list] : raw.buffers)
+      raw.work.buffers.push_back({bytes, classesOf(list)});
+    if (raw.change)
+      raw.work.change = {classOf(raw.change->first),
+                         classOf(raw.change->second)};
+    problem.works.push_back(std::move(raw.work));
+  }
+  for (auto &[value, list] : ids)
+    result.values[value] = classesOf(list);
+  for (auto &[operand, list] : changed)
+    result.changes[operand] = classesOf(list);
+  return result;
+}
+
+FailureOr<ModuleClasses> partition::classify(ModuleOp module) {
+  Reader reader;
+  if (failed(reader.read(module)))
+    return failure();
+  return reader.finish();
+}

@@ -1,0 +1,247 @@
+// What a split costs: cycles of the local arithmetic (issue, then elements over
+// the rate), cycles of collectives in closed form, bytes per PE. The forms are
+// those of T = max(contention, energy / links) + distance + ramps, with T_R = 2
+// cycles per ramp; docs/partition.md has the table.
+
+#include "Cost.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+using namespace waferloom;
+using namespace waferloom::partition;
+using llvm::ArrayRef;
+using wafer::Axis;
+
+static constexpr int64_t rampCycles = 2; // T_R
+static constexpr int64_t issueCycles = 6;
+static constexpr int64_t elementsPerCycle = 8;
+
+Axes::Axes(const Factors &factors) : factors(factors) {
+  for (auto direction : {Axis::X, Axis::Y}) {
+    const auto &sizes = direction == Axis::X ? factors.x : factors.y;
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      Axis axis;
+      axis.direction = direction;
+      if (sizes.size() > 1)
+        axis.number = static_cast<int8_t>(i);
+      axes.push_back(axis);
+    }
+  }
+}
+
+int64_t Axes::getSize(Axis axis) const {
+  const auto &sizes = axis.direction == Axis::X ? factors.x : factors.y;
+  return sizes[axis.number == Axis::whole ? 0 : axis.number];
+}
+
+int64_t Axes::getSize(ArrayRef<Axis> along) const {
+  int64_t size = 1;
+  for (Axis axis : along)
+    size *= getSize(axis);
+  return size;
+}
+
+int64_t Axes::getStride(Axis axis) const {
+  const auto &sizes = axis.direction == Axis::X ? factors.x : factors.y;
+  int64_t stride = 1;
+  if (axis.number != Axis::whole)
+    for (size_t i = axis.number + 1; i < sizes.size(); ++i)
+      stride *= sizes[i];
+  return stride;
+}
+
+/// One arm of `p` PEs, the root included, `hop` apart; `words` of each share
+/// the links with `hop` - 1 other groups.
+static double getArmCycles(int64_t p, double words, double hop) {
+  if (p <= 1)
+    return 0;
+  double b = words * hop, length = (p - 1) * hop;
+  double step = 2 * rampCycles + 1;
+  double chain = b + length + step * (p - 1);
+  double star = b * (p - 1) + step + length - (p - 1);
+  double rounds = std::ceil(std::log2(static_cast<double>(p)));
+  double tree = std::max(b * rounds, b * p / (2.0 * (p - 1)) *
+                                             std::log2(static_cast<double>(p)) +
+                                         length) +
+                step * rounds;
+  double s = std::max(1.0, std::floor(std::sqrt(static_cast<double>(p))));
+  double twoPhase = 2 * b + length + step * (s - 1 + std::ceil(p / s) - 1);
+  return std::min({chain, star, tree, twoPhase});
+}
+
+/// The axes of `along` in one direction as a line: PEs and hops between them.
+static std::pair<int64_t, int64_t>
+getLine(const Axes &axes, ArrayRef<Axis> along, Axis::Direction direction) {
+  int64_t size = 1, hop = 0;
+  for (Axis axis : along)
+    if (axis.direction == direction) {
+      size *= axes.getSize(axis);
+      int64_t stride = axes.getStride(axis);
+      hop = hop ? std::min(hop, stride) : stride;
+    }
+  return {size, std::max<int64_t>(hop, 1)};
+}
+
+double partition::getCombineCycles(const Axes &axes, ArrayRef<Axis> along,
+                                   int64_t words) {
+  double total = 0;
+  for (auto direction : {Axis::X, Axis::Y}) {
+    auto [size, hop] = getLine(axes, along, direction);
+    if (size == 1)
+      continue;
+    int64_t arm = size / 2 + 1;
+    double shared = static_cast<double>(words) * hop;
+    total += getArmCycles(arm, words, hop);
+    if (size > 2)
+      total += shared; // the second arm enters the root
+    total += shared + (arm - 1) * hop + 2 * rampCycles;
+  }
+  return total;
+}
+
+double partition::getGatherCycles(const Axes &axes, ArrayRef<Axis> along,
+                                  int64_t words) {
+  double total = 0;
+  for (auto direction : {Axis::X, Axis::Y}) {
+    auto [size, hop] = getLine(axes, along, direction);
+    if (size > 1)
+      total += 2.0 * words * hop + size * hop + 2 * (2 * rampCycles + 1);
+  }
+  return total;
+}
+
+Costs::Costs(const Problem &problem, const Factors &factors)
+    : problem(problem), axes(factors) {}
+
+std::vector<int64_t> Costs::getPadded(const Assignment &assignment) const {
+  // Classes of one padding number share the least size that all can divide.
+  std::map<int, int64_t> multiple;
+  for (auto [i, entry] : llvm::enumerate(problem.classes)) {
+    int64_t &m = multiple.try_emplace(entry.padding, 1).first->second;
+    if (assignment[i])
+      m = std::lcm(m, axes.getSize(*assignment[i]));
+  }
+  std::vector<int64_t> padded;
+  for (const DimClass &entry : problem.classes)
+    padded.push_back(llvm::alignTo(entry.size, multiple[entry.padding]));
+  return padded;
+}
+
+int64_t Costs::getExtent(int index, const Assignment &assignment,
+                         ArrayRef<int64_t> padded) const {
+  return assignment[index] ? padded[index] / axes.getSize(*assignment[index])
+                           : 1;
+}
+
+int64_t Costs::getWords(const TensorShape &shape, const Assignment &assignment,
+                        ArrayRef<int64_t> padded) const {
+  int64_t words = 1;
+  for (int index : shape.classes)
+    words *= getExtent(index, assignment, padded);
+  return words;
+}
+
+Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
+                               ArrayRef<int64_t> padded) const {
+  WorkCost cost;
+  if (work.change) {
+    auto [from, to] = *work.change;
+    const auto &source = *assignment[from], &target = *assignment[to];
+    if (source == target || source.empty())
+      return cost; // a take is free
+    cost.along = source;
+    cost.words = getWords(work.buffers.front(), assignment, padded) *
+                 axes.getSize(target);
+    cost.collective = getGatherCycles(axes, cost.along, cost.words);
+    return cost;
+  }
+  int64_t parallel = 1, reduction = 1;
+  for (int index : work.parallel)
+    parallel *= getExtent(index, assignment, padded);
+  for (int index : work.reduction) {
+    reduction *= getExtent(index, assignment, padded);
+    llvm::append_range(cost.along, *assignment[index]);
+  }
+  auto passes = [](int64_t outer, int64_t inner) {
+    return static_cast<double>(outer) *
+           (issueCycles + llvm::divideCeil(inner, elementsPerCycle));
+  };
+  cost.cycles =
+      work.cyclesPerElement * (work.reduction.empty()
+                                   ? passes(1, parallel)
+                                   : std::min(passes(reduction, parallel),
+                                              passes(parallel, reduction)));
+  llvm::sort(cost.along);
+  if (!cost.along.empty()) {
+    cost.words = parallel;
+    cost.collective = getCombineCycles(axes, cost.along, parallel);
+  }
+  return cost;
+}
+
+int64_t Costs::getBytes(const Assignment &assignment,
+                        ArrayRef<int64_t> padded) const {
+  auto decided = [&](const TensorShape &shape) {
+    return llvm::all_of(shape.classes, [&](int index) {
+      return assignment[index].has_value();
+    });
+  };
+  int64_t stored = 0, largest = 0;
+  for (const Stored &entry : problem.stored)
+    if (decided(entry.shape))
+      stored += entry.count * entry.shape.elementBytes *
+                getWords(entry.shape, assignment, padded);
+  for (const Work &work : problem.works) {
+    int64_t bytes = 0;
+    for (const TensorShape &shape : work.buffers)
+      if (decided(shape))
+        bytes += shape.elementBytes * getWords(shape, assignment, padded);
+    largest = std::max(largest, bytes);
+  }
+  return stored + largest;
+}
+
+void Costs::rank(const Assignment &assignment, Plan &plan) const {
+  std::vector<int64_t> padded = getPadded(assignment);
+  using Key = std::tuple<int, int, int, std::vector<Axis>>;
+  std::map<Key, std::pair<int64_t, int64_t>> packs; // words, trips
+  std::vector<int> depths;
+  double gathers = 0;
+  for (const Work &work : problem.works) {
+    int depth = 0;
+    for (int producer : work.producers)
+      depth = std::max(depth, depths[producer]);
+    WorkCost cost = getCost(work, assignment, padded);
+    plan.computeCycles += cost.cycles * work.trips;
+    if (!cost.along.empty()) {
+      if (work.change) {
+        gathers += cost.collective * work.trips;
+        ++plan.packs;
+      } else {
+        auto &pack = packs[Key(work.scope, depth, work.combiner,
+                               {cost.along.begin(), cost.along.end()})];
+        pack.first += cost.words;
+        pack.second = work.trips;
+      }
+      ++depth;
+    }
+    depths.push_back(depth);
+  }
+  plan.cycles = plan.computeCycles + gathers;
+  for (const auto &[key, pack] : packs) {
+    plan.cycles +=
+        pack.second * getCombineCycles(axes, std::get<3>(key), pack.first);
+    ++plan.packs;
+  }
+  plan.bytes = getBytes(assignment, padded);
+  plan.padded = std::move(padded);
+  plan.axes.clear();
+  for (const auto &entry : assignment)
+    plan.axes.push_back(*entry);
+}

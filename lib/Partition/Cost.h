@@ -1,0 +1,74 @@
+//===- Cost.h - Cycles and bytes of a split -----------------------*- C++
+//-*-===//
+
+#ifndef WAFERLOOM_LIB_PARTITION_COST_H
+#define WAFERLOOM_LIB_PARTITION_COST_H
+
+#include "Search.h"
+
+namespace waferloom::partition {
+
+/// The axes of a region and their sizes.
+class Axes {
+public:
+  explicit Axes(const Factors &factors);
+
+  llvm::ArrayRef<wafer::Axis> all() const { return axes; }
+  int64_t getSize(wafer::Axis axis) const;
+  int64_t getSize(llvm::ArrayRef<wafer::Axis> axes) const;
+  /// Hops of one step along `axis`.
+  int64_t getStride(wafer::Axis axis) const;
+
+private:
+  Factors factors;
+  llvm::SmallVector<wafer::Axis> axes;
+};
+
+/// Cycles of an all-reduce of `words` per PE along `axes`, in closed form: both
+/// arms of each line to the middle by the best of chain, star, tree and
+/// two-phase, and a multicast back.
+double getCombineCycles(const Axes &axes, llvm::ArrayRef<wafer::Axis> along,
+                        int64_t words);
+/// Cycles of an all-gather whose result has `words` per PE.
+double getGatherCycles(const Axes &axes, llvm::ArrayRef<wafer::Axis> along,
+                       int64_t words);
+
+/// Axes per class; an empty optional is a class not decided yet.
+using Assignment = std::vector<std::optional<llvm::SmallVector<wafer::Axis>>>;
+
+/// The cost of assignments on one factorisation.
+class Costs {
+public:
+  Costs(const Problem &problem, const Factors &factors);
+
+  const Axes &getAxes() const { return axes; }
+  /// The padded size of every class under a complete or partial assignment.
+  std::vector<int64_t> getPadded(const Assignment &assignment) const;
+
+  struct WorkCost {
+    double cycles = 0;                    ///< local
+    llvm::SmallVector<wafer::Axis> along; ///< of its collective
+    int64_t words = 0;                    ///< per PE
+    double collective = 0;                ///< cycles, alone
+  };
+  WorkCost getCost(const Work &work, const Assignment &assignment,
+                   llvm::ArrayRef<int64_t> padded) const;
+  /// Bytes per PE of what is decided.
+  int64_t getBytes(const Assignment &assignment,
+                   llvm::ArrayRef<int64_t> padded) const;
+  /// All works, collectives of one depth, axes and combiner in one message.
+  void rank(const Assignment &assignment, Plan &plan) const;
+
+private:
+  int64_t getExtent(int index, const Assignment &assignment,
+                    llvm::ArrayRef<int64_t> padded) const;
+  int64_t getWords(const TensorShape &shape, const Assignment &assignment,
+                   llvm::ArrayRef<int64_t> padded) const;
+
+  const Problem &problem;
+  Axes axes;
+};
+
+} // namespace waferloom::partition
+
+#endif // WAFERLOOM_LIB_PARTITION_COST_H

@@ -1,0 +1,265 @@
+// Chooses one split per class of dimensions: nothing, all of one direction, or
+// one factor of it.
+//
+// For each factorisation of the region, classes are decided depth first, the
+// heaviest in weights first. A branch ends when an axis would serve two classes
+// of one loop nest, when the bytes decided so far exceed the memory, or when
+// the additive cost (local cycles and each op's own collective) exceeds that of
+// the 40 best leaves. Those are ranked by full cost, with collectives packed.
+// The number of branches depends on the number of classes, not on the grid;
+// ties fall to what was enumerated first, so the answer is always the same.
+
+#include "Cost.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+
+using namespace waferloom;
+using namespace waferloom::partition;
+using llvm::ArrayRef;
+using llvm::SmallVector;
+using wafer::Axis;
+
+static constexpr size_t leavesToRank = 40;
+
+namespace {
+/// The search on one factorisation.
+class Branches {
+public:
+  Branches(const Problem &problem, const Factors &factors, double bound);
+
+  void run() { descend(0, 0); }
+  /// The best plan by full cost.
+  std::optional<Plan> getBest() const;
+  double getLeastCost() const {
+    return leaves.empty() ? std::numeric_limits<double>::infinity()
+                          : leaves.begin()->first;
+  }
+
+private:
+  void descend(size_t group, double cost);
+  std::vector<SmallVector<Axis>> getOptions(size_t group) const;
+  bool isFree(size_t group, ArrayRef<Axis> axes) const;
+
+  const Problem &problem;
+  Factors factors;
+  Costs costs;
+  double bound;
+  std::vector<SmallVector<int>> groups;     // classes that are split alike
+  std::vector<std::set<int>> apart;         // groups
+  std::vector<SmallVector<int>> worksAfter; // works decided by each group
+  std::vector<SmallVector<Axis>> chosen;    // per group
+  Assignment assignment;
+  // By cost, then by the order of enumeration.
+  std::map<std::pair<double, int>, Assignment> ordered;
+  std::multimap<double, int> leaves;
+  int count = 0;
+};
+} // namespace
+
+Branches::Branches(const Problem &problem, const Factors &factors, double bound)
+    : problem(problem), factors(factors), costs(problem, factors), bound(bound),
+      assignment(problem.classes.size()) {
+  std::map<std::string, SmallVector<int>> alike;
+  auto numClasses = static_cast<int>(problem.classes.size());
+  for (int i = 0; i < numClasses; ++i) {
+    const DimClass &entry = problem.classes[i];
+    if (entry.whole || entry.size <= 1) {
+      assignment[i].emplace();
+      continue;
+    }
+    alike[std::to_string(entry.size) + (entry.cyclic ? "c" : "") +
+          (entry.exact ? "e" : "") + entry.role]
+        .push_back(i);
+  }
+  for (auto &entry : alike) {
+    const SmallVector<int> &members = entry.second;
+    // Classes of one loop nest cannot share axes: decide them one by one.
+    bool independent = llvm::none_of(members, [&](int i) {
+      return llvm::any_of(members, [&](int j) {
+        return problem.classes[i].apart.count(j) != 0;
+      });
+    });
+    if (independent)
+      groups.push_back(members);
+    else
+      for (int member : members)
+        groups.push_back({member});
+  }
+  auto weigh = [&](const SmallVector<int> &group) {
+    int64_t weight = 0;
+    for (int i : group)
+      weight += problem.classes[i].weight;
+    return std::tuple(-weight, -problem.classes[group.front()].size,
+                      group.front());
+  };
+  llvm::sort(groups, [&](const SmallVector<int> &a, const SmallVector<int> &b) {
+    return weigh(a) < weigh(b);
+  });
+
+  std::vector<int> groupOf(problem.classes.size(), -1);
+  for (auto [g, members] : llvm::enumerate(groups))
+    for (int i : members)
+      groupOf[i] = static_cast<int>(g);
+  apart.resize(groups.size());
+  for (auto [g, members] : llvm::enumerate(groups))
+    for (int i : members)
+      for (int other : problem.classes[i].apart)
+        if (groupOf[other] >= 0)
+          apart[g].insert(groupOf[other]);
+  worksAfter.resize(groups.size() + 1);
+  for (auto [w, work] : llvm::enumerate(problem.works)) {
+    int last = -1;
+    for (const auto &list : {work.parallel, work.reduction})
+      for (int i : list)
+        last = std::max(last, groupOf[i]);
+    for (const TensorShape &shape : work.buffers)
+      for (int i : shape.classes)
+        last = std::max(last, groupOf[i]);
+    if (work.change)
+      last = std::max(
+          {last, groupOf[work.change->first], groupOf[work.change->second]});
+    worksAfter[last + 1].push_back(static_cast<int>(w));
+  }
+  chosen.resize(groups.size());
+}
+
+std::vector<SmallVector<Axis>> Branches::getOptions(size_t group) const {
+  std::vector<SmallVector<Axis>> options{{}};
+  const DimClass &entry = problem.classes[groups[group].front()];
+  auto offer = [&](ArrayRef<Axis> axes) {
+    int64_t pieces = costs.getAxes().getSize(axes);
+    if (pieces == 1 || pieces > 2 * entry.size ||
+        (entry.exact && entry.size % pieces != 0))
+      return;
+    options.emplace_back(axes.begin(), axes.end());
+  };
+  for (auto direction : {Axis::X, Axis::Y}) {
+    SmallVector<Axis> all;
+    for (Axis axis : costs.getAxes().all())
+      if (axis.direction == direction && costs.getAxes().getSize(axis) > 1)
+        all.push_back(axis);
+    offer(all);
+    if (all.size() > 1)
+      for (Axis axis : all)
+        offer(axis);
+  }
+  return options;
+}
+
+bool Branches::isFree(size_t group, ArrayRef<Axis> axes) const {
+  for (int other : apart[group]) {
+    if (static_cast<size_t>(other) == group && !axes.empty())
+      return false;
+    if (static_cast<size_t>(other) < group)
+      for (Axis axis : chosen[other])
+        if (llvm::is_contained(axes, axis))
+          return false;
+  }
+  return true;
+}
+
+void Branches::descend(size_t group, double cost) {
+  std::vector<int64_t> padded = costs.getPadded(assignment);
+  for (int w : worksAfter[group]) {
+    const Work &work = problem.works[w];
+    Costs::WorkCost part = costs.getCost(work, assignment, padded);
+    cost += (part.cycles + part.collective) * work.trips;
+  }
+  if (cost > bound ||
+      (leaves.size() >= leavesToRank && cost > leaves.rbegin()->first))
+    return;
+  if (costs.getBytes(assignment, padded) > problem.bytesPerPe)
+    return;
+  if (group == groups.size()) {
+    leaves.emplace(cost, count);
+    ordered.emplace(std::pair(cost, count++), assignment);
+    if (leaves.size() > leavesToRank) {
+      leaves.erase(std::prev(leaves.end()));
+      ordered.erase(std::prev(ordered.end()));
+    }
+    return;
+  }
+  for (const SmallVector<Axis> &axes : getOptions(group)) {
+    if (!isFree(group, axes))
+      continue;
+    chosen[group] = axes;
+    for (int i : groups[group])
+      assignment[i] = axes;
+    descend(group + 1, cost);
+    for (int i : groups[group])
+      assignment[i].reset();
+  }
+}
+
+std::optional<Plan> Branches::getBest() const {
+  std::optional<Plan> best;
+  for (const auto &[key, candidate] : ordered) {
+    Plan plan;
+    plan.factors = factors;
+    costs.rank(candidate, plan);
+    if (!best || plan.cycles < best->cycles - 1e-9)
+      best = std::move(plan);
+  }
+  return best;
+}
+
+/// Factorisations worth trying: none; k x rest for a divisor k of a small
+/// class; j x k x rest for two small classes that share a direction.
+static std::vector<Factors> listFactors(const Problem &problem) {
+  std::set<int64_t> divisors, small;
+  for (const DimClass &entry : problem.classes) {
+    if (entry.whole || entry.size <= 1 || entry.size > 64)
+      continue;
+    for (int64_t k = 2; k <= entry.size; ++k)
+      if (entry.size % k == 0)
+        divisors.insert(k);
+    if (entry.size <= 16)
+      small.insert(entry.size);
+  }
+  std::vector<Factors> all{{{problem.width}, {problem.height}}};
+  auto offer = [&](ArrayRef<int64_t> lead, bool alongX) {
+    int64_t size = alongX ? problem.width : problem.height, product = 1;
+    for (int64_t k : lead)
+      product *= k;
+    if (size % product != 0 || size / product <= 1)
+      return;
+    SmallVector<int64_t> factors(lead);
+    factors.push_back(size / product);
+    Factors next;
+    next.x = alongX ? factors : SmallVector<int64_t>{problem.width};
+    next.y = alongX ? SmallVector<int64_t>{problem.height} : factors;
+    for (const Factors &known : all)
+      if (known.x == next.x && known.y == next.y)
+        return;
+    all.push_back(next);
+  };
+  for (int64_t k : divisors)
+    for (bool alongX : {true, false})
+      offer(k, alongX);
+  for (int64_t k : small)
+    for (int64_t j : small)
+      for (int64_t padded : {j, j + j % 2})
+        for (bool alongX : {true, false})
+          offer({k, padded}, alongX);
+  return all;
+}
+
+std::optional<Plan> partition::search(const Problem &problem) {
+  std::optional<Plan> best;
+  double least = std::numeric_limits<double>::infinity();
+  for (const Factors &factors : listFactors(problem)) {
+    // A plan far behind the best by additive cost is not caught up by packing.
+    Branches branches(problem, factors, 1.4 * least);
+    branches.run();
+    least = std::min(least, branches.getLeastCost());
+    std::optional<Plan> plan = branches.getBest();
+    if (plan && (!best || plan->cycles < best->cycles - 1e-9))
+      best = std::move(plan);
+  }
+  return best;
+}

@@ -1,0 +1,91 @@
+//===- Search.h - One split per class of dimensions ---------------*- C++
+//-*-===//
+//
+// The planning problem as plain numbers, and its search. Nothing here knows
+// about operations: Classes.cpp reads a Problem off a module, Write.cpp writes
+// the answer into it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_LIB_PARTITION_SEARCH_H
+#define WAFERLOOM_LIB_PARTITION_SEARCH_H
+
+#include "waferloom/Dialect/Wafer/Axis.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace waferloom::partition {
+
+/// Dimensions that are split alike.
+struct DimClass {
+  int64_t size = 1;    ///< elements that count
+  bool whole = false;  ///< never split
+  bool exact = false;  ///< never padded
+  bool cyclic = false; ///< positions of a state
+  int padding = 0;     ///< classes of one number are padded to one size
+  int64_t weight = 0;  ///< elements of weights and states that have it
+  std::set<int> apart; ///< classes that share a loop nest: no axis for both
+  std::string role;    ///< classes of one size and role are split alike
+};
+
+/// A tensor: its element size in bytes and the class of each dimension.
+struct TensorShape {
+  int64_t elementBytes = 4;
+  llvm::SmallVector<int> classes;
+};
+
+/// What an op costs, in terms of the classes of its loops.
+struct Work {
+  llvm::SmallVector<int> parallel, reduction;
+  double cyclesPerElement = 1;
+  int combiner = 0;
+  int64_t trips = 1;
+  int scope = 0; ///< the block it stands in
+  std::vector<int> producers;
+  std::vector<TensorShape> buffers; ///< operands and result that are computed
+  /// A change of layout of one dimension, not an op: from -> to.
+  std::optional<std::pair<int, int>> change;
+};
+
+/// A weight or state that stays in the memory of the PEs.
+struct Stored {
+  TensorShape shape;
+  int64_t count = 1;
+};
+
+struct Problem {
+  std::vector<DimClass> classes;
+  std::vector<Work> works;
+  std::vector<Stored> stored;
+  int64_t width = 1, height = 1; ///< in PEs
+  int64_t bytesPerPe = 0;        ///< for weights, states and the largest op
+};
+
+/// How a region's directions are cut into axes.
+struct Factors {
+  llvm::SmallVector<int64_t> x, y;
+};
+
+/// One split per class; the answer of the search.
+struct Plan {
+  Factors factors;
+  std::vector<llvm::SmallVector<wafer::Axis>> axes; ///< per class
+  std::vector<int64_t> padded;                      ///< per class
+  double cycles = 0, computeCycles = 0;
+  int64_t bytes = 0;
+  int packs = 0; ///< collectives, those of one message counted once
+};
+
+/// The cheapest plan that fits, or nothing.
+std::optional<Plan> search(const Problem &problem);
+
+} // namespace waferloom::partition
+
+#endif // WAFERLOOM_LIB_PARTITION_SEARCH_H

@@ -1,0 +1,163 @@
+// What is known beyond the live size of a dimension. The body of a generic is
+// evaluated on three kinds of operands: a constant, some finite number, or
+// anything. That 0 x finite is 0 but 0 x anything is not (it may be NaN) is why
+// the last two differ.
+
+#include "Rules.h"
+
+#include "waferloom/Algebra/Scalar.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::partition;
+using wafer::Tail;
+
+/// A constant that is some finite number, or such a number itself.
+static bool isFinite(Tail tail) {
+  return tail.kind == Tail::Finite || tail.kind == Tail::None ||
+         (tail.kind == Tail::Constant && std::isfinite(tail.value));
+}
+
+static bool isLow(Tail tail) { return tail.isConstant(-INFINITY); }
+
+Tail partition::joinTails(Tail a, Tail b) {
+  if (a == b)
+    return a;
+  return isFinite(a) && isFinite(b) ? Tail::finite() : Tail::any();
+}
+
+/// Finite operands give a finite result.
+static bool staysFinite(Operation *op) {
+  return isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::NegFOp,
+             arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp,
+             arith::MinNumFOp, arith::ExtFOp, math::TanhOp, math::ErfOp,
+             math::AbsFOp, math::SinOp, math::CosOp, math::FloorOp,
+             math::CeilOp>(op);
+}
+
+static Tail applyToTails(Operation *op, ArrayRef<Tail> v) {
+  if (llvm::all_of(v, [](Tail t) { return t.kind == Tail::Constant; })) {
+    SmallVector<double> numbers;
+    for (Tail tail : v)
+      numbers.push_back(tail.value);
+    std::optional<double> value = algebra::evaluate(op, numbers);
+    return value && !std::isnan(*value) ? Tail::constant(*value) : Tail::any();
+  }
+  if (isa<arith::SelectOp>(op)) {
+    if (v[0].kind == Tail::Constant)
+      return v[0].value != 0 ? v[1] : v[2];
+    return joinTails(v[1], v[2]);
+  }
+  // Integers have no NaN.
+  if (isa<IntegerType, IndexType>(op->getResult(0).getType()))
+    return Tail::finite();
+  if (llvm::any_of(v, [](Tail t) { return t.kind == Tail::Any; }))
+    return Tail::any();
+  if (isa<arith::SIToFPOp, arith::UIToFPOp>(op))
+    return Tail::finite();
+  if (isa<arith::MulFOp>(op) && llvm::all_of(v, isFinite) &&
+      (v[0].isConstant(0) || v[1].isConstant(0)))
+    return Tail::constant(0);
+  if (isa<arith::AddFOp>(op) &&
+      ((isLow(v[0]) && isFinite(v[1])) || (isLow(v[1]) && isFinite(v[0]))))
+    return Tail::constant(-INFINITY);
+  if (isa<arith::SubFOp>(op) && isLow(v[0]) && isFinite(v[1]))
+    return Tail::constant(-INFINITY);
+  if (isa<arith::MaximumFOp, arith::MaxNumFOp>(op) &&
+      (isLow(v[0]) || isLow(v[1])))
+    return isLow(v[0]) ? v[1] : v[0];
+  return llvm::all_of(v, isFinite) && staysFinite(op) ? Tail::finite()
+                                                      : Tail::any();
+}
+
+/// What is known of an input where some of its dimensions are at their tail.
+static Tail getInputTail(RankedTensorType type, AffineMap map,
+                         ArrayRef<unsigned> loops) {
+  wafer::LayoutAttr layout = wafer::getLayout(type);
+  std::optional<Tail> known;
+  for (auto [d, expr] : llvm::enumerate(map.getResults())) {
+    if (!llvm::is_contained(loops, cast<AffineDimExpr>(expr).getPosition()))
+      continue;
+    Tail tail = layout.getDim(d).isPadded() ? layout.getDim(d).getTail()
+                                            : Tail::finite();
+    // In two tails at once the constant holds only if both agree on it.
+    if (known && (*known != tail || tail.kind != Tail::Constant))
+      return Tail::any();
+    known = tail;
+  }
+  return known.value_or(Tail::finite());
+}
+
+Tail partition::getBodyTail(linalg::GenericOp op,
+                            ArrayRef<RankedTensorType> inputs,
+                            ArrayRef<unsigned> loops) {
+  Value result;
+  if (algebra::getFold(op, result) == algebra::Fold::None)
+    result = op.getBody()->getTerminator()->getOperand(0);
+  llvm::DenseMap<Value, Tail> known;
+  for (auto [i, type] : llvm::enumerate(inputs))
+    known[op.getBody()->getArgument(i)] =
+        type ? getInputTail(type, op.getIndexingMapsArray()[i], loops)
+             : Tail::finite();
+  auto get = [&](Value value) {
+    auto it = known.find(value);
+    if (it != known.end())
+      return it->second;
+    std::optional<double> number = algebra::getNumber(value);
+    return number ? Tail::constant(*number) : Tail::any();
+  };
+  for (Operation &inner : op.getBody()->without_terminator()) {
+    SmallVector<Tail> operands;
+    for (Value operand : inner.getOperands())
+      operands.push_back(get(operand));
+    known[inner.getResult(0)] = applyToTails(&inner, operands);
+  }
+  return get(result);
+}
+
+/// Is loop `loop` of `op` padded, according to an input that has it?
+static bool isPadded(linalg::GenericOp op, ArrayRef<RankedTensorType> inputs,
+                     unsigned loop) {
+  for (auto [i, type] : llvm::enumerate(inputs))
+    if (type)
+      for (auto [d, expr] :
+           llvm::enumerate(op.getIndexingMapsArray()[i].getResults()))
+        if (cast<AffineDimExpr>(expr).getPosition() == loop)
+          return wafer::getLayout(type).getDim(d).isPadded();
+  return false;
+}
+
+std::optional<TailFault>
+partition::findTailFault(linalg::GenericOp op,
+                         ArrayRef<RankedTensorType> inputs) {
+  Value term;
+  algebra::Fold fold = algebra::getFold(op, term);
+  SmallVector<unsigned> reductions, padded;
+  op.getReductionDims(reductions);
+  for (unsigned loop : reductions)
+    if (isPadded(op, inputs, loop))
+      padded.push_back(loop);
+  if (padded.empty())
+    return std::nullopt;
+  double neutral =
+      algebra::getNeutral(fold, op.getBody()->getArguments().back().getType());
+  auto check = [&](ArrayRef<unsigned> loops) -> std::optional<TailFault> {
+    Tail tail = getBodyTail(op, inputs, loops);
+    if (tail.isConstant(neutral) && fold != algebra::Fold::None)
+      return std::nullopt;
+    return TailFault{SmallVector<unsigned>(loops), tail, neutral};
+  };
+  for (unsigned loop : padded)
+    if (auto fault = check(loop))
+      return fault;
+  for (size_t i = 0; i < padded.size(); ++i)
+    for (size_t j = 0; j < i; ++j)
+      if (auto fault = check({padded[j], padded[i]}))
+        return fault;
+  return std::nullopt;
+}

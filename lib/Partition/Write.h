@@ -1,0 +1,24 @@
+//===- Write.h - A plan written into a module ----------------------*- C++
+//-*-===//
+
+#ifndef WAFERLOOM_LIB_PARTITION_WRITE_H
+#define WAFERLOOM_LIB_PARTITION_WRITE_H
+
+#include "Classes.h"
+
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+namespace waferloom::partition {
+
+/// Brings a module from level 2 to level 3: padded types with layouts, and the
+/// changes of layout that the rules ask for. Errors: a tail that no mask mends.
+llvm::LogicalResult write(mlir::ModuleOp module, const ModuleClasses &classes,
+                          const Plan &plan);
+
+/// Sorts the ops of a block by the number of combines before them and joins
+/// combines of one depth, axes and combiner.
+void packCombines(mlir::Block &block);
+
+} // namespace waferloom::partition
+
+#endif // WAFERLOOM_LIB_PARTITION_WRITE_H
