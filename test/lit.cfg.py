@@ -16,6 +16,6 @@ config.test_exec_root = os.path.join(config.waferloom_obj_root, "test")
 config.environment["FILECHECK_OPTS"] = "--enable-var-scope"
 
 llvm_config.add_tool_substitutions(
-    ["waferloom-opt", "waferloom-level2", "FileCheck", "not", "split-file"],
+    ["waferloom-opt", "waferloom-level2", "waferloom-validation", "waferloom", "FileCheck", "not", "split-file"],
     [config.waferloom_tools_dir, config.llvm_tools_dir],
 )
