@@ -31,6 +31,16 @@ public:
     taken.resize(takes);
   }
 
+  /// Host memory that the rings of `streams` take.
+  static uint64_t bytesOf(const Streams &streams) {
+    uint64_t bytes = 0;
+    for (const Producer &producer : streams.producers)
+      bytes += 12 * uint64_t(ringSize(producer.window, producer.words));
+    for (const Consumer &consumer : streams.consumers)
+      bytes += 8 * uint64_t(ringSize(consumer.window, consumer.words));
+    return bytes;
+  }
+
   void reset() {
     for (Out &out : producers) {
       out.count = out.next = 0;

@@ -97,6 +97,7 @@ private:
   bool send(uint32_t pe, uint32_t actor, Thread &thread);
   bool receive(uint32_t pe, uint32_t actor, Thread &thread);
   bool pass(uint32_t pe, uint32_t actor, Thread &thread);
+  bool spend(uint64_t elements);
   void finish(uint32_t pe, Thread &thread, const Instruction &instruction);
 
   const char *resolve(uint32_t pe, const Operand &operand);
@@ -317,7 +318,7 @@ bool Reference::fetch(uint32_t index, Thread &thread) {
     }
     const Instruction &next = program[pe.counter];
     if (image::isControl(next.op)) {
-      if (!control(index, thread, next))
+      if (!spend(1) || !control(index, thread, next))
         return false;
       continue;
     }
@@ -464,14 +465,18 @@ bool Reference::begin(uint32_t index, Thread &thread,
                    .str();
     return false;
   }
-  work += instruction.elements;
-  if (workLimit != 0 && work > workLimit) {
-    failure =
-        formatv("stopped after {0} elements, the limit of this run", workLimit)
-            .str();
-    return false;
-  }
-  return true;
+  return spend(instruction.elements);
+}
+
+/// Counts work against the run's limit.
+bool Reference::spend(uint64_t elements) {
+  work += elements;
+  if (workLimit == 0 || work <= workLimit)
+    return true;
+  failure =
+      formatv("stopped after {0} elements, the limit of this run", workLimit)
+          .str();
+  return false;
 }
 
 void Reference::finish(uint32_t pe, Thread &thread,

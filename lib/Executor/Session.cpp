@@ -2,6 +2,7 @@
 // The host writes inputs into the PEs' memory before a step and reads outputs
 // after it; that takes no cycles.
 
+#include "Channels.h"
 #include "Distribute.h"
 #include "Inputs.h"
 #include "waferloom/Executor/Executor.h"
@@ -75,6 +76,18 @@ private:
 };
 } // namespace
 
+static Error checkHostMemory(uint64_t bytes) {
+  auto host = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+              static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  if (bytes <= host)
+    return Error::success();
+  return createStringError(
+      formatv("running the image's PEs needs {0} MiB but this host has {1} "
+              "MiB; a smaller region or context needs less",
+              bytes >> 20, host >> 20)
+          .str());
+}
+
 Error SessionImpl::prepareAll() {
   const image::ImageT &image = loaded->image;
   uint64_t total = 0;
@@ -83,14 +96,12 @@ Error SessionImpl::prepareAll() {
     memories.back().perPe = (size_t(region->memory) + 31) / 16 * 16;
     total += memories.back().perPe * region->width * region->height;
   }
-  auto host = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-              static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  if (total > host)
-    return createStringError(
-        formatv("the memories of the image's PEs need {0} MiB but this host "
-                "has {1} MiB; a smaller region or context needs less",
-                total >> 20, host >> 20)
-            .str());
+  // Tables of streams have an entry per PE and color.
+  for (const auto &region : image.regions)
+    total += uint64_t(region->width) * region->height * image.entries.size() *
+             (12 * image.target->colors + 512);
+  if (Error error = checkHostMemory(total))
+    return error;
   for (size_t e = 0; e < image.entries.size(); ++e) {
     auto state = std::make_unique<EntryState>();
     state->prepared = prepare(image, e);
@@ -98,6 +109,9 @@ Error SessionImpl::prepareAll() {
     if (!streams)
       return streams.takeError();
     state->streams = std::move(*streams);
+    total += Channels::bytesOf(state->streams);
+    if (Error error = checkHostMemory(total))
+      return error;
     state->engine =
         createReferenceEngine(image, state->prepared, state->streams, memories);
     entries.push_back(std::move(state));

@@ -36,7 +36,7 @@ static Error checkTarget(const ImageT &image) {
     const char *name;
     uint64_t value, least, most;
   };
-  constexpr uint64_t cycles = 1'000'000, rate = 1024;
+  constexpr uint64_t cycles = 10'000, rate = 1024;
   const Bound bounds[] = {
       {"width", t.width, 1, 65535},
       {"height", t.height, 1, 65535},

@@ -28,6 +28,8 @@ static Error checkPiece(const BindingT &binding, const RegionT &region,
   auto refuse = [&](const Twine &what) { return violation(25, where, what); };
   if (binding.dims.size() > 16)
     return refuse("has more than 16 dimensions");
+  uint64_t along[] = {1, 1, 1}; // product of extents: local, x, y
+  const uint64_t lines[] = {UINT32_MAX, region.width, region.height};
   for (const auto &dim : binding.dims) {
     uint64_t size = 1;
     for (const Digit &digit : dim->digits) {
@@ -36,6 +38,16 @@ static Error checkPiece(const BindingT &binding, const RegionT &region,
       if (digit.extent() == 0 ||
           (digit.axis() != Axis::none && digit.stride() == 0))
         return refuse("has a digit without extent or stride");
+      auto axis = static_cast<unsigned>(digit.axis());
+      along[axis] *= digit.extent();
+      if (along[axis] > lines[axis] ||
+          (axis != 0 &&
+           uint64_t(digit.extent() - 1) * digit.stride() >= lines[axis]))
+        return refuse(
+            formatv("spreads over more than the {0} lines or elements "
+                    "of axis '{1}'",
+                    lines[axis], EnumNameAxis(digit.axis()))
+                .str());
       size *= digit.extent();
       if (size > UINT32_MAX)
         return refuse("has a dimension of 2^32 or more elements");
@@ -203,21 +215,38 @@ static Error checkShared(const ImageT &image, const RegionT &region,
   }
 }
 
-/// I6: every input and output of an entry is held by somebody.
+/// I6: every input and output of an entry is held by somebody, whole.
 static Error checkHeld(const ImageT &image, size_t entry) {
   const EntryT &description = *image.entries[entry];
+  // Elements that regions hold, at least 1 for a scalar; 0: nobody does.
   auto held = [&](const std::string &name, bool output) {
+    uint64_t sum = 0;
     for (const auto &region : image.regions)
       for (const auto &binding : output ? region->programs[entry]->outputs
                                         : region->programs[entry]->inputs)
-        if (binding->name == name)
-          return true;
-    return false;
+        if (binding->name == name) {
+          uint64_t elements = 1;
+          for (const auto &dim : binding->dims)
+            elements *= dim->live;
+          sum += elements;
+        }
+    return sum;
   };
   std::string where = "entries[" + std::to_string(entry) + "]";
-  for (const auto &tensor : description.tensors)
-    if (tensor->role == Role::output && !held(tensor->name, true))
-      return violation(6, where, "output '" + tensor->name + "' is on no PE");
+  for (const auto &tensor : description.tensors) {
+    if (tensor->role == Role::state)
+      continue;
+    uint64_t elements = 1;
+    for (uint32_t extent : tensor->shape)
+      elements *= extent;
+    uint64_t sum = held(tensor->name, tensor->role == Role::output);
+    if (sum < elements)
+      return violation(6, where,
+                       formatv("'{0}' has {1} elements but {2} of them are on "
+                               "PEs",
+                               tensor->name, elements, sum)
+                           .str());
+  }
   for (const auto &input : description.inputs)
     if (!held(input->name, false))
       return violation(6, where, "input '" + input->name + "' is on no PE");

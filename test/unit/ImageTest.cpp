@@ -90,8 +90,13 @@ static const Violation violations[] = {
     {5, "node 9 of 3", [](Builder &b) { instruction(b, 0).node = 9; }},
     {6, "no entry", [](Builder &b) { b.image.entries.clear(); }},
     {6, "11 tokens", [](Builder &b) { b.image.entries[0]->tokens = 11; }},
-    {6, "on no PE", [](Builder &b) { b.program().outputs.clear(); }},
-    {6, "on no PE", [](Builder &b) { b.program().inputs.clear(); }},
+    {6, "'out' has 12 elements but 0",
+     [](Builder &b) { b.program().outputs.clear(); }},
+    {6, "on no PE",
+     [](Builder &b) {
+       b.program().inputs.clear();
+       b.image.entries[0]->tensors.erase(b.image.entries[0]->tensors.begin());
+     }},
     {7, "unknown operation",
      [](Builder &b) { instruction(b, 0).op = Opcode(77); }},
     {7, "dst has an unknown type",
@@ -197,6 +202,14 @@ static const Violation violations[] = {
      [](Builder &b) {
        b.region().bindings[0]->dims[0]->live = 6;
        b.region().bindings[0]->dims[0]->digits[0] = Digit(Axis::x, 2, 1);
+     }},
+    {25, "more than the 3 lines",
+     [](Builder &b) {
+       b.region().bindings[0]->dims[0]->digits[0] = Digit(Axis::x, 3, 2);
+     }},
+    {25, "more than the 2 lines",
+     [](Builder &b) {
+       b.region().bindings[0]->dims[0]->digits[1] = Digit(Axis::y, 3, 1);
      }},
     {25, "exceeds the memory",
      [](Builder &b) { b.region().bindings[0]->address = 1020; }},

@@ -43,7 +43,7 @@ struct OutputTensor {
 struct RunOptions {
   unsigned threads = 0; // of the host; 0 chooses. Never changes a result.
   bool launch = false;  // add the target's launch cycles, as a measured run has
-  uint64_t workLimit = 0; // elements until an error; 0: no limit
+  uint64_t workLimit = 0; // elements and control instructions; 0: no limit
 };
 
 /// Cycles of the PE that ended last, by ONNX node and kind of instruction.
@@ -57,9 +57,11 @@ struct StepResult {
   std::vector<OutputTensor> outputs;
   uint64_t cycles = 0;
   uint32_t lastX = 0, lastY = 0; // the PE that ended last
-  std::vector<Account> accounts; // of that PE; sums to `cycles`
-  uint64_t instructions = 0;     // executed by all PEs
-  uint64_t words = 0;            // sent and taken by all PEs
+  /// Of that PE. Microthreads' work counts twice: where it is done and in the
+  /// wait for it; without them the sum is `cycles`.
+  std::vector<Account> accounts;
+  uint64_t instructions = 0; // executed by all PEs
+  uint64_t words = 0;        // sent and taken by all PEs
 };
 
 class Session {
