@@ -286,6 +286,8 @@ LogicalResult Session::compile() {
   ExecutionEngineOptions options;
   auto optimize = makeOptimizingTransformer(2, 0, nullptr);
   options.transformer = optimize;
+  StringRef libraries[] = {RUNNER_UTILS};
+  options.sharedLibPaths = libraries;
   auto made = ExecutionEngine::create(module, options);
   if (!made)
     return fail(llvm::toString(made.takeError()));
