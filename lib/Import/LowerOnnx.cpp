@@ -117,7 +117,8 @@ LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
       return error() << "dimension '" << name << "' cannot have size " << size,
              failure();
   for (const std::string &name : bindings.unknownNames())
-    return error() << "no input has a dimension '" << name << "'", failure();
+    emitWarning(graph.getLoc())
+        << "no input has a dimension '" << name << "'; its size is not used";
   constexpr int64_t maxContext = 1 << 24;
   if (options.context &&
       (*options.context < 1 || *options.context > maxContext))
@@ -138,15 +139,19 @@ FailureOr<SmallVector<int64_t>>
 ModelLowering::chooseEntries(Bindings &bindings) {
   SmallVector<int64_t> entries(options.chunks.begin(), options.chunks.end());
   std::optional<int64_t> fixed = bindings.fixedTokens();
-  if (fixed) {
+  bool fixedByFile =
+      bindings.tokens() && isa<IntegerAttr>(bindings.tokens().getShape()[1]);
+  if (!states.empty() && !fixedByFile) {
+    entries.push_back(1);
+    if (fixed)
+      entries.push_back(*fixed);
+  } else if (fixed) {
     for (int64_t chunk : entries)
       if (chunk != *fixed)
         return error() << "a chunk of " << chunk
                        << " tokens, but the model takes " << *fixed,
                failure();
     entries.assign(1, *fixed);
-  } else if (!states.empty()) {
-    entries.push_back(1);
   } else if (entries.empty()) {
     StringRef name =
         cast<StringAttr>(bindings.tokens().getShape()[1]).getValue();

@@ -125,6 +125,20 @@ Results import::lowerGather(Call &c) {
   if (!at)
     return one(c.refuse("the indices are computed at run time"));
 
+  // Fixed places count from the front at once, each by itself.
+  auto rows = q->shape[*axis]->constant();
+  if (const Sizes *places = lowering.elementsOf(indices); places && rows) {
+    Sizes wrapped;
+    for (Expr place : *places) {
+      auto i = place->constant();
+      bool fromEnd = i && *i < 0 && *i >= -*rows;
+      wrapped.push_back(fromEnd ? math.add(place, *rows) : place);
+    }
+    indices =
+        lowering.fromElements(wrapped, indices->shape.empty(), indices->type);
+    at = lowering.functionOf(indices);
+  }
+
   // A shape vector at fixed places: the commonest Gather of all.
   if (const Sizes *places = lowering.elementsOf(indices))
     if (const Sizes *elements =

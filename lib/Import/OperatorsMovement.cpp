@@ -369,8 +369,19 @@ static Quantity *reshape(Call &c, Quantity *q, Sizes to) {
   if (mixed && !lowering.functionOf(q))
     return c.refuse(lowering.print(q->shape) + " -> " + lowering.print(to) +
                     " merges or splits the live length");
-  return moved(lowering, q, to, indices,
-               [&](View &view) { regroup(c, view, to, *groups); });
+  return moved(lowering, q, to, indices, [&](View &view) {
+    if (regroup(c, view, to, *groups))
+      return;
+    // Boundaries that do not nest: through the tensor in file order.
+    lowering.refusal.clear();
+    Value tensor = lowering.plain(q);
+    SmallVector<int64_t> sizes;
+    for (Expr size : to)
+      sizes.push_back(lowering.capacity(size));
+    if (tensor && (tensor = lowering.reshape(tensor, sizes)))
+      view =
+          *lowering.fromTensor(to, lowering.builder.getF32Type(), tensor)->view;
+  });
 }
 
 Results import::lowerReshape(Call &c) {

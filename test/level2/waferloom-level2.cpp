@@ -8,6 +8,7 @@
 #include "Execute.h"
 #include "waferloom/Import/Import.h"
 
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/CommandLine.h"
@@ -74,6 +75,15 @@ int main(int argc, char **argv) {
   cl::ParseCommandLineOptions(argc, argv, "levels 1 and 2 of a model\n");
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   import::loadDialects(context);
+  mlir::ScopedDiagnosticHandler handler(&context, [](mlir::Diagnostic &found) {
+    llvm::errs() << found.getLocation() << ": "
+                 << (found.getSeverity() == mlir::DiagnosticSeverity::Error
+                         ? "error: "
+                         : "warning: ")
+                 << found << "\n";
+    for (mlir::Diagnostic &note : found.getNotes())
+      llvm::errs() << "note: " << note << "\n";
+  });
   auto onnx = read(context);
   if (!onnx)
     return 1;
