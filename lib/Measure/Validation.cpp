@@ -235,6 +235,7 @@ Expected<uint64_t> Experiments::vector(uint32_t elements, uint32_t iterations,
   image.names = {"", "fma"};
   image.entries.push_back(std::make_unique<image::EntryT>());
   image.entries.back()->name = "main";
+  image.entries.back()->tokens = 1;
   auto region = std::make_unique<image::RegionT>();
   region->width = region->height = 1;
   region->memory = scalars + period + iterations * 4;

@@ -12,8 +12,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   core.source "w" = dense<1.0> : tensor<60xf32>
   // CHECK: core.source "h" bytes 6 at 240
   core.source "h" = dense<[1.0, 2.0, 3.0]> : tensor<3xf16>
-  // CHECK: core.entry "tokens1" tokens 1 {
-  core.entry "tokens1" tokens 1 {
+  // CHECK: core.entry "tokens16" tokens 16 {
+  core.entry "tokens16" tokens 16 {
     // CHECK: core.input "ids" required below 512
     core.input "ids" required below 512
     // CHECK: core.tensor input "ids" [1, 1] i32 as i64
@@ -35,8 +35,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     core.program "again" {
       core.end
     }
-    // CHECK: core.program "tokens1" {
-    core.program "tokens1" {
+    // CHECK: core.program "tokens16" {
+    core.program "tokens16" {
       // CHECK: core.bind input "ids" i32[128] as i64 [1 by 1 (1)] padding 4294967295
       core.bind input "ids" i32[128] as i64 [1 by 1 (1)] padding -1
       // CHECK: core.route 1 from ramp 8, east 24 to south, west on rows @set2

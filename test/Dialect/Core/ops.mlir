@@ -9,8 +9,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   core.source "w" = dense<[1.0, 2.0]> : tensor<2xf32>
   // CHECK: core.source "embed" bytes 1024 at 4096
   core.source "embed" bytes 1024 at 4096
-  // CHECK: core.entry "tokens1" tokens 1 {
-  core.entry "tokens1" tokens 1 {
+  // CHECK: core.entry "tokens16" tokens 16 {
+  core.entry "tokens16" tokens 16 {
     // CHECK: core.input "ids" required below 512
     core.input "ids" required below 512
     // CHECK: core.input "mask" ones
@@ -33,8 +33,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
     // CHECK: core.bind index "k" i32[64] as i32 [64 by 1 (32, x 2)] on columns @ends rows @top
     core.bind index "k" i32[64] as i32 [64 by 1 (32, x 2)] on columns @ends rows @top
-    // CHECK: core.program "tokens1" {
-    core.program "tokens1" {
+    // CHECK: core.program "tokens16" {
+    core.program "tokens16" {
       // CHECK: core.bind input "ids" i32[128] as i64 [1 by 1 (1)] padding -1
       core.bind input "ids" i32[128] as i64 [1 by 1 (1)] padding -1
       // CHECK: core.bind output "logits" f32[132] as f32 [512 by 1 (x 4, 128)] on rows @top

@@ -65,7 +65,7 @@ def Core_SourceOp : Core_Op<"source", [HasParent<"ImageOp">]> {
 
 def Core_EntryOp : Core_Op<"entry", [HasParent<"ImageOp">, NoTerminator, SingleBlock]> {
   let summary = "A way to run the image: so many new tokens per step";
-  let arguments = (ins StrAttr:$name, DefaultValuedAttr<I64Attr, "0">:$tokens);
+  let arguments = (ins StrAttr:$name, DefaultValuedAttr<I64Attr, "1">:$tokens);
   let regions = (region MaxSizedRegion<1>:$body);
   let assemblyFormat = [{
     $name (`tokens` $tokens^)? attr-dict-with-keyword ($body^)?
