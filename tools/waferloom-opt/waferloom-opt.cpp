@@ -6,12 +6,13 @@
 
 #include "RunCore.h"
 
+#include "waferloom/Algebra/Passes.h"
 #include "waferloom/Codegen/CoreTranslations.h"
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
-#include "waferloom/Algebra/Passes.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Partition/Passes.h"
+#include "waferloom/Placement/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -49,6 +50,7 @@ int main(int argc, char **argv) {
   waferloom::algebra::registerAlgebraPasses();
   waferloom::partition::registerPartitionPasses();
   waferloom::partition::registerPipeline();
+  waferloom::placement::registerPlacementPasses();
 
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "waferloom pass driver\n", registry));
