@@ -331,8 +331,8 @@ LogicalResult ProgramEmitter::emit(wafer::LookupOp op) {
   from.indexScale = table->strides.front() * bytesOf(table->type);
   from.indexCount = rows;
   from.strides.erase(from.strides.begin());
-  into.strides.assign(into.strides.begin() + static_cast<int64_t>(which.size()),
-                      into.strides.end());
+  into.strides.erase(into.strides.begin(),
+                     into.strides.begin() + static_cast<int64_t>(which.size()));
   if (!owned.isAbsent())
     owned.strides.clear();
   unsigned depth = emitter.depth();
