@@ -234,8 +234,9 @@ LogicalResult ImageEmitter::describe() {
           inputOf(*binding, inputs.lookup(binding->name))));
     out.entries.push_back(std::move(entry));
   }
-  if (auto capacity = module->getAttrOfType<IntegerAttr>("wafer.capacity"))
-    out.capacity = static_cast<uint32_t>(capacity.getInt());
+  if (auto model = module->getAttrOfType<DictionaryAttr>("wafer.model"))
+    if (auto capacity = model.getAs<IntegerAttr>("context"))
+      out.capacity = static_cast<uint32_t>(capacity.getInt());
   for (auto weight : module.getOps<wafer::WeightOp>())
     out.parameters += cast<ShapedType>(weight.getType()).getNumElements();
   return success();

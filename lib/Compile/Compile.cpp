@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "waferloom/Compile/Compile.h"
+#include "waferloom/Algebra/Passes.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Import/Import.h"
@@ -18,6 +19,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
@@ -192,18 +194,19 @@ LogicalResult Compilation::run(StringRef path) {
   if (failed(stop) || *stop)
     return stop;
 
-  partition::PipelineOptions grid;
-  bool whole = StringRef(options.target).starts_with("grid-");
-  if (options.region)
-    std::tie(grid.width, grid.height) = *options.region;
-  else if (whole)
-    std::tie(grid.width, grid.height) =
-        std::pair(target->width, target->height);
+  partition::PartitionPlanOptions grid;
+  std::tie(grid.width, grid.height) =
+      options.region
+          ? *options.region
+          : std::pair<int64_t, int64_t>(target->width, target->height);
   grid.sramBytes = target->sram;
   begin(2);
   {
     PassManager pm(&context);
-    partition::populateLayoutPipeline(pm, grid);
+    pm.addPass(partition::createPartitionCut());
+    pm.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
+    pm.addPass(createCSEPass());
+    pm.addPass(partition::createPartitionPlan(grid));
     if (failed(pm.run(*module)))
       return failure();
   }
@@ -216,7 +219,8 @@ LogicalResult Compilation::run(StringRef path) {
   begin(3);
   {
     PassManager pm(&context);
-    partition::populatePiecesPipeline(pm);
+    pm.addPass(partition::createPartitionToPerPe());
+    pm.addPass(createCSEPass());
     if (failed(pm.run(*module)))
       return failure();
   }

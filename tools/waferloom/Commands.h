@@ -12,6 +12,7 @@ namespace waferloom::tool {
 int compileCommand(llvm::ArrayRef<char *> args);
 int runCommand(llvm::ArrayRef<char *> args);
 int infoCommand(llvm::ArrayRef<char *> args);
+int targetsCommand(llvm::ArrayRef<char *> args);
 int collectiveCommand(llvm::ArrayRef<char *> args);
 
 } // namespace waferloom::tool

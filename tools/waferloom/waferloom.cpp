@@ -22,6 +22,10 @@ struct Command {
 };
 
 constexpr Command commands[] = {
+    {"compile", "an ONNX model becomes a wafer image", compileCommand},
+    {"run", "execute an image on its simulated cores", runCommand},
+    {"info", "what is in an image", infoCommand},
+    {"targets", "the machines and their figures", targetsCommand},
     {"collective", "execute one collective on a row of PEs and count cycles",
      collectiveCommand},
 };
