@@ -191,7 +191,9 @@ static std::unique_ptr<image::TensorInfoT> describeTensor(Operation *op,
     host = attr.getValue();
   info->source_bool = host.isInteger(1);
   info->source_int64 = host.isInteger(64);
-  if (auto shape = op->getAttrOfType<DenseI64ArrayAttr>("model_shape"))
+  auto func = op->getParentOfType<func::FuncOp>();
+  auto shapes = func->getAttrOfType<DictionaryAttr>("wafer.shapes");
+  if (auto shape = shapes ? shapes.getAs<DenseI64ArrayAttr>(name) : nullptr)
     info->shape.assign(shape.asArrayRef().begin(), shape.asArrayRef().end());
   else
     info->shape.assign(local.getShape().begin(), local.getShape().end());

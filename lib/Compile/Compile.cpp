@@ -138,17 +138,27 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
   return true;
 }
 
-/// Remembers the shapes that users know, before any is cut or padded.
+/// Remembers the shapes that users know, before any is cut or padded: on each
+/// entry, a dictionary from names of inputs, outputs and states to shapes.
 static void recordShapes(ModuleOp module) {
-  module.walk([](Operation *op) {
-    if (!isa<wafer::InputOp, wafer::OutputOp, wafer::StateOp>(op))
-      return;
-    mlir::Type type = op->getNumResults() ? op->getResult(0).getType()
-                                          : op->getOperand(0).getType();
-    op->setAttr("model_shape",
-                DenseI64ArrayAttr::get(op->getContext(),
-                                       cast<ShapedType>(type).getShape()));
-  });
+  for (auto func : module.getOps<func::FuncOp>()) {
+    NamedAttrList shapes;
+    auto record = [&](StringRef name, mlir::Type type) {
+      shapes.set(name,
+                 DenseI64ArrayAttr::get(module.getContext(),
+                                        cast<ShapedType>(type).getShape()));
+    };
+    func.walk([&](Operation *op) {
+      if (auto input = dyn_cast<wafer::InputOp>(op))
+        record(input.getName(), input.getType());
+      else if (auto output = dyn_cast<wafer::OutputOp>(op))
+        record(output.getName(), output.getValue().getType());
+      else if (auto state = dyn_cast<wafer::StateOp>(op))
+        for (auto name : state.getNames().getAsRange<StringAttr>())
+          record(name.getValue(), state.getType());
+    });
+    func->setAttr("wafer.shapes", shapes.getDictionary(module.getContext()));
+  }
 }
 
 static import::Options importOptions(const CompileOptions &options) {
@@ -264,6 +274,7 @@ CompileResult waferloom::compile(StringRef path,
   CompileResult result;
   auto start = std::chrono::steady_clock::now();
   MLIRContext context(MLIRContext::Threading::DISABLED);
+  context.printOpOnDiagnostic(false);
   import::loadDialects(context);
   context.loadDialect<wafer::WaferDialect>();
   ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
