@@ -47,3 +47,20 @@ TEST(Executor, K8LoopIteration) {
     EXPECT_EQ(stepOf(session.get()).cycles, 100 * (22 + 2 * length));
   }
 }
+
+/// Elements per cycle by stride, where the target alone would give 4.
+TEST(Executor, StridesLimitTheRate) {
+  struct Row {
+    int stride; // f16 elements, so 16-bit words
+    uint32_t cycles;
+  };
+  for (Row row : {Row{1, 16}, Row{2, 16}, Row{3, 16}, Row{4, 32}, Row{5, 16},
+                  Row{6, 16}, Row{7, 32}, Row{8, 64}, Row{9, 32}, Row{10, 16},
+                  Row{16, 64}, Row{0, 16}}) {
+    Builder b(1, 1, 4096);
+    b.vector(Opcode::mov, 0, 64, at(0, 1, Type::f16),
+             at(256, row.stride, Type::f16));
+    EXPECT_EQ(stepOf(sessionOf(b).get()).cycles, 6 + row.cycles)
+        << "stride " << row.stride;
+  }
+}
