@@ -9,12 +9,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "Bindings.h"
+#include "Frame.h"
 #include "Operators.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringSet.h"
 
 #include <limits>
 
@@ -45,8 +44,6 @@ private:
   void addState(Lowering &lowering, onnx::InputOp input, Sizes shape);
   void lowerNode(Lowering &lowering, onnx::NodeOp node);
   LogicalResult addOutputs(Lowering &lowering);
-  void declareWeights();
-  void describeModel();
   void eraseDead(func::FuncOp function);
   InFlightDiagnostic error() { return emitError(graph.getLoc()); }
   void reportNode(onnx::NodeOp node, StringRef reason);
@@ -93,7 +90,8 @@ LogicalResult ModelLowering::checkOperators() {
     if (inputs < entry->minInputs || inputs > entry->maxInputs)
       describeWhy("has " + Twine(inputs) + " inputs");
     else
-      for (Value input : node.getInputs().take_front(entry->minInputs))
+      for (Value input :
+           node.getInputs().take_front(std::min(inputs, entry->neededInputs())))
         if (input.getDefiningOp<onnx::AbsentOp>()) {
           describeWhy("leaves out an input it needs");
           break;
@@ -188,11 +186,12 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   auto entries = chooseEntries(bindings);
   if (mlir::failed(entries))
     return nullptr;
-  declareWeights();
+  weights = declareWeights(*target, graph);
   for (int64_t tokens : *entries)
     if (mlir::failed(lowerEntry(bindings, tokens)))
       return nullptr;
-  describeModel();
+  describeModel(*target, graph, states, options);
+  eraseUnusedWeights(*target);
   return std::move(target);
 }
 
@@ -431,65 +430,6 @@ void ModelLowering::eraseDead(func::FuncOp function) {
        llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
     if (isOpTriviallyDead(&op))
       op.erase();
-}
-
-//===----------------------------------------------------------------------===//
-// The module around the entries
-//===----------------------------------------------------------------------===//
-
-void ModelLowering::declareWeights() {
-  builder.setInsertionPointToEnd(target->getBody());
-  SymbolTable symbols(*target);
-  for (auto weight : graph.getBody().getOps<onnx::WeightOp>()) {
-    if (weight.getResult().use_empty())
-      continue;
-    auto op = wafer::WeightOp::create(
-        builder, weight.getLoc(), weight.getName(), weight.getFileAttr(),
-        weight.getOffset(), ElementsAttr(), weight.getType());
-    op->remove();
-    weights[weight.getName()] = symbols.insert(op, builder.getInsertionPoint());
-  }
-}
-
-void ModelLowering::describeModel() {
-  auto describeValue = [&](StringRef name, Type type, ArrayAttr shape) {
-    return builder.getDictionaryAttr(
-        {builder.getNamedAttr("name", builder.getStringAttr(name)),
-         builder.getNamedAttr("type", TypeAttr::get(type)),
-         builder.getNamedAttr("shape", shape)});
-  };
-  SmallVector<Attribute> inputs, outputs, pairs;
-  for (auto input : graph.getBody().getOps<onnx::InputOp>())
-    if (llvm::none_of(states, [&](State &s) { return s.past == input; }))
-      inputs.push_back(describeValue(input.getName(), input.getElementType(),
-                                     input.getShape()));
-  for (auto output : graph.getBody().getOps<onnx::OutputOp>())
-    if (llvm::none_of(states, [&](State &s) { return s.present == output; }))
-      outputs.push_back(describeValue(output.getName(), output.getElementType(),
-                                      output.getShape()));
-  for (State &state : states)
-    pairs.push_back(builder.getDictionaryAttr(
-        {builder.getNamedAttr("past", state.past.getNameAttr()),
-         builder.getNamedAttr("present", state.present.getNameAttr()),
-         builder.getNamedAttr("axis", builder.getI64IntegerAttr(state.axis))}));
-  SmallVector<NamedAttribute> model{
-      builder.getNamedAttr("inputs", builder.getArrayAttr(inputs)),
-      builder.getNamedAttr("outputs", builder.getArrayAttr(outputs)),
-      builder.getNamedAttr("states", builder.getArrayAttr(pairs))};
-  if (!states.empty())
-    model.push_back(builder.getNamedAttr(
-        "context", builder.getI64IntegerAttr(*options.context)));
-  (*target)->setAttr("wafer.model", builder.getDictionaryAttr(model));
-
-  llvm::StringSet<> used;
-  target->walk([&](wafer::ParameterOp parameter) {
-    for (auto name : parameter.getWeights().getAsRange<FlatSymbolRefAttr>())
-      used.insert(name.getValue());
-  });
-  for (auto weight :
-       llvm::make_early_inc_range(target->getOps<wafer::WeightOp>()))
-    if (!used.contains(weight.getSymName()))
-      weight.erase();
 }
 
 } // namespace

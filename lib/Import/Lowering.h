@@ -215,6 +215,12 @@ struct OperatorEntry {
   llvm::StringRef name;
   unsigned minInputs, maxInputs;
   LowerFn lower;
+
+  /// The inputs that cannot be left out: of a variadic operator, none can.
+  unsigned neededInputs() const {
+    return maxInputs == anyNumber ? anyNumber : minInputs;
+  }
+  static constexpr unsigned anyNumber = 1 << 16;
 };
 
 /// The table of all operators, one entry each (Operators.cpp).

@@ -14,10 +14,12 @@ Results lowerSize(Call &);
 Results lowerUnsqueeze(Call &);
 Results lowerSqueeze(Call &);
 Results lowerTranspose(Call &);
-Results lowerReshape(Call &);
-Results lowerFlatten(Call &);
 Results lowerExpand(Call &);
 Results lowerTile(Call &);
+
+// OperatorsReshape.cpp
+Results lowerReshape(Call &);
+Results lowerFlatten(Call &);
 
 // OperatorsSlicing.cpp
 Results lowerSlice(Call &);
@@ -32,15 +34,19 @@ Results lowerGatherND(Call &);
 // OperatorsPointwise.cpp
 Results lowerArithmetic(Call &);
 Results lowerUnary(Call &);
+Results lowerPow(Call &);
+Results lowerClip(Call &);
+Results lowerGelu(Call &);
+
+// OperatorsPredicate.cpp
 Results lowerComparison(Call &);
 Results lowerLogic(Call &);
 Results lowerIsNaN(Call &);
 Results lowerWhere(Call &);
+
+// OperatorsCast.cpp
 Results lowerCast(Call &);
 Results lowerCastLike(Call &);
-Results lowerPow(Call &);
-Results lowerClip(Call &);
-Results lowerGelu(Call &);
 
 // OperatorsReduction.cpp
 Results lowerReduce(Call &);
@@ -62,6 +68,16 @@ Results lowerCumSum(Call &);
 /// of `shape`; `change` does the same to a view.
 Quantity *moved(Lowering &lowering, Quantity *q, Sizes shape, Sizes indices,
                 llvm::function_ref<void(View &)> change);
+
+using SymbolicFn = llvm::function_ref<Expr(llvm::ArrayRef<Expr>)>;
+
+/// Applies `symbolic` if every operand is an index function; otherwise null
+/// without a refusal.
+Quantity *trySymbolic(Call &call, llvm::ArrayRef<Quantity *> operands,
+                      mlir::Type type, SymbolicFn symbolic);
+
+/// Refuses operands of different element types.
+bool sameTypes(Call &call, llvm::ArrayRef<Quantity *> operands);
 
 /// `axis` counted from the front; none and a refusal if it is out of range.
 std::optional<int64_t> normalizeAxis(Lowering &lowering, int64_t axis,

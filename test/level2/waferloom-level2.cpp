@@ -8,9 +8,11 @@
 #include "Execute.h"
 #include "waferloom/Import/Import.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -19,8 +21,9 @@
 namespace cl = llvm::cl;
 using namespace waferloom;
 
-static cl::opt<std::string> input(cl::Positional, cl::Required,
-                                  cl::desc("<model.onnx | model.onnxtxt>"));
+static cl::opt<std::string>
+    input(cl::Positional, cl::Required,
+          cl::desc("<model.onnx | model.onnxtxt | level-2.mlir>"));
 static cl::opt<std::string> emit("emit", cl::init("tensors"),
                                  cl::desc("onnx, tensors, or nothing"));
 static cl::opt<std::string> run("run", cl::desc("folder with steps to run"));
@@ -58,8 +61,11 @@ static import::Options optionsOf() {
   return options;
 }
 
+/// Level 1, or level 2 if the input is text of it.
 static mlir::OwningOpRef<mlir::ModuleOp> read(mlir::MLIRContext &context) {
   llvm::StringRef path = input;
+  if (path.ends_with(".mlir"))
+    return mlir::parseSourceFile<mlir::ModuleOp>(path, &context);
   if (!path.ends_with(".onnxtxt"))
     return import::importOnnx(path, &context);
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/true);
@@ -87,8 +93,10 @@ int main(int argc, char **argv) {
   auto onnx = read(context);
   if (!onnx)
     return 1;
+  bool isLevel2 = !onnx->getOps<mlir::func::FuncOp>().empty();
   mlir::OwningOpRef<mlir::ModuleOp> module =
-      emit == "onnx" ? std::move(onnx) : import::lowerOnnx(*onnx, optionsOf());
+      emit == "onnx" || isLevel2 ? std::move(onnx)
+                                 : import::lowerOnnx(*onnx, optionsOf());
   if (!module || mlir::failed(mlir::verify(*module)))
     return 1;
   if (!run.empty())

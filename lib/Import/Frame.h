@@ -1,0 +1,26 @@
+//===- Frame.h - The module around the entries ------------------*- C++ -*-===//
+
+#ifndef WAFERLOOM_LIB_IMPORT_FRAME_H
+#define WAFERLOOM_LIB_IMPORT_FRAME_H
+
+#include "States.h"
+
+#include "llvm/ADT/StringMap.h"
+
+namespace waferloom::import {
+
+/// Declares the weights that the graph refers to; their symbols by ONNX name.
+llvm::StringMap<mlir::StringAttr> declareWeights(mlir::ModuleOp target,
+                                                 onnx::GraphOp graph);
+
+/// Sets `wafer.model`: names, element types and shapes of inputs and outputs as
+/// the file has them, the states, and their capacity.
+void describeModel(mlir::ModuleOp target, onnx::GraphOp graph,
+                   llvm::ArrayRef<State> states, const Options &options);
+
+/// Erases the weights that no entry reads.
+void eraseUnusedWeights(mlir::ModuleOp target);
+
+} // namespace waferloom::import
+
+#endif // WAFERLOOM_LIB_IMPORT_FRAME_H
