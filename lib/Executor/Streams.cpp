@@ -31,6 +31,15 @@ std::string nameOf(const Place &place) {
   return formatv("({0}, {1})", place.x, place.y).str();
 }
 
+Error refuseStream(const Streams &streams, size_t entry, uint32_t pe,
+                   uint8_t color, const Twine &what) {
+  return createStringError(
+      Twine(formatv("entry {0}: color {1} at PE {2}: ", entry, unsigned(color),
+                    nameOf(streams.places[pe]))
+                .str()) +
+      what);
+}
+
 namespace {
 /// A set of outputs that is still to be followed from a router.
 struct Step {
@@ -59,7 +68,12 @@ public:
       if (Error error = follow(out.gates[gate].producer))
         return std::move(error);
     collectTurns();
-    if (Error error = countWords())
+    if (fellOff != none)
+      return createStringError(
+          formatv("entry {0}: a route at PE {1} leaves the program's PEs",
+                  entry, nameOf(out.places[fellOff]))
+              .str());
+    if (Error error = countWords(out, entry, prepared))
       return std::move(error);
     return std::move(out);
   }
@@ -76,8 +90,6 @@ private:
   void consume(uint32_t producer, uint32_t pe, uint32_t gate, uint32_t hops);
   uint32_t gateOf(uint32_t pe, uint8_t color, const image::RouteT &route);
   void collectTurns();
-  Error countWords();
-  Error countGate(Gate &gate);
   uint32_t neighbour(uint32_t pe, Side side) const;
 
   const image::RouteT *routeAt(uint32_t pe, uint8_t color) const {
@@ -93,11 +105,7 @@ private:
   }
 
   Error refuse(uint32_t pe, uint8_t color, const Twine &what) const {
-    return createStringError(
-        Twine(formatv("entry {0}: color {1} at PE {2}: ", entry,
-                      unsigned(color), nameOf(out.places[pe]))
-                  .str()) +
-        what);
+    return refuseStream(out, entry, pe, color, what);
   }
 
   const image::ImageT &image;
@@ -349,149 +357,6 @@ void Tracer::collectTurns() {
     out.gates[g].turns.count =
         static_cast<uint32_t>(gateRoutes[g]->inputs.size());
   }
-}
-
-/// How many words pass a gate follows from its inputs and turns.
-Error Tracer::countGate(Gate &gate) {
-  Producer &self = out.producers[gate.producer];
-  SmallVector<std::pair<uint32_t, uint64_t>, 4> left;
-  uint64_t total = 0;
-  for (uint32_t t = 0; t < gate.turns.count; ++t) {
-    uint32_t consumer = out.turns[gate.turns.first + t].consumer;
-    if (consumer == none)
-      return refuse(self.pe, self.color,
-                    formatv("input {0} of the route has its turn but nothing "
-                            "comes from there",
-                            t)
-                        .str());
-    bool seen = false;
-    for (auto &entry : left)
-      seen |= entry.first == consumer;
-    if (!seen) {
-      uint64_t words = out.producers[out.consumers[consumer].producer].words;
-      out.consumers[consumer].words = words;
-      left.push_back({consumer, words});
-      total += words;
-    }
-  }
-  self.words = total;
-  // Whole rounds come in equal shares, so the last round decides.
-  uint64_t perRound = 0;
-  for (uint32_t t = 0; t < gate.turns.count; ++t)
-    perRound += out.turns[gate.turns.first + t].words;
-  if (perRound > 0 && total > perRound) {
-    uint64_t rounds = total / perRound;
-    if (total % perRound == 0)
-      --rounds;
-    for (uint32_t t = 0; t < gate.turns.count; ++t) {
-      const GateTurn &turn = out.turns[gate.turns.first + t];
-      for (auto &entry : left)
-        if (entry.first == turn.consumer) {
-          uint64_t share = rounds * turn.words;
-          if (entry.second < share)
-            return refuse(self.pe, self.color,
-                          formatv("input {0} gives {1} words of the {2} that "
-                                  "its turns ask for",
-                                  t, out.consumers[entry.first].words, share)
-                              .str());
-          entry.second -= share;
-          total -= share;
-        }
-    }
-  }
-  for (uint32_t t = 0; t < gate.turns.count && total > 0; ++t) {
-    const GateTurn &turn = out.turns[gate.turns.first + t];
-    for (auto &entry : left)
-      if (entry.first == turn.consumer) {
-        uint64_t take = std::min<uint64_t>(entry.second, turn.words);
-        entry.second -= take;
-        total -= take;
-        if (take < turn.words && total > 0)
-          return refuse(self.pe, self.color,
-                        formatv("input {0} has its turn for {1} words but "
-                                "gives {2} of them",
-                                t, turn.words, take)
-                            .str());
-      }
-  }
-  if (total > 0)
-    return refuse(self.pe, self.color,
-                  "inputs give more words than their turns take");
-  return Error::success();
-}
-
-/// Words sent equal words taken, on every stream.
-Error Tracer::countWords() {
-  if (fellOff != none)
-    return createStringError(
-        formatv("entry {0}: a route at PE {1} leaves the program's PEs", entry,
-                nameOf(out.places[fellOff]))
-            .str());
-  // A gate is counted when all its inputs are: repeat until nothing changes.
-  std::vector<uint32_t> pending(out.gates.size());
-  std::vector<bool> counted(out.producers.size());
-  for (uint32_t p = 0; p < out.producers.size(); ++p)
-    counted[p] = out.producers[p].gate == none;
-  for (uint32_t g = 0; g < out.gates.size(); ++g)
-    pending[g] = g;
-  while (!pending.empty()) {
-    std::vector<uint32_t> later;
-    for (uint32_t g : pending) {
-      Gate &gate = out.gates[g];
-      bool known = true;
-      for (uint32_t t = 0; t < gate.turns.count; ++t) {
-        uint32_t consumer = out.turns[gate.turns.first + t].consumer;
-        known &= consumer == none || counted[out.consumers[consumer].producer];
-      }
-      if (!known) {
-        later.push_back(g);
-        continue;
-      }
-      if (Error error = countGate(gate))
-        return error;
-      counted[gate.producer] = true;
-    }
-    if (later.size() == pending.size()) {
-      const Producer &gate = out.producers[out.gates[later.front()].producer];
-      return refuse(gate.pe, gate.color, "routes with turns form a circle");
-    }
-    pending = std::move(later);
-  }
-  for (Consumer &consumer : out.consumers) {
-    const Producer &producer = out.producers[consumer.producer];
-    consumer.words = producer.words;
-    if (consumer.gate != none)
-      continue;
-    const Place &at = out.places[consumer.pe];
-    uint64_t taken = prepared.regions[at.region]
-                         .programs[at.program]
-                         .received[consumer.color];
-    if (taken != producer.words)
-      return refuse(consumer.pe, consumer.color,
-                    formatv("{0} words come from PE {1} but the program takes "
-                            "{2}",
-                            producer.words, nameOf(out.places[producer.pe]),
-                            taken)
-                        .str());
-  }
-  for (uint32_t pe = 0; pe < out.places.size(); ++pe) {
-    const Place &at = out.places[pe];
-    const Program &program = prepared.regions[at.region].programs[at.program];
-    for (unsigned color = 0; color < target.colors; ++color)
-      if (program.received[color] != 0 &&
-          out.sinkOf(pe, static_cast<uint8_t>(color)) == none)
-        return refuse(pe, static_cast<uint8_t>(color),
-                      formatv("the program takes {0} words but no stream "
-                              "reaches the PE",
-                              program.received[color])
-                          .str());
-  }
-  for (const Producer &producer : out.producers)
-    if (producer.consumers.count == 0)
-      return refuse(producer.pe, producer.color,
-                    "a stream of " + Twine(producer.words) +
-                        " words reaches nobody");
-  return Error::success();
 }
 
 Expected<Streams> traceStreams(const image::ImageT &image, size_t entry,

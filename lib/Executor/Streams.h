@@ -8,6 +8,7 @@
 #define WAFERLOOM_LIB_EXECUTOR_STREAMS_H
 
 #include "Prepared.h"
+#include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
 #include <vector>
@@ -78,6 +79,15 @@ struct Streams {
 /// themselves, end nowhere, or carry another number of words than is taken.
 llvm::Expected<Streams> traceStreams(const image::ImageT &image, size_t entry,
                                      const PreparedEntry &prepared);
+
+/// Works out how many words every producer and consumer sees, and refuses
+/// streams on which they differ or which end nowhere.
+llvm::Error countWords(Streams &streams, size_t entry,
+                       const PreparedEntry &prepared);
+
+/// An error about a color at a PE.
+llvm::Error refuseStream(const Streams &streams, size_t entry, uint32_t pe,
+                         uint8_t color, const llvm::Twine &what);
 
 /// "(3, 4)".
 std::string nameOf(const Place &place);
