@@ -225,7 +225,8 @@ int64_t DimAttr::getGlobalIndex(int64_t local, int64_t padded,
                                 int64_t row) const {
   // From the most minor digit up; local digits are taken off `local`.
   int64_t index = 0, weight = 1;
-  for (const Digit &digit : llvm::reverse(resolve(padded, region))) {
+  SmallVector<Digit> digits = resolve(padded, region);
+  for (const Digit &digit : llvm::reverse(digits)) {
     int64_t size = digit.isAxis() ? region.getSize(digit.axis) : digit.extent;
     if (digit.isAxis()) {
       index += region.getCoordinate(digit.axis, column, row) * weight;

@@ -1,0 +1,569 @@
+// All PEs execute an op before any executes the next, so a collective is a loop
+// over groups of PEs. Memory that nobody wrote is NaN; padding of states is
+// finite garbage; padding of weights and inputs is zero. What must not reach a
+// result therefore shows.
+
+#include "Interpreter.h"
+
+#include "waferloom/Algebra/Scalar.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include <cmath>
+#include <random>
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::interpret;
+using wafer::Axis;
+using wafer::DimAttr;
+using wafer::LayoutAttr;
+using wafer::RegionAttr;
+
+static int64_t count(ArrayRef<int64_t> shape) {
+  int64_t n = 1;
+  for (int64_t size : shape)
+    n *= size;
+  return n;
+}
+
+/// Calls `visit` with every index of `shape`, in row-major order.
+static void forEach(ArrayRef<int64_t> shape,
+                    function_ref<void(ArrayRef<int64_t>)> visit) {
+  SmallVector<int64_t> index(shape.size(), 0);
+  if (count(shape) == 0)
+    return;
+  while (true) {
+    visit(index);
+    int64_t d = static_cast<int64_t>(shape.size()) - 1;
+    while (d >= 0 && ++index[d] == shape[d])
+      index[d--] = 0;
+    if (d < 0)
+      return;
+  }
+}
+
+static int64_t offsetOf(ArrayRef<int64_t> shape, ArrayRef<int64_t> index) {
+  int64_t offset = 0;
+  for (auto [size, i] : llvm::zip(shape, index))
+    offset = offset * size + i;
+  return offset;
+}
+
+namespace {
+class Machine {
+public:
+  Machine(func::FuncOp entry, World &world)
+      : entry(entry), world(world), region(wafer::getRegion(entry)) {
+    width = region ? region.getWidth() : 1;
+    height = region ? region.getHeight() : 1;
+    numPes = width * height;
+  }
+
+  LogicalResult run() {
+    if (failed(runBlock(entry.getBody().front())))
+      return failure();
+    for (auto &[name, pieces] : states)
+      if (failed(collect(pieces.second, pieces.first, world.states.at(name),
+                         entry)))
+        return failure();
+    return success();
+  }
+
+private:
+  using Pieces = std::vector<Tensor>; // per PE
+
+  LogicalResult runBlock(Block &block);
+  LogicalResult runOp(Operation *op);
+  LogicalResult runGeneric(linalg::GenericOp op);
+  LogicalResult runRepeat(wafer::RepeatOp op);
+  void runCombine(wafer::CombineOp op);
+  void runAppend(wafer::AppendOp op);
+  void runLookup(wafer::LookupOp op);
+  template <typename OpT>
+  void runShare(OpT op, bool takes);
+  void runSlice(tensor::ExtractSliceOp op);
+  void runConcat(tensor::ConcatOp op);
+
+  Pieces &set(Value value) {
+    Pieces &pieces = values[value];
+    auto type = cast<RankedTensorType>(value.getType());
+    pieces.assign(numPes, {SmallVector<int64_t>(type.getShape()),
+                           std::vector<double>(type.getNumElements(), NAN)});
+    return pieces;
+  }
+  /// Distributes a whole tensor by `layout`; `padding` gives what is beyond.
+  void distribute(const Tensor &whole, LayoutAttr layout, Value value,
+                  function_ref<double()> padding);
+  LogicalResult collect(const Pieces &pieces, LayoutAttr layout, Tensor &whole,
+                        Operation *op);
+  SmallVector<int64_t> getPadded(ArrayRef<int64_t> local, LayoutAttr layout);
+  int64_t column(int64_t pe) const { return pe % width; }
+  int64_t row(int64_t pe) const { return pe / width; }
+  int64_t getCoordinate(ArrayRef<Axis> axes, int64_t pe) {
+    int64_t result = 0;
+    for (Axis axis : axes)
+      result = result * region.getSize(axis) +
+               region.getCoordinate(axis, column(pe), row(pe));
+    return result;
+  }
+  /// The PEs that differ only on `axes`, in order of their coordinate there.
+  std::vector<std::vector<int64_t>> getGroups(ArrayRef<Axis> axes);
+
+  func::FuncOp entry;
+  World &world;
+  RegionAttr region;
+  int64_t width, height, numPes;
+  int64_t trip = 0;
+  llvm::DenseMap<Value, Pieces> values;
+  llvm::DenseMap<Value, std::string> stateNames;
+  std::map<std::string, std::pair<LayoutAttr, Pieces>> states;
+};
+} // namespace
+
+SmallVector<int64_t> Machine::getPadded(ArrayRef<int64_t> local,
+                                        LayoutAttr layout) {
+  SmallVector<int64_t> padded(local);
+  for (auto [size, dim] : llvm::zip(padded, layout.getDims()))
+    size *= region.getSize(dim.getAxes());
+  return padded;
+}
+
+void Machine::distribute(const Tensor &whole, LayoutAttr layout, Value value,
+                         function_ref<double()> padding) {
+  Pieces &pieces = set(value);
+  if (!layout) {
+    for (Tensor &piece : pieces)
+      piece.data = whole.data;
+    return;
+  }
+  SmallVector<int64_t> padded = getPadded(pieces[0].shape, layout), live;
+  for (auto [size, dim] : llvm::zip(padded, layout.getDims()))
+    live.push_back(dim.getLiveSize(size));
+  for (int64_t pe = 0; pe < numPes; ++pe) {
+    int64_t next = 0;
+    forEach(pieces[pe].shape, [&](ArrayRef<int64_t> index) {
+      SmallVector<int64_t> global;
+      bool inside = true;
+      for (auto [d, dim] : llvm::enumerate(layout.getDims())) {
+        global.push_back(dim.getGlobalIndex(index[d], padded[d], region,
+                                            column(pe), row(pe)));
+        inside &= global.back() < live[d];
+      }
+      pieces[pe].data[next++] =
+          inside ? whole.data[offsetOf(live, global)] : padding();
+    });
+  }
+}
+
+LogicalResult Machine::collect(const Pieces &pieces, LayoutAttr layout,
+                               Tensor &whole, Operation *op) {
+  if (!layout) {
+    whole.data = pieces[0].data;
+    return success();
+  }
+  SmallVector<int64_t> padded = getPadded(pieces[0].shape, layout), live;
+  for (auto [size, dim] : llvm::zip(padded, layout.getDims()))
+    live.push_back(dim.getLiveSize(size));
+  whole.data.assign(count(live), 0);
+  std::vector<bool> seen(count(live), false);
+  bool differ = false;
+  for (int64_t pe = 0; pe < numPes; ++pe) {
+    int64_t next = 0;
+    forEach(pieces[pe].shape, [&](ArrayRef<int64_t> index) {
+      double value = pieces[pe].data[next++];
+      SmallVector<int64_t> global;
+      for (auto [d, dim] : llvm::enumerate(layout.getDims())) {
+        global.push_back(dim.getGlobalIndex(index[d], padded[d], region,
+                                            column(pe), row(pe)));
+        if (global.back() >= live[d])
+          return;
+      }
+      int64_t at = offsetOf(live, global);
+      if (seen[at] && value != whole.data[at] &&
+          !(std::isnan(value) && std::isnan(whole.data[at])))
+        differ = true;
+      seen[at] = true;
+      whole.data[at] = value;
+    });
+  }
+  if (differ)
+    return op->emitError("replicas of one element differ");
+  return success();
+}
+
+std::vector<std::vector<int64_t>> Machine::getGroups(ArrayRef<Axis> axes) {
+  SmallVector<Axis> others;
+  for (Axis axis : region.getAxes())
+    if (!llvm::is_contained(axes, axis))
+      others.push_back(axis);
+  std::map<int64_t, std::map<int64_t, int64_t>> groups;
+  for (int64_t pe = 0; pe < numPes; ++pe)
+    groups[getCoordinate(others, pe)][getCoordinate(axes, pe)] = pe;
+  std::vector<std::vector<int64_t>> result;
+  for (auto &[key, group] : groups) {
+    result.emplace_back();
+    for (auto &[coordinate, pe] : group)
+      result.back().push_back(pe);
+  }
+  return result;
+}
+
+void Machine::runCombine(wafer::CombineOp op) {
+  auto fold = [&](double a, double b) {
+    switch (op.getCombiner()) {
+    case wafer::Combiner::Sum:
+      return static_cast<double>(static_cast<float>(a + b));
+    case wafer::Combiner::Max:
+      return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b);
+    case wafer::Combiner::Min:
+      return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b);
+    }
+    return a;
+  };
+  auto groups = getGroups(op.getAxes().getAxes());
+  for (auto [value, result] : llvm::zip(op.getValues(), op.getResults())) {
+    Pieces from = values[value];
+    Pieces &to = set(result);
+    for (const auto &group : groups) {
+      // Both arms toward the middle, then the middle.
+      size_t middle = group.size() / 2;
+      for (size_t i = 0; i < to[0].data.size(); ++i) {
+        double low = from[group[0]].data[i];
+        for (size_t k = 1; k <= middle; ++k)
+          low = fold(low, from[group[k]].data[i]);
+        if (middle + 1 < group.size()) {
+          double high = from[group.back()].data[i];
+          for (size_t k = group.size() - 1; k-- > middle + 1;)
+            high = fold(high, from[group[k]].data[i]);
+          low = fold(low, high);
+        }
+        for (int64_t pe : group)
+          to[pe].data[i] = low;
+      }
+    }
+  }
+}
+
+/// take (whole -> share) and gather (share -> whole).
+template <typename OpT>
+void Machine::runShare(OpT op, bool takes) {
+  Pieces from = values[op.getValue()];
+  Pieces &to = set(op.getResult());
+  ArrayRef<Axis> axes = op.getAxes().getAxes();
+  auto dim = static_cast<size_t>(op.getDim());
+  int64_t share = (takes ? to : from)[0].shape[dim];
+  int64_t parts = region.getSize(axes);
+  auto globalOf = [&](int64_t local, int64_t coordinate) {
+    return op.getCyclic() ? local * parts + coordinate
+                          : coordinate * share + local;
+  };
+  for (const auto &group : getGroups(axes))
+    for (size_t c = 0; c < group.size(); ++c) {
+      int64_t source = group[c];
+      int64_t next = 0;
+      const Tensor &small = takes ? to[source] : from[source];
+      forEach(small.shape, [&](ArrayRef<int64_t> index) {
+        SmallVector<int64_t> global(index);
+        global[dim] = globalOf(index[dim], static_cast<int64_t>(c));
+        if (takes) {
+          to[source].data[next] =
+              from[source].data[offsetOf(from[source].shape, global)];
+        } else {
+          for (int64_t pe : group)
+            to[pe].data[offsetOf(to[pe].shape, global)] =
+                from[source].data[next];
+        }
+        ++next;
+      });
+    }
+}
+
+void Machine::runAppend(wafer::AppendOp op) {
+  Pieces update = values[op.getUpdate()], state = values[op.getState()];
+  auto dim = static_cast<size_t>(op.getDim());
+  LayoutAttr layout = op.getLayoutAttr();
+  bool oneRow = update[0].shape.size() < state[0].shape.size();
+  int64_t rows = oneRow ? 1 : update[0].shape[dim];
+  for (int64_t pe = 0; pe < numPes; ++pe) {
+    int64_t next = 0;
+    auto position = static_cast<int64_t>(values[op.getPosition()][pe].data[0]);
+    forEach(state[pe].shape, [&](ArrayRef<int64_t> index) {
+      int64_t at = next++;
+      int64_t slot = index[dim];
+      if (layout)
+        slot = layout.getDim(dim).getGlobalIndex(
+            slot, getPadded(state[pe].shape, layout)[dim], region, column(pe),
+            row(pe));
+      if (slot < position || slot >= position + rows)
+        return;
+      SmallVector<int64_t> from(index);
+      if (oneRow)
+        from.erase(from.begin() + dim);
+      else
+        from[dim] = slot - position;
+      state[pe].data[at] = update[pe].data[offsetOf(update[pe].shape, from)];
+    });
+  }
+  set(op.getResult()) = state;
+  std::string name = stateNames.lookup(op.getState());
+  stateNames[op.getResult()] = name;
+  states[name] = {layout, state};
+}
+
+void Machine::runLookup(wafer::LookupOp op) {
+  Pieces table = values[op.getTable()], indices = values[op.getIndices()];
+  Pieces &result = set(op.getResult());
+  for (int64_t pe = 0; pe < numPes; ++pe) {
+    int64_t width = count(ArrayRef(table[pe].shape).drop_front());
+    for (size_t i = 0; i < indices[pe].data.size(); ++i) {
+      double wanted = indices[pe].data[i];
+      auto found = static_cast<int64_t>(wanted);
+      if (op.getRows()) {
+        const auto &rows = values[op.getRows()][pe].data;
+        auto it = std::find(rows.begin(), rows.end(), wanted);
+        found = it == rows.end() ? -1 : it - rows.begin();
+      }
+      for (int64_t j = 0; j < width; ++j)
+        result[pe].data[i * width + j] =
+            found < 0 ? 0 : table[pe].data[found * width + j];
+    }
+  }
+}
+
+LogicalResult Machine::runGeneric(linalg::GenericOp op) {
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  unsigned numInputs = op.getNumDpsInputs();
+  Block *body = op.getBody();
+  llvm::DenseMap<Value, double> env;
+  // Constants from outside the body.
+  for (Operation &inner : *body)
+    for (Value operand : inner.getOperands())
+      if (operand.getParentBlock() != body)
+        if (std::optional<double> number = algebra::getNumber(operand))
+          env[operand] = *number;
+  SmallVector<int64_t> extents(op.getNumLoops(), 1);
+  for (auto [operand, map] : llvm::zip(op->getOperands(), maps))
+    if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
+      for (auto [d, expr] : llvm::enumerate(map.getResults()))
+        extents[cast<AffineDimExpr>(expr).getPosition()] = type.getDimSize(d);
+  Pieces result = values[op.getDpsInits().front()];
+  bool known = true;
+  SmallVector<Pieces *> inputs;
+  for (Value input : op.getInputs())
+    inputs.push_back(isa<RankedTensorType>(input.getType()) ? &values[input]
+                                                            : nullptr);
+  auto at = [](AffineMap map, ArrayRef<int64_t> loops, const Tensor &tensor) {
+    int64_t offset = 0;
+    for (auto [d, expr] : llvm::enumerate(map.getResults()))
+      offset = offset * tensor.shape[d] +
+               loops[cast<AffineDimExpr>(expr).getPosition()];
+    return offset;
+  };
+  for (int64_t pe = 0; pe < numPes; ++pe)
+    forEach(extents, [&](ArrayRef<int64_t> loops) {
+      for (unsigned i = 0; i < numInputs; ++i)
+        if (inputs[i])
+          env[body->getArgument(i)] =
+              (*inputs[i])[pe].data[at(maps[i], loops, (*inputs[i])[pe])];
+        else
+          env[body->getArgument(i)] =
+              algebra::getNumber(op.getInputs()[i]).value_or(NAN);
+      double &out = result[pe].data[at(maps.back(), loops, result[pe])];
+      env[body->getArguments().back()] = out;
+      for (Operation &inner : body->without_terminator()) {
+        SmallVector<double, 3> operands;
+        for (Value operand : inner.getOperands())
+          operands.push_back(env.lookup(operand));
+        std::optional<double> value = algebra::evaluate(&inner, operands);
+        known &= value.has_value();
+        env[inner.getResult(0)] = value.value_or(NAN);
+      }
+      out = env.lookup(body->getTerminator()->getOperand(0));
+    });
+  if (!known)
+    return op.emitError("the body has an op that the interpreter cannot "
+                        "evaluate");
+  set(op.getResult(0)) = result;
+  return success();
+}
+
+void Machine::runSlice(tensor::ExtractSliceOp op) {
+  Pieces from = values[op.getSource()];
+  Pieces &to = set(op.getResult());
+  for (int64_t pe = 0; pe < numPes; ++pe) {
+    int64_t next = 0;
+    forEach(op.getStaticSizes(), [&](ArrayRef<int64_t> index) {
+      SmallVector<int64_t> source;
+      for (auto [d, i] : llvm::enumerate(index))
+        source.push_back(op.getStaticOffset(d) + i * op.getStaticStride(d));
+      to[pe].data[next++] = from[pe].data[offsetOf(from[pe].shape, source)];
+    });
+  }
+}
+
+void Machine::runConcat(tensor::ConcatOp op) {
+  SmallVector<Pieces> inputs;
+  for (Value input : op.getInputs())
+    inputs.push_back(values[input]);
+  Pieces &to = set(op.getResult());
+  for (int64_t pe = 0; pe < numPes; ++pe) {
+    int64_t start = 0;
+    for (const Pieces &input : inputs) {
+      int64_t next = 0;
+      forEach(input[pe].shape, [&](ArrayRef<int64_t> index) {
+        SmallVector<int64_t> target(index);
+        target[op.getDim()] += start;
+        to[pe].data[offsetOf(to[pe].shape, target)] = input[pe].data[next++];
+      });
+      start += input[pe].shape[op.getDim()];
+    }
+  }
+}
+
+LogicalResult Machine::runRepeat(wafer::RepeatOp op) {
+  SmallVector<Pieces> carried;
+  for (Value init : op.getInits())
+    carried.push_back(values[init]);
+  for (trip = 0; trip < static_cast<int64_t>(op.getTrips()); ++trip) {
+    for (auto [argument, pieces] :
+         llvm::zip(op.getBodyBlock()->getArguments(), carried))
+      values[argument] = pieces;
+    if (failed(runBlock(*op.getBodyBlock())))
+      return failure();
+    for (auto [i, value] : llvm::enumerate(op.getYield().getValues()))
+      carried[i] = values[value];
+  }
+  trip = 0;
+  for (auto [result, pieces] : llvm::zip(op.getResults(), carried))
+    values[result] = pieces;
+  return success();
+}
+
+LogicalResult Machine::runOp(Operation *op) {
+  std::mt19937 garbage(7);
+  std::uniform_real_distribution<double> finite(-100, 100);
+  if (auto generic = dyn_cast<linalg::GenericOp>(op))
+    return runGeneric(generic);
+  if (auto repeat = dyn_cast<wafer::RepeatOp>(op))
+    return runRepeat(repeat);
+  if (auto combine = dyn_cast<wafer::CombineOp>(op)) {
+    runCombine(combine);
+  } else if (auto take = dyn_cast<wafer::TakeOp>(op)) {
+    runShare(take, true);
+  } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {
+    runShare(gather, false);
+  } else if (auto append = dyn_cast<wafer::AppendOp>(op)) {
+    runAppend(append);
+  } else if (auto lookup = dyn_cast<wafer::LookupOp>(op)) {
+    runLookup(lookup);
+  } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
+    runSlice(slice);
+  } else if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
+    runConcat(concat);
+  } else if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op)) {
+    Pieces from = values[op->getOperand(0)];
+    Pieces &to = set(op->getResult(0));
+    for (int64_t pe = 0; pe < numPes; ++pe)
+      to[pe].data = from[pe].data;
+  } else if (isa<tensor::EmptyOp>(op)) {
+    set(op->getResult(0));
+  } else if (auto fill = dyn_cast<linalg::FillOp>(op)) {
+    std::optional<double> number = algebra::getNumber(fill.getInputs().front());
+    if (!number)
+      return op->emitError("fills with what is no constant");
+    for (Tensor &piece : set(fill.getResult(0)))
+      std::fill(piece.data.begin(), piece.data.end(), *number);
+  } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
+    if (!dense)
+      return success(); // scalars are read through the op
+    for (Tensor &piece : set(constant.getResult()))
+      for (auto [i, value] : llvm::enumerate(dense.getValues<Attribute>()))
+        piece.data[i] = *algebra::getNumber(value);
+  } else if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
+    auto name = cast<FlatSymbolRefAttr>(parameter.getWeights()[trip]);
+    distribute(world.weights.at(name.getValue().str()),
+               parameter.getLayoutAttr(), parameter.getResult(),
+               [] { return 0.0; });
+  } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
+    auto name = cast<StringAttr>(state.getNames()[trip]).str();
+    distribute(world.states.at(name), state.getLayoutAttr(), state.getResult(),
+               [&] { return finite(garbage); });
+    stateNames[state.getResult()] = name;
+  } else if (auto input = dyn_cast<wafer::InputOp>(op)) {
+    distribute(world.inputs.at(input.getName().str()), input.getLayoutAttr(),
+               input.getResult(), [] { return 0.0; });
+  } else if (isa<wafer::PositionOp>(op)) {
+    for (Tensor &piece : set(op->getResult(0)))
+      piece.data[0] = static_cast<double>(world.position);
+  } else if (auto iota = dyn_cast<wafer::IotaOp>(op)) {
+    Pieces &pieces = set(iota.getResult());
+    LayoutAttr layout = iota.getLayoutAttr();
+    for (int64_t pe = 0; pe < numPes; ++pe)
+      for (size_t i = 0; i < pieces[pe].data.size(); ++i)
+        pieces[pe].data[i] = static_cast<double>(
+            layout ? layout.getDim(0).getGlobalIndex(
+                         i, getPadded(pieces[pe].shape, layout)[0], region,
+                         column(pe), row(pe))
+                   : i);
+  } else if (auto output = dyn_cast<wafer::OutputOp>(op)) {
+    return collect(values[output.getValue()], output.getLayoutAttr(),
+                   world.outputs[output.getName().str()], op);
+  } else {
+    return op->emitError("the interpreter has no rule for this op");
+  }
+  return success();
+}
+
+LogicalResult Machine::runBlock(Block &block) {
+  for (Operation &op : block.without_terminator())
+    if (failed(runOp(&op)))
+      return failure();
+  return success();
+}
+
+LogicalResult interpret::run(func::FuncOp entry, World &world) {
+  return Machine(entry, world).run();
+}
+
+World interpret::createWorld(ModuleOp module, func::FuncOp entry, uint32_t seed,
+                             int64_t position) {
+  World world;
+  world.position = position;
+  std::mt19937 random(seed);
+  auto draw = [&](ShapedType type, double scale) {
+    std::uniform_real_distribution<double> uniform(-scale, scale);
+    Tensor tensor{SmallVector<int64_t>(type.getShape()), {}};
+    for (int64_t i = 0; i < type.getNumElements(); ++i)
+      tensor.data.push_back(static_cast<float>(uniform(random)));
+    return tensor;
+  };
+  module.walk([&](Operation *op) {
+    if (auto weight = dyn_cast<wafer::WeightOp>(op)) {
+      auto type = cast<ShapedType>(weight.getType());
+      Tensor tensor = draw(type, 0.5);
+      if (auto dense = dyn_cast_or_null<DenseElementsAttr>(
+              weight.getValue().value_or(ElementsAttr())))
+        for (auto [i, value] : llvm::enumerate(dense.getValues<Attribute>()))
+          tensor.data[i] = *algebra::getNumber(value);
+      world.weights[weight.getSymName().str()] = tensor;
+    } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
+      for (auto name : state.getNames().getAsRange<StringAttr>())
+        if (!world.states.count(name.str()))
+          world.states[name.str()] =
+              draw(cast<ShapedType>(state.getResult().getType()), 1);
+    } else if (auto input = dyn_cast<wafer::InputOp>(op);
+               input && op->getParentOfType<func::FuncOp>() == entry) {
+      auto type = cast<ShapedType>(input.getResult().getType());
+      Tensor tensor = draw(type, 1);
+      if (isa<IntegerType>(type.getElementType())) {
+        int64_t limit = input.getLimit() > 0 ? input.getLimit() : 2;
+        for (double &value : tensor.data)
+          value = static_cast<double>(random() % limit);
+      }
+      world.inputs[input.getName().str()] = tensor;
+    }
+  });
+  return world;
+}

@@ -1,0 +1,119 @@
+//===- compare-levels.cpp - Partitioning changes no number ----------------===//
+//
+// compare-levels FILE [--grids=1x1,5x3] [--position=P] [--sram=BYTES]
+//
+// Runs every entry of a level-2 module, then partitions it for each grid, runs
+// all PEs of level 4, and compares outputs and states.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Interpreter.h"
+
+#include "waferloom/Partition/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/FileUtilities.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/SourceMgr.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace waferloom;
+
+static llvm::cl::opt<std::string> file(llvm::cl::Positional,
+                                       llvm::cl::Required);
+static llvm::cl::list<std::string> grids("grids", llvm::cl::CommaSeparated);
+static llvm::cl::opt<int64_t> position("position", llvm::cl::init(3));
+static llvm::cl::opt<int64_t> sram("sram", llvm::cl::init(1 << 24));
+static llvm::cl::opt<bool> verbose("v");
+
+/// The largest difference relative to the largest number; NaN if one side has
+/// one that the other has not.
+static double getDifference(const std::map<std::string, interpret::Tensor> &a,
+                            const std::map<std::string, interpret::Tensor> &b) {
+  double worst = 0;
+  for (const auto &[name, tensor] : a) {
+    double largest = 1e-30, difference = 0;
+    const auto &other = b.at(name).data;
+    if (other.size() != tensor.data.size())
+      return NAN;
+    for (size_t i = 0; i < other.size(); ++i) {
+      if (tensor.data[i] == other[i])
+        continue; // infinities too
+      double d = std::fabs(tensor.data[i] - other[i]);
+      if (std::isnan(d))
+        return NAN;
+      largest = std::max(largest, std::fabs(tensor.data[i]));
+      difference = std::max(difference, d);
+    }
+    if (verbose)
+      llvm::errs() << "  " << name << ": "
+                   << llvm::format("%.1e", difference / largest) << "\n";
+    worst = std::max(worst, difference / largest);
+  }
+  return worst;
+}
+
+int main(int argc, char **argv) {
+  llvm::cl::ParseCommandLineOptions(argc, argv, "compare levels 2 and 4\n");
+  DialectRegistry registry;
+  registry
+      .insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
+              math::MathDialect, tensor::TensorDialect, wafer::WaferDialect>();
+  MLIRContext context(registry);
+  auto source = parseSourceFile<ModuleOp>(file, &context);
+  if (!source)
+    return 1;
+  auto entries = [](ModuleOp module) {
+    return llvm::to_vector(module.getOps<func::FuncOp>());
+  };
+  std::map<std::string, interpret::World> expected;
+  for (func::FuncOp entry : entries(*source)) {
+    interpret::World world =
+        interpret::createWorld(*source, entry, 11, position);
+    if (failed(interpret::run(entry, world)))
+      return 1;
+    expected[entry.getName().str()] = world;
+  }
+  int status = 0;
+  for (const std::string &grid : grids) {
+    partition::PartitionPlanOptions options;
+    auto [w, h] = StringRef(grid).split('x');
+    if (w.getAsInteger(10, options.width) || h.getAsInteger(10, options.height))
+      return llvm::errs() << "bad grid " << grid << "\n", 1;
+    options.sramBytes = sram;
+    OwningOpRef<ModuleOp> module = source->clone();
+    PassManager manager(&context);
+    partition::buildPipeline(manager, options);
+    if (failed(manager.run(*module)))
+      return 1;
+    for (func::FuncOp entry : entries(*module)) {
+      func::FuncOp before = source->lookupSymbol<func::FuncOp>(entry.getName());
+      interpret::World world =
+          interpret::createWorld(*source, before, 11, position);
+      // Constants became weights on the way.
+      interpret::World made =
+          interpret::createWorld(*module, entry, 11, position);
+      for (const auto &[name, tensor] : made.weights)
+        world.weights.try_emplace(name, tensor);
+      if (failed(interpret::run(entry, world)))
+        return 1;
+      const interpret::World &reference = expected[entry.getName().str()];
+      double outputs = getDifference(reference.outputs, world.outputs);
+      double states = getDifference(reference.states, world.states);
+      bool right = outputs < 1e-4 && states < 1e-4;
+      llvm::outs() << entry.getName() << " on " << grid << ": "
+                   << (right ? "equal" : "DIFFERENT") << ", outputs "
+                   << llvm::format("%.1e", outputs) << ", states "
+                   << llvm::format("%.1e", states) << "\n";
+      status |= !right;
+    }
+  }
+  return status;
+}
