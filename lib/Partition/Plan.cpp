@@ -76,10 +76,11 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    int64_t memory = sramBytes - reservedBytes;
-    if (width < 1 || height < 1 || memory < 1) {
+    const int64_t columns = width, rows = height;
+    const int64_t memory = sramBytes - reservedBytes;
+    if (columns < 1 || rows < 1 || memory < 1) {
       module.emitError() << "partitioning needs a region and memory, not "
-                         << width << " x " << height << " PEs with " << memory
+                         << columns << " x " << rows << " PEs with " << memory
                          << " bytes for data each";
       return signalPassFailure();
     }
@@ -88,8 +89,8 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     if (failed(classes))
       return signalPassFailure();
     Problem &problem = classes->problem;
-    problem.width = width;
-    problem.height = height;
+    problem.width = columns;
+    problem.height = rows;
     problem.bytesPerPe = memory;
     std::optional<Plan> plan = search(problem);
     if (!plan) {
@@ -102,9 +103,9 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
       }
       InFlightDiagnostic diag = module.emitError();
       diag << "no layout found that fits: weights and states take "
-           << llvm::divideCeil(total, width * height)
-           << " bytes per PE when divided evenly over " << width << " x "
-           << height << " PEs, before padding, replicas and buffers, but "
+           << llvm::divideCeil(total, columns * rows)
+           << " bytes per PE when divided evenly over " << columns << " x "
+           << rows << " PEs, before padding, replicas and buffers, but "
            << memory << " bytes are free for data in each";
       diag.attachNote() << "choose a larger grid, more memory per PE, or a "
                            "smaller state capacity";

@@ -559,8 +559,11 @@ World interpret::createWorld(ModuleOp module, func::FuncOp entry, uint32_t seed,
       Tensor tensor = draw(type, 1);
       if (isa<IntegerType>(type.getElementType())) {
         int64_t limit = input.getLimit() > 0 ? input.getLimit() : 2;
-        for (double &value : tensor.data)
-          value = static_cast<double>(random() % limit);
+        for (auto [i, value] : llvm::enumerate(tensor.data))
+          value = input.getFallback() == "ones" ? 1
+                  : input.getFallback() == "positions"
+                      ? static_cast<double>(position + i)
+                      : static_cast<double>(random() % limit);
       }
       world.inputs[input.getName().str()] = tensor;
     }
