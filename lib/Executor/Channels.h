@@ -41,7 +41,10 @@ public:
     return bytes;
   }
 
-  void reset() {
+  /// Empties everything. Narrow: a word may be put only when a place at its end
+  /// is free, so that nothing ever stands in the network (rule E28).
+  void reset(bool narrowWindows = false) {
+    narrow = narrowWindows;
     for (Out &out : producers) {
       out.count = out.next = 0;
       out.waiter = none;
@@ -59,7 +62,8 @@ public:
     uint64_t i = producers[producer].count;
     for (uint32_t c = info.consumers.first, end = c + info.consumers.count;
          c < end; ++c) {
-      uint32_t window = streams.consumers[c].window;
+      const Consumer &consumer = streams.consumers[c];
+      uint32_t window = narrow ? consumer.places : consumer.window;
       if (i < window)
         continue;
       uint64_t before = i - window;
@@ -127,6 +131,7 @@ private:
   }
 
   const Streams &streams;
+  bool narrow = false;
   std::vector<uint64_t> stamps, taken;
   std::vector<uint32_t> values;
 };

@@ -50,7 +50,8 @@ void Reference::wakeProducer(uint32_t consumer) {
 }
 
 void Reference::start(const EngineOptions &options) {
-  channels.reset();
+  abstract = options.abstract;
+  channels.reset(/*narrowWindows=*/abstract);
   queue.clear();
   queueHead = 0;
   failure.clear();

@@ -184,6 +184,8 @@ bool Reference::begin(uint32_t index, Thread &thread,
       target.issue_cycles + (instruction.thread < 0 ? instruction.rewrite : 0);
   thread.clock += prologue;
   thread.busy += prologue;
+  if (abstract)
+    return spend(instruction.elements);
   Addresses &x = thread.addresses;
   x.dst = const_cast<char *>(resolve(index, instruction.dst));
   x.a = resolve(index, instruction.a);
@@ -242,7 +244,8 @@ bool Reference::execute(uint32_t pe, uint32_t slot, Thread &thread) {
     ended = pass(pe, actor, thread);
     break;
   default:
-    instruction.kernel(instruction, thread.addresses);
+    if (!abstract)
+      instruction.kernel(instruction, thread.addresses);
     thread.clock += instruction.work;
     thread.busy += instruction.work;
   }

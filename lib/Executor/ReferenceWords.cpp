@@ -105,9 +105,10 @@ bool Reference::send(uint32_t pe, uint32_t actor, Thread &thread) {
       thread.waits = Waits::Room;
       break;
     }
-    channels.put(
-        producer, stamp,
-        gather(instruction, instruction.a, thread.addresses.a, thread.word));
+    channels.put(producer, stamp,
+                 abstract ? 0
+                          : gather(instruction, instruction.a,
+                                   thread.addresses.a, thread.word));
     thread.clock = stamp + 1;
     ++thread.word;
   }
@@ -128,8 +129,9 @@ bool Reference::receive(uint32_t pe, uint32_t actor, Thread &thread) {
       break;
     }
     uint64_t stamp = std::max(thread.clock, channels.arrival(consumer));
-    scatter(instruction, thread.addresses, thread.word,
-            channels.value(consumer));
+    if (!abstract)
+      scatter(instruction, thread.addresses, thread.word,
+              channels.value(consumer));
     channels.take(consumer, stamp);
     thread.clock = stamp + 1;
     ++thread.word;
@@ -168,9 +170,12 @@ bool Reference::pass(uint32_t pe, uint32_t actor, Thread &thread) {
       thread.waits = Waits::Room;
       break;
     }
-    uint32_t own =
-        gather(instruction, instruction.a, thread.addresses.a, thread.word);
-    channels.put(producer, stamp, instruction.fold(thread.held, own));
+    uint32_t value = 0;
+    if (!abstract)
+      value = instruction.fold(
+          thread.held,
+          gather(instruction, instruction.a, thread.addresses.a, thread.word));
+    channels.put(producer, stamp, value);
     // put >= take + forward, so this does not wrap.
     thread.clock = std::max(thread.clock, stamp - target.forward_cycles + 1);
     thread.holds = false;

@@ -58,6 +58,7 @@ public:
   Error prepareAll();
   Expected<StepResult> step(size_t entry, ArrayRef<HostTensor> inputs,
                             const RunOptions &options) override;
+  Error proveHangFree(size_t entry) override;
   void reset() override;
   uint64_t length() const override { return tokens; }
   const image::ImageT &image() const override { return loaded->image; }
@@ -241,6 +242,18 @@ Expected<StepResult> SessionImpl::step(size_t entry,
   result.outputs = outputsOf(entry);
   tokens += loaded->image.entries[entry]->tokens;
   return result;
+}
+
+Error SessionImpl::proveHangFree(size_t entry) {
+  if (entry >= entries.size())
+    return createStringError(
+        formatv("entry {0} does not exist; the image has {1}", entry,
+                entries.size())
+            .str());
+  EngineOptions options;
+  options.abstract = true;
+  EngineResult run;
+  return entries[entry]->engine->run(options, run);
 }
 
 Expected<std::unique_ptr<Session>>

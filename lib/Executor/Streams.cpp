@@ -343,6 +343,7 @@ void Tracer::consume(uint32_t producer, uint32_t pe, uint32_t gate,
   }
   consumer.delay = stages;
   consumer.window = std::max(1u, stages + room);
+  consumer.places = gate == none ? target.input_queue_words : 1;
   out.consumers.push_back(consumer);
 }
 

@@ -36,6 +36,7 @@ struct Consumer {
   uint64_t words = 0;   // in one run of the entry
   uint32_t delay = 0;   // cycles from put to earliest take
   uint32_t window = 0;  // words between put and take at most
+  uint32_t places = 0;  // of them at the end, whatever lies between
   uint32_t hops = 0;    // links from the producer, for reports
 };
 

@@ -215,6 +215,20 @@ TEST(ExecutorStreams, HangNamesWhoWaitsForWhat) {
   EXPECT_TRUE(contains(failure(session->step(0, {})), "reset"));
 }
 
+/// The receiver's queue holds 4 words: an exchange of 5 lives on the network.
+TEST(ExecutorStreams, WhatFitsTheQueuesCannotHang) {
+  Builder fits = exchange(4), lives = exchange(5);
+  EXPECT_FALSE(bool(sessionOf(fits)->proveHangFree(0)));
+  auto session = sessionOf(lives);
+  std::string text = toString(session->proveHangFree(0));
+  EXPECT_TRUE(contains(text, "waits for room on color 0, word 4 of 5")) << text;
+  EXPECT_GT(stepOf(session.get()).cycles, 0u);
+  Builder collectives[] = {chain(9, 300, grid(9, "")), star(6, 40, grid(6, "")),
+                           multicast(7, 200, "")};
+  for (Builder &b : collectives)
+    EXPECT_EQ(toString(sessionOf(b)->proveHangFree(0)), "");
+}
+
 TEST(ExecutorStreams, HangForAWord) {
   Builder b(2, 1);
   b.recv(1, 1, 3, at(0));

@@ -9,7 +9,7 @@ using namespace waferloom::test;
 
 namespace {
 struct Tally {
-  unsigned refused = 0, ended = 0, failed = 0;
+  unsigned refused = 0, ended = 0, failed = 0, hung = 0;
 };
 } // namespace
 
@@ -34,7 +34,13 @@ tryImage(llvm::Expected<std::shared_ptr<const image::Loaded>> loaded,
     (*session)->reset();
     auto result = (*session)->step(0, {}, options);
     if (!result) {
-      EXPECT_FALSE(toString(result.takeError()).empty());
+      std::string text = toString(result.takeError());
+      EXPECT_FALSE(text.empty());
+      // What hangs must not be shown to be free of hangs.
+      if (contains(text, "came to rest")) {
+        EXPECT_NE(toString((*session)->proveHangFree(0)), "");
+        ++tally.hung;
+      }
       ++tally.failed;
       return;
     }
@@ -328,4 +334,5 @@ TEST(Fuzz, MutatedFields) {
   EXPECT_GT(tally.refused, 1000u);
   EXPECT_GT(tally.ended, 1000u);
   EXPECT_GT(tally.failed, 10u);
+  EXPECT_GT(tally.hung, 0u);
 }

@@ -82,6 +82,12 @@ public:
                                           llvm::ArrayRef<HostTensor> inputs,
                                           const RunOptions &options = {}) = 0;
 
+  /// Shows that an entry cannot hang, whatever its inputs: runs its streams
+  /// without values where words find room only in the queues of their
+  /// receivers. An entry that needs room in the network fails here, with who
+  /// waits for what, though it may run. Changes nothing.
+  virtual llvm::Error proveHangFree(size_t entry) = 0;
+
   /// Forgets all tokens.
   virtual void reset() = 0;
 
