@@ -67,6 +67,15 @@ static Builder sample() {
   b.route(0, 2, {Turn(Side::ramp, 4), Turn(Side::east, 8)}, {Side::west});
   b.route(0, 3, {Turn(Side::ramp, 4), Turn(Side::east, 4)}, {Side::west});
   b.route(0, 4, {Turn(Side::ramp, 0)}, {Side::west});
+  // A question and its answer: in another order, everybody waits.
+  b.send(1, 1, 3, at(0));
+  b.recv(1, 2, 3, at(380));
+  b.recv(2, 1, 3, at(380));
+  b.send(2, 2, 3, at(380));
+  b.route(1, 1, {Turn(Side::ramp, 0)}, {Side::east});
+  b.route(1, 2, {Turn(Side::west, 0)}, {Side::ramp});
+  b.route(2, 2, {Turn(Side::ramp, 0)}, {Side::west});
+  b.route(2, 1, {Turn(Side::east, 0)}, {Side::ramp});
   b.loop(0, 3, 2);
   OperandT row = at(128), x = at(192, 0);
   row.steps = {LoopStep(0, 16)};
