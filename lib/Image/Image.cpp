@@ -2,6 +2,7 @@
 // multiple of 64, the data section.
 
 #include "waferloom/Image/Image.h"
+#include "Sharing.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
@@ -84,9 +85,13 @@ static Expected<uint64_t> checkFrame(StringRef bytes, StringRef name) {
   flatbuffers::Verifier verifier(
       reinterpret_cast<const uint8_t *>(bytes.data()) + magicBytes,
       static_cast<size_t>(4 + length), /*max_depth=*/16,
-      /*max_tables=*/10'000'000);
+
+      // Our tables are never shared, and none is smaller than its offset.
+      /*max_tables=*/static_cast<flatbuffers::uoffset_t>(length / 4 + 1));
   if (!VerifySizePrefixedImageBuffer(verifier))
     return refuse(name, magicBytes, "the tables are damaged");
+  if (referredBytes(*GetSizePrefixedImage(bytes.data() + magicBytes)) > length)
+    return refuse(name, magicBytes, "the tables refer to a part several times");
   return end;
 }
 

@@ -294,6 +294,29 @@ TEST(Image, FilesAppearWholeOrNotAtAll) {
   llvm::sys::fs::remove_directories(folder);
 }
 
+/// A file of a few KiB whose lists would unpack to gigabytes.
+TEST(Image, SharedPartsAreRefused) {
+  flatbuffers::FlatBufferBuilder builder;
+  auto classes = builder.CreateVector(std::vector<uint32_t>(1000, 0));
+  auto run = CreateRun(builder, classes, 1);
+  auto runs = builder.CreateVector(
+      std::vector<flatbuffers::Offset<image::Run>>(200, run));
+  auto region = CreateRegion(builder, 0, 0, 1, 1, runs, runs);
+  auto regions = builder.CreateVector(
+      std::vector<flatbuffers::Offset<Region>>(100, region));
+  ImageBuilder made(builder);
+  made.add_regions(regions);
+  builder.FinishSizePrefixed(made.Finish(), ImageIdentifier());
+  std::string bytes("\211WAFER\r\n");
+  bytes.append(reinterpret_cast<const char *>(builder.GetBufferPointer()),
+               builder.GetSize());
+  bytes.resize(8192);
+  std::string text = toString(readBytes(bytes, "shared").takeError());
+  EXPECT_NE(text.find("image 'shared': offset 8: the tables"),
+            std::string::npos)
+      << text;
+}
+
 TEST(Image, TruncatedFilesAreRefusedWithTheOffset) {
   std::string bytes = bytesOf(sample());
   for (size_t size = 0; size < bytes.size(); ++size) {
