@@ -141,19 +141,24 @@ static uint64_t reduceCycles(const Line &line, const Request &request,
   }
 }
 
+/// In each of 2 (P - 1) turns half of the PEs send while the others receive,
+/// and then the other way. A ring of an odd length has two neighbours that
+/// receive first, and loses one turn in P to them.
+static uint64_t ringCycles(uint64_t length, uint64_t words,
+                           const Costs &costs) {
+  const uint64_t piece = (words + length - 1) / length;
+  const uint64_t turn = 2 * (costs.rewrite + costs.issue + piece +
+                             2 * costs.ramp + costs.hop + 1);
+  return length % 2 ? 2 * length * turn : 2 * (length - 1) * turn;
+}
+
 uint64_t waferloom::collectives::cycles(const Line &line,
                                         const Request &request,
                                         const Costs &costs) {
   if (line.length < 2)
     return 0;
-  if (request.algorithm == Algorithm::Ring) {
-    // 2 (P - 1) rounds: a piece goes to the next PE, the farthest one pays the
-    // way back along the line once per round trip of a piece.
-    const uint64_t rounds = 2 * uint64_t(line.length - 1);
-    const uint64_t piece = (request.words + line.length - 1) / line.length;
-    return rounds * (piece + 2 * costs.ramp + costs.hop + costs.issue) +
-           2 * uint64_t(line.length - 2) * costs.hop;
-  }
+  if (request.algorithm == Algorithm::Ring)
+    return ringCycles(line.length, request.words, costs);
   const Model model{request.words, line.stride, costs};
   const uint64_t farthest =
       std::max(request.root, line.length - 1 - request.root);

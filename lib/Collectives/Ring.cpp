@@ -3,6 +3,10 @@
 // summed and once to be copied. 2 B (P - 1) / P words per PE, but 2 (P - 1)
 // messages deep: for very many words. A line has no way back, so the link from
 // the last PE to the first passes through all routers, on a color of its own.
+//
+// If everybody sent first, pieces longer than the queues would block the ring;
+// so every second PE receives first. A PE has one datapath: sending and receiving
+// beside each other would take as long.
 
 #include "Solvers.h"
 

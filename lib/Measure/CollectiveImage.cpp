@@ -53,11 +53,22 @@ static std::unique_ptr<image::RouteT> encode(const collectives::Route &route,
 
 namespace {
 
-/// The buffer is at address 0, dense.
+/// The buffer is at address 0, dense. A ring's buffer is a whole number of
+/// pieces, and behind it lie the numbers of the pieces that a PE works on, turn
+/// by turn: digit, digit - 1, .. modulo length.
 struct Encoder {
   image::Type type;
   Opcode fold;
   uint32_t elements;
+  uint32_t length = 0;     // PEs of a ring, else 0
+  uint32_t pieceBytes = 0; // of a ring
+
+  uint32_t elementBytes() const { return type == image::Type::f16 ? 2 : 4; }
+  uint32_t numbers() const { return length ? 2 * length - 1 : 0; }
+  uint32_t numbersAt() const {
+    return length ? length * pieceBytes : elements * elementBytes();
+  }
+  uint32_t memory() const { return numbersAt() + 4 * numbers(); }
 
   std::unique_ptr<image::OperandT> buffer(size_t rank) const {
     auto operand = std::make_unique<image::OperandT>();
@@ -68,6 +79,11 @@ struct Encoder {
   }
   std::unique_ptr<image::InstructionT> encode(const Step &step,
                                               uint32_t set) const;
+  /// The piece that number `first` and the turn of the loop around name.
+  std::unique_ptr<image::OperandT> piece(uint32_t first) const;
+  /// The loop of a RingFold or RingCopy.
+  void encodeRing(const Step &step, uint32_t set,
+                  image::ProgramT &program) const;
 };
 
 } // namespace
@@ -109,6 +125,44 @@ std::unique_ptr<image::InstructionT> Encoder::encode(const Step &step,
     break;
   }
   return to;
+}
+
+std::unique_ptr<image::OperandT> Encoder::piece(uint32_t first) const {
+  auto operand = buffer(1);
+  operand->index_at = numbersAt() + 4 * first;
+  operand->index_steps.emplace_back(0u, 4);
+  operand->index_scale = static_cast<int32_t>(pieceBytes);
+  operand->index_count = length;
+  return operand;
+}
+
+void Encoder::encodeRing(const Step &step, uint32_t set,
+                         image::ProgramT &program) const {
+  const bool folds = step.kind == Step::Kind::RingFold;
+  const uint32_t first = folds ? 0 : length - 1;
+  auto make = [&](Opcode op) {
+    auto to = std::make_unique<image::InstructionT>();
+    to->op = op;
+    to->columns = set;
+    to->node = 1;
+    return to;
+  };
+  auto loop = make(Opcode::loop);
+  loop->count = static_cast<uint32_t>(step.copies);
+  loop->body = 2;
+  auto send = make(Opcode::send);
+  send->a = piece(first);
+  send->out_color = static_cast<uint8_t>(step.out);
+  auto receive = make(folds ? Opcode::recv_fold : Opcode::recv);
+  receive->dst = piece(first + 1);
+  receive->fold = fold;
+  receive->in_color = static_cast<uint8_t>(step.in);
+  send->shape = receive->shape = {pieceBytes / elementBytes()};
+  program.instructions.push_back(std::move(loop));
+  if (step.out != 0)
+    std::swap(send, receive);
+  program.instructions.push_back(std::move(send));
+  program.instructions.push_back(std::move(receive));
 }
 
 /// PEs along x, elements on each.
@@ -182,8 +236,7 @@ encodeRegion(const collectives::Plan &plan, const Encoder &encoder,
   auto region = std::make_unique<image::RegionT>();
   region->width = pes;
   region->height = 1;
-  region->memory =
-      encoder.elements * (encoder.type == image::Type::f16 ? 2 : 4);
+  region->memory = encoder.memory();
   for (const collectives::Run &run : plan.runs) {
     auto to = std::make_unique<image::RunT>();
     to->classes.assign(run.pattern.begin(), run.pattern.end());
@@ -204,14 +257,36 @@ encodeRegion(const collectives::Plan &plan, const Encoder &encoder,
     for (const collectives::Route &route : plan.classes[id].routes)
       program->routes.push_back(encode(route, set));
     for (const Step &step : plan.classes[id].steps)
-      program->instructions.push_back(encoder.encode(step, set));
+      if (encoder.length)
+        encoder.encodeRing(step, set, *program);
+      else
+        program->instructions.push_back(encoder.encode(step, set));
   }
   program->inputs.push_back(
       bind("x", image::Role::input, encoder.type, pes, encoder.elements));
   program->outputs.push_back(
       bind("y", image::Role::output, encoder.type, pes, encoder.elements));
   region->programs.push_back(std::move(program));
+  if (encoder.length) {
+    auto numbers = bind("pieces", image::Role::parameter, image::Type::i32, pes,
+                        encoder.numbers());
+    numbers->address = encoder.numbersAt();
+    region->bindings.push_back(std::move(numbers));
+  }
   return region;
+}
+
+/// The numbers of the pieces, for all PEs.
+static std::string pieceNumbers(const Encoder &encoder, uint32_t pes) {
+  std::string data;
+  for (uint32_t pe = 0; pe < pes; ++pe)
+    for (uint32_t turn = 0; turn < encoder.numbers(); ++turn) {
+      const uint32_t number =
+          (pe % encoder.length + 2 * encoder.length - turn) % encoder.length;
+      for (unsigned shift = 0; shift < 32; shift += 8)
+        data.push_back(static_cast<char>(number >> shift));
+    }
+  return data;
 }
 
 /// A color gets a queue of its own while there are any.
@@ -225,19 +300,23 @@ static void assignQueues(image::ProgramT &program,
   }
 }
 
-Expected<image::ImageT>
+Expected<CollectiveImage>
 measure::collectiveImage(const collectives::Line &line,
                          const collectives::Request &request, image::Type type,
                          const image::TargetT &target, CollectiveRun &about) {
-  if (request.algorithm == collectives::Algorithm::Ring)
-    return llvm::createStringError(
-        "a ring works on pieces of a buffer, which has no program yet: use "
-        "chain, tree, two-phase or star");
   if (request.words > UINT32_MAX / 8)
     return llvm::createStringError(
         llvm::formatv("{0} words are too many for any PE", request.words));
   const auto words = static_cast<uint32_t>(request.words);
-  if (Error error = checkFit(line.extent(), uint64_t(words) * 4, target))
+  Encoder encoder{type, foldOf(request.combiner),
+                  type == image::Type::f16 ? words * 2 : words};
+  if (request.algorithm == collectives::Algorithm::Ring &&
+      line.extent() <= target.width) {
+    encoder.length = line.length;
+    encoder.pieceBytes =
+        (words + line.length - 1) / std::max(1u, line.length) * 4;
+  }
+  if (Error error = checkFit(line.extent(), encoder.memory(), target))
     return std::move(error);
   const collectives::Costs costs = costsOf(target);
   Expected<collectives::Plan> plan = collectives::solve(line, request, costs);
@@ -258,14 +337,19 @@ measure::collectiveImage(const collectives::Line &line,
                                     request.words, target.ramp_cycles);
 
   const auto pes = static_cast<uint32_t>(line.extent());
-  Encoder encoder{type, foldOf(request.combiner),
-                  type == image::Type::f16 ? words * 2 : words};
-  image::ImageT image;
+  CollectiveImage made;
+  image::ImageT &image = made.image;
   image.producer = "waferloom collective";
   image.target = std::make_unique<image::TargetT>(target);
   image.names = {"", collectives::nameOf(plan->algorithm).str()};
   image.entries.push_back(describe(type, pes, encoder.elements));
   image.regions.push_back(encodeRegion(*plan, encoder, pes));
   assignQueues(*image.regions.back()->programs.back(), target);
-  return std::move(image);
+  if (encoder.length) {
+    made.data = pieceNumbers(encoder, pes);
+    image.sources.push_back(std::make_unique<image::SourceT>());
+    image.sources.back()->name = "pieces";
+    image.sources.back()->bytes = made.data.size();
+  }
+  return std::move(made);
 }

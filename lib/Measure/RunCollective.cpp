@@ -113,11 +113,11 @@ measure::runCollective(const collectives::Line &line,
                        const collectives::Request &request, image::Type type,
                        const image::TargetT &target, bool withLaunch) {
   CollectiveRun run;
-  Expected<image::ImageT> image =
+  Expected<CollectiveImage> made =
       collectiveImage(line, request, type, target, run);
-  if (!image)
-    return image.takeError();
-  auto loaded = image::adopt(std::move(*image), "");
+  if (!made)
+    return made.takeError();
+  auto loaded = image::adopt(std::move(made->image), std::move(made->data));
   if (!loaded)
     return loaded.takeError();
   auto session = executor::Session::create(*loaded);

@@ -54,6 +54,22 @@ TEST(Measure, interleavedGroups) {
     }
 }
 
+TEST(Measure, rings) {
+  for (unsigned length : {3u, 4u, 7u, 16u})
+    for (uint64_t words : {1, 5, 64, 600})
+      for (image::Type type : {image::Type::f32, image::Type::f16}) {
+        Request request;
+        request.algorithm = Algorithm::Ring;
+        request.words = words;
+        const measure::CollectiveRun about =
+            run({length, 1, 2}, request, type, "wse2");
+        EXPECT_LE(std::abs(double(about.estimated) - double(about.executed)),
+                  0.1 * about.executed + 12)
+            << length << " " << words << ": " << about.estimated << " for "
+            << about.executed;
+      }
+}
+
 /// A choice by closed forms is only as good as they are.
 TEST(Measure, closedFormsTellTheCycles) {
   for (Algorithm algorithm : {Algorithm::Chain, Algorithm::TwoPhase,

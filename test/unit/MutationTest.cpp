@@ -194,7 +194,7 @@ image::ImageT program(Algorithm algorithm, const image::TargetT &target) {
   auto image = measure::collectiveImage({length, 1, 1}, request,
                                         image::Type::f32, target, about);
   EXPECT_TRUE(bool(image)) << llvm::toString(image.takeError());
-  return std::move(*image);
+  return std::move(image->image);
 }
 
 constexpr std::array<Algorithm, 4> algorithms = {

@@ -105,7 +105,8 @@ struct Route {
 ///
 /// A ring cuts the buffer into `length` pieces of ceil(words / length) words
 /// and takes `copies` turns r = 0, 1, ..; d is the PE's digit, indices are
-/// modulo length, and the send of a turn runs as a thread beside its receive:
+/// modulo length. PEs that send on color 0 send first in a turn, all others
+/// receive:
 ///   RingFold         piece d - r -> out; piece d - r - 1 folds what comes in
 ///   RingCopy         piece d + 1 - r -> out; in -> piece d - r
 struct Step {

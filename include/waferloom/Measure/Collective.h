@@ -16,6 +16,7 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <cstdint>
+#include <string>
 
 namespace waferloom::measure {
 
@@ -30,10 +31,16 @@ struct CollectiveRun {
   double lowerBound = 0;  // cycles
 };
 
+/// An image and the bytes that its sources point into.
+struct CollectiveImage {
+  image::ImageT image;
+  std::string data;
+};
+
 /// An image for one row of `line.extent()` PEs. Input "x" and output "y" are
 /// [PEs, elements] of `type`; an element of f16 is half a word. Fails as
 /// `collectives::solve`, or when the buffer or the row does not fit the target.
-llvm::Expected<image::ImageT>
+llvm::Expected<CollectiveImage>
 collectiveImage(const collectives::Line &line,
                 const collectives::Request &request, image::Type type,
                 const image::TargetT &target, CollectiveRun &about);
