@@ -152,6 +152,13 @@ DimId Reader::addChange(Operation *op, unsigned operand, Ids &operandIds,
   return after;
 }
 
+static std::string getShapeText(Value value) {
+  std::string text;
+  for (int64_t size : cast<ShapedType>(value.getType()).getShape())
+    text += std::to_string(size) + "x";
+  return text;
+}
+
 RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
                      ArrayRef<Loops> maps, const Loops &resultMap,
                      ArrayRef<int> reductions) {
@@ -173,7 +180,7 @@ RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
       else
         loops[loop] = id;
       roles[id].insert(name + std::to_string(k) + "." + std::to_string(d) +
-                       "/" + std::to_string(operandIds.size()));
+                       "/" + getShapeText(op->getOperand(operand)));
     }
     used.push_back(std::move(operandIds));
   }
@@ -186,7 +193,7 @@ RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
       else
         loops[loop] = resultIds[d];
       roles[resultIds[d]].insert(name + "=" + std::to_string(d) + "/" +
-                                 std::to_string(resultIds.size()));
+                                 getShapeText(op->getResult(0)));
     }
   }
   for (auto i = loops.begin(); i != loops.end(); ++i)
