@@ -17,7 +17,7 @@ def steps_of(recorded, case):
     """Inputs and outputs of every step of a case."""
     count = 1 + max(int(key.split("/")[1]) for key in recorded if key.startswith(case + "/"))
     for step in range(count):
-        prefix = f"{case}/{step}/"
+        prefix = f"{case}/{step:02}/"
         yield ({key[len(prefix) + 3:]: recorded[key] for key in recorded if key.startswith(prefix + "in/")},
                {key[len(prefix) + 4:]: recorded[key] for key in recorded if key.startswith(prefix + "out/")})
 
