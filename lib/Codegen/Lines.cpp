@@ -53,11 +53,31 @@ static Opcode foldOf(collectives::Combiner combiner) {
   return Opcode::add;
 }
 
+/// Folds `copies` vectors of a star as one instruction: dimension 0 stays at
+/// the same elements. An odd number of f16 ends each vector with half a word,
+/// so there each is an instruction of its own.
+static void foldCopies(Emitter &emitter, uint8_t color, Ref buffer,
+                       int64_t elements, uint64_t copies, Opcode fold,
+                       Guard guard) {
+  const bool apart = buffer.type == Word::f16 && elements % 2 != 0;
+  for (uint64_t i = 0; i < (apart ? copies : 1); ++i)
+    emitter.receiveFold(color, buffer, elements, fold, guard);
+  if (apart || copies == 1)
+    return;
+  Draft &draft = emitter.drafts.back();
+  draft.shape = {static_cast<int64_t>(copies), elements};
+  draft.dst.strides = {0, 1};
+}
+
 Error Lines::emit(Emitter &emitter, Direction direction,
                   const collectives::Line &line,
-                  const collectives::Request &request, Ref buffer) {
+                  const collectives::Request &ofElements, Ref buffer) {
   if (line.length <= 1)
     return Error::success();
+  // Two f16 travel in one word.
+  collectives::Request request = ofElements;
+  if (buffer.type == Word::f16)
+    request.words = (request.words + 1) / 2;
   Expected<Planned *> found = plan(direction, line, request);
   if (!found)
     return found.takeError();
@@ -67,7 +87,7 @@ Error Lines::emit(Emitter &emitter, Direction direction,
 
   using Kind = collectives::Step::Kind;
   Opcode fold = foldOf(request.combiner);
-  auto words = static_cast<int64_t>(request.words);
+  auto elements = static_cast<int64_t>(ofElements.words);
   for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
     Guard guard;
     (direction == Direction::X ? guard.columns : guard.rows) =
@@ -77,17 +97,16 @@ Error Lines::emit(Emitter &emitter, Direction direction,
       auto out = static_cast<uint8_t>(planned.firstColor + step.out);
       switch (step.kind) {
       case Kind::Send:
-        emitter.send(out, buffer, words, guard);
+        emitter.send(out, buffer, elements, guard);
         break;
       case Kind::Receive:
-        emitter.receive(in, buffer, words, guard);
+        emitter.receive(in, buffer, elements, guard);
         break;
       case Kind::ReceiveFold:
-        for (uint64_t copy = 0; copy < step.copies; ++copy)
-          emitter.receiveFold(in, buffer, words, fold, guard);
+        foldCopies(emitter, in, buffer, elements, step.copies, fold, guard);
         break;
       case Kind::ReceiveFoldSend:
-        emitter.receiveFoldSend(in, out, buffer, words, fold, guard);
+        emitter.receiveFoldSend(in, out, buffer, elements, fold, guard);
         break;
       case Kind::Rewrite:
         emitter.rewrite(guard);
