@@ -13,6 +13,7 @@
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Placement/Passes.h"
+#include "waferloom/Routing/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -51,6 +52,7 @@ int main(int argc, char **argv) {
   waferloom::partition::registerPartitionPasses();
   waferloom::partition::registerPipeline();
   waferloom::placement::registerPlacementPasses();
+  waferloom::routing::registerRoutingPasses();
 
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "waferloom pass driver\n", registry));

@@ -7,6 +7,7 @@
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -97,6 +98,15 @@ LogicalResult LineAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+LogicalResult AxisAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               Direction, int64_t extent, int64_t stride) {
+  if (extent < 1 || stride < 1)
+    return emitError() << "an axis has an extent and a stride of at least 1, "
+                          "not "
+                       << extent << " and " << stride;
+  return success();
+}
+
 LogicalResult QueuesAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<int64_t> input,
                                  ArrayRef<int64_t> output) {
@@ -169,3 +179,30 @@ static LogicalResult verifyAlgorithm(ReduceLike op) {
 
 LogicalResult AllReduceOp::verify() { return verifyAlgorithm(*this); }
 LogicalResult ReduceOp::verify() { return verifyAlgorithm(*this); }
+
+LogicalResult PutOp::verify() {
+  auto share = cast<RankedTensorType>(getValue().getType());
+  auto whole = cast<RankedTensorType>(getResult().getType());
+  if (share.getRank() != whole.getRank() ||
+      static_cast<int64_t>(getDim()) >= whole.getRank())
+    return emitOpError() << "sets dimension " << getDim() << " of rank "
+                         << share.getRank() << " into rank " << whole.getRank();
+  if (share.getElementType() != whole.getElementType())
+    return emitOpError() << "sets " << share.getElementType() << " into "
+                         << whole.getElementType();
+  int64_t shares = 1;
+  for (auto axis : getAxes().getAsRange<AxisAttr>())
+    if (llvm::MulOverflow(shares, axis.getExtent(), shares))
+      return emitOpError("has more shares than a number can say");
+  for (int64_t d = 0; d < whole.getRank(); ++d) {
+    bool divided = d == static_cast<int64_t>(getDim());
+    // Of a divided dimension the result has `shares` times as much.
+    if (divided ? whole.getDimSize(d) % shares != 0 ||
+                      whole.getDimSize(d) / shares != share.getDimSize(d)
+                : whole.getDimSize(d) != share.getDimSize(d))
+      return emitOpError() << "sets " << (divided ? shares : 1) << " shares of "
+                           << share.getDimSize(d) << " into dimension " << d
+                           << " of " << whole.getDimSize(d);
+  }
+  return success();
+}

@@ -135,3 +135,35 @@ func.func @apart(%a: tensor<4xf32>) {
       : (tensor<4xf32>) -> tensor<4xf32>
   return
 }
+
+// -----
+
+func.func @shares(%a: tensor<4x2xf32>) {
+  // expected-error @below {{sets 3 shares of 2 into dimension 1 of 8}}
+  %0 = fabric.put %a dim 1 over [#fabric.axis<x, extent = 3, stride = 1>] : (tensor<4x2xf32>) -> tensor<4x8xf32>
+  return
+}
+
+// -----
+
+func.func @rank(%a: tensor<4x2xf32>) {
+  // expected-error @below {{sets dimension 2 of rank 2 into rank 2}}
+  %0 = fabric.put %a dim 2 over [#fabric.axis<x, extent = 3, stride = 1>] : (tensor<4x2xf32>) -> tensor<4x6xf32>
+  return
+}
+
+// -----
+
+func.func @put_type(%a: tensor<2xf32>) {
+  // expected-error @below {{sets 'f32' into 'i32'}}
+  %0 = fabric.put %a dim 0 over [#fabric.axis<x, extent = 3, stride = 1>] : (tensor<2xf32>) -> tensor<6xi32>
+  return
+}
+
+// -----
+
+func.func @axis(%a: tensor<2xf32>) {
+  // expected-error @below {{an axis has an extent and a stride of at least 1, not 0 and 1}}
+  %0 = fabric.put %a dim 0 over [#fabric.axis<x, extent = 0, stride = 1>] : (tensor<2xf32>) -> tensor<6xf32>
+  return
+}

@@ -29,5 +29,8 @@ func.func @main(%q: tensor<8xf32>, %k: tensor<4xf32>) attributes {
   // CHECK: fabric.broadcast %{{.*}} along <x, length = 4, stride = 1, segments = 2> root 2 color 9
   %3 = fabric.broadcast %2 along <x, length = 4, stride = 1, segments = 2>
       root 2 color 9 : (tensor<4xf32>) -> tensor<4xf32>
+
+  // CHECK: fabric.put %{{.*}} dim 0 over [#fabric.axis<x, extent = 4, stride = 2>] cyclic : (tensor<4xf32>) -> tensor<16xf32>
+  %4 = fabric.put %3 dim 0 over [#fabric.axis<x, extent = 4, stride = 2>] cyclic : (tensor<4xf32>) -> tensor<16xf32>
   return
 }

@@ -131,4 +131,32 @@ def Fabric_BroadcastOp : Fabric_CollectiveOp<"broadcast"> {
   }];
 }
 
+def Fabric_PutOp : Op<Fabric_Dialect, "put", [Pure]> {
+  let summary = "Set this PE's share into zeros";
+  let description = [{
+    Local: no word crosses PEs. The result is zero but for this PE's share of
+    dimension `dim`: at coordinate c of P along `axes` (mixed radix, major to
+    minor) elements c n/P .. (c + 1) n/P - 1 of n, or, when `cyclic`, those
+    congruent to c modulo P. The sum over the axes then is an all-gather.
+
+    ```
+    x = 0    1    2    3      dim 0 over x       x = 0          1          2          3
+      a b  c d  e f  g h     -------------->   a b 0 0 0 0 0 0  0 0 c d 0 0 0 0  ...
+    ```
+
+    ```mlir
+    %1 = fabric.put %0 dim 0 over [#fabric.axis<x, extent = 4, stride = 1>]
+       : (tensor<2xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins AnyStaticShapeTensor:$value, Fabric_Count:$dim,
+                       Fabric_AxisArrayAttr:$axes, UnitAttr:$cyclic);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $value `dim` $dim `over` $axes (`cyclic` $cyclic^)? attr-dict
+    `:` functional-type($value, $result)
+  }];
+  let hasVerifier = 1;
+}
+
 #endif // WAFERLOOM_DIALECT_FABRIC_FABRIC

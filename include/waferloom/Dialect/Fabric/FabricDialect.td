@@ -101,6 +101,27 @@ def Fabric_LineAttr : Fabric_Attr<"Line", "line"> {
   }];
 }
 
+def Fabric_AxisAttr : Fabric_Attr<"Axis", "axis"> {
+  let summary = "A digit of a PE's position";
+  let description = [{
+    The PE in column c has coordinate `(c / stride) mod extent` on an axis along
+    x, likewise its row along y.
+
+    ```mlir
+    #fabric.axis<x, extent = 4, stride = 8>
+    ```
+  }];
+  let parameters = (ins EnumParameter<Fabric_Direction>:$direction,
+                        "int64_t":$extent, "int64_t":$stride);
+  let assemblyFormat = [{
+    `<` $direction `,` `extent` `=` $extent `,` `stride` `=` $stride `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+def Fabric_AxisArrayAttr
+    : TypedArrayAttrBase<Fabric_AxisAttr, "axes, major to minor">;
+
 def Fabric_QueuesAttr : Fabric_Attr<"Queues", "queues"> {
   let summary = "The queues that serve each color";
   let description = [{

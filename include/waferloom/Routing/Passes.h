@@ -1,0 +1,38 @@
+//===- Passes.h - Collectives onto the fabric -------------------*- C++ -*-===//
+
+#ifndef WAFERLOOM_ROUTING_PASSES_H
+#define WAFERLOOM_ROUTING_PASSES_H
+
+#include "waferloom/Routing/Routing.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/Pass.h"
+
+#include <memory>
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+namespace waferloom::fabric {
+class FabricDialect;
+} // namespace waferloom::fabric
+
+namespace waferloom::routing {
+
+#define GEN_PASS_DECL
+#include "waferloom/Routing/Passes.h.inc"
+
+#define GEN_PASS_REGISTRATION
+#include "waferloom/Routing/Passes.h.inc"
+
+/// Level 4 in, level 5 without places and colors out. `costs.colors` is the
+/// target's.
+void populateConversionPipeline(mlir::OpPassManager &pm,
+                                const collectives::Costs &costs);
+
+/// Places in, colors and queues out.
+void populateRoutingPipeline(mlir::OpPassManager &pm, const Limits &limits);
+
+} // namespace waferloom::routing
+
+#endif // WAFERLOOM_ROUTING_PASSES_H

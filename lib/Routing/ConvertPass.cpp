@@ -1,0 +1,297 @@
+// From axes to lines. A collective over axes goes along x and along y; within a
+// direction, axes that are neighbours are one factor of it, hence one line, and
+// what other axes part is done one after the other. All lines of all entries
+// are collected first, algorithms are chosen for them together, and only then
+// is anything rewritten.
+
+#include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Routing/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/STLExtras.h"
+
+namespace waferloom::routing {
+#define GEN_PASS_DEF_CONVERTWAFERTOFABRIC
+#include "waferloom/Routing/Passes.h.inc"
+} // namespace waferloom::routing
+
+using namespace mlir;
+using namespace waferloom;
+using collectives::Kind;
+
+namespace {
+
+/// One op of level 4 that words cross PEs for: what it becomes.
+struct Crossing {
+  Operation *op;
+  wafer::RegionAttr region;
+  SmallVector<wafer::Axis> axes;
+  Kind kind;
+  wafer::Combiner combiner = wafer::Combiner::Sum;
+  int64_t root = -1; // coordinate along `axes`; -1: the middle of every line
+  /// The operands of a message have one element type: positions among the
+  /// operands, by type.
+  llvm::MapVector<Type, SmallVector<unsigned>> messages;
+  /// For each message its lines, in order: indices into the list of all.
+  SmallVector<SmallVector<size_t>> lines;
+};
+
+struct Conversion {
+  std::vector<Crossing> crossings;
+  SmallVector<routing::Collective> all;
+
+  LogicalResult add(Operation *op);
+  LogicalResult addLines(Crossing &crossing);
+  void rewrite(Crossing &crossing);
+};
+
+} // namespace
+
+/// The type of a crossing's operands: a gather sums what it results in.
+static Type messageType(Operation *op, unsigned operand) {
+  return isa<wafer::GatherOp>(op) ? op->getResult(0).getType()
+                                  : op->getOperand(operand).getType();
+}
+
+static uint64_t tripsAround(Operation *op) {
+  uint64_t trips = 1;
+  for (auto repeat = op->getParentOfType<wafer::RepeatOp>(); repeat;
+       repeat = repeat->getParentOfType<wafer::RepeatOp>())
+    trips *= repeat.getTrips();
+  return trips;
+}
+
+LogicalResult Conversion::add(Operation *op) {
+  Crossing crossing;
+  crossing.op = op;
+  if (auto combine = dyn_cast<wafer::CombineOp>(op)) {
+    crossing.axes = llvm::to_vector(combine.getAxes().getAxes());
+    crossing.kind = Kind::AllReduce;
+    crossing.combiner = combine.getCombiner();
+  } else if (auto reduce = dyn_cast<wafer::ReduceOp>(op)) {
+    crossing.axes = llvm::to_vector(reduce.getAxes().getAxes());
+    crossing.kind = Kind::Reduce;
+    crossing.combiner = reduce.getCombiner();
+    crossing.root = static_cast<int64_t>(reduce.getRoot());
+  } else if (auto spread = dyn_cast<wafer::SpreadOp>(op)) {
+    crossing.axes = llvm::to_vector(spread.getAxes().getAxes());
+    crossing.kind = Kind::Broadcast;
+    crossing.root = static_cast<int64_t>(spread.getRoot());
+  } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {
+    crossing.axes = llvm::to_vector(gather.getAxes().getAxes());
+    crossing.kind = Kind::AllReduce;
+  } else {
+    return success();
+  }
+  crossing.region = wafer::getRegion(op);
+  if (!crossing.region)
+    return op->emitOpError("is in no function with a wafer.region");
+  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+    Type type = getElementTypeOrSelf(messageType(op, i));
+    if (type.getIntOrFloatBitWidth() > 32 || type.isF16() || type.isBF16())
+      return op->emitOpError()
+             << "combines " << type << " values; words of the fabric carry f32 "
+             << "or i32 for now";
+    crossing.messages[type].push_back(i);
+  }
+  if (failed(addLines(crossing)))
+    return failure();
+  crossings.push_back(std::move(crossing));
+  return success();
+}
+
+/// The coordinate on `run` that `root` on all `axes` (major to minor) means.
+static unsigned rootOn(ArrayRef<wafer::Axis> run, ArrayRef<wafer::Axis> axes,
+                       int64_t root, wafer::RegionAttr region) {
+  int64_t on = 0;
+  for (wafer::Axis axis : run) {
+    auto at = llvm::find(axes, axis);
+    int64_t minor = region.getSize(ArrayRef(std::next(at), axes.end()));
+    on = on * region.getSize(axis) + root / minor % region.getSize(axis);
+  }
+  return static_cast<unsigned>(on);
+}
+
+LogicalResult Conversion::addLines(Crossing &crossing) {
+  SmallVector<routing::Collective> lines;
+  for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
+    SmallVector<wafer::Axis> mine =
+        llvm::filter_to_vector(crossing.region.getAxes(), [&](auto axis) {
+          return axis.direction == direction;
+        });
+    int64_t extent = direction == wafer::Axis::X ? crossing.region.getWidth()
+                                                 : crossing.region.getHeight();
+    for (size_t i = 0; i < mine.size(); ++i) {
+      SmallVector<wafer::Axis> run;
+      for (; i < mine.size() && llvm::is_contained(crossing.axes, mine[i]); ++i)
+        run.push_back(mine[i]);
+      int64_t length = crossing.region.getSize(run);
+      if (length == 1)
+        continue;
+      int64_t stride = crossing.region.getStride(run.back());
+      routing::Collective c{crossing.op->getLoc(),
+                            direction == wafer::Axis::X ? routing::Direction::X
+                                                        : routing::Direction::Y,
+                            {},
+                            {}};
+      c.line.length = static_cast<unsigned>(length);
+      c.line.stride = static_cast<unsigned>(stride);
+      c.line.segments = static_cast<unsigned>(extent / (length * stride));
+      c.request.kind = crossing.kind;
+      c.request.combiner =
+          static_cast<collectives::Combiner>(crossing.combiner);
+      c.request.root =
+          crossing.root < 0
+              ? c.line.length / 2
+              : rootOn(run, crossing.axes, crossing.root, crossing.region);
+      c.times = tripsAround(crossing.op);
+      lines.push_back(c);
+    }
+  }
+  for (auto &[type, operands] : crossing.messages) {
+    SmallVector<size_t> &indices = crossing.lines.emplace_back();
+    uint64_t words = 0;
+    for (unsigned i : operands)
+      words += static_cast<uint64_t>(
+          cast<ShapedType>(messageType(crossing.op, i)).getNumElements());
+    if (words == 0)
+      continue;
+    for (routing::Collective line : lines) {
+      line.request.words = words;
+      indices.push_back(all.size());
+      all.push_back(line);
+    }
+  }
+  return success();
+}
+
+static fabric::Algorithm algorithmOf(collectives::Algorithm algorithm) {
+  switch (algorithm) {
+  case collectives::Algorithm::Tree:
+    return fabric::Algorithm::Tree;
+  case collectives::Algorithm::TwoPhase:
+    return fabric::Algorithm::TwoPhase;
+  case collectives::Algorithm::Star:
+    return fabric::Algorithm::Star;
+  case collectives::Algorithm::Auto:
+  case collectives::Algorithm::Chain:
+  case collectives::Algorithm::Ring: // never chosen
+    break;
+  }
+  return fabric::Algorithm::Chain;
+}
+
+static SmallVector<Value> createCollective(OpBuilder &builder,
+                                           const routing::Collective &c,
+                                           SmallVector<Value> values) {
+  MLIRContext *context = builder.getContext();
+  auto line = fabric::LineAttr::get(
+      context,
+      c.direction == routing::Direction::X ? fabric::Direction::X
+                                           : fabric::Direction::Y,
+      c.line.length, c.line.stride, c.line.segments);
+  auto combiner = fabric::CombinerAttr::get(
+      context, static_cast<fabric::Combiner>(c.request.combiner));
+  auto algorithm =
+      fabric::AlgorithmAttr::get(context, algorithmOf(c.request.algorithm));
+  IntegerAttr root = builder.getI64IntegerAttr(c.request.root), group;
+  if (c.request.algorithm == collectives::Algorithm::TwoPhase)
+    group = builder.getI64IntegerAttr(c.request.group);
+  SmallVector<Type> types =
+      llvm::map_to_vector(values, [](Value value) { return value.getType(); });
+  switch (c.request.kind) {
+  case Kind::AllReduce:
+    return fabric::AllReduceOp::create(builder, c.loc, types, values, combiner,
+                                       line, algorithm, group, root,
+                                       IntegerAttr())
+        ->getResults();
+  case Kind::Reduce:
+    return fabric::ReduceOp::create(builder, c.loc, types, values, combiner,
+                                    line, algorithm, group, root, IntegerAttr())
+        ->getResults();
+  case Kind::Broadcast:
+    break;
+  }
+  return fabric::BroadcastOp::create(builder, c.loc, types, values, line, root,
+                                     IntegerAttr())
+      ->getResults();
+}
+
+/// This PE's share in zeros.
+static Value createPut(OpBuilder &builder, wafer::GatherOp op,
+                       wafer::RegionAttr region) {
+  SmallVector<Attribute> axes;
+  for (wafer::Axis axis : op.getAxes().getAxes())
+    if (region.getSize(axis) > 1)
+      axes.push_back(fabric::AxisAttr::get(
+          builder.getContext(), static_cast<fabric::Direction>(axis.direction),
+          region.getSize(axis), region.getStride(axis)));
+  if (axes.empty())
+    return op.getValue();
+  return fabric::PutOp::create(builder, op.getLoc(), op.getResult().getType(),
+                               op.getValue(),
+                               builder.getI64IntegerAttr(op.getDim()),
+                               builder.getArrayAttr(axes), op.getCyclicAttr());
+}
+
+void Conversion::rewrite(Crossing &crossing) {
+  OpBuilder builder(crossing.op);
+  SmallVector<Value> now(crossing.op->getOperands());
+  if (auto gather = dyn_cast<wafer::GatherOp>(crossing.op))
+    now = {createPut(builder, gather, crossing.region)};
+  for (auto [message, lines] :
+       llvm::zip_equal(crossing.messages, crossing.lines)) {
+    SmallVector<Value> values =
+        llvm::map_to_vector(message.second, [&](unsigned i) { return now[i]; });
+    // Inward along x then y; a broadcast goes outward, the other way round.
+    if (crossing.kind == Kind::Broadcast)
+      std::reverse(lines.begin(), lines.end());
+    for (size_t line : lines)
+      values = createCollective(builder, all[line], values);
+    for (auto [i, value] : llvm::zip_equal(message.second, values))
+      now[i] = value;
+  }
+  crossing.op->replaceAllUsesWith(now);
+  crossing.op->erase();
+}
+
+namespace {
+struct ConvertWaferToFabric
+    : routing::impl::ConvertWaferToFabricBase<ConvertWaferToFabric> {
+  using ConvertWaferToFabricBase::ConvertWaferToFabricBase;
+
+  void runOnOperation() override {
+    Conversion conversion;
+    WalkResult walked = getOperation().walk([&](Operation *op) {
+      return failed(conversion.add(op)) ? WalkResult::interrupt()
+                                        : WalkResult::advance();
+    });
+    collectives::Costs costs;
+    costs.hop = hop;
+    costs.ramp = ramp;
+    costs.issue = issue;
+    costs.rewrite = rewrite;
+    costs.colors = colors;
+    if (walked.wasInterrupted() ||
+        failed(routing::choose(conversion.all, costs)))
+      return signalPassFailure();
+    for (Crossing &crossing : conversion.crossings)
+      conversion.rewrite(crossing);
+  }
+};
+} // namespace
+
+void routing::populateConversionPipeline(OpPassManager &pm,
+                                         const collectives::Costs &costs) {
+  ConvertWaferToFabricOptions options;
+  options.colors = costs.colors;
+  options.hop = costs.hop;
+  options.ramp = costs.ramp;
+  options.issue = costs.issue;
+  options.rewrite = costs.rewrite;
+  pm.addPass(createConvertWaferToFabric(options));
+}

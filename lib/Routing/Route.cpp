@@ -1,0 +1,131 @@
+// Colors: plans whose routes are the same at every router are one set of
+// routes, and each set gets the next colors that are free. Sharing is safe
+// because equal routes make one stream out of every sender's messages, in the
+// order of the program, and every receiver takes them in that order.
+//
+// Queues: two colors that some PE takes want different queues. Each color gets
+// the first queue that no such color has; when there is none, the one that
+// fewest of them have. A PE binds a queue to the color that its instruction
+// names, and words of other colors wait in the router meanwhile.
+
+#include "waferloom/Routing/Routing.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/BitVector.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::routing;
+
+LogicalResult routing::plan(Problem &problem) {
+  using Key = std::tuple<unsigned, unsigned, unsigned, collectives::Kind,
+                         collectives::Algorithm, unsigned, unsigned, uint64_t>;
+  std::map<Key, size_t> known;
+  problem.plans.clear();
+  for (Collective &c : problem.collectives) {
+    Key key = {c.line.length,  c.line.stride,       c.line.segments,
+               c.request.kind, c.request.algorithm, c.request.group,
+               c.request.root, c.request.words};
+    auto [it, isNew] = known.try_emplace(key, problem.plans.size());
+    c.plan = it->second;
+    if (!isNew)
+      continue;
+    collectives::Costs costs;
+    costs.colors = problem.limits.colors;
+    auto solved = collectives::solve(c.line, c.request, costs);
+    if (!solved)
+      return emitError(c.loc) << llvm::toString(solved.takeError());
+    problem.plans.push_back(std::move(*solved));
+  }
+  return success();
+}
+
+namespace {
+/// A set of routes and its colors.
+struct Routes {
+  Direction direction;
+  const collectives::Plan *plan;
+  unsigned firstColor;
+};
+/// Which PEs along which direction take (or put) words of a color.
+struct Users {
+  Direction direction;
+  llvm::BitVector positions;
+};
+} // namespace
+
+static Users usersOf(const Routes &routes, unsigned color, bool takes) {
+  std::vector<unsigned> classes = routes.plan->classPerPosition();
+  Users users{routes.direction, llvm::BitVector(classes.size())};
+  for (auto [position, id] : llvm::enumerate(classes))
+    for (const collectives::Step &step : routes.plan->classes[id].steps)
+      if (takes ? step.receives() && step.in == color
+                : step.sends() && step.out == color)
+        users.positions.set(static_cast<unsigned>(position));
+  return users;
+}
+
+/// Every column meets every row on some PE.
+static bool meet(const Users &a, const Users &b) {
+  if (a.direction != b.direction)
+    return a.positions.any() && b.positions.any();
+  return a.positions.anyCommon(b.positions);
+}
+
+static SmallVector<int64_t> giveQueues(ArrayRef<Users> users,
+                                       unsigned available) {
+  SmallVector<int64_t> queues;
+  for (auto [color, mine] : llvm::enumerate(users)) {
+    if (mine.positions.none()) {
+      queues.push_back(-1);
+      continue;
+    }
+    SmallVector<unsigned> rivals(std::max(available, 1u), 0);
+    for (size_t other = 0; other < color; ++other)
+      if (queues[other] >= 0 && meet(mine, users[other]))
+        ++rivals[queues[other]];
+    queues.push_back(llvm::min_element(rivals) - rivals.begin());
+  }
+  return queues;
+}
+
+FailureOr<Solution> routing::route(const Problem &problem) {
+  Solution solution;
+  SmallVector<Routes> sets;
+  unsigned colors = 0;
+  for (const Collective &c : problem.collectives) {
+    const collectives::Plan &plan = problem.plans[c.plan];
+    auto same = llvm::find_if(sets, [&](const Routes &set) {
+      return set.direction == c.direction &&
+             (set.plan == &plan || set.plan->hasRoutesOf(plan));
+    });
+    if (same == sets.end()) {
+      if (colors + plan.colors > problem.limits.colors) {
+        InFlightDiagnostic diag =
+            emitError(c.loc)
+            << "collectives up to this one need " << colors + plan.colors
+            << " colors but the target has " << problem.limits.colors;
+        diag.attachNote() << "collectives of one line, root and algorithm "
+                             "share their colors; regions whose axes have "
+                             "fewer factors have fewer lines";
+        return diag;
+      }
+      sets.push_back({c.direction, &plan, colors});
+      same = std::prev(sets.end());
+      colors += plan.colors;
+    }
+    solution.firstColors.push_back(same->firstColor);
+  }
+  SmallVector<Users> takers, putters;
+  for (const Routes &set : sets)
+    for (unsigned color = 0; color < set.plan->colors; ++color) {
+      takers.push_back(usersOf(set, color, /*takes=*/true));
+      putters.push_back(usersOf(set, color, /*takes=*/false));
+    }
+  solution.inputQueues = giveQueues(takers, problem.limits.inputQueues);
+  solution.outputQueues = giveQueues(putters, problem.limits.outputQueues);
+  return solution;
+}

@@ -1,0 +1,182 @@
+// Collectives of all entries to a problem, solve, prove, and back.
+
+#include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Routing/Passes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/DebugLog.h"
+
+#define DEBUG_TYPE "fabric-route"
+
+namespace waferloom::routing {
+#define GEN_PASS_DEF_FABRICROUTE
+#define GEN_PASS_DEF_FABRICVERIFYROUTES
+#include "waferloom/Routing/Passes.h.inc"
+} // namespace waferloom::routing
+
+using namespace mlir;
+using namespace waferloom;
+
+static collectives::Algorithm algorithmOf(fabric::Algorithm algorithm) {
+  switch (algorithm) {
+  case fabric::Algorithm::Chain:
+    return collectives::Algorithm::Chain;
+  case fabric::Algorithm::Tree:
+    return collectives::Algorithm::Tree;
+  case fabric::Algorithm::TwoPhase:
+    return collectives::Algorithm::TwoPhase;
+  case fabric::Algorithm::Star:
+    return collectives::Algorithm::Star;
+  }
+  return collectives::Algorithm::Chain;
+}
+
+template <typename ReduceLike>
+static void readAlgorithm(ReduceLike op, collectives::Request &request) {
+  request.algorithm = algorithmOf(op.getAlgorithm());
+  request.group = static_cast<unsigned>(op.getGroup().value_or(0));
+  request.combiner = static_cast<collectives::Combiner>(op.getCombiner());
+}
+
+static routing::Collective readCollective(fabric::CollectiveOpInterface op) {
+  fabric::LineAttr line = op.getLine();
+  routing::Collective c{op.getLoc(),
+                        line.getDirection() == fabric::Direction::X
+                            ? routing::Direction::X
+                            : routing::Direction::Y,
+                        {},
+                        {}};
+  c.line = {static_cast<unsigned>(line.getLength()),
+            static_cast<unsigned>(line.getStride()),
+            static_cast<unsigned>(line.getSegments())};
+  c.request.root = static_cast<unsigned>(op.getRoot());
+  c.request.words = 0;
+  for (Value value : op.getValues())
+    c.request.words += static_cast<uint64_t>(
+        cast<ShapedType>(value.getType()).getNumElements());
+  if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op.getOperation())) {
+    c.request.kind = collectives::Kind::AllReduce;
+    readAlgorithm(allReduce, c.request);
+  } else if (auto reduce = dyn_cast<fabric::ReduceOp>(op.getOperation())) {
+    c.request.kind = collectives::Kind::Reduce;
+    readAlgorithm(reduce, c.request);
+  } else {
+    c.request.kind = collectives::Kind::Broadcast;
+    c.request.algorithm = collectives::Algorithm::Chain;
+  }
+  return c;
+}
+
+namespace {
+/// The collectives of a module and the problem that they are.
+struct Reading {
+  SmallVector<fabric::CollectiveOpInterface> ops;
+  SmallVector<func::FuncOp> entries; // those with a place
+  routing::Problem problem;
+};
+} // namespace
+
+static FailureOr<Reading> read(ModuleOp module, routing::Limits limits) {
+  Reading reading{{}, {}, {module.getLoc(), 0, 0, limits, {}, {}}};
+  for (auto func : module.getOps<func::FuncOp>())
+    if (fabric::RectAttr place = fabric::getPlace(func)) {
+      int64_t width = place.getWidth(), height = place.getHeight();
+      routing::Problem &problem = reading.problem;
+      if (!reading.entries.empty() &&
+          (problem.width != width || problem.height != height))
+        return func.emitOpError() << "runs on " << width << " by " << height
+                                  << " PEs but another entry on "
+                                  << problem.width << " by " << problem.height;
+      problem.width = width;
+      problem.height = height;
+      reading.entries.push_back(func);
+    }
+  WalkResult walked = module.walk([&](fabric::CollectiveOpInterface op) {
+    if (!fabric::getPlace(op)) {
+      op->emitOpError("is in no function with a fabric.place");
+      return WalkResult::interrupt();
+    }
+    reading.ops.push_back(op);
+    reading.problem.collectives.push_back(readCollective(op));
+    return WalkResult::advance();
+  });
+  if (walked.wasInterrupted() || failed(routing::plan(reading.problem)) ||
+      failed(routing::check(reading.problem)))
+    return failure();
+  return reading;
+}
+
+namespace {
+struct FabricRoute : routing::impl::FabricRouteBase<FabricRoute> {
+  using FabricRouteBase::FabricRouteBase;
+
+  void runOnOperation() override {
+    FailureOr<Reading> reading =
+        read(getOperation(), {colors, inputQueues, outputQueues});
+    if (failed(reading))
+      return signalPassFailure();
+    FailureOr<routing::Solution> solution = routing::route(reading->problem);
+    if (failed(solution) ||
+        failed(routing::verify(reading->problem, *solution)))
+      return signalPassFailure();
+    for (auto [op, color] :
+         llvm::zip_equal(reading->ops, solution->firstColors)) {
+      LDBG() << op->getName() << " from color " << color;
+      op.setFirstColor(color);
+    }
+    auto queues = fabric::QueuesAttr::get(&getContext(), solution->inputQueues,
+                                          solution->outputQueues);
+    for (func::FuncOp entry : reading->entries)
+      entry->setAttr(fabric::FabricDialect::queuesName, queues);
+  }
+};
+
+struct FabricVerifyRoutes
+    : routing::impl::FabricVerifyRoutesBase<FabricVerifyRoutes> {
+  using FabricVerifyRoutesBase::FabricVerifyRoutesBase;
+
+  void runOnOperation() override {
+    FailureOr<Reading> reading =
+        read(getOperation(), {colors, inputQueues, outputQueues});
+    if (failed(reading) || failed(verify(*reading)))
+      signalPassFailure();
+  }
+
+  LogicalResult verify(Reading &reading) {
+    routing::Solution solution;
+    for (fabric::CollectiveOpInterface op : reading.ops) {
+      std::optional<uint64_t> color = op.getColor();
+      if (!color)
+        return op->emitOpError("has no color");
+      if (*color >= colors)
+        return op->emitOpError() << "begins at color " << *color
+                                 << " but the target has " << colors.getValue();
+      solution.firstColors.push_back(static_cast<unsigned>(*color));
+    }
+    fabric::QueuesAttr common;
+    for (func::FuncOp entry : reading.entries) {
+      auto queues = entry->getAttrOfType<fabric::QueuesAttr>(
+          fabric::FabricDialect::queuesName);
+      if (!queues)
+        return entry.emitOpError("has no fabric.queues");
+      if (common && queues != common)
+        return entry.emitOpError("has other queues than another entry");
+      common = queues;
+    }
+    if (common) {
+      solution.inputQueues = llvm::to_vector(common.getInput());
+      solution.outputQueues = llvm::to_vector(common.getOutput());
+    }
+    return routing::verify(reading.problem, solution);
+  }
+};
+} // namespace
+
+void routing::populateRoutingPipeline(OpPassManager &pm, const Limits &limits) {
+  FabricRouteOptions options;
+  options.colors = limits.colors;
+  options.inputQueues = limits.inputQueues;
+  options.outputQueues = limits.outputQueues;
+  pm.addPass(createFabricRoute(options));
+}

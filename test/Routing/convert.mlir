@@ -1,0 +1,55 @@
+// RUN: waferloom-opt %s --convert-wafer-to-fabric | FileCheck %s
+
+// CHECK-LABEL: func.func @lines
+func.func @lines() attributes {wafer.tokens = 1 : i64,
+                               wafer.region = #wafer.region<x = 2 x 3 x 2, y = 5>} {
+  %a = tensor.empty() : tensor<8xf32>
+  %b = tensor.empty() : tensor<4xf32>
+  %i = tensor.empty() : tensor<2xi32>
+
+  // Neighbouring factors are one line; what they part is done one after the
+  // other, over the same values. Roots are in the middle.
+  // CHECK: %[[X:.*]]:2 = fabric.all_reduce %[[A:.*]], %[[B:.*]] sum along <x, length = 6, stride = 1, segments = 2>
+  // CHECK-SAME: root 3 :
+  // CHECK: %[[XY:.*]]:2 = fabric.all_reduce %[[X]]#0, %[[X]]#1 sum along <y, length = 5, stride = 1, segments = 1>
+  // CHECK-SAME: root 2 :
+  %0:2 = wafer.combine %a, %b over [x1, y, x2] sum
+      : (tensor<8xf32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<4xf32>)
+  // CHECK: fabric.all_reduce %[[XY]]#0 max along <x, length = 2, stride = 6, segments = 1>
+  // CHECK: fabric.all_reduce %{{.*}} max along <x, length = 2, stride = 1, segments = 6>
+  %1 = wafer.combine %0#0 over [x0, x2] max : (tensor<8xf32>) -> tensor<8xf32>
+
+  // One message has one element type.
+  // CHECK: fabric.all_reduce %{{.*}}, %[[XY]]#1 min along <y, {{.*}} : (tensor<8xf32>, tensor<4xf32>) ->
+  // CHECK: fabric.all_reduce %{{.*}} min along <y, {{.*}} : (tensor<2xi32>) ->
+  %2:3 = wafer.combine %1, %i, %0#1 over [y] min
+      : (tensor<8xf32>, tensor<2xi32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<2xi32>, tensor<4xf32>)
+
+  // A gather is the sum of everybody's share.
+  // CHECK: %[[PUT:.*]] = fabric.put %{{.*}} dim 0 over [#fabric.axis<x, extent = 3, stride = 2>] cyclic
+  // CHECK: fabric.all_reduce %[[PUT]] sum along <x, length = 3, stride = 2, segments = 2>
+  %3 = wafer.gather %2#2 dim 0 over [x1] cyclic : (tensor<4xf32>) -> tensor<12xf32>
+
+  // Neighbouring axes are one line, with one root; on the way out y is done
+  // before x.
+  // CHECK: fabric.reduce %{{.*}} sum along <x, length = 6, stride = 1, segments = 2> {{.*}} root 4
+  %4 = wafer.reduce %3 to [x1, x2] = 4 sum : (tensor<12xf32>) -> tensor<12xf32>
+  // CHECK: fabric.broadcast %{{.*}} along <y, length = 5, stride = 1, segments = 1> root 1
+  // CHECK: fabric.broadcast %{{.*}} along <x, length = 2, stride = 1, segments = 6> root 1
+  %5 = wafer.spread %4 from [y, x2] = 3 : (tensor<12xf32>) -> tensor<12xf32>
+  wafer.output "out", %5 : tensor<12xf32>
+  return
+}
+
+// An axis of one PE has nobody to combine with.
+
+// CHECK-LABEL: func.func @alone
+// CHECK-NOT: fabric.all_reduce
+// CHECK: wafer.output "out", %[[A:.*]] :
+func.func @alone() attributes {wafer.tokens = 2 : i64,
+                               wafer.region = #wafer.region<x = 2 x 3 x 2, y = 1>} {
+  %a = tensor.empty() : tensor<8xf32>
+  %0 = wafer.combine %a over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
+  wafer.output "out", %0 : tensor<8xf32>
+  return
+}
