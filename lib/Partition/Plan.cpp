@@ -119,11 +119,14 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
 } // namespace
 
 void partition::buildPipeline(OpPassManager &manager,
-                              const PartitionPlanOptions &options) {
+                              const PartitionPlanOptions &options, bool roll) {
   manager.addPass(createPartitionCut());
   manager.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
   manager.addPass(createCSEPass());
   // From here on reshapes are gone and dimensions are atoms.
+  if (roll)
+    manager.addNestedPass<func::FuncOp>(createPartitionRoll());
+  // From here on like layers are one body.
   manager.addPass(createPartitionPlan(options));
   // From here on types carry layouts.
   manager.addPass(createPartitionToPerPe());
@@ -141,6 +144,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<int64_t> reserved{*this, "reserved",
                            llvm::cl::desc("Of them not for data"),
                            llvm::cl::init(12288)};
+  Option<bool> roll{*this, "roll", llvm::cl::desc("Roll like layers"),
+                    llvm::cl::init(true)};
 };
 } // namespace
 
@@ -153,6 +158,6 @@ void partition::registerPipeline() {
         plan.height = options.height;
         plan.sramBytes = options.sram;
         plan.reservedBytes = options.reserved;
-        buildPipeline(manager, plan);
+        buildPipeline(manager, plan, options.roll);
       });
 }

@@ -1,6 +1,6 @@
 //===- compare-levels.cpp - Partitioning changes no number ----------------===//
 //
-// compare-levels FILE [--grids=1x1,5x3] [--position=P] [--sram=BYTES]
+// compare-levels FILE [--grids=1x1,5x3] [--position=P] [--sram=BYTES] [--roll=0]
 //
 // Runs every entry of a level-2 module, then partitions it for each grid, runs
 // all PEs of level 4, and compares outputs and states.
@@ -31,7 +31,9 @@ static llvm::cl::opt<std::string> file(llvm::cl::Positional,
 static llvm::cl::list<std::string> grids("grids", llvm::cl::CommaSeparated);
 static llvm::cl::opt<int64_t> position("position", llvm::cl::init(3));
 static llvm::cl::opt<int64_t> sram("sram", llvm::cl::init(1 << 24));
+static llvm::cl::opt<bool> roll("roll", llvm::cl::init(true));
 static llvm::cl::opt<bool> verbose("v");
+static llvm::cl::opt<bool> print("print");
 
 /// The largest difference relative to the largest number; NaN if one side has
 /// one that the other has not.
@@ -90,9 +92,11 @@ int main(int argc, char **argv) {
     options.sramBytes = sram;
     OwningOpRef<ModuleOp> module = source->clone();
     PassManager manager(&context);
-    partition::buildPipeline(manager, options);
+    partition::buildPipeline(manager, options, roll);
     if (failed(manager.run(*module)))
       return 1;
+    if (print)
+      module->print(llvm::outs());
     for (func::FuncOp entry : entries(*module)) {
       func::FuncOp before = source->lookupSymbol<func::FuncOp>(entry.getName());
       interpret::World world =

@@ -3,6 +3,7 @@
 #ifndef WAFERLOOM_PARTITION_PASSES_H
 #define WAFERLOOM_PARTITION_PASSES_H
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
@@ -26,9 +27,9 @@ namespace waferloom::partition {
 #define GEN_PASS_REGISTRATION
 #include "waferloom/Partition/Passes.h.inc"
 
-/// Level 2 in, level 4 out.
+/// Level 2 in, level 4 out. `roll`: layers that repeat become a wafer.repeat.
 void buildPipeline(mlir::OpPassManager &manager,
-                   const PartitionPlanOptions &options);
+                   const PartitionPlanOptions &options, bool roll = true);
 
 /// Registers it as `waferloom-partition`.
 void registerPipeline();

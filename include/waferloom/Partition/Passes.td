@@ -25,6 +25,17 @@ def PartitionCut : Pass<"partition-cut", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def PartitionRoll : Pass<"partition-roll", "::mlir::func::FuncOp"> {
+  let summary = "Roll layers that repeat into one body";
+  let description = [{
+    Finds the longest run of like layers and makes it a wafer.repeat, whose
+    weights and states are listed one per trip. What the layers share stays in
+    front of it. Does nothing when nothing repeats.
+
+    Needs: partition-cut, algebra-fold.
+  }];
+}
+
 def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
   let summary = "Choose layouts and write them into types";
   let description = [{

@@ -1,0 +1,435 @@
+// Finds layers that repeat and rolls them into one body with a trip count.
+//
+// Ops that compute are a sequence of signatures: what an op is, without the
+// values and weights it reads. A model of n layers has a long run in which every
+// op has the signature of the op p behind it; p is the length of a layer. The
+// first layer may hold ops that later layers share (a mask, the tables of
+// rotations); it is matched backwards, skipping them, and they stay in front of
+// the loop.
+//
+// A run is only a guess. It is a loop if each operand, from trip to trip, is
+// computed in the same place of its own trip, or in the same place of the trip
+// before (then it is carried), or is one value from outside, or a weight or state
+// of its own. Among the places where a trip may begin, the one with the most
+// trips and then the fewest carried values is taken.
+
+#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Partition/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <map>
+#include <set>
+
+namespace waferloom::partition {
+#define GEN_PASS_DEF_PARTITIONROLL
+#include "waferloom/Partition/Passes.h.inc"
+} // namespace waferloom::partition
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::partition;
+
+/// Ops that each trip makes for itself.
+static bool isSource(Operation *op) {
+  return isa<arith::ConstantOp, tensor::EmptyOp, linalg::FillOp, wafer::IotaOp,
+             wafer::ParameterOp, wafer::StateOp>(op);
+}
+
+/// What `op` is, without the names and values it reads. Values in its regions
+/// are named by their order, values from outside by what they are.
+static std::string getSignature(Operation *op) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  llvm::DenseMap<Value, int> numbers;
+  auto write = [&](Operation *inner, auto &&self) -> void {
+    os << inner->getName();
+    SmallVector<NamedAttribute> attributes(inner->getAttrDictionary().begin(),
+                                           inner->getAttrDictionary().end());
+    for (NamedAttribute attribute : attributes)
+      if (!isa<wafer::ParameterOp, wafer::StateOp>(inner))
+        os << " " << attribute.getName() << "=" << attribute.getValue();
+    os << " (";
+    for (Value operand : inner->getOperands()) {
+      auto it = numbers.find(operand);
+      if (it != numbers.end())
+        os << "%" << it->second << ",";
+      else if (inner == op)
+        os << operand.getType() << ",";
+      else if (Operation *source = operand.getDefiningOp();
+               source && isa<arith::ConstantOp>(source))
+        os << cast<arith::ConstantOp>(source).getValue() << ",";
+      else
+        os << operand.getAsOpaquePointer() << ",";
+    }
+    os << ")";
+    for (Value result : inner->getResults()) {
+      os << result.getType();
+      numbers.try_emplace(result, static_cast<int>(numbers.size()));
+    }
+    for (Region &region : inner->getRegions())
+      for (Block &block : region) {
+        os << "{";
+        for (Value argument : block.getArguments()) {
+          os << argument.getType() << " ";
+          numbers.try_emplace(argument, static_cast<int>(numbers.size()));
+        }
+        for (Operation &nested : block)
+          self(&nested, self);
+        os << "}";
+      }
+    os << ";";
+  };
+  write(op, write);
+  return text;
+}
+
+namespace {
+/// A guess at a loop: ops[t * period + k] is op k of trip t.
+struct Loop {
+  std::vector<Operation *> ops;
+  size_t period = 0, trips = 0;
+  /// Carried values: what trip 0 reads, and the op and result of the body whose
+  /// value the next trip reads in its place.
+  struct Carried {
+    Value init;
+    size_t op;
+    unsigned result;
+  };
+  std::vector<Carried> carried;
+  llvm::DenseMap<Operation *, size_t> indexOf; // into ops
+
+  Operation *at(size_t trip, size_t k) const { return ops[trip * period + k]; }
+};
+
+class Roller {
+public:
+  explicit Roller(Block &block) : block(block) {}
+
+  /// Rolls the best loop of the block; false if there is none.
+  bool run();
+
+private:
+  void readSequence();
+  bool findRun(size_t &start, size_t &length, size_t &period) const;
+  std::vector<Operation *> extendBackwards(size_t start, size_t length,
+                                           size_t period) const;
+  bool check(Loop &loop) const;
+  bool checkOperand(Loop &loop, size_t k, unsigned operand) const;
+  bool checkUses(const Loop &loop) const;
+  void build(const Loop &loop);
+
+  Block &block;
+  std::vector<Operation *> sequence;
+  std::vector<int> signatures;
+  std::map<Operation *, size_t> indexOf;
+};
+} // namespace
+
+void Roller::readSequence() {
+  std::map<std::string, int> known;
+  for (Operation &op : block.without_terminator()) {
+    if (isSource(&op))
+      continue;
+    indexOf[&op] = sequence.size();
+    sequence.push_back(&op);
+    auto next = static_cast<int>(known.size());
+    // What enters, leaves or is rolled already belongs to no layer.
+    bool single = isa<wafer::InputOp, wafer::OutputOp, wafer::PositionOp,
+                      wafer::LookupOp, wafer::RepeatOp>(op);
+    std::string key = getSignature(&op);
+    if (single)
+      key += std::to_string(sequence.size());
+    signatures.push_back(known.try_emplace(key, next).first->second);
+  }
+}
+
+/// The run that saves the most ops: `length` ops from `start` on have the
+/// signature of the op `period` behind them.
+bool Roller::findRun(size_t &start, size_t &length, size_t &period) const {
+  size_t n = sequence.size(), saved = 0;
+  for (size_t p = 4; p <= n / 2; ++p) {
+    size_t run = 0;
+    for (size_t i = 0; i + p <= n; ++i) {
+      bool same = i + p < n && signatures[i] == signatures[i + p];
+      if (same) {
+        ++run;
+        continue;
+      }
+      size_t saves = run / p * p;
+      if (saves > saved) {
+        saved = saves;
+        start = i - run;
+        length = run + p;
+        period = p;
+      }
+      run = 0;
+    }
+  }
+  return saved > 0;
+}
+
+/// The ops of the run, preceded by those in front of it that continue its
+/// pattern backwards. Skipped ops must not read matched ones.
+std::vector<Operation *>
+Roller::extendBackwards(size_t start, size_t length, size_t period) const {
+  std::vector<Operation *> ops(sequence.begin() + start,
+                               sequence.begin() + start + length);
+  std::vector<Operation *> front;
+  std::set<Operation *> skipped;
+  for (size_t j = start; j-- > 0 && front.size() < period;) {
+    Operation *op = sequence[j];
+    int wanted = signatures[start + period - 1 - front.size()];
+    bool feedsSkipped = llvm::any_of(op->getUsers(), [&](Operation *user) {
+      Operation *here = block.findAncestorOpInBlock(*user);
+      return here && skipped.count(here) != 0;
+    });
+    if (signatures[j] == wanted && !feedsSkipped)
+      front.push_back(op);
+    else
+      skipped.insert(op);
+  }
+  std::reverse(front.begin(), front.end());
+  ops.insert(ops.begin(), front.begin(), front.end());
+  return ops;
+}
+
+static bool sameSource(Operation *a, Operation *b) {
+  if (getSignature(a) != getSignature(b))
+    return false;
+  for (auto [x, y] : llvm::zip(a->getOperands(), b->getOperands())) {
+    Operation *p = x.getDefiningOp(), *q = y.getDefiningOp();
+    if (x == y)
+      continue;
+    if (!p || !q || !isSource(p) || !isSource(q) || !sameSource(p, q))
+      return false;
+  }
+  return true;
+}
+
+bool Roller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
+  // The trip and place of the op that computes a value, if it is in the loop.
+  auto find = [&](Value value) -> std::optional<std::pair<size_t, size_t>> {
+    auto it = loop.indexOf.find(value.getDefiningOp());
+    if (it == loop.indexOf.end())
+      return std::nullopt;
+    return std::pair(it->second / loop.period, it->second % loop.period);
+  };
+  Value first = loop.at(0, k)->getOperand(operand);
+  auto origin = find(first);
+  for (size_t t = 1; t < loop.trips; ++t) {
+    Value value = loop.at(t, k)->getOperand(operand);
+    auto here = find(value);
+    if (origin) {
+      // Inside the trip: the same place of each trip.
+      if (!here || here->first != t || here->second != origin->second ||
+          cast<OpResult>(value).getResultNumber() !=
+              cast<OpResult>(first).getResultNumber())
+        return false;
+      continue;
+    }
+    if (value == first && !here)
+      continue; // from outside
+    Operation *a = first.getDefiningOp(), *b = value.getDefiningOp();
+    if (!here) {
+      if (!a || !b || !isSource(a) || !isSource(b) || !sameSource(a, b))
+        return false;
+      continue;
+    }
+    // Carried from the trip before, always from the same place.
+    if (here->first + 1 != t)
+      return false;
+    Loop::Carried carried{first, here->second,
+                          cast<OpResult>(value).getResultNumber()};
+    bool known = llvm::any_of(loop.carried, [&](const Loop::Carried &c) {
+      return c.init == first && c.op == carried.op && c.result == carried.result;
+    });
+    if (!known && t > 1)
+      return false;
+    if (!known)
+      loop.carried.push_back(carried);
+  }
+  // Carried in one trip means carried in all.
+  bool everCarried = false, always = true;
+  for (size_t t = 1; t < loop.trips; ++t) {
+    auto here = find(loop.at(t, k)->getOperand(operand));
+    bool carried = !origin && here && here->first + 1 == t;
+    everCarried |= carried;
+    always &= carried;
+  }
+  return !everCarried || always;
+}
+
+/// After the loop only the last trip's carried values may be read.
+bool Roller::checkUses(const Loop &loop) const {
+  const auto &tripOf = loop.indexOf;
+  for (size_t i = 0; i < loop.period * loop.trips; ++i) {
+    size_t trip = i / loop.period, k = i % loop.period;
+    for (OpResult result : loop.ops[i]->getResults())
+      for (Operation *user : result.getUsers()) {
+        Operation *here = block.findAncestorOpInBlock(*user);
+        auto it = tripOf.find(here);
+        if (it != tripOf.end()) {
+          if (it->second / loop.period > trip + 1)
+            return false;
+          continue;
+        }
+        bool carried = llvm::any_of(loop.carried, [&](const auto &c) {
+          return c.op == k && c.result == result.getResultNumber();
+        });
+        if (trip + 1 != loop.trips || !carried)
+          return false;
+      }
+  }
+  return true;
+}
+
+bool Roller::check(Loop &loop) const {
+  for (size_t k = 0; k < loop.period; ++k)
+    for (unsigned i = 0; i < loop.at(0, k)->getNumOperands(); ++i)
+      if (!checkOperand(loop, k, i))
+        return false;
+  return checkUses(loop);
+}
+
+void Roller::build(const Loop &loop) {
+  Operation *last = loop.at(loop.trips - 1, loop.period - 1);
+  OpBuilder builder(last->getContext());
+  builder.setInsertionPointAfter(last);
+  SmallVector<Value> inits;
+  SmallVector<Type> types;
+  SmallVector<Location> locs;
+  for (const Loop::Carried &carried : loop.carried) {
+    inits.push_back(carried.init);
+    types.push_back(carried.init.getType());
+    locs.push_back(carried.init.getLoc());
+  }
+  auto repeat = wafer::RepeatOp::create(
+      builder, loop.at(0, 0)->getLoc(), types,
+      builder.getI64IntegerAttr(static_cast<int64_t>(loop.trips)), inits);
+  Block *body = builder.createBlock(&repeat.getBody(), {}, types, locs);
+  IRMapping map;
+
+  // A source of the body: per trip its own weight or state, else a copy.
+  std::function<Value(ArrayRef<Value>)> makeSource = [&](ArrayRef<Value> perTrip) -> Value {
+    Value first = perTrip.front();
+    if (Value known = map.lookupOrNull(first))
+      return known;
+    Operation *op = first.getDefiningOp();
+    bool same = llvm::all_equal(perTrip);
+    if (isa<wafer::ParameterOp>(op) && same)
+      return first; // one weight for all trips: read outside
+    IRMapping operands;
+    for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+      Value operand = op->getOperand(i);
+      if (operand.getDefiningOp() && isSource(operand.getDefiningOp()))
+        operands.map(operand, makeSource({operand}));
+    }
+    Operation *copy = builder.clone(*op, operands);
+    SmallVector<Attribute> names;
+    for (Value value : perTrip) {
+      if (auto parameter = value.getDefiningOp<wafer::ParameterOp>())
+        llvm::append_range(names, parameter.getWeights());
+      if (auto state = value.getDefiningOp<wafer::StateOp>())
+        llvm::append_range(names, state.getNames());
+    }
+    if (auto parameter = dyn_cast<wafer::ParameterOp>(copy))
+      parameter.setWeightsAttr(builder.getArrayAttr(names));
+    if (auto state = dyn_cast<wafer::StateOp>(copy))
+      state.setNamesAttr(builder.getArrayAttr(names));
+    map.map(first, copy->getResult(0));
+    return copy->getResult(0);
+  };
+
+  for (size_t k = 0; k < loop.period; ++k) {
+    Operation *op = loop.at(0, k);
+    Operation *copy = builder.clone(*op, map);
+    for (unsigned i = 0; i < op->getNumOperands(); ++i) {
+      SmallVector<Value> perTrip;
+      for (size_t t = 0; t < loop.trips; ++t)
+        perTrip.push_back(loop.at(t, k)->getOperand(i));
+      Value first = perTrip.front();
+      // Which of the carried values this operand reads, by its second trip.
+      for (auto [c, carried] : llvm::enumerate(loop.carried))
+        if (carried.init == first &&
+            perTrip[1] == loop.at(0, carried.op)->getResult(carried.result))
+          copy->setOperand(i, body->getArgument(c));
+      Operation *source = first.getDefiningOp();
+      bool inside = llvm::is_contained(
+          ArrayRef(loop.ops).take_front(loop.period), source);
+      if (source && isSource(source) && !inside &&
+          copy->getOperand(i) == first) {
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPoint(copy);
+        copy->setOperand(i, makeSource(perTrip));
+      }
+    }
+    for (auto [from, to] : llvm::zip(op->getResults(), copy->getResults()))
+      map.map(from, to);
+  }
+  SmallVector<Value> yielded;
+  for (const Loop::Carried &carried : loop.carried)
+    yielded.push_back(
+        map.lookup(loop.at(0, carried.op)->getResult(carried.result)));
+  wafer::YieldOp::create(builder, repeat.getLoc(), yielded);
+
+  for (auto [i, carried] : llvm::enumerate(loop.carried))
+    loop.at(loop.trips - 1, carried.op)
+        ->getResult(carried.result)
+        .replaceUsesWithIf(repeat.getResult(i), [&](OpOperand &use) {
+          return !llvm::is_contained(
+              loop.ops, block.findAncestorOpInBlock(*use.getOwner()));
+        });
+  for (size_t i = loop.trips * loop.period; i-- > 0;)
+    loop.ops[i]->erase();
+}
+
+bool Roller::run() {
+  readSequence();
+  size_t start, length, period;
+  if (!findRun(start, length, period))
+    return false;
+  std::vector<Operation *> ops = extendBackwards(start, length, period);
+  std::optional<Loop> best;
+  for (size_t phase = 0; phase < period; ++phase) {
+    Loop loop;
+    loop.period = period;
+    loop.trips = (ops.size() - phase) / period;
+    if (loop.trips < 2 || (best && loop.trips < best->trips))
+      break;
+    loop.ops.assign(ops.begin() + phase,
+                    ops.begin() + phase + loop.trips * period);
+    for (auto [i, op] : llvm::enumerate(loop.ops))
+      loop.indexOf[op] = i;
+    if (check(loop) &&
+        (!best || loop.trips > best->trips ||
+         loop.carried.size() < best->carried.size()))
+      best = loop;
+  }
+  if (!best)
+    return false;
+  build(*best);
+  return true;
+}
+
+namespace {
+struct PartitionRoll : partition::impl::PartitionRollBase<PartitionRoll> {
+  void runOnOperation() override {
+    Block &block = getOperation().getBody().front();
+    if (!Roller(block).run())
+      return;
+    // Sources that only the rolled layers read are read by nobody now.
+    SmallVector<Operation *> ops;
+    for (Operation &op : block)
+      ops.push_back(&op);
+    for (Operation *op : llvm::reverse(ops))
+      if (isSource(op) && op->use_empty())
+        op->erase();
+  }
+};
+} // namespace
