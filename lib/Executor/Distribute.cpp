@@ -6,6 +6,7 @@
 #include "Distribute.h"
 #include "Half.h"
 #include "waferloom/Image/Programs.h"
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -108,37 +109,70 @@ static std::vector<int64_t> indicesOf(const image::DimT &dim, uint32_t x,
   return indices;
 }
 
-/// Calls visit(local element, source offset in elements, live) for a piece.
-template <typename Visit>
-static void forPiece(const image::BindingT &binding, uint32_t x, uint32_t y,
-                     Visit visit) {
-  size_t rank = binding.dims.size();
-  if (rank == 0)
-    return visit(uint64_t(0), int64_t(0), true);
-  std::vector<std::vector<int64_t>> indices;
-  for (const auto &dim : binding.dims)
-    indices.push_back(indicesOf(*dim, x, y));
-  const image::DimT &last = *binding.dims.back();
-  std::vector<size_t> at(rank, 0);
-  uint64_t local = 0;
-  while (true) {
-    int64_t offset = 0;
-    bool live = true;
-    for (size_t d = 0; d + 1 < rank; ++d) {
-      int64_t index = indices[d][at[d]];
-      live &= index < binding.dims[d]->live;
-      offset += index * binding.dims[d]->source_stride;
-    }
-    for (int64_t index : indices.back())
-      visit(local++, offset + index * last.source_stride,
-            live && index < last.live);
-    size_t d = rank - 1;
-    while (d > 0 && ++at[d - 1] == indices[d - 1].size())
-      at[--d] = 0;
-    if (d == 0)
-      return;
+namespace {
+/// The global indices of each dimension of one PE's piece.
+class Piece {
+public:
+  Piece(const image::BindingT &binding, uint32_t x, uint32_t y)
+      : binding(binding) {
+    for (const auto &dim : binding.dims)
+      indices.push_back(indicesOf(*dim, x, y));
+    if (indices.empty())
+      indices.push_back({0}); // a scalar is a row of one
+    const std::vector<int64_t> &last = indices.back();
+    stride = binding.dims.empty() ? 1 : binding.dims.back()->source_stride;
+    live = binding.dims.empty() ? 1 : binding.dims.back()->live;
+    consecutive = stride == 1;
+    for (size_t i = 1; consecutive && i < last.size(); ++i)
+      consecutive = last[i] == last[0] + static_cast<int64_t>(i);
   }
-}
+
+  /// Elements of the last dimension.
+  const std::vector<int64_t> &row() const { return indices.back(); }
+  int64_t rowStride() const { return stride; }
+  int64_t rowLive() const { return live; }
+  /// Whether a row lies in the source as it lies in the piece.
+  bool isConsecutive() const { return consecutive; }
+
+  /// Calls visit(first local element, source offset of index 0 of the last
+  /// dimension, whether the row's other indices are live) for every row.
+  template <typename Visit>
+  void forRows(Visit visit) const {
+    size_t outer = indices.size() - 1;
+    std::vector<size_t> at(outer, 0);
+    for (uint64_t local = 0;; local += row().size()) {
+      int64_t offset = 0;
+      bool rowLives = true;
+      for (size_t d = 0; d < outer; ++d) {
+        int64_t index = indices[d][at[d]];
+        rowLives &= index < binding.dims[d]->live;
+        offset += index * binding.dims[d]->source_stride;
+      }
+      visit(local, offset, rowLives);
+      size_t d = outer;
+      while (d > 0 && ++at[d - 1] == indices[d - 1].size())
+        at[--d] = 0;
+      if (d == 0)
+        return;
+    }
+  }
+
+  /// Calls visit(local element, source offset, live) for every element.
+  template <typename Visit>
+  void forElements(Visit visit) const {
+    forRows([&](uint64_t local, int64_t offset, bool rowLives) {
+      for (int64_t index : row())
+        visit(local++, offset + index * stride, rowLives && index < live);
+    });
+  }
+
+private:
+  const image::BindingT &binding;
+  std::vector<std::vector<int64_t>> indices;
+  int64_t stride = 1, live = 1;
+  bool consecutive = true;
+};
+} // namespace
 
 template <typename Visit>
 static void forHolders(const image::RegionT &region,
@@ -153,6 +187,32 @@ static void forHolders(const image::RegionT &region,
   }
 }
 
+/// The common case: elements of the source as they are, row by row.
+template <typename T>
+static void copyPiece(const Piece &piece, const char *source, uint32_t padding,
+                      char *to) {
+  const std::vector<int64_t> &row = piece.row();
+  int64_t stride = piece.rowStride(), live = piece.rowLive();
+  T pad;
+  std::memcpy(&pad, &padding, sizeof(T));
+  piece.forRows([&](uint64_t local, int64_t offset, bool rowLives) {
+    char *at = to + local * sizeof(T);
+    size_t done = 0;
+    if (rowLives && piece.isConsecutive()) {
+      done = static_cast<size_t>(
+          std::clamp<int64_t>(live - row[0], 0, int64_t(row.size())));
+      std::memcpy(at, source + (offset + row[0]) * int64_t(sizeof(T)),
+                  done * sizeof(T));
+    }
+    for (; done < row.size(); ++done) {
+      bool lives = rowLives && row[done] < live;
+      int64_t from = offset + row[done] * stride;
+      storeAs(at + done * sizeof(T),
+              lives ? loadAs<T>(source + from * int64_t(sizeof(T))) : pad);
+    }
+  });
+}
+
 void distribute(const image::RegionT &region, const image::BindingT &binding,
                 Elements source, Memory &memory) {
   HostType to = hostTypeOf(binding.type, false, false);
@@ -160,22 +220,17 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
   unsigned sourceSize = bytesOf(source.type);
   forHolders(region, binding, [&](uint32_t x, uint32_t y) {
     char *base = memory.of(size_t(y) * region.width + x) + binding.address;
+    Piece piece(binding, x, y);
     if (binding.role == image::Role::index) {
-      uint64_t local = 0;
-      for (int64_t index : indicesOf(*binding.dims.front(), x, y))
-        store(base + size * local++, to, {false, 0, index});
+      for (size_t i = 0; i < piece.row().size(); ++i)
+        store(base + size * i, to, {false, 0, piece.row()[i]});
       return;
     }
-    if (source.type == to) {
-      forPiece(binding, x, y, [&](uint64_t local, int64_t offset, bool live) {
-        std::memcpy(base + size * local,
-                    live ? source.data + offset * int64_t(size)
-                         : reinterpret_cast<const char *>(&binding.padding),
-                    size);
-      });
-      return;
-    }
-    forPiece(binding, x, y, [&](uint64_t local, int64_t offset, bool live) {
+    if (source.type == to && size == 4)
+      return copyPiece<uint32_t>(piece, source.data, binding.padding, base);
+    if (source.type == to)
+      return copyPiece<uint16_t>(piece, source.data, binding.padding, base);
+    piece.forElements([&](uint64_t local, int64_t offset, bool live) {
       if (live)
         store(base + size * local, to,
               load(source.data + offset * int64_t(sourceSize), source.type));
@@ -193,11 +248,12 @@ void collect(const image::RegionT &region, const image::BindingT &binding,
   forHolders(region, binding, [&](uint32_t x, uint32_t y) {
     const char *base =
         memory.of(size_t(y) * region.width + x) + binding.address;
-    forPiece(binding, x, y, [&](uint64_t local, int64_t offset, bool live) {
-      if (live)
-        store(data + offset * int64_t(hostSize), type,
-              load(base + size * local, from));
-    });
+    Piece(binding, x, y)
+        .forElements([&](uint64_t local, int64_t offset, bool live) {
+          if (live)
+            store(data + offset * int64_t(hostSize), type,
+                  load(base + size * local, from));
+        });
   });
 }
 

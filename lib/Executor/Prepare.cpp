@@ -5,44 +5,30 @@
 namespace waferloom::executor {
 
 namespace {
-/// Decodes the instructions of one class, keeping track of the loops around.
+/// Decodes the instructions of an entry on a region, for all classes at once,
+/// keeping track of the loops around.
 class Decoder {
 public:
   Decoder(const image::ImageT &image, const image::ProgramT &from,
-          const std::vector<uint32_t> &own, std::vector<AccountKey> &accounts,
+          RegionPrograms &result, std::vector<AccountKey> &accounts,
           std::map<std::pair<uint32_t, Opcode>, uint32_t> &known)
-      : target(*image.target), from(from), own(own), accounts(accounts),
-        known(known) {
-    result.sent.assign(256, 0);
-    result.received.assign(256, 0);
-  }
+      : target(*image.target), from(from), result(result), accounts(accounts),
+        known(known) {}
 
-  Program run() {
-    decode(0, own.size(), static_cast<uint32_t>(from.instructions.size()), 1);
-    return std::move(result);
+  void run() {
+    std::vector<size_t> ends; // of the loops around
+    for (uint32_t index = 0; index < from.instructions.size(); ++index) {
+      while (!ends.empty() && ends.back() == index)
+        ends.pop_back();
+      depth = static_cast<unsigned>(ends.size());
+      const image::InstructionT &in = *from.instructions[index];
+      result.instructions.push_back(instruction(in, index));
+      if (image::isLoop(in.op) && in.body != 0)
+        ends.push_back(index + 1 + in.body);
+    }
   }
 
 private:
-  /// Decodes own[first..] whose image index is below `limit`; each runs `times`
-  /// times. Returns how many there were.
-  size_t decode(size_t first, size_t last, uint32_t limit, uint64_t times) {
-    size_t at = first;
-    while (at < last && own[at] < limit) {
-      const image::InstructionT &in = *from.instructions[own[at]];
-      size_t place = result.instructions.size();
-      result.instructions.push_back(instruction(in, own[at], times));
-      ++at;
-      if (!image::isLoop(in.op))
-        continue;
-      ++depth;
-      at += decode(at, last, own[at - 1] + 1 + in.body, times * in.count);
-      --depth;
-      result.instructions[place].end =
-          static_cast<uint32_t>(result.instructions.size());
-    }
-    return at - first;
-  }
-
   Range steps(const std::vector<image::LoopStep> &list) {
     Range range{static_cast<uint32_t>(result.steps.size()),
                 static_cast<uint32_t>(list.size())};
@@ -86,8 +72,7 @@ private:
            operand.strides[3] == 0;
   }
 
-  Instruction instruction(const image::InstructionT &in, uint32_t index,
-                          uint64_t times) {
+  Instruction instruction(const image::InstructionT &in, uint32_t index) {
     Instruction out;
     out.op = in.op;
     out.index = index;
@@ -95,8 +80,6 @@ private:
     out.count = in.count;
     out.thread = in.thread;
     out.account = account(in.node, in.op);
-    if (in.thread >= 0)
-      result.threads = std::max(result.threads, unsigned(in.thread) + 1);
     if (image::isControl(in.op)) {
       out.rewrite = in.op == Opcode::rewrite ? target.rewrite_cycles : 0;
       return out;
@@ -121,7 +104,7 @@ private:
         needsRewrite(out.predicate, true))
       out.rewrite = target.rewrite_cycles;
     if (image::isStream(in.op))
-      stream(in, out, times);
+      stream(in, out);
     else {
       out.kernel = kernelOf(out);
       out.work = vectorCycles(out, target);
@@ -129,7 +112,7 @@ private:
     return out;
   }
 
-  void stream(const image::InstructionT &in, Instruction &out, uint64_t times) {
+  void stream(const image::InstructionT &in, Instruction &out) {
     Type type = image::sends(in.op) ? out.a.type : out.dst.type;
     out.packed = type == Type::f16;
     out.words = out.packed ? (out.elements + 1) / 2 : out.elements;
@@ -137,10 +120,6 @@ private:
     out.outColor = in.out_color;
     if (in.op == Opcode::recv_fold || in.op == Opcode::recv_fold_send)
       out.fold = foldOf(in.fold, type);
-    if (image::sends(in.op))
-      result.sent[in.out_color] += out.words * times;
-    if (image::receives(in.op))
-      result.received[in.in_color] += out.words * times;
   }
 
   uint32_t account(uint32_t node, Opcode op) {
@@ -153,13 +132,55 @@ private:
 
   const image::TargetT &target;
   const image::ProgramT &from;
-  const std::vector<uint32_t> &own;
+  RegionPrograms &result;
   std::vector<AccountKey> &accounts;
   std::map<std::pair<uint32_t, Opcode>, uint32_t> &known;
-  Program result;
   unsigned depth = 0;
 };
 } // namespace
+
+/// Strings the instructions that a class has together: where its loops end,
+/// what it sends and takes.
+static Program assemble(const image::ProgramT &from,
+                        const RegionPrograms &region, std::vector<uint32_t> own,
+                        unsigned colors) {
+  Program program;
+  program.sent.assign(colors, 0);
+  program.received.assign(colors, 0);
+  program.ends.assign(own.size(), 0);
+  struct Around {
+    size_t position; // of the loop
+    size_t end;      // image index after its body
+    uint64_t times;
+  };
+  std::vector<Around> loops;
+  auto closeUntil = [&](size_t index, size_t position) {
+    while (!loops.empty() && loops.back().end <= index) {
+      program.ends[loops.back().position] = static_cast<uint32_t>(position);
+      loops.pop_back();
+    }
+  };
+  for (size_t position = 0; position < own.size(); ++position) {
+    closeUntil(own[position], position);
+    const Instruction &instruction = region.instructions[own[position]];
+    uint64_t times = loops.empty() ? 1 : loops.back().times;
+    if (instruction.thread >= 0)
+      program.threads =
+          std::max(program.threads, unsigned(instruction.thread) + 1);
+    if (image::isLoop(instruction.op))
+      loops.push_back(
+          {position,
+           own[position] + size_t(1) + from.instructions[own[position]]->body,
+           times * instruction.count});
+    if (image::sends(instruction.op))
+      program.sent[instruction.outColor] += instruction.words * times;
+    if (image::receives(instruction.op))
+      program.received[instruction.inColor] += instruction.words * times;
+  }
+  closeUntil(SIZE_MAX, own.size());
+  program.order = std::move(own);
+  return program;
+}
 
 PreparedEntry prepare(const image::ImageT &image, size_t entry) {
   PreparedEntry prepared;
@@ -169,9 +190,10 @@ PreparedEntry prepare(const image::ImageT &image, size_t entry) {
     image::Classes classes = image::classesOf(*region);
     image::ProgramTable table = image::tabulate(*region, classes, from);
     RegionPrograms out;
-    for (const std::vector<uint32_t> &own : table.programs)
+    Decoder(image, from, out, prepared.accounts, known).run();
+    for (std::vector<uint32_t> &own : table.programs)
       out.programs.push_back(
-          Decoder(image, from, own, prepared.accounts, known).run());
+          assemble(from, out, std::move(own), image.target->colors));
     out.ofPe.reserve(size_t(region->width) * region->height);
     for (uint32_t row : classes.rows)
       for (uint32_t column : classes.columns)

@@ -1,5 +1,5 @@
-// Programs as the engines run them: instructions of one class of PEs, decoded
-// once per session, with their cost in cycles.
+// Programs as the engines run them: every instruction decoded once per session,
+// with its cost in cycles, and for each class of PEs the list of those it has.
 
 #ifndef WAFERLOOM_LIB_EXECUTOR_PREPARED_H
 #define WAFERLOOM_LIB_EXECUTOR_PREPARED_H
@@ -27,7 +27,7 @@ struct Operand {
   uint32_t base = 0;
   int32_t strides[4] = {0, 0, 0, 0};
   uint32_t bits = 0;
-  Range steps, indexSteps; // into Program::steps
+  Range steps, indexSteps; // into RegionPrograms::steps
   uint32_t indexAt = 0, indexCount = 0;
   int32_t indexScale = 0;
 };
@@ -56,18 +56,19 @@ struct Instruction {
   Operand dst, a, b, c, predicate;
   uint8_t inColor = 0, outColor = 0;
   int8_t thread = -1;
-  uint32_t count = 0, end = 0; // loop: iterations, index after the body
-  uint64_t rewrite = 0;        // cycles before issue
-  uint64_t work = 0;           // vector operations: cycles after issue
+  uint32_t count = 0;   // loop: iterations
+  uint64_t rewrite = 0; // cycles before issue
+  uint64_t work = 0;    // vector operations: cycles after issue
   uint32_t node = 0;
   uint32_t account = 0; // index into Entry::accounts
   uint32_t index = 0;   // in the image's program, for messages
 };
 
+/// What one class runs: indices into RegionPrograms::instructions.
 struct Program {
-  std::vector<Instruction> instructions;
-  std::vector<image::LoopStep> steps;
-  unsigned threads = 0; // microthread ids that it uses: 0 to threads - 1
+  std::vector<uint32_t> order;
+  std::vector<uint32_t> ends; // of a loop in `order`: position after its body
+  unsigned threads = 0;       // microthread ids that it uses: 0 to threads - 1
   std::vector<uint64_t> sent, received; // words per color in one run
 };
 
@@ -77,8 +78,10 @@ struct AccountKey {
   Opcode op;
 };
 
-/// One program and the PEs of a region that run it, by position.
+/// The programs of a region, and the one that each PE runs.
 struct RegionPrograms {
+  std::vector<Instruction> instructions; // of all classes, as in the image
+  std::vector<image::LoopStep> steps;
   std::vector<Program> programs;
   std::vector<uint32_t> ofPe; // row-major
 };

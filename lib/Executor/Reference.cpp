@@ -164,7 +164,8 @@ Error Reference::report() const {
     waiting.thread = static_cast<int>(actor % slots) - 1;
     const Instruction *instruction = thread.current;
     if (!instruction) {
-      instruction = &pes[pe].program->instructions[pes[pe].counter];
+      instruction =
+          &pes[pe].instructions[pes[pe].program->order[pes[pe].counter]];
       waiting.forThread = instruction->thread;
     }
     waiting.instruction = instruction->index;

@@ -43,6 +43,8 @@ struct Started {
 
 struct Pe {
   const Program *program = nullptr;
+  const Instruction *instructions = nullptr; // of its region
+  const image::LoopStep *steps = nullptr;
   char *memory = nullptr;
   uint32_t counter = 0;
   llvm::SmallVector<Loop, 4> loops;
@@ -62,7 +64,10 @@ public:
     std::vector<uint32_t> within(image.regions.size());
     for (size_t i = 0; i < pes.size(); ++i) {
       const Place &at = streams.places[i];
-      pes[i].program = &prepared.regions[at.region].programs[at.program];
+      const RegionPrograms &region = prepared.regions[at.region];
+      pes[i].program = &region.programs[at.program];
+      pes[i].instructions = region.instructions.data();
+      pes[i].steps = region.steps.data();
       pes[i].started.resize(slots);
       inRegion.push_back(within[at.region]++);
     }

@@ -32,7 +32,7 @@ void Reference::runThread(uint32_t pe, uint32_t slot) {
 /// arithmetic or streams, and begins it. False: ended, or waits.
 bool Reference::fetch(uint32_t index, Thread &thread) {
   Pe &pe = pes[index];
-  const std::vector<Instruction> &program = pe.program->instructions;
+  const std::vector<uint32_t> &order = pe.program->order;
   while (true) {
     while (!pe.loops.empty() && pe.counter == pe.loops.back().end) {
       Loop &loop = pe.loops.back();
@@ -44,11 +44,11 @@ bool Reference::fetch(uint32_t index, Thread &thread) {
       pe.counter = loop.begin;
       break;
     }
-    if (pe.counter >= program.size()) {
+    if (pe.counter >= order.size()) {
       thread.done = true;
       return false;
     }
-    const Instruction &next = program[pe.counter];
+    const Instruction &next = pe.instructions[order[pe.counter]];
     if (image::isControl(next.op)) {
       if (!spend(1) || !control(index, thread, next))
         return false;
@@ -69,13 +69,14 @@ bool Reference::control(uint32_t index, Thread &thread,
                         const Instruction &instruction) {
   Pe &pe = pes[index];
   switch (instruction.op) {
-  case Opcode::loop:
-    ++pe.counter;
-    if (instruction.count == 0 || instruction.end == pe.counter)
-      pe.counter = instruction.end;
+  case Opcode::loop: {
+    uint32_t end = pe.program->ends[pe.counter++];
+    if (instruction.count == 0 || end == pe.counter)
+      pe.counter = end;
     else
-      pe.loops.push_back({pe.counter, instruction.end, instruction.count, 0});
+      pe.loops.push_back({pe.counter, end, instruction.count, 0});
     return true;
+  }
   case Opcode::wait:
     if (!waitFor(index, thread, instruction))
       return false;
@@ -91,7 +92,7 @@ bool Reference::control(uint32_t index, Thread &thread,
     return true;
   default: // end
     pe.loops.clear();
-    pe.counter = static_cast<uint32_t>(pe.program->instructions.size());
+    pe.counter = static_cast<uint32_t>(pe.program->order.size());
     return true;
   }
 }
@@ -141,7 +142,7 @@ bool Reference::waitFor(uint32_t index, Thread &main,
 
 uint64_t Reference::moved(const Pe &pe, Range steps, uint64_t address) const {
   for (uint32_t i = 0; i < steps.count; ++i) {
-    const image::LoopStep &step = pe.program->steps[steps.first + i];
+    const image::LoopStep &step = pe.steps[steps.first + i];
     address += static_cast<uint64_t>(int64_t(pe.loops[step.depth()].iteration) *
                                      step.bytes());
   }
