@@ -57,13 +57,12 @@ static std::string getSignature(Operation *op) {
     os << " (";
     for (Value operand : inner->getOperands()) {
       auto it = numbers.find(operand);
-      if (it != numbers.end())
-        os << "%" << it->second << ",";
-      else if (inner == op)
+      if (inner == op)
         os << operand.getType() << ",";
-      else if (Operation *source = operand.getDefiningOp();
-               source && isa<arith::ConstantOp>(source))
-        os << cast<arith::ConstantOp>(source).getValue() << ",";
+      else if (auto constant = operand.getDefiningOp<arith::ConstantOp>())
+        os << constant.getValue() << ","; // inside the body or outside it
+      else if (it != numbers.end())
+        os << "%" << it->second << ",";
       else
         os << operand.getAsOpaquePointer() << ",";
     }
@@ -80,7 +79,8 @@ static std::string getSignature(Operation *op) {
           numbers.try_emplace(argument, static_cast<int>(numbers.size()));
         }
         for (Operation &nested : block)
-          self(&nested, self);
+          if (!isa<arith::ConstantOp>(nested))
+            self(&nested, self);
         os << "}";
       }
     os << ";";
@@ -149,10 +149,10 @@ void Roller::readSequence() {
   }
 }
 
-/// The run that saves the most ops: `length` ops from `start` on have the
-/// signature of the op `period` behind them.
+/// The longest run: `length` ops from `start` on have the signature of the op
+/// `period` behind them.
 bool Roller::findRun(size_t &start, size_t &length, size_t &period) const {
-  size_t n = sequence.size(), saved = 0;
+  size_t n = sequence.size(), saved = 0; // the longest run so far
   for (size_t p = 4; p <= n / 2; ++p) {
     size_t run = 0;
     for (size_t i = 0; i + p <= n; ++i) {
@@ -161,9 +161,8 @@ bool Roller::findRun(size_t &start, size_t &length, size_t &period) const {
         ++run;
         continue;
       }
-      size_t saves = run / p * p;
-      if (saves > saved) {
-        saved = saves;
+      if (run > saved && 2 * run >= p) {
+        saved = run;
         start = i - run;
         length = run + p;
         period = p;
