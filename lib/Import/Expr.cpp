@@ -53,6 +53,16 @@ void Node::Profile(llvm::FoldingSetNodeID &profileId) const {
   profileTerms(profileId, terms);
 }
 
+void Arithmetic::noteDepth(Node &node) {
+  constexpr unsigned maxDepth = 1000;
+  for (Expr arg : node.args)
+    node.depth = std::max(node.depth, arg->depth + 1);
+  for (const Term &term : node.terms)
+    for (Expr atom : term.atoms)
+      node.depth = std::max(node.depth, atom->depth + 1);
+  overflowed |= node.depth > maxDepth;
+}
+
 Arithmetic::Arithmetic() {
   trueExpr = intern(ExprKind::True, 0, {});
   falseExpr = intern(ExprKind::False, 0, {});
@@ -69,6 +79,7 @@ Expr Arithmetic::intern(ExprKind kind, int64_t payload, ArrayRef<Expr> args,
   node->format = format;
   node->payload = payload;
   node->args = args.copy(arena);
+  noteDepth(*node);
   node->id = nextId++;
   nodes.InsertNode(node, where);
   return node;
@@ -106,6 +117,7 @@ Expr Arithmetic::internPolynomial(SmallVectorImpl<Monomial> &monomials) {
   for (const Monomial &m : terms)
     kept.push_back({ArrayRef<Expr>(m.atoms).copy(arena), m.coefficient});
   node->terms = ArrayRef<Term>(kept).copy(arena);
+  noteDepth(*node);
   node->id = nextId++;
   nodes.InsertNode(node, where);
   return node;
@@ -147,6 +159,18 @@ Expr Arithmetic::neg(Expr a) { return mul(a, constant(-1)); }
 Expr Arithmetic::sub(Expr a, Expr b) { return add(a, neg(b)); }
 
 Expr Arithmetic::mul(Expr a, Expr b) {
+  constexpr size_t maxTerms = 1 << 12, maxAtoms = 32;
+  auto degree = [](Expr e) {
+    size_t atoms = 0;
+    for (const Term &term : e->terms)
+      atoms = std::max(atoms, term.atoms.size());
+    return atoms;
+  };
+  if (a->terms.size() * b->terms.size() > maxTerms ||
+      degree(a) + degree(b) > maxAtoms) {
+    overflowed = true;
+    return constant(0);
+  }
   SmallVector<Monomial> result;
   for (const Term &x : a->terms)
     for (const Term &y : b->terms) {

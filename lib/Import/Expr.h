@@ -117,6 +117,8 @@ public:
   ExprKind kind;
   Format format = Format::None;
   unsigned id = 0;
+  /// Longest way down; walks recurse so deep.
+  unsigned depth = 0;
   int64_t payload = 0;
   llvm::ArrayRef<Expr> args;
   llvm::ArrayRef<Term> terms; // of a Polynomial, sorted
@@ -156,7 +158,8 @@ public:
   /// Sizes of the tensor whose elements are being described.
   llvm::SmallVector<Expr> dims;
   std::vector<Source> sources;
-  /// Set when a coefficient left 64 bits; the node at hand must be refused.
+  /// Set when a coefficient left 64 bits or an expression grew too deep to be
+  /// walked; the node at hand must be refused.
   bool overflowed = false;
 
   // Integers.
@@ -206,6 +209,8 @@ public:
 
   /// `e` with d_k replaced by indices[k], simplified under the present `dims`.
   Expr substitute(Expr e, llvm::ArrayRef<Expr> indices);
+  /// Whether `e` reads a tensor that exists at run time only.
+  bool readsData(Expr e);
   /// The dims that occur in `e`.
   llvm::SmallBitVector dimsOf(Expr e);
 
@@ -218,6 +223,8 @@ public:
   std::pair<Expr, Expr> bounds(Expr integer);
   bool provablyNonNegative(Expr integer);
   bool provablyNonPositive(Expr integer);
+  /// To be called when the range of a source became known.
+  void forgetBounds() { knownBounds.clear(); }
 
   std::string print(Expr e);
 
@@ -243,12 +250,21 @@ private:
   llvm::SmallVector<Group> groupByAtoms(Expr polynomial);
   int64_t evaluate(Expr polynomialInP, int64_t p);
   std::pair<Expr, Expr> atomBounds(Expr atom);
+  std::pair<Expr, Expr> computeBounds(Expr integer);
   Expr pick(Expr a, Expr b, bool smaller);
   Expr substitute(Expr e, llvm::ArrayRef<Expr> indices, Memo &memo);
   Expr substituteAtom(Expr atom, llvm::ArrayRef<Expr> indices, Memo &memo);
   void collectDims(Expr e, llvm::SmallBitVector &found,
                    llvm::DenseMap<Expr, bool> &seen);
   std::string printPolynomial(Expr e);
+
+  void noteDepth(Node &node);
+
+  /// Bounds that were asked for under `knownDims`; shared expressions would
+  /// take exponential time otherwise.
+  llvm::DenseMap<Expr, std::pair<Expr, Expr>> knownBounds;
+  llvm::SmallVector<Expr> knownDims;
+  unsigned selectionDepth = 0, printDepth = 0;
 
   llvm::BumpPtrAllocator arena;
   llvm::FoldingSet<Node> nodes;

@@ -372,7 +372,7 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
   lowering.math.dims.clear();
   Results results = entry->lower(call);
   if (lowering.math.overflowed)
-    lowering.refuse("its sizes or indices leave 64 bits");
+    lowering.refuse("its sizes or indices grow beyond what can be followed");
   if (!lowering.refusal.empty() || results.empty()) {
     reportNode(node, lowering.refusal.empty() ? "cannot be lowered"
                                               : StringRef(lowering.refusal));

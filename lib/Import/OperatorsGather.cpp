@@ -48,6 +48,7 @@ static void limitInput(Lowering &lowering, Expr index, int64_t rows) {
   input->second.setLimit(limit);
   lowering.math.sources[source].low = 0;
   lowering.math.sources[source].high = limit - 1;
+  lowering.math.forgetBounds();
 }
 
 /// The index as the table can take it; null after a refusal.

@@ -268,7 +268,8 @@ Expr Lowering::functionAt(Quantity *q, ArrayRef<Expr> shape) {
 const Sizes *Lowering::elementsOf(Quantity *q) {
   if (q->elements)
     return &*q->elements;
-  if (!q->function || q->rank() > 1)
+  // What depends on data decides nothing, and reads best as one function.
+  if (!q->function || q->rank() > 1 || math.readsData(q->function))
     return nullptr;
   std::optional<int64_t> count = q->rank() ? q->shape[0]->constant() : 1;
   if (!count || *count > 32)

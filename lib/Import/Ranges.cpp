@@ -1,9 +1,9 @@
 //===- Ranges.cpp - What is provable for every position -------------------===//
 //
-// Signs are decided for all 0 <= p <= maxPosition at once: an affine polynomial
-// takes its extremes at the ends, any other one is tried at every p. Bounds of
-// an expression are polynomials in p again, so that "d1 <= p + n - 1" is known
-// as such and not only at the largest p.
+// Signs are decided for all 0 <= p <= maxPosition at once, from the places
+// where a polynomial in p can be smallest or largest. Bounds of an expression
+// are polynomials in p again, so that "d1 <= p + n - 1" is known as such and
+// not only at the largest p.
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,6 +11,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 
+#include <cmath>
 #include <limits>
 
 using namespace waferloom::import;
@@ -30,23 +31,60 @@ int64_t Arithmetic::evaluate(Expr polynomial, int64_t p) {
   return static_cast<int64_t>(std::min(std::max(sum, -limit), limit));
 }
 
-static bool isAffine(Expr polynomial) {
-  return llvm::all_of(polynomial->terms,
-                      [](const Term &term) { return term.atoms.size() < 2; });
+/// Positions at which a polynomial can be smallest or largest: the ends, and
+/// both sides of the vertex of a square. Empty for higher powers.
+static llvm::SmallVector<int64_t, 4> extremes(Expr polynomial,
+                                              int64_t maxPosition) {
+  int64_t linear = 0, square = 0;
+  for (const Term &term : polynomial->terms) {
+    if (term.atoms.size() > 2)
+      return {};
+    if (term.atoms.size() == 2)
+      square = term.coefficient;
+    if (term.atoms.size() == 1)
+      linear = term.coefficient;
+  }
+  llvm::SmallVector<int64_t, 4> points{0, maxPosition};
+  if (square != 0) {
+    double vertex = -static_cast<double>(linear) / (2.0 * square);
+    for (double side : {std::floor(vertex), std::ceil(vertex)})
+      if (side > 0 && side < static_cast<double>(maxPosition))
+        points.push_back(static_cast<int64_t>(side));
+  }
+  return points;
+}
+
+/// The sum of what each term is at least (at most): a bound for any power, and
+/// exact where all coefficients have one sign.
+static int64_t boundByTerms(Expr polynomial, int64_t maxPosition, bool lowest) {
+  constexpr __int128 limit = std::numeric_limits<int64_t>::max();
+  __int128 sum = 0;
+  for (const Term &term : polynomial->terms) {
+    __int128 value = term.coefficient;
+    for (size_t i = 0; i < term.atoms.size(); ++i)
+      value = std::min(std::max(value * maxPosition, -limit), limit);
+    bool atZero = !term.atoms.empty() && (value < 0) != lowest;
+    sum += atZero ? 0 : value;
+  }
+  return static_cast<int64_t>(std::min(std::max(sum, -limit), limit));
 }
 
 int64_t Arithmetic::lowest(Expr polynomial) {
-  int64_t step = isAffine(polynomial) ? std::max<int64_t>(maxPosition, 1) : 1;
-  int64_t result = evaluate(polynomial, 0);
-  for (int64_t p = step; p <= maxPosition; p += step)
+  auto points = extremes(polynomial, maxPosition);
+  if (points.empty())
+    return boundByTerms(polynomial, maxPosition, /*lowest=*/true);
+  int64_t result = std::numeric_limits<int64_t>::max();
+  for (int64_t p : points)
     result = std::min(result, evaluate(polynomial, p));
   return result;
 }
 
 int64_t Arithmetic::highest(Expr polynomial) {
-  int64_t step = isAffine(polynomial) ? std::max<int64_t>(maxPosition, 1) : 1;
-  int64_t result = evaluate(polynomial, 0);
-  for (int64_t p = step; p <= maxPosition; p += step)
+  auto points = extremes(polynomial, maxPosition);
+  if (points.empty())
+    return boundByTerms(polynomial, maxPosition, /*lowest=*/false);
+  int64_t result = std::numeric_limits<int64_t>::min();
+  for (int64_t p : points)
     result = std::max(result, evaluate(polynomial, p));
   return result;
 }
@@ -104,6 +142,19 @@ std::pair<Expr, Expr> Arithmetic::atomBounds(Expr atom) {
 }
 
 std::pair<Expr, Expr> Arithmetic::bounds(Expr integer) {
+  if (knownDims != dims) {
+    knownDims = dims;
+    knownBounds.clear();
+  }
+  auto known = knownBounds.find(integer);
+  if (known != knownBounds.end())
+    return known->second;
+  auto result = computeBounds(integer);
+  knownBounds[integer] = result;
+  return result;
+}
+
+std::pair<Expr, Expr> Arithmetic::computeBounds(Expr integer) {
   Expr low = constant(0), high = constant(0);
   for (const Group &group : groupByAtoms(integer)) {
     Expr c = group.coefficient;

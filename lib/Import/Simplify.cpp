@@ -94,6 +94,10 @@ Expr Arithmetic::truncMod(Expr a, Expr b) {
 /// Compares a polynomial that holds one selection by comparing its branches,
 /// if that decides one of them. Null otherwise.
 Expr Arithmetic::decideSelection(Expr a, bool equality) {
+  // Selections of selections: two levels serve, and every level doubles.
+  constexpr unsigned maxLevels = 4;
+  if (selectionDepth == maxLevels)
+    return nullptr;
   const Term *selection = nullptr;
   for (const Term &term : a->terms)
     if (term.atoms.size() == 1 && term.atoms[0]->kind == ExprKind::IntWhere) {
@@ -109,7 +113,9 @@ Expr Arithmetic::decideSelection(Expr a, bool equality) {
     Expr value = add(rest, mul(branch, factor));
     return equality ? equalZero(value) : lessEqualZero(value);
   };
+  ++selectionDepth;
   Expr then = test(where->args[1]), otherwise = test(where->args[2]);
+  --selectionDepth;
   auto decided = [](Expr e) { return e->isTrue() || e->isFalse(); };
   if (!decided(then) && !decided(otherwise))
     return nullptr;

@@ -134,6 +134,24 @@ void Arithmetic::collectDims(Expr e, llvm::SmallBitVector &found,
       collectDims(atom, found, seen);
 }
 
+bool Arithmetic::readsData(Expr e) {
+  llvm::SmallVector<Expr> todo{e};
+  llvm::DenseMap<Expr, bool> seen;
+  while (!todo.empty()) {
+    Expr next = todo.pop_back_val();
+    if (!seen.try_emplace(next, true).second)
+      continue;
+    bool isRead =
+        next->kind == ExprKind::IntRead || next->kind == ExprKind::BoolRead;
+    if (isRead && sources[next->payload].table.empty())
+      return true;
+    llvm::append_range(todo, next->args);
+    for (const Term &term : next->terms)
+      llvm::append_range(todo, term.atoms);
+  }
+  return false;
+}
+
 llvm::SmallBitVector Arithmetic::dimsOf(Expr e) {
   llvm::SmallBitVector found(dims.size());
   llvm::DenseMap<Expr, bool> seen;
@@ -171,14 +189,21 @@ std::string Arithmetic::printPolynomial(Expr e) {
 }
 
 std::string Arithmetic::print(Expr e) {
+  constexpr unsigned maxDepth = 8;
   if (e->kind == ExprKind::Polynomial)
     return printPolynomial(e);
+  if (printDepth == maxDepth)
+    return "..";
+  ++printDepth;
   std::string args;
   for (Expr arg : e->args) {
     args += (args.empty() ? "" : ", ") + print(arg);
-    if (args.size() > 400)
-      return "..";
+    if (args.size() > 200) {
+      args += "..";
+      break;
+    }
   }
+  --printDepth;
   auto call = [&](const char *function) {
     return std::string(function) + "(" + args + ")";
   };
