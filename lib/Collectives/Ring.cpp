@@ -5,8 +5,8 @@
 // the last PE to the first passes through all routers, on a color of its own.
 //
 // If everybody sent first, pieces longer than the queues would block the ring;
-// so every second PE receives first. A PE has one datapath: sending and receiving
-// beside each other would take as long.
+// so every second PE receives first. A PE has one datapath: sending and
+// receiving beside each other would take as long.
 
 #include "Solvers.h"
 

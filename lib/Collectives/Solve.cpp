@@ -115,12 +115,14 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
   if (request.group && request.algorithm != Algorithm::TwoPhase)
     return refuse("'%s' has no groups: leave out the group size %u",
                   nameOf(request.algorithm).data(), request.group);
+  if (request.group > line.length)
+    return refuse("groups of %u PEs do not fit a line of %u", request.group,
+                  line.length);
   if (request.algorithm == Algorithm::Ring &&
       (request.kind != Kind::AllReduce || line.length < 3))
-    return refuse(
-        "a ring does an all-reduce of at least 3 PEs, not a %s of %u: "
-        "use chain",
-        nameOf(request.kind).data(), line.length);
+    return refuse("'ring' does an all-reduce of at least 3 PEs, but this is %s "
+                  "of %u: use chain",
+                  nameOf(request.kind).data(), line.length);
   Request least = request;
   if (least.algorithm == Algorithm::Auto)
     least.algorithm = Algorithm::Chain;

@@ -45,7 +45,7 @@ TEST(Collectives, everyAlgorithmSizeAndRootIsRight) {
 TEST(Collectives, everyGroupSizeIsRight) {
   for (unsigned length : {2u, 5u, 12u, 17u})
     for (unsigned root : {0u, length / 2, length - 1})
-      for (unsigned group = 1; group <= length + 1; ++group)
+      for (unsigned group = 1; group <= length; ++group)
         solved({length, 1, 2}, allReduce(Algorithm::TwoPhase, root, 3, group));
 }
 
@@ -131,11 +131,14 @@ TEST(Collectives, refusals) {
             "a line of 0 PEs, stride 1, 1 segments has no PE");
   EXPECT_EQ(refusal({9000, 1, 1}, allReduce(Algorithm::Chain, 0)),
             "a line of 9000 PEs is longer than any wafer (limit 8192)");
+  EXPECT_EQ(refusal({8, 1, 1}, allReduce(Algorithm::TwoPhase, 0, 1, 9)),
+            "groups of 9 PEs do not fit a line of 8");
   Request ring = allReduce(Algorithm::Ring, 0);
   ring.kind = Kind::Reduce;
-  EXPECT_EQ(refusal({8, 1, 1}, ring),
-            "a ring does an all-reduce of at least 3 PEs, not a reduce of 8: "
-            "use chain");
+  EXPECT_EQ(
+      refusal({8, 1, 1}, ring),
+      "'ring' does an all-reduce of at least 3 PEs, but this is reduce of "
+      "8: use chain");
 }
 
 /// Every way to change one fact of a plan must be noticed.

@@ -47,7 +47,7 @@ public:
   LogicalResult image(core::ImageOp op);
 
 private:
-  void source(core::SourceOp op);
+  LogicalResult source(core::SourceOp op);
   void entry(core::EntryOp op);
   LogicalResult region(core::RegionOp op);
   std::unique_ptr<image::BindingT> binding(core::BindOp op);
@@ -104,32 +104,44 @@ uint32_t Assembler::node(Location loc) {
   return known->second;
 }
 
-void Assembler::source(core::SourceOp op) {
-  constexpr size_t alignment = 16;
-  out.data.resize((out.data.size() + alignment - 1) / alignment * alignment);
+LogicalResult Assembler::source(core::SourceOp op) {
   auto source = std::make_unique<image::SourceT>();
   source->name = op.getName().str();
-  source->offset = out.data.size();
-  if (std::optional<ElementsAttr> value = op.getValue()) {
-    const unsigned bits = value->getElementType().getIntOrFloatBitWidth();
-    auto append = [&](const APInt &element) {
-      uint64_t word = element.getZExtValue();
-      for (unsigned i = 0; i < bits; i += 8)
-        out.data.push_back(uint8_t(word >> i));
-    };
-    if (isa<FloatType>(value->getElementType()))
-      for (const APFloat &element : value->getValues<APFloat>())
-        append(element.bitcastToAPInt());
-    else
-      for (const APInt &element : value->getValues<APInt>())
-        append(element);
-  } else {
-    // Text from an image whose data is elsewhere: shape only.
-    out.data.resize(out.data.size() +
-                    std::min<uint64_t>(*op.getBytes(), 1 << 20));
+  std::optional<ElementsAttr> value = op.getValue();
+  if (!value) {
+    // Text of an image whose data is elsewhere.
+    constexpr uint64_t most = uint64_t(1) << 30;
+    source->bytes = *op.getBytes();
+    source->offset = op.getOffset().value_or(out.data.size());
+    if (source->bytes > most || source->offset > most)
+      return op.emitOpError()
+             << "of " << source->bytes << " bytes at " << source->offset
+             << " is not part of the text, which stands for at "
+                "most "
+             << most << " bytes of zeros";
+    out.data.resize(
+        std::max<uint64_t>(out.data.size(), source->offset + source->bytes));
+    out.image.sources.push_back(std::move(source));
+    return success();
   }
+  constexpr size_t alignment = 16;
+  out.data.resize((out.data.size() + alignment - 1) / alignment * alignment);
+  source->offset = out.data.size();
+  const unsigned bits = value->getElementType().getIntOrFloatBitWidth();
+  auto append = [&](const APInt &element) {
+    const uint64_t word = element.getZExtValue();
+    for (unsigned i = 0; i < bits; i += 8)
+      out.data.push_back(uint8_t(word >> i));
+  };
+  if (isa<FloatType>(value->getElementType()))
+    for (const APFloat &element : value->getValues<APFloat>())
+      append(element.bitcastToAPInt());
+  else
+    for (const APInt &element : value->getValues<APInt>())
+      append(element);
   source->bytes = out.data.size() - source->offset;
   out.image.sources.push_back(std::move(source));
+  return success();
 }
 
 void Assembler::entry(core::EntryOp op) {
@@ -373,7 +385,8 @@ LogicalResult Assembler::image(core::ImageOp op) {
   out.image.capacity = narrow(op.getCapacity());
   out.image.parameters = op.getParameters();
   for (auto nested : op.getBody().getOps<core::SourceOp>())
-    source(nested);
+    if (failed(source(nested)))
+      return failure();
   for (auto nested : op.getBody().getOps<core::EntryOp>())
     entry(nested);
   for (auto nested : op.getBody().getOps<core::RegionOp>())

@@ -127,6 +127,9 @@ Reader::operand(const std::unique_ptr<image::OperandT> &operand,
   SmallVector<int64_t> strides;
   if (!dense)
     strides.assign(operand->strides.begin(), operand->strides.end());
+  // An operand without strides is one element for all of the shape.
+  if (operand->strides.empty())
+    strides.assign(shape.size(), 0);
   return core::OperandAttr::get(
       context, element(operand->type), operand->base, dense, strides,
       stepsOf(operand->steps), operand->index_at, stepsOf(operand->index_steps),
@@ -143,7 +146,9 @@ void Reader::binding(const image::BindingT &binding) {
     for (const image::Digit &digit : dim->digits)
       digits.push_back(core::DigitAttr::get(
           builder.getContext(), static_cast<core::Axis>(digit.axis()),
-          digit.extent(), digit.stride()));
+          digit.extent(),
+          // Only the digits of an axis have a stride.
+          digit.axis() == image::Axis::none ? 1 : digit.stride()));
     dims.push_back(core::DimAttr::get(builder.getContext(), dim->live,
                                       dim->source_stride, digits));
   }
