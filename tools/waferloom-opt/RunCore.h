@@ -6,8 +6,8 @@
 namespace waferloom::tool {
 
 /// Registers --run-core: assembles the text, runs its first entry once, and
-/// prints cycles and outputs. An input takes the elements of the source that has
-/// its name.
+/// prints cycles and outputs. An input takes the elements of the source that
+/// has its name.
 void registerRunCore();
 
 } // namespace waferloom::tool

@@ -79,9 +79,9 @@ static void registerDialects(DialectRegistry &registry) {
 }
 
 void codegen::registerCoreTranslations() {
-  static TranslateFromMLIRRegistration round(
-      "core-through-image", "core text to an image and back", throughImage,
-      registerDialects);
+  static TranslateFromMLIRRegistration round("core-through-image",
+                                             "core text to an image and back",
+                                             throughImage, registerDialects);
   static TranslateFromMLIRRegistration assembleFile(
       "core-to-image", "core text to the file that the machine loads", toImage,
       registerDialects);
