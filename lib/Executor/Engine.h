@@ -22,9 +22,12 @@ struct Memory {
   char *of(size_t pe) { return bytes.data() + pe * perPe; }
 };
 
+class Trace;
+
 struct EngineOptions {
   bool launch = false;    // every PE starts at the target's launch cycles
   uint64_t workLimit = 0; // elements and words until an error; 0: no limit
+  Trace *trace = nullptr;
   /// Moves words without values through the narrowest queues: no memory is
   /// read or written. What ends here cannot hang, whatever the inputs.
   bool abstract = false;

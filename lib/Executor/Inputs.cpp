@@ -159,7 +159,10 @@ static Expected<StagedInput> stage(const HostTensor &given,
   uint64_t elements = 1;
   for (int64_t extent : given.shape)
     elements *= static_cast<uint64_t>(extent);
-  if (Error error = checkValues(given, elements, expected.input->limit))
+  uint32_t limit = expected.type == HostType::boolean && isInteger(given.type)
+                       ? 2
+                       : expected.input->limit;
+  if (Error error = checkValues(given, elements, limit))
     return std::move(error);
   StagedInput staged;
   staged.name = given.name;

@@ -51,6 +51,7 @@ void Reference::wakeProducer(uint32_t consumer) {
 
 void Reference::start(const EngineOptions &options) {
   abstract = options.abstract;
+  trace = options.trace;
   channels.reset(/*narrowWindows=*/abstract);
   queue.clear();
   queueHead = 0;

@@ -130,6 +130,7 @@ private:
   std::vector<Spent> spent; // PE-major, one per account
   uint64_t instructions = 0, words = 0, work = 0, workLimit = 0;
   bool abstract = false;
+  Trace *trace = nullptr;
   std::string failure; // a value out of its range stops the run
 };
 } // namespace waferloom::executor

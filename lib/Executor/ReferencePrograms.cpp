@@ -1,6 +1,7 @@
 // Programs of the reference engine: loops, operands, microthreads, arithmetic.
 
 #include "Reference.h"
+#include "waferloom/Executor/Trace.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <cstring>
 
@@ -137,6 +138,9 @@ bool Reference::waitFor(uint32_t index, Thread &main,
   if (!prepared.accounts.empty())
     spent[index * prepared.accounts.size() + instruction.account].wait +=
         main.clock - before;
+  if (trace)
+    trace->add({streams.places[index].x, streams.places[index].y, -1,
+                instruction.op, instruction.node, before, main.clock, 0});
   return true;
 }
 
@@ -223,6 +227,10 @@ void Reference::finish(uint32_t pe, Thread &thread,
   // A microthread's waiting is seen by the wait of the main program.
   if (instruction.thread < 0)
     entry.wait += elapsed - std::min(elapsed, busy);
+  if (trace)
+    trace->add({streams.places[pe].x, streams.places[pe].y, instruction.thread,
+                instruction.op, instruction.node, thread.begun, thread.clock,
+                busy});
   ++instructions;
   thread.current = nullptr;
 }

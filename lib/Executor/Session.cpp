@@ -6,6 +6,7 @@
 #include "Distribute.h"
 #include "Inputs.h"
 #include "waferloom/Executor/Executor.h"
+#include "waferloom/Executor/Trace.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <unistd.h>
@@ -232,11 +233,14 @@ Expected<StepResult> SessionImpl::step(size_t entry,
   EngineOptions engineOptions;
   engineOptions.launch = options.launch;
   engineOptions.workLimit = options.workLimit;
+  engineOptions.trace = options.trace;
   EngineResult run;
   if (Error error = entries[entry]->engine->run(engineOptions, run)) {
     broken = true;
     return std::move(error);
   }
+  if (options.trace)
+    options.trace->advance(run.cycles);
   StepResult result;
   describe(entry, run, result);
   result.outputs = outputsOf(entry);

@@ -1,6 +1,8 @@
 // Sessions: inputs and what they are when left out, states, capacity, layouts.
 
 #include "Running.h"
+#include "waferloom/Executor/Trace.h"
+#include "llvm/Support/JSON.h"
 
 using namespace waferloom;
 using namespace waferloom::test;
@@ -214,4 +216,30 @@ TEST(Session, ThreadsDoNotChangeAnything) {
   auto second = stepOf(sessionOf(b).get(), {tensor("x", x, {2, 2})}, two);
   EXPECT_EQ(first.cycles, second.cycles);
   EXPECT_EQ(first.outputs[0].bytes, second.outputs[0].bytes);
+}
+
+TEST(Session, TracesShowWhoDidWhat) {
+  auto session = sessionOf(counter());
+  Floats x = {1, 2, 3, 4};
+  executor::Trace trace;
+  executor::RunOptions options;
+  options.trace = &trace;
+  uint64_t cycles = 0;
+  for (int i = 0; i < 2; ++i)
+    cycles = stepOf(session.get(), {tensor("x", x, {2, 2})}, options).cycles;
+  ASSERT_EQ(trace.events.size(), 8u); // 2 steps, 2 PEs, 2 additions
+  EXPECT_EQ(trace.events[4].begin, cycles) << "steps follow each other";
+  EXPECT_EQ(trace.events[7].end, 2 * cycles);
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  trace.write(os, session->image());
+  auto json = llvm::json::parse(text);
+  ASSERT_TRUE(bool(json)) << toString(json.takeError());
+  EXPECT_EQ(json->getAsObject()->getArray("traceEvents")->size(), 10u);
+  executor::Trace two(2);
+  options.trace = &two;
+  session->reset();
+  stepOf(session.get(), {tensor("x", x, {2, 2})}, options);
+  EXPECT_EQ(two.events.size(), 2u);
+  EXPECT_EQ(two.leftOut, 2u);
 }

@@ -6,6 +6,7 @@
 
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Tokens.h"
+#include "waferloom/Executor/Trace.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -22,6 +23,7 @@ static constexpr Option options[] = {
     {"input", "IN.npz", "inputs of a step; several are the steps of a session"},
     {"output", "OUT.npz", "where a step's outputs go; one per input"},
     {"threads", "N", "threads of this host; 0 chooses"},
+    {"trace", "T.json", "what every PE did and when, for trace viewers"},
     {"json", "", "print one JSON object about the run"},
 };
 
@@ -81,7 +83,7 @@ static Array toArray(const executor::OutputTensor &tensor) {
 /// One step: reads its file, runs it, writes its outputs.
 static llvm::Expected<executor::TokensResult>
 runStep(executor::Session &session, const std::string &input,
-        const std::string &output, unsigned threads) {
+        const std::string &output, const executor::RunOptions &run) {
   auto arrays = readNpz(input);
   if (!arrays)
     return arrays.takeError();
@@ -92,8 +94,6 @@ runStep(executor::Session &session, const std::string &input,
       return tensor.takeError();
     tensors.push_back(*tensor);
   }
-  executor::RunOptions run;
-  run.threads = threads;
   auto result = executor::runTokens(session, tensors, run);
   if (!result || output.empty())
     return result;
@@ -103,6 +103,21 @@ runStep(executor::Session &session, const std::string &input,
   if (llvm::Error error = writeNpz(output, outputs))
     return std::move(error);
   return result;
+}
+
+/// Whole or not at all, like every file of ours.
+static llvm::Error writeTrace(const executor::Trace &trace,
+                              const image::ImageT &image,
+                              const std::string &path) {
+  if (trace.leftOut)
+    llvm::errs() << llvm::formatv(
+        "{0}: warning: the last {1} instructions are left out; trace fewer "
+        "steps\n",
+        path, trace.leftOut);
+  return llvm::writeToOutput(path, [&](llvm::raw_ostream &os) -> llvm::Error {
+    trace.write(os, image);
+    return llvm::Error::success();
+  });
 }
 
 int tool::runCommand(llvm::ArrayRef<char *> argv) {
@@ -134,14 +149,18 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   if (!session)
     return fail(args.positional.front(), session.takeError());
 
+  executor::Trace trace;
+  executor::RunOptions run;
+  run.threads = static_cast<unsigned>(*threads);
+  if (args.has("trace"))
+    run.trace = &trace;
   double clock = (*loaded)->image.target->clock_ghz * 1e9;
   llvm::json::Array steps;
   uint64_t total = 0;
   auto start = std::chrono::steady_clock::now();
   for (auto [i, input] : llvm::enumerate(inputs)) {
-    auto result =
-        runStep(**session, input, outputs.empty() ? std::string() : outputs[i],
-                static_cast<unsigned>(*threads));
+    auto result = runStep(**session, input,
+                          outputs.empty() ? std::string() : outputs[i], run);
     if (!result)
       return fail(input, result.takeError());
     total += result->cycles;
@@ -152,6 +171,10 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
       llvm::outs() << llvm::formatv("step {0}: {1} cycles\n", i,
                                     result->cycles);
   }
+  if (args.has("trace"))
+    if (llvm::Error error =
+            writeTrace(trace, (*loaded)->image, args.all("trace").back()))
+      return fail(args.all("trace").back(), std::move(error));
   double host =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
           .count();

@@ -40,10 +40,13 @@ struct OutputTensor {
   std::vector<char> bytes;
 };
 
+class Trace;
+
 struct RunOptions {
   unsigned threads = 0; // of the host; 0 chooses. Never changes a result.
   bool launch = false;  // add the target's launch cycles, as a measured run has
   uint64_t workLimit = 0; // elements and control instructions; 0: no limit
+  Trace *trace = nullptr; // collects what every PE does (Trace.h)
 };
 
 /// Cycles of the PE that ended last, by ONNX node and kind of instruction.
