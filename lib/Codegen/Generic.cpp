@@ -129,7 +129,8 @@ LogicalResult GenericEmitter::run() {
 
 LogicalResult GenericEmitter::elementwise(Value yielded) {
   Operation *def = yielded.getDefiningOp();
-  if (def && def->getBlock() == op.getBody())
+  bool constant = def && def->hasTrait<OpTrait::ConstantLike>();
+  if (def && def->getBlock() == op.getBody() && !constant)
     return evaluate(yielded, dst);
   FailureOr<Ref> ref = read(yielded);
   if (failed(ref))

@@ -25,6 +25,10 @@ using llvm::SmallVector;
 using wafer::Axis;
 
 static constexpr size_t leavesToRank = 40;
+/// Branches looked at per factorisation, once there is a plan. Graphs of few
+/// classes never come near it; those of many (layers that differ, batches) get
+/// the best of what was enumerated, splits first.
+static constexpr int branchBudget = 4000;
 
 namespace {
 /// The search on one factorisation.
@@ -57,7 +61,7 @@ private:
   // By cost, then by the order of enumeration.
   std::map<std::pair<double, int>, Assignment> ordered;
   std::multimap<double, int> leaves;
-  int count = 0;
+  int count = 0, visited = 0;
 };
 } // namespace
 
@@ -129,7 +133,7 @@ Branches::Branches(const Problem &problem, const Factors &factors, double bound)
 }
 
 std::vector<SmallVector<Axis>> Branches::getOptions(size_t group) const {
-  std::vector<SmallVector<Axis>> options{{}};
+  std::vector<SmallVector<Axis>> options;
   const DimClass &entry = problem.classes[groups[group].front()];
   auto offer = [&](ArrayRef<Axis> axes) {
     int64_t pieces = costs.getAxes().getSize(axes);
@@ -148,6 +152,7 @@ std::vector<SmallVector<Axis>> Branches::getOptions(size_t group) const {
       for (Axis axis : all)
         offer(axis);
   }
+  options.push_back({});
   return options;
 }
 
@@ -164,6 +169,8 @@ bool Branches::isFree(size_t group, ArrayRef<Axis> axes) const {
 }
 
 void Branches::descend(size_t group, double cost) {
+  if (++visited > branchBudget && !leaves.empty())
+    return;
   std::vector<int64_t> padded = costs.getPadded(assignment);
   for (int w : worksAfter[group]) {
     const Work &work = problem.works[w];
