@@ -13,6 +13,7 @@ namespace {
 /// How elements lie in memory, and what they compute as.
 struct F32 {
   using Value = float;
+  using Stored = float;
   static Value load(const char *at) {
     Value value;
     std::memcpy(&value, at, 4);
@@ -22,6 +23,7 @@ struct F32 {
 };
 struct F16 {
   using Value = float;
+  using Stored = uint16_t;
   static Value load(const char *at) {
     uint16_t half;
     std::memcpy(&half, at, 2);
@@ -34,6 +36,7 @@ struct F16 {
 };
 struct I32 {
   using Value = int32_t;
+  using Stored = int32_t;
   static Value load(const char *at) {
     Value value;
     std::memcpy(&value, at, 4);
@@ -44,6 +47,7 @@ struct I32 {
 /// Patterns: unsigned, so that everything wraps.
 struct U32 {
   using Value = uint32_t;
+  using Stored = uint32_t;
   static Value load(const char *at) {
     Value value;
     std::memcpy(&value, at, 4);
@@ -53,6 +57,7 @@ struct U32 {
 };
 struct U16 {
   using Value = uint16_t;
+  using Stored = uint16_t;
   static Value load(const char *at) {
     Value value;
     std::memcpy(&value, at, 2);
@@ -102,8 +107,35 @@ static void unary(const Instruction &i, const Addresses &x) {
   });
 }
 
+/// A row without gaps; the second operand is one too, or a scalar. With fixed
+/// strides the compiler computes several elements at once where nothing
+/// overlaps, and one after the other where it does.
+template <typename D, typename A, typename F, size_t StrideB>
+static void denseRow(char *d, const char *a, const char *b, uint32_t n) {
+  constexpr size_t to = sizeof(typename D::Stored);
+  constexpr size_t from = sizeof(typename A::Stored);
+  if (to == from && a == d) {
+    for (size_t k = 0; k < n; ++k)
+      D::store(d + k * to,
+               F::apply(A::load(d + k * to), A::load(b + k * StrideB)));
+    return;
+  }
+  for (size_t k = 0; k < n; ++k)
+    D::store(d + k * to,
+             F::apply(A::load(a + k * from), A::load(b + k * StrideB)));
+}
+
 template <typename D, typename A, typename F>
 static void binary(const Instruction &i, const Addresses &x) {
+  constexpr int32_t to = sizeof(typename D::Stored);
+  constexpr int32_t from = sizeof(typename A::Stored);
+  if (i.isLine && !x.predicate && i.dst.strides[3] == to &&
+      i.a.strides[3] == from) {
+    if (i.b.strides[3] == from)
+      return denseRow<D, A, F, from>(x.dst, x.a, x.b, i.shape[3]);
+    if (i.b.strides[3] == 0)
+      return denseRow<D, A, F, 0>(x.dst, x.a, x.b, i.shape[3]);
+  }
   forElements(i, x, [](char *d, const char *a, const char *b, const char *) {
     D::store(d, F::apply(A::load(a), A::load(b)));
   });
