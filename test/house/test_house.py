@@ -18,7 +18,7 @@ ROOMS = {
     "Target": {"Image"},
     "Import": {"Dialect/Onnx", "Dialect/Wafer"},
     "Algebra": {"Dialect/Wafer"},
-    "Partition": {"Dialect/Wafer", "Collectives", "Target"},
+    "Partition": {"Dialect/Wafer", "Algebra", "Collectives", "Target"},
     "Collectives": set(),
     "Placement": set(),
     "Routing": {"Collectives"},

@@ -1,0 +1,67 @@
+"""Partitioning changes no number: level 4 on small grids against level 2."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+BIN = TOP / "build/bin"
+GRIDS = "1x1,5x3,8x8,1x12,12x1,6x4"
+
+
+def tool(name):
+    path = BIN / name
+    if not path.exists():
+        pytest.skip(f"{name} is not built")
+    return path
+
+
+def llama():
+    """The model zoo's Llama, without the package around it."""
+    spec = importlib.util.spec_from_file_location("llama", TOP / "python/waferloom/zoo/llama.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["llama"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def level2(model, folder, *options):
+    """The model as a file of level 2."""
+    text = subprocess.run([tool("waferloom-level2"), model, *options], check=True, capture_output=True, text=True)
+    path = folder / "level2.mlir"
+    path.write_text(text.stdout)
+    return path
+
+
+def compare(path, grids=GRIDS, *options):
+    run = subprocess.run([tool("compare-levels"), path, f"--grids={grids}", *options], capture_output=True, text=True,
+                         timeout=300)
+    assert run.returncode == 0, run.stdout + run.stderr
+    lines = run.stdout.splitlines()
+    assert lines and all(": equal" in line for line in lines)
+    return lines
+
+
+# Sizes that nothing divides: heads, widths and slots are padded on every grid.
+@pytest.mark.parametrize("position, rolled", [(0, "--roll=1"), (9, "--roll=0")])
+def test_odd_llama(tmp_path, position, rolled):
+    zoo = llama()
+    shape = zoo.Shape(layers=2, width=20, heads=6, kv_heads=2, head_dim=6, hidden=14, vocabulary=23, positions=16)
+    onnx.save(zoo.build(shape, zoo.weights(shape, 0)), tmp_path / "model.onnx")
+    path = level2(tmp_path / "model.onnx", tmp_path, "--context=13", "--chunk=3")
+    compare(path, GRIDS, f"--position={position}", rolled)
+
+
+@pytest.mark.parametrize("name, options", [
+    ("stories260k/stories260k-primitives-opset17.onnx", ["--context=64", "--chunk=4"]),
+])
+def test_sample_models(tmp_path, name, options):
+    folder = Path(os.environ.get("WAFERLOOM_SHARED", TOP.parent / "shared")) / "models"
+    if not (folder / name).exists():
+        pytest.skip("the shared model files are not here")
+    compare(level2(folder / name, tmp_path, *options), "5x3,8x8")
