@@ -216,6 +216,8 @@ LogicalResult Compilation::run(StringRef path) {
     pm.addPass(partition::createPartitionCut());
     pm.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
     pm.addPass(createCSEPass());
+    // From here on dimensions are atoms, and no reshape is left.
+    pm.addNestedPass<func::FuncOp>(partition::createPartitionRoll());
     pm.addPass(partition::createPartitionPlan(grid));
     if (failed(pm.run(*module)))
       return failure();
