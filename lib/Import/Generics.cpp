@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <cmath>
 #include <limits>
@@ -149,6 +150,18 @@ Value Lowering::dropUnits(Value tensor, ArrayRef<bool> keep) {
   return reshape(tensor, shape);
 }
 
+bool Lowering::fits(ArrayRef<int64_t> shape) {
+  constexpr int64_t maxElements = int64_t(1) << 33;
+  int64_t elements = 1;
+  for (int64_t size : shape)
+    if (size < 1 || llvm::MulOverflow(elements, size, elements) ||
+        elements > maxElements)
+      return refuse("a tensor at run time would have no, or more than 2^33, "
+                    "elements"),
+             false;
+  return true;
+}
+
 Value Lowering::emitGeneric(ArrayRef<Loop> loops, ArrayRef<Value> tensors,
                             ArrayRef<SmallVector<int>> maps, Type type,
                             std::optional<double> init, BodyFn body) {
@@ -174,6 +187,8 @@ Value Lowering::emitGeneric(ArrayRef<Loop> loops, ArrayRef<Value> tensors,
     kept.push_back(i);
   }
   affine.push_back(dims(kept));
+  if (!fits(shape))
+    return nullptr;
   Value into = tensor::EmptyOp::create(builder, loc, shape, type);
   if (init) {
     Value neutral = arith::ConstantOp::create(
@@ -214,7 +229,10 @@ std::optional<View> Lowering::emit(MutableArrayRef<Operand> operands,
         }
       if (!wanted && reduced[dim] && size > 1) {
         // Nothing to reduce over but repetition: make it real.
-        operands[0].view = identityView(copy(operands[0].view));
+        Value whole = copy(operands[0].view);
+        if (!whole)
+          return std::nullopt;
+        operands[0].view = identityView(whole);
         return emit(operands, sizes, reduced, type, init, body);
       }
       loopOf[dim].push_back(wanted ? static_cast<int>(loops.size()) : -1);
@@ -247,6 +265,8 @@ std::optional<View> Lowering::emit(MutableArrayRef<Operand> operands,
 
   View result;
   result.tensor = emitGeneric(loops, tensors, maps, type, init, body);
+  if (!result.tensor)
+    return std::nullopt;
   int base = 0;
   for (auto [dim, parts] : llvm::enumerate(space.dims)) {
     if (reduced[dim])
@@ -442,6 +462,8 @@ Quantity *Lowering::unary(ScalarOp op, Quantity *q) {
 }
 
 Quantity *Lowering::binary(ScalarOp op, Quantity *x, Quantity *y) {
+  if (x->type != y->type || !x->isFloat())
+    return refuse("operands are not floats of one type");
   return pointwise({x, y}, x->type,
                    [&](OpBuilder &b, Location at, ValueRange args) {
                      return emitScalar(b, at, op, args);

@@ -14,6 +14,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <limits>
 
@@ -262,20 +263,22 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
       }
       shape.push_back(size);
     }
-    bool isState = false;
-    for (auto [i, state] : llvm::enumerate(states))
-      isState |= state.past == input;
-    if (isState) {
-      addState(lowering, input, shape);
-      continue;
-    }
+    auto *state = llvm::find_if(
+        states, [&](State &candidate) { return candidate.past == input; });
+    bool isState = state != states.end();
     int64_t elements = 1;
-    for (Expr size : shape) {
-      int64_t capacity = lowering.capacity(size);
-      if (capacity < 1 || (elements *= capacity) > (int64_t(1) << 31))
+    for (auto [i, size] : llvm::enumerate(shape)) {
+      int64_t capacity = isState && i == state->axis ? lowering.context
+                                                     : lowering.capacity(size);
+      if (capacity < 1 || llvm::MulOverflow(elements, capacity, elements) ||
+          elements > (int64_t(1) << 31))
         return error() << "input '" << input.getName() << "' has a shape of "
                        << lowering.print(shape) << ", which a step cannot hold",
                failure();
+    }
+    if (isState) {
+      addState(lowering, input, shape);
+      continue;
     }
     Quantity *q = makeInput(lowering, input, shape);
     if (!q)
@@ -365,6 +368,8 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
     Quantity *q = values.lookup(input);
     if (!q)
       return; // depends on a node that was refused
+    if (q->type.isBF16())
+      return reportNode(node, "bfloat16 is not supported");
     call.inputs.push_back(q);
   }
   lowering.refusal.clear();
@@ -378,8 +383,11 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
                                               : StringRef(lowering.refusal));
     return;
   }
-  for (auto [output, result] : llvm::zip(node.getOutputs(), results))
+  for (auto [output, result] : llvm::zip(node.getOutputs(), results)) {
+    if (result && result->view && result->type.isF64())
+      return reportNode(node, "double precision at run time is not supported");
     values[output] = result;
+  }
 }
 
 LogicalResult ModelLowering::addOutputs(Lowering &lowering) {

@@ -120,6 +120,8 @@ public:
   Quantity *unary(ScalarOp op, Quantity *q);
   Quantity *binary(ScalarOp op, Quantity *a, Quantity *b);
 
+  /// Refuses a tensor that no step could hold.
+  bool fits(llvm::ArrayRef<int64_t> shape);
   /// Type of elements at run time: i64 and other integers are i32.
   mlir::Type runtimeType(mlir::Type type);
   mlir::Value emitScalar(mlir::OpBuilder &b, mlir::Location at, ScalarOp op,

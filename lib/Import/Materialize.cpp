@@ -463,6 +463,8 @@ std::optional<View> Lowering::materialize(Quantity *q, Expr function) {
                             [&](OpBuilder &b, Location at, ValueRange args) {
                               return writer.write(b, at, function, args);
                             });
+  if (!view.tensor)
+    return std::nullopt;
   return view;
 }
 
@@ -473,6 +475,8 @@ Quantity *Lowering::lookup(Quantity *table, Quantity *indices) {
   auto type = cast<RankedTensorType>(rows.getType());
   SmallVector<int64_t> shape(cast<RankedTensorType>(at.getType()).getShape());
   llvm::append_range(shape, type.getShape().drop_front());
+  if (!fits(shape))
+    return nullptr;
   Value result =
       wafer::LookupOp::create(builder, loc, type.clone(shape), rows, at);
   Sizes sizes = indices->shape;

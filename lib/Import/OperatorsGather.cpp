@@ -123,7 +123,7 @@ Results import::lowerGather(Call &c) {
   if (!axis)
     return {};
   Expr at = lowering.functionOf(indices);
-  if (!at)
+  if (!at || !indices->isInt())
     return one(c.refuse("the indices are computed at run time"));
 
   // Fixed places count from the front at once, each by itself.
@@ -200,6 +200,13 @@ Results import::lowerGatherElements(Call &c) {
   auto axis = normalizeAxis(lowering, c.integer("axis", 0), q->rank());
   if (!axis)
     return {};
+  if (!indices->isInt() || indices->rank() != q->rank())
+    return one(c.refuse("the indices do not fit the value"));
+  for (auto [i, size, most] : llvm::enumerate(indices->shape, q->shape))
+    if (static_cast<int64_t>(i) != *axis &&
+        math.highest(math.sub(size, most)) > 0)
+      return one(c.refuse("takes " + math.print(size) + " of dimension " +
+                          Twine(i) + ", which has " + math.print(most)));
   Expr function = lowering.functionOf(q), at = lowering.functionOf(indices);
   if (!function || !at)
     return one(c.refuse("takes single elements of a float tensor at run time"));
@@ -219,12 +226,18 @@ Results import::lowerGatherND(Call &c) {
   int64_t batch = c.integer("batch_dims", 0), rank = q->rank();
   auto count = indices->rank() ? indices->shape.back()->constant()
                                : std::optional<int64_t>();
-  if (!count || *count < 1 || batch < 0 || batch + *count > rank)
+  if (!count || *count < 1 || batch < 0 || *count > rank ||
+      batch > rank - *count || batch >= static_cast<int64_t>(indices->rank()) ||
+      !indices->isInt())
     return one(c.refuse("the last dimension of the indices does not fit"));
   Expr at = lowering.functionOf(indices);
   if (!at)
     return one(c.refuse("the indices are computed at run time"));
   size_t places = indices->rank() - 1;
+  for (int64_t i = 0; i < batch; ++i)
+    if (indices->shape[i] != q->shape[i])
+      return one(c.refuse("batch sizes " + math.print(indices->shape[i]) +
+                          " and " + math.print(q->shape[i]) + " differ"));
   Sizes shape(indices->shape.begin(), indices->shape.end() - 1);
   shape.append(q->shape.begin() + batch + *count, q->shape.end());
 

@@ -29,7 +29,7 @@ static Quantity *floatRange(Call &c, Type type) {
   Expr size = nullptr;
   if (start && limit && delta && *delta != 0) {
     double count = std::ceil((*limit - *start) / *delta);
-    if (!(count < (1 << 24)))
+    if (!(std::fabs(count) < (1 << 24)))
       return c.refuse("has too many elements");
     size = c.math.constant(std::max<int64_t>(0, count));
   } else if (start && *start == 0 && delta && *delta == 1 &&
@@ -76,9 +76,10 @@ Results import::lowerRange(Call &c) {
     if (math.highest(size) <= 0)
       size = math.constant(0);
   } else if (auto length = distance->constant()) {
-    int64_t count = *step > 0 ? (*length + *step - 1) / *step
-                              : (-*length - *step - 1) / -*step;
-    size = math.constant(std::max<int64_t>(0, count));
+    __int128 count = *step > 0
+                         ? (__int128(*length) + *step - 1) / *step
+                         : (-__int128(*length) - *step - 1) / -__int128(*step);
+    size = math.constant(std::max<__int128>(0, count));
   } else {
     return one(c.refuse("the length of (" + math.print(distance) + ") / " +
                         Twine(*step) + " elements changes"));

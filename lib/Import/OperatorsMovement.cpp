@@ -15,6 +15,10 @@ using namespace waferloom::import;
 
 Quantity *import::moved(Lowering &lowering, Quantity *q, Sizes shape,
                         Sizes indices, function_ref<void(View &)> change) {
+  for (Expr size : shape)
+    if (lowering.math.lowest(size) < 0)
+      return lowering.refuse("the size " + lowering.math.print(size) +
+                             " may be negative");
   if (Expr function = lowering.functionOf(q)) {
     lowering.math.dims = shape;
     Expr there = lowering.math.substitute(function, indices);
@@ -22,6 +26,10 @@ Quantity *import::moved(Lowering &lowering, Quantity *q, Sizes shape,
   }
   if (q->elements)
     return lowering.fromElements({}, shape.empty(), q->type);
+  for (Expr size : shape)
+    if (lowering.capacity(size) < 1)
+      return lowering.refuse("a value of shape " + lowering.print(shape) +
+                             " has no elements at run time");
   const View *view = lowering.viewOf(q);
   if (!view)
     return nullptr;

@@ -182,6 +182,8 @@ Results import::lowerPow(Call &c) {
       return c.math.product(Sizes(*power, args[0]));
     }));
   }
+  if (!q->isFloat())
+    return one(c.refuse("of booleans"));
   std::optional<double> power;
   if (e && e->kind == ExprKind::FloatConstant)
     power = e->floatValue();
@@ -243,6 +245,8 @@ Results import::lowerClip(Call &c) {
 
 Results import::lowerGelu(Call &c) {
   Quantity *q = c.input(0);
+  if (!q->isFloat())
+    return one(c.refuse("of a value that is not a float"));
   bool tanh = c.text("approximate", "none") == "tanh";
   return one(c.lowering.pointwise(
       q, q->type, [&](OpBuilder &b, Location at, ValueRange args) -> Value {

@@ -22,6 +22,8 @@ Results import::lowerComparison(Call &c) {
   Arithmetic &math = c.math;
   if (!sameTypes(c, {a, b}))
     return {};
+  if (a->isBool() && c.op != "Equal")
+    return one(c.refuse("orders booleans"));
   auto op = llvm::StringSwitch<Comparison>(c.op)
                 .Case("Equal", Comparison::Equal)
                 .Case("Less", Comparison::Less)
@@ -86,6 +88,8 @@ Results import::lowerLogic(Call &c) {
 Results import::lowerIsNaN(Call &c) {
   Quantity *q = c.input(0);
   Type type = c.lowering.builder.getI1Type();
+  if (!q->isFloat())
+    return one(c.refuse("of a value that is not a float"));
   Quantity *result = trySymbolic(
       c, {q}, type, [&](ArrayRef<Expr> args) { return c.math.isNaN(args[0]); });
   if (result || !c.lowering.refusal.empty())
@@ -102,6 +106,8 @@ Results import::lowerWhere(Call &c) {
   Lowering &lowering = c.lowering;
   if (!sameTypes(c, {a, b}))
     return {};
+  if (!condition->isBool())
+    return one(c.refuse("its condition is not boolean"));
   Quantity *result =
       trySymbolic(c, {condition, a, b}, a->type, [&](ArrayRef<Expr> args) {
         return c.math.where(args[0], args[1], args[2]);

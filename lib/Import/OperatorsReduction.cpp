@@ -150,6 +150,8 @@ Results import::lowerSoftmax(Call &c) {
   if (c.version < 13 && *axis + 1 != static_cast<int64_t>(q->rank()))
     return one(c.refuse("before version 13 is over all dimensions from axis " +
                         Twine(*axis) + " on"));
+  if (!q->isFloat())
+    return one(c.refuse("of a value that is not a float"));
   bool bounded = lowering.isBounded(q->shape[*axis]);
   if (bounded && !(q = lowering.cutTail(
                        q, *axis, -std::numeric_limits<double>::infinity())))
@@ -186,6 +188,10 @@ static std::optional<SmallVector<int64_t>> normAxes(Call &c, Quantity *q) {
   auto first = normalizeAxis(c.lowering, c.integer("axis", -1), q->rank());
   if (!first)
     return std::nullopt;
+  if (!q->isFloat()) {
+    c.refuse("of a value that is not a float");
+    return std::nullopt;
+  }
   SmallVector<int64_t> axes;
   for (int64_t axis = *first; axis < static_cast<int64_t>(q->rank()); ++axis) {
     if (c.lowering.isBounded(q->shape[axis])) {

@@ -166,7 +166,7 @@ resolveSlice(Call &c, Expr size, Expr start, Expr end, int64_t step) {
     return std::nullopt;
   }
   int64_t stride = step < 0 ? -step : step;
-  return std::pair(start, math.constant((*count + stride - 1) / stride));
+  return std::pair(start, math.constant((*count - 1) / stride + 1));
 }
 
 /// Values of one list of Slice: an input, or an attribute before opset 10.
@@ -313,8 +313,11 @@ Results import::lowerConcat(Call &c) {
     return one(c.input(0));
   int64_t rank = c.input(0)->rank();
   auto axis = normalizeAxis(lowering, c.integer("axis", 0), rank);
-  if (!axis)
+  if (!axis || !sameTypes(c, c.inputs))
     return {};
+  for (Quantity *q : c.inputs)
+    if (static_cast<int64_t>(q->rank()) != rank)
+      return one(c.refuse("joins values of different ranks"));
   if (rank == 1 && llvm::all_of(c.inputs, [&](Quantity *q) {
         return lowering.elementsOf(q) != nullptr;
       })) {
@@ -332,8 +335,6 @@ Results import::lowerConcat(Call &c) {
   Sizes shape = parts[0]->shape;
   shape[*axis] = math.constant(0);
   for (Quantity *part : parts) {
-    if (static_cast<int64_t>(part->rank()) != rank)
-      return one(c.refuse("joins values of different ranks"));
     for (int64_t i = 0; i < rank; ++i)
       if (i != *axis && part->shape[i] != shape[i])
         return one(c.refuse("sizes " + math.print(shape[i]) + " and " +

@@ -57,6 +57,8 @@ groupsOf(ArrayRef<int64_t> coarse, ArrayRef<int64_t> fine) {
 }
 
 Value Lowering::reshape(Value tensor, ArrayRef<int64_t> shape) {
+  if (!tensor)
+    return nullptr;
   ArrayRef<int64_t> from = shapeOf(tensor);
   if (from == shape)
     return tensor;
