@@ -24,6 +24,8 @@ struct ImageEmitter {
   Image result;
   SmallVector<func::FuncOp> entries;
   wafer::RegionAttr region;
+  fabric::RectAttr place;
+  fabric::QueuesAttr queues;
 
   LogicalResult findEntries();
   LogicalResult layShared(Shared &shared);
@@ -55,12 +57,29 @@ LogicalResult ImageEmitter::findEntries() {
     if (region && region != mine)
       return func.emitOpError("has another region than the other entries");
     region = mine;
+    auto at = fabric::getPlace(func);
+    auto by = func->getAttrOfType<fabric::QueuesAttr>(
+        fabric::FabricDialect::queuesName);
+    if (!at || !by)
+      return func.emitOpError("has no place on the fabric or no queues: "
+                              "placement and routing come before");
+    if (place && (place != at || queues != by))
+      return func.emitOpError("has another place or other queues than the "
+                              "other entries");
+    place = at;
+    queues = by;
   }
-  if (region.getWidth() > target.width || region.getHeight() > target.height)
-    return module.emitError()
-           << "the region is " << region.getWidth() << " by "
-           << region.getHeight() << " PEs but target '" << target.name
-           << "' has " << target.width << " by " << target.height;
+  if (place.getWidth() != region.getWidth() ||
+      place.getHeight() != region.getHeight())
+    return entries.front().emitOpError()
+           << "is placed on " << place.getWidth() << " by " << place.getHeight()
+           << " PEs but its region is " << region.getWidth() << " by "
+           << region.getHeight();
+  if (place.getX() + place.getWidth() > target.width ||
+      place.getY() + place.getHeight() > target.height)
+    return entries.front().emitOpError()
+           << "is placed on " << place << " but target '" << target.name
+           << "' has " << target.width << " by " << target.height << " PEs";
   return success();
 }
 
@@ -84,8 +103,11 @@ LogicalResult ImageEmitter::layShared(Shared &shared) {
           return WalkResult::interrupt();
       } else if (auto take = dyn_cast<wafer::TakeOp>(op)) {
         shared.coordinate(take.getAxes().getAxes());
-      } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {
-        shared.coordinate(gather.getAxes().getAxes());
+      } else if (auto put = dyn_cast<fabric::PutOp>(op)) {
+        FailureOr<SmallVector<wafer::Axis>> axes = shared.axesOf(put);
+        if (failed(axes))
+          return WalkResult::interrupt();
+        shared.coordinate(*axes);
       } else if (auto append = dyn_cast<wafer::AppendOp>(op)) {
         if (auto state = append.getState().getDefiningOp<wafer::StateOp>())
           if (auto layout = state->getAttrOfType<wafer::LayoutAttr>("layout"))
@@ -122,7 +144,7 @@ LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
   SmallVector<image::ProgramT *> programs;
   for (auto &program : out.programs)
     programs.push_back(program.get());
-  if (llvm::Error error = lines.finish(out, programs))
+  if (llvm::Error error = lines.finish(out, queues, programs))
     return module.emitError() << llvm::toString(std::move(error));
   return success();
 }
@@ -260,7 +282,7 @@ void ImageEmitter::refuse() {
 
 FailureOr<Image> codegen::emitImage(ModuleOp module,
                                     const image::TargetT &target, Fit &fit) {
-  ImageEmitter state{module, target, fit, {}, {}, {}};
+  ImageEmitter state{module, target, fit, {}, {}, {}, {}, {}};
   fit.limit = target.sram_bytes;
   fit.reserved = target.reserved_bytes;
   image::ImageT &out = state.result.image;
@@ -275,6 +297,8 @@ FailureOr<Image> codegen::emitImage(ModuleOp module,
 
   for (int64_t temporaries : {16384, 4096, 1024, 0}) {
     auto region = std::make_unique<image::RegionT>();
+    region->x = static_cast<uint32_t>(state.place.getX());
+    region->y = static_cast<uint32_t>(state.place.getY());
     region->width = static_cast<uint32_t>(state.region.getWidth());
     region->height = static_cast<uint32_t>(state.region.getHeight());
     int64_t memory = 0;

@@ -1,6 +1,7 @@
 #include "Lines.h"
 
-#include "llvm/ADT/DenseMap.h"
+#include "waferloom/Routing/Passes.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -12,31 +13,27 @@ using llvm::Error;
 using llvm::Expected;
 using llvm::SmallVector;
 
-Expected<Lines::Planned *> Lines::plan(Direction direction,
-                                       const collectives::Line &line,
-                                       const collectives::Request &request) {
+Expected<Lines::Planned *> Lines::plan(const routing::Collective &collective,
+                                       unsigned firstColor) {
   collectives::Costs costs;
-  costs.hop = target.hop_cycles;
-  costs.ramp = target.ramp_cycles;
-  costs.issue = target.issue_cycles;
-  costs.rewrite = target.rewrite_cycles;
   costs.colors = target.colors;
-  Expected<collectives::Plan> solved = collectives::solve(line, request, costs);
+  Expected<collectives::Plan> solved =
+      collectives::solve(collective.line, collective.request, costs);
   if (!solved)
     return solved.takeError();
   for (auto &known : plans)
-    if (known->direction == direction && known->plan.hasRoutesOf(*solved))
+    if (known->direction == collective.direction &&
+        known->firstColor == firstColor && known->plan.hasRoutesOf(*solved))
       return known.get();
-  if (colors + solved->colors > target.colors)
+  if (firstColor + solved->colors > target.colors)
     return llvm::createStringError(llvm::formatv(
-        "the collectives of this region need {0} colors but the target has {1}",
-        colors + solved->colors, target.colors));
+        "takes colors {0} to {1} but the target has {2}", firstColor,
+        firstColor + solved->colors - 1, target.colors));
   auto planned = std::make_unique<Planned>();
-  planned->direction = direction;
-  planned->firstColor = colors;
+  planned->direction = collective.direction;
+  planned->firstColor = firstColor;
   planned->firstSet = sets;
   planned->plan = std::move(*solved);
-  colors += planned->plan.colors;
   sets += planned->plan.classes.size();
   return plans.emplace_back(std::move(planned)).get();
 }
@@ -69,25 +66,30 @@ static void foldCopies(Emitter &emitter, uint8_t color, Ref buffer,
   draft.dst.strides = {0, 1};
 }
 
-Error Lines::emit(Emitter &emitter, Direction direction,
-                  const collectives::Line &line,
-                  const collectives::Request &ofElements, Ref buffer) {
-  if (line.length <= 1)
-    return Error::success();
+Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
+                  Ref buffer) {
+  std::optional<uint64_t> color = op.getColor();
+  if (!color || *color >= target.colors)
+    return llvm::createStringError(
+        color ? llvm::formatv("begins at color {0} but the target has {1}",
+                              *color, target.colors)
+                    .str()
+              : "has no color: fabric-route gives it one");
+  routing::Collective collective = routing::readCollective(op);
   // Two f16 travel in one word.
-  collectives::Request request = ofElements;
+  auto elements = static_cast<int64_t>(collective.request.words);
   if (buffer.type == Word::f16)
-    request.words = (request.words + 1) / 2;
-  Expected<Planned *> found = plan(direction, line, request);
+    collective.request.words = (collective.request.words + 1) / 2;
+  Expected<Planned *> found = plan(collective, static_cast<unsigned>(*color));
   if (!found)
     return found.takeError();
   Planned &planned = **found;
+  Direction direction = collective.direction;
   if (planned.programs.empty() || planned.programs.back() != program)
     planned.programs.push_back(program);
 
   using Kind = collectives::Step::Kind;
-  Opcode fold = foldOf(request.combiner);
-  auto elements = static_cast<int64_t>(ofElements.words);
+  Opcode fold = foldOf(collective.request.combiner);
   for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
     Guard guard;
     (direction == Direction::X ? guard.columns : guard.rows) =
@@ -206,29 +208,35 @@ compress(llvm::ArrayRef<uint32_t> classes) {
   return runs;
 }
 
-/// Every color of a plan gets queues of its own while there are any. Beyond
-/// that a queue serves several colors: the PE binds it to the color that its
-/// next instruction names, and words that come early wait in the router.
-void Lines::assignQueues(llvm::ArrayRef<image::ProgramT *> programs) {
-  llvm::SmallDenseMap<unsigned, uint8_t> in, out;
-  auto queueOf = [](auto &map, unsigned color, uint32_t queues) {
-    auto next = static_cast<uint8_t>(map.size() % std::max(queues, 1u));
-    return map.try_emplace(color, next).first->second;
+Error Lines::bindQueues(fabric::QueuesAttr queues,
+                        llvm::ArrayRef<image::ProgramT *> programs) const {
+  auto bind = [](llvm::ArrayRef<int64_t> table, unsigned color, unsigned limit,
+                 uint8_t &queue) -> Error {
+    int64_t given = color < table.size() ? table[color] : -1;
+    if (given < 0 || given >= static_cast<int64_t>(limit))
+      return llvm::createStringError(
+          llvm::formatv("color {0} is given queue {1} but a PE has {2}", color,
+                        given, limit));
+    queue = static_cast<uint8_t>(given);
+    return Error::success();
   };
   for (image::ProgramT *program : programs)
     for (auto &instruction : program->instructions) {
       Opcode op = instruction->op;
       if (op == Opcode::recv || op == Opcode::recv_fold ||
           op == Opcode::recv_fold_send)
-        instruction->in_queue =
-            queueOf(in, instruction->in_color, target.input_queues);
+        if (Error error = bind(queues.getInput(), instruction->in_color,
+                               target.input_queues, instruction->in_queue))
+          return error;
       if (op == Opcode::send || op == Opcode::recv_fold_send)
-        instruction->out_queue =
-            queueOf(out, instruction->out_color, target.output_queues);
+        if (Error error = bind(queues.getOutput(), instruction->out_color,
+                               target.output_queues, instruction->out_queue))
+          return error;
     }
+  return Error::success();
 }
 
-Error Lines::finish(image::RegionT &region,
+Error Lines::finish(image::RegionT &region, fabric::QueuesAttr queues,
                     llvm::ArrayRef<image::ProgramT *> programs) {
   std::vector<image::ClassSetT> contents(sets);
   for (Direction direction : {Direction::X, Direction::Y}) {
@@ -238,7 +246,8 @@ Error Lines::finish(image::RegionT &region,
   }
   for (image::ClassSetT &set : contents)
     region.sets.push_back(std::make_unique<image::ClassSetT>(set));
-  assignQueues(programs);
+  if (Error error = bindQueues(queues, programs))
+    return error;
   for (auto &planned : plans)
     for (unsigned entry : planned->programs)
       for (auto [id, steps] : llvm::enumerate(planned->plan.classes))

@@ -1,5 +1,8 @@
 //===- Lines.h - The collectives of one region ------------------*- C++ -*-===//
 //
+// Expands plans, at the colors that routing gave them, into instructions,
+// routes and classes. Nothing is chosen here.
+//
 // Every collective of a program runs along lines of one axis, and several of
 // them share the columns (or rows): each has classes of its own along the line.
 // A region has one class per column, so the classes are multiplied out: two
@@ -14,12 +17,14 @@
 #include "Emitter.h"
 
 #include "waferloom/Collectives/Collectives.h"
+#include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Routing/Routing.h"
 
 #include "llvm/Support/Error.h"
 
 namespace waferloom::codegen {
 
-enum class Direction : uint8_t { X, Y };
+using routing::Direction;
 
 class Lines {
 public:
@@ -27,20 +32,18 @@ public:
   Lines(int64_t width, int64_t height, const image::TargetT &target)
       : width(width), height(height), target(target) {}
 
-  /// Emits one collective in place on `buffer` (dense, `request.words` words of
-  /// its type) along `line`.
-  llvm::Error emit(Emitter &emitter, Direction direction,
-                   const collectives::Line &line,
-                   const collectives::Request &request, Ref buffer);
+  /// Emits one collective in place on `buffer`: dense, all elements of its
+  /// values.
+  llvm::Error emit(Emitter &emitter, fabric::CollectiveOpInterface op,
+                   Ref buffer);
 
-  /// Writes the classes, sets and routes that `emit` decided on.
-  llvm::Error finish(image::RegionT &region,
+  /// Writes the classes, sets and routes of all that was emitted, and binds
+  /// colors to their queues.
+  llvm::Error finish(image::RegionT &region, fabric::QueuesAttr queues,
                      llvm::ArrayRef<image::ProgramT *> programs);
 
   /// Starts the program of the next entry: it has routes of its own.
   void nextProgram() { ++program; }
-
-  unsigned colorsUsed() const { return colors; }
 
 private:
   struct Planned {
@@ -51,18 +54,18 @@ private:
     llvm::SmallVector<unsigned> programs;
   };
 
-  llvm::Expected<Planned *> plan(Direction direction,
-                                 const collectives::Line &line,
-                                 const collectives::Request &request);
+  llvm::Expected<Planned *> plan(const routing::Collective &collective,
+                                 unsigned firstColor);
   llvm::SmallVector<uint32_t> classesOf(Direction direction,
                                         std::vector<image::ClassSetT> &sets);
 
-  void assignQueues(llvm::ArrayRef<image::ProgramT *> programs);
+  llvm::Error bindQueues(fabric::QueuesAttr queues,
+                         llvm::ArrayRef<image::ProgramT *> programs) const;
 
   int64_t width, height;
   const image::TargetT &target;
   std::vector<std::unique_ptr<Planned>> plans;
-  unsigned colors = 0, sets = 1, program = 0;
+  unsigned sets = 1, program = 0;
 };
 
 } // namespace waferloom::codegen

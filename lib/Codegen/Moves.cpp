@@ -19,17 +19,36 @@ static int64_t elementsOf(ArrayRef<int64_t> shape) {
   return llvm::product_of(shape);
 }
 
+/// Does `op` take just what another collective gives to nobody else? Then it
+/// works on, in the same buffer: first along x, say, then along y.
+static bool continues(fabric::CollectiveOpInterface op) {
+  auto before =
+      op.getValues().front().getDefiningOp<fabric::CollectiveOpInterface>();
+  return before && before->getBlock() == op->getBlock() &&
+         llvm::equal(op.getValues(), before->getResults()) &&
+         llvm::all_of(op.getValues(),
+                      [](Value value) { return value.hasOneUse(); });
+}
+
 /// Gives the operands of every pack their places in its buffer, so that what
 /// computes them writes there.
 void ProgramEmitter::placePacks(Block &block) {
-  for (auto op : block.getOps<wafer::CombineOp>()) {
+  for (auto op : block.getOps<fabric::CollectiveOpInterface>()) {
+    if (continues(op)) {
+      for (auto [value, result] :
+           llvm::zip_equal(op.getValues(), op->getResults())) {
+        Ref same = values.lookup(value);
+        values[result] = same;
+      }
+      continue;
+    }
     int64_t bytes = 0;
     for (Value value : op.getValues())
       bytes += elementsOf(shapeOf(value)) * 4;
     int pack = emitter.newBuffer(bytes);
     int64_t offset = 0;
     for (auto [value, result] :
-         llvm::zip_equal(op.getValues(), op.getResults())) {
+         llvm::zip_equal(op.getValues(), op->getResults())) {
       Word word =
           isa<FloatType>(cast<ShapedType>(value.getType()).getElementType())
               ? Word::f32
@@ -38,74 +57,30 @@ void ProgramEmitter::placePacks(Block &block) {
       values[result] = ref;
       offset += elementsOf(shapeOf(value)) * 4;
       if (value.hasOneUse() &&
-          isa_and_nonnull<linalg::GenericOp, wafer::LookupOp, wafer::TakeOp>(
-              value.getDefiningOp()) &&
+          isa_and_nonnull<linalg::GenericOp, wafer::LookupOp, wafer::TakeOp,
+                          fabric::PutOp>(value.getDefiningOp()) &&
           value.getDefiningOp()->getBlock() == &block)
         placed[value] = ref;
     }
   }
 }
 
-LogicalResult ProgramEmitter::emit(wafer::CombineOp op) {
-  int64_t words = 0;
+LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
   for (auto [value, result] :
-       llvm::zip_equal(op.getValues(), op.getResults())) {
+       llvm::zip_equal(op.getValues(), op->getResults())) {
     auto type = cast<ShapedType>(value.getType());
     if (type.getElementType().isF16())
-      return op.emitOpError("combines f16 values, which travel as f32 for now");
-    words += type.getNumElements();
-    if (placed.contains(value))
+      return op->emitOpError(
+          "combines f16 values, which travel as f32 for now");
+    if (placed.contains(value) || continues(op))
       continue;
     FailureOr<Ref> ref = get(op, value);
     if (failed(ref))
       return failure();
     emitter.vector(Opcode::mov, type.getShape(), values[result], *ref);
   }
-  if (words == 0)
-    return success();
-  return combine(op, values[op.getResult(0)], words, op.getAxes().getAxes(),
-                 op.getCombiner());
-}
-
-/// All-reduce of `words` at `buffer`. Neighbouring factors of a direction are
-/// one line; what is left between others is combined one after the other.
-LogicalResult ProgramEmitter::combine(Operation *op, Ref buffer, int64_t words,
-                                      ArrayRef<wafer::Axis> axes,
-                                      wafer::Combiner combiner) {
-  wafer::RegionAttr region = shared.getRegion();
-  SmallVector<wafer::Axis> all = region.getAxes();
-  for (Direction direction : {Direction::X, Direction::Y}) {
-    SmallVector<wafer::Axis> mine =
-        llvm::filter_to_vector(all, [&](wafer::Axis axis) {
-          return (axis.direction == wafer::Axis::X) ==
-                 (direction == Direction::X);
-        });
-    int64_t extent =
-        direction == Direction::X ? region.getWidth() : region.getHeight();
-    for (size_t i = 0; i < mine.size(); ++i) {
-      collectives::Line line;
-      int64_t length = 1;
-      for (; i < mine.size() && llvm::is_contained(axes, mine[i]); ++i) {
-        length *= region.getSize(mine[i]);
-        line.stride = static_cast<unsigned>(region.getStride(mine[i]));
-      }
-      if (length == 1)
-        continue;
-      line.length = static_cast<unsigned>(length);
-      line.segments = static_cast<unsigned>(extent / (length * line.stride));
-      collectives::Request request;
-      request.kind = collectives::Kind::AllReduce;
-      request.combiner =
-          combiner == wafer::Combiner::Sum   ? collectives::Combiner::Add
-          : combiner == wafer::Combiner::Max ? collectives::Combiner::Max
-                                             : collectives::Combiner::Min;
-      request.root = line.length / 2;
-      request.words = static_cast<uint64_t>(words);
-      if (llvm::Error error =
-              lines.emit(emitter, direction, line, request, buffer))
-        return op->emitOpError() << llvm::toString(std::move(error));
-    }
-  }
+  if (llvm::Error error = lines.emit(emitter, op, values[op->getResult(0)]))
+    return op->emitOpError() << llvm::toString(std::move(error));
   return success();
 }
 
@@ -134,39 +109,31 @@ LogicalResult ProgramEmitter::emit(wafer::TakeOp op) {
   return success();
 }
 
-/// Everybody writes its share into zeros, and the sum is everybody's share:
-/// twice the words of a dedicated all-gather, no algorithm of its own.
-LogicalResult ProgramEmitter::emit(wafer::GatherOp op) {
+LogicalResult ProgramEmitter::emit(fabric::PutOp op) {
   FailureOr<Ref> from = get(op, op.getValue());
-  auto type = cast<ShapedType>(op.getResult().getType());
-  FailureOr<Word> word = wordType(op, type.getElementType());
-  if (failed(from) || failed(word))
+  FailureOr<Ref> whole = result(op.getResult());
+  FailureOr<SmallVector<wafer::Axis>> axes = shared.axesOf(op);
+  if (failed(from) || failed(whole) || failed(axes))
     return failure();
-  Ref whole = emitter.temporary(*word, type.getShape());
-  values[op.getResult()] = whole;
-  Ref zero =
-      *word == Word::i32 ? Ref::constant(int32_t(0)) : Ref::constant(0.0f);
+  values[op.getResult()] = *whole;
+  Ref zero = whole->type == Word::i32 ? Ref::constant(int32_t(0))
+                                      : Ref::constant(0.0f);
+  emitter.vector(Opcode::mov, shapeOf(op.getResult()), *whole, zero);
   SmallVector<int64_t> shape = shapeOf(op.getValue());
-  ArrayRef<wafer::Axis> axes = op.getAxes().getAxes();
-  int64_t parts = shared.getRegion().getSize(axes);
   auto dim = static_cast<int64_t>(op.getDim());
-  Ref share = whole;
-  if (parts > 1) {
-    emitter.vector(Opcode::mov, type.getShape(), whole, zero);
-    Ref coord = coordinate(axes);
-    share.indexBuffer = coord.buffer;
-    share.indexOffset = coord.offset;
-    share.indexCount = parts;
-    int64_t stride = whole.strides[dim];
-    share.indexScale =
-        stride * bytesOf(*word) * (op.getCyclic() ? 1 : shape[dim]);
-    if (op.getCyclic())
-      share.strides[dim] = stride * parts;
-  }
+  Ref share = *whole;
+  Ref coord = coordinate(*axes);
+  int64_t parts = shared.getRegion().getSize(*axes);
+  share.indexBuffer = coord.buffer;
+  share.indexOffset = coord.offset;
+  share.indexCount = parts;
+  int64_t stride = whole->strides[dim];
+  share.indexScale =
+      stride * bytesOf(whole->type) * (op.getCyclic() ? 1 : shape[dim]);
+  if (op.getCyclic())
+    share.strides[dim] = stride * parts;
   emitter.vector(Opcode::mov, shape, share, *from);
-  if (parts == 1)
-    return success();
-  return combine(op, whole, type.getNumElements(), axes, wafer::Combiner::Sum);
+  return success();
 }
 
 /// The update's shape; an update of one token may leave its dimension out.

@@ -57,8 +57,8 @@ LogicalResult ProgramEmitter::emitBlock(Block &block) {
 
 LogicalResult ProgramEmitter::emitOp(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<linalg::GenericOp, wafer::CombineOp, wafer::RepeatOp,
-            wafer::AppendOp, wafer::LookupOp, wafer::TakeOp, wafer::GatherOp,
+      .Case<linalg::GenericOp, fabric::CollectiveOpInterface, fabric::PutOp,
+            wafer::RepeatOp, wafer::AppendOp, wafer::LookupOp, wafer::TakeOp,
             wafer::InputOp, wafer::OutputOp, tensor::ConcatOp>(
           [&](auto typed) { return emit(typed); })
       .Case<wafer::ParameterOp>([&](wafer::ParameterOp parameter) {

@@ -2,7 +2,7 @@
 //
 // Walks a function of per-PE tensors in order. Every tensor value is a window
 // of a buffer; views cost nothing, a generic gets a buffer for its result, a
-// combine travels in a buffer that its operands were computed into.
+// collective travels in a buffer that its operands were computed into.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,12 +46,12 @@ private:
   mlir::LogicalResult emitBlock(mlir::Block &block);
   mlir::LogicalResult emitOp(mlir::Operation *op);
   mlir::LogicalResult emit(mlir::linalg::GenericOp op);
-  mlir::LogicalResult emit(wafer::CombineOp op);
+  mlir::LogicalResult emit(fabric::CollectiveOpInterface op);
+  mlir::LogicalResult emit(fabric::PutOp op);
   mlir::LogicalResult emit(wafer::RepeatOp op);
   mlir::LogicalResult emit(wafer::AppendOp op);
   mlir::LogicalResult emit(wafer::LookupOp op);
   mlir::LogicalResult emit(wafer::TakeOp op);
-  mlir::LogicalResult emit(wafer::GatherOp op);
   mlir::LogicalResult emit(wafer::InputOp op);
   mlir::LogicalResult emit(wafer::OutputOp op);
   mlir::LogicalResult emit(mlir::tensor::ConcatOp op);
@@ -60,9 +60,6 @@ private:
                               mlir::ShapedType to);
   mlir::LogicalResult parameterLike(mlir::Operation *op,
                                     mlir::FailureOr<Piece> piece, size_t trips);
-  mlir::LogicalResult combine(mlir::Operation *op, Ref buffer, int64_t words,
-                              llvm::ArrayRef<wafer::Axis> axes,
-                              wafer::Combiner combiner);
 
   mlir::FailureOr<Ref> get(mlir::Operation *user, mlir::Value value);
   /// A buffer for the result of `value`: inside the pack that it travels in, or

@@ -217,3 +217,20 @@ Piece Shared::coordinate(ArrayRef<wafer::Axis> axes) {
   bindings.push_back(std::move(made));
   return known[key] = piece;
 }
+
+FailureOr<SmallVector<wafer::Axis>> Shared::axesOf(fabric::PutOp op) {
+  SmallVector<wafer::Axis> all = region.getAxes(), axes;
+  for (auto wanted : op.getAxes().getAsRange<fabric::AxisAttr>()) {
+    bool alongX = wanted.getDirection() == fabric::Direction::X;
+    auto found = llvm::find_if(all, [&](wafer::Axis axis) {
+      return (axis.direction == wafer::Axis::X) == alongX &&
+             region.getSize(axis) == wanted.getExtent() &&
+             region.getStride(axis) == wanted.getStride();
+    });
+    if (found == all.end())
+      return op.emitOpError() << "is over " << wanted
+                              << ", which is no axis of region " << region;
+    axes.push_back(*found);
+  }
+  return axes;
+}

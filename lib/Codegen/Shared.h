@@ -12,6 +12,7 @@
 #include "Emitter.h"
 
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include <map>
@@ -34,6 +35,9 @@ public:
   mlir::FailureOr<Piece> iota(wafer::IotaOp op);
   /// One word: the coordinate of this PE along `axes`, mixed radix.
   Piece coordinate(llvm::ArrayRef<wafer::Axis> axes);
+
+  /// The axes of the region that a put is over.
+  mlir::FailureOr<llvm::SmallVector<wafer::Axis>> axesOf(fabric::PutOp op);
 
   /// A binding for an input or output of an entry.
   mlir::FailureOr<std::unique_ptr<image::BindingT>>

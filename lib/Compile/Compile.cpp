@@ -8,9 +8,12 @@
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Import/Import.h"
 #include "waferloom/Partition/Passes.h"
+#include "waferloom/Placement/Passes.h"
+#include "waferloom/Routing/Passes.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
 
@@ -35,8 +38,8 @@ CompileResult::~CompileResult() = default;
 CompileResult::CompileResult(CompileResult &&) = default;
 CompileResult &CompileResult::operator=(CompileResult &&) = default;
 
-static constexpr llvm::StringLiteral stages[] = {"onnx", "tensors", "layouts",
-                                                 "pieces", "image"};
+static constexpr llvm::StringLiteral stages[] = {"onnx",   "tensors", "layouts",
+                                                 "pieces", "fabric",  "image"};
 
 ArrayRef<StringRef> waferloom::stageNames() {
   static const SmallVector<StringRef> names(std::begin(stages),
@@ -242,6 +245,30 @@ LogicalResult Compilation::run(StringRef path) {
     return stop;
 
   begin(4);
+  {
+    PassManager pm(&context);
+    collectives::Costs costs;
+    costs.hop = target->hop;
+    costs.ramp = target->ramp;
+    costs.issue = target->issue;
+    costs.rewrite = target->rewrite;
+    costs.colors = target->colors;
+    placement::FabricPlaceOptions fabric;
+    fabric.width = target->width;
+    fabric.height = target->height;
+    routing::populateConversionPipeline(pm, costs);
+    pm.addPass(placement::createFabricPlace(fabric));
+    routing::populateRoutingPipeline(
+        pm, {target->colors, target->inputQueues, target->outputQueues});
+    if (failed(pm.run(*module)))
+      return failure();
+  }
+  // From here on every word has its way: lines, algorithms, colors, queues.
+  stop = end(*module);
+  if (failed(stop) || *stop)
+    return stop;
+
+  begin(5);
   codegen::Fit fit;
   std::unique_ptr<image::TargetT> machine = target::toImage(*target);
   FailureOr<codegen::Image> image = codegen::emitImage(*module, *machine, fit);
@@ -278,7 +305,7 @@ CompileResult waferloom::compile(StringRef path,
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.printOpOnDiagnostic(false);
   import::loadDialects(context);
-  context.loadDialect<wafer::WaferDialect>();
+  context.loadDialect<fabric::FabricDialect, wafer::WaferDialect>();
   ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Error ||
         diagnostic.getSeverity() == DiagnosticSeverity::Warning)

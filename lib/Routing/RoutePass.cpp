@@ -39,7 +39,7 @@ static void readAlgorithm(ReduceLike op, collectives::Request &request) {
   request.combiner = static_cast<collectives::Combiner>(op.getCombiner());
 }
 
-static routing::Collective readCollective(fabric::CollectiveOpInterface op) {
+routing::Collective routing::readCollective(fabric::CollectiveOpInterface op) {
   fabric::LineAttr line = op.getLine();
   routing::Collective c{op.getLoc(),
                         line.getDirection() == fabric::Direction::X
@@ -98,7 +98,7 @@ static FailureOr<Reading> read(ModuleOp module, routing::Limits limits) {
       return WalkResult::interrupt();
     }
     reading.ops.push_back(op);
-    reading.problem.collectives.push_back(readCollective(op));
+    reading.problem.collectives.push_back(routing::readCollective(op));
     return WalkResult::advance();
   });
   if (walked.wasInterrupted() || failed(routing::plan(reading.problem)) ||

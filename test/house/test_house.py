@@ -23,7 +23,7 @@ ROOMS = {
     "Placement": set(),
     "Routing": {"Collectives"},
     "Interpret": {"Dialect/Wafer"},
-    "Codegen": {"Dialect/Wafer", "Dialect/Core", "Collectives", "Image", "Target"},
+    "Codegen": {"Dialect/Wafer", "Dialect/Fabric", "Dialect/Core", "Collectives", "Routing", "Image", "Target"},
     "Image": set(),
     "Executor": {"Image"},
     "Report": {"Image", "Executor"},

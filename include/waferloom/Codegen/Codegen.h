@@ -37,7 +37,7 @@ struct Fit {
   }
 };
 
-/// Emits the programs of `module` (level 4: one function per entry, all on one
+/// Emits the programs of `module` (level 5: one function per entry, all on one
 /// region) for `target`. Fails with the fit table when a PE's SRAM does not
 /// hold weights, states, buffers, code and reserved bytes.
 mlir::FailureOr<Image> emitImage(mlir::ModuleOp module,

@@ -14,6 +14,7 @@ namespace mlir {
 class OpPassManager;
 } // namespace mlir
 namespace waferloom::fabric {
+class CollectiveOpInterface;
 class FabricDialect;
 } // namespace waferloom::fabric
 
@@ -24,6 +25,9 @@ namespace waferloom::routing {
 
 #define GEN_PASS_REGISTRATION
 #include "waferloom/Routing/Passes.h.inc"
+
+/// The collective that an op of level 5 asks for, without a plan.
+Collective readCollective(fabric::CollectiveOpInterface op);
 
 /// Level 4 in, level 5 without places and colors out. `costs.colors` is the
 /// target's.

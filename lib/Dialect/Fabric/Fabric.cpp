@@ -107,6 +107,32 @@ LogicalResult AxisAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+// By hand, because the generated parser wants at least one number in a list.
+Attribute QueuesAttr::parse(AsmParser &parser, Type) {
+  SmallVector<int64_t> input, output;
+  auto parseList = [&](StringRef name,
+                       SmallVectorImpl<int64_t> &list) -> ParseResult {
+    return failure(
+        parser.parseKeyword(name) || parser.parseEqual() ||
+        parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
+          return parser.parseInteger(list.emplace_back());
+        }));
+  };
+  SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess() || parseList("input", input) || parser.parseComma() ||
+      parseList("output", output) || parser.parseGreater())
+    return {};
+  return parser.getChecked<QueuesAttr>(loc, parser.getContext(), input, output);
+}
+
+void QueuesAttr::print(AsmPrinter &printer) const {
+  printer << "<input = [";
+  llvm::interleaveComma(getInput(), printer);
+  printer << "], output = [";
+  llvm::interleaveComma(getOutput(), printer);
+  printer << "]>";
+}
+
 LogicalResult QueuesAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  ArrayRef<int64_t> input,
                                  ArrayRef<int64_t> output) {

@@ -34,3 +34,10 @@ func.func @main(%q: tensor<8xf32>, %k: tensor<4xf32>) attributes {
   %4 = fabric.put %3 dim 0 over [#fabric.axis<x, extent = 4, stride = 2>] cyclic : (tensor<4xf32>) -> tensor<16xf32>
   return
 }
+
+// One PE has nobody to talk to.
+// CHECK-LABEL: func.func @alone
+// CHECK-SAME: fabric.queues = #fabric.queues<input = [], output = []>
+func.func @alone() attributes {fabric.queues = #fabric.queues<input = [], output = []>} {
+  return
+}

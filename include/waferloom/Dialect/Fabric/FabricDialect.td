@@ -133,11 +133,9 @@ def Fabric_QueuesAttr : Fabric_Attr<"Queues", "queues"> {
     #fabric.queues<input = [0, 1, -1], output = [0, -1, 0]>
     ```
   }];
-  let parameters = (ins ArrayRefParameter<"int64_t">:$input,
-                        ArrayRefParameter<"int64_t">:$output);
-  let assemblyFormat = [{
-    `<` `input` `=` `[` $input `]` `,` `output` `=` `[` $output `]` `>`
-  }];
+  let parameters = (ins OptionalArrayRefParameter<"int64_t">:$input,
+                        OptionalArrayRefParameter<"int64_t">:$output);
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 
