@@ -128,7 +128,8 @@ void partition::buildPipeline(OpPassManager &manager,
     manager.addNestedPass<func::FuncOp>(createPartitionRoll());
   // From here on like layers are one body.
   manager.addPass(createPartitionPlan(options));
-  // From here on types carry layouts.
+  // From here on types carry layouts; what they say is proven, not believed.
+  manager.addNestedPass<func::FuncOp>(createPartitionVerify());
   manager.addPass(createPartitionToPerPe());
   manager.addPass(createCSEPass());
 }

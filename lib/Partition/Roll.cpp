@@ -1,17 +1,17 @@
 // Finds layers that repeat and rolls them into one body with a trip count.
 //
 // Ops that compute are a sequence of signatures: what an op is, without the
-// values and weights it reads. A model of n layers has a long run in which every
-// op has the signature of the op p behind it; p is the length of a layer. The
-// first layer may hold ops that later layers share (a mask, the tables of
+// values and weights it reads. A model of n layers has a long run in which
+// every op has the signature of the op p behind it; p is the length of a layer.
+// The first layer may hold ops that later layers share (a mask, the tables of
 // rotations); it is matched backwards, skipping them, and they stay in front of
 // the loop.
 //
 // A run is only a guess. It is a loop if each operand, from trip to trip, is
 // computed in the same place of its own trip, or in the same place of the trip
-// before (then it is carried), or is one value from outside, or a weight or state
-// of its own. Among the places where a trip may begin, the one with the most
-// trips and then the fewest carried values is taken.
+// before (then it is carried), or is one value from outside, or a weight or
+// state of its own. Among the places where a trip may begin, the one with the
+// most trips and then the fewest carried values is taken.
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Partition/Passes.h"
@@ -175,8 +175,8 @@ bool Roller::findRun(size_t &start, size_t &length, size_t &period) const {
 
 /// The ops of the run, preceded by those in front of it that continue its
 /// pattern backwards. Skipped ops must not read matched ones.
-std::vector<Operation *>
-Roller::extendBackwards(size_t start, size_t length, size_t period) const {
+std::vector<Operation *> Roller::extendBackwards(size_t start, size_t length,
+                                                 size_t period) const {
   std::vector<Operation *> ops(sequence.begin() + start,
                                sequence.begin() + start + length);
   std::vector<Operation *> front;
@@ -246,7 +246,8 @@ bool Roller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
     Loop::Carried carried{first, here->second,
                           cast<OpResult>(value).getResultNumber()};
     bool known = llvm::any_of(loop.carried, [&](const Loop::Carried &c) {
-      return c.init == first && c.op == carried.op && c.result == carried.result;
+      return c.init == first && c.op == carried.op &&
+             c.result == carried.result;
     });
     if (!known && t > 1)
       return false;
@@ -315,7 +316,8 @@ void Roller::build(const Loop &loop) {
   IRMapping map;
 
   // A source of the body: per trip its own weight or state, else a copy.
-  std::function<Value(ArrayRef<Value>)> makeSource = [&](ArrayRef<Value> perTrip) -> Value {
+  std::function<Value(ArrayRef<Value>)> makeSource =
+      [&](ArrayRef<Value> perTrip) -> Value {
     Value first = perTrip.front();
     if (Value known = map.lookupOrNull(first))
       return known;
@@ -405,9 +407,8 @@ bool Roller::run() {
                     ops.begin() + phase + loop.trips * period);
     for (auto [i, op] : llvm::enumerate(loop.ops))
       loop.indexOf[op] = i;
-    if (check(loop) &&
-        (!best || loop.trips > best->trips ||
-         loop.carried.size() < best->carried.size()))
+    if (check(loop) && (!best || loop.trips > best->trips ||
+                        loop.carried.size() < best->carried.size()))
       best = loop;
   }
   if (!best)

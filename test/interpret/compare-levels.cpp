@@ -1,6 +1,7 @@
 //===- compare-levels.cpp - Partitioning changes no number ----------------===//
 //
-// compare-levels FILE [--grids=1x1,5x3] [--position=P] [--sram=BYTES] [--roll=0]
+// compare-levels FILE [--grids=1x1,5x3] [--position=P] [--sram=BYTES]
+// [--roll=0]
 //
 // Runs every entry of a level-2 module, then partitions it for each grid, runs
 // all PEs of level 4, and compares outputs and states.

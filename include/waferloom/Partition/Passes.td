@@ -65,6 +65,15 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def PartitionVerify : Pass<"partition-verify", "::mlir::func::FuncOp"> {
+  let summary = "Prove that layouts fit their ops";
+  let description = [{
+    Checks every layout and every op of level 3 by the rules of
+    docs/partition.md, and that no type claims more of a tail than its op gives.
+    Changes nothing. All faults of an entry are reported, not the first alone.
+  }];
+}
+
 def PartitionToPerPe : Pass<"partition-to-per-pe", "::mlir::ModuleOp"> {
   let summary = "Turn tensors into the piece of one PE";
   let description = [{
