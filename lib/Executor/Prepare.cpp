@@ -20,7 +20,6 @@ public:
     for (uint32_t index = 0; index < from.instructions.size(); ++index) {
       while (!ends.empty() && ends.back() == index)
         ends.pop_back();
-      depth = static_cast<unsigned>(ends.size());
       const image::InstructionT &in = *from.instructions[index];
       result.instructions.push_back(instruction(in, index));
       if (image::isLoop(in.op) && in.body != 0)
@@ -61,15 +60,11 @@ private:
   }
 
   /// Whether preparing the operand needs the scalar core: it moves with a loop,
-  /// is chosen by an index, or is a scalar that is loaded inside a loop.
-  bool needsRewrite(const Operand &operand, bool isSource) const {
-    if (!operand.present || operand.immediate)
-      return false;
-    if (operand.steps.count > 0 || operand.indexScale != 0)
-      return true;
-    return isSource && depth > 0 && operand.strides[0] == 0 &&
-           operand.strides[1] == 0 && operand.strides[2] == 0 &&
-           operand.strides[3] == 0;
+  /// or is chosen by an index. A scalar that stays where it is costs no more
+  /// inside a loop than outside.
+  bool needsRewrite(const Operand &operand) const {
+    return operand.present && !operand.immediate &&
+           (operand.steps.count > 0 || operand.indexScale != 0);
   }
 
   Instruction instruction(const image::InstructionT &in, uint32_t index) {
@@ -99,9 +94,8 @@ private:
     for (const Operand *o : {&out.dst, &out.a, &out.b, &out.c, &out.predicate})
       if (o->steps.count > 0 || o->indexScale != 0)
         out.isStatic = false;
-    if (needsRewrite(out.dst, false) || needsRewrite(out.a, true) ||
-        needsRewrite(out.b, true) || needsRewrite(out.c, true) ||
-        needsRewrite(out.predicate, true))
+    if (needsRewrite(out.dst) || needsRewrite(out.a) || needsRewrite(out.b) ||
+        needsRewrite(out.c) || needsRewrite(out.predicate))
       out.rewrite = target.rewrite_cycles;
     if (image::isStream(in.op))
       stream(in, out);
@@ -135,7 +129,6 @@ private:
   RegionPrograms &result;
   std::vector<AccountKey> &accounts;
   std::map<std::pair<uint32_t, Opcode>, uint32_t> &known;
-  unsigned depth = 0;
 };
 } // namespace
 
