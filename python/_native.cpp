@@ -140,9 +140,9 @@ py::dict describe(const LoadedImage &loaded) {
   for (const auto &entry : image.entries) {
     py::list tensors;
     for (const auto &info : entry->tensors)
-      tensors.append(py::make_tuple(
-          info->name, py::cast(info->shape), dtypeOf(*info),
-          static_cast<int>(info->role)));
+      tensors.append(py::make_tuple(info->name, py::cast(info->shape),
+                                    dtypeOf(*info),
+                                    static_cast<int>(info->role)));
     py::dict e;
     e["name"] = entry->name;
     e["tokens"] = entry->tokens;
@@ -209,8 +209,7 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
   for (const executor::OutputTensor &tensor : result->outputs) {
     py::array array(py::dtype(executor::nameOf(tensor.type).str()),
                     tensor.shape);
-    std::memcpy(array.mutable_data(), tensor.bytes.data(),
-                tensor.bytes.size());
+    std::memcpy(array.mutable_data(), tensor.bytes.data(), tensor.bytes.size());
     outputs[py::str(tensor.name)] = array;
   }
   py::list accounts;
@@ -232,10 +231,9 @@ PYBIND11_MODULE(_native, m) {
   py::register_exception<Failure>(m, "Failure", PyExc_RuntimeError);
 
   py::class_<image::Loaded, std::shared_ptr<image::Loaded>>(m, "Image")
-      .def("describe",
-           [](const std::shared_ptr<image::Loaded> &image) {
-             return describe(image);
-           });
+      .def("describe", [](const std::shared_ptr<image::Loaded> &image) {
+        return describe(image);
+      });
 
   py::class_<executor::Session>(m, "Session")
       .def("run", &runStep)
@@ -244,8 +242,7 @@ PYBIND11_MODULE(_native, m) {
 
   m.def("compile", &compileModel);
   m.def("load", [](const py::bytes &bytes, const std::string &name) {
-    auto loaded =
-        image::readBytes(static_cast<std::string_view>(bytes), name);
+    auto loaded = image::readBytes(static_cast<std::string_view>(bytes), name);
     if (!loaded)
       fail(loaded.takeError());
     return std::const_pointer_cast<image::Loaded>(*loaded);
