@@ -18,6 +18,7 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -551,6 +552,12 @@ LogicalResult partition::write(ModuleOp module, const ModuleClasses &classes,
   for (auto entry : module.getOps<func::FuncOp>()) {
     if (failed(Writer(classes, plan, region).writeEntry(entry)))
       return failure();
+    // Inits that generics made anew are read by nobody.
+    SmallVector<Operation *> ops;
+    entry.walk([&](Operation *op) { ops.push_back(op); });
+    for (Operation *op : llvm::reverse(ops))
+      if (op != entry && isOpTriviallyDead(op))
+        op->erase();
     SmallVector<Block *> blocks{&entry.getBody().front()};
     entry.walk(
         [&](wafer::RepeatOp op) { blocks.push_back(op.getBodyBlock()); });

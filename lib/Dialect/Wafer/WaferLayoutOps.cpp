@@ -188,8 +188,6 @@ LogicalResult MaskOp::verify() {
 // RepeatOp
 //===----------------------------------------------------------------------===//
 
-StringRef RepeatOp::getDefaultDialect() { return "wafer"; }
-
 YieldOp RepeatOp::getYield() {
   return cast<YieldOp>(getBodyBlock()->getTerminator());
 }

@@ -12,7 +12,6 @@ include "waferloom/Dialect/Wafer/WaferAttrs.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
-include "mlir/IR/OpAsmInterface.td"
 
 def Wafer_CombineOp : Wafer_Op<"combine", [Pure]> {
   let summary = "Combine partial values of all PEs along axes";
@@ -151,9 +150,7 @@ def Wafer_MaskOp : Wafer_Op<"mask", [Pure]> {
 }
 
 def Wafer_RepeatOp : Wafer_Op<"repeat", [
-    RecursiveMemoryEffects,
-    DeclareOpInterfaceMethods<OpAsmOpInterface, ["getDefaultDialect"]>,
-    SingleBlock]> {
+    RecursiveMemoryEffects, SingleBlock]> {
   let summary = "Run the same layers one after another";
   let description = [{
     The body runs `trips` times; its arguments are the initial values, then what

@@ -1,0 +1,21 @@
+// RUN: waferloom-opt %s --partition-cut --verify-diagnostics --split-input-file
+
+func.func @not_nested() attributes {wafer.tokens = 1 : i64} {
+  // expected-error @below {{a dimension of 24 is cut at boundaries that do not nest: 1, 4, 6, 24}}
+  %x = wafer.input "x" : tensor<24xf32>
+  %a = tensor.expand_shape %x [[0, 1]] output_shape [6, 4] : tensor<24xf32> into tensor<6x4xf32>
+  wafer.output "a", %a : tensor<6x4xf32>
+  %b = tensor.expand_shape %x [[0, 1]] output_shape [4, 6] : tensor<24xf32> into tensor<4x6xf32>
+  wafer.output "b", %b : tensor<4x6xf32>
+  return
+}
+
+// -----
+
+func.func @no_rule() attributes {wafer.tokens = 1 : i64} {
+  %x = wafer.input "x" : tensor<4xf32>
+  // expected-error @below {{'math.exp' has no rule for cutting its dimensions}}
+  %y = math.exp %x : tensor<4xf32>
+  wafer.output "y", %y : tensor<4xf32>
+  return
+}

@@ -1,0 +1,70 @@
+// RUN: waferloom-opt %s --partition-cut --split-input-file | FileCheck %s
+
+// Heads become dimensions and unit dimensions vanish: the reshape is nothing.
+// CHECK-LABEL: @heads
+func.func @heads() attributes {wafer.tokens = 1 : i64} {
+  // CHECK: %[[W:.*]] = wafer.parameter [@w] : tensor<10x4x6xf32>
+  %w = wafer.parameter [@w] : tensor<10x24xf32>
+  // CHECK: wafer.input "x" : tensor<10xf32>
+  %x = wafer.input "x" : tensor<1x10xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<1x24xf32>
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<1x24xf32>) -> tensor<1x24xf32>
+  // CHECK: linalg.generic {{.*}}iterator_types = ["parallel", "parallel", "reduction"]
+  // CHECK-SAME: outs(%{{.*}} : tensor<4x6xf32>)
+  %y = linalg.generic {indexing_maps = [affine_map<(m, o, d) -> (m, d)>, affine_map<(m, o, d) -> (d, o)>, affine_map<(m, o, d) -> (m, o)>],
+                       iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%x, %w : tensor<1x10xf32>, tensor<10x24xf32>) outs(%f : tensor<1x24xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %0 = arith.mulf %a, %b : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<1x24xf32>
+  // CHECK-NOT: expand_shape
+  %h = tensor.expand_shape %y [[0], [1, 2]] output_shape [1, 4, 6] : tensor<1x24xf32> into tensor<1x4x6xf32>
+  // CHECK: wafer.output "h", %{{.*}} : tensor<4x6xf32>
+  wafer.output "h", %h : tensor<1x4x6xf32>
+  return
+}
+wafer.weight @w : tensor<10x24xf32>
+
+// -----
+
+// Halves are an index of a dimension of two, and so are every other element.
+// CHECK-LABEL: @halves
+func.func @halves() attributes {wafer.tokens = 1 : i64} {
+  // CHECK: wafer.input "x" : tensor<5x2x3xf32>
+  %x = wafer.input "x" : tensor<5x6xf32>
+  // CHECK: tensor.extract_slice %{{.*}}[0, 0, 0] [5, 1, 3] [1, 1, 1] : tensor<5x2x3xf32> to tensor<5x3xf32>
+  %lo = tensor.extract_slice %x[0, 0] [5, 3] [1, 1] : tensor<5x6xf32> to tensor<5x3xf32>
+  // CHECK: tensor.extract_slice %{{.*}}[0, 1, 0] [5, 1, 3] [1, 1, 1] : tensor<5x2x3xf32> to tensor<5x3xf32>
+  %hi = tensor.extract_slice %x[0, 3] [5, 3] [1, 1] : tensor<5x6xf32> to tensor<5x3xf32>
+  // CHECK: tensor.concat dim(1) {{.*}} : (tensor<5x1x3xf32>, tensor<5x1x3xf32>) -> tensor<5x2x3xf32>
+  %r = tensor.concat dim(1) %hi, %lo : (tensor<5x3xf32>, tensor<5x3xf32>) -> tensor<5x6xf32>
+  wafer.output "r", %r : tensor<5x6xf32>
+  // CHECK: wafer.input "z" : tensor<5x2xf32>
+  %z = wafer.input "z" : tensor<10xf32>
+  // CHECK: tensor.extract_slice %{{.*}}[0, 1] [5, 1] [1, 1] : tensor<5x2xf32> to tensor<5xf32>
+  %odd = tensor.extract_slice %z[1] [5] [2] : tensor<10xf32> to tensor<5xf32>
+  wafer.output "odd", %odd : tensor<5xf32>
+  return
+}
+
+// -----
+
+// A constant that differs from element to element is distributed as a weight;
+// a count over a cut dimension is put together from counts over its factors.
+// CHECK: wafer.weight @constant = dense<[1.0{{.*}}, 5.0{{.*}}]>
+// CHECK-LABEL: @sources
+func.func @sources() attributes {wafer.tokens = 1 : i64} {
+  // CHECK: wafer.parameter [@constant] : tensor<2xf32>
+  %c = arith.constant dense<[1.0, 0.5]> : tensor<2xf32>
+  wafer.output "c", %c : tensor<2xf32>
+  // CHECK: wafer.iota : tensor<3xi32>
+  // CHECK: wafer.iota : tensor<4xi32>
+  // CHECK: arith.muli
+  %i = wafer.iota : tensor<12xi32>
+  %r = tensor.expand_shape %i [[0, 1]] output_shape [3, 4] : tensor<12xi32> into tensor<3x4xi32>
+  wafer.output "r", %r : tensor<3x4xi32>
+  return
+}

@@ -1,0 +1,38 @@
+// RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-verify | FileCheck %s --check-prefix=PLAN
+// RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-to-per-pe | FileCheck %s --check-prefix=PIECE
+// RUN: not waferloom-opt %s --partition-plan="width=2 height=1 sram=700 reserved=100" 2>&1 | FileCheck %s --check-prefix=FULL
+
+// FULL: error: no layout found that fits: weights and states take 600 bytes per PE when divided evenly over 2 x 1 PEs
+// FULL: note: choose a larger grid
+
+// One direction splits the contracted dimension, the other the result's, padded
+// from 30 to 32. The sum is owed along the first and combined behind the product.
+wafer.weight @w : tensor<10x30xf32>
+
+// PLAN: wafer.region = #wafer.region<x = 4, y = 2>
+// PIECE: wafer.region = #wafer.region<x = 4, y = 2>
+func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
+  %w = wafer.parameter [@w] : tensor<10x30xf32>
+  // PLAN: wafer.input "x" : tensor<10xf32, #wafer.layout<[*]>>
+  // PLAN: wafer.take %{{.*}} dim 0 over [y]
+  // PIECE: wafer.take %{{.*}} dim 0 over [y] : (tensor<10xf32>) -> tensor<5xf32>
+  %x = wafer.input "x" : tensor<10xf32>
+  // PLAN: wafer.parameter [@w] : tensor<10x32xf32, #wafer.layout<[y, x live 30 tail 0]>>
+  // PIECE: wafer.parameter [@w] {layout = #wafer.layout<[y, x live 30 tail 0]>} : tensor<5x8xf32>
+  %c = arith.constant 0.0 : f32
+  %e = tensor.empty() : tensor<30xf32>
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<30xf32>) -> tensor<30xf32>
+  // PLAN: linalg.generic {{.*}} outs(%{{.*}} : tensor<32xf32, #wafer.layout<[x live 30 tail 0] partial<y, sum>>>)
+  %y = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
+      ins(%x, %w : tensor<10xf32>, tensor<10x30xf32>) outs(%f : tensor<30xf32>) {
+  ^bb0(%a: f32, %b: f32, %o: f32):
+    %0 = arith.mulf %a, %b : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<30xf32>
+  // PLAN: wafer.combine %{{.*}} over [y] sum
+  // PIECE: wafer.combine %{{.*}} over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
+  // PIECE: wafer.output "y", %{{.*}} {layout = #wafer.layout<[x live 30 tail 0]>} : tensor<8xf32>
+  wafer.output "y", %y : tensor<30xf32>
+  return
+}

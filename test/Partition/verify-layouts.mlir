@@ -1,0 +1,283 @@
+// RUN: waferloom-opt %s --partition-verify --verify-diagnostics --split-input-file
+
+func.func @axis_twice() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{axis 'y' splits dimensions 0 and 1 of one tensor}}
+  %x = tensor.empty() : tensor<8x8xf32, #wafer.layout<[y, y]>>
+  return
+}
+
+// -----
+
+func.func @unknown_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{dimension 0 is split along 'x', which region #wafer.region<x = 2 x 2, y = 4> does not have}}
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[x]>>
+  return
+}
+
+// -----
+
+func.func @below_live() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{dimension 0 holds 8 elements, fewer than its live size 9}}
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 9 tail 0]>>
+  return
+}
+
+// -----
+
+func.func @split_and_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{axis 'y' both splits dimension 0 and is partial}}
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y] partial<y, sum>>>
+  return
+}
+
+// -----
+
+func.func @root_outside() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{root coordinate 4 is outside axis 'y' of size 4}}
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 4>>>
+  return
+}
+
+// -----
+
+func.func @uneven() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{dimension 0 holds 10 elements, which 4 does not divide}}
+  %x = tensor.empty() : tensor<10xf32, #wafer.layout<[y]>>
+  return
+}
+
+// -----
+
+func.func @contraction_split_in_one() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
+  %v1 = tensor.empty() : tensor<8x12xf32, #wafer.layout<[y, x0 x1]>>
+  %e = tensor.empty() : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
+  %c = arith.constant 0.0 : f32
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>) -> tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
+  // expected-error @below {{loop d1 is [y] in operand 1 but whole in operand 0: take operand 0 along it first}}
+  %r = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*]>>, tensor<8x12xf32, #wafer.layout<[y, x0 x1]>>) outs(%f : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %p = arith.mulf %a0, %a1 : f32
+    %y = arith.addf %o, %p : f32
+    linalg.yield %y : f32
+  } -> tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
+  return
+}
+
+// -----
+
+func.func @contraction_split_otherwise() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[x0]>>
+  %v1 = tensor.empty() : tensor<8x12xf32, #wafer.layout<[y, x0 x1]>>
+  %e = tensor.empty() : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
+  %c = arith.constant 0.0 : f32
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>) -> tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
+  // expected-error @below {{loop d1 is split as [x0] by operand 0 but as [y] by operand 1}}
+  %r = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[x0]>>, tensor<8x12xf32, #wafer.layout<[y, x0 x1]>>) outs(%f : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %p = arith.mulf %a0, %a1 : f32
+    %y = arith.addf %o, %p : f32
+    linalg.yield %y : f32
+  } -> tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
+  return
+}
+
+// -----
+
+func.func @axis_on_two_loops() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  %c = arith.constant 0.0 : f32
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<8xf32, #wafer.layout<[y]>>) -> tensor<8xf32, #wafer.layout<[y]>>
+  // expected-error @below {{axis 'y' splits loops d0 and d1 of one operation}}
+  %r = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y]>>, tensor<8xf32, #wafer.layout<[y]>>) outs(%f : tensor<8xf32, #wafer.layout<[y]>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %p = arith.mulf %a0, %a1 : f32
+    %y = arith.addf %o, %p : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[y]>>
+  return
+}
+
+// -----
+
+func.func @split_otherwise() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[x0]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  // expected-error @below {{loop d0 is split as [y] by operand 0 but as [x0] by operand 1}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y]>>, tensor<8xf32, #wafer.layout<[x0]>>) outs(%e : tensor<8xf32, #wafer.layout<[y]>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.addf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[y]>>
+  return
+}
+
+// -----
+
+func.func @block_and_cyclic() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[cyclic y]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  // expected-error @below {{loop d0 is split as [y] by operand 0 but as [cyclic y] by operand 1}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y]>>, tensor<8xf32, #wafer.layout<[cyclic y]>>) outs(%e : tensor<8xf32, #wafer.layout<[y]>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.addf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[y]>>
+  return
+}
+
+// -----
+
+func.func @order_of_axes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 x1]>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[x1 x0]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 x1]>>
+  // expected-error @below {{loop d0 is split as [x0 x1] by operand 0 but as [x1 x0] by operand 1}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[x0 x1]>>, tensor<8xf32, #wafer.layout<[x1 x0]>>) outs(%e : tensor<8xf32, #wafer.layout<[x0 x1]>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.addf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[x0 x1]>>
+  return
+}
+
+// -----
+
+func.func @exp_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  // expected-error @below {{'exp' does not commute with the sum that operand 0 still owes along 'y': combine it first}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0 : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) {
+  ^bb0(%a0: f32, %o: f32):
+    %y = math.exp %a0 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  return
+}
+
+// -----
+
+func.func @product_of_partials() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  // expected-error @below {{'mulf' does not commute with the sum that operand 0 still owes along 'y'}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>, tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.mulf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  return
+}
+
+// -----
+
+func.func @bias_added_often() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  // expected-error @below {{'addf' of a replicated value to a sum still owed along 'y' would add it 4 times}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>, tensor<8xf32, #wafer.layout<[*]>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.addf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  return
+}
+
+// -----
+
+func.func @sum_and_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0, max>>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  // expected-error @below {{operands owe a sum and a max}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>, tensor<8xf32, #wafer.layout<[*] partial<x0, max>>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.addf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  return
+}
+
+// -----
+
+func.func @scaled_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
+  %v1 = tensor.empty() : tensor<f32, #wafer.layout<[]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
+  // expected-error @below {{'mulf' does not commute with the max that operand 0 still owes along 'y'}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>, tensor<f32, #wafer.layout<[]>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.mulf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
+  return
+}
+
+// -----
+
+func.func @sum_of_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %c2 = arith.constant 0.0 : f32
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
+  %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, max>>>
+  %c = arith.constant 0.0 : f32
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<f32, #wafer.layout<[] partial<y, max>>>) -> tensor<f32, #wafer.layout<[] partial<y, max>>>
+  // expected-error @below {{a sum over a value that still owes a max along 'y'}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
+      ins(%v0 : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, max>>>) {
+  ^bb0(%a0: f32, %o: f32):
+    %p = arith.addf %a0, %c2 : f32
+    %y = arith.addf %o, %p : f32
+    linalg.yield %y : f32
+  } -> tensor<f32, #wafer.layout<[] partial<y, max>>>
+  return
+}
+
+// -----
+
+func.func @partial_on_a_loop() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  // expected-error @below {{operand 0 is partial along 'y', which splits loop d0: combine it first}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> ()>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<f32, #wafer.layout<[] partial<y, sum>>>, tensor<8xf32, #wafer.layout<[y]>>) outs(%e : tensor<8xf32, #wafer.layout<[y]>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.mulf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[y]>>
+  return
+}
+
+// -----
+
+func.func @sum_over_any() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail any]>>
+  %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
+  %c = arith.constant 0.0 : f32
+  %f = linalg.fill ins(%c : f32) outs(%e : tensor<f32, #wafer.layout<[] partial<y, sum>>>) -> tensor<f32, #wafer.layout<[] partial<y, sum>>>
+  // expected-error @below {{the tail of reduction loop d0 (padded to 8, live 7) is any; sum needs 0: mask an operand}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
+      ins(%v0 : tensor<8xf32, #wafer.layout<[y live 7 tail any]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
+  ^bb0(%a0: f32, %o: f32):
+    %y = arith.addf %o, %a0 : f32
+    linalg.yield %y : f32
+  } -> tensor<f32, #wafer.layout<[] partial<y, sum>>>
+  return
+}
