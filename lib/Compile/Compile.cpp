@@ -94,7 +94,10 @@ struct Compilation {
   MLIRContext &context;
   unsigned stage = 0;
 
+  using Grid = partition::PartitionPlanOptions;
+
   LogicalResult run(StringRef path);
+  LogicalResult plan(OwningOpRef<ModuleOp> &module, Grid grid);
   LogicalResult fail(llvm::Error error);
   void begin(unsigned index) {
     stage = index;
@@ -174,6 +177,34 @@ static import::Options importOptions(const CompileOptions &options) {
   return out;
 }
 
+/// Chooses layouts on `grid`. A model may be too small for it: a dimension of
+/// 64 divides over no 700 cores. Then, unless the region was given by hand, the
+/// region is halved until a plan is found. Refusals tell of the whole grid.
+LogicalResult Compilation::plan(OwningOpRef<ModuleOp> &module, Grid grid) {
+  const size_t before = result.diagnostics.size();
+  std::vector<waferloom::Diagnostic> refusal;
+  while (true) {
+    OwningOpRef<ModuleOp> attempt = module->clone();
+    PassManager pm(&context);
+    pm.addPass(partition::createPartitionPlan(grid));
+    if (succeeded(pm.run(*attempt))) {
+      module = std::move(attempt);
+      result.diagnostics.resize(before);
+      return success();
+    }
+    if (refusal.empty())
+      refusal.assign(result.diagnostics.begin() + before,
+                     result.diagnostics.end());
+    result.diagnostics.resize(before);
+    if (options.region || (grid.width <= 8 && grid.height <= 8))
+      break;
+    grid.width = std::max<int64_t>(grid.width / 2, 1);
+    grid.height = std::max<int64_t>(grid.height / 2, 1);
+  }
+  llvm::append_range(result.diagnostics, refusal);
+  return failure();
+}
+
 LogicalResult Compilation::run(StringRef path) {
   llvm::Expected<target::Target> target = target::parse(options.target);
   if (!target)
@@ -207,7 +238,7 @@ LogicalResult Compilation::run(StringRef path) {
   if (failed(stop) || *stop)
     return stop;
 
-  partition::PartitionPlanOptions grid;
+  Grid grid;
   std::tie(grid.width, grid.height) =
       options.region
           ? *options.region
@@ -221,10 +252,11 @@ LogicalResult Compilation::run(StringRef path) {
     pm.addPass(createCSEPass());
     // From here on dimensions are atoms, and no reshape is left.
     pm.addNestedPass<func::FuncOp>(partition::createPartitionRoll());
-    pm.addPass(partition::createPartitionPlan(grid));
     if (failed(pm.run(*module)))
       return failure();
   }
+  if (failed(plan(module, grid)))
+    return failure();
   // From here on every tensor has a layout, and every change of layout is an
   // op.
   stop = end(*module);
@@ -314,6 +346,10 @@ CompileResult waferloom::compile(StringRef path,
   });
   Compilation compilation{options, result, context};
   result.succeeded = succeeded(compilation.run(path));
+  // What concerns the whole model is located at its file, which is no node.
+  for (waferloom::Diagnostic &diagnostic : result.diagnostics)
+    if (diagnostic.node == path)
+      diagnostic.node.clear();
   if (!result.succeeded && llvm::none_of(result.diagnostics, [](auto &d) {
         return d.severity == "error";
       }))

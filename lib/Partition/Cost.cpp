@@ -95,6 +95,8 @@ double partition::getCombineCycles(const Axes &axes, ArrayRef<Axis> along,
     auto [size, hop] = getLine(axes, along, direction);
     if (size == 1)
       continue;
+    if (hop > mostHops)
+      return impossibleCycles;
     int64_t arm = size / 2 + 1;
     double shared = static_cast<double>(words) * hop;
     total += getArmCycles(arm, words, hop);
@@ -110,6 +112,8 @@ double partition::getGatherCycles(const Axes &axes, ArrayRef<Axis> along,
   double total = 0;
   for (auto direction : {Axis::X, Axis::Y}) {
     auto [size, hop] = getLine(axes, along, direction);
+    if (size > 1 && hop > mostHops)
+      return impossibleCycles;
     if (size > 1)
       total += 2.0 * words * hop + size * hop + 2 * (2 * rampCycles + 1);
   }

@@ -8,6 +8,12 @@
 
 namespace waferloom::partition {
 
+/// Groups that interleave share links: a line whose PEs are s apart needs 2 s +
+/// 1 colors. Beyond this many hops a machine of 21 colors has none left.
+constexpr int64_t mostHops = 4;
+/// What no plan may cost.
+constexpr double impossibleCycles = 1e12;
+
 /// The axes of a region and their sizes.
 class Axes {
 public:

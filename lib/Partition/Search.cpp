@@ -177,7 +177,7 @@ void Branches::descend(size_t group, double cost) {
     Costs::WorkCost part = costs.getCost(work, assignment, padded);
     cost += (part.cycles + part.collective) * work.trips;
   }
-  if (cost > bound ||
+  if (cost > bound || cost >= impossibleCycles ||
       (leaves.size() >= leavesToRank && cost > leaves.rbegin()->first))
     return;
   if (costs.getBytes(assignment, padded) > problem.bytesPerPe)
