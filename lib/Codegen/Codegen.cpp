@@ -10,6 +10,8 @@
 
 #include "Program.h"
 
+#include "waferloom/Image/Programs.h"
+
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
@@ -149,13 +151,6 @@ LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
   return success();
 }
 
-static bool contains(const image::RegionT &region, uint32_t set, uint32_t id) {
-  if (set == 0)
-    return true;
-  const std::vector<uint64_t> &words = region.sets[set]->words;
-  return id / 64 < words.size() && (words[id / 64] >> (id % 64) & 1);
-}
-
 /// Code of the fullest pair of classes. Every class of columns meets every
 /// class of rows somewhere on the region.
 int64_t ImageEmitter::codeBytes(const image::RegionT &out) const {
@@ -172,8 +167,8 @@ int64_t ImageEmitter::codeBytes(const image::RegionT &out) const {
       int64_t count = 0;
       for (const auto &program : out.programs)
         for (const auto &instruction : program->instructions)
-          count += contains(out, instruction->columns, column) &&
-                   contains(out, instruction->rows, row);
+          count += image::contains(out, instruction->columns, column) &&
+                   image::contains(out, instruction->rows, row);
       most = std::max(most, count);
     }
   return most * target.instruction_bytes;

@@ -11,10 +11,6 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::codegen;
 
-static SmallVector<int64_t> shapeOf(Value value) {
-  return llvm::to_vector(cast<ShapedType>(value.getType()).getShape());
-}
-
 static int64_t elementsOf(ArrayRef<int64_t> shape) {
   return llvm::product_of(shape);
 }

@@ -121,10 +121,6 @@ FailureOr<Ref> ProgramEmitter::get(Operation *user, Value value) {
   return it->second;
 }
 
-static SmallVector<int64_t> shapeOf(Value value) {
-  return llvm::to_vector(cast<ShapedType>(value.getType()).getShape());
-}
-
 FailureOr<Ref> ProgramEmitter::result(Value value) {
   if (auto it = placed.find(value); it != placed.end())
     return it->second;

@@ -30,6 +30,12 @@ private:
   llvm::StringMap<uint32_t> ids;
 };
 
+/// The shape of a tensor value.
+inline llvm::SmallVector<int64_t> shapeOf(mlir::Value value) {
+  return llvm::to_vector(
+      mlir::cast<mlir::ShapedType>(value.getType()).getShape());
+}
+
 class ProgramEmitter {
 public:
   ProgramEmitter(mlir::func::FuncOp func, Shared &shared, Lines &lines,

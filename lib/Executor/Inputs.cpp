@@ -70,7 +70,8 @@ static bool isInteger(HostType type) {
          type == HostType::boolean;
 }
 
-static int64_t integerAt(const char *data, HostType type, uint64_t i) {
+int64_t integerAt(const void *bytes, HostType type, uint64_t i) {
+  const char *data = static_cast<const char *>(bytes);
   if (type == HostType::i64) {
     int64_t value;
     std::memcpy(&value, data + 8 * i, 8);

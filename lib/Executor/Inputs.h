@@ -8,6 +8,9 @@
 
 namespace waferloom::executor {
 
+/// Element `i` of integers or booleans of the host.
+int64_t integerAt(const void *data, HostType type, uint64_t i);
+
 /// An input in the model's full shape, row-major.
 struct StagedInput {
   std::string name;

@@ -5,6 +5,7 @@
 // given as far as the cut has come.
 
 #include "waferloom/Executor/Tokens.h"
+#include "Inputs.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -72,21 +73,6 @@ Error Step::findTokens() {
   return Error::success();
 }
 
-static int64_t integerAt(const HostTensor &tensor, int64_t i) {
-  const char *data = static_cast<const char *>(tensor.data);
-  if (tensor.type == HostType::i64) {
-    int64_t value;
-    std::memcpy(&value, data + 8 * i, 8);
-    return value;
-  }
-  if (tensor.type == HostType::i32) {
-    int32_t value;
-    std::memcpy(&value, data + 4 * i, 4);
-    return value;
-  }
-  return data[i] != 0;
-}
-
 /// What a later entry would refuse is refused before the first one runs.
 Error Step::check() const {
   auto length = static_cast<int64_t>(session.length());
@@ -113,7 +99,8 @@ Error Step::check() const {
     for (int64_t extent : tensor->shape)
       elements *= extent;
     for (int64_t i = 0; i < elements; ++i) {
-      int64_t value = integerAt(*tensor, i);
+      int64_t value =
+          integerAt(tensor->data, tensor->type, static_cast<uint64_t>(i));
       zeros |= input->fallback == image::Default::ones && value == 0;
       if (input->limit && (value < 0 || value >= input->limit))
         return llvm::createStringError(llvm::formatv(
