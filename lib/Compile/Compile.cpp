@@ -266,6 +266,8 @@ LogicalResult Compilation::run(StringRef path) {
   begin(3);
   {
     PassManager pm(&context);
+    // What the types of level 3 say is proven, not believed.
+    pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
     pm.addPass(partition::createPartitionToPerPe());
     pm.addPass(createCSEPass());
     if (failed(pm.run(*module)))

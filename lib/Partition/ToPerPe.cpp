@@ -78,6 +78,10 @@ static LogicalResult localize(func::FuncOp entry) {
   auto region = entry->getAttrOfType<RegionAttr>("wafer.region");
   if (!region)
     return entry.emitError("has no wafer.region: plan it first");
+  for (Type type : entry.getArgumentTypes())
+    if (wafer::getLayout(type))
+      return entry.emitError(
+          "takes arguments with layouts: read a wafer.input");
   SmallVector<wafer::MaskOp> masks;
   entry.walk([&](wafer::MaskOp op) { masks.push_back(op); });
   for (wafer::MaskOp op : masks)
@@ -105,9 +109,13 @@ static LogicalResult localize(func::FuncOp entry) {
   for (Operation *op : ops) {
     if (auto constant = dyn_cast<arith::ConstantOp>(op))
       if (auto dense = dyn_cast<DenseElementsAttr>(constant.getValue()))
-        if (wafer::getLayout(dense.getType()))
+        if (wafer::getLayout(dense.getType())) {
+          if (!dense.isSplat())
+            return op->emitError("a constant with a layout that is no splat: "
+                                 "make it a weight (partition-cut)");
           constant.setValueAttr(dense.resizeSplat(wafer::getLocalType(
               cast<RankedTensorType>(dense.getType()), region)));
+        }
     for (Value result : op->getResults())
       if (wafer::getLayout(result.getType()))
         result.setType(wafer::getLocalType(

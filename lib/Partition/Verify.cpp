@@ -12,6 +12,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
+#include "llvm/ADT/SmallBitVector.h"
+
 #include <cmath>
 
 namespace waferloom::partition {
@@ -84,7 +86,33 @@ static LogicalResult checkSource(Operation *op, Tail promised) {
   return success();
 }
 
-static LogicalResult checkLookup(wafer::LookupOp op) {
+/// A dimension of a result that takes over one of an operand: split alike, and
+/// with no more known of its tail.
+static LogicalResult checkKept(Operation *op, Value from, int64_t dim,
+                               int64_t resultDim, RegionAttr region) {
+  auto source = cast<RankedTensorType>(from.getType());
+  auto target = cast<RankedTensorType>(op->getResult(0).getType());
+  DimAttr have = wafer::getLayout(source).getDim(dim),
+          says = wafer::getLayout(target).getDim(resultDim);
+  int64_t size = source.getDimSize(dim), now = target.getDimSize(resultDim);
+  if (size != now)
+    return op->emitOpError() << "padded size of dimension " << resultDim
+                             << " differs between source (" << size
+                             << ") and target (" << now << ")";
+  if (have.resolve(size, region) != says.resolve(now, region) ||
+      have.getLiveSize(size) != says.getLiveSize(now))
+    return op->emitOpError()
+           << "gives dimension " << resultDim << " as "
+           << wafer::getLayout(source) << " has dimension " << dim
+           << ", but its result claims " << wafer::getLayout(target);
+  if (says.isPadded() && !implies(have.getTail(), says.getTail()))
+    return op->emitOpError()
+           << "leaves " << have.getTail().str() << " in the tail of dimension "
+           << resultDim << " but its result claims " << says.getTail().str();
+  return success();
+}
+
+static LogicalResult checkLookup(wafer::LookupOp op, RegionAttr region) {
   LayoutAttr table = wafer::getLayout(op.getTable().getType());
   LayoutAttr indices = wafer::getLayout(op.getIndices().getType());
   LayoutAttr result = wafer::getLayout(op.getResult().getType());
@@ -103,6 +131,28 @@ static LogicalResult checkLookup(wafer::LookupOp op) {
     return op.emitOpError() << "finds its rows on some PEs along the axes of "
                             << "dimension 0 of the table only, so its result "
                                "is partial there";
+  if (!rows.empty() && result.getCombiner() != wafer::Combiner::Sum)
+    return op.emitOpError("adds up what the PEs found: its result owes a sum");
+  if (Value numbers = op.getRows()) {
+    DimAttr of = wafer::getLayout(numbers.getType()).getDim(0);
+    int64_t size = cast<ShapedType>(op.getTable().getType()).getDimSize(0);
+    if (of.resolve(size, region) != table.getDim(0).resolve(size, region))
+      return op.emitOpError("has rows split otherwise than their numbers");
+  }
+  auto lead = static_cast<int64_t>(indices.getDims().size());
+  for (int64_t d = 0; d < lead; ++d) {
+    if (failed(checkKept(op, op.getIndices(), d, d, region)))
+      return failure();
+    // What is found for garbage indices is garbage.
+    if (result.getDim(d).isPadded() &&
+        result.getDim(d).getTail().kind != Tail::Any)
+      return op.emitOpError()
+             << "finds anything in the tail of dimension " << d
+             << " but its result claims " << result.getDim(d).getTail().str();
+  }
+  for (int64_t d = 1; d < static_cast<int64_t>(table.getDims().size()); ++d)
+    if (failed(checkKept(op, op.getTable(), d, lead + d - 1, region)))
+      return failure();
   return success();
 }
 
@@ -123,8 +173,9 @@ static LogicalResult checkAppend(wafer::AppendOp op, RegionAttr region) {
   LayoutAttr update = wafer::getLayout(op.getUpdate().getType());
   auto dim = static_cast<size_t>(op.getDim());
   bool oneRow = update.getDims().size() < state.getDims().size();
-  if (update.isPartial())
-    return op.emitOpError("stores a value that is still owed a combination");
+  if (update.isPartial() || update.hasRoot())
+    return op.emitOpError("stores a value that is still owed a combination or "
+                          "lives at a root");
   for (size_t d = 0; d < state.getDims().size(); ++d) {
     if (d == dim) {
       if (!oneRow && !update.getDim(d).isWhole())
@@ -145,25 +196,91 @@ static LogicalResult checkAppend(wafer::AppendOp op, RegionAttr region) {
   return success();
 }
 
-static LogicalResult checkMove(Operation *op) {
-  for (Value operand : op->getOperands()) {
-    LayoutAttr layout = wafer::getLayout(operand.getType());
-    if (layout && (layout.isPartial() || layout.hasRoot()))
-      return op->emitOpError(
-          "moves a value that is partial or lives at a root: "
-          "combine it first");
-  }
-  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
-    for (int64_t d = 0; d < slice.getSourceType().getRank(); ++d)
-      if (slice.getStaticSize(d) != slice.getSourceType().getDimSize(d) &&
-          failed(checkWhole(op, slice.getSource(), d)))
+static LogicalResult checkSlice(tensor::ExtractSliceOp op, RegionAttr region) {
+  llvm::SmallBitVector dropped = op.getDroppedDims();
+  RankedTensorType source = op.getSourceType();
+  int64_t kept = 0;
+  for (int64_t d = 0; d < source.getRank(); ++d) {
+    int64_t of = dropped[d] ? -1 : kept++;
+    if (op.getStaticSize(d) == source.getDimSize(d)) {
+      if (of >= 0 && failed(checkKept(op, op.getSource(), d, of, region)))
         return failure();
-  } else if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
-    for (Value piece : concat.getInputs())
-      if (failed(checkWhole(op, piece, concat.getDim())))
+      continue;
+    }
+    if (failed(checkWhole(op, op.getSource(), d)))
+      return failure();
+    int64_t live =
+        wafer::getLayout(source).getDim(d).getLiveSize(source.getDimSize(d));
+    int64_t offset = op.getStaticOffset(d), size = op.getStaticSize(d);
+    if (!ShapedType::isDynamic(offset) &&
+        offset + (size - 1) * op.getStaticStride(d) >= live)
+      return op.emitOpError()
+             << "takes elements up to "
+             << offset + (size - 1) * op.getStaticStride(d) << " of dimension "
+             << d << ", of which " << live << " are live";
+    if (of >= 0) {
+      DimAttr result = wafer::getLayout(op.getResult().getType()).getDim(of);
+      if (!result.isWhole() || result.isPadded())
+        return op.emitOpError()
+               << "gives a whole dimension " << of << " but its result claims "
+               << wafer::getLayout(op.getResult().getType());
+    }
+  }
+  return success();
+}
+
+static LogicalResult checkConcat(tensor::ConcatOp op, RegionAttr region) {
+  auto joined = static_cast<int64_t>(op.getDim());
+  DimAttr result = wafer::getLayout(op.getResult().getType()).getDim(joined);
+  if (!result.isWhole() || result.isPadded())
+    return op.emitOpError()
+           << "gives a whole dimension " << joined << " but its result claims "
+           << wafer::getLayout(op.getResult().getType());
+  for (Value piece : op.getInputs()) {
+    if (failed(checkWhole(op, piece, joined)))
+      return failure();
+    for (int64_t d = 0; d < op.getResultType().getRank(); ++d)
+      if (d != joined && failed(checkKept(op, piece, d, d, region)))
         return failure();
   }
   return success();
+}
+
+/// Only dimensions of one element are new.
+static LogicalResult checkExpand(tensor::ExpandShapeOp op, RegionAttr region) {
+  LayoutAttr result = wafer::getLayout(op.getResult().getType());
+  for (auto [d, group] : llvm::enumerate(op.getReassociationIndices())) {
+    SmallVector<int64_t> large;
+    for (int64_t e : group)
+      if (op.getResultType().getDimSize(e) != 1)
+        large.push_back(e);
+    if (large.size() > 1)
+      return op->emitOpError() << "cuts dimension " << d
+                               << ": partition-cut does so before layouts";
+    int64_t kept = large.empty() ? group.back() : large.front();
+    if (failed(checkKept(op, op.getSrc(), d, kept, region)))
+      return failure();
+    for (int64_t e : group)
+      if (e != kept && !result.getDim(e).isWhole())
+        return op->emitOpError()
+               << "splits dimension " << e << " of one element";
+  }
+  return success();
+}
+
+static LogicalResult checkMove(Operation *op, RegionAttr region) {
+  auto plain = [](Value value) {
+    LayoutAttr layout = wafer::getLayout(value.getType());
+    return !layout || (!layout.isPartial() && !layout.hasRoot());
+  };
+  if (!llvm::all_of(op->getOperands(), plain) || !plain(op->getResult(0)))
+    return op->emitOpError("moves a value that is partial or lives at a root: "
+                           "combine it first");
+  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
+    return checkSlice(slice, region);
+  if (auto concat = dyn_cast<tensor::ConcatOp>(op))
+    return checkConcat(concat, region);
+  return checkExpand(cast<tensor::ExpandShapeOp>(op), region);
 }
 
 static LogicalResult checkGeneric(linalg::GenericOp op, RegionAttr region) {
@@ -189,6 +306,17 @@ static bool isDistributed(Operation *op) {
          llvm::any_of(op->getResults(), distributed);
 }
 
+/// A collective in a region of `op`.
+static Operation *findCollective(Operation *op) {
+  Operation *found = nullptr;
+  op->walk([&](Operation *inner) {
+    if (inner != op && isa<wafer::CombineOp, wafer::ReduceOp, wafer::SpreadOp,
+                           wafer::GatherOp>(inner))
+      found = inner;
+  });
+  return found;
+}
+
 static LogicalResult checkOp(Operation *op, RegionAttr region) {
   for (Value result : op->getResults())
     if (auto type = dyn_cast<RankedTensorType>(result.getType())) {
@@ -202,7 +330,7 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
   if (auto generic = dyn_cast<linalg::GenericOp>(op))
     return checkGeneric(generic, region);
   if (auto lookup = dyn_cast<wafer::LookupOp>(op))
-    return checkLookup(lookup);
+    return checkLookup(lookup, region);
   if (auto append = dyn_cast<wafer::AppendOp>(op))
     return checkAppend(append, region);
   if (isa<wafer::ParameterOp, wafer::InputOp>(op))
@@ -222,10 +350,13 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
                       cast<RankedTensorType>(mask.getType()), region);
   }
   if (isa<tensor::ExtractSliceOp, tensor::ConcatOp, tensor::ExpandShapeOp>(op))
-    return checkMove(op);
+    return checkMove(op, region);
   if (isa<linalg::FillOp, arith::ConstantOp>(op)) {
     auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
     std::optional<double> number = algebra::getNumber(op->getResult(0));
+    if (type && !number && isa<arith::ConstantOp>(op) && isDistributed(op))
+      return op->emitOpError("is split but no splat, so its pieces differ: "
+                             "make it a weight (partition-cut)");
     if (type && number)
       for (DimAttr dim : wafer::getLayout(type).getDims())
         if (dim.isPadded() && !wafer::getLayout(type).isPartial() &&
@@ -235,9 +366,18 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
     return success();
   }
   if (isa<wafer::CombineOp, wafer::ReduceOp, wafer::SpreadOp, wafer::TakeOp,
-          wafer::GatherOp, wafer::RepeatOp, wafer::YieldOp, tensor::EmptyOp,
-          func::ReturnOp>(op))
+          wafer::GatherOp, wafer::RepeatOp, wafer::YieldOp, tensor::EmptyOp>(
+          op))
     return success(); // their own verifiers compare before and after
+  if (isa<func::ReturnOp>(op))
+    return op->getNumOperands() == 0
+               ? success()
+               : op->emitOpError("returns values: what leaves an entry is a "
+                                 "wafer.output");
+  if (Operation *inner = findCollective(op))
+    return op->emitOpError() << "decides whether '" << inner->getName()
+                             << "' happens: PEs that disagree wait for ever, "
+                                "so only wafer.repeat holds collectives";
   if (isDistributed(op))
     return op->emitOpError() << "has no rule for a value that is not whole on "
                                 "every PE";
@@ -254,6 +394,13 @@ struct PartitionVerify : partition::impl::PartitionVerifyBase<PartitionVerify> {
       return signalPassFailure();
     }
     bool failedAny = false;
+    for (Value argument : entry.getArguments())
+      if (isa<RankedTensorType>(argument.getType())) {
+        entry.emitError("takes tensors as arguments, whose callers promise "
+                        "nothing of layout and tail: read a wafer.input");
+        failedAny = true;
+        break;
+      }
     // What stands in a generic is scalar.
     entry.walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (op == entry)

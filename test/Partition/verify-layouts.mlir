@@ -1,4 +1,17 @@
 // RUN: waferloom-opt %s --partition-verify --verify-diagnostics --split-input-file
+//
+// Layouts and generics that are refused, each with its message:
+//
+//   a layout that no tensor has    axis_twice, unknown_axis, below_live, split_and_partial, root_outside, uneven;
+//                                  padding without a tail, partial without a combiner: Dialect/Wafer/errors.mlir
+//   G1, G2, G3                     contraction_split_in_one, contraction_split_otherwise, axis_on_two_loops,
+//                                  split_otherwise, block_and_cyclic, order_of_axes, live_sizes
+//   G6                             exp_of_partial, product_of_partials, bias_added_often, sum_and_max, scaled_max,
+//                                  sum_of_max, partial_on_a_loop
+//   G7, G8                         verify-ops.mlir: roots, tails, starts that are not neutral, claims of results
+//   changes of layout              verify-changes.mlir
+//   entries, states, moves         verify-entries.mlir
+//   what shard does silently       verify-shard.mlir
 
 func.func @axis_twice() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   // expected-error @below {{axis 'y' splits dimensions 0 and 1 of one tensor}}
@@ -279,5 +292,21 @@ func.func @sum_over_any() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
     %y = arith.addf %o, %a0 : f32
     linalg.yield %y : f32
   } -> tensor<f32, #wafer.layout<[] partial<y, sum>>>
+  return
+}
+
+// -----
+
+func.func @live_sizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 6 tail 0]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  // expected-error @below {{loop d0 has live size 7 in operand 0 but 6 in operand 1}}
+  %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>, tensor<8xf32, #wafer.layout<[y live 6 tail 0]>>) outs(%e : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %y = arith.addf %a0, %a1 : f32
+    linalg.yield %y : f32
+  } -> tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
   return
 }

@@ -10,6 +10,7 @@
 #include "waferloom/Codegen/CoreTranslations.h"
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Placement/Passes.h"
@@ -42,11 +43,12 @@ int main(int argc, char **argv) {
         mlir::mlirTranslateMain(argc, argv, "waferloom core translator\n"));
   }
   mlir::DialectRegistry registry;
-  registry.insert<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                  mlir::linalg::LinalgDialect, mlir::math::MathDialect,
-                  mlir::tensor::TensorDialect, waferloom::core::CoreDialect,
-                  waferloom::fabric::FabricDialect,
-                  waferloom::wafer::WaferDialect>();
+  registry
+      .insert<mlir::arith::ArithDialect, mlir::func::FuncDialect,
+              mlir::linalg::LinalgDialect, mlir::math::MathDialect,
+              mlir::tensor::TensorDialect, waferloom::core::CoreDialect,
+              waferloom::fabric::FabricDialect, waferloom::onnx::OnnxDialect,
+              waferloom::wafer::WaferDialect>();
   mlir::registerTransformsPasses();
   waferloom::algebra::registerAlgebraPasses();
   waferloom::partition::registerPartitionPasses();

@@ -10,6 +10,8 @@
 #include "mlir/IR/OpImplementation.h"
 #include "llvm/ADT/STLExtras.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::wafer;
@@ -61,6 +63,65 @@ static LogicalResult verifySameShape(Operation *op, Type from, Type to) {
   return success();
 }
 
+/// Layouts before and after, if both types carry one.
+static std::optional<std::pair<LayoutAttr, LayoutAttr>> getLayouts(Type from,
+                                                                   Type to) {
+  LayoutAttr source = getLayout(from), target = getLayout(to);
+  if (!source || !target)
+    return std::nullopt;
+  return std::pair(source, target);
+}
+
+/// No dimension but `except` is split, padded or known otherwise than before.
+static LogicalResult verifySameDims(Operation *op, LayoutAttr source,
+                                    LayoutAttr target, int64_t except = -1) {
+  for (auto [d, pair] :
+       llvm::enumerate(llvm::zip(source.getDims(), target.getDims())))
+    if (static_cast<int64_t>(d) != except &&
+        std::get<0>(pair) != std::get<1>(pair))
+      return op->emitOpError()
+             << "changes dimension " << d << " otherwise than it says";
+  return success();
+}
+
+using Roots = std::map<Axis, int64_t>;
+
+static Roots getRoots(LayoutAttr layout) {
+  Roots roots;
+  for (auto [axis, coordinate] :
+       llvm::zip(layout.getRootAxes(), layout.getRootCoordinates()))
+    roots[axis] = coordinate;
+  return roots;
+}
+
+/// Coordinate `root` of a line along `axes`, major to minor, axis by axis.
+static Roots getRoots(RegionAttr region, ArrayRef<Axis> axes, int64_t root) {
+  Roots roots;
+  for (Axis axis : llvm::reverse(axes)) {
+    roots[axis] = root % region.getSize(axis);
+    root /= region.getSize(axis);
+  }
+  return roots;
+}
+
+/// `rooted` lives where `spread` does and, besides, at `root` along `axes`.
+static LogicalResult verifyRooted(Operation *op, LayoutAttr spread,
+                                  LayoutAttr rooted, ArrayRef<Axis> axes,
+                                  int64_t root) {
+  RegionAttr region = getRegion(op);
+  if (!region)
+    return success();
+  Roots expected = getRoots(spread);
+  for (auto [axis, coordinate] : getRoots(region, axes, root))
+    expected[axis] = coordinate;
+  if (getRoots(rooted) != expected ||
+      getRoots(spread).size() + axes.size() != expected.size())
+    return op->emitOpError()
+           << "is about the root " << root << " but turns " << spread << " and "
+           << rooted << " into each other";
+  return success();
+}
+
 /// A combination over `axes` pays what `from` owes along them and nothing else.
 static LogicalResult verifyPaid(Operation *op, Type from, Type to,
                                 ArrayRef<Axis> axes, Combiner combiner) {
@@ -79,10 +140,11 @@ static LogicalResult verifyPaid(Operation *op, Type from, Type to,
     return op->emitOpError() << "computes a " << stringifyCombiner(combiner)
                              << " but its operand owes a "
                              << stringifyCombiner(source.getCombiner());
-  if (ArrayRef<Axis>(left) != target.getPartial())
+  if (ArrayRef<Axis>(left) != target.getPartial() ||
+      (target.isPartial() && target.getCombiner() != combiner))
     return op->emitOpError("gives a value that owes another combination than "
                            "what is left of its operand's");
-  return success();
+  return verifySameDims(op, source, target);
 }
 
 LogicalResult CombineOp::verify() {
@@ -96,6 +158,10 @@ LogicalResult CombineOp::verify() {
         failed(verifyPaid(*this, value.getType(), result.getType(),
                           getAxes().getAxes(), getCombiner())))
       return failure();
+  for (auto [value, result] : llvm::zip(getValues(), getResults()))
+    if (auto layouts = getLayouts(value.getType(), result.getType()))
+      if (getRoots(layouts->first) != getRoots(layouts->second))
+        return emitOpError("moves a root: only reduce and spread do");
   return success();
 }
 
@@ -114,17 +180,32 @@ static LogicalResult verifyRoot(Operation *op, ArrayRef<Axis> axes,
 
 LogicalResult ReduceOp::verify() {
   if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())) ||
-      failed(
-          verifySameShape(*this, getValue().getType(), getResult().getType())))
+      failed(verifySameShape(*this, getValue().getType(),
+                             getResult().getType())) ||
+      failed(verifyPaid(*this, getValue().getType(), getResult().getType(),
+                        getAxes().getAxes(), getCombiner())))
     return failure();
-  return verifyPaid(*this, getValue().getType(), getResult().getType(),
-                    getAxes().getAxes(), getCombiner());
+  auto layouts = getLayouts(getValue().getType(), getResult().getType());
+  return layouts ? verifyRooted(*this, layouts->first, layouts->second,
+                                getAxes().getAxes(), getRoot())
+                 : success();
 }
 
 LogicalResult SpreadOp::verify() {
-  if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())))
+  if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())) ||
+      failed(
+          verifySameShape(*this, getValue().getType(), getResult().getType())))
     return failure();
-  return verifySameShape(*this, getValue().getType(), getResult().getType());
+  auto layouts = getLayouts(getValue().getType(), getResult().getType());
+  if (!layouts)
+    return success();
+  auto [source, target] = *layouts;
+  if (source.isPartial() || target.isPartial())
+    return emitOpError("spreads a value that is still owed a combination: "
+                       "combine it first");
+  if (failed(verifySameDims(*this, source, target)))
+    return failure();
+  return verifyRooted(*this, target, source, getAxes().getAxes(), getRoot());
 }
 
 /// Checks that `split` is `whole` with dimension `dim` divided over `axes`.
@@ -149,18 +230,23 @@ static LogicalResult verifyShare(Operation *op, Type whole, Type split,
   }
   if (!source || !target)
     return success();
-  for (int64_t d = 0; d < from.getRank(); ++d) {
-    DimAttr a = source.getDim(d), b = target.getDim(d);
-    bool same = d != dim
-                    ? a == b
-                    : a.isWhole() && b.getAxes() == SmallVector<Axis>(axes) &&
-                          b.getCyclic() == cyclic;
-    if (!same)
-      return op->emitOpError()
-             << "changes dimension " << d << " otherwise than "
-             << "it says";
-  }
-  return success();
+  if (source.isPartial() || target.isPartial() || source.hasRoot() ||
+      target.hasRoot())
+    return op->emitOpError("moves a value that is partial or lives at a root: "
+                           "combine it first");
+  DimAttr a = source.getDim(dim), b = target.getDim(dim);
+  bool onlyAxes =
+      llvm::all_of(b.getDigits(), [](const Digit &d) { return d.isAxis(); });
+  // With one element per PE, block and cyclic are the same split.
+  bool one = region && to.getDimSize(dim) == region.getSize(axes);
+  if (!a.isWhole() || !onlyAxes || b.getAxes() != SmallVector<Axis>(axes) ||
+      (b.getCyclic() != cyclic && !one) ||
+      a.getLiveSize(from.getDimSize(dim)) !=
+          b.getLiveSize(to.getDimSize(dim)) ||
+      a.getTail() != b.getTail())
+    return op->emitOpError()
+           << "changes dimension " << dim << " otherwise than it says";
+  return verifySameDims(op, source, target, dim);
 }
 
 LogicalResult TakeOp::verify() {

@@ -1,0 +1,46 @@
+// RUN: waferloom-opt %s --verify-diagnostics --split-input-file
+// What cannot even be said of a layout.
+
+// Elements beyond the live size, and nothing said of them.
+// expected-error @below {{expected 'tail'}}
+func.func private @padding_without_a_tail(tensor<8xf32, #wafer.layout<[y live 7]>>)
+
+// -----
+
+// expected-error @below {{expected ','}}
+func.func private @partial_without_a_combiner(tensor<8xf32, #wafer.layout<[*] partial<y>>>)
+
+// -----
+
+// expected-error @below {{partial needs axes and one of sum, max, min}}
+func.func private @partial_of_what(tensor<8xf32, #wafer.layout<[*] partial<y, mean>>>)
+
+// -----
+
+// expected-error @below {{partial needs axes and one of sum, max, min}}
+func.func private @partial_along_nothing(tensor<8xf32, #wafer.layout<[*] partial<, sum>>>)
+
+// -----
+
+// expected-error @below {{expected '*', axes or digits}}
+func.func private @no_such_axis(tensor<8xf32, #wafer.layout<[z]>>)
+
+// -----
+
+// expected-error @below {{a local extent is at least 1}}
+func.func private @empty_extent(tensor<8xf32, #wafer.layout<[x 0 y]>>)
+
+// -----
+
+// expected-error @below {{expected an axis of the root}}
+func.func private @root_of_nothing(tensor<8xf32, #wafer.layout<[*] root<4>>>)
+
+// -----
+
+// expected-error @below {{a factor of a region is at least 1, not 0}}
+func.func private @empty_region() attributes {wafer.region = #wafer.region<x = 0, y = 4>}
+
+// -----
+
+// expected-error @below {{a direction has 1 to 8 factors, not 9}}
+func.func private @many_factors() attributes {wafer.region = #wafer.region<x = 2 x 2 x 2 x 2 x 2 x 2 x 2 x 2 x 2, y = 4>}

@@ -1,0 +1,22 @@
+// RUN: waferloom-opt %s --partition-to-per-pe --verify-diagnostics --split-input-file
+// What has no piece.
+
+// expected-error @below {{has no wafer.region: plan it first}}
+func.func @unplanned() {
+  return
+}
+
+// -----
+
+// expected-error @below {{takes arguments with layouts: read a wafer.input}}
+func.func @argument(%x: tensor<8xf32, #wafer.layout<[y]>>) attributes {wafer.region = #wafer.region<x = 2, y = 4>} {
+  return
+}
+
+// -----
+
+func.func @constant() attributes {wafer.region = #wafer.region<x = 2, y = 4>} {
+  // expected-error @below {{a constant with a layout that is no splat: make it a weight (partition-cut)}}
+  %k = arith.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32, #wafer.layout<[y]>>
+  return
+}
