@@ -6,84 +6,15 @@
 //
 // Weights and states join across entries: they lie in one place.
 
-#include "Classes.h"
-
-#include "Dimensions.h"
-
-#include "waferloom/Algebra/Scalar.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "ClassReader.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/STLExtras.h"
-
-#include <map>
 
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
-
-namespace {
-using Ids = SmallVector<DimId>;
-using Loops = SmallVector<int>; // the loop of each dimension of an operand
-
-/// A work with dimensions instead of classes.
-struct RawWork {
-  Work work;
-  Ids parallel, reduction;
-  SmallVector<std::pair<int64_t, Ids>> buffers; // bytes of an element, dims
-  std::optional<std::pair<DimId, DimId>> change;
-};
-
-class Reader {
-public:
-  LogicalResult read(ModuleOp module);
-  ModuleClasses finish();
-
-private:
-  LogicalResult readBlock(Block &block);
-  LogicalResult readOp(Operation *op);
-  void readGeneric(linalg::GenericOp op);
-  void readSlice(tensor::ExtractSliceOp op);
-  void readConcat(tensor::ConcatOp op);
-  void readExpand(tensor::ExpandShapeOp op);
-  void readAppend(wafer::AppendOp op);
-  LogicalResult readRepeat(wafer::RepeatOp op);
-  LogicalResult readStored(Operation *op, ArrayAttr names);
-
-  Ids &getIds(Value value);
-  bool clash(DimId a, DimId b);
-  bool join(DimId a, DimId b);
-  void keepApart(DimId a, DimId b);
-  /// Joins the dimensions of operands and result of `op` by their loops and
-  /// adds its work. Loops in `reductions` are contracted.
-  RawWork &use(Operation *op, ArrayRef<unsigned> operands, ArrayRef<Loops> maps,
-               const Loops &resultMap, ArrayRef<int> reductions);
-  /// A class of its own for dimension `dim` of an operand, behind a change.
-  DimId addChange(Operation *op, unsigned operand, Ids &ids, int64_t dim);
-  int64_t getBytes(Value value) {
-    Type type = getElementTypeOrSelf(value.getType());
-    return type.isF16() || type.isBF16() ? 2 : 4;
-  }
-
-  Dimensions dims;
-  llvm::DenseMap<Value, Ids> ids;
-  llvm::DenseMap<std::pair<Operation *, unsigned>, Ids> changed;
-  std::map<DimId, std::set<DimId>> apart; // of representatives
-  std::set<DimId> whole, cyclic;
-  std::vector<std::pair<DimId, DimId>> samePadding;
-  std::map<DimId, std::set<std::string>> roles;
-  std::vector<RawWork> works;
-  std::vector<std::pair<Stored, Ids>> stored;
-  llvm::DenseMap<Value, int> producer; // the work that computes a value
-  llvm::DenseMap<Attribute, Value> firstUse;
-  int64_t trips = 1;
-  int scope = 0, scopes = 0;
-};
-} // namespace
 
 Ids &Reader::getIds(Value value) {
   auto [it, isNew] = ids.try_emplace(value);
@@ -226,136 +157,6 @@ RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
   return works.back();
 }
 
-/// Cycles that an op of a body takes per element, in vector instructions.
-static double getWeight(Operation *op) {
-  if (isa<math::TanhOp, math::ErfOp, math::SinOp, math::CosOp>(op))
-    return 20;
-  if (isa<math::ExpOp, math::LogOp, math::PowFOp>(op))
-    return 12;
-  if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp>(op))
-    return 8;
-  return isa<arith::ConstantOp>(op) ? 0 : 1;
-}
-
-void Reader::readGeneric(linalg::GenericOp op) {
-  SmallVector<unsigned> operands;
-  SmallVector<Loops> maps;
-  SmallVector<AffineMap> all = op.getIndexingMapsArray();
-  auto addOperand = [&](unsigned index) {
-    if (!isa<ShapedType>(op->getOperand(index).getType()))
-      return;
-    operands.push_back(index);
-    Loops &loops = maps.emplace_back();
-    for (AffineExpr expr : all[index].getResults())
-      loops.push_back(cast<AffineDimExpr>(expr).getPosition());
-  };
-  for (unsigned i = 0; i < op.getNumDpsInputs(); ++i)
-    addOperand(i);
-  Loops resultMap;
-  for (AffineExpr expr : all.back().getResults())
-    resultMap.push_back(cast<AffineDimExpr>(expr).getPosition());
-  SmallVector<unsigned> reductionDims;
-  op.getReductionDims(reductionDims);
-  SmallVector<int> reductions(reductionDims.begin(), reductionDims.end());
-
-  RawWork &raw = use(op, operands, maps, resultMap, reductions);
-  Value term;
-  algebra::Fold fold = algebra::getFold(op, term);
-  raw.work.combiner = static_cast<int>(fold);
-  double weight = 0;
-  bool product = false;
-  for (Operation &inner : op.getBody()->without_terminator()) {
-    weight += getWeight(&inner);
-    product |= isa<arith::MulFOp>(inner);
-  }
-  if (fold == algebra::Fold::Sum && product)
-    weight -= 1; // multiply and add are one instruction
-  raw.work.cyclesPerElement = std::max(weight, 1.0);
-  // A reduction that is no sum, max or min has no combination over PEs.
-  if (fold == algebra::Fold::None)
-    for (DimId id : raw.reduction)
-      whole.insert(id);
-}
-
-void Reader::readSlice(tensor::ExtractSliceOp op) {
-  llvm::SmallBitVector dropped = op.getDroppedDims();
-  Loops source, result;
-  SmallVector<int64_t> sliced;
-  for (int64_t d = 0; d < op.getSourceType().getRank(); ++d) {
-    source.push_back(static_cast<int>(d));
-    bool full = op.getStaticSize(d) == op.getSourceType().getDimSize(d);
-    if (!full)
-      sliced.push_back(d);
-    if (!dropped[d])
-      result.push_back(static_cast<int>(full ? d : 1000 + d));
-  }
-  use(op, {0}, {source}, result, {});
-  for (int64_t d : sliced)
-    whole.insert(getIds(op.getSource())[d]);
-  for (auto [d, loop] : llvm::enumerate(result))
-    if (loop >= 1000)
-      whole.insert(getIds(op.getResult())[d]);
-}
-
-void Reader::readConcat(tensor::ConcatOp op) {
-  auto dim = static_cast<int64_t>(op.getDim());
-  SmallVector<unsigned> operands;
-  SmallVector<Loops> maps;
-  Loops result;
-  for (int64_t d = 0; d < op.getResultType().getRank(); ++d)
-    result.push_back(static_cast<int>(d));
-  for (auto [i, piece] : llvm::enumerate(op.getInputs())) {
-    operands.push_back(i);
-    maps.push_back(result);
-    maps.back()[dim] = static_cast<int>(1000 + i);
-    whole.insert(getIds(piece)[dim]);
-  }
-  use(op, operands, maps, result, {});
-  whole.insert(getIds(op.getResult())[dim]);
-}
-
-void Reader::readExpand(tensor::ExpandShapeOp op) {
-  Loops source, result;
-  int64_t d = 0, fresh = 1000;
-  for (int64_t size : op.getResultType().getShape()) {
-    // Only dimensions of one element are new (partition-cut).
-    if (d < op.getSrcType().getRank() &&
-        size == op.getSrcType().getDimSize(d) && size != 1) {
-      source.push_back(static_cast<int>(d));
-      result.push_back(static_cast<int>(d++));
-    } else {
-      result.push_back(static_cast<int>(fresh++));
-    }
-  }
-  use(op, {0}, {source}, result, {});
-}
-
-void Reader::readAppend(wafer::AppendOp op) {
-  auto dim = static_cast<int64_t>(op.getDim());
-  auto state = cast<ShapedType>(op.getState().getType());
-  auto update = cast<ShapedType>(op.getUpdate().getType());
-  Loops stateLoops, updateLoops;
-  for (int64_t d = 0; d < state.getRank(); ++d) {
-    stateLoops.push_back(static_cast<int>(d));
-    if (d != dim)
-      updateLoops.push_back(static_cast<int>(d));
-    else if (update.getRank() == state.getRank())
-      updateLoops.push_back(1000);
-  }
-  if (update.getRank() == state.getRank()) {
-    // New rows are whole on every PE, whatever split the tokens had.
-    Ids rows = getIds(op.getUpdate());
-    whole.insert(addChange(op, 0, rows, dim));
-    Ids saved = getIds(op.getUpdate());
-    ids[op.getUpdate()] = rows;
-    use(op, {1, 0}, {stateLoops, updateLoops}, stateLoops, {});
-    ids[op.getUpdate()] = saved;
-  } else {
-    use(op, {1, 0}, {stateLoops, updateLoops}, stateLoops, {});
-  }
-  cyclic.insert(getIds(op.getState())[dim]);
-}
-
 LogicalResult Reader::readRepeat(wafer::RepeatOp op) {
   auto joinAll = [&](Value a, Value b) {
     bool joined = true;
@@ -436,22 +237,8 @@ LogicalResult Reader::readOp(Operation *op) {
     return readStored(op, parameter.getWeights());
   if (auto state = dyn_cast<wafer::StateOp>(op))
     return readStored(op, state.getNames());
-  if (auto lookup = dyn_cast<wafer::LookupOp>(op)) {
-    auto lead = cast<ShapedType>(lookup.getIndices().getType()).getRank();
-    auto rank = cast<ShapedType>(lookup.getTable().getType()).getRank();
-    Loops table{999}, indices, result;
-    for (int64_t d = 0; d < lead; ++d)
-      indices.push_back(static_cast<int>(d));
-    result = indices;
-    for (int64_t d = 1; d < rank; ++d) {
-      table.push_back(static_cast<int>(1000 + d));
-      result.push_back(table.back());
-    }
-    RawWork &raw = use(op, {0, 1}, {table, indices}, result, {999});
-    raw.work.combiner = static_cast<int>(algebra::Fold::Sum);
-    raw.work.cyclesPerElement = 0; // one row is copied, not the table
-    return success();
-  }
+  if (auto lookup = dyn_cast<wafer::LookupOp>(op))
+    return readLookup(lookup), success();
   if (isa<wafer::InputOp, wafer::PositionOp, wafer::IotaOp, wafer::OutputOp,
           tensor::EmptyOp, linalg::FillOp, arith::ConstantOp, wafer::YieldOp>(
           op)) {

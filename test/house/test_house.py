@@ -42,8 +42,6 @@ LIMIT = 500  # lines
 # Longer files, and why each is still one idea.
 LONG = {
     "lib/Dialect/Wafer/WaferAttrs.cpp": "the grammar of layouts, read and written side by side",
-    "lib/Partition/Classes.cpp": "one function per form of op that joins dimensions; to be split by form",
-    "lib/Partition/Write.cpp": "one function per form of op that gets layouts; to be split by form",
     "test/interpret/Interpreter.cpp": "one function per op of levels 2 and 4",
 }
 
