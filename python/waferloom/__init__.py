@@ -8,7 +8,8 @@
 """
 
 from .errors import CompileError, Diagnostic, ExecutionError
+from .generation import Generation
 from .program import Program, Result, Session, TensorInfo, compile, load
 
-__all__ = ["CompileError", "Diagnostic", "ExecutionError", "Program", "Result", "Session", "TensorInfo",
-           "compile", "load"]
+__all__ = ["CompileError", "Diagnostic", "ExecutionError", "Generation", "Program", "Result", "Session",
+           "TensorInfo", "compile", "load"]

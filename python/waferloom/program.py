@@ -10,6 +10,7 @@ import numpy as np
 
 from . import _native
 from .errors import CompileError, Diagnostic, ExecutionError
+from .generation import Generation
 
 _PARAMETER, _STATE, _INPUT, _OUTPUT = range(4)
 
@@ -45,7 +46,7 @@ class Session:
     """Owns the states of a program, which start empty."""
 
     def __init__(self, program, threads=0):
-        self._program = program
+        self.program = program
         self._threads = threads
         try:
             self._native = _native.session(program._image)
@@ -82,21 +83,29 @@ class Session:
                                    self._threads, logits == "last")
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
-        seconds = out["cycles"] / (self._program._facts["clock_ghz"] * 1e9)
+        seconds = out["cycles"] / (self.program.clock_ghz * 1e9)
         return Result(out["outputs"], out["cycles"], seconds, time.perf_counter() - start, out["accounts"])
 
-    def generate(self, ids, max_tokens=64):
-        """Feeds the prompt `ids` (a sequence of int), then yields the most likely
-        token again and again, each fed back, until `max_tokens` or the capacity."""
-        ids = list(ids)
-        capacity = self._program._facts["capacity"]
-        for _ in range(max_tokens):
-            result = self.run({"input_ids": np.array([ids], np.int64)}, logits="last")
-            token = int(result.outputs["logits"][0, -1].argmax())
-            yield token
-            ids = [token]
-            if capacity and self.length >= capacity:
-                return
+    def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None):
+        """Feeds the prompt `ids` (a sequence of int), then yields token after token,
+        each fed back:
+
+            for token in session.generate(ids, max_tokens=8): ...
+
+        Args:
+            temperature: 0 takes the most likely token; above, tokens are drawn.
+            seed: of the draw; with the position of a token it decides it.
+            stop: tokens that end the text; they are not yielded.
+            progress: callable(done, total), in tokens, while the prompt is read.
+
+        Returns:
+            A Generation: an iterator that also knows its costs so far.
+
+        Raises:
+            ExecutionError: the program is no language model, or the prompt is empty or
+                does not fit; nothing ran.
+        """
+        return Generation(self, ids, max_tokens, temperature, seed, stop, progress)
 
 
 class Program:
@@ -131,6 +140,16 @@ class Program:
     def entries(self):
         """Tokens per step that the program was compiled for."""
         return [entry["tokens"] for entry in self._facts["entries"]]
+
+    @property
+    def capacity(self):
+        """Tokens that the KV caches hold; 0 without caches."""
+        return self._facts["capacity"]
+
+    @property
+    def clock_ghz(self):
+        """Of the target."""
+        return self._facts["clock_ghz"]
 
     def save(self, path):
         """Writes the image: whole or not at all."""

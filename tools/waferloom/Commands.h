@@ -4,6 +4,7 @@
 #define WAFERLOOM_TOOLS_WAFERLOOM_COMMANDS_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
 
 namespace waferloom::tool {
 
@@ -11,6 +12,8 @@ namespace waferloom::tool {
 // 1 refused or failed, 2 wrong usage.
 int compileCommand(llvm::ArrayRef<char *> args);
 int runCommand(llvm::ArrayRef<char *> args);
+/// `called` is the name of the tool as it was called: argv[0].
+int generateCommand(llvm::StringRef called, llvm::ArrayRef<char *> args);
 int infoCommand(llvm::ArrayRef<char *> args);
 int targetsCommand(llvm::ArrayRef<char *> args);
 int collectiveCommand(llvm::ArrayRef<char *> args);

@@ -21,9 +21,13 @@ struct Command {
   int (*run)(llvm::ArrayRef<char *> args);
 };
 
+// Takes the name that the tool was called by: it looks around there.
+constexpr llvm::StringLiteral generateName = "generate";
+
 constexpr Command commands[] = {
     {"compile", "an ONNX model becomes a wafer image", compileCommand},
     {"run", "execute an image on its simulated cores", runCommand},
+    {generateName, "let a compiled language model speak", nullptr},
     {"info", "what is in an image", infoCommand},
     {"targets", "the machines and their figures", targetsCommand},
     {"collective", "execute one collective on a row of PEs and count cycles",
@@ -46,6 +50,9 @@ int main(int argc, char **argv) {
     printCommands(llvm::outs());
     return 0;
   }
+  if (name == generateName)
+    return generateCommand(argv[0],
+                           llvm::ArrayRef<char *>(argv + 2, argv + argc));
   for (const Command &command : commands)
     if (command.name == name)
       return command.run(llvm::ArrayRef<char *>(argv + 2, argv + argc));

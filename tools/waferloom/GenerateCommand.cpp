@@ -1,0 +1,95 @@
+// waferloom generate IMAGE ...: hands over to the Python package, since
+// tokenizers and chat templates live there (python/waferloom/generate.py). The
+// process becomes Python, so that signals and terminals need no care here.
+
+#include "Commands.h"
+
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/Program.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+using namespace waferloom;
+namespace fs = llvm::sys::fs;
+namespace path = llvm::sys::path;
+
+/// Says what is wrong when the package is not there, instead of Python.
+static constexpr const char *bootstrap =
+    "import sys\n"
+    "try:\n"
+    "    from waferloom.generate import main\n"
+    "except ImportError as error:\n"
+    "    sys.exit(f'waferloom generate: error: {sys.executable} cannot import "
+    "the waferloom package: {error}\\nnote: scripts/build and `pip install .` "
+    "put it beside the tool')\n"
+    "sys.exit(main())\n";
+
+/// Where the tool was called: an environment's `bin` links it or holds it.
+static std::string calledFolder(llvm::StringRef called) {
+  if (!called.contains('/')) {
+    auto found = llvm::sys::findProgramByName(called);
+    return found ? path::parent_path(*found).str() : std::string();
+  }
+  return path::parent_path(called).str();
+}
+
+/// The Python of the environment that the tool was called from; else the one
+/// that the tool was configured with.
+static std::string findPython(llvm::StringRef called) {
+  std::string folder = calledFolder(called);
+  for (llvm::StringRef name : {"python", "python3"}) {
+    llvm::SmallString<256> python(folder), settings(folder);
+    path::append(python, name);
+    path::append(settings, "..", "pyvenv.cfg");
+    // A system's bin has a Python too, but not ours.
+    if (!folder.empty() && fs::can_execute(python) && fs::exists(settings))
+      return python.str().str();
+  }
+  return fs::can_execute(WAFERLOOM_PYTHON) ? WAFERLOOM_PYTHON : "";
+}
+
+/// A build tree has the package beside its tools: build/bin, build/python.
+static void offerBuiltPackage() {
+  static int anchor;
+  llvm::SmallString<256> package(path::parent_path(
+      path::parent_path(fs::getMainExecutable("waferloom", &anchor))));
+  path::append(package, "python");
+  llvm::SmallString<256> file(package);
+  path::append(file, "waferloom", "__init__.py");
+  if (!fs::exists(file))
+    return;
+  std::string paths = package.str().str();
+  if (const char *given = std::getenv("PYTHONPATH"); given && *given)
+    paths += std::string(":") + given;
+  ::setenv("PYTHONPATH", paths.c_str(), /*overwrite=*/1);
+}
+
+int tool::generateCommand(llvm::StringRef called, llvm::ArrayRef<char *> args) {
+  std::string python = findPython(called);
+  if (python.empty()) {
+    llvm::errs() << "waferloom generate: error: there is no Python beside '"
+                 << called << "' and none at " << WAFERLOOM_PYTHON
+                 << ", which the tool was built with\n"
+                 << "note: call the tool of the environment that has the "
+                    "waferloom package, for example .venv/bin/waferloom\n";
+    return 1;
+  }
+  offerBuiltPackage();
+  std::string flag = "-c", code = bootstrap;
+  std::vector<char *> command = {python.data(), flag.data(), code.data()};
+  command.insert(command.end(), args.begin(), args.end());
+  command.push_back(nullptr);
+  ::execv(python.c_str(), command.data());
+  llvm::errs() << "waferloom generate: error: " << python
+               << " cannot be run: " << std::strerror(errno) << "\n";
+  return 1;
+}
