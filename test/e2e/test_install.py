@@ -10,10 +10,10 @@ PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv[1])
 import waferloom
-from waferloom.zoo import llama
+from waferloom import zoo
 assert waferloom.__file__.startswith(sys.argv[1]), waferloom.__file__
-shape = llama.Shape(layers=1, width=12, heads=2, kv_heads=1, head_dim=4, hidden=10, vocabulary=9, positions=8)
-model = llama.build(shape, llama.weights(shape))
+shape = zoo.Shape(layers=1, width=12, heads=2, kv_heads=1, head_dim=4, hidden=10, vocabulary=9, positions=8)
+model = zoo.build(shape, zoo.weights(shape))
 program = waferloom.compile(model.SerializeToString(), target="grid-2x3", context=8)
 assert program.session().run({"input_ids": [[3]]}).outputs["logits"].shape == (1, 1, 9)
 """
