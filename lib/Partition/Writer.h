@@ -1,5 +1,4 @@
-//===- Writer.h - Writes a plan into a module ---------------------*-
-//C++-*-===//
+//===- Writer.h - Writes a plan into a module -------------------*- C++ -*-===//
 //
 // The writer behind write(). Changes of layout and whole entries are in
 // Write.cpp; what computes is in WriteGeneric.cpp, what moves, stores and
