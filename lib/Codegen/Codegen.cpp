@@ -217,6 +217,31 @@ static std::unique_ptr<image::TensorInfoT> describeTensor(Operation *op,
   return info;
 }
 
+/// Inputs that no PE reads: the host takes them and checks that they are ones.
+static void describeLengthMasks(func::FuncOp func, image::EntryT &entry) {
+  auto masks = func->getAttrOfType<DictionaryAttr>("wafer.ones");
+  if (!masks)
+    return;
+  for (NamedAttribute mask : masks) {
+    auto type = dyn_cast<TypeAttr>(mask.getValue());
+    auto shaped = type ? dyn_cast<ShapedType>(type.getValue()) : ShapedType();
+    if (!shaped)
+      continue;
+    auto input = std::make_unique<image::EntryInputT>();
+    input->name = mask.getName().str();
+    input->fallback = image::Default::only_ones;
+    entry.inputs.push_back(std::move(input));
+    auto info = std::make_unique<image::TensorInfoT>();
+    info->name = mask.getName().str();
+    info->role = image::Role::input;
+    info->type = Word::i32;
+    info->source_bool = shaped.getElementType().isInteger(1);
+    info->source_int64 = shaped.getElementType().isInteger(64);
+    info->shape.assign(shaped.getShape().begin(), shaped.getShape().end());
+    entry.tensors.push_back(std::move(info));
+  }
+}
+
 LogicalResult ImageEmitter::describe() {
   image::ImageT &out = result.image;
   for (auto [func, program] :
@@ -251,6 +276,7 @@ LogicalResult ImageEmitter::describe() {
     for (const auto &binding : program->inputs)
       entry->inputs.push_back(std::make_unique<image::EntryInputT>(
           inputOf(*binding, inputs.lookup(binding->name))));
+    describeLengthMasks(func, *entry);
     out.entries.push_back(std::move(entry));
   }
   if (auto model = module->getAttrOfType<DictionaryAttr>("wafer.model"))

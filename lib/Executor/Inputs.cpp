@@ -108,6 +108,19 @@ static Error checkValues(const HostTensor &given, uint64_t elements,
   return Error::success();
 }
 
+// The program was made for rows of equal length and reads no mask.
+Error checkOnes(const HostTensor &given, uint64_t elements) {
+  for (uint64_t i = 0; i < elements; ++i)
+    if (int64_t value = integerAt(given.data, given.type, i); value != 1)
+      return refuse(given.name,
+                    formatv("has {0} at element {1}, but all must be 1: this "
+                            "model's attention takes no padding, every row of "
+                            "a batch is equally long",
+                            value, i)
+                        .str());
+  return Error::success();
+}
+
 static Error checkShape(const HostTensor &given, const Expectation &expected) {
   bool fits = given.shape.size() == expected.shape.size();
   for (size_t d = 0; fits && d < given.shape.size(); ++d)
@@ -165,6 +178,9 @@ static Expected<StagedInput> stage(const HostTensor &given,
                        : expected.input->limit;
   if (Error error = checkValues(given, elements, limit))
     return std::move(error);
+  if (expected.input->fallback == image::Default::only_ones)
+    if (Error error = checkOnes(given, elements))
+      return std::move(error);
   StagedInput staged;
   staged.name = given.name;
   staged.type = given.type;

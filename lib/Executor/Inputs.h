@@ -11,6 +11,9 @@ namespace waferloom::executor {
 /// Element `i` of integers or booleans of the host.
 int64_t integerAt(const void *data, HostType type, uint64_t i);
 
+/// Refuses an element other than 1.
+llvm::Error checkOnes(const HostTensor &given, uint64_t elements);
+
 /// An input in the model's full shape, row-major.
 struct StagedInput {
   std::string name;

@@ -98,6 +98,9 @@ Error Step::check() const {
     int64_t elements = 1;
     for (int64_t extent : tensor->shape)
       elements *= extent;
+    if (input->fallback == image::Default::only_ones)
+      if (Error error = checkOnes(*tensor, static_cast<uint64_t>(elements)))
+        return error;
     for (int64_t i = 0; i < elements; ++i) {
       int64_t value =
           integerAt(tensor->data, tensor->type, static_cast<uint64_t>(i));

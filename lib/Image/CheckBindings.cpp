@@ -1,4 +1,5 @@
 #include "Check.h"
+#include "llvm/ADT/StringSet.h"
 #include <algorithm>
 
 using namespace llvm;
@@ -215,7 +216,8 @@ static Error checkShared(const ImageT &image, const RegionT &region,
   }
 }
 
-/// I6: every input and output of an entry is held by somebody, whole.
+/// I6: every input and output of an entry is held by somebody, whole; inputs
+/// that are `only_ones` by nobody.
 static Error checkHeld(const ImageT &image, size_t entry) {
   const EntryT &description = *image.entries[entry];
   // Elements that regions hold, at least 1 for a scalar; 0: nobody does.
@@ -233,8 +235,13 @@ static Error checkHeld(const ImageT &image, size_t entry) {
     return sum;
   };
   std::string where = "entries[" + std::to_string(entry) + "]";
+  StringSet<> unread;
+  for (const auto &input : description.inputs)
+    if (input->fallback == Default::only_ones)
+      unread.insert(input->name);
   for (const auto &tensor : description.tensors) {
-    if (tensor->role == Role::state)
+    if (tensor->role == Role::state ||
+        (tensor->role == Role::input && unread.contains(tensor->name)))
       continue;
     uint64_t elements = 1;
     for (uint32_t extent : tensor->shape)
@@ -248,8 +255,12 @@ static Error checkHeld(const ImageT &image, size_t entry) {
                            .str());
   }
   for (const auto &input : description.inputs)
-    if (!held(input->name, false))
-      return violation(6, where, "input '" + input->name + "' is on no PE");
+    if ((held(input->name, false) != 0) == unread.contains(input->name))
+      return violation(6, where,
+                       "input '" + input->name +
+                           (unread.contains(input->name)
+                                ? "' is checked only, but is on PEs"
+                                : "' is on no PE"));
   return Error::success();
 }
 

@@ -414,42 +414,6 @@ Quantity *Lowering::reduce(Quantity *q, ArrayRef<int64_t> axes,
   return fromView(std::move(shape), q->type, std::move(*result));
 }
 
-Quantity *Lowering::cutTail(Quantity *q, int64_t axis, double neutral) {
-  if (options.mistakeTailsAreKept)
-    return q;
-  // One mask of what is live serves every cut of this size.
-  Expr size = math.constant(capacity(q->shape[axis]));
-  Quantity *&live = liveMasks[{size->id, q->shape[axis]->id}];
-  if (!live) {
-    math.dims.assign(1, size);
-    Expr inside = math.lessEqual(math.add(math.dim(0), 1), q->shape[axis]);
-    live = fromFunction({size}, builder.getI1Type(), inside);
-  }
-  const View *mask = viewOf(live);
-  if (!mask)
-    return nullptr;
-  Quantity *inside = clone(*live);
-  inside->function = nullptr;
-  inside->shape.assign(q->rank(), math.constant(1));
-  inside->shape[axis] = size;
-  inside->view->dims.assign(q->rank(), {Factor{1, -1}});
-  inside->view->dims[axis] = mask->dims[0];
-  Quantity *tail = fromFunction({}, q->type, constantOf(neutral, q->type));
-  Quantity *whole = clone(*q);
-  whole->shape[axis] = size;
-  Quantity *cut = pointwise(
-      {inside, whole, tail}, q->type,
-      [](OpBuilder &b, Location at, ValueRange args) -> Value {
-        return arith::SelectOp::create(b, at, args[0], args[1], args[2]);
-      });
-  if (!cut)
-    return nullptr;
-  cut->shape[axis] = q->shape[axis];
-  cut->tailIsZero = neutral == 0;
-  cut->tailIsFinite = std::isfinite(neutral);
-  return cut;
-}
-
 Quantity *Lowering::unary(ScalarOp op, Quantity *q) {
   if (Expr function = functionOf(q); function && q->isFloat() && !q->view) {
     math.dims = q->shape;

@@ -41,8 +41,11 @@ private:
   FailureOr<SmallVector<int64_t>> chooseEntries(Bindings &bindings);
   LogicalResult lowerEntry(Bindings &bindings, int64_t tokens);
   LogicalResult addInputs(Lowering &lowering, Bindings &bindings);
+  Quantity *makeLengthMask(Lowering &lowering, onnx::InputOp input,
+                           Sizes shape);
   Quantity *makeInput(Lowering &lowering, onnx::InputOp input, Sizes shape);
-  void addState(Lowering &lowering, onnx::InputOp input, Sizes shape);
+  void addState(Lowering &lowering, onnx::InputOp input, Sizes shape,
+                bool isOpen);
   void lowerNode(Lowering &lowering, onnx::NodeOp node);
   LogicalResult addOutputs(Lowering &lowering);
   void eraseDead(func::FuncOp function);
@@ -54,6 +57,7 @@ private:
   OwningOpRef<ModuleOp> target;
   onnx::GraphOp graph;
   SmallVector<State> states;
+  SmallVector<onnx::InputOp> lengthMasks;
   llvm::StringMap<StringAttr> weights;
   llvm::DenseMap<Value, Quantity *> values; // null: poisoned
   bool failed = false;
@@ -181,6 +185,7 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   if (failed || mlir::failed(found) || mlir::failed(checkOperators()))
     return nullptr;
   states = std::move(*found);
+  lengthMasks = findLengthMasks(graph);
   Bindings bindings(graph, states, options);
   if (mlir::failed(checkOptions(bindings)))
     return nullptr;
@@ -250,9 +255,14 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
     if (input.getResult().use_empty())
       continue;
     lowering.loc = input.getLoc();
+    auto *state = llvm::find_if(
+        states, [&](State &candidate) { return candidate.past == input; });
+    bool isState = state != states.end(), isOpen = false;
     Sizes shape;
     for (Attribute dim : input.getShape()) {
       Expr size = bindings.size(math, dim);
+      if (!size && state != states.end() && state->sizesFollow())
+        size = math.constant(1), isOpen = true;
       if (!size) {
         StringRef name = cast<StringAttr>(dim).getValue();
         InFlightDiagnostic diagnostic = error();
@@ -263,9 +273,6 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
       }
       shape.push_back(size);
     }
-    auto *state = llvm::find_if(
-        states, [&](State &candidate) { return candidate.past == input; });
-    bool isState = state != states.end();
     int64_t elements = 1;
     for (auto [i, size] : llvm::enumerate(shape)) {
       int64_t capacity = isState && i == state->axis ? lowering.context
@@ -277,7 +284,7 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
                failure();
     }
     if (isState) {
-      addState(lowering, input, shape);
+      addState(lowering, input, shape, isOpen);
       continue;
     }
     Quantity *q = makeInput(lowering, input, shape);
@@ -290,8 +297,9 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
   return success();
 }
 
+/// A state with an open size is made when its append knows it.
 void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
-                             Sizes shape) {
+                             Sizes shape, bool isOpen) {
   unsigned number = 0;
   while (states[number].past != input)
     ++number;
@@ -299,15 +307,32 @@ void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
   for (auto [i, size] : llvm::enumerate(shape))
     sizes.push_back(i == states[number].axis ? lowering.context
                                              : lowering.capacity(size));
-  lowering.stateTensors[number] = wafer::StateOp::create(
-      builder, lowering.loc,
-      RankedTensorType::get(sizes, input.getElementType()),
-      builder.getStrArrayAttr({input.getName()}), wafer::LayoutAttr());
+  if (!isOpen)
+    lowering.stateTensors[number] = lowering.makeState(number, sizes);
   Quantity q;
   q.shape = shape;
   q.type = input.getElementType();
   q.past = number;
   values[input.getResult()] = lowering.clone(q);
+}
+
+/// All elements are 1, which the host checks: no step reads the input, and the
+/// entry only says its name and type.
+Quantity *ModelLowering::makeLengthMask(Lowering &lowering, onnx::InputOp input,
+                                        Sizes shape) {
+  auto function =
+      cast<func::FuncOp>(builder.getInsertionBlock()->getParentOp());
+  SmallVector<int64_t> sizes;
+  for (Expr size : shape)
+    sizes.push_back(lowering.capacity(size));
+  NamedAttrList ones;
+  if (auto known = function->getAttrOfType<DictionaryAttr>("wafer.ones"))
+    ones = known;
+  ones.set(input.getName(),
+           TypeAttr::get(RankedTensorType::get(sizes, input.getElementType())));
+  function->setAttr("wafer.ones", ones.getDictionary(builder.getContext()));
+  return lowering.fromFunction(shape, input.getElementType(),
+                               lowering.constantOf(1, input.getElementType()));
 }
 
 Quantity *ModelLowering::makeInput(Lowering &lowering, onnx::InputOp input,
@@ -319,6 +344,8 @@ Quantity *ModelLowering::makeInput(Lowering &lowering, onnx::InputOp input,
     if (name == input.getName())
       return lowering.fromFunction(shape, type,
                                    lowering.constantOf(value, type));
+  if (llvm::is_contained(lengthMasks, input))
+    return makeLengthMask(lowering, input, shape);
   SmallVector<int64_t> sizes;
   for (Expr size : shape)
     sizes.push_back(lowering.capacity(size));
@@ -354,7 +381,10 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
             static_cast<int64_t>(node.getVersion()),
             {},
             node.getParameters(),
-            static_cast<unsigned>(node.getNumResults())};
+            static_cast<unsigned>(node.getNumResults()),
+            {}};
+  for (Value result : node.getOutputs())
+    call.wanted.push_back(!result.use_empty());
   // Outputs that are named "" or that nobody uses count as left out.
   while (call.resultCount > 1 &&
          node.getResult(call.resultCount - 1).use_empty() &&

@@ -113,6 +113,11 @@ public:
   /// unless they are known to hold the neutral element.
   Quantity *reduce(Quantity *q, llvm::ArrayRef<int64_t> axes, Combiner combiner,
                    bool tailIsNeutral = false);
+  /// `q` where `inside` holds, a function of the indices d0, d1, .. of `axes`
+  /// over the whole tensor, and `neutral` elsewhere. All axes that are bounded
+  /// must be among them, or their tails stay as they are.
+  Quantity *keepWhere(Quantity *q, Expr inside, llvm::ArrayRef<int64_t> axes,
+                      double neutral);
   /// `q` with `neutral` beyond the live length of `axis`.
   Quantity *cutTail(Quantity *q, int64_t axis, double neutral);
   /// `a / b`, as a product with a reciprocal where b is the smaller one.
@@ -137,6 +142,8 @@ public:
   Quantity *lookup(Quantity *table, Quantity *indices);
 
   mlir::Value position();
+  /// The tensor of a state at capacity.
+  mlir::Value makeState(unsigned number, llvm::ArrayRef<int64_t> sizes);
   mlir::Value iota(int64_t size);
 
   /// Run-time tensors that index functions read, by number of the source.
@@ -173,8 +180,8 @@ private:
   std::deque<Quantity> quantities;
   std::map<std::pair<void *, std::vector<int64_t>>, mlir::Value> reshapes;
   std::map<int64_t, mlir::Value> iotas;
-  /// What is live, by the ids of capacity and live length.
-  std::map<std::pair<unsigned, unsigned>, Quantity *> liveMasks;
+  /// Where values are kept, by the ids of the predicate and of the sizes.
+  std::map<std::vector<unsigned>, Quantity *> keptMasks;
   mlir::Value positionTensor;
 };
 
@@ -193,7 +200,10 @@ struct Call {
   llvm::SmallVector<Quantity *> inputs;
   mlir::DictionaryAttr attributes;
   unsigned resultCount;
+  /// Per result, whether anyone reads it.
+  llvm::SmallVector<bool> wanted;
 
+  bool wants(unsigned i) const { return i < wanted.size() && wanted[i]; }
   Quantity *input(unsigned i) const {
     return i < inputs.size() ? inputs[i] : nullptr;
   }

@@ -26,6 +26,13 @@ Value Lowering::position() {
   return positionTensor;
 }
 
+Value Lowering::makeState(unsigned number, ArrayRef<int64_t> sizes) {
+  onnx::InputOp past = states[number].past;
+  return wafer::StateOp::create(
+      builder, loc, RankedTensorType::get(sizes, past.getElementType()),
+      builder.getStrArrayAttr({past.getName()}), wafer::LayoutAttr());
+}
+
 Value Lowering::iota(int64_t size) {
   Value &known = iotas[size];
   if (!known)

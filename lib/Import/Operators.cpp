@@ -78,6 +78,12 @@ ArrayRef<OperatorEntry> import::operatorTable() {
       {"", "Unsqueeze", 1, 2, lowerUnsqueeze},
       {"", "Where", 3, 3, lowerWhere},
       {"", "Xor", 2, 2, lowerLogic},
+
+      {"com.microsoft", "GroupQueryAttention", 1, 16, lowerGroupQueryAttention},
+      {"com.microsoft", "RotaryEmbedding", 4, 4, lowerRotaryEmbedding},
+      {"com.microsoft", "SkipLayerNormalization", 3, 5, lowerSkipNormalization},
+      {"com.microsoft", "SkipSimplifiedLayerNormalization", 3, 4,
+       lowerSkipNormalization},
   };
   return table;
 }

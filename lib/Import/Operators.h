@@ -53,10 +53,15 @@ Results lowerReduce(Call &);
 Results lowerSoftmax(Call &);
 Results lowerLayerNormalization(Call &);
 Results lowerRMSNormalization(Call &);
+Results lowerSkipNormalization(Call &);
 
 // OperatorsProduct.cpp
 Results lowerMatMul(Call &);
 Results lowerGemm(Call &);
+
+// OperatorsAttention.cpp
+Results lowerGroupQueryAttention(Call &);
+Results lowerRotaryEmbedding(Call &);
 
 // OperatorsGenerator.cpp
 Results lowerRange(Call &);
@@ -68,6 +73,31 @@ Results lowerCumSum(Call &);
 /// of `shape`; `change` does the same to a view.
 Quantity *moved(Lowering &lowering, Quantity *q, Sizes shape, Sizes indices,
                 llvm::function_ref<void(View &)> change);
+
+/// `q` in another element type.
+Quantity *converted(Call &call, Quantity *q, mlir::Type to);
+
+/// `q` in another shape, elements in the same order.
+Quantity *reshaped(Call &call, Quantity *q, Sizes to);
+
+/// `q` with its dimension order[i] as dimension i.
+Quantity *transposed(Call &call, Quantity *q, llvm::ArrayRef<int64_t> order);
+
+/// Matrix product over the last two dimensions; the others broadcast.
+Quantity *product(Call &call, Quantity *a, Quantity *b);
+
+/// Softmax over `axis`. With `tailIsExcluded`, what lies beyond the live length
+/// is known to be -inf.
+Quantity *softmax(Call &call, Quantity *q, int64_t axis,
+                  bool tailIsExcluded = false);
+
+/// Stores the new rows of the state `past` behind what it holds.
+Quantity *append(Call &call, Quantity *past, Quantity *rows, int64_t axis,
+                 Sizes shape);
+
+/// Run-time tensors one behind the other; only `axis` may differ in size.
+Quantity *joined(Call &call, llvm::ArrayRef<Quantity *> parts, int64_t axis,
+                 Sizes shape);
 
 using SymbolicFn = llvm::function_ref<Expr(llvm::ArrayRef<Expr>)>;
 

@@ -45,7 +45,7 @@ static Expr castElement(Call &c, Expr e, Type from, Type to) {
   return integer;
 }
 
-static Quantity *cast(Call &c, Quantity *q, Type to) {
+Quantity *import::converted(Call &c, Quantity *q, Type to) {
   if (!to || to.isBF16())
     return c.refuse("casts to an element type that is not supported");
   if (q->type == to)
@@ -103,9 +103,9 @@ static Type typeOf(OpBuilder &b, int64_t number) {
 
 Results import::lowerCast(Call &c) {
   return one(
-      cast(c, c.input(0), typeOf(c.lowering.builder, c.integer("to", 0))));
+      converted(c, c.input(0), typeOf(c.lowering.builder, c.integer("to", 0))));
 }
 
 Results import::lowerCastLike(Call &c) {
-  return one(cast(c, c.input(0), c.input(1)->type));
+  return one(converted(c, c.input(0), c.input(1)->type));
 }

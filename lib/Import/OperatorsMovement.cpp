@@ -145,30 +145,33 @@ Results import::lowerSqueeze(Call &c) {
   }));
 }
 
-Results import::lowerTranspose(Call &c) {
-  Quantity *q = c.input(0);
-  SmallVector<int64_t> order;
-  if (auto perm = c.integers("perm"))
-    order = *perm;
-  else
-    for (size_t i = q->rank(); i-- > 0;)
-      order.push_back(i);
+Quantity *import::transposed(Call &c, Quantity *q, ArrayRef<int64_t> order) {
   Sizes shape, indices(q->rank(), nullptr);
   for (auto [to, from] : llvm::enumerate(order)) {
     if (from < 0 || from >= static_cast<int64_t>(q->rank()) || indices[from])
-      return one(c.refuse("perm is not a permutation"));
+      return c.refuse("perm is not a permutation");
     shape.push_back(q->shape[from]);
     indices[from] = c.math.dim(to);
   }
   if (order.size() != q->rank())
-    return one(c.refuse("perm has " + Twine(order.size()) +
-                        " entries for rank " + Twine(q->rank())));
-  return one(moved(c.lowering, q, shape, indices, [&](View &view) {
+    return c.refuse("perm has " + Twine(order.size()) + " entries for rank " +
+                    Twine(q->rank()));
+  return moved(c.lowering, q, shape, indices, [&](View &view) {
     decltype(view.dims) dims;
     for (int64_t from : order)
       dims.push_back(view.dims[from]);
     view.dims = std::move(dims);
-  }));
+  });
+}
+
+Results import::lowerTranspose(Call &c) {
+  SmallVector<int64_t> order;
+  if (auto perm = c.integers("perm"))
+    order = *perm;
+  else
+    for (size_t i = c.input(0)->rank(); i-- > 0;)
+      order.push_back(i);
+  return one(transposed(c, c.input(0), order));
 }
 
 Results import::lowerExpand(Call &c) {

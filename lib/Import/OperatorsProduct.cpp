@@ -28,7 +28,7 @@ static bool cutTails(Lowering &lowering, Quantity *&a, int64_t axisA,
   return b != nullptr;
 }
 
-static Quantity *product(Call &c, Quantity *a, Quantity *b) {
+Quantity *import::product(Call &c, Quantity *a, Quantity *b) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
   if (!a->isFloat() || a->type != b->type)
@@ -91,22 +91,15 @@ Results import::lowerMatMul(Call &c) {
   return one(product(c, c.input(0), c.input(1)));
 }
 
-/// The transpose of a matrix, as a view.
-static Quantity *transposed(Call &c, Quantity *q) {
-  return moved(c.lowering, q, {q->shape[1], q->shape[0]},
-               {c.math.dim(1), c.math.dim(0)},
-               [](View &view) { std::swap(view.dims[0], view.dims[1]); });
-}
-
 Results import::lowerGemm(Call &c) {
   Quantity *a = c.input(0), *b = c.input(1), *bias = c.input(2);
   Lowering &lowering = c.lowering;
   if (a->rank() != 2 || b->rank() != 2)
     return one(c.refuse("operands are not matrices"));
   if (c.integer("transA", 0))
-    a = transposed(c, a);
+    a = transposed(c, a, {1, 0});
   if (c.integer("transB", 0))
-    b = transposed(c, b);
+    b = transposed(c, b, {1, 0});
   Quantity *result = a && b ? product(c, a, b) : nullptr;
   double alpha = c.real("alpha", 1), beta = c.real("beta", 1);
   auto scale = [&](Quantity *q, double factor) -> Quantity * {

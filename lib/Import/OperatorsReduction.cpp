@@ -140,26 +140,18 @@ Results import::lowerReduce(Call &c) {
   return one(c.integer("keepdims", 1) ? result : dropAxes(c, result, axes));
 }
 
-Results import::lowerSoftmax(Call &c) {
-  Quantity *q = c.input(0);
+Quantity *import::softmax(Call &c, Quantity *q, int64_t axis,
+                          bool tailIsExcluded) {
   Lowering &lowering = c.lowering;
-  auto axis = normalizeAxis(
-      lowering, c.integer("axis", c.version >= 13 ? -1 : 1), q->rank());
-  if (!axis)
-    return {};
-  if (c.version < 13 && *axis + 1 != static_cast<int64_t>(q->rank()))
-    return one(c.refuse("before version 13 is over all dimensions from axis " +
-                        Twine(*axis) + " on"));
-  if (!q->isFloat())
-    return one(c.refuse("of a value that is not a float"));
-  bool bounded = lowering.isBounded(q->shape[*axis]);
-  if (bounded && !(q = lowering.cutTail(
-                       q, *axis, -std::numeric_limits<double>::infinity())))
-    return {};
+  bool bounded = lowering.isBounded(q->shape[axis]);
+  if (bounded && !tailIsExcluded &&
+      !(q = lowering.cutTail(q, axis,
+                             -std::numeric_limits<double>::infinity())))
+    return nullptr;
   Quantity *largest =
-      lowering.reduce(q, {*axis}, Combiner::Max, /*tailIsNeutral=*/true);
+      lowering.reduce(q, {axis}, Combiner::Max, /*tailIsNeutral=*/true);
   if (!largest)
-    return {};
+    return nullptr;
   Quantity *weights = lowering.pointwise(
       {q, largest}, q->type,
       [](OpBuilder &b, Location at, ValueRange args) -> Value {
@@ -167,16 +159,30 @@ Results import::lowerSoftmax(Call &c) {
         return math::ExpOp::create(b, at, below);
       });
   if (!weights)
-    return {};
+    return nullptr;
   // exp(-inf) is an exact zero: the sum needs no second cut.
   Quantity *sum =
-      lowering.reduce(weights, {*axis}, Combiner::Sum, /*tailIsNeutral=*/true);
+      lowering.reduce(weights, {axis}, Combiner::Sum, /*tailIsNeutral=*/true);
   Quantity *result = sum ? lowering.divide(weights, sum) : nullptr;
   if (!result)
-    return {};
+    return nullptr;
   result->tailIsZero = result->tailIsFinite =
       bounded && !lowering.options.mistakeTailsAreKept;
-  return one(result);
+  return result;
+}
+
+Results import::lowerSoftmax(Call &c) {
+  Quantity *q = c.input(0);
+  auto axis = normalizeAxis(
+      c.lowering, c.integer("axis", c.version >= 13 ? -1 : 1), q->rank());
+  if (!axis)
+    return {};
+  if (c.version < 13 && *axis + 1 != static_cast<int64_t>(q->rank()))
+    return one(c.refuse("before version 13 is over all dimensions from axis " +
+                        Twine(*axis) + " on"));
+  if (!q->isFloat())
+    return one(c.refuse("of a value that is not a float"));
+  return one(softmax(c, q, *axis));
 }
 
 //===----------------------------------------------------------------------===//
@@ -213,7 +219,7 @@ static Quantity *inverseDeviation(Call &c, Quantity *q,
   Quantity *variance = square ? mean(c, square, axes) : nullptr;
   if (!variance)
     return nullptr;
-  double epsilon = c.real("epsilon", 1e-5);
+  double epsilon = c.real("epsilon", c.domain.empty() ? 1e-5 : 1e-12);
   return c.lowering.pointwise(
       variance, q->type,
       [&](OpBuilder &b, Location at, ValueRange args) -> Value {
@@ -227,13 +233,35 @@ static Quantity *inverseDeviation(Call &c, Quantity *q,
       });
 }
 
-/// q * inverse * scale (+ bias).
-static Quantity *scaled(Call &c, Quantity *q, Quantity *inverse,
-                        Quantity *scale, Quantity *bias) {
+/// A norm over the axes: (q - mean(q)) or q itself, by the inverse of its
+/// deviation, times `scale` (+ `bias`). Half precision is widened: a sum of
+/// squares leaves its range. `inverse` is set if it is asked for.
+static Quantity *normalized(Call &c, Quantity *q, ArrayRef<int64_t> axes,
+                            bool isCentred, Quantity *scale, Quantity *bias,
+                            Quantity **inverse = nullptr) {
   Lowering &lowering = c.lowering;
-  q = lowering.binary(ScalarOp::Mul, q, inverse);
+  Type type = q->type, wide = lowering.builder.getF32Type();
+  if (scale->type != type || (bias && bias->type != type))
+    return c.refuse("its operands are not of one type");
+  if (c.integer("stash_type", 1) != 1)
+    return c.refuse("stash_type " + Twine(c.integer("stash_type", 1)) +
+                    " is not supported");
+  q = converted(c, q, wide);
+  scale = q ? converted(c, scale, wide) : nullptr;
+  if (!scale || (bias && !(bias = converted(c, bias, wide))))
+    return nullptr;
+  if (isCentred) {
+    Quantity *average = mean(c, q, axes);
+    q = average ? lowering.binary(ScalarOp::Sub, q, average) : nullptr;
+  }
+  Quantity *factor = q ? inverseDeviation(c, q, axes) : nullptr;
+  q = factor ? lowering.binary(ScalarOp::Mul, q, factor) : nullptr;
   q = q ? lowering.binary(ScalarOp::Mul, q, scale) : nullptr;
-  return q && bias ? lowering.binary(ScalarOp::Add, q, bias) : q;
+  if (q && bias)
+    q = lowering.binary(ScalarOp::Add, q, bias);
+  if (inverse)
+    *inverse = factor;
+  return q ? converted(c, q, type) : nullptr;
 }
 
 static bool onlyFirstResult(Call &c) {
@@ -246,20 +274,37 @@ Results import::lowerLayerNormalization(Call &c) {
   auto axes = normAxes(c, q);
   if (!axes || !onlyFirstResult(c))
     return {};
-  Quantity *average = mean(c, q, *axes);
-  Quantity *centred =
-      average ? c.lowering.binary(ScalarOp::Sub, q, average) : nullptr;
-  Quantity *inverse = centred ? inverseDeviation(c, centred, *axes) : nullptr;
-  if (!inverse)
-    return {};
-  return one(scaled(c, centred, inverse, c.input(1), c.input(2)));
+  return one(
+      normalized(c, q, *axes, /*isCentred=*/true, c.input(1), c.input(2)));
 }
 
 Results import::lowerRMSNormalization(Call &c) {
-  Quantity *q = c.input(0);
+  Quantity *q = c.input(0), *inverse;
   auto axes = normAxes(c, q);
-  if (!axes || !onlyFirstResult(c))
+  if (!axes)
     return {};
-  Quantity *inverse = inverseDeviation(c, q, *axes);
-  return one(inverse ? scaled(c, q, inverse, c.input(1), nullptr) : nullptr);
+  Quantity *result = normalized(c, q, *axes, /*isCentred=*/false, c.input(1),
+                                nullptr, &inverse);
+  return result ? Results{result, inverse} : Results{};
+}
+
+/// The norm of input + skip (+ bias), and that sum.
+Results import::lowerSkipNormalization(Call &c) {
+  bool isCentred = c.op == "SkipLayerNormalization";
+  Quantity *gamma = c.input(2);
+  Quantity *beta = isCentred ? c.input(3) : nullptr;
+  Quantity *bias = isCentred ? c.input(4) : c.input(3);
+  for (unsigned i : {1, 2})
+    if (c.wants(i))
+      return one(c.refuse(i == 1
+                              ? "its output 'mean' is not supported"
+                              : "its output 'inv_std_var' is not supported"));
+  Quantity *sum = c.lowering.binary(ScalarOp::Add, c.input(0), c.input(1));
+  if (sum && bias)
+    sum = c.lowering.binary(ScalarOp::Add, sum, bias);
+  auto axes = sum ? normAxes(c, sum) : std::nullopt;
+  if (!axes)
+    return {};
+  Quantity *result = normalized(c, sum, *axes, isCentred, gamma, beta);
+  return result ? Results{result, nullptr, nullptr, sum} : Results{};
 }

@@ -119,7 +119,7 @@ static bool regroup(Call &c, View &view, ArrayRef<Expr> to,
   return true;
 }
 
-static Quantity *reshape(Call &c, Quantity *q, Sizes to) {
+Quantity *import::reshaped(Call &c, Quantity *q, Sizes to) {
   Arithmetic &math = c.math;
   Lowering &lowering = c.lowering;
   math.dims = to;
@@ -209,7 +209,7 @@ Results import::lowerReshape(Call &c) {
                           math.print(known) + ", which does not divide"));
     to[*inferred] = quotient;
   }
-  return one(reshape(c, q, to));
+  return one(reshaped(c, q, to));
 }
 
 Results import::lowerFlatten(Call &c) {
@@ -220,7 +220,7 @@ Results import::lowerFlatten(Call &c) {
         c.refuse("axis " + Twine(axis) + " of a value of rank " + Twine(rank)));
   axis = axis < 0 ? axis + rank : axis;
   ArrayRef<Expr> shape(q->shape);
-  return one(reshape(c, q,
-                     {c.math.product(shape.take_front(axis)),
-                      c.math.product(shape.drop_front(axis))}));
+  return one(reshaped(c, q,
+                      {c.math.product(shape.take_front(axis)),
+                       c.math.product(shape.drop_front(axis))}));
 }

@@ -256,9 +256,8 @@ Results import::lowerSplit(Call &c) {
 // Concat
 //===----------------------------------------------------------------------===//
 
-/// Stores the new rows of a state behind what it holds.
-static Quantity *append(Call &c, Quantity *past, Quantity *rows, int64_t axis,
-                        Sizes shape) {
+Quantity *import::append(Call &c, Quantity *past, Quantity *rows, int64_t axis,
+                         Sizes shape) {
   Lowering &lowering = c.lowering;
   State state = lowering.states[past->past];
   if (axis != state.axis)
@@ -275,7 +274,14 @@ static Quantity *append(Call &c, Quantity *past, Quantity *rows, int64_t axis,
   Value update = lowering.plain(rows);
   if (!update)
     return nullptr;
-  Value target = lowering.stateTensors[past->past];
+  Value &target = lowering.stateTensors[past->past];
+  if (!target) {
+    // The file leaves a size open; what is appended says it.
+    SmallVector<int64_t> sizes(
+        cast<RankedTensorType>(update.getType()).getShape());
+    sizes[axis] = lowering.context;
+    target = lowering.makeState(past->past, sizes);
+  }
   Value now = wafer::AppendOp::create(
       lowering.builder, lowering.loc, target.getType(), update, target,
       lowering.position(), axis, wafer::LayoutAttr());
@@ -304,6 +310,25 @@ static Quantity *concatFunctions(Call &c, ArrayRef<Quantity *> parts,
     end = start;
   }
   return c.lowering.fromFunction(std::move(shape), parts[0]->type, result);
+}
+
+Quantity *import::joined(Call &c, ArrayRef<Quantity *> parts, int64_t axis,
+                         Sizes shape) {
+  Lowering &lowering = c.lowering;
+  SmallVector<Value> tensors;
+  for (Quantity *part : parts) {
+    if (lowering.isBounded(part->shape[axis]))
+      return c.refuse("joins a value of live length " +
+                      c.math.print(part->shape[axis]) +
+                      " that is not a state with another one");
+    Value tensor = lowering.plain(part);
+    if (!tensor)
+      return nullptr;
+    tensors.push_back(tensor);
+  }
+  Value all =
+      tensor::ConcatOp::create(lowering.builder, lowering.loc, axis, tensors);
+  return lowering.fromTensor(std::move(shape), parts[0]->type, all);
 }
 
 Results import::lowerConcat(Call &c) {
@@ -347,19 +372,5 @@ Results import::lowerConcat(Call &c) {
     return one(append(c, parts[0], parts[1], *axis, shape));
   if (llvm::all_of(parts, [&](Quantity *q) { return lowering.functionOf(q); }))
     return one(concatFunctions(c, parts, *axis, shape));
-
-  SmallVector<Value> tensors;
-  for (Quantity *part : parts) {
-    if (lowering.isBounded(part->shape[*axis]))
-      return one(c.refuse("joins a value of live length " +
-                          math.print(part->shape[*axis]) +
-                          " that is not a state with another one"));
-    Value tensor = lowering.plain(part);
-    if (!tensor)
-      return {};
-    tensors.push_back(tensor);
-  }
-  Value joined =
-      tensor::ConcatOp::create(lowering.builder, lowering.loc, *axis, tensors);
-  return one(lowering.fromTensor(shape, parts[0]->type, joined));
+  return one(joined(c, parts, *axis, shape));
 }

@@ -13,6 +13,7 @@
 
 #include "onnx/checker.h"
 #include "onnx/defs/parser.h"
+#include "onnx/defs/schema.h"
 #include "onnx/inliner/inliner.h"
 #include "onnx/onnx_pb.h"
 
@@ -160,8 +161,33 @@ std::string firstLine(const char *text) {
   return StringRef(text).trim().split("\n").first.trim().str();
 }
 
+/// Exporters put this operator into the domain of the standard, which does not
+/// have it; without a schema the checker refuses every such model.
+void registerSchemas() {
+  using Schema = onnx::OpSchema;
+  static const bool once = [] {
+    Schema schema("SimplifiedLayerNormalization", __FILE__, __LINE__);
+    schema.SetDomain(onnx::ONNX_DOMAIN).SinceVersion(1);
+    schema.Attr("axis", "first dimension of the norm",
+                onnx::AttributeProto::INT, int64_t(-1));
+    schema.Attr("epsilon", "added to the mean square",
+                onnx::AttributeProto::FLOAT, 1e-5f);
+    schema.Attr("stash_type", "element type of the statistics",
+                onnx::AttributeProto::INT, int64_t(1));
+    schema.Input(0, "X", "value", "T").Input(1, "scale", "weight", "T");
+    schema.Output(0, "Y", "norm", "T");
+    schema.Output(1, "inv_std_var", "inverse deviation", "U", Schema::Optional);
+    schema.TypeConstraint("T", Schema::all_float_types_ir4(), "floats");
+    schema.TypeConstraint("U", {"tensor(float)"}, "statistics");
+    onnx::RegisterSchema(std::move(schema), 0, /*fail_duplicate_schema=*/false);
+    return true;
+  }();
+  (void)once;
+}
+
 Error checkAndInline(CheckedModel &model) {
   try {
+    registerSchemas();
     onnx::ModelProto &proto = *model.proto;
     if (!proto.has_graph())
       return makeError("the file holds no graph; it may not be an ONNX model");

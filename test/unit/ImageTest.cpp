@@ -97,6 +97,10 @@ static const Violation violations[] = {
        b.program().inputs.clear();
        b.image.entries[0]->tensors.erase(b.image.entries[0]->tensors.begin());
      }},
+    {6, "is checked only, but is on PEs",
+     [](Builder &b) {
+       b.image.entries[0]->inputs[0]->fallback = Default::only_ones;
+     }},
     {7, "unknown operation",
      [](Builder &b) { instruction(b, 0).op = Opcode(77); }},
     {7, "dst has an unknown type",

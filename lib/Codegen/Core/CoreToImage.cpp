@@ -19,7 +19,7 @@ static_assert(int(core::Fold::max) == int(image::Opcode::max));
 static_assert(int(core::Role::index) == int(image::Role::index));
 static_assert(int(core::Side::ramp) == int(image::Side::ramp));
 static_assert(int(core::Axis::y) == int(image::Axis::y));
-static_assert(int(core::Fallback::length) == int(image::Default::length));
+static_assert(int(core::Fallback::only_ones) == int(image::Default::only_ones));
 
 static image::Type typeOf(Type type) {
   if (type.isF32())
