@@ -41,17 +41,18 @@ py::dict toPython(const CompileSummary &s) {
   out["width"] = s.width;
   out["height"] = s.height;
   out["pes_used"] = s.pesUsed;
-  out["sram_used_max"] = s.sramUsedMax;
-  out["sram_limit"] = s.sramLimit;
+  out["sram_used_max"] = s.fit.total();
+  out["sram_limit"] = s.fit.limit;
   out["colors_used_max"] = s.colorsUsedMax;
+  out["layouts_tried"] = s.layoutsTried;
   out["compile_seconds"] = s.compileSeconds;
   py::dict fit;
-  fit["weights"] = s.weightBytes;
-  fit["states"] = s.stateBytes;
-  fit["tables"] = s.tableBytes;
-  fit["buffers"] = s.scratchBytes;
-  fit["code"] = s.codeBytes;
-  fit["reserved"] = s.reservedBytes;
+  fit["weights"] = s.fit.weights;
+  fit["states"] = s.fit.states;
+  fit["tables"] = s.fit.tables;
+  fit["buffers"] = s.fit.buffers;
+  fit["code"] = s.fit.code;
+  fit["reserved"] = s.fit.reserved;
   out["fit"] = fit;
   return out;
 }

@@ -22,7 +22,7 @@ namespace {
 struct ImageEmitter {
   ModuleOp module;
   const image::TargetT &target;
-  Fit &fit;
+  target::Fit &fit;
   Image result;
   SmallVector<func::FuncOp> entries;
   wafer::RegionAttr region;
@@ -90,16 +90,31 @@ LogicalResult ImageEmitter::layShared(Shared &shared) {
   auto grown = [&] {
     return shared.bytes() - std::exchange(before, shared.bytes());
   };
+  auto hold = [&](ArrayAttr names, int64_t bytes) {
+    for (Attribute name : names)
+      fit.held.push_back({isa<StringAttr>(name)
+                              ? cast<StringAttr>(name).getValue().str()
+                              : cast<FlatSymbolRefAttr>(name).getValue().str(),
+                          bytes});
+  };
   for (func::FuncOp func : entries) {
     WalkResult walked = func.walk([&](Operation *op) {
       if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
-        if (failed(shared.parameter(parameter)))
+        FailureOr<Piece> piece = shared.parameter(parameter);
+        if (failed(piece))
           return WalkResult::interrupt();
-        fit.weights += grown();
+        if (int64_t bytes = grown()) {
+          fit.weights += bytes;
+          hold(parameter.getWeights(), piece->bytes);
+        }
       } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
-        if (failed(shared.state(state)))
+        FailureOr<Piece> piece = shared.state(state);
+        if (failed(piece))
           return WalkResult::interrupt();
-        fit.states += grown();
+        if (int64_t bytes = grown()) {
+          fit.states += bytes;
+          hold(state.getNames(), piece->bytes);
+        }
       } else if (auto iota = dyn_cast<wafer::IotaOp>(op)) {
         if (failed(shared.iota(iota)))
           return WalkResult::interrupt();
@@ -294,16 +309,16 @@ void ImageEmitter::refuse() {
                             << region.getWidth() << " by " << region.getHeight()
                             << " but '" << target.name << "' has " << fit.limit;
   diag.attachNote() << "weights " << fit.weights << ", states " << fit.states
-                    << ", tables " << fit.tables << ", buffers " << fit.scratch
+                    << ", tables " << fit.tables << ", buffers " << fit.buffers
                     << ", code " << fit.code << ", reserved " << fit.reserved
                     << " bytes";
-  diag.attachNote() << "more PEs, a smaller --context, or more memory "
-                       "(--target NAME,sram=...) would make it fit";
 }
 
 FailureOr<Image> codegen::emitImage(ModuleOp module,
-                                    const image::TargetT &target, Fit &fit) {
+                                    const image::TargetT &target,
+                                    target::Fit &fit) {
   ImageEmitter state{module, target, fit, {}, {}, {}, {}, {}};
+  fit = target::Fit();
   fit.limit = target.sram_bytes;
   fit.reserved = target.reserved_bytes;
   image::ImageT &out = state.result.image;
@@ -326,7 +341,7 @@ FailureOr<Image> codegen::emitImage(ModuleOp module,
     if (failed(state.emitPrograms(shared, names, Budget{temporaries}, *region,
                                   memory)))
       return failure();
-    fit.scratch = memory - shared.bytes();
+    fit.buffers = memory - shared.bytes();
     fit.code = state.codeBytes(*region);
     region->memory = static_cast<uint32_t>(memory);
     if (fit.total() > fit.limit)

@@ -20,7 +20,7 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
 }
 
 Piece Shared::reserve(int64_t bytes, int64_t trips) {
-  Piece piece{top, static_cast<int64_t>(llvm::alignTo(bytes, 4))};
+  Piece piece{top, target::pieceBytes(bytes, 1)};
   top += piece.bytes * trips;
   return piece;
 }

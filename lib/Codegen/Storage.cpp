@@ -1,14 +1,15 @@
 // Addresses for buffers. A buffer's life is the span of instructions that touch
 // it. Programs loop, so spans are first widened: what lives across the start or
 // the end of a loop lives through all of it, since the next iteration may still
-// read what this one seems to be done with. Then, in order of birth, each
-// buffer takes the lowest gap between the buffers that live at the same time.
-// Graphs of a few hundred short-lived vectors leave little to gain over that.
+// read what this one seems to be done with. Then the accountant places them.
 
 #include "Emitter.h"
 
+#include "waferloom/Target/Resources.h"
+
 #include "llvm/ADT/STLExtras.h"
 
+using namespace waferloom;
 using namespace waferloom::codegen;
 
 /// Widens lives over loops until nothing changes. Loops are few and nest, so a
@@ -47,40 +48,18 @@ int64_t Emitter::allocate(int64_t base) {
   }
   const int64_t scratch = top;
 
-  std::vector<Buffer> lives = buffers;
-  widenOverLoops(lives, drafts);
-  llvm::SmallVector<size_t> order;
-  for (auto [i, buffer] : llvm::enumerate(lives))
-    if (!buffer.pinned && buffer.first >= 0)
-      order.push_back(i);
-  llvm::sort(order, [&](size_t a, size_t b) {
-    return std::pair(lives[a].first, a) < std::pair(lives[b].first, b);
-  });
-
-  llvm::SmallVector<size_t> placed; // by address
-  for (size_t id : order) {
-    Buffer &buffer = lives[id];
-    int64_t at = scratch;
-    for (size_t other : placed) {
-      const Buffer &taken = lives[other];
-      if (taken.last < buffer.first || taken.first > buffer.last)
-        continue;
-      if (*taken.address - at >= buffer.bytes)
-        break;
-      at = std::max(at, *taken.address + taken.bytes);
+  std::vector<Buffer> widened = buffers;
+  widenOverLoops(widened, drafts);
+  std::vector<target::Life> lives;
+  std::vector<size_t> ids;
+  for (auto [i, buffer] : llvm::enumerate(widened))
+    if (!buffer.pinned && buffer.first >= 0) {
+      lives.push_back({buffer.bytes, buffer.first, buffer.last});
+      ids.push_back(i);
     }
-    buffer.address = at;
-    buffers[id].address = at;
-    top = std::max(top, at + buffer.bytes);
-    placed.insert(llvm::upper_bound(placed, at,
-                                    [&](int64_t value, size_t other) {
-                                      return value < *lives[other].address;
-                                    }),
-                  id);
-    // What has ended before the next birth can never meet anyone again.
-    llvm::erase_if(
-        placed, [&](size_t other) { return lives[other].last < buffer.first; });
-  }
+  top = std::max(top, target::place(lives, scratch));
+  for (auto [id, life] : llvm::zip_equal(ids, lives))
+    buffers[id].address = life.address;
   for (Buffer &buffer : buffers)
     if (!buffer.address)
       buffer.address = scratch; // never touched

@@ -5,22 +5,16 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "waferloom/Compile/Compile.h"
-#include "waferloom/Algebra/Passes.h"
+#include "Stages.h"
+
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Import/Import.h"
-#include "waferloom/Partition/Passes.h"
-#include "waferloom/Placement/Passes.h"
-#include "waferloom/Routing/Passes.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
 
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -94,10 +88,7 @@ struct Compilation {
   MLIRContext &context;
   unsigned stage = 0;
 
-  using Grid = partition::PartitionPlanOptions;
-
   LogicalResult run(StringRef path);
-  LogicalResult plan(OwningOpRef<ModuleOp> &module, Grid grid);
   LogicalResult fail(llvm::Error error);
   void begin(unsigned index) {
     stage = index;
@@ -144,67 +135,6 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
   return true;
 }
 
-/// Remembers the shapes that users know, before any is cut or padded: on each
-/// entry, a dictionary from names of inputs, outputs and states to shapes.
-static void recordShapes(ModuleOp module) {
-  for (auto func : module.getOps<func::FuncOp>()) {
-    NamedAttrList shapes;
-    auto record = [&](StringRef name, mlir::Type type) {
-      shapes.set(name,
-                 DenseI64ArrayAttr::get(module.getContext(),
-                                        cast<ShapedType>(type).getShape()));
-    };
-    func.walk([&](Operation *op) {
-      if (auto input = dyn_cast<wafer::InputOp>(op))
-        record(input.getName(), input.getType());
-      else if (auto output = dyn_cast<wafer::OutputOp>(op))
-        record(output.getName(), output.getValue().getType());
-      else if (auto state = dyn_cast<wafer::StateOp>(op))
-        for (auto name : state.getNames().getAsRange<StringAttr>())
-          record(name.getValue(), state.getType());
-    });
-    func->setAttr("wafer.shapes", shapes.getDictionary(module.getContext()));
-  }
-}
-
-static import::Options importOptions(const CompileOptions &options) {
-  import::Options out;
-  out.dims = options.dims;
-  out.context = options.context;
-  out.chunks = options.chunks;
-  out.states = options.states;
-  out.sets = options.sets;
-  return out;
-}
-
-/// Chooses layouts on `grid`. A model may be too small for it: a dimension of
-/// 64 divides over no 700 cores. Then, unless the region was given by hand, the
-/// region is halved until a plan is found. Refusals tell of the whole grid.
-LogicalResult Compilation::plan(OwningOpRef<ModuleOp> &module, Grid grid) {
-  const size_t before = result.diagnostics.size();
-  std::vector<waferloom::Diagnostic> refusal;
-  while (true) {
-    OwningOpRef<ModuleOp> attempt = module->clone();
-    PassManager pm(&context);
-    pm.addPass(partition::createPartitionPlan(grid));
-    if (succeeded(pm.run(*attempt))) {
-      module = std::move(attempt);
-      result.diagnostics.resize(before);
-      return success();
-    }
-    if (refusal.empty())
-      refusal.assign(result.diagnostics.begin() + before,
-                     result.diagnostics.end());
-    result.diagnostics.resize(before);
-    if (options.region || (grid.width <= 8 && grid.height <= 8))
-      break;
-    grid.width = std::max<int64_t>(grid.width / 2, 1);
-    grid.height = std::max<int64_t>(grid.height / 2, 1);
-  }
-  llvm::append_range(result.diagnostics, refusal);
-  return failure();
-}
-
 LogicalResult Compilation::run(StringRef path) {
   llvm::Expected<target::Target> target = target::parse(options.target);
   if (!target)
@@ -228,35 +158,25 @@ LogicalResult Compilation::run(StringRef path) {
     return stop;
 
   begin(1);
-  OwningOpRef<ModuleOp> module =
-      import::lowerOnnx(*onnx, importOptions(options));
+  OwningOpRef<ModuleOp> module = lowerToTensors(*onnx, options);
   if (!module)
     return failure();
-  recordShapes(*module);
   // From here on every shape is static and no ONNX operator is left.
   stop = end(*module);
   if (failed(stop) || *stop)
     return stop;
 
-  Grid grid;
-  std::tie(grid.width, grid.height) =
-      options.region
-          ? *options.region
-          : std::pair<int64_t, int64_t>(target->width, target->height);
-  grid.sramBytes = target->sram;
   begin(2);
-  {
-    PassManager pm(&context);
-    pm.addPass(partition::createPartitionCut());
-    pm.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
-    pm.addPass(createCSEPass());
-    // From here on dimensions are atoms, and no reshape is left.
-    pm.addNestedPass<func::FuncOp>(partition::createPartitionRoll());
-    if (failed(pm.run(*module)))
-      return failure();
-  }
-  if (failed(plan(module, grid)))
+  partition::Planned planned;
+  if (failed(prepare(*module)))
     return failure();
+  // From here on dimensions are atoms, and like layers are one body.
+  if (failed(plan(*module, options, *target, planned))) {
+    if (result.diagnostics.empty())
+      result.diagnostics.push_back(
+          explainFit(*onnx, *module, options, *target, planned));
+    return failure();
+  }
   // From here on every tensor has a layout, and every change of layout is an
   // op.
   stop = end(*module);
@@ -264,57 +184,34 @@ LogicalResult Compilation::run(StringRef path) {
     return stop;
 
   begin(3);
-  {
-    PassManager pm(&context);
-    // What the types of level 3 say is proven, not believed.
-    pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
-    pm.addPass(partition::createPartitionToPerPe());
-    pm.addPass(createCSEPass());
-    if (failed(pm.run(*module)))
-      return failure();
-  }
+  if (failed(lowerToPieces(*module)))
+    return failure();
   // From here on global shapes are gone.
   stop = end(*module);
   if (failed(stop) || *stop)
     return stop;
 
   begin(4);
-  {
-    PassManager pm(&context);
-    collectives::Costs costs;
-    costs.hop = target->hop;
-    costs.ramp = target->ramp;
-    costs.issue = target->issue;
-    costs.rewrite = target->rewrite;
-    costs.colors = target->colors;
-    placement::FabricPlaceOptions fabric;
-    fabric.width = target->width;
-    fabric.height = target->height;
-    routing::populateConversionPipeline(pm, costs);
-    pm.addPass(placement::createFabricPlace(fabric));
-    routing::populateRoutingPipeline(
-        pm, {target->colors, target->inputQueues, target->outputQueues});
-    if (failed(pm.run(*module)))
-      return failure();
-  }
+  if (failed(lowerToFabric(*module, *target)))
+    return failure();
   // From here on every word has its way: lines, algorithms, colors, queues.
   stop = end(*module);
   if (failed(stop) || *stop)
     return stop;
 
   begin(5);
-  codegen::Fit fit;
-  std::unique_ptr<image::TargetT> machine = target::toImage(*target);
-  FailureOr<codegen::Image> image = codegen::emitImage(*module, *machine, fit);
   CompileSummary &summary = result.summary;
-  summary.weightBytes = fit.weights;
-  summary.stateBytes = fit.states;
-  summary.tableBytes = fit.tables;
-  summary.scratchBytes = fit.scratch;
-  summary.codeBytes = fit.code;
-  summary.reservedBytes = fit.reserved;
-  summary.sramUsedMax = fit.total();
-  summary.sramLimit = fit.limit;
+  summary.layoutsTried = planned.answers;
+  std::unique_ptr<image::TargetT> machine = target::toImage(*target);
+  FailureOr<codegen::Image> image =
+      codegen::emitImage(*module, *machine, summary.fit);
+  if (summary.fit.total() > planned.fit.total()) {
+    result.diagnostics.clear();
+    return fail(llvm::createStringError(llvm::formatv(
+        "planned with {0} bytes per PE but the programs take {1}; this is a "
+        "mistake of the compiler, please report this model",
+        planned.fit.total(), summary.fit.total())));
+  }
   if (failed(image))
     return failure();
   const image::RegionT &region = *image->image.regions.front();

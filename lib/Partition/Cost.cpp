@@ -22,7 +22,8 @@ static constexpr int64_t rampCycles = 2; // T_R
 static constexpr int64_t issueCycles = 6;
 static constexpr int64_t elementsPerCycle = 8;
 
-Axes::Axes(const Factors &factors) : factors(factors) {
+Axes::Axes(const Factors &factors, int64_t mostHops)
+    : factors(factors), mostHops(mostHops) {
   for (auto direction : {Axis::X, Axis::Y}) {
     const auto &sizes = direction == Axis::X ? factors.x : factors.y;
     for (size_t i = 0; i < sizes.size(); ++i) {
@@ -95,7 +96,7 @@ double partition::getCombineCycles(const Axes &axes, ArrayRef<Axis> along,
     auto [size, hop] = getLine(axes, along, direction);
     if (size == 1)
       continue;
-    if (hop > mostHops)
+    if (hop > axes.getMostHops())
       return impossibleCycles;
     int64_t arm = size / 2 + 1;
     double shared = static_cast<double>(words) * hop;
@@ -112,7 +113,7 @@ double partition::getGatherCycles(const Axes &axes, ArrayRef<Axis> along,
   double total = 0;
   for (auto direction : {Axis::X, Axis::Y}) {
     auto [size, hop] = getLine(axes, along, direction);
-    if (size > 1 && hop > mostHops)
+    if (size > 1 && hop > axes.getMostHops())
       return impossibleCycles;
     if (size > 1)
       total += 2.0 * words * hop + size * hop + 2 * (2 * rampCycles + 1);
@@ -121,7 +122,7 @@ double partition::getGatherCycles(const Axes &axes, ArrayRef<Axis> along,
 }
 
 Costs::Costs(const Problem &problem, const Factors &factors)
-    : problem(problem), axes(factors) {}
+    : problem(problem), axes(factors, problem.mostHops) {}
 
 std::vector<int64_t> Costs::getPadded(const Assignment &assignment) const {
   // Classes of one padding number share the least size that all can divide.

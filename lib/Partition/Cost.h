@@ -8,25 +8,25 @@
 
 namespace waferloom::partition {
 
-/// Groups that interleave share links: a line whose PEs are s apart needs 2 s +
-/// 1 colors. Beyond this many hops a machine of 21 colors has none left.
-constexpr int64_t mostHops = 4;
 /// What no plan may cost.
 constexpr double impossibleCycles = 1e12;
 
 /// The axes of a region and their sizes.
 class Axes {
 public:
-  explicit Axes(const Factors &factors);
+  /// PEs of one line may be at most `mostHops` apart.
+  Axes(const Factors &factors, int64_t mostHops);
 
   llvm::ArrayRef<wafer::Axis> all() const { return axes; }
   int64_t getSize(wafer::Axis axis) const;
   int64_t getSize(llvm::ArrayRef<wafer::Axis> axes) const;
   /// Hops of one step along `axis`.
   int64_t getStride(wafer::Axis axis) const;
+  int64_t getMostHops() const { return mostHops; }
 
 private:
   Factors factors;
+  int64_t mostHops;
   llvm::SmallVector<wafer::Axis> axes;
 };
 

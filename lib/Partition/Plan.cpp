@@ -7,16 +7,20 @@
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Partition/Passes.h"
+#include "waferloom/Partition/Planning.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/Support/MathExtras.h"
+
+#include <set>
 
 namespace waferloom::partition {
 #define GEN_PASS_DEF_PARTITIONPLAN
@@ -26,6 +30,7 @@ namespace waferloom::partition {
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
+using wafer::Axis;
 
 /// Gives each reader its own constant, fill or iota: readers that share one
 /// would have their dimensions joined by it.
@@ -70,49 +75,177 @@ static void describe(const Problem &problem, const Plan &plan, Location loc) {
                         static_cast<int64_t>(problem.classes.size()));
 }
 
+/// Says that no plan was found, with the numbers.
+static void refuse(ModuleOp module, const Problem &problem) {
+  int64_t total = 0;
+  for (const Stored &entry : problem.stored) {
+    int64_t bytes = entry.count * entry.shape.elementBytes;
+    for (int index : entry.shape.classes)
+      bytes *= problem.classes[index].size;
+    total += bytes;
+  }
+  InFlightDiagnostic diag = module.emitError();
+  diag << "no layout found that fits: weights and states take "
+       << llvm::divideCeil(total, problem.width * problem.height)
+       << " bytes per PE when divided evenly over " << problem.width << " x "
+       << problem.height << " PEs, before padding, replicas and buffers, but "
+       << problem.bytesPerPe << " bytes are free for data in each";
+  diag.attachNote() << "choose a larger grid, more memory per PE, or a "
+                       "smaller state capacity";
+}
+
+/// The problem of a module, under what `options` allow.
+static FailureOr<ModuleClasses> pose(ModuleOp module,
+                                     const PartitionPlanOptions &options) {
+  const int64_t memory = options.sramBytes - options.reservedBytes;
+  if (options.width < 1 || options.height < 1 || memory < 1)
+    return module.emitError()
+           << "partitioning needs a region and memory, not " << options.width
+           << " x " << options.height << " PEs with " << memory
+           << " bytes for data each";
+  FailureOr<ModuleClasses> classes = classify(module);
+  if (failed(classes))
+    return failure();
+  classes->problem.width = options.width;
+  classes->problem.height = options.height;
+  classes->problem.bytesPerPe = memory;
+  classes->problem.mostHops = target::mostHops(options.colors);
+  return classes;
+}
+
+namespace {
+/// Asks about plans, cheapest first, and keeps the first that fits.
+class Asking {
+public:
+  Asking(ModuleOp module, const PartitionPlanOptions &options, Measure measure,
+         Planned &planned, int mostAnswers)
+      : module(module), options(options), measure(measure), planned(planned),
+        mostAnswers(mostAnswers) {}
+
+  LogicalResult run();
+
+private:
+  /// True: `module` is at level 3 now.
+  bool ask(const Plan &plan);
+
+  ModuleOp module;
+  const PartitionPlanOptions &options;
+  Measure measure;
+  Planned &planned;
+  int mostAnswers;
+  /// What answers added to the bytes that the planner knows, at least.
+  std::optional<int64_t> leastOverhead;
+  std::set<std::vector<SmallVector<int64_t>>> asked;
+};
+} // namespace
+
+bool Asking::ask(const Plan &plan) {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  FailureOr<ModuleClasses> classes = failure();
+  {
+    // A plan that cannot be written is one of many: only the last is told of.
+    ScopedDiagnosticHandler quiet(module.getContext(), [&](Diagnostic &found) {
+      planned.reason = found.str();
+    });
+    classes = pose(*copy, options);
+    if (failed(classes) || failed(write(*copy, *classes, plan)))
+      return false;
+  }
+  ++planned.answers;
+  llvm::Expected<target::Fit> fit = measure(*copy);
+  if (!fit) {
+    planned.reason = llvm::toString(fit.takeError());
+    return false;
+  }
+  int64_t overhead = fit->total() - fit->reserved - plan.bytes;
+  leastOverhead = std::min(leastOverhead.value_or(overhead), overhead);
+  bool closer = !planned.asked || fit->total() < planned.fit.total();
+  bool fits = fit->fits();
+  if (closer || fits)
+    planned.fit = std::move(*fit);
+  planned.asked = true;
+  if (!fits)
+    return false;
+  module.getBodyRegion().takeBody(copy->getBodyRegion());
+  describe(classes->problem, plan, module.getLoc());
+  return true;
+}
+
+/// What makes two plans one.
+static std::vector<SmallVector<int64_t>> getKey(const Plan &plan) {
+  std::vector<SmallVector<int64_t>> key{plan.factors.x, plan.factors.y};
+  for (ArrayRef<Axis> axes : plan.axes) {
+    SmallVector<int64_t> &numbers = key.emplace_back();
+    for (Axis axis : axes)
+      llvm::append_values(numbers, int64_t(axis.direction),
+                          int64_t(axis.number));
+  }
+  return key;
+}
+
+LogicalResult Asking::run() {
+  FailureOr<ModuleClasses> classes = pose(module, options);
+  if (failed(classes))
+    return failure();
+  Problem problem = std::move(classes->problem);
+  const int64_t memory = problem.bytesPerPe;
+  // Overheads differ from plan to plan: each round trusts the least of them
+  // more than the one before, and searches where it leaves room.
+  for (int64_t percent : {0, 75, 90, 100, 110, 125}) {
+    problem.bytesPerPe = memory - leastOverhead.value_or(0) * percent / 100;
+    if (problem.bytesPerPe < 1)
+      break;
+    for (const Plan &plan : search(problem, 64)) {
+      if (planned.answers >= mostAnswers)
+        return failure();
+      if (plan.bytes + leastOverhead.value_or(0) * percent / 100 > memory ||
+          !asked.insert(getKey(plan)).second)
+        continue;
+      if (ask(plan))
+        return success();
+      // The first answer tells where to look.
+      if (percent == 0 && leastOverhead)
+        break;
+    }
+    if (!leastOverhead) // nothing to learn from: no plan, or none possible
+      break;
+  }
+  return failure();
+}
+
+LogicalResult partition::planWithin(ModuleOp module,
+                                    const PartitionPlanOptions &options,
+                                    Measure measure, Planned &planned,
+                                    int mostAnswers) {
+  planned.width = options.width;
+  planned.height = options.height;
+  unshareSources(module);
+  return Asking(module, options, measure, planned, mostAnswers).run();
+}
+
 namespace {
 struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
   using PartitionPlanBase::PartitionPlanBase;
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    const int64_t columns = width, rows = height;
-    const int64_t memory = sramBytes - reservedBytes;
-    if (columns < 1 || rows < 1 || memory < 1) {
-      module.emitError() << "partitioning needs a region and memory, not "
-                         << columns << " x " << rows << " PEs with " << memory
-                         << " bytes for data each";
-      return signalPassFailure();
-    }
+    PartitionPlanOptions options;
+    options.width = width;
+    options.height = height;
+    options.sramBytes = sramBytes;
+    options.reservedBytes = reservedBytes;
+    options.colors = colors;
     unshareSources(module);
-    FailureOr<ModuleClasses> classes = classify(module);
+    FailureOr<ModuleClasses> classes = pose(module, options);
     if (failed(classes))
       return signalPassFailure();
-    Problem &problem = classes->problem;
-    problem.width = columns;
-    problem.height = rows;
-    problem.bytesPerPe = memory;
-    std::optional<Plan> plan = search(problem);
-    if (!plan) {
-      int64_t total = 0;
-      for (const Stored &entry : problem.stored) {
-        int64_t bytes = entry.count * entry.shape.elementBytes;
-        for (int index : entry.shape.classes)
-          bytes *= problem.classes[index].size;
-        total += bytes;
-      }
-      InFlightDiagnostic diag = module.emitError();
-      diag << "no layout found that fits: weights and states take "
-           << llvm::divideCeil(total, columns * rows)
-           << " bytes per PE when divided evenly over " << columns << " x "
-           << rows << " PEs, before padding, replicas and buffers, but "
-           << memory << " bytes are free for data in each";
-      diag.attachNote() << "choose a larger grid, more memory per PE, or a "
-                           "smaller state capacity";
+    std::vector<Plan> plans = search(classes->problem);
+    if (plans.empty()) {
+      refuse(module, classes->problem);
       return signalPassFailure();
     }
-    describe(problem, *plan, module.getLoc());
-    if (failed(write(module, *classes, *plan)))
+    describe(classes->problem, plans.front(), module.getLoc());
+    if (failed(write(module, *classes, plans.front())))
       return signalPassFailure();
   }
 };

@@ -14,6 +14,7 @@
 #include "llvm/ADT/STLExtras.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <map>
 #include <set>
@@ -37,8 +38,8 @@ public:
   Branches(const Problem &problem, const Factors &factors, double bound);
 
   void run() { descend(0, 0); }
-  /// The best plan by full cost.
-  std::optional<Plan> getBest() const;
+  /// Adds the leaves, by full cost.
+  void addPlans(std::vector<Plan> &plans) const;
   double getLeastCost() const {
     return leaves.empty() ? std::numeric_limits<double>::infinity()
                           : leaves.begin()->first;
@@ -203,16 +204,18 @@ void Branches::descend(size_t group, double cost) {
   }
 }
 
-std::optional<Plan> Branches::getBest() const {
-  std::optional<Plan> best;
+void Branches::addPlans(std::vector<Plan> &plans) const {
   for (const auto &[key, candidate] : ordered) {
     Plan plan;
     plan.factors = factors;
     costs.rank(candidate, plan);
-    if (!best || plan.cycles < best->cycles - 1e-9)
-      best = std::move(plan);
+    // Behind its equals: costs that differ by rounding only stay in the order
+    // of enumeration.
+    auto at = llvm::upper_bound(plans, plan, [](const Plan &a, const Plan &b) {
+      return std::floor(a.cycles * 1024) < std::floor(b.cycles * 1024);
+    });
+    plans.insert(at, std::move(plan));
   }
-  return best;
 }
 
 /// Factorisations worth trying: none; k x rest for a divisor k of a small
@@ -256,17 +259,17 @@ static std::vector<Factors> listFactors(const Problem &problem) {
   return all;
 }
 
-std::optional<Plan> partition::search(const Problem &problem) {
-  std::optional<Plan> best;
+std::vector<Plan> partition::search(const Problem &problem, size_t most) {
+  std::vector<Plan> plans;
   double least = std::numeric_limits<double>::infinity();
   for (const Factors &factors : listFactors(problem)) {
     // A plan far behind the best by additive cost is not caught up by packing.
     Branches branches(problem, factors, 1.4 * least);
     branches.run();
     least = std::min(least, branches.getLeastCost());
-    std::optional<Plan> plan = branches.getBest();
-    if (plan && (!best || plan->cycles < best->cycles - 1e-9))
-      best = std::move(plan);
+    branches.addPlans(plans);
+    if (plans.size() > most)
+      plans.resize(most);
   }
-  return best;
+  return plans;
 }

@@ -66,6 +66,7 @@ struct Problem {
   std::vector<Stored> stored;
   int64_t width = 1, height = 1; ///< in PEs
   int64_t bytesPerPe = 0;        ///< for weights, states and the largest op
+  int64_t mostHops = 4;          ///< between the PEs of a line
 };
 
 /// How a region's directions are cut into axes.
@@ -83,8 +84,8 @@ struct Plan {
   int packs = 0; ///< collectives, those of one message counted once
 };
 
-/// The cheapest plan that fits, or nothing.
-std::optional<Plan> search(const Problem &problem);
+/// The cheapest plans that fit, the cheapest first, at most `most`.
+std::vector<Plan> search(const Problem &problem, size_t most = 1);
 
 } // namespace waferloom::partition
 

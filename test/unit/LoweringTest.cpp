@@ -100,7 +100,7 @@ struct Lowering : ::testing::Test {
     routing::populateRoutingPipeline(
         pm, {target.colors, target.inputQueues, target.outputQueues});
     std::map<std::string, Floats> out;
-    codegen::Fit fit;
+    target::Fit fit;
     if (!module || failed(pm.run(*module))) {
       ADD_FAILURE() << "does not reach level 5";
       return out;

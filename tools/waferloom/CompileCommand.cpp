@@ -108,16 +108,17 @@ static llvm::json::Object toJson(const CompileSummary &s) {
       {"width", s.width},
       {"height", s.height},
       {"pes_used", s.pesUsed},
-      {"sram_used_max", s.sramUsedMax},
-      {"sram_limit", s.sramLimit},
+      {"sram_used_max", s.fit.total()},
+      {"sram_limit", s.fit.limit},
       {"colors_used_max", s.colorsUsedMax},
+      {"layouts_tried", s.layoutsTried},
       {"compile_seconds", s.compileSeconds},
-      {"fit", llvm::json::Object{{"weights", s.weightBytes},
-                                 {"states", s.stateBytes},
-                                 {"tables", s.tableBytes},
-                                 {"buffers", s.scratchBytes},
-                                 {"code", s.codeBytes},
-                                 {"reserved", s.reservedBytes}}}};
+      {"fit", llvm::json::Object{{"weights", s.fit.weights},
+                                 {"states", s.fit.states},
+                                 {"tables", s.fit.tables},
+                                 {"buffers", s.fit.buffers},
+                                 {"code", s.fit.code},
+                                 {"reserved", s.fit.reserved}}}};
 }
 
 int tool::compileCommand(llvm::ArrayRef<char *> argv) {
@@ -174,7 +175,7 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
         "{0}: {1} parameters on {2} x {3} PEs of {4}, {5} of {6} bytes of SRAM "
         "on the fullest, {7} colors, {8:f2} s\n",
         output, s.parameters, s.width, s.height, compileOptions.target,
-        s.sramUsedMax, s.sramLimit, s.colorsUsedMax, s.compileSeconds);
+        s.fit.total(), s.fit.limit, s.colorsUsedMax, s.compileSeconds);
   }
   return 0;
 }

@@ -4,6 +4,7 @@
 #define WAFERLOOM_CODEGEN_CODEGEN_H
 
 #include "waferloom/Image/Image_generated.h"
+#include "waferloom/Target/Resources.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/LLVM.h"
@@ -27,21 +28,13 @@ struct Image {
   std::vector<SourceBytes> sources; // one per image.sources
 };
 
-/// How the SRAM of the fullest PE is used, in bytes.
-struct Fit {
-  int64_t weights = 0, states = 0, tables = 0, scratch = 0, code = 0,
-          reserved = 0;
-  int64_t limit = 0;
-  int64_t total() const {
-    return weights + states + tables + scratch + code + reserved;
-  }
-};
-
 /// Emits the programs of `module` (level 5: one function per entry, all on one
 /// region) for `target`. Fails with the fit table when a PE's SRAM does not
-/// hold weights, states, buffers, code and reserved bytes.
+/// hold weights, states, buffers, code and reserved bytes; `fit` then says what
+/// the smallest programs would need.
 mlir::FailureOr<Image> emitImage(mlir::ModuleOp module,
-                                 const image::TargetT &target, Fit &fit);
+                                 const image::TargetT &target,
+                                 target::Fit &fit);
 
 } // namespace waferloom::codegen
 

@@ -9,6 +9,8 @@
 #ifndef WAFERLOOM_COMPILE_COMPILE_H
 #define WAFERLOOM_COMPILE_COMPILE_H
 
+#include "waferloom/Target/Resources.h"
+
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
@@ -57,9 +59,9 @@ struct Diagnostic {
 struct CompileSummary {
   uint64_t parameters = 0;
   int64_t stages = 1, regions = 1, pesUsed = 0;
-  int64_t weightBytes = 0, stateBytes = 0, tableBytes = 0, scratchBytes = 0,
-          codeBytes = 0, reservedBytes = 0, sramUsedMax = 0, sramLimit = 0;
+  target::Fit fit; ///< of the fullest PE
   int64_t colorsUsedMax = 0;
+  int64_t layoutsTried = 0; ///< until one fitted
   int64_t width = 0, height = 0;
   double compileSeconds = 0;
 };

@@ -59,6 +59,8 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
            "Memory of a PE, in bytes">,
     Option<"reservedBytes", "reserved", "int64_t", /*default=*/"12288",
            "Of it, bytes that are not for weights, states and tensors">,
+    Option<"colors", "colors", "int64_t", /*default=*/"21",
+           "Colors that programs may use">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect",

@@ -1,0 +1,49 @@
+//===- Planning.h - Layouts under a question about fit ----------*- C++ -*-===//
+//
+// Bytes of weights and states follow from a layout. Buffers, tables and code
+// follow from the programs, which are written later. So a plan is asked about
+// before it is settled: whoever knows the later stages answers what the fullest
+// PE would hold.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_PARTITION_PLANNING_H
+#define WAFERLOOM_PARTITION_PLANNING_H
+
+#include "waferloom/Target/Resources.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+
+namespace waferloom::partition {
+
+struct PartitionPlanOptions;
+
+/// What a level-3 module would take on the fullest PE. It must be the same for
+/// the same module. An error: a later stage cannot do it at all (colors, say).
+using Measure = llvm::function_ref<llvm::Expected<target::Fit>(mlir::ModuleOp)>;
+
+/// What planning found, whether or not a plan fits.
+struct Planned {
+  target::Fit fit;               ///< of the chosen plan, or else of the closest
+  bool asked = false;            ///< `fit` is an answer
+  int answers = 0;               ///< plans that were measured
+  int64_t width = 0, height = 0; ///< the region, in PEs
+  std::string reason; ///< of the last plan that a later stage could not do
+};
+
+/// Brings `module` from level 2 (cut, folded) to level 3 by the cheapest plan
+/// whose measure fits; asks about at most `mostAnswers` plans. `reservedBytes`
+/// of the options are the system's alone. On failure `module` is unchanged and
+/// nothing is reported but errors of the module itself.
+llvm::LogicalResult planWithin(mlir::ModuleOp module,
+                               const PartitionPlanOptions &options,
+                               Measure measure, Planned &planned,
+                               int mostAnswers = 40);
+
+} // namespace waferloom::partition
+
+#endif // WAFERLOOM_PARTITION_PLANNING_H

@@ -1,0 +1,277 @@
+// When a model does not fit: what is where, and what would fit instead. Every
+// option that is named was planned; none is a guess.
+
+#include "Stages.h"
+
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace mlir;
+using namespace waferloom;
+using partition::Planned;
+
+static constexpr int answersPerOption = 4;
+static constexpr size_t largestShown = 3;
+
+/// Weights (or states) with their bytes in the whole model, each once.
+template <typename Op>
+static std::vector<target::Held> listWhole(ModuleOp module,
+                                           ArrayAttr (*names)(Op)) {
+  std::vector<target::Held> all;
+  llvm::StringMap<bool> known;
+  module.walk([&](Op op) {
+    auto type = cast<ShapedType>(op.getResult().getType());
+    unsigned bits = type.getElementTypeBitWidth();
+    int64_t bytes = type.getNumElements() * (bits == 16 ? 2 : 4);
+    for (Attribute name : names(op)) {
+      StringRef text = isa<StringAttr>(name)
+                           ? cast<StringAttr>(name).getValue()
+                           : cast<FlatSymbolRefAttr>(name).getValue();
+      if (known.try_emplace(text).second)
+        all.push_back({text.str(), bytes});
+    }
+  });
+  return all;
+}
+
+static int64_t sum(llvm::ArrayRef<target::Held> list) {
+  int64_t bytes = 0;
+  for (const target::Held &entry : list)
+    bytes += entry.bytes;
+  return bytes;
+}
+
+/// "the largest weights are 'a' (12 of 300 bytes), ...": on one PE, if that is
+/// known, and in the whole model.
+static std::string tellLargest(llvm::StringRef what,
+                               std::vector<target::Held> whole,
+                               llvm::ArrayRef<target::Held> perPe) {
+  llvm::sort(whole, [](const target::Held &a, const target::Held &b) {
+    return std::pair(-a.bytes, a.name) < std::pair(-b.bytes, b.name);
+  });
+  std::vector<std::string> parts;
+  for (const target::Held &entry :
+       llvm::ArrayRef(whole).take_front(largestShown)) {
+    const auto *held = llvm::find_if(
+        perPe, [&](const target::Held &h) { return h.name == entry.name; });
+    parts.push_back(
+        held == perPe.end()
+            ? llvm::formatv("'{0}' ({1} bytes)", entry.name, entry.bytes).str()
+            : llvm::formatv("'{0}' ({1} of {2} bytes)", entry.name, held->bytes,
+                            entry.bytes)
+                  .str());
+  }
+  return llvm::formatv("the largest of {0} {1}: {2}", whole.size(), what,
+                       llvm::join(parts, ", "));
+}
+
+namespace {
+/// Plans variations of a compilation until some fit.
+class Nearest {
+public:
+  Nearest(ModuleOp onnx, ModuleOp tensors, const CompileOptions &options,
+          const target::Target &target, const Planned &closest)
+      : onnx(onnx), tensors(tensors), options(options), target(target),
+        closest(closest) {
+    // A probe says nothing of its own.
+    this->options.progress = nullptr;
+  }
+
+  std::vector<std::string> find();
+
+private:
+  std::optional<target::Fit> probe(ModuleOp module,
+                                   const CompileOptions &options,
+                                   const target::Target &target);
+  void tryGrids();
+  void tryMemory();
+  void tryContexts();
+  void tryWithoutChunks();
+  /// The target's specification with `key` set to `value`.
+  std::string specify(llvm::StringRef key, llvm::StringRef value) const;
+  void offer(const std::string &option, const target::Fit &fit) {
+    found.push_back(llvm::formatv("{0} ({1} bytes)", option, fit.total()));
+  }
+
+  ModuleOp onnx, tensors;
+  CompileOptions options;
+  const target::Target &target;
+  const Planned &closest;
+  std::vector<std::string> found;
+};
+} // namespace
+
+std::optional<target::Fit> Nearest::probe(ModuleOp module,
+                                          const CompileOptions &options,
+                                          const target::Target &target) {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  Planned planned;
+  if (failed(plan(*copy, options, target, planned, answersPerOption)))
+    return std::nullopt;
+  return planned.fit;
+}
+
+/// Larger rectangles of the same shape, the smallest first.
+void Nearest::tryGrids() {
+  const bool isGrid = llvm::StringRef(options.target).starts_with("grid-");
+  if (!isGrid && !options.region)
+    return; // all of the wafer was offered
+  auto [w, h] = options.region.value_or(
+      std::pair<int64_t, int64_t>(target.width, target.height));
+  auto scale = [&](int64_t size, int64_t other, int64_t eighths) {
+    return size == 1 && other > 1 ? 1 : llvm::divideCeil(size * eighths, 8);
+  };
+  for (int64_t eighths : {9, 10, 11, 12, 14, 16, 20, 24, 32, 48, 64}) {
+    CompileOptions next = options;
+    target::Target machine = target;
+    int64_t width = scale(w, h, eighths), height = scale(h, w, eighths);
+    std::string name = llvm::formatv("{0}x{1}", width, height);
+    next.region = {width, height};
+    if (isGrid) {
+      machine.width.value =
+          std::max<uint32_t>(machine.width.value, static_cast<uint32_t>(width));
+      machine.height.value = std::max<uint32_t>(machine.height.value,
+                                                static_cast<uint32_t>(height));
+    } else if (width > machine.width || height > machine.height) {
+      return;
+    }
+    std::optional<target::Fit> fit = probe(tensors, next, machine);
+    if (!fit)
+      continue;
+    std::string rest = options.target.substr(
+        std::min(options.target.find(','), options.target.size()));
+    std::string text;
+    if (isGrid)
+      text = llvm::formatv("--target grid-{0}x{1}{2}", uint32_t(machine.width),
+                           uint32_t(machine.height), rest);
+    if (options.region)
+      text += (text.empty() ? "--region " : " --region ") + name;
+    return offer(text, *fit);
+  }
+}
+
+std::string Nearest::specify(llvm::StringRef key, llvm::StringRef value) const {
+  llvm::SmallVector<llvm::StringRef> parts;
+  llvm::StringRef(options.target).split(parts, ',');
+  std::string text = parts.front().str();
+  for (llvm::StringRef part : llvm::drop_begin(parts))
+    if (part.split('=').first != key)
+      text += "," + part.str();
+  return text + "," + key.str() + "=" + value.str();
+}
+
+/// The least memory: what the closest plan needs, or else by doubling.
+void Nearest::tryMemory() {
+  target::Target machine = target;
+  auto with = [&](int64_t bytes) {
+    machine.sram.value = static_cast<uint32_t>(llvm::alignTo(bytes, 1024));
+    return probe(tensors, options, machine);
+  };
+  std::optional<target::Fit> fit;
+  if (closest.asked)
+    fit = with(closest.fit.total());
+  for (int64_t bytes = int64_t(2) * target.sram;
+       !fit && bytes <= int64_t(1) << 30; bytes *= 2)
+    if ((fit = with(bytes)))
+      if (std::optional<target::Fit> tight = with(fit->total()))
+        fit = tight;
+  if (!fit)
+    return;
+  std::string size =
+      llvm::formatv("{0}KiB", llvm::divideCeil(fit->total(), 1024));
+  offer("--target " + specify("sram", size), *fit);
+}
+
+/// Shorter caches: eighths of what was asked for, the longest first.
+void Nearest::tryContexts() {
+  if (!options.context)
+    return;
+  int64_t before = *options.context;
+  for (int64_t eighths : {7, 6, 5, 4, 3, 2, 1}) {
+    CompileOptions next = options;
+    next.context = *options.context * eighths / 8;
+    if (*next.context < 1 || *next.context == before)
+      continue;
+    before = *next.context;
+    if (llvm::any_of(next.chunks, [&](int64_t n) { return n > before; }))
+      return;
+    OwningOpRef<ModuleOp> module = lowerToTensors(onnx, next);
+    if (!module || failed(prepare(*module)))
+      continue;
+    if (auto fit = probe(*module, next, target))
+      return offer(llvm::formatv("--context {0}", before), *fit);
+  }
+}
+
+void Nearest::tryWithoutChunks() {
+  CompileOptions next = options;
+  next.chunks.clear();
+  if (options.chunks.empty())
+    return;
+  OwningOpRef<ModuleOp> module = lowerToTensors(onnx, next);
+  if (module && succeeded(prepare(*module)))
+    if (auto fit = probe(*module, next, target))
+      offer("no --chunk", *fit);
+}
+
+std::vector<std::string> Nearest::find() {
+  ScopedDiagnosticHandler quiet(onnx.getContext(),
+                                [](mlir::Diagnostic &) { return success(); });
+  tryGrids();
+  tryMemory();
+  tryContexts();
+  tryWithoutChunks();
+  return std::move(found);
+}
+
+waferloom::Diagnostic waferloom::explainFit(ModuleOp onnx, ModuleOp tensors,
+                                            const CompileOptions &options,
+                                            const target::Target &target,
+                                            const Planned &planned) {
+  auto weights = listWhole<wafer::ParameterOp>(
+      tensors, [](wafer::ParameterOp op) { return op.getWeights(); });
+  auto states = listWhole<wafer::StateOp>(
+      tensors, [](wafer::StateOp op) { return op.getNames(); });
+  int64_t even = llvm::divideCeil(sum(weights) + sum(states),
+                                  planned.width * planned.height);
+  const target::Fit &fit = planned.fit;
+  waferloom::Diagnostic out{"error", "", "", {}};
+  if (planned.asked)
+    out.message = llvm::formatv(
+        "needs {0} bytes of SRAM on the fullest PE of {1} x {2} but '{3}' has "
+        "{4}",
+        fit.total(), planned.width, planned.height, target.name, fit.limit);
+  else if (!planned.reason.empty())
+    out.message = llvm::formatv(
+        "no layout on {0} x {1} PEs of '{2}' can be built: {3}", planned.width,
+        planned.height, target.name, planned.reason);
+  else
+    out.message = llvm::formatv(
+        "no layout found on {0} x {1} PEs of '{2}': weights and states take "
+        "{3} bytes per PE when divided evenly, before padding, replicas and "
+        "buffers, and a PE has {4}, {5} of them reserved",
+        planned.width, planned.height, target.name, even, uint32_t(target.sram),
+        uint32_t(target.reserved));
+  if (planned.asked)
+    out.notes.push_back(llvm::formatv(
+        "weights {0}, states {1}, tables {2}, buffers {3}, code {4}, reserved "
+        "{5} bytes, by the closest of {6} layouts",
+        fit.weights, fit.states, fit.tables, fit.buffers, fit.code,
+        fit.reserved, planned.answers));
+  if (!weights.empty())
+    out.notes.push_back(tellLargest("weights", weights, fit.held));
+  if (!states.empty())
+    out.notes.push_back(tellLargest("states", states, fit.held));
+  std::vector<std::string> nearest =
+      Nearest(onnx, tensors, options, target, planned).find();
+  out.notes.push_back(
+      nearest.empty()
+          ? "no larger grid, no more memory and no shorter context was found "
+            "that fits"
+          : "nearest options that fit: " + llvm::join(nearest, "; "));
+  return out;
+}

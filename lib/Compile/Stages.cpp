@@ -1,0 +1,156 @@
+// What each stage of Compile.cpp is made of.
+
+#include "Stages.h"
+
+#include "waferloom/Algebra/Passes.h"
+#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Import/Import.h"
+#include "waferloom/Partition/Passes.h"
+#include "waferloom/Placement/Passes.h"
+#include "waferloom/Routing/Passes.h"
+#include "waferloom/Target/ImageTarget.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace waferloom;
+using partition::Planned;
+
+/// Remembers the shapes that users know, before any is cut or padded: on each
+/// entry, a dictionary from names of inputs, outputs and states to shapes.
+static void recordShapes(ModuleOp module) {
+  for (auto func : module.getOps<func::FuncOp>()) {
+    NamedAttrList shapes;
+    auto record = [&](StringRef name, mlir::Type type) {
+      shapes.set(name,
+                 DenseI64ArrayAttr::get(module.getContext(),
+                                        cast<ShapedType>(type).getShape()));
+    };
+    func.walk([&](Operation *op) {
+      if (auto input = dyn_cast<wafer::InputOp>(op))
+        record(input.getName(), input.getType());
+      else if (auto output = dyn_cast<wafer::OutputOp>(op))
+        record(output.getName(), output.getValue().getType());
+      else if (auto state = dyn_cast<wafer::StateOp>(op))
+        for (auto name : state.getNames().getAsRange<StringAttr>())
+          record(name.getValue(), state.getType());
+    });
+    func->setAttr("wafer.shapes", shapes.getDictionary(module.getContext()));
+  }
+}
+
+static import::Options importOptions(const CompileOptions &options) {
+  import::Options out;
+  out.dims = options.dims;
+  out.context = options.context;
+  out.chunks = options.chunks;
+  out.states = options.states;
+  out.sets = options.sets;
+  return out;
+}
+
+OwningOpRef<ModuleOp> waferloom::lowerToTensors(ModuleOp onnx,
+                                                const CompileOptions &options) {
+  OwningOpRef<ModuleOp> module =
+      import::lowerOnnx(onnx, importOptions(options));
+  if (module)
+    recordShapes(*module);
+  return module;
+}
+
+LogicalResult waferloom::prepare(ModuleOp module) {
+  PassManager pm(module.getContext());
+  pm.addPass(partition::createPartitionCut());
+  pm.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
+  pm.addPass(createCSEPass());
+  // From here on dimensions are atoms, and no reshape is left.
+  pm.addNestedPass<func::FuncOp>(partition::createPartitionRoll());
+  return pm.run(module);
+}
+
+/// Level 3 to level 4.
+LogicalResult waferloom::lowerToPieces(ModuleOp module) {
+  PassManager pm(module.getContext());
+  // What the types of level 3 say is proven, not believed.
+  pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
+  pm.addPass(partition::createPartitionToPerPe());
+  pm.addPass(createCSEPass());
+  return pm.run(module);
+}
+
+/// Level 4 to level 5.
+LogicalResult waferloom::lowerToFabric(ModuleOp module,
+                                       const target::Target &target) {
+  PassManager pm(module.getContext());
+  collectives::Costs costs;
+  costs.hop = target.hop;
+  costs.ramp = target.ramp;
+  costs.issue = target.issue;
+  costs.rewrite = target.rewrite;
+  costs.colors = target.colors;
+  placement::FabricPlaceOptions fabric;
+  fabric.width = target.width;
+  fabric.height = target.height;
+  routing::populateConversionPipeline(pm, costs);
+  pm.addPass(placement::createFabricPlace(fabric));
+  routing::populateRoutingPipeline(
+      pm, {target.colors, target.inputQueues, target.outputQueues});
+  return pm.run(module);
+}
+
+/// What a plan takes: the later stages are run on a copy. They are the ones
+/// that run in the end, so the answer is exact.
+static llvm::Expected<target::Fit> measure(ModuleOp planned,
+                                           const target::Target &target) {
+  OwningOpRef<ModuleOp> copy = planned.clone();
+  std::string reason;
+  ScopedDiagnosticHandler quiet(
+      planned.getContext(), [&](mlir::Diagnostic &found) {
+        if (found.getSeverity() == DiagnosticSeverity::Error && reason.empty())
+          reason = found.str();
+      });
+  target::Fit fit;
+  if (succeeded(lowerToPieces(*copy)) &&
+      succeeded(lowerToFabric(*copy, target)) &&
+      succeeded(codegen::emitImage(*copy, *target::toImage(target), fit)))
+    return fit;
+  if (!fit.fits()) // refused for its size, which is the answer
+    return fit;
+  return llvm::createStringError(reason);
+}
+
+/// Chooses layouts on `grid`. A model may be too small for it: a dimension of
+/// 64 divides over no 700 cores. Then, unless the region was given by hand, the
+/// region is halved until a plan is found.
+LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
+                              const target::Target &target, Planned &planned,
+                              int mostAnswers) {
+  partition::PartitionPlanOptions grid;
+  std::tie(grid.width, grid.height) = options.region.value_or(
+      std::pair<int64_t, int64_t>(target.width, target.height));
+  grid.sramBytes = target.sram;
+  grid.reservedBytes = target.reserved;
+  grid.colors = target.colors;
+  while (true) {
+    Planned found;
+    if (succeeded(partition::planWithin(
+            module, grid,
+            [&](ModuleOp written) { return measure(written, target); }, found,
+            mostAnswers))) {
+      planned = std::move(found);
+      return success();
+    }
+    // Refusals tell of the closest.
+    const bool asked = found.asked;
+    if (!planned.width || asked)
+      planned = std::move(found);
+    if (options.region || asked || (grid.width <= 8 && grid.height <= 8))
+      return failure();
+    grid.width = std::max<int64_t>(grid.width / 2, 1);
+    grid.height = std::max<int64_t>(grid.height / 2, 1);
+  }
+}

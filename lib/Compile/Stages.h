@@ -1,0 +1,46 @@
+//===- Stages.h - One function per stage ------------------------*- C++ -*-===//
+
+#ifndef WAFERLOOM_LIB_COMPILE_STAGES_H
+#define WAFERLOOM_LIB_COMPILE_STAGES_H
+
+#include "waferloom/Compile/Compile.h"
+#include "waferloom/Partition/Planning.h"
+#include "waferloom/Target/Target.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace waferloom {
+
+/// Level 1 to level 2. Leaves `onnx` as it is.
+mlir::OwningOpRef<mlir::ModuleOp> lowerToTensors(mlir::ModuleOp onnx,
+                                                 const CompileOptions &options);
+
+/// Level 2 as planning needs it: dimensions cut, copies folded, layers rolled.
+llvm::LogicalResult prepare(mlir::ModuleOp module);
+
+/// Level 2 to level 3: chooses layouts, on the region that `options` name or
+/// else on all of `target`. Reports nothing when no plan fits: `planned` tells
+/// of the closest.
+llvm::LogicalResult plan(mlir::ModuleOp module, const CompileOptions &options,
+                         const target::Target &target,
+                         partition::Planned &planned, int mostAnswers = 40);
+
+/// Level 3 to level 4.
+llvm::LogicalResult lowerToPieces(mlir::ModuleOp module);
+
+/// Level 4 to level 5.
+llvm::LogicalResult lowerToFabric(mlir::ModuleOp module,
+                                  const target::Target &target);
+
+/// A refusal for want of memory: what is where, and what would fit instead.
+/// `onnx` and `tensors` (prepared) are the model, `planned` what planning
+/// found.
+Diagnostic explainFit(mlir::ModuleOp onnx, mlir::ModuleOp tensors,
+                      const CompileOptions &options,
+                      const target::Target &target,
+                      const partition::Planned &planned);
+
+} // namespace waferloom
+
+#endif // WAFERLOOM_LIB_COMPILE_STAGES_H
