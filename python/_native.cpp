@@ -72,6 +72,8 @@ CompileOptions toOptions(const py::dict &given) {
       given["states"]);
   options.sets =
       py::cast<std::vector<std::pair<std::string, double>>>(given["sets"]);
+  options.disabledRewrites =
+      py::cast<std::vector<std::string>>(given["disable_rewrites"]);
   options.seed = py::cast<uint64_t>(given["seed"]);
   options.threads = py::cast<unsigned>(given["threads"]);
   return options;

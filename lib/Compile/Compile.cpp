@@ -7,6 +7,7 @@
 
 #include "Stages.h"
 
+#include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
@@ -149,6 +150,9 @@ LogicalResult Compilation::run(StringRef path) {
                                         options.stopAfter + "'; stages are " +
                                         llvm::join(stageNames(), ", ")));
 
+  if (llvm::Error error = algebra::checkRewrites(options.disabledRewrites))
+    return fail(std::move(error));
+
   begin(0);
   OwningOpRef<ModuleOp> onnx = import::importOnnx(path, &context);
   if (!onnx)
@@ -168,7 +172,7 @@ LogicalResult Compilation::run(StringRef path) {
 
   begin(2);
   partition::Planned planned;
-  if (failed(prepare(*module)))
+  if (failed(prepare(*module, options)))
     return failure();
   // From here on dimensions are atoms, and like layers are one body.
   if (failed(plan(*module, options, *target, planned))) {

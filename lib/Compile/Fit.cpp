@@ -200,7 +200,7 @@ void Nearest::tryContexts() {
     if (llvm::any_of(next.chunks, [&](int64_t n) { return n > before; }))
       return;
     OwningOpRef<ModuleOp> module = lowerToTensors(onnx, next);
-    if (!module || failed(prepare(*module)))
+    if (!module || failed(prepare(*module, next)))
       continue;
     if (auto fit = probe(*module, next, target))
       return offer(llvm::formatv("--context {0}", before), *fit);
@@ -213,7 +213,7 @@ void Nearest::tryWithoutChunks() {
   if (options.chunks.empty())
     return;
   OwningOpRef<ModuleOp> module = lowerToTensors(onnx, next);
-  if (module && succeeded(prepare(*module)))
+  if (module && succeeded(prepare(*module, next)))
     if (auto fit = probe(*module, next, target))
       offer("no --chunk", *fit);
 }

@@ -3,6 +3,7 @@
 #include "Stages.h"
 
 #include "waferloom/Algebra/Passes.h"
+#include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Import/Import.h"
@@ -62,12 +63,14 @@ OwningOpRef<ModuleOp> waferloom::lowerToTensors(ModuleOp onnx,
   return module;
 }
 
-LogicalResult waferloom::prepare(ModuleOp module) {
+LogicalResult waferloom::prepare(ModuleOp module,
+                                 const CompileOptions &options) {
   PassManager pm(module.getContext());
   pm.addPass(partition::createPartitionCut());
   pm.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
   pm.addPass(createCSEPass());
   // From here on dimensions are atoms, and no reshape is left.
+  algebra::populateRewrites(pm, options.disabledRewrites);
   pm.addNestedPass<func::FuncOp>(partition::createPartitionRoll());
   return pm.run(module);
 }

@@ -16,8 +16,10 @@ namespace waferloom {
 mlir::OwningOpRef<mlir::ModuleOp> lowerToTensors(mlir::ModuleOp onnx,
                                                  const CompileOptions &options);
 
-/// Level 2 as planning needs it: dimensions cut, copies folded, layers rolled.
-llvm::LogicalResult prepare(mlir::ModuleOp module);
+/// Level 2 as planning needs it: dimensions cut, copies folded, messages saved,
+/// layers rolled.
+llvm::LogicalResult prepare(mlir::ModuleOp module,
+                            const CompileOptions &options);
 
 /// Level 2 to level 3: chooses layouts, on the region that `options` name or
 /// else on all of `target`. Reports nothing when no plan fits: `planned` tells

@@ -6,6 +6,7 @@
 #include "Write.h"
 
 #include "waferloom/Algebra/Passes.h"
+#include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Partition/Planning.h"
 
@@ -252,11 +253,13 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
 } // namespace
 
 void partition::buildPipeline(OpPassManager &manager,
-                              const PartitionPlanOptions &options, bool roll) {
+                              const PartitionPlanOptions &options, bool roll,
+                              ArrayRef<std::string> disabledRewrites) {
   manager.addPass(createPartitionCut());
   manager.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
   manager.addPass(createCSEPass());
   // From here on reshapes are gone and dimensions are atoms.
+  algebra::populateRewrites(manager, disabledRewrites);
   if (roll)
     manager.addNestedPass<func::FuncOp>(createPartitionRoll());
   // From here on like layers are one body.

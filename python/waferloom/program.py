@@ -173,7 +173,7 @@ class Program:
 
 
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
-            states=None, sets=None, seed=0, threads=0, progress=None):
+            states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None):
     """Compiles an ONNX model.
 
     Args:
@@ -187,6 +187,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         region: (width, height) in cores.
         states: {past input: present output} declared by hand.
         sets: {input: value} fixed for good.
+        disable_rewrites: names of rewrites to leave out, to see what each is worth.
         progress: callable(stage, fraction).
 
     Raises:
@@ -195,7 +196,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
     options = {"target": target, "precision": precision, "context": context,
                "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region,
                "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
-               "seed": seed, "threads": threads}
+               "disable_rewrites": list(disable_rewrites), "seed": seed, "threads": threads}
     temporary = None
     if isinstance(model, (bytes, bytearray)):
         handle, temporary = tempfile.mkstemp(suffix=".onnx")

@@ -22,10 +22,10 @@ def tool(name):
 
 
 def llama():
-    """The model zoo's Llama, without the package around it."""
-    spec = importlib.util.spec_from_file_location("llama", TOP / "python/waferloom/zoo/llama.py")
+    """The model zoo, without the package around it."""
+    spec = importlib.util.spec_from_file_location("zoo", TOP / "python/waferloom/zoo/__init__.py")
     module = importlib.util.module_from_spec(spec)
-    sys.modules["llama"] = module
+    sys.modules["zoo"] = module
     spec.loader.exec_module(module)
     return module
 

@@ -30,6 +30,7 @@ static constexpr Option options[] = {
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
     {"stop-after", "STAGE", "print the IR of a stage and stop"},
     {"save-ir", "DIR", "write the IR after every stage"},
+    {"disable-rewrite", "NAME", "leaves one rewrite out; repeatable"},
     {"seed", "N", "for everything that draws"},
     {"threads", "N", "worker threads; 0 is one per core"},
     {"json", "", "print one JSON object about the result"},
@@ -53,6 +54,7 @@ static bool read(Arguments &args, CompileOptions &out) {
   out.precision = args.get("precision", "model");
   out.stopAfter = args.get("stop-after");
   out.saveIr = args.get("save-ir");
+  out.disabledRewrites = args.all("disable-rewrite");
   auto context = args.integer("context", 0, 1);
   auto seed = args.integer("seed", 0, 0);
   auto threads = args.integer("threads", 0, 0);

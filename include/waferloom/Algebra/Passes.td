@@ -27,4 +27,42 @@ def AlgebraFold : Pass<"algebra-fold", "::mlir::func::FuncOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def AlgebraDeferScale : Pass<"algebra-defer-scale", "::mlir::func::FuncOp"> {
+  let summary = "Scale behind a product what was scaled in front of it";
+  let description = [{
+    `(u * s) . W` becomes `(u . W) * s` where `s` comes out of a reduction and has
+    none of the contracted loops: the factor of a norm, the denominator of a
+    softmax. The reduction and the product no longer wait for each other.
+
+    Fires only if every reader of `u * s`, through products with other factors,
+    is such a contraction, all of them in f32, and if their results together have
+    fewer than `growth` times the elements of `u`.
+
+    Needs: algebra-fold.
+  }];
+  let options = [
+    Option<"norm", "norm", "bool", /*default=*/"true",
+           "Scales that come from a sum of something else">,
+    Option<"softmax", "softmax", "bool", /*default=*/"true",
+           "Scales that come from the sum of what they scale">,
+    Option<"growth", "growth", "int64_t", /*default=*/"8",
+           "How many times the elements may be scaled behind the products">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
+def AlgebraReciprocalRoot : Pass<"algebra-reciprocal-root",
+                                 "::mlir::func::FuncOp"> {
+  let summary = "1 / sqrt(x + c) as one function";
+  let description = [{
+    `1 / sqrt(x + c)` becomes `rsqrt(x + c)` where `c` is a positive constant, so
+    that the argument is not 0.
+
+    Needs: algebra-fold.
+  }];
+  let dependentDialects = ["::mlir::math::MathDialect"];
+}
+
 #endif // WAFERLOOM_ALGEBRA_PASSES

@@ -41,6 +41,7 @@ struct CompileOptions {
   std::vector<std::pair<std::string, double>> sets;
   std::string stopAfter; // a stage's name; empty: go to the end
   std::string saveIr;    // a folder for the IR after every stage
+  std::vector<std::string> disabledRewrites; // names, docs/algebra.md
   uint64_t seed = 0;
   unsigned threads = 0; // 0: one per core
   /// Called at the start of every stage with the share that is done.

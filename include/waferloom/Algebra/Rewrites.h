@@ -1,0 +1,30 @@
+//===- Rewrites.h - The rewrites that can be switched off -------*- C++ -*-===//
+
+#ifndef WAFERLOOM_ALGEBRA_REWRITES_H
+#define WAFERLOOM_ALGEBRA_REWRITES_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+
+namespace mlir {
+class OpPassManager;
+}
+
+namespace waferloom::algebra {
+
+/// What `--disable-rewrite` accepts.
+llvm::ArrayRef<llvm::StringRef> rewriteNames();
+
+/// An error that lists the names if one of `disabled` is none.
+llvm::Error checkRewrites(llvm::ArrayRef<std::string> disabled);
+
+/// Adds all rewrites but those in `disabled`. Needs algebra-fold before it.
+void populateRewrites(mlir::OpPassManager &manager,
+                      llvm::ArrayRef<std::string> disabled);
+
+} // namespace waferloom::algebra
+
+#endif // WAFERLOOM_ALGEBRA_REWRITES_H

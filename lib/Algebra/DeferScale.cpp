@@ -1,0 +1,231 @@
+// (u * s) . W = (u . W) * s when no loop that the product contracts is one of
+// s. A norm's factor and a softmax's denominator are such an s, and both come
+// out of a reduction over what they scale: carried out first, that reduction is
+// a message of its own in front of the product. Behind the product it is owed
+// together with the product's own sum, and both travel as one.
+//
+// The rewrite follows a scaled value through products with other factors (the
+// norm's gain) to the contractions that read it. One reader that is none of
+// these needs the scaled value anyway: then nothing is gained and nothing is
+// changed.
+//
+// Overflow. Only f32 is rewritten. With a norm, sum u^2 does not overflow, so
+// |u| < 2^64; u . W overflows only where a column of gains and weights has a
+// sum of absolute values above 2^64. With a softmax, 0 <= u <= 1, and u . V is
+// at most the number of positions times the largest |V|.
+
+#include "waferloom/Algebra/Passes.h"
+#include "waferloom/Algebra/Scalar.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace waferloom::algebra {
+#define GEN_PASS_DEF_ALGEBRADEFERSCALE
+#include "waferloom/Algebra/Passes.h.inc"
+} // namespace waferloom::algebra
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::algebra;
+
+namespace {
+using Dims = SmallVector<unsigned>;
+
+/// A value that carries the scale; scaleDims[i] is the dimension of the value
+/// that dimension i of the scale runs along.
+struct Scaled {
+  Value value;
+  Dims scaleDims;
+};
+
+/// A contraction behind which the scale can go; scaleDims as above, of its
+/// result.
+struct Target {
+  linalg::GenericOp op;
+  Dims scaleDims;
+};
+
+/// All that one scaled value reaches.
+struct Reach {
+  SmallVector<Target> targets;
+  int64_t elements = 0; ///< of the targets' results
+};
+} // namespace
+
+static unsigned getLoop(AffineMap map, unsigned dim) {
+  return cast<AffineDimExpr>(map.getResult(dim)).getPosition();
+}
+
+static bool isF32(Value value) {
+  return getElementTypeOrSelf(value.getType()).isF32();
+}
+
+/// Is `op` one parallel product of two inputs, written in the order of its
+/// loops?
+static bool isProduct(linalg::GenericOp op) {
+  if (op.getNumReductionLoops() || op->getNumResults() != 1 ||
+      op.getInputs().size() != 2 ||
+      !op.getIndexingMapsArray().back().isIdentity() ||
+      !isF32(op.getResult(0)) || !llvm::all_of(op.getInputs(), isF32))
+    return false;
+  auto mul = op.getBody()
+                 ->getTerminator()
+                 ->getOperand(0)
+                 .getDefiningOp<arith::MulFOp>();
+  auto arguments = op.getBody()->getArguments();
+  return mul &&
+         ((mul.getLhs() == arguments[0] && mul.getRhs() == arguments[1]) ||
+          (mul.getLhs() == arguments[1] && mul.getRhs() == arguments[0]));
+}
+
+/// Is `op` a sum of products of two inputs?
+static bool isContraction(linalg::GenericOp op) {
+  Value term;
+  if (op->getNumResults() != 1 || op.getInputs().size() != 2 ||
+      getFold(op, term) != Fold::Sum || !isF32(op.getResult(0)) ||
+      !llvm::all_of(op.getInputs(), isF32))
+    return false;
+  auto mul = term.getDefiningOp<arith::MulFOp>();
+  auto arguments = op.getBody()->getArguments();
+  return mul && mul.getLhs() != mul.getRhs() &&
+         llvm::is_contained(arguments.drop_back(), mul.getLhs()) &&
+         llvm::is_contained(arguments.drop_back(), mul.getRhs());
+}
+
+/// The reduction that `scale` is computed from by elementwise ops alone.
+static linalg::GenericOp findReduction(Value scale) {
+  SmallVector<Value> open{scale};
+  // Chains of a norm are four ops long; a bound keeps the walk short.
+  for (size_t i = 0; i < open.size() && i < 16; ++i) {
+    auto op = open[i].getDefiningOp<linalg::GenericOp>();
+    if (!op)
+      continue;
+    if (op.getNumReductionLoops())
+      return op;
+    llvm::append_range(open, op.getInputs());
+  }
+  return {};
+}
+
+/// Follows a scaled value to contractions only; nothing if another op reads it.
+static std::optional<Reach> follow(Scaled start) {
+  Reach reach;
+  SmallVector<Scaled> open{start};
+  while (!open.empty()) {
+    Scaled scaled = open.pop_back_val();
+    if (scaled.value.use_empty())
+      return std::nullopt;
+    for (OpOperand &use : scaled.value.getUses()) {
+      auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
+      if (!op || llvm::count(op->getOperands(), scaled.value) != 1)
+        return std::nullopt;
+      AffineMap map = op.getMatchingIndexingMap(&use);
+      AffineMap result = op.getIndexingMapsArray().back();
+      Dims dims;
+      for (unsigned dim : scaled.scaleDims) {
+        // Contracted loops are no dimension of the result.
+        for (unsigned d = 0; d < result.getNumResults(); ++d)
+          if (getLoop(result, d) == getLoop(map, dim))
+            dims.push_back(d);
+      }
+      if (dims.size() != scaled.scaleDims.size())
+        return std::nullopt;
+      if (isContraction(op)) {
+        reach.elements +=
+            cast<ShapedType>(op.getResult(0).getType()).getNumElements();
+        reach.targets.push_back({op, dims});
+      } else if (isProduct(op)) {
+        open.push_back({op.getResult(0), dims});
+      } else {
+        return std::nullopt;
+      }
+    }
+  }
+  return reach;
+}
+
+/// Multiplies the result of a contraction by the scale.
+static void scaleResult(const Target &target, Value scale) {
+  linalg::GenericOp op = target.op;
+  OpBuilder builder(op->getContext());
+  builder.setInsertionPointAfter(op);
+  Location loc = op.getLoc();
+  Value result = op.getResult(0);
+  auto type = cast<RankedTensorType>(result.getType());
+  Value init = tensor::EmptyOp::create(builder, loc, type.getShape(),
+                                       type.getElementType());
+  SmallVector<AffineExpr> exprs;
+  for (unsigned dim : target.scaleDims)
+    exprs.push_back(builder.getAffineDimExpr(dim));
+  AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
+  AffineMap map =
+      AffineMap::get(type.getRank(), 0, exprs, builder.getContext());
+  SmallVector<utils::IteratorType> iterators(type.getRank(),
+                                             utils::IteratorType::parallel);
+  auto scaled = linalg::GenericOp::create(
+      builder, loc, type, ValueRange{result, scale}, init,
+      ArrayRef<AffineMap>{identity, map, identity}, iterators,
+      [](OpBuilder &b, Location loc, ValueRange arguments) {
+        Value product =
+            arith::MulFOp::create(b, loc, arguments[0], arguments[1]);
+        linalg::YieldOp::create(b, loc, product);
+      });
+  result.replaceAllUsesExcept(scaled.getResult(0), scaled);
+}
+
+namespace {
+struct AlgebraDeferScale
+    : algebra::impl::AlgebraDeferScaleBase<AlgebraDeferScale> {
+  using AlgebraDeferScaleBase::AlgebraDeferScaleBase;
+
+  void runOnOperation() override {
+    SmallVector<linalg::GenericOp> products;
+    getOperation().walk([&](linalg::GenericOp op) {
+      if (isProduct(op))
+        products.push_back(op);
+    });
+    for (linalg::GenericOp op : products)
+      for (unsigned side : {0, 1})
+        if (defer(op, side))
+          break;
+  }
+
+  /// Takes input `side` of a product as a scale and puts it behind what reads
+  /// the product. False if it is none, or must stay.
+  bool defer(linalg::GenericOp op, unsigned side) {
+    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+    Value scale = op.getInputs()[side], other = op.getInputs()[1 - side];
+    auto type = cast<RankedTensorType>(op.getResult(0).getType());
+    if (!maps[1 - side].isIdentity() ||
+        maps[side].getNumResults() >= maps[1 - side].getNumResults())
+      return false;
+    linalg::GenericOp reduction = findReduction(scale);
+    if (!reduction)
+      return false;
+    // A softmax divides by the sum of what it scales; a norm by a function of
+    // another sum.
+    bool ofItself = reduction.getInputs().size() == 1 &&
+                    reduction.getInputs().front() == other;
+    if (!(ofItself ? softmax : norm))
+      return false;
+    Scaled start{op.getResult(0), {}};
+    for (unsigned d = 0; d < maps[side].getNumResults(); ++d)
+      start.scaleDims.push_back(getLoop(maps[side], d));
+    std::optional<Reach> reach = follow(start);
+    if (!reach || reach->elements >= growth * type.getNumElements())
+      return false;
+    for (const Target &target : reach->targets)
+      scaleResult(target, scale);
+    op.getResult(0).replaceAllUsesWith(other);
+    Value init = op.getDpsInits().front();
+    op.erase();
+    if (Operation *empty = init.getDefiningOp())
+      if (isOpTriviallyDead(empty))
+        empty->erase();
+    return true;
+  }
+};
+} // namespace

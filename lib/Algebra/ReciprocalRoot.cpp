@@ -1,0 +1,81 @@
+// 1 / sqrt(x + c) with c > 0 becomes one reciprocal root. A machine without
+// either computes the root through its reciprocal, so dividing by it again pays
+// twice. Where x + c may be 0 the quotient is infinite and the guess behind a
+// reciprocal root is not: those stay.
+
+#include "waferloom/Algebra/Passes.h"
+#include "waferloom/Algebra/Scalar.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+
+namespace waferloom::algebra {
+#define GEN_PASS_DEF_ALGEBRARECIPROCALROOT
+#include "waferloom/Algebra/Passes.h.inc"
+} // namespace waferloom::algebra
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::algebra;
+
+/// The one op of a parallel body on the input with the result's map, or null.
+static Operation *getOnlyOp(linalg::GenericOp op) {
+  if (!op || op.getNumReductionLoops() || op->getNumResults() != 1 ||
+      op.getInputs().size() != 1 ||
+      op.getIndexingMapsArray().front() != op.getIndexingMapsArray().back())
+    return nullptr;
+  Operation *only = nullptr;
+  for (Operation &inner : op.getBody()->without_terminator()) {
+    if (isa<arith::ConstantOp>(inner))
+      continue;
+    if (only)
+      return nullptr;
+    only = &inner;
+  }
+  return only && only->getNumResults() == 1 &&
+                 op.getBody()->getTerminator()->getOperand(0) ==
+                     only->getResult(0)
+             ? only
+             : nullptr;
+}
+
+static linalg::GenericOp getProducer(linalg::GenericOp op) {
+  return op.getInputs().front().getDefiningOp<linalg::GenericOp>();
+}
+
+/// Does `op` add a positive constant?
+static bool addsPositive(linalg::GenericOp op) {
+  auto add = dyn_cast_or_null<arith::AddFOp>(getOnlyOp(op));
+  if (!add)
+    return false;
+  for (Value operand : add->getOperands())
+    if (std::optional<double> number = getNumber(operand))
+      return *number > 0;
+  return false;
+}
+
+namespace {
+struct AlgebraReciprocalRoot
+    : algebra::impl::AlgebraReciprocalRootBase<AlgebraReciprocalRoot> {
+  void runOnOperation() override {
+    getOperation().walk([&](linalg::GenericOp op) {
+      auto div = dyn_cast_or_null<arith::DivFOp>(getOnlyOp(op));
+      if (!div || getNumber(div.getLhs()) != 1.0)
+        return;
+      linalg::GenericOp root = getProducer(op);
+      if (!isa_and_nonnull<math::SqrtOp>(getOnlyOp(root)) ||
+          root.getIndexingMapsArray() != op.getIndexingMapsArray() ||
+          !addsPositive(getProducer(root)))
+        return;
+      OpBuilder builder(div);
+      Value argument = op.getBody()->getArgument(0);
+      div.replaceAllUsesWith(
+          math::RsqrtOp::create(builder, div.getLoc(), argument).getResult());
+      div.erase();
+      op.getInputsMutable().assign(root.getInputs());
+      if (root->use_empty())
+        root.erase();
+    });
+  }
+};
+} // namespace

@@ -1,0 +1,45 @@
+// The rewrites that save messages and instructions, by name. Each can be
+// switched off alone: what it is worth is measured that way
+// (bench/rewrites.py).
+
+#include "waferloom/Algebra/Rewrites.h"
+#include "waferloom/Algebra/Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+
+static constexpr llvm::StringLiteral names[] = {
+    "deferred-norm", "deferred-softmax", "reciprocal-root"};
+
+ArrayRef<StringRef> algebra::rewriteNames() {
+  static const SmallVector<StringRef> all(std::begin(names), std::end(names));
+  return all;
+}
+
+llvm::Error algebra::checkRewrites(ArrayRef<std::string> disabled) {
+  for (const std::string &name : disabled)
+    if (!llvm::is_contained(names, name))
+      return llvm::createStringError("there is no rewrite '" + name +
+                                     "'; rewrites are " +
+                                     llvm::join(rewriteNames(), ", "));
+  return llvm::Error::success();
+}
+
+void algebra::populateRewrites(OpPassManager &manager,
+                               ArrayRef<std::string> disabled) {
+  auto enabled = [&](StringRef name) {
+    return !llvm::is_contained(disabled, name);
+  };
+  if (enabled("reciprocal-root"))
+    manager.addNestedPass<func::FuncOp>(createAlgebraReciprocalRoot());
+  AlgebraDeferScaleOptions scales;
+  scales.norm = enabled("deferred-norm");
+  scales.softmax = enabled("deferred-softmax");
+  manager.addNestedPass<func::FuncOp>(createAlgebraDeferScale(scales));
+  manager.addPass(createCSEPass());
+}
