@@ -217,9 +217,9 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
   }
   py::list accounts;
   for (const executor::Account &account : result->accounts)
-    accounts.append(py::make_tuple(account.node,
-                                   image::EnumNameOpcode(account.op),
-                                   account.busy, account.wait));
+    accounts.append(py::make_tuple(
+        account.node, image::EnumNameOpcode(account.op), account.busy,
+        account.wait, account.product, account.loop, account.repeats));
   py::dict out;
   out["outputs"] = outputs;
   out["cycles"] = result->cycles;

@@ -71,6 +71,7 @@ Draft &Emitter::append(Opcode op) {
   Draft draft;
   draft.op = op;
   draft.node = node;
+  draft.product = product;
   drafts.push_back(draft);
   return drafts.back();
 }
@@ -233,6 +234,7 @@ std::vector<std::unique_ptr<image::InstructionT>> Emitter::finish() const {
     out->columns = draft.guard.columns;
     out->rows = draft.guard.rows;
     out->node = draft.node;
+    out->product = draft.product && draft.op != Opcode::loop;
   }
   return program;
 }

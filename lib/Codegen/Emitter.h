@@ -81,6 +81,7 @@ struct Draft {
   int8_t thread = -1;
   Guard guard;
   uint32_t node = 0;
+  bool product = false;
 };
 
 class Emitter {
@@ -109,6 +110,8 @@ public:
 
   /// What the instructions from here on are for.
   void setNode(uint32_t name) { node = name; }
+  /// Whether they are part of a matrix product.
+  void setProduct(bool is) { product = is; }
 
   /// Gives every buffer an address from `base` on: pinned ones first. Returns
   /// the bytes used, scratch included.
@@ -126,6 +129,7 @@ private:
 
   llvm::SmallVector<size_t> open; // loops under construction
   uint32_t node = 0;
+  bool product = false;
 };
 
 } // namespace waferloom::codegen

@@ -201,8 +201,10 @@ LogicalResult GenericEmitter::contraction(Ref a, Ref b, Ref sum) {
   bool fits = elements() * bytesOf(sum.type) <= budget.temporaryBytes;
   if (fits && byFold <= std::min(byA, byB)) {
     Ref products = emitter.temporary(sum.type, extents);
+    emitter.setProduct(true);
     emitter.vector(Opcode::mul, extents, products, a, b);
     emitter.vector(Opcode::add, extents, sum, sum, products);
+    emitter.setProduct(false);
     return success();
   }
   if (byB < byA)
@@ -230,7 +232,9 @@ LogicalResult GenericEmitter::contraction(Ref a, Ref b, Ref sum) {
   sum.strides = strides[0];
   b.strides = strides[1];
   a.strides.assign(inner.size(), 0);
+  emitter.setProduct(true);
   emitter.vector(Opcode::fma, inner, sum, sum, b, a);
+  emitter.setProduct(false);
   while (loops-- > 0)
     emitter.endLoop();
   return success();

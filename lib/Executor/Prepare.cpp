@@ -1,17 +1,24 @@
 #include "Prepared.h"
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 namespace waferloom::executor {
 
 namespace {
+/// Accounts by node, operation, product, and outermost loop.
+struct AccountIds {
+  std::map<std::tuple<uint32_t, Opcode, bool, uint32_t>, uint32_t> ids;
+  uint32_t loops = 0;
+};
+
 /// Decodes the instructions of an entry on a region, for all classes at once,
 /// keeping track of the loops around.
 class Decoder {
 public:
   Decoder(const image::ImageT &image, const image::ProgramT &from,
           RegionPrograms &result, std::vector<AccountKey> &accounts,
-          std::map<std::pair<uint32_t, Opcode>, uint32_t> &known)
+          AccountIds &known)
       : target(*image.target), from(from), result(result), accounts(accounts),
         known(known) {}
 
@@ -21,6 +28,11 @@ public:
       while (!ends.empty() && ends.back() == index)
         ends.pop_back();
       const image::InstructionT &in = *from.instructions[index];
+      if (ends.empty()) {
+        bool enters = image::isLoop(in.op) && in.body != 0;
+        loop = enters ? ++known.loops : 0;
+        repeats = enters ? in.count : 1;
+      }
       result.instructions.push_back(instruction(in, index));
       if (image::isLoop(in.op) && in.body != 0)
         ends.push_back(index + 1 + in.body);
@@ -74,7 +86,7 @@ private:
     out.node = in.node;
     out.count = in.count;
     out.thread = in.thread;
-    out.account = account(in.node, in.op);
+    out.account = account(in);
     if (image::isControl(in.op)) {
       out.rewrite = in.op == Opcode::rewrite ? target.rewrite_cycles : 0;
       return out;
@@ -116,11 +128,12 @@ private:
       out.fold = foldOf(in.fold, type);
   }
 
-  uint32_t account(uint32_t node, Opcode op) {
+  uint32_t account(const image::InstructionT &in) {
     auto [it, fresh] =
-        known.try_emplace({node, op}, static_cast<uint32_t>(accounts.size()));
+        known.ids.try_emplace({in.node, in.op, in.product, loop},
+                              static_cast<uint32_t>(accounts.size()));
     if (fresh)
-      accounts.push_back({node, op});
+      accounts.push_back({in.node, in.op, in.product, loop, repeats});
     return it->second;
   }
 
@@ -128,7 +141,8 @@ private:
   const image::ProgramT &from;
   RegionPrograms &result;
   std::vector<AccountKey> &accounts;
-  std::map<std::pair<uint32_t, Opcode>, uint32_t> &known;
+  AccountIds &known;
+  uint32_t loop = 0, repeats = 1; // of the outermost loop around
 };
 } // namespace
 
@@ -177,7 +191,7 @@ static Program assemble(const image::ProgramT &from,
 
 PreparedEntry prepare(const image::ImageT &image, size_t entry) {
   PreparedEntry prepared;
-  std::map<std::pair<uint32_t, Opcode>, uint32_t> known;
+  AccountIds known;
   for (const auto &region : image.regions) {
     const image::ProgramT &from = *region->programs[entry];
     image::Classes classes = image::classesOf(*region);

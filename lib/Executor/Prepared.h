@@ -72,10 +72,13 @@ struct Program {
   std::vector<uint64_t> sent, received; // words per color in one run
 };
 
-/// What cycles are accounted to.
+/// What cycles are accounted to. `loop` numbers the outermost loops of an entry
+/// from 1, 0 is outside of any; `repeats` is how often that loop runs.
 struct AccountKey {
   uint32_t node;
   Opcode op;
+  bool product;
+  uint32_t loop, repeats;
 };
 
 /// The programs of a region, and the one that each PE runs.

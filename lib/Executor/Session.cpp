@@ -212,12 +212,11 @@ void SessionImpl::describe(size_t entry, const EngineResult &run,
   result.lastY = state.streams.places[run.last].y;
   result.instructions = run.instructions;
   result.words = run.words;
-  for (size_t i = 0; i < run.spent.size(); ++i)
-    if (run.spent[i].busy != 0 || run.spent[i].wait != 0)
-      result.accounts.push_back(
-          {loaded->image.names[state.prepared.accounts[i].node],
-           state.prepared.accounts[i].op, run.spent[i].busy,
-           run.spent[i].wait});
+  for (auto [spent, key] : llvm::zip(run.spent, state.prepared.accounts))
+    if (spent.busy != 0 || spent.wait != 0)
+      result.accounts.push_back({loaded->image.names[key.node], key.op,
+                                 key.product, key.loop, key.repeats, spent.busy,
+                                 spent.wait});
 }
 
 Expected<StepResult> SessionImpl::step(size_t entry,

@@ -12,6 +12,7 @@
 
 #include <cstring>
 #include <map>
+#include <tuple>
 
 using namespace waferloom;
 using namespace waferloom::executor;
@@ -188,7 +189,10 @@ static void merge(TokensResult &result, StepResult &&step) {
   result.words += step.words;
   for (Account &account : step.accounts) {
     auto same = llvm::find_if(result.accounts, [&](const Account &known) {
-      return known.node == account.node && known.op == account.op;
+      return std::tie(known.node, known.op, known.product, known.loop,
+                      known.repeats) == std::tie(account.node, account.op,
+                                                 account.product, account.loop,
+                                                 account.repeats);
     });
     if (same == result.accounts.end()) {
       result.accounts.push_back(std::move(account));

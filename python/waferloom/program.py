@@ -5,6 +5,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,14 +26,31 @@ class TensorInfo:
     dtype: np.dtype
 
 
+class Account(NamedTuple):
+    """Cycles of a step for one ONNX node and kind of instruction. Equal layers of
+    a model are trips of one loop: such accounts are over all trips, under the
+    names of the first layer.
+
+    product: part of a matrix product. loop: number of the outermost loop, 0 in none.
+    repeats: trips of that loop.
+    """
+
+    node: str
+    instruction: str
+    busy: int
+    wait: int
+    product: bool
+    loop: int
+    repeats: int
+
+
 @dataclass(frozen=True)
 class Result:
     """What a step gave.
 
     outputs: arrays by name, shapes as in the model. cycles: on the wafer.
     seconds: the same by the target's clock. host_seconds: on this machine.
-    accounts: (node, instruction, busy cycles, waiting cycles) of the core that
-    ended last.
+    accounts: where they went on the core that ended last, as Account.
     """
 
     outputs: dict
@@ -84,7 +102,8 @@ class Session:
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
         seconds = out["cycles"] / (self.program.clock_ghz * 1e9)
-        return Result(out["outputs"], out["cycles"], seconds, time.perf_counter() - start, out["accounts"])
+        return Result(out["outputs"], out["cycles"], seconds, time.perf_counter() - start,
+                      [Account(*account) for account in out["accounts"]])
 
     def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None):
         """Feeds the prompt `ids` (a sequence of int), then yields token after token,

@@ -49,10 +49,15 @@ struct RunOptions {
   Trace *trace = nullptr; // collects what every PE does (Trace.h)
 };
 
-/// Cycles of the PE that ended last, by ONNX node and kind of instruction.
+/// Cycles of the PE that ended last, by ONNX node, kind of instruction and
+/// outermost loop. Equal layers of a model are trips of one loop: what stands
+/// in it, over all trips, names the nodes of the first.
 struct Account {
   std::string node;
   image::Opcode op;
+  bool product = false; // part of a matrix product
+  uint32_t loop = 0;    // outermost loops count from 1; 0: in none
+  uint32_t repeats = 1; // trips of that loop
   uint64_t busy = 0, wait = 0;
 };
 

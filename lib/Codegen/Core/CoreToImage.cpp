@@ -269,6 +269,7 @@ void Assembler::instruction(Operation &op, image::ProgramT &program) {
   if (auto vector = dyn_cast<core::VectorOp>(op)) {
     common(vector);
     ins->op = static_cast<image::Opcode>(vector.getOp());
+    ins->product = vector.getProduct();
     ins->dst = operand(vector.getDst(), vector.getShape());
     auto sources = vector.getSources().getAsRange<core::OperandAttr>();
     std::unique_ptr<image::OperandT> *slots[] = {&ins->a, &ins->b, &ins->c};

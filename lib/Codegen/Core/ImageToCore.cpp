@@ -235,7 +235,9 @@ void Reader::instruction(const image::InstructionT &from) {
       core::OpcodeAttr::get(builder.getContext(),
                             static_cast<core::Opcode>(from.op)),
       shape(from.shape), operand(from.dst, from.shape),
-      builder.getArrayAttr(sources), columns, rows, predicate, thread);
+      builder.getArrayAttr(sources),
+      from.product ? builder.getUnitAttr() : UnitAttr(), columns, rows,
+      predicate, thread);
 }
 
 void Reader::instructions(const image::ProgramT &program, size_t begin,

@@ -43,8 +43,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
       core.route 1 from ramp 8, east 24 to south, west on rows @none
       // CHECK: core.vector add [2, 4] f32[256] = f32[0], f32[128] loc([[TEXT:#.*]])
       core.vector add [2, 4] f32[256 : 4, 1] = f32[0], f32[128]
-      // CHECK: core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f32[64], f32(5.000000e-01) on columns @set1 loc([[NODE:#.*]])
-      core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f32[64], f32(0.5) on columns @ends loc("layer0/MatMul")
+      // CHECK: core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f32[64], f32(5.000000e-01) product on columns @set1 loc([[NODE:#.*]])
+      core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f32[64], f32(0.5) product on columns @ends loc("layer0/MatMul")
       // CHECK: core.vector mov [2] f32[0] = f32(0xFF800000) if i32[64] thread 3
       core.vector mov [2] f32[0] = f32(0xFF800000) if i32[64] thread 3
       // CHECK: core.wait 3

@@ -45,8 +45,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
       core.route 1 from ramp 8, east 24 to west
       // CHECK: core.vector add [8] f32[256] = f32[0], f32[128]
       core.vector add [8] f32[256] = f32[0], f32[128]
-      // CHECK: core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f16[64], f16(5.000000e-01) on columns @ends
-      core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f16[64], f16(0.5) on columns @ends
+      // CHECK: core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f16[64], f16(5.000000e-01) product on columns @ends
+      core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f16[64], f16(0.5) product on columns @ends
       // CHECK: core.vector mov [] f32[0] = f32(0xFF800000) if i32[64] thread 3
       core.vector mov [] f32[0] = f32(0xFF800000) if i32[64] thread 3
       // CHECK: core.wait 3

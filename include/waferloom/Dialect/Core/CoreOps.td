@@ -225,7 +225,8 @@ def Core_VectorOp : Core_Instruction<"vector"> {
   let description = [{
     In index order, one element after the other: a destination stride of 0
     folds. `fma` is a + b * c with a scalar c; `select` is a ? b : c. With `if`
-    it stores only where the i32 word is not 0.
+    it stores only where the i32 word is not 0. `product` marks what belongs
+    to a matrix product; only the accounts of a run see it.
 
     ```mlir
     core.vector add [8] f32[256] = f32[0], f32[128]
@@ -235,9 +236,10 @@ def Core_VectorOp : Core_Instruction<"vector"> {
   }];
   let arguments = !con((ins
     Core_OpcodeAttr:$op, DenseI64ArrayAttr:$shape, Core_OperandAttr:$dst,
-    ArrayAttr:$sources), modifiers);
+    ArrayAttr:$sources, UnitAttr:$product), modifiers);
   let assemblyFormat =
       "`` $op $shape custom<At>($dst) `=` custom<Ats>($sources) "
+      "(`product` $product^)? "
       # modifierFormat;
   let hasVerifier = 1;
 }

@@ -1,0 +1,79 @@
+"""Where cycles go: every cycle of the core that ends last is in one account, the
+parts add up to the step, and one layer costs what one layer adds."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from waferloom import cycles, zoo
+
+import waferloom as wl
+
+SHAPE = zoo.Shape(layers=3, width=32, heads=4, kv_heads=2, head_dim=8, hidden=40, vocabulary=64, positions=64)
+
+
+def run(shape, target="grid-4x4,sram=96KiB", chunks=None, ids=(5,)):
+    program = wl.compile(zoo.build(shape, zoo.weights(shape)).SerializeToString(), target=target, context=32,
+                         chunks=chunks)
+    return program.session().run({"input_ids": [list(ids)]})
+
+
+@pytest.mark.parametrize("target", ["grid-4x4,sram=96KiB", "grid-1x1,sram=1MiB", "grid-7x3,sram=96KiB"])
+def test_every_cycle_is_accounted(target):
+    result = run(SHAPE, target)
+    assert sum(account.busy + account.wait for account in result.accounts) == result.cycles
+    parts = cycles.parts(result.accounts)
+    assert [(part.name, part.repeats) for part in parts] == [("layer", SHAPE.layers), ("outside", 1)]
+    assert sum(part.cycles * part.repeats for part in parts) == pytest.approx(result.cycles, abs=1e-6)
+    for part in parts:
+        for kind in cycles.KINDS:
+            assert part.kinds[kind] == pytest.approx(sum(node[kind] for node in part.nodes.values()))
+    streams = sum(part.kinds["collectives"] + part.kinds["waits"] for part in parts)
+    assert (streams > 0) == (target != "grid-1x1,sram=1MiB"), "one core sends nothing and waits for nobody"
+
+
+def test_a_layer_is_what_a_layer_adds():
+    few, many = run(SHAPE), run(replace(SHAPE, layers=5))
+    layer = cycles.parts(few.accounts)[0]
+    # Trips of one loop are equal but for waits at its ends.
+    assert (many.cycles - few.cycles) / 2 == pytest.approx(layer.cycles, rel=0.01)
+
+
+def test_products_are_those_of_the_model():
+    layer, outside = cycles.parts(run(SHAPE).accounts)
+    with_products = {node for part in (layer, outside) for node, kinds in part.nodes.items() if kinds["products"]}
+    assert with_products == {f"layer0/{node}" for node in (
+        "attn/q", "attn/k", "attn/v", "attn/scores", "attn/mix", "attn/out", "mlp/gate", "mlp/up", "mlp/down")} | {"head"}
+
+
+def test_products_grow_with_the_model():
+    wide = run(replace(SHAPE, hidden=80))
+    narrow = run(SHAPE)
+    ours, theirs = (cycles.parts(result.accounts)[0].nodes["layer0/mlp/down"] for result in (wide, narrow))
+    assert ours["products"] > 1.5 * theirs["products"]
+
+
+def test_several_entries_add_up():
+    result = run(SHAPE, chunks=[4], ids=range(1, 7))
+    assert sum(account.busy + account.wait for account in result.accounts) == result.cycles
+    assert sum(p.cycles * p.repeats for p in cycles.parts(result.accounts)) == pytest.approx(result.cycles)
+
+
+def test_a_model_without_equal_layers():
+    result = run(replace(SHAPE, layers=1))
+    parts = cycles.parts(result.accounts)
+    assert [part.name for part in parts] == ["outside"]
+    assert parts[0].cycles == result.cycles
+
+
+def test_the_demo_prints_them():
+    done = subprocess.run([sys.executable, "-m", "waferloom.demo"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows = {name: line.split() for line in done.stdout.splitlines()
+            for name in ("wafer ", "ONNX Runtime", "cycles  ", "products") if line.startswith(name)}
+    assert rows["wafer "][1:] == rows["ONNX Runtime"][2:] and len(rows["wafer "]) == 33
+    layer, outside, step = (int(word.replace(",", "")) for word in rows["cycles  "][1:])
+    assert abs(4 * layer + outside - step) <= 4, "rounded per layer"
+    assert re.search(rf"the last token: {step:,} cycles", done.stdout)
