@@ -5,6 +5,7 @@
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Tokens.h"
+#include "waferloom/Executor/Trace.h"
 #include "waferloom/Image/Image.h"
 
 #include <pybind11/numpy.h>
@@ -157,6 +158,7 @@ py::dict describe(const LoadedImage &loaded) {
   out["parameters"] = image.parameters;
   out["target"] = image.target->name;
   out["clock_ghz"] = image.target->clock_ghz;
+  out["fabric"] = py::make_tuple(image.target->width, image.target->height);
   py::list regions;
   for (const auto &region : image.regions)
     regions.append(py::make_tuple(region->x, region->y, region->width,
@@ -181,8 +183,41 @@ executor::HostType hostTypeOf(const py::array &array) {
                 " are not taken; use float32, float16, int32, int64 or bool");
 }
 
+/// One column of the events, as an array.
+template <typename T, typename Get>
+py::array columnOf(const executor::Trace &trace, Get get) {
+  py::array_t<T> column(static_cast<py::ssize_t>(trace.events.size()));
+  T *to = column.mutable_data();
+  for (const executor::TraceEvent &event : trace.events)
+    *to++ = static_cast<T>(get(event));
+  return std::move(column);
+}
+
+py::dict toPython(const executor::Trace &trace, const image::ImageT &image) {
+  using Event = executor::TraceEvent;
+  py::dict out;
+  out["x"] = columnOf<int32_t>(trace, [](const Event &e) { return e.x; });
+  out["y"] = columnOf<int32_t>(trace, [](const Event &e) { return e.y; });
+  out["thread"] =
+      columnOf<int32_t>(trace, [](const Event &e) { return e.thread; });
+  out["op"] = columnOf<int32_t>(
+      trace, [](const Event &e) { return static_cast<int>(e.op); });
+  out["node"] = columnOf<int32_t>(trace, [](const Event &e) { return e.node; });
+  out["begin"] =
+      columnOf<int64_t>(trace, [](const Event &e) { return e.begin; });
+  out["end"] = columnOf<int64_t>(trace, [](const Event &e) { return e.end; });
+  out["busy"] = columnOf<int64_t>(trace, [](const Event &e) { return e.busy; });
+  py::list ops;
+  for (const char *const *name = image::EnumNamesOpcode(); *name; ++name)
+    ops.append(*name);
+  out["ops"] = ops;
+  out["nodes"] = image.names;
+  out["left_out"] = trace.leftOut;
+  return out;
+}
+
 py::dict runStep(executor::Session &session, const py::dict &inputs,
-                 unsigned threads, bool lastOnly) {
+                 unsigned threads, bool lastOnly, bool traced) {
   std::vector<py::array> keep;
   std::vector<executor::HostTensor> tensors;
   for (auto [name, value] : inputs) {
@@ -202,6 +237,9 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
   }
   executor::RunOptions options;
   options.threads = threads;
+  executor::Trace trace;
+  if (traced)
+    options.trace = &trace;
   auto result = [&] {
     py::gil_scoped_release release;
     return executor::runTokens(session, tensors, options, lastOnly);
@@ -226,6 +264,8 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
   out["instructions"] = result->instructions;
   out["words"] = result->words;
   out["accounts"] = accounts;
+  if (traced)
+    out["trace"] = toPython(trace, session.image());
   return out;
 }
 } // namespace

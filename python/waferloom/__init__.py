@@ -9,7 +9,7 @@
 
 from .errors import CompileError, Diagnostic, ExecutionError
 from .generation import Generation
-from .program import Account, Program, Result, Session, TensorInfo, compile, load
+from .program import Account, Program, Region, Result, Session, TensorInfo, Trace, compile, load
 
-__all__ = ["Account", "CompileError", "Diagnostic", "ExecutionError", "Generation", "Program", "Result", "Session",
-           "TensorInfo", "compile", "load"]
+__all__ = ["Account", "CompileError", "Diagnostic", "ExecutionError", "Generation", "Program", "Region", "Result",
+           "Session", "TensorInfo", "Trace", "compile", "load"]

@@ -26,6 +26,34 @@ class TensorInfo:
     dtype: np.dtype
 
 
+class Region(NamedTuple):
+    """A rectangle of cores: its north-west corner on the fabric and its size, in
+    cores; memory: bytes of SRAM that it uses on each."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    memory: int
+
+
+class Trace(NamedTuple):
+    """What every core did: arrays with an element per executed instruction. x and y
+    are on the fabric; thread is -1 for a core's program, else the microthread; begin
+    and end are cycles, busy is how many of them were work. left_out counts what
+    was too much to keep."""
+
+    x: np.ndarray
+    y: np.ndarray
+    thread: np.ndarray
+    instruction: np.ndarray
+    node: np.ndarray
+    begin: np.ndarray
+    end: np.ndarray
+    busy: np.ndarray
+    left_out: int
+
+
 class Account(NamedTuple):
     """Cycles of a step for one ONNX node and kind of instruction. Equal layers of
     a model are trips of one loop: such accounts are over all trips, under the
@@ -51,6 +79,7 @@ class Result:
     outputs: arrays by name, shapes as in the model. cycles: on the wafer.
     seconds: the same by the target's clock. host_seconds: on this machine.
     accounts: where they went on the core that ended last, as Account.
+    trace: what every core did, if asked for.
     """
 
     outputs: dict
@@ -58,6 +87,7 @@ class Result:
     seconds: float
     host_seconds: float
     accounts: list
+    trace: Trace | None = None
 
 
 class Session:
@@ -80,7 +110,7 @@ class Session:
         """Forgets all tokens."""
         self._native.reset()
 
-    def run(self, inputs, logits="all"):
+    def run(self, inputs, logits="all", trace=False):
         """Runs one step.
 
         Args:
@@ -88,6 +118,7 @@ class Session:
                 [batch, n]; n is split over the compiled entries. What follows
                 from the session's length may be left out.
             logits: "all", or "last" to return outputs of the last token only.
+            trace: collect what every core does, up to 2,000,000 instructions.
 
         Raises:
             ExecutionError: an input does not fit, or the step goes beyond the
@@ -98,12 +129,13 @@ class Session:
         start = time.perf_counter()
         try:
             out = self._native.run({name: np.asarray(value) for name, value in inputs.items()},
-                                   self._threads, logits == "last")
+                                   self._threads, logits == "last", trace)
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
         seconds = out["cycles"] / (self.program.clock_ghz * 1e9)
         return Result(out["outputs"], out["cycles"], seconds, time.perf_counter() - start,
-                      [Account(*account) for account in out["accounts"]])
+                      [Account(*account) for account in out["accounts"]],
+                      _trace(out["trace"]) if trace else None)
 
     def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None):
         """Feeds the prompt `ids` (a sequence of int), then yields token after token,
@@ -125,6 +157,12 @@ class Session:
                 does not fit; nothing ran.
         """
         return Generation(self, ids, max_tokens, temperature, seed, stop, progress)
+
+
+def _trace(columns):
+    names = {"instruction": np.array(columns["ops"])[columns["op"]],
+             "node": np.array(columns["nodes"])[columns["node"]]}
+    return Trace(**{name: columns[name] for name in Trace._fields if name in columns}, **names)
 
 
 class Program:
@@ -164,6 +202,16 @@ class Program:
     def capacity(self):
         """Tokens that the KV caches hold; 0 without caches."""
         return self._facts["capacity"]
+
+    @property
+    def regions(self):
+        """Where the program lies on the fabric, as Region."""
+        return [Region(*region) for region in self._facts["regions"]]
+
+    @property
+    def fabric(self):
+        """Columns and rows of cores of the target."""
+        return self._facts["fabric"]
 
     @property
     def clock_ghz(self):

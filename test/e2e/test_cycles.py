@@ -77,3 +77,24 @@ def test_the_demo_prints_them():
     layer, outside, step = (int(word.replace(",", "")) for word in rows["cycles  "][1:])
     assert abs(4 * layer + outside - step) <= 4, "rounded per layer"
     assert re.search(rf"the last token: {step:,} cycles", done.stdout)
+
+
+def test_a_trace_has_every_core():
+    program = wl.compile(zoo.build(SHAPE, zoo.weights(SHAPE)).SerializeToString(), target="grid-6x5", context=32,
+                         region=(4, 4))
+    (region,) = program.regions
+    assert (region.width, region.height) == (4, 4) and program.fabric == (6, 5)
+    session = program.session()
+    result = session.run({"input_ids": [[5]]}, trace=True)
+    trace = result.trace
+    assert trace.left_out == 0 and trace.end.max() == result.cycles
+    cores = set(zip(trace.x.tolist(), trace.y.tolist()))
+    assert cores == {(region.x + x, region.y + y) for x in range(4) for y in range(4)}
+    assert (trace.busy <= trace.end - trace.begin).all() and (trace.thread == -1).all()
+    # One of the cores that end last is the one that the accounts are of.
+    ends = {core: int(trace.end[(trace.x == core[0]) & (trace.y == core[1])].max()) for core in cores}
+    busy = {int(trace.busy[(trace.x == x) & (trace.y == y)].sum()) for (x, y), end in ends.items()
+            if end == result.cycles}
+    assert sum(account.busy for account in result.accounts) in busy
+    assert set(trace.node) >= {account.node for account in result.accounts}
+    assert session.run({"input_ids": [[5]]}).trace is None
