@@ -160,9 +160,9 @@ class Session:
 
 
 def _trace(columns):
-    names = {"instruction": np.array(columns["ops"])[columns["op"]],
-             "node": np.array(columns["nodes"])[columns["node"]]}
-    return Trace(**{name: columns[name] for name in Trace._fields if name in columns}, **names)
+    columns |= {"instruction": np.array(columns["ops"])[columns["op"]],
+                "node": np.array(columns["nodes"])[columns["node"]]}
+    return Trace(**{name: columns[name] for name in Trace._fields})
 
 
 class Program:
