@@ -34,7 +34,6 @@ struct ImageEmitter {
   LogicalResult emitPrograms(Shared &shared, Names &names, Budget budget,
                              image::RegionT &out, int64_t &memory);
   LogicalResult describe();
-  int64_t codeBytes(const image::RegionT &region) const;
   void refuse();
 };
 } // namespace
@@ -164,29 +163,6 @@ LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
   if (llvm::Error error = lines.finish(out, queues, programs))
     return module.emitError() << llvm::toString(std::move(error));
   return success();
-}
-
-/// Code of the fullest pair of classes. Every class of columns meets every
-/// class of rows somewhere on the region.
-int64_t ImageEmitter::codeBytes(const image::RegionT &out) const {
-  auto classes = [](const auto &runs) {
-    uint32_t most = 0;
-    for (const auto &run : runs)
-      for (uint32_t id : run->classes)
-        most = std::max(most, id);
-    return most + 1;
-  };
-  int64_t most = 0;
-  for (uint32_t column = 0; column < classes(out.columns); ++column)
-    for (uint32_t row = 0; row < classes(out.rows); ++row) {
-      int64_t count = 0;
-      for (const auto &program : out.programs)
-        for (const auto &instruction : program->instructions)
-          count += image::contains(out, instruction->columns, column) &&
-                   image::contains(out, instruction->rows, row);
-      most = std::max(most, count);
-    }
-  return most * target.instruction_bytes;
 }
 
 static image::EntryInputT inputOf(const image::BindingT &binding,
@@ -342,7 +318,7 @@ FailureOr<Image> codegen::emitImage(ModuleOp module,
                                   memory)))
       return failure();
     fit.buffers = memory - shared.bytes();
-    fit.code = state.codeBytes(*region);
+    fit.code = static_cast<int64_t>(image::codeBytes(*region, target));
     region->memory = static_cast<uint32_t>(memory);
     if (fit.total() > fit.limit)
       continue;

@@ -9,12 +9,17 @@
 //   other folds   the folded expression into a temporary, then one instruction
 //                 whose destination stands still along the reduction loops.
 //
+// Temporaries of an expression are as large as its loops. Where they exceed the
+// budget, the outer loops become loops of the program, so that temporaries are
+// as large as what is left.
+//
 // Which way a contraction goes is a comparison of cycles under the target.
 
 #include "Generic.h"
 #include "Body.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
 
 using namespace mlir;
@@ -51,6 +56,10 @@ struct GenericEmitter {
   LogicalResult elementwise(Value yielded);
   LogicalResult reduction(Value yielded);
   LogicalResult contraction(Ref a, Ref b, Ref sum);
+  /// Opens loops of the program until the temporaries of the body are small;
+  /// returns how many. `extents` and all operands are of one trip from then on.
+  unsigned strip(bool intoResult);
+  void openLoop(size_t loop, int64_t kept);
   int64_t elements() const { return llvm::product_of(extents); }
   bool reduces(unsigned loop) {
     return op.getIteratorTypesArray()[loop] == utils::IteratorType::reduction;
@@ -127,11 +136,72 @@ LogicalResult GenericEmitter::run() {
                                         : reduction(yielded);
 }
 
+/// Temporaries that live at one time while `op` is computed, at most.
+static int64_t countTemporaries(Operation *op) {
+  if (isa<math::SinOp, math::CosOp, math::ErfOp, math::TanhOp>(op))
+    return 8;
+  if (isa<math::ExpOp, math::RsqrtOp, math::SqrtOp, arith::DivFOp,
+          arith::FPToSIOp>(op))
+    return 6;
+  return isa<arith::ConstantOp>(op) ? 0 : 1;
+}
+
+/// `kept` elements of `loop` per trip.
+void GenericEmitter::openLoop(size_t loop, int64_t kept) {
+  unsigned depth = emitter.depth();
+  auto advance = [&](Ref &ref) {
+    if (ref.isAbsent() || ref.immediate)
+      return;
+    if (int64_t bytes = ref.strides[loop] * kept * bytesOf(ref.type))
+      ref.steps.push_back({depth, bytes});
+  };
+  for (BlockArgument argument : op.getBody()->getArguments())
+    if (auto it = values.find(argument); it != values.end())
+      advance(it->second);
+  advance(dst);
+  emitter.loop(extents[loop] / kept);
+  extents[loop] = kept;
+}
+
+/// Elements below which another trip costs more than its elements.
+static constexpr int64_t leastStrip = 16;
+
+unsigned GenericEmitter::strip(bool intoResult) {
+  int64_t temporaries = 0;
+  for (Operation &inner : op.getBody()->without_terminator())
+    temporaries += countTemporaries(&inner);
+  if (intoResult)
+    temporaries -= 1; // the last one needs none
+  int64_t most = budget.temporaryBytes / 4 / std::max<int64_t>(temporaries, 1);
+  most = std::max(most, leastStrip);
+  unsigned opened = 0;
+  for (size_t loop = 0; temporaries > 0 && loop < extents.size(); ++loop) {
+    if (elements() <= most || opened == 3)
+      break;
+    int64_t inner = elements() / extents[loop];
+    // The largest share of this loop that is small enough.
+    int64_t kept = 1;
+    for (int64_t share = 1; share < extents[loop]; ++share)
+      if (extents[loop] % share == 0 && share * inner <= std::max(most, inner))
+        kept = share;
+    if (kept * inner < leastStrip || kept == extents[loop])
+      break;
+    openLoop(loop, kept);
+    ++opened;
+  }
+  return opened;
+}
+
 LogicalResult GenericEmitter::elementwise(Value yielded) {
   Operation *def = yielded.getDefiningOp();
   bool constant = def && def->hasTrait<OpTrait::ConstantLike>();
-  if (def && def->getBlock() == op.getBody() && !constant)
-    return evaluate(yielded, dst);
+  if (def && def->getBlock() == op.getBody() && !constant) {
+    unsigned loops = strip(true);
+    LogicalResult done = evaluate(yielded, dst);
+    while (loops-- > 0)
+      emitter.endLoop();
+    return done;
+  }
   FailureOr<Ref> ref = read(yielded);
   if (failed(ref))
     return failure();
@@ -171,10 +241,13 @@ LogicalResult GenericEmitter::reduction(Value yielded) {
       return failure();
     return contraction(*a, *b, dst);
   }
+  unsigned loops = isa<BlockArgument>(folded) ? 0 : strip(false);
   FailureOr<Ref> value = read(folded);
   if (failed(value))
     return failure();
   emitter.vector(*opcode, extents, dst, dst, *value);
+  while (loops-- > 0)
+    emitter.endLoop();
   return success();
 }
 

@@ -14,7 +14,7 @@ using namespace mlir;
 using namespace waferloom;
 using partition::Planned;
 
-static constexpr int answersPerOption = 4;
+static constexpr int answersPerOption = 12;
 static constexpr size_t largestShown = 3;
 
 /// Weights (or states) with their bytes in the whole model, each once.
@@ -186,17 +186,23 @@ void Nearest::tryMemory() {
   offer("--target " + specify("sram", size), *fit);
 }
 
-/// Shorter caches: eighths of what was asked for, the longest first.
+/// Shorter caches: eighths of what was asked for, then halves of that, the
+/// longest first.
 void Nearest::tryContexts() {
   if (!options.context)
     return;
   int64_t before = *options.context;
-  for (int64_t eighths : {7, 6, 5, 4, 3, 2, 1}) {
+  std::vector<int64_t> sizes;
+  for (int64_t eighths : {7, 6, 5, 4, 3, 2, 1})
+    sizes.push_back(before * eighths / 8);
+  while (sizes.back() > 1)
+    sizes.push_back(sizes.back() / 2);
+  for (int64_t size : sizes) {
     CompileOptions next = options;
-    next.context = *options.context * eighths / 8;
-    if (*next.context < 1 || *next.context == before)
+    next.context = size;
+    if (size < 1 || size == before)
       continue;
-    before = *next.context;
+    before = size;
     if (llvm::any_of(next.chunks, [&](int64_t n) { return n > before; }))
       return;
     OwningOpRef<ModuleOp> module = lowerToTensors(onnx, next);

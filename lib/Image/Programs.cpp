@@ -1,5 +1,7 @@
 #include "waferloom/Image/Programs.h"
 
+#include <algorithm>
+
 namespace waferloom::image {
 
 static std::vector<uint32_t>
@@ -57,6 +59,39 @@ ProgramTable tabulate(const RegionT &region, const Classes &classes,
       table.ofClasses[{column.first, row.first}] = it->second;
     }
   return table;
+}
+
+uint64_t codeBytes(const RegionT &region, const TargetT &target) {
+  const Classes classes = classesOf(region);
+  std::map<std::pair<uint32_t, uint32_t>, uint64_t> instructions;
+  for (const auto &program : region.programs) {
+    ProgramTable table = tabulate(region, classes, *program);
+    for (const auto &entry : table.ofClasses)
+      instructions[entry.first] += table.programs[entry.second].size();
+  }
+  uint64_t most = 0;
+  for (const auto &entry : instructions)
+    most = std::max(most, entry.second);
+  return most * target.instruction_bytes;
+}
+
+Usage usageOf(const RegionT &region, const TargetT &target) {
+  Usage usage;
+  for (const auto &binding : region.bindings) {
+    uint64_t bytes = bytesOf(binding->type);
+    for (const auto &dim : binding->dims)
+      for (const Digit &digit : dim->digits)
+        if (digit.axis() == Axis::none)
+          bytes *= digit.extent();
+    bytes = (bytes + 3) / 4 * 4;
+    (binding->role == Role::parameter ? usage.weights
+     : binding->role == Role::state   ? usage.states
+                                      : usage.tables) += bytes;
+  }
+  usage.buffers = region.memory - usage.weights - usage.states - usage.tables;
+  usage.code = codeBytes(region, target);
+  usage.reserved = target.reserved_bytes;
+  return usage;
 }
 
 } // namespace waferloom::image

@@ -16,6 +16,7 @@
 using namespace waferloom;
 using namespace waferloom::partition;
 using llvm::ArrayRef;
+using llvm::SmallVector;
 using wafer::Axis;
 
 static constexpr int64_t rampCycles = 2; // T_R
@@ -126,13 +127,13 @@ Costs::Costs(const Problem &problem, const Factors &factors)
 
 std::vector<int64_t> Costs::getPadded(const Assignment &assignment) const {
   // Classes of one padding number share the least size that all can divide.
-  std::map<int, int64_t> multiple;
-  for (auto [i, entry] : llvm::enumerate(problem.classes)) {
-    int64_t &m = multiple.try_emplace(entry.padding, 1).first->second;
-    if (assignment[i])
-      m = std::lcm(m, axes.getSize(*assignment[i]));
-  }
+  SmallVector<int64_t, 128> multiple(problem.classes.size(), 1);
+  for (auto [i, entry] : llvm::enumerate(problem.classes))
+    if (assignment[i] && !assignment[i]->empty())
+      multiple[entry.padding] =
+          std::lcm(multiple[entry.padding], axes.getSize(*assignment[i]));
   std::vector<int64_t> padded;
+  padded.reserve(problem.classes.size());
   for (const DimClass &entry : problem.classes)
     padded.push_back(llvm::alignTo(entry.size, multiple[entry.padding]));
   return padded;
@@ -150,6 +151,22 @@ int64_t Costs::getWords(const TensorShape &shape, const Assignment &assignment,
   for (int index : shape.classes)
     words *= getExtent(index, assignment, padded);
   return words;
+}
+
+int64_t Costs::getLeastWords(const TensorShape &shape,
+                             const Assignment &assignment,
+                             ArrayRef<int64_t> padded) const {
+  int64_t words = 1, open = 1, cores = problem.width * problem.height;
+  for (int index : shape.classes) {
+    if (assignment[index]) {
+      words *= getExtent(index, assignment, padded);
+      cores /= axes.getSize(*assignment[index]);
+    } else {
+      open *= problem.classes[index].size;
+    }
+  }
+  // At best the dimensions still open share the axes still free.
+  return words * llvm::divideCeil(open, std::max<int64_t>(cores, 1));
 }
 
 Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
@@ -199,9 +216,8 @@ int64_t Costs::getBytes(const Assignment &assignment,
   };
   int64_t stored = 0, largest = 0;
   for (const Stored &entry : problem.stored)
-    if (decided(entry.shape))
-      stored += entry.count * entry.shape.elementBytes *
-                getWords(entry.shape, assignment, padded);
+    stored += entry.count * entry.shape.elementBytes *
+              getLeastWords(entry.shape, assignment, padded);
   for (const Work &work : problem.works) {
     int64_t bytes = 0;
     for (const TensorShape &shape : work.buffers)

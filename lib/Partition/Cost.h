@@ -59,7 +59,7 @@ public:
   };
   WorkCost getCost(const Work &work, const Assignment &assignment,
                    llvm::ArrayRef<int64_t> padded) const;
-  /// Bytes per PE of what is decided.
+  /// Bytes per PE; a lower bound while classes are open.
   int64_t getBytes(const Assignment &assignment,
                    llvm::ArrayRef<int64_t> padded) const;
   /// All works, collectives of one depth, axes and combiner in one message.
@@ -70,6 +70,10 @@ private:
                     llvm::ArrayRef<int64_t> padded) const;
   int64_t getWords(const TensorShape &shape, const Assignment &assignment,
                    llvm::ArrayRef<int64_t> padded) const;
+
+  /// Elements per PE that no completion of `assignment` can go below.
+  int64_t getLeastWords(const TensorShape &shape, const Assignment &assignment,
+                        llvm::ArrayRef<int64_t> padded) const;
 
   const Problem &problem;
   Axes axes;

@@ -4,6 +4,7 @@
 #include "Commands.h"
 
 #include "waferloom/Image/Image.h"
+#include "waferloom/Image/Programs.h"
 
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -31,6 +32,17 @@ static llvm::json::Object describe(const image::TensorInfoT &info) {
                             {"shape", std::move(shape)}};
 }
 
+static llvm::json::Object describe(const image::Usage &usage,
+                                   const image::TargetT &target) {
+  auto bytes = [](uint64_t n) { return static_cast<int64_t>(n); };
+  return llvm::json::Object{
+      {"weights", bytes(usage.weights)},   {"states", bytes(usage.states)},
+      {"tables", bytes(usage.tables)},     {"buffers", bytes(usage.buffers)},
+      {"code", bytes(usage.code)},         {"reserved", bytes(usage.reserved)},
+      {"limit", bytes(target.sram_bytes)},
+  };
+}
+
 static llvm::json::Object describe(const image::ImageT &image) {
   llvm::json::Array entries, regions;
   for (const auto &entry : image.entries) {
@@ -51,6 +63,8 @@ static llvm::json::Object describe(const image::ImageT &image) {
         {"width", region->width},
         {"height", region->height},
         {"memory", region->memory},
+        {"fit",
+         describe(image::usageOf(*region, *image.target), *image.target)},
         {"instructions", static_cast<int64_t>(instructions)}});
   }
   return llvm::json::Object{{"target", image.target->name},
@@ -58,6 +72,43 @@ static llvm::json::Object describe(const image::ImageT &image) {
                             {"capacity", image.capacity},
                             {"entries", std::move(entries)},
                             {"regions", std::move(regions)}};
+}
+
+/// "float32 [1, 4, 512, 8]"
+static std::string typeOf(const image::TensorInfoT &info) {
+  llvm::json::Object facts = describe(info);
+  std::string text = facts.getString("dtype")->str() + " [";
+  for (size_t i = 0; i < info.shape.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(info.shape[i]);
+  return text + "]";
+}
+
+static void print(const image::ImageT &image) {
+  llvm::raw_ostream &os = llvm::outs();
+  os << llvm::formatv("target {0}, {1} parameters", image.target->name,
+                      image.parameters);
+  if (image.capacity)
+    os << llvm::formatv(", {0} tokens of context", image.capacity);
+  os << "\n";
+  for (const auto &entry : image.entries) {
+    os << llvm::formatv("entry {0}: {1} tokens per step\n", entry->name,
+                        entry->tokens);
+    for (const auto &info : entry->tensors)
+      os << llvm::formatv("  {0,-7} {1}: {2}\n",
+                          image::EnumNameRole(info->role), info->name,
+                          typeOf(*info));
+  }
+  for (const auto &region : image.regions) {
+    image::Usage usage = image::usageOf(*region, *image.target);
+    os << llvm::formatv("region of {0} x {1} PEs at ({2}, {3})\n",
+                        region->width, region->height, region->x, region->y);
+    os << llvm::formatv(
+        "  bytes of SRAM on the fullest PE: weights {0}, states {1}, tables "
+        "{2}, buffers {3}, code {4}, reserved {5}; {6} of {7}\n",
+        usage.weights, usage.states, usage.tables, usage.buffers, usage.code,
+        usage.reserved, region->memory + usage.code + usage.reserved,
+        image.target->sram_bytes);
+  }
 }
 
 int tool::infoCommand(llvm::ArrayRef<char *> argv) {
@@ -75,10 +126,10 @@ int tool::infoCommand(llvm::ArrayRef<char *> argv) {
                  << "\n";
     return 1;
   }
-  llvm::json::Value facts(describe((*loaded)->image));
+  const image::ImageT &image = (*loaded)->image;
   if (args.has("json"))
-    llvm::outs() << facts << "\n";
+    llvm::outs() << llvm::json::Value(describe(image)) << "\n";
   else
-    llvm::outs() << llvm::formatv("{0:2}\n", facts);
+    print(image);
   return 0;
 }

@@ -36,6 +36,18 @@ struct ProgramTable {
 ProgramTable tabulate(const RegionT &region, const Classes &classes,
                       const ProgramT &program);
 
+/// Bytes of code on the fullest PE: the programs of all entries.
+uint64_t codeBytes(const RegionT &region, const TargetT &target);
+
+/// How the SRAM of the fullest PE is used, in bytes. Weights that have no bytes
+/// (a model of shapes only) are among the buffers.
+struct Usage {
+  uint64_t weights = 0, states = 0, tables = 0, buffers = 0, code = 0,
+           reserved = 0;
+};
+
+Usage usageOf(const RegionT &region, const TargetT &target);
+
 inline bool isLoop(Opcode op) { return op == Opcode::loop; }
 inline bool sends(Opcode op) {
   return op == Opcode::send || op == Opcode::recv_fold_send;
