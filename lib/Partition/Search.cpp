@@ -218,6 +218,37 @@ void Branches::addPlans(std::vector<Plan> &plans) const {
   }
 }
 
+/// Parts of a direction that is longer than any dimension can use: the rest of
+/// it holds replicas, which cost nothing but their memory. The longest first.
+static SmallVector<SmallVector<int64_t>> listParts(const Problem &problem,
+                                                   int64_t size) {
+  constexpr size_t most = 4;
+  int64_t longest = 1;
+  for (const DimClass &entry : problem.classes)
+    if (!entry.whole)
+      longest = std::max(longest, entry.size);
+  SmallVector<SmallVector<int64_t>> parts;
+  if (size <= longest)
+    return parts;
+  for (int64_t k = longest; k > 1 && parts.size() < most; --k)
+    if (size % k == 0)
+      parts.push_back({size / k, k});
+  return parts;
+}
+
+/// Adds the factorisations of regions that are too large for the model.
+static void offerParts(const Problem &problem, std::vector<Factors> &all) {
+  auto choices = [&](int64_t size) {
+    SmallVector<SmallVector<int64_t>> parts = listParts(problem, size);
+    parts.push_back({size});
+    return parts;
+  };
+  for (const auto &x : choices(problem.width))
+    for (const auto &y : choices(problem.height))
+      if (x.size() > 1 || y.size() > 1)
+        all.push_back({x, y});
+}
+
 /// Factorisations worth trying: none; k x rest for a divisor k of a small
 /// class; j x k x rest for two small classes that share a direction.
 static std::vector<Factors> listFactors(const Problem &problem) {
@@ -256,6 +287,7 @@ static std::vector<Factors> listFactors(const Problem &problem) {
       for (int64_t padded : {j, j + j % 2})
         for (bool alongX : {true, false})
           offer({k, padded}, alongX);
+  offerParts(problem, all);
   return all;
 }
 
