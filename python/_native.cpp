@@ -296,8 +296,13 @@ PYBIND11_MODULE(_native, m) {
       fail(loaded.takeError());
     return std::const_pointer_cast<image::Loaded>(*loaded);
   });
-  m.def("session", [](const std::shared_ptr<image::Loaded> &image) {
-    auto session = executor::Session::create(image);
+  m.def("session", [](const std::shared_ptr<image::Loaded> &image,
+                      const std::string &engine) {
+    auto kind = executor::engineNamed(engine);
+    if (!kind)
+      throw Failure("engine is 'lockstep' or 'reference', not '" + engine +
+                    "'");
+    auto session = executor::Session::create(image, *kind);
     if (!session)
       fail(session.takeError());
     return std::move(*session);

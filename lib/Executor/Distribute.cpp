@@ -127,6 +127,13 @@ public:
       consecutive = last[i] == last[0] + static_cast<int64_t>(i);
   }
 
+  uint64_t elements() const {
+    uint64_t product = 1;
+    for (const std::vector<int64_t> &list : indices)
+      product *= list.size();
+    return product;
+  }
+
   /// Elements of the last dimension.
   const std::vector<int64_t> &row() const { return indices.back(); }
   int64_t rowStride() const { return stride; }
@@ -218,9 +225,8 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
   HostType to = hostTypeOf(binding.type, false, false);
   uint32_t size = image::bytesOf(binding.type);
   unsigned sourceSize = bytesOf(source.type);
-  forHolders(region, binding, [&](uint32_t x, uint32_t y) {
-    char *base = memory.of(size_t(y) * region.width + x) + binding.address;
-    Piece piece(binding, x, y);
+  std::vector<char> bytes;
+  auto lay = [&](const Piece &piece, char *base) {
     if (binding.role == image::Role::index) {
       for (size_t i = 0; i < piece.row().size(); ++i)
         store(base + size * i, to, {false, 0, piece.row()[i]});
@@ -237,6 +243,15 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
       else
         std::memcpy(base + size * local, &binding.padding, size);
     });
+  };
+  forHolders(region, binding, [&](uint32_t x, uint32_t y) {
+    size_t pe = size_t(y) * region.width + x;
+    Piece piece(binding, x, y);
+    if (!memory.isInterleaved())
+      return lay(piece, memory.of(pe) + binding.address);
+    bytes.resize(piece.elements() * size);
+    lay(piece, bytes.data());
+    memory.write(pe, binding.address, bytes.data(), bytes.size());
   });
 }
 
@@ -245,15 +260,17 @@ void collect(const image::RegionT &region, const image::BindingT &binding,
   HostType from = hostTypeOf(binding.type, false, false);
   uint32_t size = image::bytesOf(binding.type);
   unsigned hostSize = bytesOf(type);
+  std::vector<char> bytes;
   forHolders(region, binding, [&](uint32_t x, uint32_t y) {
-    const char *base =
-        memory.of(size_t(y) * region.width + x) + binding.address;
-    Piece(binding, x, y)
-        .forElements([&](uint64_t local, int64_t offset, bool live) {
-          if (live)
-            store(data + offset * int64_t(hostSize), type,
-                  load(base + size * local, from));
-        });
+    Piece piece(binding, x, y);
+    bytes.resize(piece.elements() * size);
+    memory.read(size_t(y) * region.width + x, binding.address, bytes.data(),
+                bytes.size());
+    piece.forElements([&](uint64_t local, int64_t offset, bool live) {
+      if (live)
+        store(data + offset * int64_t(hostSize), type,
+              load(bytes.data() + size * local, from));
+    });
   });
 }
 

@@ -1,36 +1,42 @@
 // What every engine does: run one entry on the memory of all PEs. The reference
-// engine runs PE by PE; an engine that runs equal lines in lock-step must give
-// the same bits and cycles behind the same interface.
+// engine runs PE by PE, the lock-step engine sixteen PEs at a time; both give
+// the same bits and cycles.
 
 #ifndef WAFERLOOM_LIB_EXECUTOR_ENGINE_H
 #define WAFERLOOM_LIB_EXECUTOR_ENGINE_H
 
+#include "Memory.h"
 #include "Prepared.h"
 #include "Streams.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace waferloom::executor {
 
-/// The SRAM of all PEs of a region, one after the other.
-struct Memory {
-  std::vector<char> bytes;
-  size_t perPe = 0; // a multiple of 16
-
-  char *of(size_t pe) { return bytes.data() + pe * perPe; }
-};
-
 class Trace;
+
+/// A PE's `begun`th instruction (0 is the first) fails; control instructions do
+/// not count.
+struct Stop {
+  uint64_t begun = 0;
+  std::string message;
+};
 
 struct EngineOptions {
   bool launch = false;    // every PE starts at the target's launch cycles
   uint64_t workLimit = 0; // elements and words until an error; 0: no limit
   Trace *trace = nullptr;
-  /// Moves words without values through the narrowest queues: no memory is
-  /// read or written. What ends here cannot hang, whatever the inputs.
+  /// Words have no values: no memory is read or written. Times are as ever.
   bool abstract = false;
+  /// A word is put only when a place in its receiver's queue is free: what ends
+  /// here cannot hang, whatever the inputs.
+  bool narrow = false;
+  /// Where abstract runs fail, by PE.
+  const std::map<uint32_t, Stop> *stops = nullptr;
 };
 
 /// Busy and waiting cycles.
@@ -43,6 +49,8 @@ struct EngineResult {
   uint32_t last = 0;        // PE that ended last; the first of them
   std::vector<Spent> spent; // of that PE, one per PreparedEntry::accounts
   uint64_t instructions = 0, words = 0;
+  uint64_t work = 0;    // elements and control instructions
+  bool inLanes = false; // the lock-step engine did it, not the reference engine
 };
 
 class Engine {
@@ -58,6 +66,13 @@ std::unique_ptr<Engine> createReferenceEngine(const image::ImageT &image,
                                               const PreparedEntry &prepared,
                                               const Streams &streams,
                                               std::vector<Memory> &memories);
+
+/// The same on memories in lanes.
+std::unique_ptr<Engine> createLockstepEngine(const image::ImageT &image,
+                                             const PreparedEntry &prepared,
+                                             const Streams &streams,
+                                             std::vector<Memory> &memories,
+                                             Workers &workers);
 
 } // namespace waferloom::executor
 

@@ -39,4 +39,16 @@ std::string describeHang(const std::vector<Waiting> &list) {
   return text;
 }
 
+std::string describeIndex(const Place &place, int32_t value, uint32_t count) {
+  return formatv("PE {0}: an index is {1} but must be in [0, {2})",
+                 nameOf(place), value, count);
+}
+
+std::string describeInstruction(const image::ImageT &image,
+                                const Instruction &instruction) {
+  return formatv(" (instruction {0}, {1}, node '{2}')", instruction.index,
+                 image::EnumNameOpcode(instruction.op),
+                 image.names[instruction.node]);
+}
+
 } // namespace waferloom::executor

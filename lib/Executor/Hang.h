@@ -1,4 +1,4 @@
-// The error of a run that came to rest with work left.
+// The errors of a run: work that is left at rest, and values out of range.
 
 #ifndef WAFERLOOM_LIB_EXECUTOR_HANG_H
 #define WAFERLOOM_LIB_EXECUTOR_HANG_H
@@ -25,6 +25,11 @@ struct Waiting {
 
 /// Names the first dozen and says how many more there are.
 std::string describeHang(const std::vector<Waiting> &list);
+
+/// A dynamic index outside of [0, count), and the instruction that has it.
+std::string describeIndex(const Place &place, int32_t value, uint32_t count);
+std::string describeInstruction(const image::ImageT &image,
+                                const Instruction &instruction);
 
 } // namespace waferloom::executor
 

@@ -126,6 +126,7 @@ private:
     out.outColor = in.out_color;
     if (in.op == Opcode::recv_fold || in.op == Opcode::recv_fold_send)
       out.fold = foldOf(in.fold, type);
+    out.foldOp = in.fold;
   }
 
   uint32_t account(const image::InstructionT &in) {

@@ -45,8 +45,9 @@ using Fold = uint32_t (*)(uint32_t accumulator, uint32_t word);
 
 struct Instruction {
   Opcode op = Opcode::end;
-  Kernel kernel = nullptr; // vector operations
-  Fold fold = nullptr;     // recv_fold, recv_fold_send
+  Kernel kernel = nullptr;     // vector operations
+  Fold fold = nullptr;         // recv_fold, recv_fold_send
+  Opcode foldOp = Opcode::add; // which
   uint32_t shape[4] = {1, 1, 1, 1};
   uint64_t elements = 1;
   uint64_t words = 0;    // streams

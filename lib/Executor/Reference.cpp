@@ -52,7 +52,8 @@ void Reference::wakeProducer(uint32_t consumer) {
 void Reference::start(const EngineOptions &options) {
   abstract = options.abstract;
   trace = options.trace;
-  channels.reset(/*narrowWindows=*/abstract);
+  channels.reset(options.narrow);
+  stops = options.stops;
   queue.clear();
   queueHead = 0;
   failure.clear();
@@ -67,6 +68,7 @@ void Reference::start(const EngineOptions &options) {
     Pe &pe = pes[i];
     pe.memory = memories[streams.places[i].region].of(inRegion[i]);
     pe.counter = 0;
+    pe.begun = 0;
     pe.loops.clear();
     for (Started &started : pe.started)
       started = Started();
@@ -109,6 +111,7 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
   result.spent.assign(first, first + accounts);
   result.instructions = instructions;
   result.words = words;
+  result.work = work;
   return Error::success();
 }
 

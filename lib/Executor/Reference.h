@@ -47,6 +47,7 @@ struct Pe {
   const image::LoopStep *steps = nullptr;
   char *memory = nullptr;
   uint32_t counter = 0;
+  uint64_t begun = 0; // instructions so far
   llvm::SmallVector<Loop, 4> loops;
   llvm::SmallVector<Started, 1> started;
 };
@@ -131,6 +132,7 @@ private:
   uint64_t instructions = 0, words = 0, work = 0, workLimit = 0;
   bool abstract = false;
   Trace *trace = nullptr;
+  const std::map<uint32_t, Stop> *stops = nullptr;
   std::string failure; // a value out of its range stops the run
 };
 } // namespace waferloom::executor

@@ -1,5 +1,6 @@
 // Programs of the reference engine: loops, operands, microthreads, arithmetic.
 
+#include "Hang.h"
 #include "Reference.h"
 #include "waferloom/Executor/Trace.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -166,10 +167,7 @@ const char *Reference::resolve(uint32_t index, const Operand &operand) {
     std::memcpy(&value,
                 pe.memory + moved(pe, operand.indexSteps, operand.indexAt), 4);
     if (value < 0 || static_cast<uint32_t>(value) >= operand.indexCount) {
-      failure =
-          formatv("PE {0}: an index is {1} but must be in [0, {2})",
-                  nameOf(streams.places[index]), value, operand.indexCount)
-              .str();
+      failure = describeIndex(streams.places[index], value, operand.indexCount);
       return nullptr;
     }
     address += static_cast<uint64_t>(int64_t(value) * operand.indexScale);
@@ -189,6 +187,13 @@ bool Reference::begin(uint32_t index, Thread &thread,
       target.issue_cycles + (instruction.thread < 0 ? instruction.rewrite : 0);
   thread.clock += prologue;
   thread.busy += prologue;
+  uint64_t begun = pes[index].begun++;
+  if (stops)
+    if (auto it = stops->find(index);
+        it != stops->end() && it->second.begun == begun) {
+      failure = it->second.message;
+      return false;
+    }
   if (abstract)
     return spend(instruction.elements);
   Addresses &x = thread.addresses;
@@ -198,10 +203,7 @@ bool Reference::begin(uint32_t index, Thread &thread,
   x.c = resolve(index, instruction.c);
   x.predicate = resolve(index, instruction.predicate);
   if (!failure.empty()) {
-    failure += formatv(" (instruction {0}, {1}, node '{2}')", instruction.index,
-                       image::EnumNameOpcode(instruction.op),
-                       image.names[instruction.node])
-                   .str();
+    failure += describeInstruction(image, instruction);
     return false;
   }
   return spend(instruction.elements);

@@ -5,10 +5,12 @@
 #include "Channels.h"
 #include "Distribute.h"
 #include "Inputs.h"
+#include "Workers.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Trace.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
+#include <optional>
 #include <unistd.h>
 
 using namespace llvm;
@@ -44,6 +46,14 @@ unsigned bytesOf(HostType type) {
   }
 }
 
+std::optional<EngineKind> engineNamed(StringRef name) {
+  if (name == "lockstep")
+    return EngineKind::lockstep;
+  if (name == "reference")
+    return EngineKind::reference;
+  return std::nullopt;
+}
+
 namespace {
 struct EntryState {
   PreparedEntry prepared;
@@ -53,8 +63,8 @@ struct EntryState {
 
 class SessionImpl : public Session {
 public:
-  explicit SessionImpl(std::shared_ptr<const image::Loaded> image)
-      : loaded(std::move(image)) {}
+  SessionImpl(std::shared_ptr<const image::Loaded> image, EngineKind kind)
+      : loaded(std::move(image)), kind(kind) {}
 
   Error prepareAll();
   Expected<StepResult> step(size_t entry, ArrayRef<HostTensor> inputs,
@@ -71,6 +81,8 @@ private:
   void describe(size_t entry, const EngineResult &run, StepResult &result);
 
   std::shared_ptr<const image::Loaded> loaded;
+  EngineKind kind;
+  Workers workers;
   std::vector<Memory> memories; // one per region
   std::vector<std::unique_ptr<EntryState>> entries;
   uint64_t tokens = 0;
@@ -94,9 +106,8 @@ Error SessionImpl::prepareAll() {
   const image::ImageT &image = loaded->image;
   uint64_t total = 0;
   for (const auto &region : image.regions) {
-    memories.emplace_back();
-    memories.back().perPe = (size_t(region->memory) + 31) / 16 * 16;
-    total += memories.back().perPe * region->width * region->height;
+    uint64_t pes = uint64_t(region->width) * region->height;
+    total += pes * region->memory;
   }
   // Tables of streams have an entry per PE and color.
   for (const auto &region : image.regions)
@@ -104,6 +115,9 @@ Error SessionImpl::prepareAll() {
              (12 * image.target->colors + 512);
   if (Error error = checkHostMemory(total))
     return error;
+  for (const auto &region : image.regions)
+    memories.emplace_back(region->width, region->height, region->memory,
+                          kind == EngineKind::lockstep);
   for (size_t e = 0; e < image.entries.size(); ++e) {
     auto state = std::make_unique<EntryState>();
     state->prepared = prepare(image, e);
@@ -115,7 +129,11 @@ Error SessionImpl::prepareAll() {
     if (Error error = checkHostMemory(total))
       return error;
     state->engine =
-        createReferenceEngine(image, state->prepared, state->streams, memories);
+        kind == EngineKind::reference
+            ? createReferenceEngine(image, state->prepared, state->streams,
+                                    memories)
+            : createLockstepEngine(image, state->prepared, state->streams,
+                                   memories, workers);
     entries.push_back(std::move(state));
   }
   reset();
@@ -128,7 +146,7 @@ void SessionImpl::reset() {
   for (size_t r = 0; r < image.regions.size(); ++r) {
     const image::RegionT &region = *image.regions[r];
     Memory &memory = memories[r];
-    memory.bytes.assign(memory.perPe * region.width * region.height, 0);
+    memory.clear(workers);
     for (const auto &binding : region.bindings) {
       if (binding->role != image::Role::parameter &&
           binding->role != image::Role::index)
@@ -142,6 +160,8 @@ void SessionImpl::reset() {
                       binding->source_offset * bytesOf(source.type);
       distribute(region, *binding, source, memory);
     }
+    if (kind == EngineKind::lockstep)
+      memory.interleave(workers);
   }
   tokens = 0;
   broken = false;
@@ -212,6 +232,7 @@ void SessionImpl::describe(size_t entry, const EngineResult &run,
   result.lastY = state.streams.places[run.last].y;
   result.instructions = run.instructions;
   result.words = run.words;
+  result.engine = run.inLanes ? EngineKind::lockstep : EngineKind::reference;
   for (auto [spent, key] : llvm::zip(run.spent, state.prepared.accounts))
     if (spent.busy != 0 || spent.wait != 0)
       result.accounts.push_back({loaded->image.names[key.node], key.op,
@@ -228,6 +249,7 @@ Expected<StepResult> SessionImpl::step(size_t entry,
       stageInputs(loaded->image, entry, inputs, tokens);
   if (!staged)
     return staged.takeError();
+  workers.resize(options.threads);
   place(entry, *staged);
   EngineOptions engineOptions;
   engineOptions.launch = options.launch;
@@ -254,14 +276,14 @@ Error SessionImpl::proveHangFree(size_t entry) {
                 entries.size())
             .str());
   EngineOptions options;
-  options.abstract = true;
+  options.abstract = options.narrow = true;
   EngineResult run;
   return entries[entry]->engine->run(options, run);
 }
 
 Expected<std::unique_ptr<Session>>
-Session::create(std::shared_ptr<const image::Loaded> image) {
-  auto session = std::make_unique<SessionImpl>(std::move(image));
+Session::create(std::shared_ptr<const image::Loaded> image, EngineKind kind) {
+  auto session = std::make_unique<SessionImpl>(std::move(image), kind);
   if (Error error = session->prepareAll())
     return std::move(error);
   return std::unique_ptr<Session>(std::move(session));

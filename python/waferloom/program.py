@@ -13,6 +13,8 @@ from . import _native
 from .errors import CompileError, Diagnostic, ExecutionError
 from .generation import Generation
 
+ENGINES = ("lockstep", "reference")
+
 _PARAMETER, _STATE, _INPUT, _OUTPUT = range(4)
 
 
@@ -93,11 +95,13 @@ class Result:
 class Session:
     """Owns the states of a program, which start empty."""
 
-    def __init__(self, program, threads=0):
+    def __init__(self, program, threads=0, engine="lockstep"):
+        if engine not in ENGINES:
+            raise ValueError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
         self.program = program
         self._threads = threads
         try:
-            self._native = _native.session(program._image)
+            self._native = _native.session(program._image, engine)
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
 
@@ -230,9 +234,10 @@ class Program:
             os.unlink(name)
             raise
 
-    def session(self, threads=0):
-        """A new session; `threads` of the host, 0 chooses."""
-        return Session(self, threads)
+    def session(self, threads=0, engine="lockstep"):
+        """A new session; `threads` of the host, 0 chooses. `engine` is "lockstep"
+        or "reference": the same outputs and cycles, the second slow."""
+        return Session(self, threads, engine)
 
     def run(self, inputs, logits="all"):
         """One step in a fresh session."""

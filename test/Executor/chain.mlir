@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // A chain: the far end sends, every PE adds its words to those that come by.
 // Neighbouring links have different colors, so that no router has one color

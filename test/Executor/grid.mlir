@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // A sum over a grid: along the rows first, then down the first column. Rows and
 // columns have classes of their own; an instruction may ask for both.

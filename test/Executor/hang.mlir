@@ -1,4 +1,5 @@
 // RUN: not waferloom-opt --run-core %s 2>&1 | FileCheck %s
+// RUN: not waferloom-opt --run-core --engine=reference %s 2>&1 | FileCheck %s
 
 // Two PEs send each other 64 words before they receive any: neither gets
 // through, and both are named.

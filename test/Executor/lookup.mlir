@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // An index in memory selects a row of a table; a predicate stores only where it
 // is not 0; a loop moves its operands. One PE, no streams.

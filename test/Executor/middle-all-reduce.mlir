@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // Both arms reduce toward the middle, where they arrive on different colors; the
 // middle sends the sum to everybody on a third.

@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // The middle of a row sends once; routers copy every word to their own PE and
 // pass it on, in both directions. The ends are 3 and 2 hops away:

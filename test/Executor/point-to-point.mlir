@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // One PE sends four words two PEs east; the router between passes them on.
 // 6 cycles to issue, 4 words, 2 hops, 2 ramps of 2 cycles: 16.

@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // Three PEs send two words each to the first. They share one color: each router
 // lets its own PE's words go first, then those from farther out. The root folds

@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // Two PEs send each other 64 words at once. Neither could, one after the other
 // (hang.mlir); as a thread each send runs beside the receive.

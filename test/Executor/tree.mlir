@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // Pairs, then pairs of pairs. The second round passes the router between.
 

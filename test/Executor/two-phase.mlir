@@ -1,4 +1,5 @@
 // RUN: waferloom-opt --run-core %s | FileCheck %s
+// RUN: waferloom-opt --run-core --engine=reference %s | FileCheck %s
 
 // Three groups of two reduce to their first PE, all at once; then the leaders
 // form a chain, two hops apart. The last leader passes on while it receives.

@@ -2,6 +2,7 @@
 // dense grids over their ranges, and at the points where such things go wrong.
 
 #include "../../lib/Codegen/Functions.h"
+#include "Running.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Image/Image.h"
 #include "waferloom/Target/ImageTarget.h"
@@ -89,7 +90,7 @@ public:
       ADD_FAILURE() << llvm::toString(loaded.takeError());
       return;
     }
-    session = llvm::cantFail(executor::Session::create(*loaded));
+    session = test::bothEngines(*loaded);
   }
 
   std::vector<float> operator()(std::vector<float> x) {

@@ -28,24 +28,24 @@ tryImage(llvm::Expected<std::shared_ptr<const image::Loaded>> loaded,
     ++tally.refused;
     return;
   }
-  auto session = Session::create(*loaded);
-  if (!session) {
-    EXPECT_FALSE(toString(session.takeError()).empty());
+  if (auto alone = Session::create(*loaded); !alone) {
+    EXPECT_FALSE(toString(alone.takeError()).empty());
     ++tally.refused;
     return;
   }
+  std::unique_ptr<Session> session = bothEngines(*loaded);
   executor::RunOptions options;
   options.workLimit = 200000;
   std::vector<uint64_t> cycles;
   for (unsigned run = 0; run < 2; ++run) {
-    (*session)->reset();
-    auto result = (*session)->step(0, {}, options);
+    session->reset();
+    auto result = session->step(0, {}, options);
     if (!result) {
       std::string text = toString(result.takeError());
       EXPECT_FALSE(text.empty());
       // What hangs must not be shown to be free of hangs.
       if (contains(text, "came to rest")) {
-        EXPECT_NE(toString((*session)->proveHangFree(0)), "");
+        EXPECT_NE(toString(session->proveHangFree(0)), "");
         ++tally.hung;
       }
       ++tally.failed;

@@ -2,6 +2,7 @@
 // route and code generation, executed on 12 x 5 PEs, and compared with loops
 // over the whole tensors. Small integers: sums are exact in any order.
 
+#include "Running.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
@@ -110,8 +111,8 @@ struct Lowering : ::testing::Test {
       ADD_FAILURE() << "does not reach the image";
       return out;
     }
-    auto session = llvm::cantFail(executor::Session::create(
-        llvm::cantFail(image::adopt(std::move(made->image), ""))));
+    auto session = test::bothEngines(
+        llvm::cantFail(image::adopt(std::move(made->image), "")));
     EXPECT_FALSE(llvm::errorToBool(session->proveHangFree(0)));
     executor::HostTensor inputs[] = {
         {"a", a.data(), executor::HostType::f32, {12, 5, 3}},

@@ -23,18 +23,92 @@ inline bool contains(const std::string &text, llvm::StringRef part) {
   return llvm::StringRef(text).contains(part);
 }
 
+/// A session of each engine. Every test that runs runs both, and what they give
+/// is the same, errors too.
+class BothEngines : public Session {
+public:
+  BothEngines(std::unique_ptr<Session> lockstep,
+              std::unique_ptr<Session> reference)
+      : lockstep(std::move(lockstep)), reference(std::move(reference)) {}
+
+  llvm::Expected<StepResult>
+  step(size_t entry, llvm::ArrayRef<HostTensor> inputs,
+       const executor::RunOptions &options) override {
+    executor::RunOptions untraced = options;
+    untraced.trace = nullptr;
+    auto expected = reference->step(entry, inputs, untraced);
+    auto result = lockstep->step(entry, inputs, options);
+    if (!expected || !result) {
+      std::string left = failure(std::move(result));
+      EXPECT_EQ(left, failure(std::move(expected)));
+      return llvm::createStringError(left);
+    }
+    expectSame(*result, *expected);
+    return result;
+  }
+  llvm::Error proveHangFree(size_t entry) override {
+    std::string expected = toString(reference->proveHangFree(entry));
+    std::string result = toString(lockstep->proveHangFree(entry));
+    EXPECT_EQ(result, expected);
+    if (result.empty())
+      return llvm::Error::success();
+    return llvm::createStringError(result);
+  }
+  void reset() override {
+    lockstep->reset();
+    reference->reset();
+  }
+  uint64_t length() const override {
+    EXPECT_EQ(lockstep->length(), reference->length());
+    return lockstep->length();
+  }
+  const image::ImageT &image() const override { return lockstep->image(); }
+
+  static void expectSame(const StepResult &result, const StepResult &expected) {
+    EXPECT_EQ(result.cycles, expected.cycles);
+    EXPECT_EQ(result.lastX, expected.lastX);
+    EXPECT_EQ(result.lastY, expected.lastY);
+    EXPECT_EQ(result.instructions, expected.instructions);
+    EXPECT_EQ(result.words, expected.words);
+    EXPECT_EQ(result.outputs.size(), expected.outputs.size());
+    for (size_t i = 0; i < result.outputs.size(); ++i)
+      EXPECT_EQ(result.outputs[i].bytes, expected.outputs[i].bytes)
+          << result.outputs[i].name;
+    EXPECT_EQ(result.accounts.size(), expected.accounts.size());
+    for (size_t i = 0;
+         i < std::min(result.accounts.size(), expected.accounts.size()); ++i) {
+      EXPECT_EQ(result.accounts[i].node, expected.accounts[i].node);
+      EXPECT_EQ(result.accounts[i].op, expected.accounts[i].op);
+      EXPECT_EQ(result.accounts[i].busy, expected.accounts[i].busy);
+      EXPECT_EQ(result.accounts[i].wait, expected.accounts[i].wait);
+    }
+  }
+
+private:
+  std::unique_ptr<Session> lockstep, reference;
+};
+
+inline std::unique_ptr<Session>
+bothEngines(std::shared_ptr<const image::Loaded> image) {
+  auto lockstep = Session::create(image, executor::EngineKind::lockstep);
+  auto reference = Session::create(image, executor::EngineKind::reference);
+  if (!lockstep || !reference) {
+    std::string left = failure(std::move(lockstep));
+    EXPECT_EQ(left, failure(std::move(reference)));
+    ADD_FAILURE() << left;
+    return nullptr;
+  }
+  return std::make_unique<BothEngines>(std::move(*lockstep),
+                                       std::move(*reference));
+}
+
 inline std::unique_ptr<Session> sessionOf(const Builder &builder) {
   auto loaded = adopt(builder.image, builder.data);
   if (!loaded) {
     ADD_FAILURE() << toString(loaded.takeError());
     return nullptr;
   }
-  auto session = Session::create(*loaded);
-  if (!session) {
-    ADD_FAILURE() << toString(session.takeError());
-    return nullptr;
-  }
-  return std::move(*session);
+  return bothEngines(*loaded);
 }
 
 inline HostTensor tensor(llvm::StringRef name, const std::vector<float> &values,

@@ -6,6 +6,7 @@
 #include "mlir/Tools/mlir-translate/Translation.h"
 
 #include "llvm/ADT/APFloat.h"
+#include "llvm/Support/CommandLine.h"
 
 #include <cstring>
 
@@ -83,14 +84,14 @@ static void print(const executor::OutputTensor &tensor, llvm::raw_ostream &os) {
 }
 
 static llvm::Error run(codegen::AssembledImage &&assembled,
-                       llvm::raw_ostream &os) {
+                       executor::EngineKind engine, llvm::raw_ostream &os) {
   std::string data(assembled.data.begin(), assembled.data.end());
   auto loaded = image::adopt(std::move(assembled.image), std::move(data));
   if (!loaded)
     return loaded.takeError();
   if ((*loaded)->image.entries.empty())
     return llvm::createStringError("the image has no entry");
-  auto session = executor::Session::create(*loaded);
+  auto session = executor::Session::create(*loaded, engine);
   if (!session)
     return session.takeError();
   auto step =
@@ -105,13 +106,20 @@ static llvm::Error run(codegen::AssembledImage &&assembled,
 }
 
 void tool::registerRunCore() {
+  using executor::EngineKind;
+  static llvm::cl::opt<EngineKind> engine(
+      "engine", llvm::cl::desc("What --run-core executes with"),
+      llvm::cl::values(
+          clEnumValN(EngineKind::lockstep, "lockstep", "the fast one"),
+          clEnumValN(EngineKind::reference, "reference", "PE by PE")),
+      llvm::cl::init(EngineKind::lockstep));
   static TranslateFromMLIRRegistration registration(
       "run-core", "assemble core text, run its first entry once",
       [](Operation *op, llvm::raw_ostream &os) -> LogicalResult {
         FailureOr<codegen::AssembledImage> assembled = codegen::assemble(op);
         if (failed(assembled))
           return failure();
-        if (llvm::Error error = run(std::move(*assembled), os))
+        if (llvm::Error error = run(std::move(*assembled), engine, os))
           return op->emitError(llvm::toString(std::move(error)));
         return success();
       },

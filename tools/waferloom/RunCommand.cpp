@@ -23,6 +23,7 @@ static constexpr Option options[] = {
     {"input", "IN.npz", "inputs of a step; several are the steps of a session"},
     {"output", "OUT.npz", "where a step's outputs go; one per input"},
     {"threads", "N", "threads of this host; 0 chooses"},
+    {"engine", "E", "lockstep (default) or reference, which is slow"},
     {"trace", "T.json", "what every PE did and when, for trace viewers"},
     {"json", "", "print one JSON object about the run"},
 };
@@ -139,13 +140,19 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   else if (!outputs.empty() && outputs.size() != inputs.size())
     args.wrongUsage(llvm::formatv("has {0} inputs but {1} outputs",
                                   inputs.size(), outputs.size()));
+  auto engine = executor::engineNamed(
+      args.has("engine") ? args.all("engine").back() : "lockstep");
+  if (!engine)
+    args.wrongUsage(
+        llvm::formatv("--engine is lockstep or reference, not '{0}'",
+                      args.all("engine").back()));
   if (args.status)
     return args.status;
 
   auto loaded = image::read(args.positional.front());
   if (!loaded)
     return fail(args.positional.front(), loaded.takeError());
-  auto session = executor::Session::create(*loaded);
+  auto session = executor::Session::create(*loaded, *engine);
   if (!session)
     return fail(args.positional.front(), session.takeError());
 

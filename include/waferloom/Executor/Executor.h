@@ -12,6 +12,7 @@
 #include "llvm/Support/Error.h"
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,13 @@ struct OutputTensor {
   std::vector<int64_t> shape;
   std::vector<char> bytes;
 };
+
+/// Both give the same outputs, cycles and errors. The reference engine runs PE
+/// by PE and is meant to be read; the lock-step engine is the fast one.
+enum class EngineKind : uint8_t { lockstep, reference };
+
+/// "lockstep" or "reference".
+std::optional<EngineKind> engineNamed(llvm::StringRef name);
 
 class Trace;
 
@@ -70,6 +78,9 @@ struct StepResult {
   std::vector<Account> accounts;
   uint64_t instructions = 0; // executed by all PEs
   uint64_t words = 0;        // sent and taken by all PEs
+  /// Who did the step: the lock-step engine leaves to the reference engine what
+  /// it cannot do (docs/executor.md).
+  EngineKind engine = EngineKind::reference;
 };
 
 class Session {
@@ -78,7 +89,8 @@ public:
   /// programs of an entry do not fit each other, or when the host's memory
   /// would not hold the wafer's.
   static llvm::Expected<std::unique_ptr<Session>>
-  create(std::shared_ptr<const image::Loaded> image);
+  create(std::shared_ptr<const image::Loaded> image,
+         EngineKind kind = EngineKind::lockstep);
   virtual ~Session() = default;
 
   /// Runs one entry. Inputs that are left out follow from the session's length

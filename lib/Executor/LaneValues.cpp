@@ -1,0 +1,295 @@
+#include "LaneValues.h"
+#include "Hang.h"
+#include <algorithm>
+#include <cstring>
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+/// Lanes that take part, as kernels want them.
+static void activeOf(uint32_t bits, int32_t (&active)[lanes]) {
+  for (uint32_t l = 0; l < lanes; ++l)
+    active[l] = (bits >> l) & 1;
+}
+
+LaneValues::LaneValues(const image::ImageT &image,
+                       const PreparedEntry &prepared, const Streams &streams,
+                       const Schedule &schedule, std::vector<Memory> &memories)
+    : image(image), streams(streams), schedule(schedule), memories(memories) {
+  uint32_t pes = 0;
+  for (size_t r = 0; r < prepared.regions.size(); ++r) {
+    firstPe.push_back(pes);
+    peOfSlot.emplace_back(size_t(memories[r].blocks()) * lanes, none);
+    for (uint32_t i = 0; i < prepared.regions[r].ofPe.size(); ++i)
+      peOfSlot[r][memories[r].slotOf(i)] = pes++;
+  }
+  prepareActs();
+  for (const std::vector<uint32_t> &set : schedule.sets)
+    parts.push_back(partsOf(set));
+  for (const std::vector<LinePlaces> &exchange : schedule.exchanges) {
+    exchanges.emplace_back();
+    for (const LinePlaces &places : exchange)
+      addTasks(places, exchanges.back());
+  }
+}
+
+/// Strides of elements one after the other.
+static void makeDense(Operand &operand, Type type,
+                      const Instruction &instruction) {
+  operand = Operand();
+  operand.present = true;
+  operand.type = type;
+  auto stride = static_cast<int32_t>(image::bytesOf(type));
+  for (int k = 3; k >= 0; --k) {
+    operand.strides[k] = stride;
+    stride *= static_cast<int32_t>(instruction.shape[k]);
+  }
+}
+
+/// A stream act is a vector operation between memory and the line's buffer.
+void LaneValues::prepareStream(LaneAct &to) {
+  Instruction &made = to.instruction;
+  Opcode op = made.op;
+  made.op = made.fold ? made.foldOp : Opcode::mov;
+  switch (op) {
+  case Opcode::send: // buffer = a
+    makeDense(made.dst, made.a.type, made);
+    break;
+  case Opcode::recv: // dst = buffer
+    makeDense(made.a, made.dst.type, made);
+    break;
+  case Opcode::recv_fold: // dst = fold(dst, buffer)
+    made.a = made.dst;
+    makeDense(made.b, made.dst.type, made);
+    break;
+  default: // buffer = fold(buffer, a)
+    made.b = made.a;
+    makeDense(made.a, made.b.type, made);
+    makeDense(made.dst, made.b.type, made);
+  }
+  to.kernel = laneKernelOf(made);
+}
+
+void LaneValues::prepareActs() {
+  acts.resize(schedule.turns.acts.size());
+  size_t count = 0;
+  for (const Act &act : schedule.turns.acts)
+    for (unsigned k = 0; k < 5; ++k)
+      count += act.operand(k).immediate;
+  splats.resize(count);
+  size_t next = 0;
+  for (size_t i = 0; i < acts.size(); ++i) {
+    LaneAct &to = acts[i];
+    to.act = &schedule.turns.acts[i];
+    to.instruction = *to.act->instruction;
+    for (unsigned k = 0; k < 5; ++k) {
+      const Operand &operand = to.act->operand(k);
+      to.indexed |= operand.present && operand.indexScale != 0;
+      if (!operand.immediate)
+        continue;
+      uint32_t bits = operand.bits;
+      if (operand.type == Type::f16)
+        bits = (bits & 0xffff) | bits << 16;
+      std::fill_n(splats[next].words, lanes, bits);
+      to.splat[k] = reinterpret_cast<char *>(splats[next++].words);
+    }
+    if (image::isStream(to.instruction.op))
+      prepareStream(to);
+    else if (!image::isControl(to.instruction.op))
+      to.kernel = laneKernelOf(to.instruction);
+  }
+}
+
+std::vector<LaneValues::BlockPart>
+LaneValues::partsOf(const std::vector<uint32_t> &pes) const {
+  std::vector<BlockPart> list;
+  for (uint32_t pe : pes) {
+    uint32_t region = streams.places[pe].region;
+    uint32_t slot = memories[region].slotOf(pe - firstPe[region]);
+    if (list.empty() || list.back().region != region ||
+        list.back().block != slot / lanes)
+      list.push_back({region, slot / lanes, 0});
+    list.back().bits |= 1u << slot % lanes;
+  }
+  // Lanes without a PE may take part; a block without gaps is faster.
+  for (BlockPart &part : list) {
+    uint32_t empty = 0;
+    for (uint32_t l = 0; l < lanes; ++l)
+      if (peOfSlot[part.region][part.block * lanes + l] == none)
+        empty |= 1u << l;
+    if ((part.bits | empty) == 0xffff)
+      part.bits = 0xffff;
+  }
+  return list;
+}
+
+/// Whether the PEs of a line have one lane.
+bool LaneValues::isColumn(const Line &line, uint32_t base) const {
+  uint32_t region = streams.places[base].region;
+  uint32_t slot = memories[region].slotOf(base - firstPe[region]);
+  for (uint32_t pe : line.pes) {
+    if (streams.places[base + pe].region != region)
+      return false;
+    uint32_t other = memories[region].slotOf(base + pe - firstPe[region]);
+    if (other % lanes != slot % lanes ||
+        other / lanes - slot / lanes != memories[region].blocksBetween(pe))
+      return false;
+  }
+  for (const LineOp &op : line.ops)
+    if (op.act != none && (acts[op.act].indexed || op.kind == LineOp::Vector))
+      return false;
+  return true;
+}
+
+/// Columns of neighbours become one task where all of their PEs lie in the same
+/// blocks.
+void LaneValues::addTasks(const LinePlaces &places,
+                          std::vector<LineTask> &tasks) const {
+  const Line &line = schedule.lines[places.line];
+  // (region, block of the base PE, distance to the last) -> task
+  std::map<std::pair<uint32_t, uint32_t>, size_t> known;
+  for (uint32_t base : places.bases) {
+    uint32_t region = streams.places[base].region;
+    if (!isColumn(line, base)) {
+      tasks.push_back({&line, base, region, 0});
+      continue;
+    }
+    uint32_t slot = memories[region].slotOf(base - firstPe[region]);
+    auto [it, fresh] = known.try_emplace({region, slot / lanes}, tasks.size());
+    if (fresh)
+      tasks.push_back({&line, slot / lanes, region, 0});
+    tasks[it->second].bits |= 1u << slot % lanes;
+  }
+}
+
+char *LaneValues::laneOf(uint32_t pe) {
+  uint32_t region = streams.places[pe].region;
+  uint32_t slot = memories[region].slotOf(pe - firstPe[region]);
+  return memories[region].block(slot / lanes) + 4 * (slot % lanes);
+}
+
+/// The addresses of a PE's operands; false after an index out of its range.
+bool LaneValues::resolve(const LaneAct &act, uint32_t pe, uint64_t begun,
+                         size_t phase, bool afterTape, Bench &bench,
+                         uint32_t (&addresses)[5]) {
+  for (unsigned k = 0; k < 5; ++k) {
+    const Operand &operand = act.act->operand(k);
+    addresses[k] = act.act->addresses[k];
+    if (!operand.present || operand.indexScale == 0)
+      continue;
+    int32_t value;
+    std::memcpy(&value, laneAt(laneOf(pe), act.act->indexAt[k]), 4);
+    if (value < 0 || static_cast<uint32_t>(value) >= operand.indexCount) {
+      bench.failures.push_back({pe, phase, begun, afterTape, value,
+                                operand.indexCount, act.act->instruction});
+      return false;
+    }
+    addresses[k] += static_cast<uint32_t>(int64_t(value) * operand.indexScale);
+  }
+  return true;
+}
+
+/// Every PE has its own addresses; lanes that agree go together.
+void LaneValues::runIndexed(const LaneAct &act, const BlockPart &part,
+                            uint64_t begun, size_t phase, bool afterTape,
+                            Bench &bench) {
+  uint32_t addresses[lanes][5];
+  uint32_t left = 0;
+  for (uint32_t l = 0; l < lanes; ++l) {
+    uint32_t pe = peOfSlot[part.region][part.block * lanes + l];
+    if ((part.bits >> l) & 1 && pe != none &&
+        resolve(act, pe, begun, phase, afterTape, bench, addresses[l]))
+      left |= 1u << l;
+  }
+  char *block = memories[part.region].block(part.block);
+  while (left != 0) {
+    uint32_t first = static_cast<uint32_t>(__builtin_ctz(left)), same = 0;
+    for (uint32_t l = first; l < lanes; ++l)
+      if ((left >> l) & 1 &&
+          std::equal(addresses[first], addresses[first] + 5, addresses[l]))
+        same |= 1u << l;
+    left &= ~same;
+    int32_t active[lanes];
+    activeOf(same, active);
+    LaneAddresses x;
+    LaneAddress *to[] = {&x.dst, &x.a, &x.b, &x.c, &x.predicate};
+    for (unsigned k = 0; k < 5; ++k)
+      if (act.splat[k])
+        *to[k] = {act.splat[k], 0};
+      else if (act.act->operand(k).present)
+        *to[k] = {block, addresses[first][k]};
+    x.active = same == 0xffff ? nullptr : active;
+    act.kernel(act.instruction, x);
+  }
+}
+
+void LaneValues::runAct(const LaneAct &act, const BlockPart &part,
+                        uint64_t begun, size_t phase, bool afterTape,
+                        Bench &bench) {
+  if (act.indexed)
+    return runIndexed(act, part, begun, phase, afterTape, bench);
+  char *block = memories[part.region].block(part.block);
+  LaneAddresses x;
+  LaneAddress *to[] = {&x.dst, &x.a, &x.b, &x.c, &x.predicate};
+  for (unsigned k = 0; k < 5; ++k)
+    if (act.splat[k])
+      *to[k] = {act.splat[k], 0};
+    else if (act.act->operand(k).present)
+      *to[k] = {block, act.act->addresses[k]};
+  int32_t active[lanes];
+  if (part.bits != 0xffff) {
+    activeOf(part.bits, active);
+    x.active = active;
+  }
+  act.kernel(act.instruction, x);
+}
+
+void LaneValues::runTape(const PhaseTape &tape, const BlockPart &part,
+                         size_t phase, Bench &bench) {
+  uint64_t begun = 0;
+  for (uint32_t act : schedule.turns.tapes[tape.tape])
+    runAct(acts[act], part, begun++, phase, /*afterTape=*/false, bench);
+}
+
+bool LaneValues::run(Workers &workers, std::map<uint32_t, Stop> &stops) {
+  benches.resize(workers.size());
+  for (Bench &bench : benches)
+    bench.failures.clear();
+  for (size_t p = 0; p < schedule.phases.size(); ++p) {
+    const Phase &phase = schedule.phases[p];
+    for (const PhaseTape &tape : phase.tapes) {
+      const std::vector<BlockPart> &list = parts[tape.pes];
+      workers.forEach(list.size(), [&](size_t i, unsigned thread) {
+        runTape(tape, list[i], p, benches[thread]);
+      });
+    }
+    const std::vector<LineTask> &tasks = exchanges[phase.lines];
+    workers.forEach(tasks.size(), [&](size_t i, unsigned thread) {
+      runLine(tasks[i], p, benches[thread]);
+    });
+  }
+  return collect(stops);
+}
+
+/// The first failure of each PE. True: there is none.
+bool LaneValues::collect(std::map<uint32_t, Stop> &stops) const {
+  for (const Bench &bench : benches)
+    for (const Failure &failure : bench.failures) {
+      const Phase &phase = schedule.phases[failure.phase];
+      uint32_t kind = schedule.kindIn(phase, failure.pe);
+      Stop stop;
+      stop.begun = failure.begun + (failure.afterTape ? phase.begunAfterTape
+                                                      : phase.begun)[kind];
+      auto [it, fresh] = stops.try_emplace(failure.pe, stop);
+      if (!fresh && it->second.begun <= stop.begun)
+        continue;
+      stop.message = describeIndex(streams.places[failure.pe], failure.value,
+                                   failure.count) +
+                     describeInstruction(image, *failure.instruction);
+      it->second = std::move(stop);
+    }
+  return stops.empty();
+}
+
+} // namespace waferloom::executor

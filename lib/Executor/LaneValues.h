@@ -1,0 +1,98 @@
+// Executes a schedule on values: tapes on blocks of sixteen PEs, lines on
+// sixteen columns at a time, or PE by PE where a line runs along the lanes.
+
+#ifndef WAFERLOOM_LIB_EXECUTOR_LANEVALUES_H
+#define WAFERLOOM_LIB_EXECUTOR_LANEVALUES_H
+
+#include "Engine.h"
+#include "Schedule.h"
+#include "Workers.h"
+
+namespace waferloom::executor {
+
+class LaneValues {
+public:
+  LaneValues(const image::ImageT &image, const PreparedEntry &prepared,
+             const Streams &streams, const Schedule &schedule,
+             std::vector<Memory> &memories);
+
+  /// Runs the entry. False: indices were out of range, and `stops` has the
+  /// first of each PE that had one; what follows such an index is not
+  /// meaningful.
+  bool run(Workers &workers, std::map<uint32_t, Stop> &stops);
+
+private:
+  /// An act with its operands ready for lanes.
+  struct LaneAct {
+    Instruction instruction; // of a stream act: what it does with the buffer
+    LaneKernel kernel = nullptr;
+    const Act *act = nullptr;
+    char *splat[5] = {}; // immediates, the same in all lanes
+    bool indexed = false;
+  };
+  struct alignas(4 * lanes) Splat {
+    uint32_t words[lanes];
+  };
+  /// Lanes of a block.
+  struct BlockPart {
+    uint32_t region, block;
+    uint32_t bits;
+  };
+  /// A line at one place, or at the places of a block's lanes.
+  struct LineTask {
+    const Line *line;
+    uint32_t base; // the first PE; of lanes: the block of the first PEs
+    uint32_t region;
+    uint32_t bits; // 0: one place
+  };
+  struct Failure {
+    uint32_t pe;
+    size_t phase;
+    uint64_t begun; // since the phase began, or since its tape ended
+    bool afterTape;
+    int32_t value;
+    uint32_t count;
+    const Instruction *instruction;
+  };
+  /// What a thread works with.
+  struct Bench {
+    std::vector<Splat> buffer; // words of a line
+    std::vector<Failure> failures;
+  };
+
+  void prepareActs();
+  void prepareStream(LaneAct &to);
+  std::vector<BlockPart> partsOf(const std::vector<uint32_t> &pes) const;
+  void addTasks(const LinePlaces &places, std::vector<LineTask> &tasks) const;
+  bool isColumn(const Line &line, uint32_t base) const;
+
+  void runTape(const PhaseTape &tape, const BlockPart &part, size_t phase,
+               Bench &bench);
+  void runAct(const LaneAct &act, const BlockPart &part, uint64_t begun,
+              size_t phase, bool afterTape, Bench &bench);
+  void runIndexed(const LaneAct &act, const BlockPart &part, uint64_t begun,
+                  size_t phase, bool afterTape, Bench &bench);
+  void runLine(const LineTask &task, size_t phase, Bench &bench);
+  void streamOfLanes(const LineOp &op, const BlockPart &part, Bench &bench);
+  void streamOfPe(const LineOp &op, uint32_t pe, size_t phase, Bench &bench);
+  bool resolve(const LaneAct &act, uint32_t pe, uint64_t begun, size_t phase,
+               bool afterTape, Bench &bench, uint32_t (&addresses)[5]);
+  char *laneOf(uint32_t pe);
+  bool collect(std::map<uint32_t, Stop> &stops) const;
+
+  const image::ImageT &image;
+  const Streams &streams;
+  const Schedule &schedule;
+  std::vector<Memory> &memories;
+  std::vector<uint32_t> firstPe;               // of each region
+  std::vector<std::vector<uint32_t>> peOfSlot; // by region; none: no PE
+  std::vector<LaneAct> acts;
+  std::vector<Splat> splats;
+  std::vector<std::vector<BlockPart>> parts;    // by set
+  std::vector<std::vector<LineTask>> exchanges; // by exchange
+  std::vector<Bench> benches;                   // by thread
+};
+
+} // namespace waferloom::executor
+
+#endif // WAFERLOOM_LIB_EXECUTOR_LANEVALUES_H

@@ -1,0 +1,341 @@
+#include "Line.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SmallVector.h"
+#include <algorithm>
+#include <deque>
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+namespace {
+/// Tries to do all of all runs; what sends words that nobody takes, or begins
+/// beside a program and does not end, is barred, and then again.
+class Orderer {
+public:
+  Orderer(const Streams &streams, const Turns &turns, ArrayRef<Member> members,
+          const std::vector<GateState> &gates)
+      : streams(streams), turns(turns), members(members), gatesBefore(gates) {
+    for (uint32_t i = 0; i < members.size(); ++i) {
+      localOf[members[i].pe] = i;
+      limits.push_back(static_cast<uint32_t>(members[i].run.size()));
+    }
+  }
+
+  Line run(std::vector<GateState> &gates) {
+    do
+      attempt();
+    while (bar());
+    gates = std::move(gatesNow);
+    for (const Member &member : members)
+      line.pes.push_back(member.pe - members.front().pe);
+    line.done.assign(positions.begin(), positions.end());
+    return std::move(line);
+  }
+
+private:
+  struct Sent {
+    uint32_t member, position, begin, end;
+  };
+  struct Pending {
+    uint32_t position;
+    int8_t thread;
+  };
+
+  void attempt();
+  void advance(uint32_t member);
+  bool perform(uint32_t member, uint32_t position, bool beside);
+  void pass(uint32_t gate);
+  uint32_t sourceOf(uint32_t producer);
+  uint32_t wordsOf(uint32_t producer, unsigned depth = 0) const;
+  void wake(uint32_t source);
+  bool bar();
+  bool lower(uint32_t member, uint32_t position) {
+    if (limits[member] <= position)
+      return false;
+    limits[member] = position;
+    return true;
+  }
+  bool barSenders(uint32_t producer, unsigned depth = 0);
+
+  const Streams &streams;
+  const Turns &turns;
+  ArrayRef<Member> members;
+  const std::vector<GateState> &gatesBefore;
+  std::vector<GateState> gatesNow;
+  DenseMap<uint32_t, uint32_t> localOf; // PE -> member
+  std::vector<uint32_t> limits;         // acts that each member may do
+  // Of the attempt.
+  Line line;
+  DenseMap<uint32_t, uint32_t> sources, taps; // producer, consumer -> index
+  DenseMap<uint32_t, uint32_t> sending;       // producer -> words it may send
+  std::vector<uint32_t> put, taken;           // by source, by tap
+  std::vector<SmallVector<Sent, 2>> sent;     // by source
+  std::vector<uint32_t> positions, begun;
+  std::vector<SmallVector<Pending, 1>> pending;
+  std::deque<uint32_t> queue;
+  std::vector<bool> queued;
+};
+} // namespace
+
+/// Words that may come from a producer in this attempt.
+uint32_t Orderer::wordsOf(uint32_t producer, unsigned depth) const {
+  const Producer &from = streams.producers[producer];
+  if (from.gate == none) {
+    auto it = sending.find(producer);
+    return it == sending.end() ? 0 : it->second;
+  }
+  if (depth > streams.gates.size())
+    return 0;
+  const Gate &gate = streams.gates[from.gate];
+  uint32_t words = 0;
+  SmallVector<uint32_t, 4> seen;
+  for (uint32_t t = 0; t < gate.turns.count; ++t) {
+    uint32_t consumer = streams.turns[gate.turns.first + t].consumer;
+    if (is_contained(seen, consumer))
+      continue;
+    seen.push_back(consumer);
+    words += wordsOf(streams.consumers[consumer].producer, depth + 1);
+  }
+  return words;
+}
+
+/// The source of a producer, with room for all its words.
+uint32_t Orderer::sourceOf(uint32_t producer) {
+  auto [it, fresh] =
+      sources.try_emplace(producer, static_cast<uint32_t>(line.sources.size()));
+  if (!fresh)
+    return it->second;
+  uint32_t index = it->second;
+  LineSource source;
+  source.producer = producer;
+  source.at = line.words;
+  const Range &consumers = streams.producers[producer].consumers;
+  source.taps = {static_cast<uint32_t>(line.taps.size()), consumers.count};
+  for (uint32_t k = 0; k < consumers.count; ++k) {
+    taps[consumers.first + k] = static_cast<uint32_t>(line.taps.size());
+    line.taps.push_back({index, consumers.first + k});
+  }
+  taken.resize(line.taps.size());
+  line.words += wordsOf(producer);
+  line.sources.push_back(source);
+  put.push_back(0);
+  sent.emplace_back();
+  return index;
+}
+
+/// New words may let their consumers go on.
+void Orderer::wake(uint32_t source) {
+  Range range = line.sources[source].taps;
+  for (uint32_t t = range.first; t < range.first + range.count; ++t) {
+    const Consumer &consumer = streams.consumers[line.taps[t].consumer];
+    if (consumer.gate != none) {
+      pass(consumer.gate);
+      continue;
+    }
+    auto it = localOf.find(consumer.pe);
+    if (it == localOf.end() || queued[it->second])
+      continue;
+    queued[it->second] = true;
+    queue.push_back(it->second);
+  }
+}
+
+/// Passes on what has its turn.
+void Orderer::pass(uint32_t index) {
+  const Gate &gate = streams.gates[index];
+  GateState &state = gatesNow[index];
+  uint32_t to = sourceOf(gate.producer);
+  uint32_t before = put[to];
+  while (true) {
+    const GateTurn &turn = streams.turns[gate.turns.first + state.turn];
+    auto tap = taps.find(turn.consumer);
+    if (tap == taps.end())
+      break;
+    uint32_t from = line.taps[tap->second].source;
+    uint32_t now =
+        std::min(put[from] - taken[tap->second], turn.words - state.given);
+    if (now == 0)
+      break;
+    LineOp op;
+    op.kind = LineOp::Gate;
+    op.words = now;
+    op.in = tap->second;
+    op.inAt = line.sources[from].at + taken[tap->second];
+    op.out = to;
+    op.outAt = line.sources[to].at + put[to];
+    line.ops.push_back(op);
+    taken[tap->second] += now;
+    put[to] += now;
+    state.given += now;
+    if (state.given == turn.words) {
+      state.given = 0;
+      state.turn = (state.turn + 1) % gate.turns.count;
+    }
+  }
+  if (put[to] != before)
+    wake(to);
+}
+
+/// Does a member's act if its words are there.
+bool Orderer::perform(uint32_t member, uint32_t position, bool beside) {
+  const RunAct &act = members[member].run[position];
+  const Instruction &instruction = *turns.acts[act.act].instruction;
+  uint32_t pe = members[member].pe;
+  auto words = static_cast<uint32_t>(instruction.words);
+  LineOp op;
+  op.kind = image::isStream(instruction.op) ? LineOp::Stream : LineOp::Vector;
+  op.pe = member;
+  op.act = act.act;
+  op.lead = beside ? 0 : act.lead;
+  op.words = words;
+  if (image::receives(instruction.op)) {
+    auto tap = taps.find(streams.sinkOf(pe, instruction.inColor));
+    if (tap == taps.end())
+      return false;
+    uint32_t from = line.taps[tap->second].source;
+    if (put[from] - taken[tap->second] < words)
+      return false;
+    op.in = tap->second;
+    op.inAt = line.sources[from].at + taken[tap->second];
+    taken[tap->second] += words;
+  }
+  uint32_t to = none;
+  if (image::sends(instruction.op)) {
+    to = sourceOf(streams.sourceOf(pe, instruction.outColor));
+    op.out = to;
+    op.outAt = line.sources[to].at + put[to];
+    sent[to].push_back({member, position, put[to], put[to] + words});
+    put[to] += words;
+  }
+  op.begun = begun[member]++;
+  line.ops.push_back(op);
+  if (to != none)
+    wake(to);
+  return true;
+}
+
+void Orderer::advance(uint32_t member) {
+  auto &beside = pending[member];
+  for (size_t i = 0; i < beside.size();)
+    if (perform(member, beside[i].position, true))
+      beside.erase(beside.begin() + i);
+    else
+      ++i;
+  uint32_t &position = positions[member];
+  while (position < limits[member]) {
+    const RunAct &act = members[member].run[position];
+    const Instruction &instruction = *turns.acts[act.act].instruction;
+    if (instruction.op == Opcode::wait) {
+      for (const Pending &other : beside)
+        if (other.thread == instruction.thread)
+          return;
+      LineOp op;
+      op.kind = LineOp::Wait;
+      op.pe = member;
+      op.act = act.act;
+      op.lead = act.lead;
+      line.ops.push_back(op);
+    } else if (instruction.thread >= 0) {
+      LineOp op;
+      op.kind = LineOp::Start;
+      op.pe = member;
+      op.act = act.act;
+      op.lead = act.lead;
+      line.ops.push_back(op);
+      if (!perform(member, position, true))
+        beside.push_back({position, instruction.thread});
+    } else if (!perform(member, position, false)) {
+      return;
+    }
+    ++position;
+  }
+}
+
+void Orderer::attempt() {
+  line = Line();
+  sources.clear();
+  taps.clear();
+  sending.clear();
+  put.clear();
+  taken.clear();
+  sent.clear();
+  queue.clear();
+  gatesNow = gatesBefore;
+  positions.assign(members.size(), 0);
+  begun.assign(members.size(), 0);
+  pending.assign(members.size(), {});
+  queued.assign(members.size(), true);
+  for (uint32_t i = 0; i < members.size(); ++i) {
+    queue.push_back(i);
+    for (uint32_t k = 0; k < limits[i]; ++k) {
+      const Instruction &instruction =
+          *turns.acts[members[i].run[k].act].instruction;
+      if (image::sends(instruction.op))
+        sending[streams.sourceOf(members[i].pe, instruction.outColor)] +=
+            static_cast<uint32_t>(instruction.words);
+    }
+  }
+  while (!queue.empty()) {
+    uint32_t member = queue.front();
+    queue.pop_front();
+    queued[member] = false;
+    advance(member);
+  }
+  for (uint32_t s = 0; s < line.sources.size(); ++s)
+    line.sources[s].words = put[s];
+}
+
+/// The last send of a producer, or of those that give to a gate.
+bool Orderer::barSenders(uint32_t producer, unsigned depth) {
+  const Producer &from = streams.producers[producer];
+  if (from.gate == none) {
+    auto it = sources.find(producer);
+    if (it == sources.end() || sent[it->second].empty())
+      return false;
+    const Sent &last = sent[it->second].back();
+    return lower(last.member, last.position);
+  }
+  bool any = false;
+  const Gate &gate = streams.gates[from.gate];
+  for (uint32_t t = 0; t < gate.turns.count && depth < 64; ++t)
+    any |= barSenders(
+        streams.consumers[streams.turns[gate.turns.first + t].consumer]
+            .producer,
+        depth + 1);
+  return any;
+}
+
+/// Lowers the limits of members that went too far. False: none did.
+bool Orderer::bar() {
+  bool any = false;
+  for (uint32_t i = 0; i < members.size(); ++i)
+    for (const Pending &left : pending[i])
+      any |= lower(i, left.position);
+  for (uint32_t s = 0; s < line.sources.size(); ++s) {
+    Range range = line.sources[s].taps;
+    uint32_t least = put[s];
+    for (uint32_t t = range.first; t < range.first + range.count; ++t)
+      least = std::min(least, taken[t]);
+    if (least == put[s])
+      continue;
+    uint32_t producer = line.sources[s].producer;
+    if (streams.producers[producer].gate != none) {
+      any |= barSenders(producer);
+      continue;
+    }
+    for (const Sent &each : sent[s])
+      if (each.end > least) {
+        any |= lower(each.member, each.position);
+        break;
+      }
+  }
+  return any;
+}
+
+Line orderLine(const Streams &streams, const Turns &turns,
+               ArrayRef<Member> members, std::vector<GateState> &gates) {
+  return Orderer(streams, turns, members, gates).run(gates);
+}
+
+} // namespace waferloom::executor

@@ -1,0 +1,114 @@
+// The lock-step engine. Values never depend on time and time depends on no
+// value, so the two are worked out apart:
+//
+//   - Schedule.cpp finds, once per entry, an order in which whole instructions
+//     can follow each other, for many PEs at a time: first all PEs execute what
+//     they can alone, then lines of PEs exchange words, and so on. A word that
+//     is put may wait as long as it likes, so there is nothing to wait for.
+//   - LaneValues.cpp executes that order. The memories of sixteen PEs are
+//     interleaved word by word, so one instruction of the host does an element
+//     of sixteen PEs. Blocks of PEs, and lines, are shared by threads.
+//   - Cycles do not depend on inputs, so they are counted once per entry.
+//
+// Both engines do the same arithmetic (Operations.h) on the same elements in
+// the same order, PE by PE and stream by stream, so the bits are the same.
+// Where an entry hangs, where only parts of instructions can follow each other,
+// and for traces and limits of work, the reference engine does the step.
+
+#include "LaneValues.h"
+#include "llvm/Support/Debug.h"
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+namespace {
+class Lockstep : public Engine {
+public:
+  Lockstep(const image::ImageT &image, const PreparedEntry &prepared,
+           const Streams &streams, std::vector<Memory> &memories,
+           Workers &workers)
+      : image(image), prepared(prepared), streams(streams), memories(memories),
+        workers(workers) {}
+
+  Error run(const EngineOptions &options, EngineResult &result) override;
+
+private:
+  Error inReference(const EngineOptions &options, EngineResult &result);
+  bool prepareRun(const EngineOptions &options);
+
+  const image::ImageT &image;
+  const PreparedEntry &prepared;
+  const Streams &streams;
+  std::vector<Memory> &memories;
+  Workers &workers;
+  bool timed = false;
+  EngineResult timing; // of a run that ends
+  std::unique_ptr<Schedule> schedule;
+  std::unique_ptr<LaneValues> values;
+};
+} // namespace
+
+/// The whole step by the reference engine.
+Error Lockstep::inReference(const EngineOptions &options,
+                            EngineResult &result) {
+  if (!options.abstract)
+    for (Memory &memory : memories)
+      memory.separate(workers);
+  std::unique_ptr<Engine> reference =
+      createReferenceEngine(image, prepared, streams, memories);
+  Error error = reference->run(options, result);
+  if (!options.abstract)
+    for (Memory &memory : memories)
+      memory.interleave(workers);
+  return error;
+}
+
+/// Once per entry: its cycles and its order. False: the entry does not end
+/// within the limit of work, or has no order.
+bool Lockstep::prepareRun(const EngineOptions &options) {
+  if (!timed) {
+    EngineOptions abstract;
+    abstract.abstract = true;
+    abstract.workLimit = options.workLimit;
+    if (Error error = inReference(abstract, timing)) {
+      consumeError(std::move(error));
+      return false;
+    }
+    timed = true;
+    schedule = makeSchedule(prepared, streams, image.target->issue_cycles);
+    if (schedule)
+      values = std::make_unique<LaneValues>(image, prepared, streams, *schedule,
+                                            memories);
+  }
+  return values && (options.workLimit == 0 || timing.work <= options.workLimit);
+}
+
+Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
+  if (options.abstract || options.trace || !prepareRun(options))
+    return inReference(options, result);
+  std::map<uint32_t, Stop> stops;
+  if (!values->run(workers, stops)) {
+    // Which of them the reference engine meets first depends on no value.
+    EngineOptions replay = options;
+    replay.abstract = true;
+    replay.stops = &stops;
+    return inReference(replay, result);
+  }
+  result = timing;
+  result.inLanes = true;
+  if (options.launch)
+    result.cycles += image.target->launch_cycles;
+  return Error::success();
+}
+
+std::unique_ptr<Engine> createLockstepEngine(const image::ImageT &image,
+                                             const PreparedEntry &prepared,
+                                             const Streams &streams,
+                                             std::vector<Memory> &memories,
+                                             Workers &workers) {
+  return std::make_unique<Lockstep>(image, prepared, streams, memories,
+                                    workers);
+}
+
+} // namespace waferloom::executor

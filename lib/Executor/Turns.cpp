@@ -1,0 +1,197 @@
+#include "Turns.h"
+#include "llvm/ADT/SmallVector.h"
+#include <array>
+#include <unordered_map>
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+namespace {
+struct Loop {
+  uint32_t begin, end, left, iteration;
+};
+
+/// Follows the programs as a PE does, all loops worked out.
+class Unroller {
+public:
+  Unroller(const PreparedEntry &prepared, const std::vector<uint8_t> &axes,
+           uint32_t issue, size_t limit)
+      : prepared(prepared), axes(axes), issue(issue), left(limit) {}
+
+  std::optional<Turns> run() {
+    tapeOf[{}] = runOf[{}] = 0;
+    out.tapes.emplace_back();
+    out.runs.emplace_back();
+    for (const RegionPrograms &from : prepared.regions) {
+      region = &from;
+      still.assign(from.instructions.size(), none);
+      moving.clear();
+      out.programs.emplace_back();
+      for (const Program &program : from.programs)
+        if (!unroll(program))
+          return std::nullopt;
+    }
+    return std::move(out);
+  }
+
+private:
+  bool unroll(const Program &program);
+  void add(const Instruction &instruction);
+  void close();
+  uint32_t actOf(const Instruction &instruction);
+
+  const PreparedEntry &prepared;
+  const std::vector<uint8_t> &axes;
+  const uint32_t issue;
+  size_t left;
+  Turns out;
+  const RegionPrograms *region = nullptr;
+  std::map<Tape, uint32_t> tapeOf;
+  std::map<Run, uint32_t> runOf;
+  std::vector<uint32_t> still; // act of an instruction that no loop moves
+  std::map<std::array<uint32_t, 11>, uint32_t> moving;
+  SmallVector<Loop, 8> loops;
+  // The turn that is being made.
+  Tape tape;
+  Run acts;
+  uint64_t cycles = 0, begun = 0, begunHere = 0;
+  uint32_t lead = 0;
+  uint8_t axis = 0; // of the run
+};
+} // namespace
+
+uint32_t Unroller::actOf(const Instruction &instruction) {
+  auto index =
+      static_cast<uint32_t>(&instruction - region->instructions.data());
+  if (still[index] != none)
+    return still[index];
+  Act act;
+  act.instruction = &instruction;
+  bool moves = false;
+  auto moved = [&](Range steps, uint32_t address) {
+    moves |= steps.count > 0;
+    for (uint32_t i = 0; i < steps.count; ++i) {
+      const image::LoopStep &step = region->steps[steps.first + i];
+      address += static_cast<uint32_t>(int64_t(loops[step.depth()].iteration) *
+                                       step.bytes());
+    }
+    return address;
+  };
+  std::array<uint32_t, 11> key;
+  for (unsigned k = 0; k < 5; ++k) {
+    const Operand &operand = act.operand(k);
+    act.addresses[k] = moved(operand.steps, operand.base);
+    act.indexAt[k] = moved(operand.indexSteps, operand.indexAt);
+    key[k] = act.addresses[k];
+    key[5 + k] = act.indexAt[k];
+  }
+  key[10] = index;
+  auto id = static_cast<uint32_t>(out.acts.size());
+  if (moves) {
+    auto [it, fresh] = moving.try_emplace(key, id);
+    if (!fresh)
+      return it->second;
+  } else {
+    still[index] = id;
+  }
+  out.acts.push_back(act);
+  return id;
+}
+
+/// Ends the turn.
+void Unroller::close() {
+  auto keep = [](auto &known, auto &list, auto &item) {
+    auto [it, fresh] =
+        known.try_emplace(item, static_cast<uint32_t>(list.size()));
+    if (fresh)
+      list.push_back(item);
+    item.clear();
+    return it->second;
+  };
+  Turn turn;
+  turn.cycles = cycles;
+  turn.begun = begun;
+  turn.tape = keep(tapeOf, out.tapes, tape);
+  turn.run = keep(runOf, out.runs, acts);
+  out.programs.back().back().push_back(turn);
+  begun += begunHere;
+  begunHere = cycles = 0;
+  axis = 0;
+}
+
+void Unroller::add(const Instruction &next) {
+  bool alone = !image::isControl(next.op) && !image::isStream(next.op) &&
+               next.thread < 0;
+  uint8_t axesOf = 0;
+  if (image::sends(next.op))
+    axesOf |= axes[next.outColor];
+  if (image::receives(next.op))
+    axesOf |= axes[next.inColor];
+  if ((alone && !acts.empty()) ||
+      (axis != 0 && axis != 3 && axesOf != 0 && (axis | axesOf) == 3))
+    close();
+  axis |= axesOf;
+  if (next.op == Opcode::rewrite) {
+    lead += static_cast<uint32_t>(next.rewrite);
+    return;
+  }
+  if (!image::isControl(next.op))
+    ++begunHere;
+  if (!alone) {
+    acts.push_back({actOf(next), lead});
+    lead = 0;
+    return;
+  }
+  tape.push_back(actOf(next));
+  cycles += lead + next.rewrite + issue + next.work;
+  lead = 0;
+}
+
+bool Unroller::unroll(const Program &program) {
+  out.programs.back().emplace_back();
+  loops.clear();
+  begun = begunHere = cycles = lead = 0;
+  axis = 0;
+  uint32_t counter = 0;
+  while (true) {
+    while (!loops.empty() && counter == loops.back().end) {
+      if (--loops.back().left == 0) {
+        loops.pop_back();
+        continue;
+      }
+      ++loops.back().iteration;
+      counter = loops.back().begin;
+    }
+    if (counter >= program.order.size())
+      break;
+    if (left-- == 0)
+      return false;
+    const Instruction &next = region->instructions[program.order[counter]];
+    if (next.op == Opcode::end)
+      break;
+    if (next.op == Opcode::loop) {
+      uint32_t end = program.ends[counter++];
+      if (next.count == 0 || end == counter)
+        counter = end;
+      else
+        loops.push_back({counter, end, next.count, 0});
+      continue;
+    }
+    ++counter;
+    add(next);
+  }
+  if (lead != 0 && !acts.empty())
+    close(); // a last `rewrite` is a turn of its own
+  cycles += lead;
+  close();
+  return true;
+}
+
+std::optional<Turns> unroll(const PreparedEntry &prepared,
+                            const std::vector<uint8_t> &axes,
+                            uint32_t issueCycles, size_t limit) {
+  return Unroller(prepared, axes, issueCycles, limit).run();
+}
+
+} // namespace waferloom::executor
