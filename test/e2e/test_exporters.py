@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import waferloom as wl
+from conftest import BothEngines
 
 FIRST_LIGHT = ["gpt2-dynamo-op18", "llama-optimum-op18", "llama-torchscript-op17", "mistral-dynamo-op18",
                "qwen3-dynamo-op18", "bert-dynamo-op18", "bert-torchscript-op14"]
@@ -46,7 +47,7 @@ def test_recorded_runs(models, name, grid):
         else:
             program = wl.compile(folder / f"{name}.onnx", target=grid,
                                  dims={batch: ids.shape[0], tokens: ids.shape[1]})
-        session = program.session()
+        session = BothEngines(program)
         known = {info.name for info in program.inputs}
         for step, (inputs, outputs) in enumerate(steps):
             result = session.run({name: value for name, value in inputs.items() if name in known})

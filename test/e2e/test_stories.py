@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import waferloom as wl
+from conftest import BothEngines
 
 GRIDS = ["grid-8x8", "grid-16x16", "grid-10x7", "grid-5x3,sram=192KiB", "grid-1x12,sram=256KiB",
          "grid-1x1,sram=4MiB"]
@@ -43,7 +44,7 @@ def test_every_token(model, golden, grid):
 def test_capacities_and_sessions(model, golden, context):
     program = wl.compile(model, target="grid-8x8", context=context)
     steps = min(context, 200)
-    session = program.session()
+    session = BothEngines(program)
     check(session, golden, steps)
     if steps == context:
         before = session.length
