@@ -5,7 +5,9 @@
 //   fma
 //                 of that scalar with a vector of the other, or all products at
 //                 once and then a fold. The first pays issue and a descriptor
-//                 rewrite per scalar, the second a temporary and two passes;
+//                 rewrite per scalar, the second a temporary and two passes.
+//                 Factors may be halves, stored so or rounded here: then fma
+//                 multiplies halves, and the other way widens them first;
 //   other folds   the folded expression into a temporary, then one instruction
 //                 whose destination stands still along the reduction loops.
 //
@@ -55,6 +57,8 @@ struct GenericEmitter {
   LogicalResult evaluate(Value value, Ref into);
   LogicalResult elementwise(Value yielded);
   LogicalResult reduction(Value yielded);
+  std::optional<Ref> halves(Value factor);
+  Ref converted(const Ref &from, Word type);
   LogicalResult contraction(Ref a, Ref b, Ref sum);
   /// Opens loops of the program until the temporaries of the body are small;
   /// returns how many. `extents` and all operands are of one trip from then on.
@@ -232,6 +236,12 @@ LogicalResult GenericEmitter::reduction(Value yielded) {
   emitter.vector(Opcode::mov, outer, dst, init->second);
 
   auto product = folded.getDefiningOp<arith::MulFOp>();
+  if (product && *opcode == Opcode::add && dst.type == Word::f32) {
+    std::optional<Ref> a = halves(product.getLhs());
+    std::optional<Ref> b = a ? halves(product.getRhs()) : std::nullopt;
+    if (b)
+      return contraction(*a, *b, dst);
+  }
   if (product && *opcode == Opcode::add &&
       isa<BlockArgument>(product.getLhs()) &&
       isa<BlockArgument>(product.getRhs()) &&
@@ -251,6 +261,46 @@ LogicalResult GenericEmitter::reduction(Value yielded) {
   return success();
 }
 
+/// A factor of a product as halves: extf of an input that is stored so, or of
+/// one that is rounded first.
+std::optional<Ref> GenericEmitter::halves(Value factor) {
+  auto widening = factor.getDefiningOp<arith::ExtFOp>();
+  if (!widening || !widening.getIn().getType().isF16())
+    return std::nullopt;
+  if (auto rounding = widening.getIn().getDefiningOp<arith::TruncFOp>()) {
+    auto argument = dyn_cast<BlockArgument>(rounding.getIn());
+    auto known = argument ? values.find(argument) : values.end();
+    if (known == values.end() || known->second.type != Word::f32 ||
+        known->second.immediate)
+      return std::nullopt;
+    return converted(known->second, Word::f16);
+  }
+  auto argument = dyn_cast<BlockArgument>(widening.getIn());
+  auto known = argument ? values.find(argument) : values.end();
+  return known == values.end() ? std::nullopt : std::optional(known->second);
+}
+
+/// The operand in another type, with the loops that it has and no others.
+Ref GenericEmitter::converted(const Ref &from, Word type) {
+  SmallVector<int64_t> own;
+  for (auto [extent, stride] : llvm::zip_equal(extents, from.strides))
+    own.push_back(stride == 0 ? 1 : extent);
+  Ref to = emitter.temporary(type, own);
+  emitter.vector(Opcode::convert, own, to, from);
+  for (auto [extent, stride] : llvm::zip_equal(own, to.strides))
+    if (extent == 1)
+      stride = 0;
+  return to;
+}
+
+/// Elements that a vector instruction over the operand's own loops takes.
+static int64_t ownElements(ArrayRef<int64_t> extents, const Ref &ref) {
+  int64_t count = 1;
+  for (auto [extent, stride] : llvm::zip_equal(extents, ref.strides))
+    count *= stride == 0 ? 1 : extent;
+  return count;
+}
+
 /// Cycles of one fma per element of `scalar`, each over the other loops.
 static int64_t scalarCycles(ArrayRef<int64_t> extents, const Ref &scalar,
                             const image::TargetT &target) {
@@ -258,7 +308,7 @@ static int64_t scalarCycles(ArrayRef<int64_t> extents, const Ref &scalar,
   for (auto [extent, stride] : llvm::zip_equal(extents, scalar.strides))
     (stride == 0 ? length : times) *= extent;
   int64_t rate =
-      scalar.type == Word::f16 ? target.rate_fma_f16 : target.rate_fma_f32;
+      scalar.type == Word::f16 ? target.rate_fma_mixed : target.rate_fma_f32;
   return times * (target.issue_cycles + target.rewrite_cycles +
                   llvm::divideCeil(length, std::max<int64_t>(rate, 1)));
 }
@@ -271,8 +321,20 @@ LogicalResult GenericEmitter::contraction(Ref a, Ref b, Ref sum) {
   int64_t rate = std::max<int64_t>(target.rate_mul_f32, 1);
   int64_t byFold =
       2 * target.issue_cycles + llvm::divideCeil(elements(), rate) + elements();
-  bool fits = elements() * bytesOf(sum.type) <= budget.temporaryBytes;
+  int64_t temporary = elements() * bytesOf(sum.type);
+  for (const Ref *factor : {&a, &b})
+    if (factor->type != sum.type) {
+      int64_t own = ownElements(extents, *factor);
+      byFold +=
+          target.issue_cycles +
+          llvm::divideCeil(own, std::max<int64_t>(target.rate_convert, 1));
+      temporary += own * bytesOf(sum.type);
+    }
+  bool fits = temporary <= budget.temporaryBytes;
   if (fits && byFold <= std::min(byA, byB)) {
+    for (Ref *factor : {&a, &b})
+      if (factor->type != sum.type)
+        *factor = converted(*factor, sum.type);
     Ref products = emitter.temporary(sum.type, extents);
     emitter.setProduct(true);
     emitter.vector(Opcode::mul, extents, products, a, b);

@@ -15,6 +15,11 @@ static int64_t elementsOf(ArrayRef<int64_t> shape) {
   return llvm::product_of(shape);
 }
 
+/// What brings `from` to `to`: rows may be stored in half precision.
+static Opcode moving(const Ref &from, const Ref &to) {
+  return from.type == to.type ? Opcode::mov : Opcode::convert;
+}
+
 /// Does `op` take just what another collective gives to nobody else? Then it
 /// works on, in the same buffer: first along x, say, then along y.
 static bool continues(fabric::CollectiveOpInterface op) {
@@ -244,7 +249,7 @@ LogicalResult ProgramEmitter::emit(wafer::AppendOp op) {
     if (!from.immediate)
       from.steps.push_back({depth, from.strides[dim] * bytesOf(from.type)});
   }
-  emitter.vector(Opcode::mov, shape, to, from, {}, {},
+  emitter.vector(moving(from, to), shape, to, from, {}, {},
                  slot.everywhere ? Ref() : owned);
   if (rows > 1)
     emitter.endLoop();
@@ -306,7 +311,7 @@ LogicalResult ProgramEmitter::emit(wafer::LookupOp op) {
     if (!owned.isAbsent())
       owned.steps.push_back({depth, 4});
   }
-  emitter.vector(Opcode::mov, row, into, from, {}, {}, owned);
+  emitter.vector(moving(from, into), row, into, from, {}, {}, owned);
   if (count > 1)
     emitter.endLoop();
   return success();

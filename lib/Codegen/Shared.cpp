@@ -82,7 +82,8 @@ static std::string inlineBytes(DenseElementsAttr value) {
   return bytes;
 }
 
-FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight) {
+FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight,
+                                                  Word stored) {
   if (!weight.getFile() && !weight.getValue())
     return std::optional<uint32_t>(); // shape only: zeros
   auto [it, fresh] =
@@ -97,6 +98,11 @@ FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight) {
   auto entry = std::make_unique<image::SourceT>();
   entry->name = weight.getSymName().str();
   entry->bytes = type.getNumElements() * bytesOf(*word);
+  if (*word == Word::f32 && stored == Word::f16 && weight.getFile()) {
+    // The image holds what the wafer holds.
+    entry->bytes /= 2;
+    bytes.narrows = true;
+  }
   if (auto value = dyn_cast_or_null<DenseElementsAttr>(weight.getValueAttr())) {
     bytes.inlined = inlineBytes(value);
   } else if (weight.getFile() && type.getElementType().isIntOrFloat() &&
@@ -137,12 +143,15 @@ FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
     auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
     if (!weight)
       return op.emitOpError() << "names " << name << ", which is not a weight";
-    FailureOr<std::optional<uint32_t>> from = source(weight);
+    FailureOr<std::optional<uint32_t>> from = source(weight, *word);
     auto made = binding(op, type, name.getValue(), image::Role::parameter);
     if (failed(from) || failed(made))
       return failure();
     if (*from) {
       (*made)->source = **from;
+      if (!image.sources[**from].narrows)
+        (*made)->source_type =
+            *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
       (*made)->address = static_cast<uint32_t>(address);
       bindings.push_back(std::move(*made));
     }

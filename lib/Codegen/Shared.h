@@ -50,7 +50,8 @@ public:
 
 private:
   Piece reserve(int64_t bytes, int64_t trips);
-  mlir::FailureOr<std::optional<uint32_t>> source(wafer::WeightOp weight);
+  mlir::FailureOr<std::optional<uint32_t>> source(wafer::WeightOp weight,
+                                                  Word stored);
 
   wafer::RegionAttr region;
   mlir::ModuleOp module;

@@ -140,10 +140,11 @@ LogicalResult Compilation::run(StringRef path) {
   llvm::Expected<target::Target> target = target::parse(options.target);
   if (!target)
     return fail(target.takeError());
-  if (options.precision != "model")
+  if (!llvm::is_contained({"model", "f32", "f16"},
+                          StringRef(options.precision)))
     return fail(llvm::createStringError(
-        "precision '" + options.precision +
-        "' is not supported yet; 'model' computes as the file says"));
+        "there is no precision '" + options.precision +
+        "'; there are model (as the file says), f32 and f16"));
   if (!options.stopAfter.empty() &&
       !llvm::is_contained(stages, options.stopAfter))
     return fail(llvm::createStringError("there is no stage '" +

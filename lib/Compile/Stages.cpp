@@ -66,6 +66,9 @@ OwningOpRef<ModuleOp> waferloom::lowerToTensors(ModuleOp onnx,
 LogicalResult waferloom::prepare(ModuleOp module,
                                  const CompileOptions &options) {
   PassManager pm(module.getContext());
+  algebra::AlgebraPrecisionOptions precision;
+  precision.precision = options.precision;
+  pm.addPass(algebra::createAlgebraPrecision(precision));
   pm.addPass(partition::createPartitionCut());
   pm.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
   pm.addPass(createCSEPass());

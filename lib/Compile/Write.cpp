@@ -1,13 +1,18 @@
 // Weights go from the model's file into the image's data section without a
 // copy of their own: both are mapped, and the writer takes stretches of bytes.
+// Weights that the wafer holds in half precision are rounded here.
 
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Compile.h"
+#include "waferloom/Image/Half.h"
 #include "waferloom/Image/Image.h"
 
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MemoryBuffer.h"
+
+#include <cmath>
+#include <cstring>
 
 using namespace waferloom;
 
@@ -16,9 +21,13 @@ namespace {
 struct DataSection {
   llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> files;
   std::vector<llvm::ArrayRef<char>> chunks;
+  std::vector<std::unique_ptr<char[]>> rounded;
 
   llvm::Expected<llvm::ArrayRef<char>>
   bytesOf(const codegen::SourceBytes &source, uint64_t bytes);
+  llvm::Expected<llvm::ArrayRef<char>>
+  halvesOf(const codegen::SourceBytes &source, llvm::StringRef name,
+           uint64_t bytes);
   llvm::Error fill(const codegen::Image &image);
 };
 } // namespace
@@ -47,13 +56,38 @@ DataSection::bytesOf(const codegen::SourceBytes &source, uint64_t bytes) {
   return llvm::ArrayRef<char>(file->getBufferStart() + source.offset, bytes);
 }
 
+/// `bytes` of f16, rounded to nearest even from twice as many of f32.
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::halvesOf(const codegen::SourceBytes &source, llvm::StringRef name,
+                      uint64_t bytes) {
+  auto from = bytesOf(source, 2 * bytes);
+  if (!from)
+    return from.takeError();
+  rounded.push_back(std::make_unique<char[]>(bytes));
+  char *to = rounded.back().get();
+  for (uint64_t i = 0; 2 * i < bytes; ++i) {
+    float value;
+    std::memcpy(&value, from->data() + 4 * i, 4);
+    uint16_t half = image::halfOfFloat(value);
+    if ((half & 0x7fff) == 0x7c00 && std::isfinite(value))
+      return llvm::createStringError(llvm::formatv(
+          "weight '{0}' has {1} at element {2}, and f16 ends at 65504; compile "
+          "with --precision f32",
+          name, value, i));
+    std::memcpy(to + 2 * i, &half, 2);
+  }
+  return llvm::ArrayRef<char>(to, bytes);
+}
+
 llvm::Error DataSection::fill(const codegen::Image &image) {
   static const char zeros[64] = {};
   uint64_t at = 0;
   for (size_t i = 0; i < image.sources.size(); ++i) {
     const image::SourceT &entry = *image.image.sources[i];
     chunks.emplace_back(zeros, entry.offset - at);
-    auto bytes = bytesOf(image.sources[i], entry.bytes);
+    auto bytes = image.sources[i].narrows
+                     ? halvesOf(image.sources[i], entry.name, entry.bytes)
+                     : bytesOf(image.sources[i], entry.bytes);
     if (!bytes)
       return bytes.takeError();
     chunks.push_back(*bytes);

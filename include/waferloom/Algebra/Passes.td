@@ -65,4 +65,31 @@ def AlgebraReciprocalRoot : Pass<"algebra-reciprocal-root",
   let dependentDialects = ["::mlir::math::MathDialect"];
 }
 
+def AlgebraPrecision : Pass<"algebra-precision", "::mlir::ModuleOp"> {
+  let summary = "Choose which values are stored and multiplied in f16";
+  let description = [{
+    Parameters and states are stored as the model has them (`model`), all in f32
+    (`f32`), or in f16 what products read and large tables of rows (`f16`).
+    Every other value is f32. A product of which one factor is stored in f16
+    rounds the other one to it and adds up in f32:
+
+    ```mlir
+    %0 = arith.extf %w : f16 to f32
+    %1 = arith.truncf %x : f32 to f16
+    %2 = arith.extf %1 : f16 to f32
+    %3 = arith.mulf %0, %2 : f32
+    %4 = arith.addf %sum, %3 : f32
+    ```
+
+    Needs: level 2, no wafer.repeat yet.
+    Gives: f16 in parameters, states, windows of them, and bodies only.
+  }];
+  let options = [Option<"precision", "precision", "std::string", "\"model\"",
+                        "model, f32 or f16">];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 #endif // WAFERLOOM_ALGEBRA_PASSES
+

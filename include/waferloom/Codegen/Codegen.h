@@ -20,6 +20,7 @@ struct SourceBytes {
   std::string file; // empty: `inlined`
   uint64_t offset = 0;
   std::string inlined;
+  bool narrows = false; // f32 in the file, f16 in the image
 };
 
 /// An image before it is written: the schema's object and its data section.

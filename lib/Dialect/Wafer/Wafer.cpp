@@ -63,7 +63,8 @@ LogicalResult LookupOp::verify() {
   if (ArrayRef<int64_t>(shape) != result.getShape())
     return emitOpError("result has another shape than its indices and the "
                        "table's rows give");
-  if (table.getElementType() != result.getElementType())
+  if (table.getElementType() != result.getElementType() &&
+      !(table.getElementType().isF16() && result.getElementType().isF32()))
     return emitOpError() << "table holds " << table.getElementType()
                          << " but the result " << result.getElementType();
   return success();
@@ -84,7 +85,8 @@ LogicalResult AppendOp::verify() {
   if (static_cast<int64_t>(rows.size()) != state.getRank())
     return emitOpError() << "update has rank " << update.getRank()
                          << " but the state " << state.getRank();
-  if (update.getElementType() != state.getElementType())
+  if (update.getElementType() != state.getElementType() &&
+      !(update.getElementType().isF32() && state.getElementType().isF16()))
     return emitOpError() << "update holds " << update.getElementType()
                          << " but the state " << state.getElementType();
   for (int64_t i = 0; i < state.getRank(); ++i)

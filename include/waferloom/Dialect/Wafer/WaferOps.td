@@ -127,7 +127,8 @@ def Wafer_LookupOp : Wafer_Op<"lookup", [Pure]> {
     the host checks those that come from an input.
 
     Where a PE holds only some rows, `rows` are their global numbers; an index
-    that is not among them gives zeros.
+    that is not among them gives zeros. The rows of a table of f16 may be taken
+    as f32.
 
     ```mlir
     %x = wafer.lookup %table[%ids]
@@ -158,7 +159,8 @@ def Wafer_AppendOp : Wafer_Op<"append"> {
   let description = [{
     Writes `update` into `state` along `dim` at `[position, position + n)`, in
     place. The result is the state afterwards; the operand must not be read
-    after this op. Every state is appended to at most once per step.
+    after this op. Every state is appended to at most once per step. A state of
+    f16 takes rows of f32 and rounds them.
 
     ```mlir
     %1 = wafer.append %new into %k at %p : tensor<i32> dim 2

@@ -1,0 +1,352 @@
+// Half precision is how weights and caches are stored and what the factors of
+// products are rounded to; everything between ops is f32. So f16 saves the
+// memory and the bandwidth that it is for, sums and norms keep their digits,
+// and no f16 travels between PEs:
+//
+//   storage   parameters, states, and slices and reshapes of them
+//   factors   body: extf(w) * extf(truncf(x)), added up in f32; one instruction
+//             of the machine multiplies halves and adds to singles
+//   the rest  f32; conversions that the model writes have nothing to do
+//
+// Ops are visited once, in order: what a value is read as is known before its
+// readers are.
+
+#include "waferloom/Algebra/Passes.h"
+#include "waferloom/Algebra/Scalar.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace waferloom::algebra {
+#define GEN_PASS_DEF_ALGEBRAPRECISION
+#include "waferloom/Algebra/Passes.h.inc"
+} // namespace waferloom::algebra
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::algebra;
+
+static bool isHalf(Value value) {
+  return getElementTypeOrSelf(value.getType()).isF16();
+}
+
+static void setElementType(Value value, Type element) {
+  if (auto shaped = dyn_cast<ShapedType>(value.getType()))
+    value.setType(shaped.clone(element));
+  else
+    value.setType(element);
+}
+
+/// Ops whose result holds elements of their operand.
+static bool isWindow(Operation *op) {
+  return isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp,
+             tensor::CollapseShapeOp>(op);
+}
+
+/// Looks through conversions to the argument of the body that is a factor.
+static BlockArgument factorOf(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isa<arith::ExtFOp, arith::TruncFOp>(op))
+      return nullptr;
+    value = op->getOperand(0);
+  }
+  return cast<BlockArgument>(value);
+}
+
+/// The product that `op` adds up, if it is a sum of products of two inputs.
+static arith::MulFOp productOf(linalg::GenericOp op) {
+  Value term;
+  if (getFold(op, term) != Fold::Sum)
+    return nullptr;
+  auto product = term.getDefiningOp<arith::MulFOp>();
+  if (!product)
+    return nullptr;
+  BlockArgument a = factorOf(product.getLhs()), b = factorOf(product.getRhs());
+  Value sum = op.getBody()->getArguments().back();
+  return a && b && a != b && a != sum && b != sum ? product : nullptr;
+}
+
+namespace {
+struct AlgebraPrecision
+    : algebra::impl::AlgebraPrecisionBase<AlgebraPrecision> {
+  using AlgebraPrecisionBase::AlgebraPrecisionBase;
+
+  void runOnOperation() override;
+
+private:
+  void chooseStorage();
+  bool isFactor(Value stored);
+  bool isTable(Value stored);
+  Type storedAs(Operation *op);
+  LogicalResult visit(Operation *op);
+  void visitGeneric(linalg::GenericOp op);
+  void visitBody(linalg::GenericOp op);
+  void roundFactors(linalg::GenericOp op);
+  void visitConstant(arith::ConstantOp op);
+  Value widened(OpBuilder &builder, Value value);
+
+  llvm::StringSet<> narrow; // weights and states that become f16
+};
+} // namespace
+
+/// Does a product read `stored`, through windows and copies?
+bool AlgebraPrecision::isFactor(Value stored) {
+  SmallVector<Value> worklist{stored};
+  while (!worklist.empty()) {
+    Value value = worklist.pop_back_val();
+    for (OpOperand &use : value.getUses()) {
+      Operation *user = use.getOwner();
+      if (isWindow(user) || isa<wafer::AppendOp>(user)) {
+        worklist.push_back(user->getResult(0));
+        continue;
+      }
+      auto generic = dyn_cast<linalg::GenericOp>(user);
+      if (!generic)
+        continue;
+      if (isCopy(generic)) {
+        worklist.push_back(generic.getResult(0));
+        continue;
+      }
+      Value argument = generic.getMatchingBlockArgument(&use);
+      if (arith::MulFOp product = productOf(generic))
+        if (factorOf(product.getLhs()) == argument ||
+            factorOf(product.getRhs()) == argument)
+          return true;
+    }
+  }
+  return false;
+}
+
+bool AlgebraPrecision::isTable(Value stored) {
+  return llvm::any_of(stored.getUsers(), [&](Operation *user) {
+    auto lookup = dyn_cast<wafer::LookupOp>(user);
+    return lookup && lookup.getTable() == stored;
+  });
+}
+
+/// A weight is stored one way, whatever its readers in all entries: narrow if a
+/// product reads it, or if it is a table of rows that is worth it. Tables of
+/// cosines and sines are not.
+void AlgebraPrecision::chooseStorage() {
+  constexpr int64_t smallShare = 64;
+  int64_t all = 0;
+  for (auto weight : getOperation().getOps<wafer::WeightOp>())
+    all += cast<ShapedType>(weight.getType()).getNumElements();
+  getOperation().walk([&](wafer::ParameterOp op) {
+    auto type = cast<ShapedType>(op.getType());
+    bool isLarge = type.getNumElements() > all / smallShare;
+    if (type.getElementType().isF32() &&
+        (isFactor(op.getResult()) || (isLarge && isTable(op.getResult()))))
+      for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>())
+        narrow.insert(("@" + name.getValue()).str());
+  });
+  getOperation().walk([&](wafer::StateOp op) {
+    if (isFactor(op.getResult()))
+      for (auto name : op.getNames().getAsRange<StringAttr>())
+        narrow.insert(name.getValue());
+  });
+}
+
+/// The element type of a parameter or a state under the precision asked for.
+Type AlgebraPrecision::storedAs(Operation *op) {
+  Builder builder(op->getContext());
+  Type element = getElementTypeOrSelf(op->getResult(0).getType());
+  if (!isa<FloatType>(element) || precision == "model")
+    return element;
+  if (precision == "f32")
+    return builder.getF32Type();
+  SmallVector<std::string> names;
+  if (auto parameter = dyn_cast<wafer::ParameterOp>(op))
+    for (auto name : parameter.getWeights().getAsRange<FlatSymbolRefAttr>())
+      names.push_back(("@" + name.getValue()).str());
+  else
+    for (auto name :
+         cast<wafer::StateOp>(op).getNames().getAsRange<StringAttr>())
+      names.push_back(name.str());
+  bool isNarrow = llvm::all_of(
+      names, [&](const std::string &name) { return narrow.contains(name); });
+  return isNarrow ? builder.getF16Type() : element;
+}
+
+/// A copy of stored halves as f32.
+Value AlgebraPrecision::widened(OpBuilder &builder, Value value) {
+  if (!isHalf(value))
+    return value;
+  auto type = cast<RankedTensorType>(value.getType());
+  Location loc = value.getLoc();
+  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
+                                        builder.getF32Type());
+  AffineMap map = builder.getMultiDimIdentityMap(type.getRank());
+  SmallVector<utils::IteratorType> iterators(type.getRank(),
+                                             utils::IteratorType::parallel);
+  return linalg::GenericOp::create(
+             builder, loc, empty.getType(), value, empty,
+             ArrayRef<AffineMap>{map, map}, iterators,
+             [](OpBuilder &b, Location at, ValueRange args) {
+               linalg::YieldOp::create(b, at,
+                                       Value(arith::ExtFOp::create(
+                                           b, at, b.getF32Type(), args[0])));
+             })
+      .getResult(0);
+}
+
+void AlgebraPrecision::visitConstant(arith::ConstantOp op) {
+  Type wide = Float32Type::get(op.getContext());
+  if (auto scalar = dyn_cast<FloatAttr>(op.getValue()))
+    op.setValueAttr(FloatAttr::get(wide, scalar.getValueAsDouble()));
+  else if (auto dense = dyn_cast<DenseFPElementsAttr>(op.getValue()))
+    op.setValueAttr(dense.mapValues(wide, [](const APFloat &value) {
+      APFloat single = value;
+      bool loses;
+      single.convert(APFloat::IEEEsingle(), APFloat::rmNearestTiesToEven,
+                     &loses);
+      return single.bitcastToAPInt();
+    }));
+  setElementType(op.getResult(), wide);
+}
+
+/// Inputs that are stored halves are widened first; everything else is f32, and
+/// what converted between the two has nothing to do.
+void AlgebraPrecision::visitBody(linalg::GenericOp op) {
+  Block *body = op.getBody();
+  OpBuilder builder = OpBuilder::atBlockBegin(body);
+  Type wide = builder.getF32Type();
+  for (OpOperand &operand : op->getOpOperands()) {
+    BlockArgument argument = op.getMatchingBlockArgument(&operand);
+    Type element = getElementTypeOrSelf(operand.get().getType());
+    if (!isa<FloatType>(element))
+      continue;
+    argument.setType(element);
+    if (!element.isF16() || argument.use_empty())
+      continue;
+    auto single = arith::ExtFOp::create(builder, op.getLoc(), wide, argument);
+    argument.replaceAllUsesExcept(single.getResult(), single);
+  }
+  for (Operation &inner : llvm::make_early_inc_range(*body)) {
+    if (auto constant = dyn_cast<arith::ConstantOp>(inner)) {
+      if (isHalf(constant.getResult()))
+        visitConstant(constant);
+      continue;
+    }
+    bool isConversion = isa<arith::ExtFOp, arith::TruncFOp>(inner);
+    if (isConversion && !isHalf(inner.getOperand(0))) {
+      inner.getResult(0).replaceAllUsesWith(inner.getOperand(0));
+      inner.erase();
+      continue;
+    }
+    for (Value result : inner.getResults())
+      if (isHalf(result))
+        setElementType(result, wide);
+  }
+}
+
+/// If one factor of a product is stored in half precision, the other is rounded
+/// to it.
+void AlgebraPrecision::roundFactors(linalg::GenericOp op) {
+  arith::MulFOp product = productOf(op);
+  if (!product)
+    return;
+  BlockArgument factors[] = {factorOf(product.getLhs()),
+                             factorOf(product.getRhs())};
+  if (isHalf(factors[0]) == isHalf(factors[1]))
+    return;
+  OpBuilder builder(product);
+  for (auto [i, factor] : llvm::enumerate(factors)) {
+    if (isHalf(factor))
+      continue;
+    Value half = arith::TruncFOp::create(builder, op.getLoc(),
+                                         builder.getF16Type(), factor);
+    product->setOperand(i, arith::ExtFOp::create(builder, op.getLoc(),
+                                                 builder.getF32Type(), half));
+  }
+}
+
+void AlgebraPrecision::visitGeneric(linalg::GenericOp op) {
+  OpBuilder builder(op);
+  bool isCopied = isCopy(op);
+  Type element = getElementTypeOrSelf(op.getResult(0).getType());
+  Type wanted = isCopied ? getElementTypeOrSelf(op.getInputs()[0].getType())
+                : element.isF16() ? builder.getF32Type()
+                                  : element;
+  Value init = op.getDpsInits()[0];
+  if (getElementTypeOrSelf(init.getType()) != wanted) {
+    // An init that nobody reads may be of any type.
+    auto type = cast<RankedTensorType>(init.getType());
+    if (init.getDefiningOp<tensor::EmptyOp>() ||
+        op.getBody()->getArguments().back().use_empty())
+      init = tensor::EmptyOp::create(builder, op.getLoc(), type.getShape(),
+                                     wanted);
+    else
+      init = widened(builder, init);
+    op.getDpsInitsMutable().assign(init);
+  }
+  setElementType(op.getResult(0), wanted);
+  if (isCopied) {
+    for (BlockArgument argument : op.getBody()->getArguments())
+      argument.setType(wanted);
+    return;
+  }
+  visitBody(op);
+  roundFactors(op);
+}
+
+LogicalResult AlgebraPrecision::visit(Operation *op) {
+  OpBuilder builder(op);
+  Type wide = builder.getF32Type();
+  if (auto generic = dyn_cast<linalg::GenericOp>(op)) {
+    if (op->getNumResults() == 1)
+      visitGeneric(generic);
+    return success();
+  }
+  if (isa<wafer::ParameterOp, wafer::StateOp>(op)) {
+    setElementType(op->getResult(0), storedAs(op));
+    return success();
+  }
+  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
+    if (isHalf(constant.getResult()))
+      visitConstant(constant);
+    return success();
+  }
+  if (isWindow(op)) {
+    setElementType(op->getResult(0),
+                   getElementTypeOrSelf(op->getOperand(0).getType()));
+    return success();
+  }
+  if (isa<wafer::AppendOp>(op)) {
+    op->getResult(0).setType(cast<wafer::AppendOp>(op).getState().getType());
+    return success();
+  }
+  if (isa<tensor::ConcatOp, wafer::OutputOp>(op))
+    for (OpOperand &operand : op->getOpOperands())
+      operand.set(widened(builder, operand.get()));
+  for (Value result : op->getResults())
+    if (isHalf(result) || (isa<wafer::LookupOp>(op) &&
+                           isa<FloatType>(getElementTypeOrSelf(result))))
+      setElementType(result, wide);
+  if (auto fill = dyn_cast<linalg::FillOp>(op)) {
+    for (BlockArgument argument : fill.getRegion().getArguments())
+      if (isHalf(argument))
+        argument.setType(wide);
+    return success();
+  }
+  if (op->getNumRegions())
+    return op->emitOpError("is not an op whose precision can be chosen");
+  return success();
+}
+
+void AlgebraPrecision::runOnOperation() {
+  if (precision != "model" && precision != "f16" && precision != "f32") {
+    getOperation().emitError()
+        << "there is no precision '" << precision << "'; there are model, f32 "
+        << "and f16";
+    return signalPassFailure();
+  }
+  if (precision == "f16")
+    chooseStorage();
+  for (auto function : getOperation().getOps<func::FuncOp>())
+    for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))
+      if (failed(visit(&op)))
+        return signalPassFailure();
+}

@@ -1,0 +1,104 @@
+"""f16 on the wafer: weights and caches of half the size, tokens of the f32 model; files
+that are f16 themselves; what f16 does not hold."""
+
+import numpy as np
+import onnx
+import pytest
+
+import waferloom as wl
+from waferloom import zoo
+
+ODD = zoo.Shape(layers=2, width=27, heads=6, kv_heads=2, head_dim=16, hidden=37, vocabulary=41, positions=32)
+
+
+def agreement(logits, reference):
+    """Share of positions with the same best token, and how far apart the reference's two
+    best are where it is another one."""
+    ours, theirs = logits.argmax(-1), reference.argmax(-1)
+    rows = np.flatnonzero(ours != theirs)
+    gaps = reference[rows, theirs[rows]] - reference[rows, ours[rows]]
+    return 1 - len(rows) / len(ours), gaps.max(initial=0)
+
+
+def speak(session, ids):
+    return np.concatenate([session.run({"input_ids": np.array([[token]])}).outputs["logits"][0] for token in ids])
+
+
+@pytest.mark.parametrize("form", ["primitives-opset17", "genai-opset21"])
+@pytest.mark.parametrize("grid", ["grid-8x8", "grid-7x5,sram=64KiB"])
+def test_a_trained_model_by_teacher_forcing(models, form, grid):
+    folder = models / "stories260k"
+    tokens = np.load(folder / "golden.npz")["token_ids"][:200]
+    path = folder / f"stories260k-{form}.onnx"
+    reference = zoo.Reference(path)
+    theirs = np.concatenate([reference.run([[token]])[0] for token in tokens])
+    program = wl.compile(path, target=grid, context=208, precision="f16")
+    ours = speak(program.session(), tokens)
+    share, gap = agreement(ours, theirs)
+    assert share >= 0.97 and gap < 0.1
+    assert 0 < np.abs(ours - theirs).max() < 0.1, "as far off as halves are"
+
+
+@pytest.mark.parametrize("grid", ["grid-4x4", "grid-5x3,sram=128KiB", "grid-1x1,sram=1MiB", "grid-1x7,sram=128KiB"])
+@pytest.mark.parametrize("form", ["primitives", "genai"])
+@pytest.mark.parametrize("file, precision", [("f32", "f16"), ("f16", "model"), ("f16", "f16"), ("f16", "f32")])
+def test_odd_sizes(grid, form, file, precision):
+    arrays = zoo.weights(ODD, seed=8)
+    model = zoo.build(ODD, arrays, form, file).SerializeToString()
+    ids = np.random.default_rng(9).integers(0, ODD.vocabulary, 12)
+    theirs = zoo.Reference(model).run(ids[None])[0].astype(np.float32)
+    session = wl.compile(model, target=grid, context=12, precision=precision).session()
+    ours = speak(session, ids)
+    assert ours.dtype == np.float32
+    assert np.abs(ours - theirs).max() < 1e-2 * np.abs(theirs).max()
+
+
+def test_weights_and_caches_take_half(models):
+    path = models / "stories260k/stories260k-primitives-opset17.onnx"
+    full, half = (wl.compile(path, target="grid-4x4,sram=128KiB", context=256, precision=precision).summary
+                  for precision in ("f32", "f16"))
+    assert half["fit"]["states"] * 2 == full["fit"]["states"]
+    assert half["image_bytes"] < 0.6 * full["image_bytes"]
+    assert half["sram_used_max"] < 0.8 * full["sram_used_max"]
+    with pytest.raises(wl.CompileError, match="no layout found"):
+        wl.compile(path, target="grid-4x4,sram=80KiB", context=256, precision="f32")
+    small = wl.compile(path, target="grid-4x4,sram=80KiB", context=256, precision="f16")
+    tokens = np.load(models / "stories260k/golden.npz")["token_ids"]
+    assert (speak(small.session(), tokens[:9]).argmax(-1) == tokens[1:10]).all()
+
+
+def test_same_bits_on_any_number_of_threads(models, tmp_path):
+    path = models / "stories260k/stories260k-primitives-opset17.onnx"
+    images, runs = [], []
+    for threads in (1, 2):
+        program = wl.compile(path, target="grid-7x5,sram=64KiB", context=64, precision="f16", threads=threads)
+        program.save(tmp_path / "image.wafer")
+        images.append((tmp_path / "image.wafer").read_bytes())
+        session = program.session(threads=threads)
+        results = [session.run({"input_ids": np.array([[token]])}) for token in (1, 403, 407)]
+        runs.append([(result.outputs["logits"].tobytes(), result.cycles) for result in results])
+    assert images[0] == images[1] and runs[0] == runs[1]
+
+
+def test_chunks(models):
+    path = models / "stories260k/stories260k-primitives-opset17.onnx"
+    program = wl.compile(path, target="grid-8x8,sram=96KiB", context=64, precision="f16", chunks=[4])
+    ids = np.load(models / "stories260k/golden.npz")["token_ids"][:11]
+    together = program.session().run({"input_ids": ids[None]}).outputs["logits"][0]
+    np.testing.assert_allclose(together, speak(program.session(), ids)[-len(together):], atol=1e-3, rtol=0)
+
+
+def test_a_weight_that_halves_do_not_hold():
+    arrays = zoo.weights(ODD, seed=8)
+    name = next(key for key in arrays if "down_proj" in key)
+    arrays[name][1, 2] = 70000
+    model = zoo.build(ODD, arrays).SerializeToString()
+    with pytest.raises(Exception, match=f"weight '{name}' has 70000.* at element {arrays[name].shape[1] + 2}, and f16 ends at 65504"):
+        wl.compile(model, target="grid-4x4", context=8, precision="f16")
+    wl.compile(model, target="grid-4x4", context=8)
+
+
+def test_no_such_precision():
+    model = zoo.build(ODD, zoo.weights(ODD, seed=8)).SerializeToString()
+    with pytest.raises(wl.CompileError, match="there is no precision 'int4'; there are model .as the file says., f32 and f16"):
+        wl.compile(model, target="grid-4x4", context=8, precision="int4")
