@@ -148,7 +148,9 @@ LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
     ProgramEmitter program(func, shared, lines, names, target, budget);
     if (failed(program.run()))
       return failure();
-    memory = std::max(memory, program.emitter.allocate(shared.bytes()));
+    memory = std::max(memory, program.emitter.allocate(
+                                  shared.bytes(),
+                                  budget.spreadOverBanks ? &target : nullptr));
     program.bindAddresses();
     auto made = std::make_unique<image::ProgramT>();
     made->instructions = program.emitter.finish();
@@ -307,15 +309,17 @@ FailureOr<Image> codegen::emitImage(ModuleOp module,
     return failure();
   Names names(out);
 
-  for (int64_t temporaries : {16384, 4096, 1024, 0}) {
+  // Speed first; then, as far as memory asks for it, bytes.
+  constexpr Budget budgets[] = {{16384, true}, {16384, false}, {4096, true},
+                                {4096, false}, {1024, false},  {0, false}};
+  for (Budget budget : budgets) {
     auto region = std::make_unique<image::RegionT>();
     region->x = static_cast<uint32_t>(state.place.getX());
     region->y = static_cast<uint32_t>(state.place.getY());
     region->width = static_cast<uint32_t>(state.region.getWidth());
     region->height = static_cast<uint32_t>(state.region.getHeight());
     int64_t memory = 0;
-    if (failed(state.emitPrograms(shared, names, Budget{temporaries}, *region,
-                                  memory)))
+    if (failed(state.emitPrograms(shared, names, budget, *region, memory)))
       return failure();
     fit.buffers = memory - shared.bytes();
     fit.code = static_cast<int64_t>(image::codeBytes(*region, target));

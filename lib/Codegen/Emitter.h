@@ -84,6 +84,12 @@ struct Draft {
   bool product = false;
 };
 
+/// Where buffers without an address should begin, in bytes modulo the banks of
+/// `target`; -1: anywhere (Banks.cpp).
+std::vector<int64_t> chooseStarts(const std::vector<Buffer> &buffers,
+                                  const std::vector<Draft> &drafts,
+                                  const image::TargetT &target);
+
 class Emitter {
 public:
   int newBuffer(int64_t bytes);
@@ -114,8 +120,9 @@ public:
   void setProduct(bool is) { product = is; }
 
   /// Gives every buffer an address from `base` on: pinned ones first. Returns
-  /// the bytes used, scratch included.
-  int64_t allocate(int64_t base);
+  /// the bytes used, scratch included. With `target`, buffers that are read
+  /// together begin in different banks, which takes some bytes more.
+  int64_t allocate(int64_t base, const image::TargetT *target = nullptr);
 
   /// The program, after `allocate`.
   std::vector<std::unique_ptr<image::InstructionT>> finish() const;

@@ -12,6 +12,7 @@ namespace waferloom::codegen {
 /// How much scratch memory an operation may take to be quick.
 struct Budget {
   int64_t temporaryBytes = 4096;
+  bool spreadOverBanks = true; ///< buffers that are read together
 };
 
 /// The element type on the wafer: i1 and i32 are words, i64 is refused.

@@ -36,7 +36,7 @@ static void widenOverLoops(std::vector<Buffer> &buffers,
   }
 }
 
-int64_t Emitter::allocate(int64_t base) {
+int64_t Emitter::allocate(int64_t base, const image::TargetT *target) {
   int64_t top = base;
   for (Buffer &buffer : buffers) {
     if (!buffer.pinned)
@@ -50,14 +50,19 @@ int64_t Emitter::allocate(int64_t base) {
 
   std::vector<Buffer> widened = buffers;
   widenOverLoops(widened, drafts);
+  std::vector<int64_t> starts(buffers.size(), -1);
+  if (target)
+    starts = chooseStarts(buffers, drafts, *target);
+  const int64_t period =
+      target ? int64_t(target->banks) * target->bank_bytes : 1;
   std::vector<target::Life> lives;
   std::vector<size_t> ids;
   for (auto [i, buffer] : llvm::enumerate(widened))
     if (!buffer.pinned && buffer.first >= 0) {
-      lives.push_back({buffer.bytes, buffer.first, buffer.last});
+      lives.push_back({buffer.bytes, buffer.first, buffer.last, 0, starts[i]});
       ids.push_back(i);
     }
-  top = std::max(top, target::place(lives, scratch));
+  top = std::max(top, target::place(lives, scratch, period));
   for (auto [id, life] : llvm::zip_equal(ids, lives))
     buffers[id].address = life.address;
   for (Buffer &buffer : buffers)

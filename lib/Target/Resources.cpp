@@ -15,7 +15,8 @@ int64_t target::pieceBytes(int64_t elements, int64_t elementBytes) {
   return static_cast<int64_t>(llvm::alignTo(elements * elementBytes, 4));
 }
 
-int64_t target::place(llvm::MutableArrayRef<Life> lives, int64_t base) {
+int64_t target::place(llvm::MutableArrayRef<Life> lives, int64_t base,
+                      int64_t period) {
   llvm::SmallVector<size_t> order =
       llvm::to_vector(llvm::seq<size_t>(0, lives.size()));
   llvm::sort(order, [&](size_t a, size_t b) {
@@ -25,14 +26,20 @@ int64_t target::place(llvm::MutableArrayRef<Life> lives, int64_t base) {
   llvm::SmallVector<size_t> placed; // by address
   for (size_t id : order) {
     Life &life = lives[id];
-    int64_t at = base;
+    // The lowest address from `at` on that begins as the life asks for.
+    auto next = [&](int64_t at) {
+      if (life.start < 0)
+        return at;
+      return at + ((life.start - at) % period + period) % period;
+    };
+    int64_t at = next(base);
     for (size_t other : placed) {
       const Life &taken = lives[other];
       if (taken.last < life.first || taken.first > life.last)
         continue;
       if (taken.address - at >= life.bytes)
         break;
-      at = std::max(at, taken.address + taken.bytes);
+      at = std::max(at, next(taken.address + taken.bytes));
     }
     life.address = at;
     top = std::max(top, at + life.bytes);

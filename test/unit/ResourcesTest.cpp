@@ -31,6 +31,26 @@ TEST(Resources, LivesThatMeetShareNoByte) {
   }
 }
 
+TEST(Resources, LivesBeginWhereTheyAsk) {
+  std::mt19937 random(11);
+  std::vector<Life> lives;
+  for (int i = 0; i < 80; ++i) {
+    int64_t first = random() % 100;
+    int64_t start = int64_t(random() % 5) * 4 - 4;
+    lives.push_back({int64_t(random() % 30 + 1) * 4, first,
+                     first + int64_t(random() % 20), 0,
+                     start < 0 ? -1 : start});
+  }
+  place(lives, 36, 16);
+  for (size_t i = 0; i < lives.size(); ++i) {
+    EXPECT_GE(lives[i].address, 36);
+    if (lives[i].start >= 0)
+      EXPECT_EQ(lives[i].address % 16, lives[i].start);
+    for (size_t j = 0; j < i; ++j)
+      ASSERT_FALSE(clash(lives[i], lives[j])) << i << " and " << j;
+  }
+}
+
 TEST(Resources, BytesAreUsedAgain) {
   std::vector<Life> lives{{40, 0, 1}, {40, 2, 3}, {40, 4, 5}};
   EXPECT_EQ(place(lives, 0), 40);

@@ -38,16 +38,19 @@ struct Fit {
 int64_t pieceBytes(int64_t elements, int64_t elementBytes);
 
 /// Bytes that lie in memory from step `first` to step `last` of a program,
-/// both included. `address` is the answer.
+/// both included. `address` is the answer; `start` is what it should be modulo
+/// the period of `place`, -1 for anything.
 struct Life {
   int64_t bytes = 0, first = 0, last = 0;
   int64_t address = 0;
+  int64_t start = -1;
 };
 
 /// Gives every life an address at or above `base`, so that two that overlap in
 /// time share no byte. In order of birth each takes the lowest gap. Returns the
 /// end of the highest.
-int64_t place(llvm::MutableArrayRef<Life> lives, int64_t base);
+int64_t place(llvm::MutableArrayRef<Life> lives, int64_t base,
+              int64_t period = 1);
 
 /// How many hops the PEs of a line may be apart. Lines that interleave share
 /// links: with PEs `s` apart one collective takes 2 s + 1 colors, and no line
