@@ -77,7 +77,11 @@ static void describe(const Problem &problem, const Plan &plan, Location loc) {
 }
 
 /// Says that no plan was found, with the numbers.
-static void refuse(ModuleOp module, const Problem &problem) {
+static void refuse(ModuleOp module, const Problem &problem, int64_t looked) {
+  if (std::string why = tellWhetherGaveUp(problem, looked); !why.empty()) {
+    module.emitError() << why;
+    return;
+  }
   int64_t total = 0;
   for (const Stored &entry : problem.stored) {
     int64_t bytes = entry.count * entry.shape.elementBytes;
@@ -111,6 +115,7 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.height = options.height;
   classes->problem.bytesPerPe = memory;
   classes->problem.mostHops = target::mostHops(options.colors);
+  classes->problem.mostBranches = options.mostBranches;
   return classes;
 }
 
@@ -196,7 +201,11 @@ LogicalResult Asking::run() {
     problem.bytesPerPe = memory - leastOverhead.value_or(0) * percent / 100;
     if (problem.bytesPerPe < 1)
       break;
-    for (const Plan &plan : search(problem, 64)) {
+    int64_t looked = 0;
+    std::vector<Plan> plans = search(problem, 64, &looked);
+    if (plans.empty() && !planned.asked && planned.reason.empty())
+      planned.reason = tellWhetherGaveUp(problem, looked);
+    for (const Plan &plan : plans) {
       if (planned.answers >= mostAnswers)
         return failure();
       if (plan.bytes + leastOverhead.value_or(0) * percent / 100 > memory ||
@@ -236,13 +245,15 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     options.sramBytes = sramBytes;
     options.reservedBytes = reservedBytes;
     options.colors = colors;
+    options.mostBranches = mostBranches;
     unshareSources(module);
     FailureOr<ModuleClasses> classes = pose(module, options);
     if (failed(classes))
       return signalPassFailure();
-    std::vector<Plan> plans = search(classes->problem);
+    int64_t looked = 0;
+    std::vector<Plan> plans = search(classes->problem, 1, &looked);
     if (plans.empty()) {
-      refuse(module, classes->problem);
+      refuse(module, classes->problem, looked);
       return signalPassFailure();
     }
     describe(classes->problem, plans.front(), module.getLoc());

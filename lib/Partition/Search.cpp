@@ -35,9 +35,12 @@ namespace {
 /// The search on one factorisation.
 class Branches {
 public:
-  Branches(const Problem &problem, const Factors &factors, double bound);
+  /// Gives up without a leaf after `patience` branches.
+  Branches(const Problem &problem, const Factors &factors, double bound,
+           int64_t patience);
 
   void run() { descend(0, 0); }
+  int64_t getVisited() const { return visited; }
   /// Adds the leaves, by full cost.
   void addPlans(std::vector<Plan> &plans) const;
   double getLeastCost() const {
@@ -62,13 +65,15 @@ private:
   // By cost, then by the order of enumeration.
   std::map<std::pair<double, int>, Assignment> ordered;
   std::multimap<double, int> leaves;
-  int count = 0, visited = 0;
+  int count = 0;
+  int64_t visited = 0, patience;
 };
 } // namespace
 
-Branches::Branches(const Problem &problem, const Factors &factors, double bound)
+Branches::Branches(const Problem &problem, const Factors &factors, double bound,
+                   int64_t patience)
     : problem(problem), factors(factors), costs(problem, factors), bound(bound),
-      assignment(problem.classes.size()) {
+      assignment(problem.classes.size()), patience(patience) {
   std::map<std::string, SmallVector<int>> alike;
   auto numClasses = static_cast<int>(problem.classes.size());
   for (int i = 0; i < numClasses; ++i) {
@@ -170,8 +175,9 @@ bool Branches::isFree(size_t group, ArrayRef<Axis> axes) const {
 }
 
 void Branches::descend(size_t group, double cost) {
-  if (++visited > branchBudget && !leaves.empty())
+  if (visited >= (leaves.empty() ? patience : branchBudget))
     return;
+  ++visited;
   std::vector<int64_t> padded = costs.getPadded(assignment);
   for (int w : worksAfter[group]) {
     const Work &work = problem.works[w];
@@ -291,17 +297,37 @@ static std::vector<Factors> listFactors(const Problem &problem) {
   return all;
 }
 
-std::vector<Plan> partition::search(const Problem &problem, size_t most) {
+std::vector<Plan> partition::search(const Problem &problem, size_t most,
+                                    int64_t *looked) {
   std::vector<Plan> plans;
+  int64_t visited = 0;
   double least = std::numeric_limits<double>::infinity();
   for (const Factors &factors : listFactors(problem)) {
     // A plan far behind the best by additive cost is not caught up by packing.
-    Branches branches(problem, factors, 1.4 * least);
+    // Before the first plan the whole search shares one limit; behind it, a
+    // factorisation that gives none is left soon.
+    Branches branches(problem, factors, 1.4 * least,
+                      plans.empty() ? problem.mostBranches - visited
+                                    : int64_t(4) * branchBudget);
     branches.run();
+    visited += branches.getVisited();
     least = std::min(least, branches.getLeastCost());
     branches.addPlans(plans);
     if (plans.size() > most)
       plans.resize(most);
   }
+  if (looked)
+    *looked = visited;
   return plans;
+}
+
+std::string partition::tellWhetherGaveUp(const Problem &problem,
+                                         int64_t looked) {
+  if (looked < problem.mostBranches)
+    return "";
+  return "gave up after looking at " + std::to_string(looked) +
+         " ways to split " + std::to_string(problem.classes.size()) +
+         " classes of dimensions without finding one that fits in " +
+         std::to_string(problem.bytesPerPe) +
+         " bytes per PE: give it a larger region or more memory per PE";
 }

@@ -67,6 +67,8 @@ struct Problem {
   int64_t width = 1, height = 1; ///< in PEs
   int64_t bytesPerPe = 0;        ///< for weights, states and the largest op
   int64_t mostHops = 4;          ///< between the PEs of a line
+  /// Branches that a search looks at before it has any plan.
+  int64_t mostBranches = 300'000;
 };
 
 /// How a region's directions are cut into axes.
@@ -84,8 +86,14 @@ struct Plan {
   int packs = 0; ///< collectives, those of one message counted once
 };
 
-/// The cheapest plans that fit, the cheapest first, at most `most`.
-std::vector<Plan> search(const Problem &problem, size_t most = 1);
+/// The cheapest plans that fit, the cheapest first, at most `most`. None and
+/// `looked` (at so many branches) at the problem's limit: there may be one.
+std::vector<Plan> search(const Problem &problem, size_t most = 1,
+                         int64_t *looked = nullptr);
+
+/// "gave up after ... without a plan", with the numbers and a way out; empty if
+/// the search came to its end.
+std::string tellWhetherGaveUp(const Problem &problem, int64_t looked);
 
 } // namespace waferloom::partition
 

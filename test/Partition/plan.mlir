@@ -2,6 +2,13 @@
 // RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-to-per-pe | FileCheck %s --check-prefix=PIECE
 // RUN: not waferloom-opt %s --partition-plan="width=2 height=1 sram=700 reserved=100" 2>&1 | FileCheck %s --check-prefix=FULL
 
+// RUN: not waferloom-opt %s --partition-plan="width=2 height=1 sram=700 reserved=100 branches=3" 2>&1 | FileCheck %s --check-prefix=SOON
+// RUN: waferloom-opt %s --partition-plan="width=4 height=2 branches=3" | FileCheck %s --check-prefix=ENOUGH
+
+// A search that finds nothing ends; one that has found a plan goes on from there.
+// SOON: error: gave up after looking at 3 ways to split {{[0-9]+}} classes of dimensions without finding one that fits in 600 bytes per PE: give it a larger region or more memory per PE
+// ENOUGH: wafer.region = #wafer.region<x = 4, y = 2>
+
 // FULL: error: no layout found that fits: weights and states take 600 bytes per PE when divided evenly over 2 x 1 PEs
 // FULL: note: choose a larger grid
 

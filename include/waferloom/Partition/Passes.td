@@ -61,6 +61,8 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
            "Of it, bytes that are not for weights, states and tensors">,
     Option<"colors", "colors", "int64_t", /*default=*/"21",
            "Colors that programs may use">,
+    Option<"mostBranches", "branches", "int64_t", /*default=*/"300000",
+           "Branches of the search looked at before it has any plan">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect",
