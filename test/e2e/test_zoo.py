@@ -22,21 +22,13 @@ GRIDS = ["grid-4x4", "grid-1x1,sram=1MiB", "grid-1x5,sram=256KiB", "grid-5x1,sra
 
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("name", SHAPES)
-<<<<<<< HEAD
 @pytest.mark.parametrize("form", ["primitives", "genai"])
 def test_every_token(form, name, grid):
     shape = replace(SHAPES[name], tied=name == "one-layer")
     arrays = zoo.weights(shape, seed=1)
     program = wl.compile(zoo.build(shape, arrays, form).SerializeToString(), target=grid, context=12)
     # Of the same weights; ONNX Runtime's GroupQueryAttention refuses heads of such sizes.
-    session, reference = program.session(), zoo.Reference(zoo.build(shape, arrays).SerializeToString())
-=======
-def test_every_token(name, grid):
-    shape = SHAPES[name]
-    model = zoo.build(shape, zoo.weights(shape, seed=1))
-    program = wl.compile(model.SerializeToString(), target=grid, context=12)
-    session, reference = BothEngines(program), zoo.Reference(model.SerializeToString())
->>>>>>> 6f190aa (Both engines in every test of the executor; how lock-step works)
+    session, reference = BothEngines(program), zoo.Reference(zoo.build(shape, arrays).SerializeToString())
     ids = np.random.default_rng(2).integers(0, shape.vocabulary, 12)
     for i, token in enumerate(ids):
         ours = session.run({"input_ids": np.array([[token]])}).outputs["logits"]
