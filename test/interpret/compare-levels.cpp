@@ -6,6 +6,11 @@
 // Runs every entry of a level-2 module, then partitions it for each grid, runs
 // all PEs of level 4, and compares outputs and states.
 //
+// compare-levels FILE --lowered=FILE
+//
+// The same with a module that was saved at level 3 or 4: status 2 if it
+// computes something else.
+//
 //===----------------------------------------------------------------------===//
 
 #include "Interpreter.h"
@@ -29,6 +34,7 @@ using namespace waferloom;
 
 static llvm::cl::opt<std::string> file(llvm::cl::Positional,
                                        llvm::cl::Required);
+static llvm::cl::opt<std::string> lowered("lowered");
 static llvm::cl::list<std::string> grids("grids", llvm::cl::CommaSeparated);
 static llvm::cl::opt<int64_t> position("position", llvm::cl::init(3));
 static llvm::cl::opt<int64_t> sram("sram", llvm::cl::init(1 << 24));
@@ -64,6 +70,75 @@ static double getDifference(const std::map<std::string, interpret::Tensor> &a,
   return worst;
 }
 
+using Worlds = std::map<std::string, interpret::World>;
+
+static SmallVector<func::FuncOp> entriesOf(ModuleOp module) {
+  return llvm::to_vector(module.getOps<func::FuncOp>());
+}
+
+/// What every entry of level 2 computes.
+static FailureOr<Worlds> runLevel2(ModuleOp source) {
+  Worlds worlds;
+  for (func::FuncOp entry : entriesOf(source)) {
+    interpret::World world =
+        interpret::createWorld(source, entry, 11, position);
+    if (failed(interpret::run(entry, world)))
+      return failure();
+    worlds[entry.getName().str()] = world;
+  }
+  return worlds;
+}
+
+/// Runs all PEs of level 4 on the same numbers; prints how far they are off.
+/// Returns whether they are not, or nothing after an error.
+static std::optional<bool> compare(ModuleOp source, ModuleOp module,
+                                   const Worlds &expected, StringRef where) {
+  bool allRight = true;
+  for (func::FuncOp entry : entriesOf(module)) {
+    auto before = source.lookupSymbol<func::FuncOp>(entry.getName());
+    if (!before) {
+      entry.emitError("is not an entry of level 2");
+      return std::nullopt;
+    }
+    interpret::World world =
+        interpret::createWorld(source, before, 11, position);
+    // Constants became weights on the way.
+    interpret::World made = interpret::createWorld(module, entry, 11, position);
+    for (const auto &[name, tensor] : made.weights)
+      world.weights.try_emplace(name, tensor);
+    if (failed(interpret::run(entry, world)))
+      return std::nullopt;
+    const interpret::World &reference = expected.at(entry.getName().str());
+    double outputs = getDifference(reference.outputs, world.outputs);
+    double states = getDifference(reference.states, world.states);
+    bool right = outputs < 1e-4 && states < 1e-4;
+    llvm::outs() << entry.getName() << " on " << where << ": "
+                 << (right ? "equal" : "DIFFERENT") << ", outputs "
+                 << llvm::format("%.1e", outputs) << ", states "
+                 << llvm::format("%.1e", states) << "\n";
+    allRight &= right;
+  }
+  return allRight;
+}
+
+/// A saved module; one of level 3 is brought to level 4.
+static OwningOpRef<ModuleOp> readLowered(MLIRContext &context) {
+  auto module = parseSourceFile<ModuleOp>(lowered, &context);
+  if (!module)
+    return nullptr;
+  WalkResult found = module->walk([](Operation *op) {
+    for (Type type : op->getResultTypes())
+      if (wafer::getLayout(type))
+        return WalkResult::interrupt();
+    return WalkResult::advance();
+  });
+  PassManager manager(&context);
+  manager.addPass(partition::createPartitionToPerPe());
+  if (found.wasInterrupted() && failed(manager.run(*module)))
+    return nullptr;
+  return module;
+}
+
 int main(int argc, char **argv) {
   llvm::cl::ParseCommandLineOptions(argc, argv, "compare levels 2 and 4\n");
   DialectRegistry registry;
@@ -74,16 +149,14 @@ int main(int argc, char **argv) {
   auto source = parseSourceFile<ModuleOp>(file, &context);
   if (!source)
     return 1;
-  auto entries = [](ModuleOp module) {
-    return llvm::to_vector(module.getOps<func::FuncOp>());
-  };
-  std::map<std::string, interpret::World> expected;
-  for (func::FuncOp entry : entries(*source)) {
-    interpret::World world =
-        interpret::createWorld(*source, entry, 11, position);
-    if (failed(interpret::run(entry, world)))
-      return 1;
-    expected[entry.getName().str()] = world;
+  FailureOr<Worlds> expected = runLevel2(*source);
+  if (failed(expected))
+    return 1;
+  if (!lowered.empty()) {
+    OwningOpRef<ModuleOp> module = readLowered(context);
+    std::optional<bool> right =
+        module ? compare(*source, *module, *expected, lowered) : std::nullopt;
+    return right ? (*right ? 0 : 2) : 1;
   }
   int status = 0;
   for (const std::string &grid : grids) {
@@ -101,27 +174,10 @@ int main(int argc, char **argv) {
       return 1;
     if (print)
       module->print(llvm::outs());
-    for (func::FuncOp entry : entries(*module)) {
-      func::FuncOp before = source->lookupSymbol<func::FuncOp>(entry.getName());
-      interpret::World world =
-          interpret::createWorld(*source, before, 11, position);
-      // Constants became weights on the way.
-      interpret::World made =
-          interpret::createWorld(*module, entry, 11, position);
-      for (const auto &[name, tensor] : made.weights)
-        world.weights.try_emplace(name, tensor);
-      if (failed(interpret::run(entry, world)))
-        return 1;
-      const interpret::World &reference = expected[entry.getName().str()];
-      double outputs = getDifference(reference.outputs, world.outputs);
-      double states = getDifference(reference.states, world.states);
-      bool right = outputs < 1e-4 && states < 1e-4;
-      llvm::outs() << entry.getName() << " on " << grid << ": "
-                   << (right ? "equal" : "DIFFERENT") << ", outputs "
-                   << llvm::format("%.1e", outputs) << ", states "
-                   << llvm::format("%.1e", states) << "\n";
-      status |= !right;
-    }
+    std::optional<bool> right = compare(*source, *module, *expected, grid);
+    if (!right)
+      return 1;
+    status |= !*right;
   }
   return status;
 }
