@@ -114,7 +114,8 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
     if (std::error_code error =
             llvm::sys::fs::create_directories(options.saveIr)) {
       (void)fail(llvm::createStringError(error, "cannot make the folder '" +
-                                                    options.saveIr + "'"));
+                                                    options.saveIr +
+                                                    "': " + error.message()));
       return failure();
     }
     SmallString<128> file(options.saveIr);
@@ -124,7 +125,8 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
     llvm::ToolOutputFile out(file, error, llvm::sys::fs::OF_None);
     if (error) {
       (void)fail(llvm::createStringError(error, "cannot write '" +
-                                                    file.str().str() + "'"));
+                                                    file.str().str() +
+                                                    "': " + error.message()));
       return failure();
     }
     module->print(out.os(), OpPrintingFlags().enableDebugInfo(false));
@@ -140,6 +142,12 @@ LogicalResult Compilation::run(StringRef path) {
   llvm::Expected<target::Target> target = target::parse(options.target);
   if (!target)
     return fail(target.takeError());
+  if (options.region && (options.region->first > target->width ||
+                         options.region->second > target->height))
+    return fail(llvm::createStringError(llvm::formatv(
+        "a region of {0} x {1} PEs is larger than '{2}', which has {3} x {4}",
+        options.region->first, options.region->second, target->name,
+        uint32_t(target->width), uint32_t(target->height))));
   if (!llvm::is_contained({"model", "f32", "f16"},
                           StringRef(options.precision)))
     return fail(llvm::createStringError(

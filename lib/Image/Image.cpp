@@ -46,6 +46,12 @@ Error write(StringRef path, const ImageT &image,
   auto fail = [&](std::error_code error) {
     return createStringError("cannot write '" + path + "': " + error.message());
   };
+  // Renaming would replace a device or a pipe by a file.
+  if (sys::fs::is_directory(path))
+    return fail(std::make_error_code(std::errc::is_a_directory));
+  if (sys::fs::exists(path) && !sys::fs::is_regular_file(path))
+    return createStringError("cannot write '" + path +
+                             "': it is not a regular file");
   SmallString<128> temporary;
   int descriptor;
   if (std::error_code error = sys::fs::createUniqueFile(

@@ -119,6 +119,22 @@ LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
     if (size < 1 || size > (int64_t(1) << 31))
       return error() << "dimension '" << name << "' cannot have size " << size,
              failure();
+  for (const auto &[name, size] : options.dims)
+    for (const auto &[other, otherSize] : options.dims)
+      if (name == other && size != otherSize)
+        return error() << "dimension '" << name << "' is bound to both " << size
+                       << " and " << otherSize,
+               failure();
+  for (const auto &[name, value] : options.sets) {
+    bool found = false;
+    graph.walk([&, &wanted = name](onnx::InputOp input) {
+      found |= input.getName() == wanted;
+    });
+    if (!found)
+      return error() << "no input is called '" << name
+                     << "', so it cannot be fixed to " << value,
+             failure();
+  }
   for (const std::string &name : bindings.unknownNames())
     emitWarning(graph.getLoc())
         << "no input has a dimension '" << name << "'; its size is not used";

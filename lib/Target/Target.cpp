@@ -27,7 +27,7 @@ StringRef readScalar(StringRef text, uint32_t &value) {
   if (digits.trim().getAsInteger(10, number))
     return "not a whole number (units are KiB and MiB)";
   if (number > UINT32_MAX / unit)
-    return "does not fit 32 bits";
+    return "not below 2^32";
   value = static_cast<uint32_t>(number * unit);
   return StringRef();
 }
@@ -57,6 +57,9 @@ std::string joinedKeys() {
 #include "waferloom/Target/Figures.def"
   return keys;
 }
+
+/// Of a direction: what the image format counts in.
+static constexpr uint32_t mostPes = 65535;
 
 static Error tooSmall(const Target &target, StringRef key, uint32_t value) {
   return createStringError(
@@ -92,6 +95,12 @@ Error verify(const Target &target) {
                                {"mov-16", target.mov16},
                                {"convert", target.convert},
                                {"integer", target.integer}};
+  for (const Positive &figure : {positive[0], positive[1]})
+    if (figure.value > mostPes)
+      return createStringError(
+          formatv("target '{0}': {1} is {2}; it must be at most {3}",
+                  target.name, figure.key, figure.value, mostPes)
+              .str());
   for (const Positive &figure : positive)
     if (figure.value == 0)
       return tooSmall(target, figure.key, figure.value);

@@ -7,6 +7,7 @@
 #include "waferloom/Compile/Compile.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -39,12 +40,18 @@ static constexpr Option options[] = {
 
 /// "NAME=VALUE" pairs of a repeatable option.
 template <typename Parse>
-static bool pairs(Arguments &args, StringRef name, Parse parse) {
+static bool pairs(Arguments &args, StringRef name, StringRef form,
+                  Parse parse) {
+  llvm::StringMap<std::string> known;
   for (const std::string &text : args.all(name)) {
     auto [key, value] = StringRef(text).rsplit('=');
     if (key.empty() || value.empty() || !parse(key, value))
       return args.wrongUsage(
-          llvm::formatv("--{0} needs NAME=VALUE, not '{1}'", name, text));
+          llvm::formatv("--{0} needs {1}, not '{2}'", name, form, text));
+    auto [it, fresh] = known.try_emplace(key, value.str());
+    if (!fresh && it->second != value)
+      return args.wrongUsage(llvm::formatv("--{0} gives '{1}' both {2} and {3}",
+                                           name, key, it->second, value));
   }
   return true;
 }
@@ -80,7 +87,7 @@ static bool read(Arguments &args, CompileOptions &out) {
           llvm::formatv("--region needs WxH, not '{0}'", args.get("region")));
     out.region = {width, height};
   }
-  return pairs(args, "dim",
+  return pairs(args, "dim", "NAME=SIZE with a size of at least 1",
                [&](StringRef name, StringRef value) {
                  int64_t size;
                  if (value.getAsInteger(10, size) || size < 1)
@@ -88,18 +95,19 @@ static bool read(Arguments &args, CompileOptions &out) {
                  out.dims.emplace_back(name.str(), size);
                  return true;
                }) &&
-         pairs(args, "state",
+         pairs(args, "state", "PAST=PRESENT",
                [&](StringRef past, StringRef present) {
                  out.states.emplace_back(past.str(), present.str());
                  return true;
                }) &&
-         pairs(args, "set", [&](StringRef name, StringRef value) {
-           double number;
-           if (value.getAsDouble(number))
-             return false;
-           out.sets.emplace_back(name.str(), number);
-           return true;
-         });
+         pairs(args, "set", "INPUT=VALUE with a number",
+               [&](StringRef name, StringRef value) {
+                 double number;
+                 if (value.getAsDouble(number))
+                   return false;
+                 out.sets.emplace_back(name.str(), number);
+                 return true;
+               });
 }
 
 static llvm::json::Object toJson(const CompileSummary &s) {
@@ -133,6 +141,11 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
     args.wrongUsage("needs one model file");
   else if (!args.has("output") && !args.has("stop-after"))
     args.wrongUsage("needs -o OUT.wafer");
+  else if (args.has("output") &&
+           llvm::sys::fs::equivalent(args.positional.front(),
+                                     args.get("output")))
+    args.wrongUsage("would write the image over the model '" +
+                    args.positional.front() + "'");
   else if (read(args, compileOptions))
     args.status = 0;
   if (args.status)
