@@ -67,7 +67,8 @@ TEST(Target, ErrorsNameTheAlternatives) {
   EXPECT_TRUE(contains(key, "did you mean 'sram'?")) << key;
   EXPECT_TRUE(contains(key, "input-queue-words"));
   EXPECT_TRUE(contains(failure(parse("wse2,sram=big")), "'big'"));
-  EXPECT_TRUE(contains(failure(parse("wse2,sram=9000MiB")), "32 bits"));
+  EXPECT_TRUE(contains(failure(parse("grid-65536x1")), "at most 65535"));
+  EXPECT_TRUE(contains(failure(parse("wse2,sram=9000MiB")), "not below 2^32"));
   EXPECT_TRUE(contains(failure(parse("wse2,sram=4KiB")), "leave nothing"));
   EXPECT_TRUE(contains(failure(parse("nowhere.yaml")), "cannot read"));
   EXPECT_TRUE(contains(failure(parse("")), "unknown target"));
