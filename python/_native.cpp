@@ -62,6 +62,7 @@ CompileOptions toOptions(const py::dict &given) {
   CompileOptions options;
   options.target = py::cast<std::string>(given["target"]);
   options.precision = py::cast<std::string>(given["precision"]);
+  options.sample = py::cast<std::string>(given["sample"]);
   if (!given["context"].is_none())
     options.context = py::cast<int64_t>(given["context"]);
   options.dims =
@@ -143,11 +144,17 @@ py::dict describe(const LoadedImage &loaded) {
   py::list entries;
   for (const auto &entry : image.entries) {
     py::list tensors;
-    for (const auto &info : entry->tensors)
+    bool picks = false;
+    for (const auto &info : entry->tensors) {
+      picks |= info->name == image::nextToken;
+      if (image::isOurs(info->name))
+        continue;
       tensors.append(py::make_tuple(info->name, py::cast(info->shape),
                                     dtypeOf(*info),
                                     static_cast<int>(info->role)));
+    }
     py::dict e;
+    e["picks_token"] = picks;
     e["name"] = entry->name;
     e["tokens"] = entry->tokens;
     e["tensors"] = tensors;
@@ -216,8 +223,10 @@ py::dict toPython(const executor::Trace &trace, const image::ImageT &image) {
   return out;
 }
 
+/// `pick`: only the token that the wafer picked comes back, as `token`; it and
+/// the session's length are all that a next step with no inputs needs.
 py::dict runStep(executor::Session &session, const py::dict &inputs,
-                 unsigned threads, bool lastOnly, bool traced) {
+                 unsigned threads, bool lastOnly, bool traced, bool pick) {
   std::vector<py::array> keep;
   std::vector<executor::HostTensor> tensors;
   for (auto [name, value] : inputs) {
@@ -240,6 +249,9 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
   executor::Trace trace;
   if (traced)
     options.trace = &trace;
+  options.feedBack = pick;
+  if (pick)
+    options.outputs.push_back(image::nextToken.str());
   auto result = [&] {
     py::gil_scoped_release release;
     return executor::runTokens(session, tensors, options, lastOnly);
@@ -247,7 +259,14 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
   if (!result)
     fail(result.takeError());
   py::dict outputs;
+  py::dict out;
   for (const executor::OutputTensor &tensor : result->outputs) {
+    if (tensor.name == image::nextToken) {
+      int32_t token;
+      std::memcpy(&token, tensor.bytes.data(), sizeof token);
+      out["token"] = token;
+      continue;
+    }
     py::array array(py::dtype(executor::nameOf(tensor.type).str()),
                     tensor.shape);
     std::memcpy(array.mutable_data(), tensor.bytes.data(), tensor.bytes.size());
@@ -258,7 +277,6 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
     accounts.append(py::make_tuple(
         account.node, image::EnumNameOpcode(account.op), account.busy,
         account.wait, account.product, account.loop, account.repeats));
-  py::dict out;
   out["outputs"] = outputs;
   out["cycles"] = result->cycles;
   out["instructions"] = result->instructions;

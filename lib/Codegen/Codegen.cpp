@@ -13,6 +13,7 @@
 #include "waferloom/Image/Programs.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -244,6 +245,7 @@ LogicalResult ImageEmitter::describe() {
     entry->tokens = static_cast<uint32_t>(
         func->getAttrOfType<IntegerAttr>("wafer.tokens").getInt());
     llvm::StringMap<wafer::InputOp> inputs;
+    llvm::StringSet<> fed;
     func.walk([&](Operation *op) {
       if (auto input = dyn_cast<wafer::InputOp>(op)) {
         inputs[input.getName()] = input;
@@ -253,6 +255,8 @@ LogicalResult ImageEmitter::describe() {
         entry->tensors.push_back(describeTensor(
             op, output.getName(), cast<ShapedType>(output.getValue().getType()),
             image::Role::output));
+        if (output.getFeeds())
+          fed.insert(*output.getFeeds());
       } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
         for (auto name : state.getNames().getAsRange<StringAttr>())
           entry->tensors.push_back(describeTensor(
@@ -266,9 +270,11 @@ LogicalResult ImageEmitter::describe() {
             binding->source_bool = tensor->source_bool;
             binding->source_int64 = tensor->source_int64;
           }
-    for (const auto &binding : program->inputs)
+    for (const auto &binding : program->inputs) {
       entry->inputs.push_back(std::make_unique<image::EntryInputT>(
           inputOf(*binding, inputs.lookup(binding->name))));
+      entry->inputs.back()->fed = fed.contains(binding->name);
+    }
     describeLengthMasks(func, *entry);
     out.entries.push_back(std::move(entry));
   }

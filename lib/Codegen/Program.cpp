@@ -167,6 +167,7 @@ LogicalResult ProgramEmitter::emit(wafer::InputOp op) {
   bound.emplace_back(binding->get(), buffer);
   inputs.push_back(std::move(*binding));
   values[op.getResult()] = dense(buffer, word, type.getShape());
+  taken[op.getName()] = op;
   return success();
 }
 
@@ -183,6 +184,17 @@ LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
                  dense(buffer, (*binding)->type, type.getShape()), *value);
   bound.emplace_back(binding->get(), buffer);
   outputs.push_back(std::move(*binding));
+  std::optional<StringRef> feeds = op.getFeeds();
+  if (!feeds)
+    return success();
+  wafer::InputOp input = taken.lookup(*feeds);
+  if (!input || input.getType() != type ||
+      input.getLayoutAttr() != op.getLayoutAttr())
+    return op.emitOpError("feeds '")
+           << *feeds << "', which does not lie as it does";
+  // Pinned as well, so it is still there when the next step begins.
+  emitter.vector(Opcode::mov, type.getShape(), values[input.getResult()],
+                 *value);
   return success();
 }
 

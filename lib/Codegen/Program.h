@@ -97,6 +97,7 @@ private:
   llvm::DenseMap<mlir::Value, Ref> placed; // operands of packs
   llvm::DenseMap<mlir::Operation *, unsigned> depths;
   std::map<SlotKey, Slots> slots;
+  llvm::StringMap<wafer::InputOp> taken;                // inputs by name
   std::vector<std::pair<image::BindingT *, int>> bound; // binding, buffer
 };
 

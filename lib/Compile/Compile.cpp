@@ -153,6 +153,10 @@ LogicalResult Compilation::run(StringRef path) {
     return fail(llvm::createStringError(
         "there is no precision '" + options.precision +
         "'; there are model (as the file says), f32 and f16"));
+  if (options.sample != "greedy" && options.sample != "none")
+    return fail(llvm::createStringError("there is no way to sample called '" +
+                                        options.sample +
+                                        "'; there are greedy and none"));
   if (!options.stopAfter.empty() &&
       !llvm::is_contained(stages, options.stopAfter))
     return fail(llvm::createStringError("there is no stage '" +

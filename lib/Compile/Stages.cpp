@@ -10,6 +10,7 @@
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Placement/Passes.h"
 #include "waferloom/Routing/Passes.h"
+#include "waferloom/Sampling/Passes.h"
 #include "waferloom/Target/ImageTarget.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -58,8 +59,15 @@ OwningOpRef<ModuleOp> waferloom::lowerToTensors(ModuleOp onnx,
                                                 const CompileOptions &options) {
   OwningOpRef<ModuleOp> module =
       import::lowerOnnx(onnx, importOptions(options));
-  if (module)
-    recordShapes(*module);
+  if (!module)
+    return module;
+  if (options.sample == "greedy") {
+    PassManager pm(module->getContext());
+    pm.addNestedPass<func::FuncOp>(sampling::createSamplingGreedy());
+    if (failed(pm.run(*module)))
+      return nullptr;
+  }
+  recordShapes(*module);
   return module;
 }
 

@@ -216,7 +216,7 @@ static Expected<StagedInput> fallback(const Expectation &expected,
 Expected<std::vector<StagedInput>> stageInputs(const image::ImageT &image,
                                                size_t entry,
                                                ArrayRef<HostTensor> inputs,
-                                               uint64_t length) {
+                                               uint64_t length, bool fed) {
   const image::EntryT &description = *image.entries[entry];
   StringSet<> known, given;
   for (const auto &input : description.inputs)
@@ -238,6 +238,8 @@ Expected<std::vector<StagedInput>> stageInputs(const image::ImageT &image,
     for (const HostTensor &candidate : inputs)
       if (candidate.name == input->name)
         tensor = &candidate;
+    if (!tensor && fed && input->fed)
+      continue;
     Expected<StagedInput> one =
         tensor ? stage(*tensor, expected)
                : fallback(expected, length, description.tokens);

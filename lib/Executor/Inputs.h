@@ -22,10 +22,11 @@ struct StagedInput {
 };
 
 /// Checks names, shapes, types and values, and fills in what is left out.
-/// `length` is the number of tokens so far.
+/// `length` is the number of tokens so far. With `fed`, an input that the step
+/// before has left in the memory is not staged unless it is given.
 llvm::Expected<std::vector<StagedInput>>
 stageInputs(const image::ImageT &image, size_t entry,
-            llvm::ArrayRef<HostTensor> inputs, uint64_t length);
+            llvm::ArrayRef<HostTensor> inputs, uint64_t length, bool fed);
 
 } // namespace waferloom::executor
 

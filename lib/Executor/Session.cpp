@@ -77,7 +77,8 @@ public:
 private:
   Error checkStep(size_t entry) const;
   void place(size_t entry, ArrayRef<StagedInput> inputs);
-  std::vector<OutputTensor> outputsOf(size_t entry);
+  std::vector<OutputTensor> outputsOf(size_t entry,
+                                      ArrayRef<std::string> wanted);
   void describe(size_t entry, const EngineResult &run, StepResult &result);
 
   std::shared_ptr<const image::Loaded> loaded;
@@ -86,6 +87,7 @@ private:
   std::vector<Memory> memories; // one per region
   std::vector<std::unique_ptr<EntryState>> entries;
   uint64_t tokens = 0;
+  std::optional<size_t> before; // the entry of the last step
   bool broken = false;
 };
 } // namespace
@@ -164,6 +166,7 @@ void SessionImpl::reset() {
       memory.interleave(workers);
   }
   tokens = 0;
+  before.reset();
   broken = false;
 }
 
@@ -199,11 +202,13 @@ void SessionImpl::place(size_t entry, ArrayRef<StagedInput> inputs) {
   }
 }
 
-std::vector<OutputTensor> SessionImpl::outputsOf(size_t entry) {
+std::vector<OutputTensor> SessionImpl::outputsOf(size_t entry,
+                                                 ArrayRef<std::string> wanted) {
   const image::ImageT &image = loaded->image;
   std::vector<OutputTensor> outputs;
   for (const auto &info : image.entries[entry]->tensors) {
-    if (info->role != image::Role::output)
+    if (info->role != image::Role::output ||
+        (!wanted.empty() && !is_contained(wanted, info->name)))
       continue;
     OutputTensor output;
     output.name = info->name;
@@ -246,7 +251,8 @@ Expected<StepResult> SessionImpl::step(size_t entry,
   if (Error error = checkStep(entry))
     return std::move(error);
   Expected<std::vector<StagedInput>> staged =
-      stageInputs(loaded->image, entry, inputs, tokens);
+      stageInputs(loaded->image, entry, inputs, tokens,
+                  options.feedBack && before == entry);
   if (!staged)
     return staged.takeError();
   workers.resize(options.threads);
@@ -264,7 +270,8 @@ Expected<StepResult> SessionImpl::step(size_t entry,
     options.trace->advance(run.cycles);
   StepResult result;
   describe(entry, run, result);
-  result.outputs = outputsOf(entry);
+  result.outputs = outputsOf(entry, options.outputs);
+  before = entry;
   tokens += loaded->image.entries[entry]->tokens;
   return result;
 }

@@ -241,19 +241,26 @@ Expected<TokensResult> executor::runTokens(Session &session,
       return part.takeError();
     done += count;
     result.entries.push_back(entry);
-    bool first = result.outputs.empty();
-    for (auto [i, output] : llvm::enumerate(part->outputs)) {
+    llvm::erase_if(result.outputs, [](const OutputTensor &output) {
+      return output.name == image::nextToken;
+    });
+    for (OutputTensor &output : part->outputs) {
       const auto *info = step.infoOf(entry, output.name, image::Role::output);
       bool tokens = info && info->shape.size() >= 2 &&
                     info->shape[1] == image.entries[entry]->tokens;
       if (lastOnly && tokens)
         keepLast(output);
-      if (first)
+      // Entries need not have the same: only that of one token picks the next.
+      auto known =
+          llvm::find_if(result.outputs, [&](const OutputTensor &other) {
+            return other.name == output.name;
+          });
+      if (known == result.outputs.end())
         result.outputs.push_back(std::move(output));
       else if (lastOnly || !tokens)
-        result.outputs[i] = std::move(output);
+        *known = std::move(output);
       else
-        append(result.outputs[i], output);
+        append(*known, output);
     }
     merge(result, std::move(*part));
   }

@@ -473,7 +473,7 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
                      << "': " << lowering.refusal,
              failure();
     wafer::OutputOp::create(builder, lowering.loc, output.getName(), tensor,
-                            wafer::LayoutAttr());
+                            StringAttr(), wafer::LayoutAttr());
   }
   return success();
 }

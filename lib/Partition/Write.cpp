@@ -170,7 +170,8 @@ LogicalResult Writer::writeOp(Operation *op) {
   }
   if (auto output = dyn_cast<wafer::OutputOp>(op)) {
     wafer::OutputOp::create(builder, op->getLoc(), output.getName(),
-                            map.lookup(output.getValue()), LayoutAttr());
+                            map.lookup(output.getValue()),
+                            output.getFeedsAttr(), LayoutAttr());
     return success();
   }
   return op->emitError() << "'" << op->getName()

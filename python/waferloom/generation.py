@@ -1,5 +1,6 @@
-"""Tokens, one after the other: feeds a prompt piece by piece, then samples from the
-logits of the last token and feeds back what it sampled."""
+"""Tokens, one after the other: feeds a prompt piece by piece, then goes on. The wafer
+picks the most likely token and feeds it back itself; other draws are made here, from
+the logits of the last token."""
 
 import operator
 
@@ -14,8 +15,7 @@ def sample(logits, temperature, seed, position):
     position of the token only, so a text can be continued as if it had never stopped."""
     logits = np.asarray(logits, np.float64)
     if np.isnan(logits).any():
-        raise ExecutionError([Diagnostic("error", f"{np.isnan(logits).sum()} of {logits.size} logits are not a number",
-                                         notes=[f"the token at position {position} cannot be chosen"])])
+        raise not_a_number(f"{np.isnan(logits).sum()} of {logits.size}", position)
     if temperature == 0:
         return int(logits.argmax())
     with np.errstate(over="ignore"):  # exp of a large negative number is 0, as it should be
@@ -43,6 +43,7 @@ class Generation:
         self.max_tokens, self.temperature, self.seed = max_tokens, temperature, seed
         self.stop, self.progress = frozenset(stop), progress
         self.tokens, self.prefill, self.steps, self.reason = [], [], [], None
+        self._picks = session.program.picks and temperature == 0
         self._check()
         self._iterator = self._run()
 
@@ -70,8 +71,10 @@ class Generation:
                  "compile with a larger context, or reset the session")
 
     def _piece(self, left):
-        """Tokens of the next step: the longest entry that fits."""
-        return max(entry for entry in self.session.program.entries if entry <= max(left, 1))
+        """Tokens of the next step: the longest entry that fits. The last token goes
+        alone if the wafer is to pick the next one."""
+        most = max(left - self._picks, 1)
+        return max(entry for entry in self.session.program.entries if entry <= most)
 
     def _run(self):
         # In pieces, so that an interrupt does not wait for the whole prompt.
@@ -80,14 +83,12 @@ class Generation:
             if self.progress:
                 self.progress(done, total)
             count = self._piece(total - done)
-            self.prefill.append(self._step(self.ids[done:done + count]))
+            token, result = self._step(self.ids[done:done + count], last=done + count == total)
+            self.prefill.append(result)
             done += count
         if self.progress:
             self.progress(done, total)
-        result = self.prefill[-1]
         while True:
-            logits = result.outputs["logits"][0, -1]
-            token = sample(logits, self.temperature, self.seed, self.session.length)
             if token in self.stop:
                 self.reason = "stop"
                 return
@@ -99,17 +100,31 @@ class Generation:
             yield token
             if self.reason:
                 return
-            result = self._step([token])
+            token, result = self._step(None if self._picks else [token])
             self.steps.append(result)
 
-    def _step(self, ids):
-        return self.session.run({"input_ids": np.array([ids], np.int64)}, logits="last")
+    def _step(self, ids, last=True):
+        """The next token, if `last`, and the Result. `ids` None: what the wafer has."""
+        inputs = {} if ids is None else {"input_ids": np.array([ids], np.int64)}
+        if self._picks:
+            token, result = self.session.pick(inputs)
+            if last and token < 0:
+                raise not_a_number("some", self.session.length)
+            return token, result
+        result = self.session.run(inputs, logits="last")
+        logits = result.outputs["logits"][0, -1] if last else None
+        return sample(logits, self.temperature, self.seed, self.session.length) if last else None, result
 
     def __iter__(self):
         return self
 
     def __next__(self):
         return next(self._iterator)
+
+
+def not_a_number(how_many, position):
+    return ExecutionError([Diagnostic("error", f"{how_many} logits are not a number",
+                                      notes=[f"the token at position {position} cannot be chosen"])])
 
 
 def fail(message, note):

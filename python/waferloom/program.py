@@ -130,16 +130,38 @@ class Session:
         """
         if logits not in ("all", "last"):
             raise ValueError(f'logits is "all" or "last", not {logits!r}')
+        return self._result(self._step(inputs, logits == "last", trace, pick=False))
+
+    def _step(self, inputs, last, trace, pick):
+        """A step as the native module gives it. `pick`: the wafer picks the next
+        token, which alone comes back, and takes the one it picked before if
+        `inputs` are empty."""
         start = time.perf_counter()
         try:
             out = self._native.run({name: np.asarray(value) for name, value in inputs.items()},
-                                   self._threads, logits == "last", trace)
+                                   self._threads, last, trace, pick)
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
+        out["host_seconds"] = time.perf_counter() - start
+        return out
+
+    def _result(self, out):
         seconds = out["cycles"] / (self.program.clock_ghz * 1e9)
-        return Result(out["outputs"], out["cycles"], seconds, time.perf_counter() - start,
+        return Result(out["outputs"], out["cycles"], seconds, out["host_seconds"],
                       [Account(*account) for account in out["accounts"]],
-                      _trace(out["trace"]) if trace else None)
+                      _trace(out["trace"]) if "trace" in out else None)
+
+    def pick(self, inputs):
+        """One step after which only a token comes back: the most likely next one,
+        picked on the wafer (`Program.picks`). With no `inputs` it takes the token that
+        the step before has picked; the last entry that runs must be the one of one
+        token.
+
+        Returns:
+            (token, Result): an int, -1 where a logit is not a number, and the costs.
+        """
+        out = self._step(inputs, last=True, trace=False, pick=True)
+        return out.get("token"), self._result(out)
 
     def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None):
         """Feeds the prompt `ids` (a sequence of int), then yields token after token,
@@ -218,6 +240,11 @@ class Program:
         return self._facts["fabric"]
 
     @property
+    def picks(self):
+        """Whether the wafer picks tokens in the entry of one token."""
+        return self._facts["entries"][0]["picks_token"]
+
+    @property
     def clock_ghz(self):
         """Of the target."""
         return self._facts["clock_ghz"]
@@ -245,7 +272,7 @@ class Program:
 
 
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
-            states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None):
+            states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy"):
     """Compiles an ONNX model.
 
     Args:
@@ -261,11 +288,12 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         sets: {input: value} fixed for good.
         disable_rewrites: names of rewrites to leave out, to see what each is worth.
         progress: callable(stage, fraction).
+        sample: how the wafer picks the next token: "greedy", or "none".
 
     Raises:
         CompileError: the model is refused; `.diagnostics` says why.
     """
-    options = {"target": target, "precision": precision, "context": context,
+    options = {"target": target, "precision": precision, "sample": sample, "context": context,
                "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region,
                "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
                "disable_rewrites": list(disable_rewrites), "seed": seed, "threads": threads}

@@ -19,6 +19,7 @@ ROOMS = {
     "Import": {"Dialect/Onnx", "Dialect/Wafer"},
     "Algebra": {"Dialect/Wafer"},
     "Partition": {"Dialect/Wafer", "Algebra", "Collectives", "Target"},
+    "Sampling": {"Dialect/Wafer"},
     "Collectives": set(),
     "Placement": set(),
     "Routing": {"Collectives"},
@@ -29,7 +30,7 @@ ROOMS = {
     "Report": {"Image", "Executor"},
     "Measure": {"Collectives", "Image", "Executor", "Target"},
     "Compile": {"Dialect/Onnx", "Dialect/Wafer", "Dialect/Fabric", "Dialect/Core", "Import", "Algebra", "Partition",
-                "Placement", "Routing", "Codegen", "Image", "Target"},
+                "Placement", "Routing", "Sampling", "Codegen", "Image", "Target"},
 }
 
 # Solver rooms know no dialect, except in their passes (`Pass.cpp`, `ConvertPass.cpp`).

@@ -15,6 +15,7 @@
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Placement/Passes.h"
 #include "waferloom/Routing/Passes.h"
+#include "waferloom/Sampling/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -55,6 +56,7 @@ int main(int argc, char **argv) {
   waferloom::partition::registerPipeline();
   waferloom::placement::registerPlacementPasses();
   waferloom::routing::registerRoutingPasses();
+  waferloom::sampling::registerSamplingPasses();
 
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "waferloom pass driver\n", registry));

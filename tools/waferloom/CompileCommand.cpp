@@ -26,6 +26,7 @@ static constexpr Option options[] = {
     {"dim", "NAME=SIZE", "binds a symbolic dimension; repeatable"},
     {"chunk", "N", "also an entry of N tokens per step; repeatable"},
     {"precision", "P", "model (default): as the file says"},
+    {"sample", "HOW", "greedy (default): the wafer picks tokens; or none"},
     {"region", "WxH", "overrules the region's size"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
@@ -59,6 +60,7 @@ static bool pairs(Arguments &args, StringRef name, StringRef form,
 static bool read(Arguments &args, CompileOptions &out) {
   out.target = args.get("target", "wse3");
   out.precision = args.get("precision", "model");
+  out.sample = args.get("sample", "greedy");
   out.stopAfter = args.get("stop-after");
   out.saveIr = args.get("save-ir");
   out.disabledRewrites = args.all("disable-rewrite");

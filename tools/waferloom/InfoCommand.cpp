@@ -48,7 +48,8 @@ static llvm::json::Object describe(const image::ImageT &image) {
   for (const auto &entry : image.entries) {
     llvm::json::Array tensors;
     for (const auto &info : entry->tensors)
-      tensors.push_back(describe(*info));
+      if (!image::isOurs(info->name))
+        tensors.push_back(describe(*info));
     entries.push_back(llvm::json::Object{{"name", entry->name},
                                          {"tokens", entry->tokens},
                                          {"tensors", std::move(tensors)}});

@@ -100,7 +100,8 @@ runStep(executor::Session &session, const std::string &input,
     return result;
   std::map<std::string, Array> outputs;
   for (const executor::OutputTensor &tensor : result->outputs)
-    outputs[tensor.name] = toArray(tensor);
+    if (!image::isOurs(tensor.name))
+      outputs[tensor.name] = toArray(tensor);
   if (llvm::Error error = writeNpz(output, outputs))
     return std::move(error);
   return result;

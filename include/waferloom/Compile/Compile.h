@@ -36,6 +36,8 @@ struct CompileOptions {
   std::vector<std::pair<std::string, int64_t>> dims;
   std::vector<int64_t> chunks;
   std::string precision = "model";
+  /// How the entry of one token picks the next: "greedy", or "none".
+  std::string sample = "greedy";
   std::optional<std::pair<int64_t, int64_t>> region; // width, height in PEs
   std::vector<std::pair<std::string, std::string>> states;
   std::vector<std::pair<std::string, double>> sets;

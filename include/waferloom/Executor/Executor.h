@@ -55,6 +55,11 @@ struct RunOptions {
   bool launch = false;  // add the target's launch cycles, as a measured run has
   uint64_t workLimit = 0; // elements and control instructions; 0: no limit
   Trace *trace = nullptr; // collects what every PE does (Trace.h)
+  /// An input that is left out is what the step before left there: the token
+  /// that the wafer picked. The step before must have been of the same entry.
+  bool feedBack = false;
+  /// The outputs to bring to the host; none given: all.
+  std::vector<std::string> outputs;
 };
 
 /// Cycles of the PE that ended last, by ONNX node, kind of instruction and

@@ -20,8 +20,9 @@ struct TokensResult {
 /// counts tokens where the entries say so; it is cut into the longest entries
 /// that fit, the last tokens before the capacity into shorter ones. With
 /// `lastOnly` only the last entry's outputs are returned, cut to the last
-/// token. Everything is checked before the first entry runs: an error about the
-/// inputs or the capacity changes nothing.
+/// token. The token that the wafer picked (`image::nextToken`) is among the
+/// outputs if the last entry picks one. Everything is checked before the first
+/// entry runs: an error about the inputs or the capacity changes nothing.
 llvm::Expected<TokensResult> runTokens(Session &session,
                                        llvm::ArrayRef<HostTensor> inputs,
                                        const RunOptions &options = {},

@@ -14,6 +14,12 @@
 
 namespace waferloom::image {
 
+/// The output of an entry that picks the next token by itself.
+inline constexpr llvm::StringLiteral nextToken = "wafer.next_token";
+
+/// Whether a tensor is one of ours, which the model does not have.
+inline bool isOurs(llvm::StringRef name) { return name.starts_with("wafer."); }
+
 /// An image that passed the checker, and its data section.
 struct Loaded {
   ImageT image;

@@ -155,6 +155,7 @@ void Assembler::entry(core::EntryOp op) {
         to->name = input.getName().str();
         to->fallback = static_cast<image::Default>(input.getFallback());
         to->limit = narrow(input.getLimit());
+        to->fed = input.getFed();
         entry->inputs.push_back(std::move(to));
       } else if (auto tensor = dyn_cast<core::TensorOp>(nested)) {
         auto to = std::make_unique<image::TensorInfoT>();

@@ -277,7 +277,7 @@ void Reader::entry(const image::EntryT &entry) {
         builder.getUnknownLoc(), builder.getStringAttr(input->name),
         core::FallbackAttr::get(builder.getContext(),
                                 static_cast<core::Fallback>(input->fallback)),
-        number(input->limit));
+        number(input->limit), input->fed ? builder.getUnitAttr() : UnitAttr());
   for (const auto &tensor : entry.tensors)
     create<core::TensorOp>(
         builder.getUnknownLoc(),

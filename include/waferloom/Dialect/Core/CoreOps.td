@@ -77,9 +77,10 @@ def Core_InputOp : Core_Op<"input", [HasParent<"EntryOp">]> {
   let arguments = (ins
     StrAttr:$name,
     DefaultValuedAttr<Core_FallbackAttr, "Fallback::required">:$fallback,
-    DefaultValuedAttr<I64Attr, "0">:$limit
+    DefaultValuedAttr<I64Attr, "0">:$limit,
+    UnitAttr:$fed
   );
-  let assemblyFormat = "$name `` $fallback (`below` $limit^)? attr-dict";
+  let assemblyFormat = "$name `` $fallback (`below` $limit^)? (`fed` $fed^)? attr-dict";
 }
 
 def Core_TensorOp : Core_Op<"tensor", [HasParent<"EntryOp">]> {

@@ -185,13 +185,21 @@ def Wafer_AppendOp : Wafer_Op<"append"> {
 def Wafer_OutputOp : Wafer_Op<"output"> {
   let summary = "Give an output of the step";
   let description = [{
+    With `feeds`, the value is also what the next step finds in that input when
+    the caller gives nothing: a token that the wafer picked. Both are whole on
+    every PE.
+
     ```mlir
     wafer.output "logits", %v : tensor<1x1x512xf32>
+    wafer.output "wafer.next_token", %t feeds "input_ids" : tensor<1x1xi32>
     ```
   }];
   let arguments = (ins StrAttr:$name, AnyStaticShapeTensor:$value,
+                       OptionalAttr<StrAttr>:$feeds,
                        OptionalAttr<Wafer_LayoutAttr>:$layout);
-  let assemblyFormat = "$name `,` $value attr-dict `:` type($value)";
+  let assemblyFormat = [{
+    $name `,` $value (`feeds` $feeds^)? attr-dict `:` type($value)
+  }];
 }
 
 #endif // WAFERLOOM_DIALECT_WAFER_WAFEROPS
