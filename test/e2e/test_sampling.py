@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 import waferloom as wl
-from waferloom.zoo import llama
+from waferloom import zoo
 
-SHAPE = llama.Shape(layers=2, width=20, heads=4, kv_heads=2, head_dim=6, hidden=22, vocabulary=37, positions=40)
+SHAPE = zoo.Shape(layers=2, width=20, heads=4, kv_heads=2, head_dim=6, hidden=22, vocabulary=37, positions=40)
 
 
 @pytest.fixture(scope="module")
 def model():
-    return llama.build(SHAPE, llama.weights(SHAPE, seed=5)).SerializeToString()
+    return zoo.build(SHAPE, zoo.weights(SHAPE, seed=5)).SerializeToString()
 
 
 def greedy(program, prompt, count):
@@ -68,7 +68,7 @@ def test_sampling_can_be_left_out(model):
 
 def test_ties_go_to_the_lowest_index():
     """All logits equal (a zero head): token 0, also where the vocabulary is padded."""
-    arrays = llama.weights(SHAPE, seed=5)
+    arrays = zoo.weights(SHAPE, seed=5)
     arrays["lm_head.weight"] = np.zeros_like(arrays["lm_head.weight"])
-    program = wl.compile(llama.build(SHAPE, arrays).SerializeToString(), target="grid-5x3", context=8)
+    program = wl.compile(zoo.build(SHAPE, arrays).SerializeToString(), target="grid-5x3", context=8)
     assert list(program.session().generate([4], 3)) == [0, 0, 0]
