@@ -149,6 +149,9 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
   grid.sramBytes = target.sram;
   grid.reservedBytes = target.reserved;
   grid.colors = target.colors;
+  grid.issue = target.issue;
+  grid.rewrite = target.rewrite;
+  grid.fma = target.fmaF32;
   while (true) {
     Planned found;
     if (succeeded(partition::planWithin(

@@ -54,8 +54,12 @@ void Reader::readGeneric(linalg::GenericOp op) {
     weight += getWeight(&inner);
     product |= isa<arith::MulFOp>(inner);
   }
-  if (fold == algebra::Fold::Sum && product)
+  if (fold == algebra::Fold::Sum && product) {
     weight -= 1; // multiply and add are one instruction
+    for (unsigned operand : operands)
+      if (operand < op.getNumDpsInputs())
+        raw.factors.push_back(getIds(op->getOperand(operand)));
+  }
   raw.work.cyclesPerElement = std::max(weight, 1.0);
   // A reduction that is no sum, max or min has no combination over PEs.
   if (fold == algebra::Fold::None)

@@ -29,7 +29,8 @@ struct RawWork {
   Work work;
   Ids parallel, reduction;
   llvm::SmallVector<std::pair<int64_t, Ids>>
-      buffers; // bytes of an element, dims
+      buffers;                    // bytes of an element, dims
+  llvm::SmallVector<Ids> factors; // of a product that is summed: dims
   std::optional<std::pair<DimId, DimId>> change;
 };
 

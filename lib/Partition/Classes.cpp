@@ -334,6 +334,8 @@ ModuleClasses Reader::finish() {
     raw.work.reduction = classesOf(raw.reduction);
     for (auto &[bytes, list] : raw.buffers)
       raw.work.buffers.push_back({bytes, classesOf(list)});
+    for (Ids &list : raw.factors)
+      raw.work.factors.push_back({0, classesOf(list)});
     if (raw.change)
       raw.work.change = {classOf(raw.change->first),
                          classOf(raw.change->second)};

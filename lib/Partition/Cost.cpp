@@ -20,8 +20,6 @@ using llvm::SmallVector;
 using wafer::Axis;
 
 static constexpr int64_t rampCycles = 2; // T_R
-static constexpr int64_t issueCycles = 6;
-static constexpr int64_t elementsPerCycle = 8;
 
 Axes::Axes(const Factors &factors, int64_t mostHops)
     : factors(factors), mostHops(mostHops) {
@@ -169,6 +167,22 @@ int64_t Costs::getLeastWords(const TensorShape &shape,
   return words * llvm::divideCeil(open, std::max<int64_t>(cores, 1));
 }
 
+/// As code generation has it: a loop over the elements of one operand, each
+/// times a vector of the other; or all products, then a fold.
+double Costs::getProductCycles(const Work &work, int64_t elements,
+                               const Assignment &assignment,
+                               ArrayRef<int64_t> padded) const {
+  const Figures &figures = problem.figures;
+  int64_t best = 2 * (figures.issue + elements);
+  for (const TensorShape &factor : work.factors) {
+    int64_t times = getWords(factor, assignment, padded);
+    best = std::min(best, times * (figures.issue + figures.rewrite +
+                                   static_cast<int64_t>(llvm::divideCeil(
+                                       elements / times, figures.fma))));
+  }
+  return static_cast<double>(best);
+}
+
 Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
                                ArrayRef<int64_t> padded) const {
   WorkCost cost;
@@ -190,15 +204,11 @@ Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
     reduction *= getExtent(index, assignment, padded);
     llvm::append_range(cost.along, *assignment[index]);
   }
-  auto passes = [](int64_t outer, int64_t inner) {
-    return static_cast<double>(outer) *
-           (issueCycles + llvm::divideCeil(inner, elementsPerCycle));
-  };
   cost.cycles =
-      work.cyclesPerElement * (work.reduction.empty()
-                                   ? passes(1, parallel)
-                                   : std::min(passes(reduction, parallel),
-                                              passes(parallel, reduction)));
+      work.factors.empty()
+          ? work.cyclesPerElement *
+                (problem.figures.issue + parallel * reduction)
+          : getProductCycles(work, parallel * reduction, assignment, padded);
   llvm::sort(cost.along);
   if (!cost.along.empty()) {
     cost.words = parallel;

@@ -66,6 +66,9 @@ public:
   void rank(const Assignment &assignment, Plan &plan) const;
 
 private:
+  double getProductCycles(const Work &work, int64_t elements,
+                          const Assignment &assignment,
+                          llvm::ArrayRef<int64_t> padded) const;
   int64_t getExtent(int index, const Assignment &assignment,
                     llvm::ArrayRef<int64_t> padded) const;
   int64_t getWords(const TensorShape &shape, const Assignment &assignment,

@@ -116,6 +116,8 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.bytesPerPe = memory;
   classes->problem.mostHops = target::mostHops(options.colors);
   classes->problem.mostBranches = options.mostBranches;
+  classes->problem.figures = {options.issue, options.rewrite,
+                              std::max<int64_t>(options.fma, 1)};
   return classes;
 }
 
@@ -246,6 +248,9 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     options.reservedBytes = reservedBytes;
     options.colors = colors;
     options.mostBranches = mostBranches;
+    options.issue = issue;
+    options.rewrite = rewrite;
+    options.fma = fma;
     unshareSources(module);
     FailureOr<ModuleClasses> classes = pose(module, options);
     if (failed(classes))

@@ -50,6 +50,9 @@ struct Work {
   int scope = 0; ///< the block it stands in
   std::vector<int> producers;
   std::vector<TensorShape> buffers; ///< operands and result that are computed
+  /// Of a sum of products: the operands. One of them is read element by
+  /// element, and each element meets a vector of the other.
+  std::vector<TensorShape> factors;
   /// A change of layout of one dimension, not an op: from -> to.
   std::optional<std::pair<int, int>> change;
 };
@@ -60,7 +63,15 @@ struct Stored {
   int64_t count = 1;
 };
 
+/// Cycles of a PE (Target/Figures.def) that plans are compared by.
+struct Figures {
+  int64_t issue = 6;    ///< per instruction
+  int64_t rewrite = 16; ///< per instruction in a loop, besides
+  int64_t fma = 1;      ///< elements per cycle
+};
+
 struct Problem {
+  Figures figures;
   std::vector<DimClass> classes;
   std::vector<Work> works;
   std::vector<Stored> stored;

@@ -63,6 +63,12 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
            "Colors that programs may use">,
     Option<"mostBranches", "branches", "int64_t", /*default=*/"300000",
            "Branches of the search looked at before it has any plan">,
+    Option<"issue", "issue", "int64_t", /*default=*/"6",
+           "Cycles of an instruction before its first element">,
+    Option<"rewrite", "rewrite", "int64_t", /*default=*/"16",
+           "Cycles of a descriptor that changes in a loop">,
+    Option<"fma", "fma", "int64_t", /*default=*/"1",
+           "Products added per cycle">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect",
