@@ -81,18 +81,38 @@ static bool isProduct(linalg::GenericOp op) {
           (mul.getLhs() == arguments[1] && mul.getRhs() == arguments[0]));
 }
 
-/// Is `op` a sum of products of two inputs?
-static bool isContraction(linalg::GenericOp op) {
+/// What a factor of a product is before it is widened or rounded.
+static Value strip(Value factor, bool &isNarrow) {
+  while (Operation *cast = factor.getDefiningOp()) {
+    if (!isa<arith::ExtFOp, arith::TruncFOp>(cast))
+      break;
+    isNarrow |= isa<arith::TruncFOp>(cast);
+    factor = cast->getOperand(0);
+  }
+  return factor;
+}
+
+/// Is `use` one factor of a sum of products of two inputs? `mayBeNarrow`: the
+/// factor may be rounded to f16 first.
+static bool isContracted(OpOperand &use, bool mayBeNarrow) {
+  auto op = cast<linalg::GenericOp>(use.getOwner());
   Value term;
   if (op->getNumResults() != 1 || op.getInputs().size() != 2 ||
-      getFold(op, term) != Fold::Sum || !isF32(op.getResult(0)) ||
-      !llvm::all_of(op.getInputs(), isF32))
+      getFold(op, term) != Fold::Sum || !isF32(op.getResult(0)))
     return false;
   auto mul = term.getDefiningOp<arith::MulFOp>();
-  auto arguments = op.getBody()->getArguments();
-  return mul && mul.getLhs() != mul.getRhs() &&
-         llvm::is_contained(arguments.drop_back(), mul.getLhs()) &&
-         llvm::is_contained(arguments.drop_back(), mul.getRhs());
+  if (!mul)
+    return false;
+  bool narrow[2] = {false, false};
+  Value factors[2] = {strip(mul.getLhs(), narrow[0]),
+                      strip(mul.getRhs(), narrow[1])};
+  Block *body = op.getBody();
+  unsigned mine = use.getOperandNumber();
+  for (unsigned side : {0, 1})
+    if (mine < 2 && factors[side] == body->getArgument(mine) &&
+        factors[1 - side] == body->getArgument(1 - mine))
+      return mayBeNarrow || !narrow[side];
+  return false;
 }
 
 /// The reduction that `scale` is computed from by elementwise ops alone.
@@ -111,7 +131,7 @@ static linalg::GenericOp findReduction(Value scale) {
 }
 
 /// Follows a scaled value to contractions only; nothing if another op reads it.
-static std::optional<Reach> follow(Scaled start) {
+static std::optional<Reach> follow(Scaled start, bool mayBeNarrow) {
   Reach reach;
   SmallVector<Scaled> open{start};
   while (!open.empty()) {
@@ -133,7 +153,7 @@ static std::optional<Reach> follow(Scaled start) {
       }
       if (dims.size() != scaled.scaleDims.size())
         return std::nullopt;
-      if (isContraction(op)) {
+      if (isContracted(use, mayBeNarrow)) {
         reach.elements +=
             cast<ShapedType>(op.getResult(0).getType()).getNumElements();
         reach.targets.push_back({op, dims});
@@ -214,7 +234,7 @@ struct AlgebraDeferScale
     Scaled start{op.getResult(0), {}};
     for (unsigned d = 0; d < maps[side].getNumResults(); ++d)
       start.scaleDims.push_back(getLoop(maps[side], d));
-    std::optional<Reach> reach = follow(start);
+    std::optional<Reach> reach = follow(start, /*mayBeNarrow=*/ofItself);
     if (!reach || reach->elements >= growth * type.getNumElements())
       return false;
     for (const Target &target : reach->targets)

@@ -385,60 +385,124 @@ func.func @growth() {
 #i = affine_map<(d0) -> (d0)>
 #s = affine_map<(d0) -> ()>
 #0 = affine_map<() -> ()>
-wafer.weight @g : tensor<8xf16>
+wafer.weight @g : tensor<8xf32>
 wafer.weight @w : tensor<8x12xf16>
-wafer.weight @v : tensor<8x12xf16>
-// In f16 the unscaled sum may overflow.
+// A product in halves: what is not scaled yet may be beyond 65504.
 // CHECK-LABEL: @half
-// CHECK: linalg.generic {{.*}} : tensor<8xf16>, tensor<f16>)
-// CHECK-NOT: tensor<12xf16>, tensor<f16>)
+// CHECK: linalg.generic {{.*}} : tensor<8xf32>, tensor<f32>)
+// CHECK-NOT: tensor<12xf32>, tensor<f32>)
 // CHECK: return
 func.func @half() {
-  %x = wafer.input "x" : tensor<8xf16>
-  %g = wafer.parameter [@g] : tensor<8xf16>
-  %css = arith.constant 0.0 : f16
-  %ess = tensor.empty() : tensor<f16>
-  %fss = linalg.fill ins(%css : f16) outs(%ess : tensor<f16>) -> tensor<f16>
+  %x = wafer.input "x" : tensor<8xf32>
+  %g = wafer.parameter [@g] : tensor<8xf32>
+  %css = arith.constant 0.0 : f32
+  %ess = tensor.empty() : tensor<f32>
+  %fss = linalg.fill ins(%css : f32) outs(%ess : tensor<f32>) -> tensor<f32>
   %ss = linalg.generic {indexing_maps = [#i, #i, #s], iterator_types = ["reduction"]}
-      ins(%x, %x : tensor<8xf16>, tensor<8xf16>) outs(%fss : tensor<f16>) {
-  ^bb0(%a0: f16, %a1: f16, %o: f16):
-    %0 = arith.mulf %a0, %a1 : f16
-    %1 = arith.addf %o, %0 : f16
-    linalg.yield %1 : f16
-  } -> tensor<f16>
-  %er = tensor.empty() : tensor<f16>
+      ins(%x, %x : tensor<8xf32>, tensor<8xf32>) outs(%fss : tensor<f32>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %0 = arith.mulf %a0, %a1 : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<f32>
+  %er = tensor.empty() : tensor<f32>
   %r = linalg.generic {indexing_maps = [#0, #0], iterator_types = []}
-      ins(%ss : tensor<f16>) outs(%er : tensor<f16>) {
-  ^bb0(%a0: f16, %o: f16):
-    %0 = math.rsqrt %a0 : f16
-    linalg.yield %0 : f16
-  } -> tensor<f16>
-  %en = tensor.empty() : tensor<8xf16>
+      ins(%ss : tensor<f32>) outs(%er : tensor<f32>) {
+  ^bb0(%a0: f32, %o: f32):
+    %0 = math.rsqrt %a0 : f32
+    linalg.yield %0 : f32
+  } -> tensor<f32>
+  %en = tensor.empty() : tensor<8xf32>
   %n = linalg.generic {indexing_maps = [#i, #s, #i], iterator_types = ["parallel"]}
-      ins(%x, %r : tensor<8xf16>, tensor<f16>) outs(%en : tensor<8xf16>) {
-  ^bb0(%a0: f16, %a1: f16, %o: f16):
-    %0 = arith.mulf %a0, %a1 : f16
-    linalg.yield %0 : f16
-  } -> tensor<8xf16>
-  %em = tensor.empty() : tensor<8xf16>
+      ins(%x, %r : tensor<8xf32>, tensor<f32>) outs(%en : tensor<8xf32>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %0 = arith.mulf %a0, %a1 : f32
+    linalg.yield %0 : f32
+  } -> tensor<8xf32>
+  %em = tensor.empty() : tensor<8xf32>
   %m = linalg.generic {indexing_maps = [#i, #i, #i], iterator_types = ["parallel"]}
-      ins(%g, %n : tensor<8xf16>, tensor<8xf16>) outs(%em : tensor<8xf16>) {
-  ^bb0(%a0: f16, %a1: f16, %o: f16):
-    %0 = arith.mulf %a0, %a1 : f16
-    linalg.yield %0 : f16
-  } -> tensor<8xf16>
+      ins(%g, %n : tensor<8xf32>, tensor<8xf32>) outs(%em : tensor<8xf32>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %0 = arith.mulf %a0, %a1 : f32
+    linalg.yield %0 : f32
+  } -> tensor<8xf32>
   %wa = wafer.parameter [@w] : tensor<8x12xf16>
-  %ca = arith.constant 0.0 : f16
-  %ea = tensor.empty() : tensor<12xf16>
-  %fa = linalg.fill ins(%ca : f16) outs(%ea : tensor<12xf16>) -> tensor<12xf16>
+  %ca = arith.constant 0.0 : f32
+  %ea = tensor.empty() : tensor<12xf32>
+  %fa = linalg.fill ins(%ca : f32) outs(%ea : tensor<12xf32>) -> tensor<12xf32>
   %a = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
-      ins(%m, %wa : tensor<8xf16>, tensor<8x12xf16>) outs(%fa : tensor<12xf16>) {
-  ^bb0(%a0: f16, %a1: f16, %o: f16):
-    %0 = arith.mulf %a0, %a1 : f16
-    %1 = arith.addf %o, %0 : f16
-    linalg.yield %1 : f16
-  } -> tensor<12xf16>
-  wafer.output "a", %a : tensor<12xf16>
+      ins(%m, %wa : tensor<8xf32>, tensor<8x12xf16>) outs(%fa : tensor<12xf32>) {
+  ^bb0(%a0: f32, %a1: f16, %o: f32):
+    %2 = arith.truncf %a0 : f32 to f16
+    %3 = arith.extf %2 : f16 to f32
+    %4 = arith.extf %a1 : f16 to f32
+    %0 = arith.mulf %3, %4 : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<12xf32>
+  wafer.output "a", %a : tensor<12xf32>
+  return
+}
+
+// -----
+
+#i = affine_map<(d0) -> (d0)>
+#s = affine_map<(d0) -> ()>
+#0 = affine_map<() -> ()>
+wafer.weight @g : tensor<8xf32>
+wafer.weight @w : tensor<8x12xf16>
+// Halves that are widened first are as good as singles.
+// CHECK-LABEL: @half_weights
+// CHECK-NOT: tensor<8xf32>, tensor<f32>)
+// CHECK: linalg.generic {{.*}}tensor<12xf32>, tensor<f32>)
+// CHECK: return
+func.func @half_weights() {
+  %x = wafer.input "x" : tensor<8xf32>
+  %g = wafer.parameter [@g] : tensor<8xf32>
+  %css = arith.constant 0.0 : f32
+  %ess = tensor.empty() : tensor<f32>
+  %fss = linalg.fill ins(%css : f32) outs(%ess : tensor<f32>) -> tensor<f32>
+  %ss = linalg.generic {indexing_maps = [#i, #i, #s], iterator_types = ["reduction"]}
+      ins(%x, %x : tensor<8xf32>, tensor<8xf32>) outs(%fss : tensor<f32>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %0 = arith.mulf %a0, %a1 : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<f32>
+  %er = tensor.empty() : tensor<f32>
+  %r = linalg.generic {indexing_maps = [#0, #0], iterator_types = []}
+      ins(%ss : tensor<f32>) outs(%er : tensor<f32>) {
+  ^bb0(%a0: f32, %o: f32):
+    %0 = math.rsqrt %a0 : f32
+    linalg.yield %0 : f32
+  } -> tensor<f32>
+  %en = tensor.empty() : tensor<8xf32>
+  %n = linalg.generic {indexing_maps = [#i, #s, #i], iterator_types = ["parallel"]}
+      ins(%x, %r : tensor<8xf32>, tensor<f32>) outs(%en : tensor<8xf32>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %0 = arith.mulf %a0, %a1 : f32
+    linalg.yield %0 : f32
+  } -> tensor<8xf32>
+  %em = tensor.empty() : tensor<8xf32>
+  %m = linalg.generic {indexing_maps = [#i, #i, #i], iterator_types = ["parallel"]}
+      ins(%g, %n : tensor<8xf32>, tensor<8xf32>) outs(%em : tensor<8xf32>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %0 = arith.mulf %a0, %a1 : f32
+    linalg.yield %0 : f32
+  } -> tensor<8xf32>
+  %wa = wafer.parameter [@w] : tensor<8x12xf16>
+  %ca = arith.constant 0.0 : f32
+  %ea = tensor.empty() : tensor<12xf32>
+  %fa = linalg.fill ins(%ca : f32) outs(%ea : tensor<12xf32>) -> tensor<12xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
+      ins(%m, %wa : tensor<8xf32>, tensor<8x12xf16>) outs(%fa : tensor<12xf32>) {
+  ^bb0(%a0: f32, %a1: f16, %o: f32):
+    %2 = arith.extf %a1 : f16 to f32
+    %0 = arith.mulf %a0, %2 : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<12xf32>
+  wafer.output "a", %a : tensor<12xf32>
   return
 }
 
@@ -491,6 +555,60 @@ func.func @softmax() {
       ins(%p, %v : tensor<3x7xf32>, tensor<7x5xf32>) outs(%fo : tensor<3x5xf32>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
     %0 = arith.mulf %a0, %a1 : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<3x5xf32>
+  wafer.output "o", %o : tensor<3x5xf32>
+  return
+}
+
+// -----
+
+#p = affine_map<(d0, d1) -> (d0, d1)>
+#h = affine_map<(d0, d1) -> (d0)>
+#1 = affine_map<(d0) -> (d0)>
+// Exponentials are at most 1: halves hold them.
+// CHECK-LABEL: @softmax_in_halves
+// CHECK-NOT: tensor<3x7xf32>, tensor<3xf32>)
+// CHECK: linalg.generic {{.*}}tensor<3x5xf32>, tensor<3xf32>)
+// CHECK: return
+func.func @softmax_in_halves() {
+  %e = wafer.input "e" : tensor<3x7xf32>
+  %v = wafer.input "v" : tensor<7x5xf16>
+  %cl = arith.constant 0.0 : f32
+  %el = tensor.empty() : tensor<3xf32>
+  %fl = linalg.fill ins(%cl : f32) outs(%el : tensor<3xf32>) -> tensor<3xf32>
+  %l = linalg.generic {indexing_maps = [#p, #h], iterator_types = ["parallel", "reduction"]}
+      ins(%e : tensor<3x7xf32>) outs(%fl : tensor<3xf32>) {
+  ^bb0(%a0: f32, %o: f32):
+    %0 = arith.addf %o, %a0 : f32
+    linalg.yield %0 : f32
+  } -> tensor<3xf32>
+  %eq = tensor.empty() : tensor<3xf32>
+  %q = linalg.generic {indexing_maps = [#1, #1], iterator_types = ["parallel"]}
+      ins(%l : tensor<3xf32>) outs(%eq : tensor<3xf32>) {
+  ^bb0(%a0: f32, %o: f32):
+    %1 = arith.constant 1.0 : f32
+    %0 = arith.divf %1, %a0 : f32
+    linalg.yield %0 : f32
+  } -> tensor<3xf32>
+  %ep = tensor.empty() : tensor<3x7xf32>
+  %p = linalg.generic {indexing_maps = [#p, #h, #p], iterator_types = ["parallel", "parallel"]}
+      ins(%e, %q : tensor<3x7xf32>, tensor<3xf32>) outs(%ep : tensor<3x7xf32>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %0 = arith.mulf %a0, %a1 : f32
+    linalg.yield %0 : f32
+  } -> tensor<3x7xf32>
+  %co = arith.constant 0.0 : f32
+  %eo = tensor.empty() : tensor<3x5xf32>
+  %fo = linalg.fill ins(%co : f32) outs(%eo : tensor<3x5xf32>) -> tensor<3x5xf32>
+  %o = linalg.generic {indexing_maps = [affine_map<(h, d, s) -> (h, s)>, affine_map<(h, d, s) -> (s, d)>, affine_map<(h, d, s) -> (h, d)>], iterator_types = ["parallel", "parallel", "reduction"]}
+      ins(%p, %v : tensor<3x7xf32>, tensor<7x5xf16>) outs(%fo : tensor<3x5xf32>) {
+  ^bb0(%a0: f32, %a1: f16, %o: f32):
+    %2 = arith.truncf %a0 : f32 to f16
+    %3 = arith.extf %2 : f16 to f32
+    %4 = arith.extf %a1 : f16 to f32
+    %0 = arith.mulf %3, %4 : f32
     %1 = arith.addf %o, %0 : f32
     linalg.yield %1 : f32
   } -> tensor<3x5xf32>
