@@ -29,7 +29,11 @@ def main(folder):
             print(f"{suite}: left no results")
             counts["failed"] += 1
             continue
-        for name, outcome, reason in outcomes(path):
+        cases = list(outcomes(path))
+        if not cases:
+            print(f"{suite}: ran no test")
+            counts["failed"] += 1
+        for name, outcome, reason in cases:
             counts[outcome] += 1
             if outcome != "passed":
                 print(f"{outcome}: {suite}: {name}" + (f": {reason[0]}" if reason else ""))
