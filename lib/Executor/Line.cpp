@@ -27,6 +27,7 @@ public:
       attempt();
     while (bar());
     gates = std::move(gatesNow);
+    line.first = members.front().pe;
     for (const Member &member : members)
       line.pes.push_back(member.pe - members.front().pe);
     line.done.assign(positions.begin(), positions.end());

@@ -46,6 +46,7 @@ struct LineTap {
 };
 
 struct Line {
+  uint32_t first = 0;        // the first PE of the first place
   std::vector<uint32_t> pes; // less the first of them
   std::vector<LineOp> ops;
   std::vector<LineSource> sources;

@@ -8,7 +8,9 @@
 //   - LaneValues.cpp executes that order. The memories of sixteen PEs are
 //     interleaved word by word, so one instruction of the host does an element
 //     of sixteen PEs. Blocks of PEs, and lines, are shared by threads.
-//   - Cycles do not depend on inputs, so they are counted once per entry.
+//   - Timing.cpp counts cycles along the same order. They do not depend on
+//   inputs,
+//     so that is done once per entry.
 //
 // Both engines do the same arithmetic (Operations.h) on the same elements in
 // the same order, PE by PE and stream by stream, so the bits are the same.
@@ -16,6 +18,7 @@
 // and for traces and limits of work, the reference engine does the step.
 
 #include "LaneValues.h"
+#include "Timing.h"
 #include "llvm/Support/Debug.h"
 
 using namespace llvm;
@@ -42,8 +45,9 @@ private:
   const Streams &streams;
   std::vector<Memory> &memories;
   Workers &workers;
-  bool timed = false;
-  EngineResult timing; // of a run that ends
+  bool scheduled = false;
+  std::optional<EngineResult> timing;  // of a run that ends
+  std::optional<EngineResult> counted; // the same by the reference engine
   std::unique_ptr<Schedule> schedule;
   std::unique_ptr<LaneValues> values;
 };
@@ -67,21 +71,31 @@ Error Lockstep::inReference(const EngineOptions &options,
 /// Once per entry: its cycles and its order. False: the entry does not end
 /// within the limit of work, or has no order.
 bool Lockstep::prepareRun(const EngineOptions &options) {
-  if (!timed) {
+  if (!scheduled)
+    schedule = makeSchedule(prepared, streams, image.target->issue_cycles);
+  if (schedule && !values)
+    values = std::make_unique<LaneValues>(image, prepared, streams, *schedule,
+                                          memories);
+  scheduled = true;
+  if (!schedule)
+    return false;
+  // The limit counts what only the reference engine does.
+  if (!timing && options.workLimit == 0)
+    timing = timeSchedule(*image.target, prepared, streams, *schedule);
+  if (timing && options.workLimit == 0)
+    return true;
+  if (!counted) {
     EngineOptions abstract;
     abstract.abstract = true;
     abstract.workLimit = options.workLimit;
-    if (Error error = inReference(abstract, timing)) {
+    EngineResult result;
+    if (Error error = inReference(abstract, result)) {
       consumeError(std::move(error));
       return false;
     }
-    timed = true;
-    schedule = makeSchedule(prepared, streams, image.target->issue_cycles);
-    if (schedule)
-      values = std::make_unique<LaneValues>(image, prepared, streams, *schedule,
-                                            memories);
+    timing = counted = result;
   }
-  return values && (options.workLimit == 0 || timing.work <= options.workLimit);
+  return options.workLimit == 0 || counted->work <= options.workLimit;
 }
 
 Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
@@ -95,7 +109,7 @@ Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
     replay.stops = &stops;
     return inReference(replay, result);
   }
-  result = timing;
+  result = *timing;
   result.inLanes = true;
   if (options.launch)
     result.cycles += image.target->launch_cycles;

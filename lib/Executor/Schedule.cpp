@@ -176,6 +176,7 @@ bool Scheduler::tapes(Phase &phase) {
     Kind &kind = kinds[k];
     phase.begun.push_back(begunBy(kind, kind.fresh));
     phase.begunAfterTape.push_back(begunBy(kind, false));
+    phase.cycles.push_back(!kind.ended && kind.fresh ? turnOf(kind).cycles : 0);
     if (kind.ended || !kind.fresh)
       continue;
     any = true;

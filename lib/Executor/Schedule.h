@@ -30,6 +30,7 @@ struct Phase {
   uint32_t lines; // index into Schedule::exchanges
   /// By kind: instructions that began before this phase, and before its lines.
   std::vector<uint64_t> begun, begunAfterTape;
+  std::vector<uint64_t> cycles; // by kind: of its tape
 };
 
 struct Schedule {

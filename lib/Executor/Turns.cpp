@@ -28,6 +28,7 @@ public:
       still.assign(from.instructions.size(), none);
       moving.clear();
       out.programs.emplace_back();
+      out.totals.emplace_back();
       for (const Program &program : from.programs)
         if (!unroll(program))
           return std::nullopt;
@@ -38,6 +39,7 @@ public:
 private:
   bool unroll(const Program &program);
   void add(const Instruction &instruction);
+  void tally(const Instruction &instruction);
   void close();
   uint32_t actOf(const Instruction &instruction);
 
@@ -120,6 +122,18 @@ void Unroller::close() {
   axis = 0;
 }
 
+void Unroller::tally(const Instruction &next) {
+  Totals &totals = out.totals.back().back();
+  ++totals.instructions;
+  totals.words += next.words;
+  if (next.op == Opcode::wait)
+    return;
+  uint64_t busy = next.rewrite;
+  if (!image::isControl(next.op))
+    busy += issue + next.words + next.work;
+  totals.busy[next.account] += busy;
+}
+
 void Unroller::add(const Instruction &next) {
   bool alone = !image::isControl(next.op) && !image::isStream(next.op) &&
                next.thread < 0;
@@ -132,6 +146,7 @@ void Unroller::add(const Instruction &next) {
       (axis != 0 && axis != 3 && axesOf != 0 && (axis | axesOf) == 3))
     close();
   axis |= axesOf;
+  tally(next);
   if (next.op == Opcode::rewrite) {
     lead += static_cast<uint32_t>(next.rewrite);
     return;
@@ -150,6 +165,7 @@ void Unroller::add(const Instruction &next) {
 
 bool Unroller::unroll(const Program &program) {
   out.programs.back().emplace_back();
+  out.totals.back().emplace_back();
   loops.clear();
   begun = begunHere = cycles = lead = 0;
   axis = 0;

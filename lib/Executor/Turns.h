@@ -47,11 +47,18 @@ struct Turn {
 using Tape = std::vector<uint32_t>; // acts
 using Run = std::vector<RunAct>;
 
+/// What a PE does in one run of its program.
+struct Totals {
+  uint64_t instructions = 0, words = 0;
+  std::map<uint32_t, uint64_t> busy; // cycles by account
+};
+
 struct Turns {
   std::vector<Act> acts;
   std::vector<Tape> tapes;                              // 0 is empty
   std::vector<Run> runs;                                // 0 is empty
   std::vector<std::vector<std::vector<Turn>>> programs; // by region
+  std::vector<std::vector<Totals>> totals;              // the same
 };
 
 /// Nothing when the loops of the programs make more than `limit` acts.
