@@ -229,10 +229,21 @@ std::optional<View> Lowering::emit(MutableArrayRef<Operand> operands,
         }
       if (!wanted && reduced[dim] && size > 1) {
         // Nothing to reduce over but repetition: make it real.
-        Value whole = copy(operands[0].view);
+        Operand *repeats = llvm::find_if(
+            operands, [&, dim = static_cast<int>(dim)](const Operand &operand) {
+              return llvm::any_of(llvm::enumerate(operand.to), [&](auto to) {
+                return to.value() == dim &&
+                       sizeOf(operand.view.dims[to.index()]) == sizes[dim];
+              });
+            });
+        if (repeats == operands.end())
+          return refuse("reduces over " + Twine(sizes[dim]) +
+                        " elements that no operand has"),
+                 std::nullopt;
+        Value whole = copy(repeats->view);
         if (!whole)
           return std::nullopt;
-        operands[0].view = identityView(whole);
+        repeats->view = identityView(whole);
         return emit(operands, sizes, reduced, type, init, body);
       }
       loopOf[dim].push_back(wanted ? static_cast<int>(loops.size()) : -1);
