@@ -181,6 +181,15 @@ private:
 };
 } // namespace
 
+/// Whether pieces differ along an axis.
+static bool dependsOn(const image::BindingT &binding, image::Axis axis) {
+  for (const auto &dim : binding.dims)
+    for (const image::Digit &digit : dim->digits)
+      if (digit.axis() == axis)
+        return true;
+  return false;
+}
+
 template <typename Visit>
 static void forHolders(const image::RegionT &region,
                        const image::BindingT &binding, Visit visit) {
@@ -244,13 +253,21 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
         std::memcpy(base + size * local, &binding.padding, size);
     });
   };
+  bool alongX = dependsOn(binding, image::Axis::x),
+       alongY = dependsOn(binding, image::Axis::y);
+  uint32_t lastX = 0, lastY = 0;
   forHolders(region, binding, [&](uint32_t x, uint32_t y) {
     size_t pe = size_t(y) * region.width + x;
-    Piece piece(binding, x, y);
     if (!memory.isInterleaved())
-      return lay(piece, memory.of(pe) + binding.address);
-    bytes.resize(piece.elements() * size);
-    lay(piece, bytes.data());
+      return lay(Piece(binding, x, y), memory.of(pe) + binding.address);
+    // PEs one after the other often hold the same.
+    if (bytes.empty() || (alongX && x != lastX) || (alongY && y != lastY)) {
+      Piece piece(binding, x, y);
+      bytes.resize(piece.elements() * size);
+      lay(piece, bytes.data());
+      lastX = x;
+      lastY = y;
+    }
     memory.write(pe, binding.address, bytes.data(), bytes.size());
   });
 }
@@ -260,8 +277,18 @@ void collect(const image::RegionT &region, const image::BindingT &binding,
   HostType from = hostTypeOf(binding.type, false, false);
   uint32_t size = image::bytesOf(binding.type);
   unsigned hostSize = bytesOf(type);
+  // Where pieces repeat, the last one counts.
+  bool alongX = dependsOn(binding, image::Axis::x),
+       alongY = dependsOn(binding, image::Axis::y);
+  uint32_t lastX = 0, lastY = 0;
+  forHolders(region, binding, [&](uint32_t x, uint32_t y) {
+    lastX = x;
+    lastY = y;
+  });
   std::vector<char> bytes;
   forHolders(region, binding, [&](uint32_t x, uint32_t y) {
+    if ((!alongX && x != lastX) || (!alongY && y != lastY))
+      return;
     Piece piece(binding, x, y);
     bytes.resize(piece.elements() * size);
     memory.read(size_t(y) * region.width + x, binding.address, bytes.data(),

@@ -65,7 +65,12 @@ void Memory::pieces(size_t pe, uint32_t address, size_t size, Copy copy) {
     return copy(0, of(pe) + address, size);
   uint32_t slot = slotOf(pe);
   char *base = block(slot / lanes) + 4 * (slot % lanes);
-  for (size_t done = 0; done < size;) {
+  size_t done = 0;
+  // Whole words at once, so that the size is known here.
+  if ((address & 3) == 0)
+    for (; done + 4 <= size; done += 4)
+      copy(done, laneAt(base, int64_t(address + done)), size_t(4));
+  while (done < size) {
     size_t now = std::min<size_t>(size - done, 4 - ((address + done) & 3));
     copy(done, laneAt(base, int64_t(address + done)), now);
     done += now;
@@ -74,13 +79,19 @@ void Memory::pieces(size_t pe, uint32_t address, size_t size, Copy copy) {
 
 void Memory::write(size_t pe, uint32_t address, const char *from, size_t size) {
   pieces(pe, address, size, [&](size_t offset, char *at, size_t bytes) {
-    std::memcpy(at, from + offset, bytes);
+    if (bytes == 4)
+      std::memcpy(at, from + offset, 4);
+    else
+      std::memcpy(at, from + offset, bytes);
   });
 }
 
 void Memory::read(size_t pe, uint32_t address, char *to, size_t size) {
   pieces(pe, address, size, [&](size_t offset, char *at, size_t bytes) {
-    std::memcpy(to + offset, at, bytes);
+    if (bytes == 4)
+      std::memcpy(to + offset, at, 4);
+    else
+      std::memcpy(to + offset, at, bytes);
   });
 }
 
