@@ -3,7 +3,7 @@
 // finite garbage; padding of weights and inputs is zero. What must not reach a
 // result therefore shows.
 
-#include "Interpreter.h"
+#include "Machine.h"
 
 #include "waferloom/Algebra/Scalar.h"
 
@@ -19,107 +19,6 @@ using wafer::Axis;
 using wafer::DimAttr;
 using wafer::LayoutAttr;
 using wafer::RegionAttr;
-
-static int64_t count(ArrayRef<int64_t> shape) {
-  int64_t n = 1;
-  for (int64_t size : shape)
-    n *= size;
-  return n;
-}
-
-/// Calls `visit` with every index of `shape`, in row-major order.
-static void forEach(ArrayRef<int64_t> shape,
-                    function_ref<void(ArrayRef<int64_t>)> visit) {
-  SmallVector<int64_t> index(shape.size(), 0);
-  if (count(shape) == 0)
-    return;
-  while (true) {
-    visit(index);
-    int64_t d = static_cast<int64_t>(shape.size()) - 1;
-    while (d >= 0 && ++index[d] == shape[d])
-      index[d--] = 0;
-    if (d < 0)
-      return;
-  }
-}
-
-static int64_t offsetOf(ArrayRef<int64_t> shape, ArrayRef<int64_t> index) {
-  int64_t offset = 0;
-  for (auto [size, i] : llvm::zip(shape, index))
-    offset = offset * size + i;
-  return offset;
-}
-
-namespace {
-class Machine {
-public:
-  Machine(func::FuncOp entry, World &world)
-      : entry(entry), world(world), region(wafer::getRegion(entry)) {
-    width = region ? region.getWidth() : 1;
-    height = region ? region.getHeight() : 1;
-    numPes = width * height;
-  }
-
-  LogicalResult run() {
-    if (failed(runBlock(entry.getBody().front())))
-      return failure();
-    for (auto &[name, pieces] : states)
-      if (failed(collect(pieces.second, pieces.first, world.states.at(name),
-                         entry)))
-        return failure();
-    return success();
-  }
-
-private:
-  using Pieces = std::vector<Tensor>; // per PE
-
-  LogicalResult runBlock(Block &block);
-  LogicalResult runOp(Operation *op);
-  LogicalResult runGeneric(linalg::GenericOp op);
-  LogicalResult runRepeat(wafer::RepeatOp op);
-  void runCombine(wafer::CombineOp op);
-  void runAppend(wafer::AppendOp op);
-  void runLookup(wafer::LookupOp op);
-  template <typename OpT>
-  void runShare(OpT op, bool takes);
-  void runSlice(tensor::ExtractSliceOp op);
-  void runConcat(tensor::ConcatOp op);
-
-  Pieces &set(Value value) {
-    Pieces &pieces = values[value];
-    auto type = cast<RankedTensorType>(value.getType());
-    pieces.assign(numPes, {SmallVector<int64_t>(type.getShape()),
-                           std::vector<double>(type.getNumElements(), NAN)});
-    return pieces;
-  }
-  /// Distributes a whole tensor by `layout`; `padding` gives what is beyond.
-  void distribute(const Tensor &whole, LayoutAttr layout, Value value,
-                  function_ref<double()> padding);
-  LogicalResult collect(const Pieces &pieces, LayoutAttr layout, Tensor &whole,
-                        Operation *op);
-  SmallVector<int64_t> getPadded(ArrayRef<int64_t> local, LayoutAttr layout);
-  int64_t column(int64_t pe) const { return pe % width; }
-  int64_t row(int64_t pe) const { return pe / width; }
-  int64_t getCoordinate(ArrayRef<Axis> axes, int64_t pe) {
-    int64_t result = 0;
-    for (Axis axis : axes)
-      result = result * region.getSize(axis) +
-               region.getCoordinate(axis, column(pe), row(pe));
-    return result;
-  }
-  /// The PEs that differ only on `axes`, in order of their coordinate there.
-  std::vector<std::vector<int64_t>> getGroups(ArrayRef<Axis> axes);
-
-  func::FuncOp entry;
-  World &world;
-  RegionAttr region;
-  int64_t width, height, numPes;
-  int64_t trip = 0;
-  llvm::DenseMap<Value, Pieces> values;
-  llvm::DenseMap<Value, std::string> stateNames;
-  std::map<std::string, std::pair<LayoutAttr, Pieces>> states;
-};
-} // namespace
 
 SmallVector<int64_t> Machine::getPadded(ArrayRef<int64_t> local,
                                         LayoutAttr layout) {
@@ -209,128 +108,6 @@ std::vector<std::vector<int64_t>> Machine::getGroups(ArrayRef<Axis> axes) {
   return result;
 }
 
-void Machine::runCombine(wafer::CombineOp op) {
-  auto fold = [&](double a, double b) {
-    switch (op.getCombiner()) {
-    case wafer::Combiner::Sum:
-      return static_cast<double>(static_cast<float>(a + b));
-    case wafer::Combiner::Max:
-      return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b);
-    case wafer::Combiner::Min:
-      return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b);
-    }
-    return a;
-  };
-  auto groups = getGroups(op.getAxes().getAxes());
-  for (auto [value, result] : llvm::zip(op.getValues(), op.getResults())) {
-    Pieces from = values[value];
-    Pieces &to = set(result);
-    for (const auto &group : groups) {
-      // Both arms toward the middle, then the middle.
-      size_t middle = group.size() / 2;
-      for (size_t i = 0; i < to[0].data.size(); ++i) {
-        double low = from[group[0]].data[i];
-        for (size_t k = 1; k <= middle; ++k)
-          low = fold(low, from[group[k]].data[i]);
-        if (middle + 1 < group.size()) {
-          double high = from[group.back()].data[i];
-          for (size_t k = group.size() - 1; k-- > middle + 1;)
-            high = fold(high, from[group[k]].data[i]);
-          low = fold(low, high);
-        }
-        for (int64_t pe : group)
-          to[pe].data[i] = low;
-      }
-    }
-  }
-}
-
-/// take (whole -> share) and gather (share -> whole).
-template <typename OpT>
-void Machine::runShare(OpT op, bool takes) {
-  Pieces from = values[op.getValue()];
-  Pieces &to = set(op.getResult());
-  ArrayRef<Axis> axes = op.getAxes().getAxes();
-  auto dim = static_cast<size_t>(op.getDim());
-  int64_t share = (takes ? to : from)[0].shape[dim];
-  int64_t parts = region.getSize(axes);
-  auto globalOf = [&](int64_t local, int64_t coordinate) {
-    return op.getCyclic() ? local * parts + coordinate
-                          : coordinate * share + local;
-  };
-  for (const auto &group : getGroups(axes))
-    for (size_t c = 0; c < group.size(); ++c) {
-      int64_t source = group[c];
-      int64_t next = 0;
-      const Tensor &small = takes ? to[source] : from[source];
-      forEach(small.shape, [&](ArrayRef<int64_t> index) {
-        SmallVector<int64_t> global(index);
-        global[dim] = globalOf(index[dim], static_cast<int64_t>(c));
-        if (takes) {
-          to[source].data[next] =
-              from[source].data[offsetOf(from[source].shape, global)];
-        } else {
-          for (int64_t pe : group)
-            to[pe].data[offsetOf(to[pe].shape, global)] =
-                from[source].data[next];
-        }
-        ++next;
-      });
-    }
-}
-
-void Machine::runAppend(wafer::AppendOp op) {
-  Pieces update = values[op.getUpdate()], state = values[op.getState()];
-  auto dim = static_cast<size_t>(op.getDim());
-  LayoutAttr layout = op.getLayoutAttr();
-  bool oneRow = update[0].shape.size() < state[0].shape.size();
-  int64_t rows = oneRow ? 1 : update[0].shape[dim];
-  for (int64_t pe = 0; pe < numPes; ++pe) {
-    int64_t next = 0;
-    auto position = static_cast<int64_t>(values[op.getPosition()][pe].data[0]);
-    forEach(state[pe].shape, [&](ArrayRef<int64_t> index) {
-      int64_t at = next++;
-      int64_t slot = index[dim];
-      if (layout)
-        slot = layout.getDim(dim).getGlobalIndex(
-            slot, getPadded(state[pe].shape, layout)[dim], region, column(pe),
-            row(pe));
-      if (slot < position || slot >= position + rows)
-        return;
-      SmallVector<int64_t> from(index);
-      if (oneRow)
-        from.erase(from.begin() + dim);
-      else
-        from[dim] = slot - position;
-      state[pe].data[at] = update[pe].data[offsetOf(update[pe].shape, from)];
-    });
-  }
-  set(op.getResult()) = state;
-  std::string name = stateNames.lookup(op.getState());
-  stateNames[op.getResult()] = name;
-  states[name] = {layout, state};
-}
-
-void Machine::runLookup(wafer::LookupOp op) {
-  Pieces table = values[op.getTable()], indices = values[op.getIndices()];
-  Pieces &result = set(op.getResult());
-  for (int64_t pe = 0; pe < numPes; ++pe) {
-    int64_t width = count(ArrayRef(table[pe].shape).drop_front());
-    for (size_t i = 0; i < indices[pe].data.size(); ++i) {
-      double wanted = indices[pe].data[i];
-      auto found = static_cast<int64_t>(wanted);
-      if (op.getRows()) {
-        const auto &rows = values[op.getRows()][pe].data;
-        auto it = std::find(rows.begin(), rows.end(), wanted);
-        found = it == rows.end() ? -1 : it - rows.begin();
-      }
-      for (int64_t j = 0; j < width; ++j)
-        result[pe].data[i * width + j] =
-            found < 0 ? 0 : table[pe].data[found * width + j];
-    }
-  }
-}
-
 LogicalResult Machine::runGeneric(linalg::GenericOp op) {
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
   unsigned numInputs = op.getNumDpsInputs();
@@ -386,39 +163,6 @@ LogicalResult Machine::runGeneric(linalg::GenericOp op) {
                         "evaluate");
   set(op.getResult(0)) = result;
   return success();
-}
-
-void Machine::runSlice(tensor::ExtractSliceOp op) {
-  Pieces from = values[op.getSource()];
-  Pieces &to = set(op.getResult());
-  for (int64_t pe = 0; pe < numPes; ++pe) {
-    int64_t next = 0;
-    forEach(op.getStaticSizes(), [&](ArrayRef<int64_t> index) {
-      SmallVector<int64_t> source;
-      for (auto [d, i] : llvm::enumerate(index))
-        source.push_back(op.getStaticOffset(d) + i * op.getStaticStride(d));
-      to[pe].data[next++] = from[pe].data[offsetOf(from[pe].shape, source)];
-    });
-  }
-}
-
-void Machine::runConcat(tensor::ConcatOp op) {
-  SmallVector<Pieces> inputs;
-  for (Value input : op.getInputs())
-    inputs.push_back(values[input]);
-  Pieces &to = set(op.getResult());
-  for (int64_t pe = 0; pe < numPes; ++pe) {
-    int64_t start = 0;
-    for (const Pieces &input : inputs) {
-      int64_t next = 0;
-      forEach(input[pe].shape, [&](ArrayRef<int64_t> index) {
-        SmallVector<int64_t> target(index);
-        target[op.getDim()] += start;
-        to[pe].data[offsetOf(to[pe].shape, target)] = input[pe].data[next++];
-      });
-      start += input[pe].shape[op.getDim()];
-    }
-  }
 }
 
 LogicalResult Machine::runRepeat(wafer::RepeatOp op) {
