@@ -91,3 +91,13 @@ def test_a_table_in_json_and_in_info(run, model, tmp_path):
     region = json.loads(run("info", image, "--json").stdout)["regions"][0]
     assert region["fit"] == facts["fit"] | {"limit": facts["sram_limit"]}
     assert f"code {facts['fit']['code']}" in run("info", image).stdout
+
+
+def test_info_of_a_model(run, model):
+    facts = json.loads(run("info", model, "--json").stdout)
+    assert facts["inputs"][0] == {"name": "input_ids", "dtype": "int64", "shape": ["batch", "sequence"]}
+    assert sum(facts["weights"].values()) == 4 * facts["parameters"] > 0
+    assert facts["operators"]["MatMul"] > 10
+    text = run("info", model).stdout
+    assert f"{facts['parameters']} parameters in 32 weights" in text
+    assert "output  logits: float32 [batch, sequence, 1024]" in text

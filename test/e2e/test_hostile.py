@@ -104,8 +104,11 @@ def test_files_that_are_no_models(model, tmp_path):
     assert not (tmp_path / "y.wafer").exists()
 
 
-def test_files_that_are_no_images(model, tmp_path):
-    for path, message in [(model, "this is not a wafer image"), (tmp_path, "Is a directory"),
+def test_files_that_are_no_images(tmp_path):
+    (tmp_path / "text.wafer").write_text("not an image\n")
+    (tmp_path / "text.onnx").write_text("not a model\n")
+    for path, message in [(tmp_path / "text.wafer", "this is not a wafer image"), (tmp_path, "Is a directory"),
+                          (tmp_path / "text.onnx", "not an ONNX model"),
                           (tmp_path / "nosuch", "No such file or directory")]:
         done = run("info", path)
         assert (done.returncode, message in done.stderr, done.stdout) == (REFUSED, True, ""), done.stderr

@@ -1,13 +1,16 @@
-// waferloom info IMAGE: what is in it.
+// waferloom info IMAGE|MODEL.onnx: what is in it.
 
 #include "Arguments.h"
 #include "Commands.h"
 
+#include "waferloom/Compile/Compile.h"
 #include "waferloom/Image/Image.h"
 #include "waferloom/Image/Programs.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace waferloom;
@@ -112,15 +115,82 @@ static void print(const image::ImageT &image) {
   }
 }
 
+static llvm::json::Array describe(const std::vector<ModelTensor> &tensors) {
+  llvm::json::Array list;
+  for (const ModelTensor &tensor : tensors) {
+    llvm::json::Array shape;
+    for (const std::string &size : tensor.shape)
+      shape.push_back(size);
+    list.push_back(llvm::json::Object{{"name", tensor.name},
+                                      {"dtype", tensor.type},
+                                      {"shape", std::move(shape)}});
+  }
+  return list;
+}
+
+static llvm::json::Object describe(const ModelFacts &facts) {
+  llvm::json::Object operators, weights;
+  for (const auto &[name, nodes] : facts.operators)
+    operators[name] = nodes;
+  for (const target::Held &weight : facts.weights)
+    weights[weight.name] = weight.bytes;
+  return llvm::json::Object{
+      {"parameters", facts.parameters},     {"inputs", describe(facts.inputs)},
+      {"outputs", describe(facts.outputs)}, {"weights", std::move(weights)},
+      {"operators", std::move(operators)},
+  };
+}
+
+static void print(const ModelFacts &facts) {
+  llvm::raw_ostream &os = llvm::outs();
+  int64_t bytes = 0;
+  for (const target::Held &weight : facts.weights)
+    bytes += weight.bytes;
+  os << llvm::formatv("{0} parameters in {1} weights of {2} bytes\n",
+                      facts.parameters, facts.weights.size(), bytes);
+  for (auto [what, list] :
+       {std::pair("input", &facts.inputs), std::pair("output", &facts.outputs)})
+    for (const ModelTensor &tensor : *list)
+      os << llvm::formatv("  {0,-7} {1}: {2} [{3}]\n", what, tensor.name,
+                          tensor.type, llvm::join(tensor.shape, ", "));
+  os << "  operators:";
+  for (const auto &[name, nodes] : facts.operators)
+    os << llvm::formatv(" {0} x {1}", nodes, name);
+  os << "\n";
+}
+
+/// Whether the file begins as an image does.
+static bool isImage(llvm::StringRef path) {
+  auto begin = llvm::MemoryBuffer::getFileSlice(path, 8, 0);
+  return begin && (*begin)->getBuffer().starts_with("\x89WAFER");
+}
+
+static int infoOfModel(const Arguments &args) {
+  const std::string &path = args.positional.front();
+  llvm::Expected<ModelFacts> facts = describeModel(path);
+  if (!facts) {
+    llvm::errs() << path << ": error: " << llvm::toString(facts.takeError())
+                 << "\n";
+    return 1;
+  }
+  if (args.has("json"))
+    llvm::outs() << llvm::json::Value(describe(*facts)) << "\n";
+  else
+    print(*facts);
+  return 0;
+}
+
 int tool::infoCommand(llvm::ArrayRef<char *> argv) {
   Arguments args;
-  if (!args.parse("info", "info IMAGE [--json]", options, argv))
+  if (!args.parse("info", "info IMAGE|MODEL.onnx [--json]", options, argv))
     return args.status;
   if (args.positional.size() != 1) {
-    args.wrongUsage("needs one image");
+    args.wrongUsage("needs one image or model");
     return args.status;
   }
   const std::string &path = args.positional.front();
+  if (llvm::StringRef(path).ends_with(".onnx") && !isImage(path))
+    return infoOfModel(args);
   auto loaded = image::read(path);
   if (!loaded) {
     llvm::errs() << path << ": error: " << llvm::toString(loaded.takeError())

@@ -28,7 +28,7 @@ constexpr Command commands[] = {
     {"compile", "an ONNX model becomes a wafer image", compileCommand},
     {"run", "execute an image on its simulated cores", runCommand},
     {generateName, "let a compiled language model speak", nullptr},
-    {"info", "what is in an image", infoCommand},
+    {"info", "what is in an image or a model", infoCommand},
     {"targets", "the machines and their figures", targetsCommand},
     {"collective", "execute one collective on a row of PEs and count cycles",
      collectiveCommand},

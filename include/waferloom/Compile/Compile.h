@@ -90,6 +90,24 @@ llvm::ArrayRef<llvm::StringRef> stageNames();
 /// wrong is in the result's diagnostics.
 CompileResult compile(llvm::StringRef path, const CompileOptions &options);
 
+/// A tensor that a model file declares. A dimension is a number, a name, or
+/// "?".
+struct ModelTensor {
+  std::string name, type; ///< "input_ids", "int64"
+  std::vector<std::string> shape;
+};
+
+/// What a model file says, before anything is bound or compiled.
+struct ModelFacts {
+  std::vector<ModelTensor> inputs, outputs;
+  std::vector<target::Held> weights;
+  std::vector<std::pair<std::string, int64_t>> operators; ///< name, nodes
+  uint64_t parameters = 0;
+};
+
+/// Reads the facts of an ONNX file. Errors: what `compile` says of such a file.
+llvm::Expected<ModelFacts> describeModel(llvm::StringRef path);
+
 /// Writes a compiled image: whole or not at all.
 llvm::Error writeImage(const codegen::Image &image, llvm::StringRef path);
 

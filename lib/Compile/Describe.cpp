@@ -1,0 +1,70 @@
+// What a model file says: level 1, read off without lowering it.
+
+#include "waferloom/Compile/Compile.h"
+#include "waferloom/Dialect/Onnx/Onnx.h"
+#include "waferloom/Import/Import.h"
+
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <map>
+
+using namespace mlir;
+using namespace waferloom;
+
+/// NumPy's name of an element type.
+static std::string nameOf(Type type) {
+  if (type.isInteger(1))
+    return "bool";
+  if (type.isBF16())
+    return "bfloat16";
+  const std::string bits = std::to_string(type.getIntOrFloatBitWidth());
+  if (isa<FloatType>(type))
+    return "float" + bits;
+  return (type.isUnsignedInteger() ? "uint" : "int") + bits;
+}
+
+template <typename Op>
+static ModelTensor describe(Op op) {
+  ModelTensor tensor{op.getName().str(), nameOf(op.getElementType()), {}};
+  for (Attribute size : op.getShape()) {
+    auto name = dyn_cast<StringAttr>(size);
+    tensor.shape.push_back(
+        name ? (name.empty() ? "?" : name.getValue().str())
+             : std::to_string(cast<IntegerAttr>(size).getInt()));
+  }
+  return tensor;
+}
+
+llvm::Expected<ModelFacts> waferloom::describeModel(StringRef path) {
+  MLIRContext context(MLIRContext::Threading::DISABLED);
+  import::loadDialects(context);
+  std::string reason;
+  ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &found) {
+    if (reason.empty() && found.getSeverity() == DiagnosticSeverity::Error)
+      reason = found.str();
+  });
+  OwningOpRef<ModuleOp> module = import::importOnnx(path, &context);
+  if (!module)
+    return llvm::createStringError(reason);
+  ModelFacts facts;
+  std::map<std::string, int64_t> operators;
+  module->walk([&](Operation *op) {
+    if (auto input = dyn_cast<onnx::InputOp>(op)) {
+      facts.inputs.push_back(describe(input));
+    } else if (auto output = dyn_cast<onnx::OutputOp>(op)) {
+      facts.outputs.push_back(describe(output));
+    } else if (auto weight = dyn_cast<onnx::WeightOp>(op)) {
+      auto type = cast<ShapedType>(weight.getType());
+      facts.parameters += type.getNumElements();
+      int64_t bits = type.getNumElements() * type.getElementTypeBitWidth();
+      facts.weights.push_back({weight.getName().str(), (bits + 7) / 8});
+    } else if (auto node = dyn_cast<onnx::NodeOp>(op)) {
+      std::string domain = node.getDomain().str();
+      ++operators[(domain.empty() ? "" : domain + ".") +
+                  node.getOperatorType().str()];
+    }
+  });
+  facts.operators.assign(operators.begin(), operators.end());
+  return facts;
+}
