@@ -137,37 +137,59 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
   return llvm::createStringError(reason);
 }
 
-/// Chooses layouts on `grid`. A model may be too small for it: a dimension of
-/// 64 divides over no 700 cores. Then, unless the region was given by hand, the
-/// region is halved until a plan is found.
+/// Regions to choose from: squares with many factors, cut off at the fabric, up
+/// to all of it.
+static SmallVector<std::pair<int64_t, int64_t>>
+regionsOf(const target::Target &target) {
+  SmallVector<std::pair<int64_t, int64_t>> regions;
+  const int64_t width = target.width, height = target.height;
+  for (int64_t side = 8;; side *= 2)
+    for (int64_t size : {side, side * 3 / 2}) {
+      regions.emplace_back(std::min(size, width), std::min(size, height));
+      if (size >= width && size >= height)
+        return regions;
+    }
+}
+
+/// Chooses layouts, and the region unless it was given by hand. More PEs do
+/// less each but wait longer for each other; so regions are tried from small to
+/// large until the next two are no better than the best.
 LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
                               const target::Target &target, Planned &planned,
                               int mostAnswers) {
   partition::PartitionPlanOptions grid;
-  std::tie(grid.width, grid.height) = options.region.value_or(
-      std::pair<int64_t, int64_t>(target.width, target.height));
   grid.sramBytes = target.sram;
   grid.reservedBytes = target.reserved;
   grid.colors = target.colors;
   grid.issue = target.issue;
   grid.rewrite = target.rewrite;
   grid.fma = target.fmaF32;
-  while (true) {
+  SmallVector<std::pair<int64_t, int64_t>> regions = regionsOf(target);
+  if (options.region)
+    regions = {*options.region};
+  OwningOpRef<ModuleOp> best;
+  int worse = 0;
+  for (auto [width, height] : regions) {
+    std::tie(grid.width, grid.height) = std::pair(width, height);
     Planned found;
-    if (succeeded(partition::planWithin(
-            module, grid,
-            [&](ModuleOp written) { return measure(written, target); }, found,
-            mostAnswers))) {
+    OwningOpRef<ModuleOp> copy = module.clone();
+    bool fits = succeeded(partition::planWithin(
+        *copy, grid, [&](ModuleOp written) { return measure(written, target); },
+        found, mostAnswers));
+    if (fits && (!best || found.cycles < planned.cycles)) {
+      best = std::move(copy);
       planned = std::move(found);
-      return success();
+      worse = 0;
+    } else if (best) {
+      if (++worse == 2)
+        break;
+    } else if (!planned.width || !planned.asked || found.asked) {
+      planned = std::move(found); // refusals tell of the closest
     }
-    // Refusals tell of the closest.
-    const bool asked = found.asked;
-    if (!planned.width || asked)
-      planned = std::move(found);
-    if (options.region || asked || (grid.width <= 8 && grid.height <= 8))
-      return failure();
-    grid.width = std::max<int64_t>(grid.width / 2, 1);
-    grid.height = std::max<int64_t>(grid.height / 2, 1);
   }
+  if (!best)
+    return failure();
+  module->setAttrs((*best)->getAttrDictionary());
+  module.getBodyRegion().takeBody(best->getBodyRegion());
+  return success();
 }

@@ -174,6 +174,7 @@ bool Asking::ask(const Plan &plan) {
   planned.asked = true;
   if (!fits)
     return false;
+  planned.cycles = plan.cycles;
   module.getBodyRegion().takeBody(copy->getBodyRegion());
   describe(classes->problem, plan, module.getLoc());
   return true;

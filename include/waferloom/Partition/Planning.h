@@ -32,6 +32,7 @@ struct Planned {
   bool asked = false;            ///< `fit` is an answer
   int answers = 0;               ///< plans that were measured
   int64_t width = 0, height = 0; ///< the region, in PEs
+  double cycles = 0;             ///< of the chosen plan, estimated
   std::string reason; ///< of the last plan that a later stage could not do
 };
 
