@@ -1,5 +1,6 @@
 #include "Shared.h"
 #include "Generic.h"
+#include "waferloom/Dialect/Wafer/Blocks.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/STLExtras.h"
@@ -109,6 +110,13 @@ FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight,
              type.getElementTypeBitWidth() == bytesOf(*word) * 8) {
     bytes.file = weight.getFile()->str();
     bytes.offset = weight.getOffset();
+    if (std::optional<wafer::Blocks> blocks = wafer::getBlocks(weight)) {
+      bytes.blocks = blocks->format;
+      bytes.scalesFile = blocks->scales.file;
+      bytes.scalesOffset = blocks->scales.offset;
+      bytes.zerosFile = blocks->zeros.file;
+      bytes.zerosOffset = blocks->zeros.offset;
+    }
   } else {
     return weight.emitOpError()
            << "has elements of type " << type.getElementType()

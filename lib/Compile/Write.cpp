@@ -1,6 +1,7 @@
 // Weights go from the model's file into the image's data section without a
 // copy of their own: both are mapped, and the writer takes stretches of bytes.
-// Weights that the wafer holds in half precision are rounded here.
+// Weights that the wafer holds in half precision are rounded here, and those
+// that the file holds as small integers expanded.
 
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Compile.h"
@@ -21,10 +22,14 @@ namespace {
 struct DataSection {
   llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> files;
   std::vector<llvm::ArrayRef<char>> chunks;
-  std::vector<std::unique_ptr<char[]>> rounded;
+  std::vector<std::unique_ptr<char[]>> made; // rounded or expanded
 
   llvm::Expected<llvm::ArrayRef<char>>
   bytesOf(const codegen::SourceBytes &source, uint64_t bytes);
+  llvm::Expected<llvm::ArrayRef<char>>
+  stretchOf(llvm::StringRef file, uint64_t offset, uint64_t bytes);
+  llvm::Expected<llvm::ArrayRef<char>>
+  expandedOf(const codegen::SourceBytes &source, uint64_t bytes);
   llvm::Expected<llvm::ArrayRef<char>>
   halvesOf(const codegen::SourceBytes &source, llvm::StringRef name,
            uint64_t bytes);
@@ -36,24 +41,53 @@ llvm::Expected<llvm::ArrayRef<char>>
 DataSection::bytesOf(const codegen::SourceBytes &source, uint64_t bytes) {
   if (source.file.empty())
     return llvm::ArrayRef<char>(source.inlined.data(), source.inlined.size());
-  std::unique_ptr<llvm::MemoryBuffer> &file = files[source.file];
+  return source.blocks ? expandedOf(source, bytes)
+                       : stretchOf(source.file, source.offset, bytes);
+}
+
+/// What integers in blocks stand for.
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::expandedOf(const codegen::SourceBytes &source, uint64_t bytes) {
+  const image::BlockFormat &format = *source.blocks;
+  auto packed = stretchOf(source.file, source.offset, format.packedBytes());
+  if (!packed)
+    return packed;
+  auto scales =
+      stretchOf(source.scalesFile, source.scalesOffset, format.scaleBytes());
+  if (!scales)
+    return scales;
+  llvm::ArrayRef<char> zeros;
+  if (format.zeroBytes()) {
+    auto given =
+        stretchOf(source.zerosFile, source.zerosOffset, format.zeroBytes());
+    if (!given)
+      return given;
+    zeros = *given;
+  }
+  made.push_back(std::make_unique<char[]>(bytes));
+  image::expandBlocks(format, packed->data(), scales->data(), zeros.data(),
+                      made.back().get());
+  return llvm::ArrayRef<char>(made.back().get(), bytes);
+}
+
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::stretchOf(llvm::StringRef path, uint64_t offset, uint64_t bytes) {
+  std::unique_ptr<llvm::MemoryBuffer> &file = files[path];
   if (!file) {
-    auto opened = llvm::MemoryBuffer::getFile(source.file, /*IsText=*/false,
+    auto opened = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
                                               /*RequiresNullTerminator=*/false);
     if (!opened)
       return llvm::createStringError(
           opened.getError(),
-          llvm::formatv("cannot read weights from '{0}'", source.file));
+          llvm::formatv("cannot read weights from '{0}'", path));
     file = std::move(*opened);
   }
-  if (source.offset > file->getBufferSize() ||
-      bytes > file->getBufferSize() - source.offset)
+  if (offset > file->getBufferSize() || bytes > file->getBufferSize() - offset)
     return llvm::createStringError(llvm::formatv(
         "weights at bytes {0} to {1} of '{2}', which has {3}: the file changed "
         "since it was compiled",
-        source.offset, source.offset + bytes, source.file,
-        file->getBufferSize()));
-  return llvm::ArrayRef<char>(file->getBufferStart() + source.offset, bytes);
+        offset, offset + bytes, path, file->getBufferSize()));
+  return llvm::ArrayRef<char>(file->getBufferStart() + offset, bytes);
 }
 
 /// `bytes` of f16, rounded to nearest even from twice as many of f32.
@@ -63,8 +97,8 @@ DataSection::halvesOf(const codegen::SourceBytes &source, llvm::StringRef name,
   auto from = bytesOf(source, 2 * bytes);
   if (!from)
     return from.takeError();
-  rounded.push_back(std::make_unique<char[]>(bytes));
-  char *to = rounded.back().get();
+  made.push_back(std::make_unique<char[]>(bytes));
+  char *to = made.back().get();
   for (uint64_t i = 0; 2 * i < bytes; ++i) {
     float value;
     std::memcpy(&value, from->data() + 4 * i, 4);

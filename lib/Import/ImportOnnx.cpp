@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -65,12 +66,17 @@ private:
   Expected<std::pair<Type, ArrayAttr>>
   declaredType(const ::onnx::ValueInfoProto &value);
   Expected<Value> lookup(const std::string &name);
+  /// Weights stay in their files; other integers decide shapes and are read.
+  bool isWeight(RankedTensorType type, StringRef name) const {
+    return isa<FloatType>(type.getElementType()) || packed.contains(name);
+  }
 
   const ::onnx::ModelProto &model;
   const WeightPositions &positions;
   StringRef file;
   OpBuilder builder;
   llvm::StringMap<Value> values;
+  llvm::StringSet<> packed; // integers that are weights in disguise
   llvm::StringMap<int64_t> versions;
   Value absent;
 };
@@ -88,6 +94,11 @@ Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
   llvm::StringMap<bool> initialized;
   for (const ::onnx::TensorProto &tensor : model.graph().initializer())
     initialized[tensor.name()] = true;
+  for (const ::onnx::NodeProto &node : model.graph().node())
+    if (node.domain() == "com.microsoft" && node.op_type() == "MatMulNBits")
+      for (int i : {1, 2, 3})
+        if (i < node.input_size())
+          packed.insert(node.input(i));
   if (model.graph().sparse_initializer_size() > 0)
     return makeError("sparse initializers are not supported");
   if (Error error = addInputs(initialized))
@@ -161,8 +172,8 @@ Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
     return addExternal(tensor, name, *type, loc);
   auto valueType = builder.getType<level1::ValueType>();
   bool reference = position >= 0 && tensor.has_raw_data() &&
-                   isa<FloatType>(type->getElementType()) &&
-                   type->getNumElements() > 1;
+                   isWeight(*type, name) &&
+                   (type->getNumElements() > 1 || packed.contains(name));
   if (reference) {
     if (static_cast<int64_t>(tensor.raw_data().size()) != byteSize(*type))
       return makeError("tensor '" + Twine(name) + "': has " +
@@ -242,7 +253,7 @@ Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
     return makeError("tensor '" + Twine(name) + "' needs " +
                      Twine(byteSize(type)) + " bytes at " + Twine(offset) +
                      " of '" + *path + "', which has " + Twine(size));
-  if (isa<FloatType>(type.getElementType()))
+  if (isWeight(type, name))
     return level1::WeightOp::create(builder, loc, valueType, name,
                                     builder.getStringAttr(*path),
                                     static_cast<int64_t>(offset), type)

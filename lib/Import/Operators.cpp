@@ -80,6 +80,7 @@ ArrayRef<OperatorEntry> import::operatorTable() {
       {"", "Xor", 2, 2, lowerLogic},
 
       {"com.microsoft", "GroupQueryAttention", 1, 16, lowerGroupQueryAttention},
+      {"com.microsoft", "MatMulNBits", 3, 6, lowerMatMulNBits},
       {"com.microsoft", "RotaryEmbedding", 4, 4, lowerRotaryEmbedding},
       {"com.microsoft", "SkipLayerNormalization", 3, 5, lowerSkipNormalization},
       {"com.microsoft", "SkipSimplifiedLayerNormalization", 3, 4,

@@ -63,6 +63,9 @@ Results lowerGemm(Call &);
 Results lowerGroupQueryAttention(Call &);
 Results lowerRotaryEmbedding(Call &);
 
+// OperatorsQuantized.cpp
+Results lowerMatMulNBits(Call &);
+
 // OperatorsGenerator.cpp
 Results lowerRange(Call &);
 Results lowerConstantOfShape(Call &);

@@ -12,7 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Execute.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Blocks.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -238,6 +238,8 @@ public:
   LogicalResult run();
 
 private:
+  LogicalResult expand(wafer::WeightOp weight, const wafer::Blocks &blocks,
+                       Bytes &to);
   LogicalResult loadWeights();
   LogicalResult compile();
   LogicalResult step(StringRef line, unsigned number);
@@ -256,6 +258,29 @@ private:
   std::unique_ptr<ExecutionEngine> engine;
 };
 
+LogicalResult Session::expand(wafer::WeightOp weight,
+                              const wafer::Blocks &blocks, Bytes &to) {
+  auto read = [](StringRef file, int64_t offset, uint64_t bytes) {
+    auto slice = llvm::MemoryBuffer::getFileSlice(file, bytes, offset);
+    return slice && (*slice)->getBufferSize() == bytes ? std::move(*slice)
+                                                       : nullptr;
+  };
+  auto packed =
+      read(*weight.getFile(), weight.getOffset(), blocks.format.packedBytes());
+  auto scales = read(blocks.scales.file, blocks.scales.offset,
+                     blocks.format.scaleBytes());
+  uint64_t zeroBytes = blocks.format.zeroBytes();
+  auto zeros = zeroBytes
+                   ? read(blocks.zeros.file, blocks.zeros.offset, zeroBytes)
+                   : nullptr;
+  if (!packed || !scales || (zeroBytes && !zeros))
+    return fail("cannot read the blocks of " + weight.getSymName());
+  image::expandBlocks(blocks.format, packed->getBufferStart(),
+                      scales->getBufferStart(),
+                      zeros ? zeros->getBufferStart() : nullptr, to.data());
+  return success();
+}
+
 LogicalResult Session::loadWeights() {
   for (auto weight : module.getOps<wafer::WeightOp>()) {
     auto type = cast<RankedTensorType>(weight.getType());
@@ -263,6 +288,11 @@ LogicalResult Session::loadWeights() {
     bytes.assign(byteSize(type), 0);
     if (!weight.getFile())
       continue;
+    if (std::optional<wafer::Blocks> blocks = wafer::getBlocks(weight)) {
+      if (failed(expand(weight, *blocks, bytes)))
+        return failure();
+      continue;
+    }
     auto slice = llvm::MemoryBuffer::getFileSlice(
         *weight.getFile(), bytes.size(), weight.getOffset());
     if (!slice)

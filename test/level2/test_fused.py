@@ -258,3 +258,73 @@ def test_the_harness_catches_tails_that_are_kept(tool, tmp_path):
     with mock.patch.object(session, "run", lambda *a, options, **k: run(*a, options=[*options, "--mistake-tails-are-kept"], **k)):
         with pytest.raises(AssertionError, match="step 0"):
             Attention(tmp_path).compare(tool, 1, [1] * 7, 9)
+
+
+# ---------------------------------------------------------------- packed weights
+def packed_product(folder, columns, rows, bits, block, zeros, bias=False, external=False, **attributes):
+    blocks = -(-columns // block)
+    weights = {"w": RNG.integers(0, 256, (rows, blocks, block * bits // 8)).astype(np.uint8),
+               "scales": RNG.uniform(0.01, 0.1, (rows, blocks)).astype(np.float32)}
+    inputs = ["x", "w", "scales"]
+    if zeros == "packed":
+        weights["zeros"] = RNG.integers(0, 256, (rows, -(-blocks * bits // 8))).astype(np.uint8)
+    elif zeros == "numbers":
+        weights["zeros"] = RNG.uniform(4, 11, (rows, blocks)).astype(np.float32)
+    inputs.append("zeros" if zeros else "")
+    if bias:
+        weights["bias"] = random(rows)
+        inputs += ["", "bias"]
+    node = helper.make_node("MatMulNBits", inputs, ["y"], name="product", domain="com.microsoft", K=columns, N=rows,
+                            bits=bits, block_size=block, **attributes)
+    path = save(folder, [node], [value("x", [2, 3, columns])], [value("y", [2, 3, rows])], weights)
+    if external:
+        onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return path
+
+
+@pytest.mark.parametrize("zeros", [None, "packed", "numbers"])
+@pytest.mark.parametrize("columns, rows, block", [(96, 7, 32), (70, 13, 32), (32, 1, 32), (130, 5, 64), (17, 3, 16)])
+def test_four_bits(tool, tmp_path, columns, rows, block, zeros):
+    path = packed_product(tmp_path, columns, rows, 4, block, zeros)
+    check(tool, tmp_path, onnx.load(path), {"x": random(2, 3, columns)}, tolerance=1e-4)
+
+
+@pytest.mark.parametrize("zeros", [None, "packed"])
+def test_eight_bits(tool, tmp_path, zeros):
+    path = packed_product(tmp_path, 70, 9, 8, 32, zeros)
+    check(tool, tmp_path, onnx.load(path), {"x": random(2, 3, 70)}, tolerance=1e-3)
+
+
+def test_bias_and_weights_beside_the_file(tool, tmp_path):
+    path = packed_product(tmp_path, 70, 9, 4, 32, "packed", bias=True, external=True)
+    x = random(2, 3, 70)
+    want = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    (got,), _ = session.run(tool, path, [(1, 0, {"x": x})])
+    np.testing.assert_allclose(got["y"].reshape(want.shape), want, atol=1e-4, rtol=0)
+
+
+def test_integers_do_not_enter_the_text(tool, tmp_path):
+    text = dump(tool, packed_product(tmp_path, 256, 256, 4, 32, "packed"))
+    assert "ui8" not in text and len(text) < 4000
+    assert 'tensor<256x256xf32>' in text and "wafer.blocks" in text
+
+
+PACKED_REFUSED = {
+    "bits": (dict(bits=5), "bits 5 is none of 2, 4 and 8"),
+    "block": (dict(block_size=24), "block_size 24 is no power of two"),
+    "sizes": (dict(N=8), "its integers have 432 bytes, and N, K, bits and block_size say 384"),
+    "prepacked": (dict(weight_prepacked=1), "weight_prepacked is not supported"),
+}
+
+
+@pytest.mark.parametrize("case", PACKED_REFUSED)
+def test_packed_weights_refused(tool, tmp_path, case):
+    attributes, message = PACKED_REFUSED[case]
+    model = onnx.load(packed_product(tmp_path, 70, 9, 4, 32, None))
+    node = model.graph.node[0]
+    kept = [a for a in node.attribute if a.name not in attributes]
+    del node.attribute[:]
+    node.attribute.extend(kept + [helper.make_attribute(name, number) for name, number in attributes.items()])
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(session.Refused, match=r"node 'product' \(MatMulNBits\): " + message):
+        dump(tool, tmp_path / "other.onnx")

@@ -3,12 +3,14 @@
 #ifndef WAFERLOOM_CODEGEN_CODEGEN_H
 #define WAFERLOOM_CODEGEN_CODEGEN_H
 
+#include "waferloom/Image/Blocks.h"
 #include "waferloom/Image/Image_generated.h"
 #include "waferloom/Target/Resources.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/LLVM.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,10 @@ struct SourceBytes {
   uint64_t offset = 0;
   std::string inlined;
   bool narrows = false; // f32 in the file, f16 in the image
+  /// Integers that the writer expands; scales and zeros lie elsewhere.
+  std::optional<image::BlockFormat> blocks;
+  std::string scalesFile, zerosFile;
+  uint64_t scalesOffset = 0, zerosOffset = 0;
 };
 
 /// An image before it is written: the schema's object and its data section.
