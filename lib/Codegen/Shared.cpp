@@ -83,6 +83,23 @@ static std::string inlineBytes(DenseElementsAttr value) {
   return bytes;
 }
 
+/// The blocks of a weight as the writer of images knows them.
+static image::BlockFormat formatOf(wafer::WeightOp weight,
+                                   const wafer::Blocks &blocks) {
+  auto type = cast<ShapedType>(weight.getType());
+  image::BlockFormat format;
+  format.rows = static_cast<uint64_t>(type.getDimSize(0));
+  format.columns = static_cast<uint64_t>(type.getDimSize(1));
+  format.bits = blocks.bits;
+  format.size = blocks.size;
+  format.halfScales = type.getElementType().isF16();
+  using Zeros = image::BlockFormat::Zeros;
+  format.zeros = blocks.zeros == wafer::Blocks::Zeros::Packed   ? Zeros::packed
+                 : blocks.zeros == wafer::Blocks::Zeros::Scaled ? Zeros::scaled
+                                                                : Zeros::middle;
+  return format;
+}
+
 FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight,
                                                   Word stored) {
   if (!weight.getFile() && !weight.getValue())
@@ -111,11 +128,11 @@ FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight,
     bytes.file = weight.getFile()->str();
     bytes.offset = weight.getOffset();
     if (std::optional<wafer::Blocks> blocks = wafer::getBlocks(weight)) {
-      bytes.blocks = blocks->format;
+      bytes.blocks = formatOf(weight, *blocks);
       bytes.scalesFile = blocks->scales.file;
       bytes.scalesOffset = blocks->scales.offset;
-      bytes.zerosFile = blocks->zeros.file;
-      bytes.zerosOffset = blocks->zeros.offset;
+      bytes.zerosFile = blocks->zerosAt.file;
+      bytes.zerosOffset = blocks->zerosAt.offset;
     }
   } else {
     return weight.emitOpError()

@@ -22,7 +22,8 @@ namespace {
 struct Packed {
   Call &c;
   ModuleOp module;
-  image::BlockFormat format;
+  wafer::Blocks format;
+  int64_t rows, columns;
 
   wafer::WeightOp weight(unsigned input, StringRef what, uint64_t bytes);
   bool read();
@@ -55,7 +56,8 @@ wafer::WeightOp Packed::weight(unsigned input, StringRef what, uint64_t bytes) {
 bool Packed::read() {
   auto refuse = [&](const Twine &reason) { return c.refuse(reason), false; };
   int64_t bits = c.integer("bits", 4), size = c.integer("block_size", 0);
-  int64_t rows = c.integer("N", 0), columns = c.integer("K", 0);
+  rows = c.integer("N", 0);
+  columns = c.integer("K", 0);
   constexpr int64_t most = int64_t(1) << 24;
   if (bits != 2 && bits != 4 && bits != 8)
     return refuse("bits " + Twine(bits) + " is none of 2, 4 and 8");
@@ -71,21 +73,23 @@ bool Packed::read() {
   Type type = c.input(0)->type;
   if (!type.isF32() && !type.isF16())
     return refuse("multiplies values that are neither f32 nor f16");
-  format.rows = rows;
-  format.columns = columns;
   format.bits = bits;
   format.size = size;
-  format.halfScales = type.isF16();
   if (c.input(2)->type != type)
     return refuse("its scales are not of the type of its operand");
   if (Quantity *given = c.input(3))
-    format.zeros = given->type == type ? image::BlockFormat::Zeros::scaled
-                                       : image::BlockFormat::Zeros::packed;
-  integers = weight(1, "integers", format.packedBytes());
-  scales = integers ? weight(2, "scales", format.scaleBytes()) : integers;
+    format.zeros = given->type == type ? wafer::Blocks::Zeros::Scaled
+                                       : wafer::Blocks::Zeros::Packed;
+  uint64_t blocks = llvm::divideCeil(columns, size), count = rows * blocks;
+  uint64_t scaleBytes = count * (type.isF16() ? 2 : 4);
+  uint64_t zeroBytes = format.zeros == wafer::Blocks::Zeros::Scaled
+                           ? scaleBytes
+                           : rows * llvm::divideCeil(blocks * bits, 8);
+  integers = weight(1, "integers", count * (size * bits / 8));
+  scales = integers ? weight(2, "scales", scaleBytes) : integers;
   if (!scales)
     return false;
-  if (c.input(3) && !(zeros = weight(3, "zero points", format.zeroBytes())))
+  if (c.input(3) && !(zeros = weight(3, "zero points", zeroBytes)))
     return false;
   return true;
 }
@@ -95,9 +99,7 @@ Quantity *Packed::declare() {
   Lowering &lowering = c.lowering;
   Type type = c.input(0)->type;
   std::string name = (integers.getSymName() + ".expanded").str();
-  auto shape = RankedTensorType::get(
-      {static_cast<int64_t>(format.rows), static_cast<int64_t>(format.columns)},
-      type);
+  auto shape = RankedTensorType::get({rows, columns}, type);
   auto known = dyn_cast_or_null<wafer::WeightOp>(module.lookupSymbol(name));
   if (known && known.getType() != shape)
     return c.refuse("another node unpacks its integers in another way");
@@ -111,11 +113,11 @@ Quantity *Packed::declare() {
         isThere ? integers.getFileAttr() : StringAttr(),
         lowering.builder.getI64IntegerAttr(isThere ? integers.getOffset() : 0),
         ElementsAttr(), TypeAttr::get(shape));
-    wafer::Blocks blocks{format, {}, {}};
+    wafer::Blocks blocks = format;
     if (isThere) {
       blocks.scales = {scales.getFile()->str(), int64_t(scales.getOffset())};
       if (zeros)
-        blocks.zeros = {zeros.getFile()->str(), int64_t(zeros.getOffset())};
+        blocks.zerosAt = {zeros.getFile()->str(), int64_t(zeros.getOffset())};
       wafer::setBlocks(known, blocks);
     }
   }
@@ -130,7 +132,8 @@ Quantity *Packed::declare() {
 Results import::lowerMatMulNBits(Call &c) {
   Block *block = c.lowering.builder.getInsertionBlock();
   Packed packed{
-      c, block->getParentOp()->getParentOfType<ModuleOp>(), {}, {}, {}, {}};
+      c, block->getParentOp()->getParentOfType<ModuleOp>(), {}, 0, 0, {}, {},
+      {}};
   if (!packed.read())
     return {};
   Quantity *weight = packed.declare();

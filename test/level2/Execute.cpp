@@ -13,6 +13,7 @@
 
 #include "Execute.h"
 #include "waferloom/Dialect/Wafer/Blocks.h"
+#include "waferloom/Image/Blocks.h"
 
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -258,24 +259,41 @@ private:
   std::unique_ptr<ExecutionEngine> engine;
 };
 
+static image::BlockFormat formatOf(wafer::WeightOp weight,
+                                   const wafer::Blocks &blocks) {
+  auto type = cast<ShapedType>(weight.getType());
+  image::BlockFormat format;
+  format.rows = static_cast<uint64_t>(type.getDimSize(0));
+  format.columns = static_cast<uint64_t>(type.getDimSize(1));
+  format.bits = blocks.bits;
+  format.size = blocks.size;
+  format.halfScales = type.getElementType().isF16();
+  using Zeros = image::BlockFormat::Zeros;
+  format.zeros = blocks.zeros == wafer::Blocks::Zeros::Packed   ? Zeros::packed
+                 : blocks.zeros == wafer::Blocks::Zeros::Scaled ? Zeros::scaled
+                                                                : Zeros::middle;
+  return format;
+}
+
 LogicalResult Session::expand(wafer::WeightOp weight,
                               const wafer::Blocks &blocks, Bytes &to) {
+  image::BlockFormat format = formatOf(weight, blocks);
   auto read = [](StringRef file, int64_t offset, uint64_t bytes) {
     auto slice = llvm::MemoryBuffer::getFileSlice(file, bytes, offset);
     return slice && (*slice)->getBufferSize() == bytes ? std::move(*slice)
                                                        : nullptr;
   };
   auto packed =
-      read(*weight.getFile(), weight.getOffset(), blocks.format.packedBytes());
-  auto scales = read(blocks.scales.file, blocks.scales.offset,
-                     blocks.format.scaleBytes());
-  uint64_t zeroBytes = blocks.format.zeroBytes();
+      read(*weight.getFile(), weight.getOffset(), format.packedBytes());
+  auto scales =
+      read(blocks.scales.file, blocks.scales.offset, format.scaleBytes());
+  uint64_t zeroBytes = format.zeroBytes();
   auto zeros = zeroBytes
-                   ? read(blocks.zeros.file, blocks.zeros.offset, zeroBytes)
+                   ? read(blocks.zerosAt.file, blocks.zerosAt.offset, zeroBytes)
                    : nullptr;
   if (!packed || !scales || (zeroBytes && !zeros))
     return fail("cannot read the blocks of " + weight.getSymName());
-  image::expandBlocks(blocks.format, packed->getBufferStart(),
+  image::expandBlocks(format, packed->getBufferStart(),
                       scales->getBufferStart(),
                       zeros ? zeros->getBufferStart() : nullptr, to.data());
   return success();

@@ -11,17 +11,16 @@ static constexpr const char *attributeName = "wafer.blocks";
 void wafer::setBlocks(WeightOp weight, const Blocks &blocks) {
   Builder b(weight.getContext());
   NamedAttrList list;
-  list.set("bits", b.getI64IntegerAttr(blocks.format.bits));
-  list.set("size", b.getI64IntegerAttr(blocks.format.size));
+  list.set("bits", b.getI64IntegerAttr(blocks.bits));
+  list.set("size", b.getI64IntegerAttr(blocks.size));
   list.set("scales_file", b.getStringAttr(blocks.scales.file));
   list.set("scales_at", b.getI64IntegerAttr(blocks.scales.offset));
-  using Zeros = image::BlockFormat::Zeros;
-  if (blocks.format.zeros != Zeros::middle) {
-    list.set("zeros",
-             b.getStringAttr(blocks.format.zeros == Zeros::packed ? "packed"
-                                                                  : "scaled"));
-    list.set("zeros_file", b.getStringAttr(blocks.zeros.file));
-    list.set("zeros_at", b.getI64IntegerAttr(blocks.zeros.offset));
+  using Zeros = Blocks::Zeros;
+  if (blocks.zeros != Zeros::Middle) {
+    list.set("zeros", b.getStringAttr(
+                          blocks.zeros == Zeros::Packed ? "packed" : "scaled"));
+    list.set("zeros_file", b.getStringAttr(blocks.zerosAt.file));
+    list.set("zeros_at", b.getI64IntegerAttr(blocks.zerosAt.offset));
   }
   weight->setAttr(attributeName, list.getDictionary(weight.getContext()));
 }
@@ -40,19 +39,16 @@ std::optional<Blocks> wafer::getBlocks(WeightOp weight) {
     return value ? value.str() : std::string();
   };
   Blocks blocks;
-  blocks.format.rows = static_cast<uint64_t>(type.getDimSize(0));
-  blocks.format.columns = static_cast<uint64_t>(type.getDimSize(1));
-  blocks.format.bits = static_cast<unsigned>(number("bits"));
-  blocks.format.size = static_cast<unsigned>(number("size"));
-  blocks.format.halfScales = type.getElementType().isF16();
+  blocks.bits = static_cast<unsigned>(number("bits"));
+  blocks.size = static_cast<unsigned>(number("size"));
   std::string zeros = text("zeros");
-  blocks.format.zeros = zeros == "packed"   ? image::BlockFormat::Zeros::packed
-                        : zeros == "scaled" ? image::BlockFormat::Zeros::scaled
-                                            : image::BlockFormat::Zeros::middle;
+  blocks.zeros = zeros == "packed"   ? Blocks::Zeros::Packed
+                 : zeros == "scaled" ? Blocks::Zeros::Scaled
+                                     : Blocks::Zeros::Middle;
   blocks.scales = {text("scales_file"), number("scales_at")};
-  blocks.zeros = {text("zeros_file"), number("zeros_at")};
-  unsigned bits = blocks.format.bits;
-  if ((bits != 2 && bits != 4 && bits != 8) || blocks.format.size < 8)
+  blocks.zerosAt = {text("zeros_file"), number("zeros_at")};
+  unsigned bits = blocks.bits;
+  if ((bits != 2 && bits != 4 && bits != 8) || blocks.size < 8)
     return std::nullopt;
   return blocks;
 }

@@ -10,7 +10,6 @@
 #define WAFERLOOM_DIALECT_WAFER_BLOCKS_H
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
-#include "waferloom/Image/Blocks.h"
 
 #include <string>
 
@@ -22,9 +21,14 @@ struct BytesAt {
   int64_t offset = 0;
 };
 
+/// Rows of a matrix in blocks of `size` integers of `bits` bits, lowest first.
 struct Blocks {
-  image::BlockFormat format;
-  BytesAt scales, zeros; // zeros: only if the format has any
+  /// What is taken off the integers: 2^(bits - 1), one integer per block in the
+  /// same bits, or one number per block in the type of the scales.
+  enum class Zeros { Middle, Packed, Scaled };
+  unsigned bits = 4, size = 32;
+  Zeros zeros = Zeros::Middle;
+  BytesAt scales, zerosAt; // zerosAt: unless they are in the middle
 };
 
 /// Marks `weight`, whose file and offset are those of the integers.
