@@ -23,7 +23,7 @@ def test_pip_install(tmp_path):
     # The objects of the build folder serve, so that this takes seconds.
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-build-isolation",
-         "--no-deps", "-C", "build-dir=build", "--target", str(tmp_path), str(TOP)],
+         "--no-deps", "--config-settings", "build-dir=build", "--target", str(tmp_path), str(TOP)],
         cwd=TOP, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     subprocess.run([sys.executable, "-I", "-c", PROGRAM, str(tmp_path)], check=True, cwd=tmp_path)
