@@ -16,9 +16,7 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::interpret;
 using wafer::Axis;
-using wafer::DimAttr;
 using wafer::LayoutAttr;
-using wafer::RegionAttr;
 
 SmallVector<int64_t> Machine::getPadded(ArrayRef<int64_t> local,
                                         LayoutAttr layout) {

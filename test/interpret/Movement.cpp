@@ -7,7 +7,6 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::interpret;
 using wafer::Axis;
-using wafer::DimAttr;
 using wafer::LayoutAttr;
 
 void Machine::runCombine(wafer::CombineOp op) {
