@@ -83,9 +83,8 @@ static std::string inlineBytes(DenseElementsAttr value) {
   return bytes;
 }
 
-/// The blocks of a weight as the writer of images knows them.
-static image::BlockFormat formatOf(wafer::WeightOp weight,
-                                   const wafer::Blocks &blocks) {
+image::BlockFormat codegen::formatOf(wafer::WeightOp weight,
+                                     const wafer::Blocks &blocks) {
   auto type = cast<ShapedType>(weight.getType());
   image::BlockFormat format;
   format.rows = static_cast<uint64_t>(type.getDimSize(0));

@@ -170,7 +170,8 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
   OwningOpRef<ModuleOp> best;
   int worse = 0;
   for (auto [width, height] : regions) {
-    std::tie(grid.width, grid.height) = std::pair(width, height);
+    grid.width = width;
+    grid.height = height;
     Planned found;
     OwningOpRef<ModuleOp> copy = module.clone();
     bool fits = succeeded(partition::planWithin(

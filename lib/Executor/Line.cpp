@@ -231,19 +231,9 @@ void Orderer::advance(uint32_t member) {
       for (const Pending &other : beside)
         if (other.thread == instruction.thread)
           return;
-      LineOp op;
-      op.kind = LineOp::Wait;
-      op.pe = member;
-      op.act = act.act;
-      op.lead = act.lead;
-      line.ops.push_back(op);
+      line.ops.push_back({LineOp::Wait, member, act.act, act.lead});
     } else if (instruction.thread >= 0) {
-      LineOp op;
-      op.kind = LineOp::Start;
-      op.pe = member;
-      op.act = act.act;
-      op.lead = act.lead;
-      line.ops.push_back(op);
+      line.ops.push_back({LineOp::Start, member, act.act, act.lead});
       if (!perform(member, position, true))
         beside.push_back({position, instruction.thread});
     } else if (!perform(member, position, false)) {

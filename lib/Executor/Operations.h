@@ -11,17 +11,26 @@
 
 namespace waferloom::executor {
 
-/// How elements lie in memory, and what they compute as.
-struct F32 {
-  using Value = float;
-  using Stored = float;
+/// How elements lie in memory, and what they compute as: the same.
+template <typename T>
+struct Plain {
+  using Value = T;
+  using Stored = T;
   static Value load(const char *at) {
     Value value;
-    std::memcpy(&value, at, 4);
+    std::memcpy(&value, at, sizeof value);
     return value;
   }
-  static void store(char *at, Value value) { std::memcpy(at, &value, 4); }
+  static void store(char *at, Value value) {
+    std::memcpy(at, &value, sizeof value);
+  }
 };
+using F32 = Plain<float>;
+using I32 = Plain<int32_t>;
+/// Patterns: unsigned, so that everything wraps.
+using U32 = Plain<uint32_t>;
+using U16 = Plain<uint16_t>;
+/// Halves compute as singles.
 struct F16 {
   using Value = float;
   using Stored = uint16_t;
@@ -34,37 +43,6 @@ struct F16 {
     uint16_t half = halfOfFloat(value);
     std::memcpy(at, &half, 2);
   }
-};
-struct I32 {
-  using Value = int32_t;
-  using Stored = int32_t;
-  static Value load(const char *at) {
-    Value value;
-    std::memcpy(&value, at, 4);
-    return value;
-  }
-  static void store(char *at, Value value) { std::memcpy(at, &value, 4); }
-};
-/// Patterns: unsigned, so that everything wraps.
-struct U32 {
-  using Value = uint32_t;
-  using Stored = uint32_t;
-  static Value load(const char *at) {
-    Value value;
-    std::memcpy(&value, at, 4);
-    return value;
-  }
-  static void store(char *at, Value value) { std::memcpy(at, &value, 4); }
-};
-struct U16 {
-  using Value = uint16_t;
-  using Stored = uint16_t;
-  static Value load(const char *at) {
-    Value value;
-    std::memcpy(&value, at, 2);
-    return value;
-  }
-  static void store(char *at, Value value) { std::memcpy(at, &value, 2); }
 };
 
 struct Copy {

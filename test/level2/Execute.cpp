@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Execute.h"
+#include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Wafer/Blocks.h"
 #include "waferloom/Image/Blocks.h"
 
@@ -259,25 +260,9 @@ private:
   std::unique_ptr<ExecutionEngine> engine;
 };
 
-static image::BlockFormat formatOf(wafer::WeightOp weight,
-                                   const wafer::Blocks &blocks) {
-  auto type = cast<ShapedType>(weight.getType());
-  image::BlockFormat format;
-  format.rows = static_cast<uint64_t>(type.getDimSize(0));
-  format.columns = static_cast<uint64_t>(type.getDimSize(1));
-  format.bits = blocks.bits;
-  format.size = blocks.size;
-  format.halfScales = type.getElementType().isF16();
-  using Zeros = image::BlockFormat::Zeros;
-  format.zeros = blocks.zeros == wafer::Blocks::Zeros::Packed   ? Zeros::packed
-                 : blocks.zeros == wafer::Blocks::Zeros::Scaled ? Zeros::scaled
-                                                                : Zeros::middle;
-  return format;
-}
-
 LogicalResult Session::expand(wafer::WeightOp weight,
                               const wafer::Blocks &blocks, Bytes &to) {
-  image::BlockFormat format = formatOf(weight, blocks);
+  image::BlockFormat format = codegen::formatOf(weight, blocks);
   auto read = [](StringRef file, int64_t offset, uint64_t bytes) {
     auto slice = llvm::MemoryBuffer::getFileSlice(file, bytes, offset);
     return slice && (*slice)->getBufferSize() == bytes ? std::move(*slice)

@@ -5,16 +5,13 @@ own even where the model ties it to the embedding."""
 import numpy as np
 from onnx import TensorProto, helper
 
+from .form import Form
+
 OPSET, IR_VERSION = 21, 10
 MICROSOFT = "com.microsoft"
 
 
-class GenAi:
-    """Builds the nodes. `g` is the Graph; weights are in it under their names."""
-
-    def __init__(self, g, shape, dtype):
-        self.g, self.shape, self.dtype = g, shape, np.dtype(dtype)
-
+class GenAi(Form):
     def frame(self):
         """What all layers share: the length of the sequence, rotary tables."""
         g = self.g
@@ -37,13 +34,6 @@ class GenAi:
                            num_heads=shape.heads, kv_num_heads=shape.kv_heads, scale=shape.head_dim ** -0.5,
                            do_rotary=1, rotary_interleaved=0)
         return g.node("MatMul", mixed, layer + "o_proj.weight", name=f"layer{i}/attn/out")
-
-    def feed_forward(self, i, h):
-        g, layer = self.g, f"model.layers.{i}.mlp."
-        gate = g.node("MatMul", h, layer + "gate_proj.weight", name=f"layer{i}/mlp/gate")
-        up = g.node("MatMul", h, layer + "up_proj.weight", name=f"layer{i}/mlp/up")
-        act = g.node("Mul", g.node("Mul", gate, g.node("Sigmoid", gate)), up)
-        return g.node("MatMul", act, layer + "down_proj.weight", name=f"layer{i}/mlp/down")
 
     def add_norm(self, x, branch, gain, name):
         """x + branch, and its RMSNorm: (sum, normalized)."""

@@ -6,15 +6,12 @@ the exporters of half-precision models have it."""
 import numpy as np
 from onnx import TensorProto, helper
 
+from .form import Form
+
 OPSET, IR_VERSION = 17, 8
 
 
-class Primitives:
-    """Builds the nodes. `g` is the Graph; weights are in it under their names."""
-
-    def __init__(self, g, shape, dtype):
-        self.g, self.shape, self.dtype = g, shape, np.dtype(dtype)
-
+class Primitives(Form):
     def number(self, value):
         return self.g.number(value, self.dtype)
 
@@ -97,13 +94,6 @@ class Primitives:
         flat = g.node("Concat", self.batch, self.new, g.ints(shape.heads * shape.head_dim), axis=0)
         mixed = g.node("Reshape", g.node("Transpose", mixed, perm=[0, 2, 1, 3]), flat)
         return g.node("MatMul", mixed, layer + "o_proj.weight", name=f"layer{i}/attn/out")
-
-    def feed_forward(self, i, h):
-        g, layer = self.g, f"model.layers.{i}.mlp."
-        gate = g.node("MatMul", h, layer + "gate_proj.weight", name=f"layer{i}/mlp/gate")
-        up = g.node("MatMul", h, layer + "up_proj.weight", name=f"layer{i}/mlp/up")
-        act = g.node("Mul", g.node("Mul", gate, g.node("Sigmoid", gate)), up)
-        return g.node("MatMul", act, layer + "down_proj.weight", name=f"layer{i}/mlp/down")
 
     def layer(self, i, x):
         g, layer = self.g, f"model.layers.{i}."
