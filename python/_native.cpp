@@ -70,6 +70,8 @@ CompileOptions toOptions(const py::dict &given) {
   options.chunks = py::cast<std::vector<int64_t>>(given["chunks"]);
   if (!given["region"].is_none())
     options.region = py::cast<std::pair<int64_t, int64_t>>(given["region"]);
+  if (!given["stages"].is_none())
+    options.stages = py::cast<int64_t>(given["stages"]);
   options.states = py::cast<std::vector<std::pair<std::string, std::string>>>(
       given["states"]);
   options.sets =

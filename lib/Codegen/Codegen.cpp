@@ -27,11 +27,14 @@ struct ImageEmitter {
   Image result;
   SmallVector<func::FuncOp> entries;
   wafer::RegionAttr region;
+  wafer::StagesAttr stages;
   fabric::RectAttr place;
   fabric::QueuesAttr queues;
 
   LogicalResult findEntries();
   LogicalResult layShared(Shared &shared);
+  LogicalResult layShared(Shared &shared, wafer::RunBy runBy,
+                          target::Fit &part);
   LogicalResult emitPrograms(Shared &shared, Names &names, Budget budget,
                              image::RegionT &out, int64_t &memory);
   LogicalResult describe();
@@ -59,6 +62,11 @@ LogicalResult ImageEmitter::findEntries() {
     if (region && region != mine)
       return func.emitOpError("has another region than the other entries");
     region = mine;
+    if (failed(wafer::verifyStages(func)))
+      return failure();
+    if (stages && stages != wafer::getStages(func))
+      return func.emitOpError("has other stages than the other entries");
+    stages = wafer::getStages(func);
     auto at = fabric::getPlace(func);
     auto by = func->getAttrOfType<fabric::QueuesAttr>(
         fabric::FabricDialect::queuesName);
@@ -71,12 +79,12 @@ LogicalResult ImageEmitter::findEntries() {
     place = at;
     queues = by;
   }
-  if (place.getWidth() != region.getWidth() ||
-      place.getHeight() != region.getHeight())
+  int64_t width = region.getWidth() * stages.getColumns();
+  int64_t height = region.getHeight() * stages.getRows();
+  if (place.getWidth() != width || place.getHeight() != height)
     return entries.front().emitOpError()
            << "is placed on " << place.getWidth() << " by " << place.getHeight()
-           << " PEs but its region is " << region.getWidth() << " by "
-           << region.getHeight();
+           << " PEs but its stages take " << width << " by " << height;
   if (place.getX() + place.getWidth() > target.width ||
       place.getY() + place.getHeight() > target.height)
     return entries.front().emitOpError()
@@ -86,9 +94,34 @@ LogicalResult ImageEmitter::findEntries() {
 }
 
 LogicalResult ImageEmitter::layShared(Shared &shared) {
-  int64_t before = 0;
+  // What all stages hold lies first; then what only some do.
+  using wafer::RunBy;
+  target::Fit parts[3];
+  for (func::FuncOp func : entries) {
+    auto runBy = wafer::getRunBy(func);
+    func.walk([&](Operation *op) {
+      if (isa<wafer::ParameterOp, wafer::StateOp, wafer::IotaOp>(op))
+        shared.use(op, wafer::lookup(runBy, op));
+    });
+  }
+  for (RunBy runBy : {RunBy::All, RunBy::First, RunBy::Others})
+    if (failed(layShared(shared, runBy, parts[static_cast<size_t>(runBy)])))
+      return failure();
+  // The fullest stage has these besides.
+  bool first = shared.laid(RunBy::First) >= shared.laid(RunBy::Others);
+  const target::Fit &other =
+      parts[static_cast<size_t>(first ? RunBy::First : RunBy::Others)];
+  fit.weights = parts[0].weights + other.weights;
+  fit.states = parts[0].states + other.states;
+  fit.tables = parts[0].tables + other.tables;
+  return success();
+}
+
+LogicalResult ImageEmitter::layShared(Shared &shared, wafer::RunBy runBy,
+                                      target::Fit &part) {
+  int64_t before = shared.laid(runBy);
   auto grown = [&] {
-    return shared.bytes() - std::exchange(before, shared.bytes());
+    return shared.laid(runBy) - std::exchange(before, shared.laid(runBy));
   };
   auto hold = [&](ArrayAttr names, int64_t bytes) {
     for (Attribute name : names)
@@ -99,12 +132,14 @@ LogicalResult ImageEmitter::layShared(Shared &shared) {
   };
   for (func::FuncOp func : entries) {
     WalkResult walked = func.walk([&](Operation *op) {
+      if (shared.runByOf(op) != runBy)
+        return WalkResult::advance();
       if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
         FailureOr<Piece> piece = shared.parameter(parameter);
         if (failed(piece))
           return WalkResult::interrupt();
         if (int64_t bytes = grown()) {
-          fit.weights += bytes;
+          part.weights += bytes;
           hold(parameter.getWeights(), piece->bytes);
         }
       } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
@@ -112,7 +147,7 @@ LogicalResult ImageEmitter::layShared(Shared &shared) {
         if (failed(piece))
           return WalkResult::interrupt();
         if (int64_t bytes = grown()) {
-          fit.states += bytes;
+          part.states += bytes;
           hold(state.getNames(), piece->bytes);
         }
       } else if (auto iota = dyn_cast<wafer::IotaOp>(op)) {
@@ -131,7 +166,7 @@ LogicalResult ImageEmitter::layShared(Shared &shared) {
             shared.coordinate(
                 layout.getDim(static_cast<int64_t>(append.getDim())).getAxes());
       }
-      fit.tables += grown();
+      part.tables += grown();
       return WalkResult::advance();
     });
     if (walked.wasInterrupted())
@@ -143,7 +178,7 @@ LogicalResult ImageEmitter::layShared(Shared &shared) {
 LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
                                          Budget budget, image::RegionT &out,
                                          int64_t &memory) {
-  Lines lines(region.getWidth(), region.getHeight(), target);
+  Lines lines(region.getWidth(), region.getHeight(), stages, target);
   memory = shared.bytes();
   for (func::FuncOp func : entries) {
     ProgramEmitter program(func, shared, lines, names, target, budget);
@@ -163,6 +198,13 @@ LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
   SmallVector<image::ProgramT *> programs;
   for (auto &program : out.programs)
     programs.push_back(program.get());
+  for (auto [binding, holder] :
+       llvm::zip_equal(shared.bindings, shared.holders)) {
+    Guard guard = holder.stage ? lines.guardOf(*holder.stage)
+                               : lines.guardOf(holder.runBy);
+    binding->columns = guard.columns;
+    binding->rows = guard.rows;
+  }
   if (llvm::Error error = lines.finish(out, queues, programs))
     return module.emitError() << llvm::toString(std::move(error));
   return success();
@@ -301,7 +343,7 @@ void ImageEmitter::refuse() {
 FailureOr<Image> codegen::emitImage(ModuleOp module,
                                     const image::TargetT &target,
                                     target::Fit &fit) {
-  ImageEmitter state{module, target, fit, {}, {}, {}, {}, {}};
+  ImageEmitter state{module, target, fit, {}, {}, {}, {}, {}, {}};
   fit = target::Fit();
   fit.limit = target.sram_bytes;
   fit.reserved = target.reserved_bytes;
@@ -322,8 +364,8 @@ FailureOr<Image> codegen::emitImage(ModuleOp module,
     auto region = std::make_unique<image::RegionT>();
     region->x = static_cast<uint32_t>(state.place.getX());
     region->y = static_cast<uint32_t>(state.place.getY());
-    region->width = static_cast<uint32_t>(state.region.getWidth());
-    region->height = static_cast<uint32_t>(state.region.getHeight());
+    region->width = static_cast<uint32_t>(state.place.getWidth());
+    region->height = static_cast<uint32_t>(state.place.getHeight());
     int64_t memory = 0;
     if (failed(state.emitPrograms(shared, names, budget, *region, memory)))
       return failure();

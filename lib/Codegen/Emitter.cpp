@@ -72,6 +72,7 @@ Draft &Emitter::append(Opcode op) {
   draft.op = op;
   draft.node = node;
   draft.product = product;
+  draft.guard = guard;
   drafts.push_back(draft);
   return drafts.back();
 }

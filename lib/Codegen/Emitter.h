@@ -114,6 +114,8 @@ public:
                        Opcode fold, Guard guard);
   void rewrite(Guard guard);
 
+  /// Who runs the instructions from here on, streams aside: those say it.
+  void setGuard(Guard to) { guard = to; }
   /// What the instructions from here on are for.
   void setNode(uint32_t name) { node = name; }
   /// Whether they are part of a matrix product.
@@ -137,6 +139,7 @@ private:
   llvm::SmallVector<size_t> open; // loops under construction
   uint32_t node = 0;
   bool product = false;
+  Guard guard;
 };
 
 } // namespace waferloom::codegen

@@ -32,10 +32,50 @@ Expected<Lines::Planned *> Lines::plan(const routing::Collective &collective,
   auto planned = std::make_unique<Planned>();
   planned->direction = collective.direction;
   planned->firstColor = firstColor;
-  planned->firstSet = sets;
+  planned->firstSet = sets.size();
   planned->plan = std::move(*solved);
-  sets += planned->plan.classes.size();
+  for (unsigned cls = 0; cls < planned->plan.classes.size(); ++cls)
+    sets.push_back({collective.direction, planned.get(), cls});
   return plans.emplace_back(std::move(planned)).get();
+}
+
+uint32_t Lines::idOf(const Set &set) {
+  auto known = llvm::find(sets, set);
+  if (known == sets.end())
+    known = sets.insert(sets.end(), set);
+  return static_cast<uint32_t>(known - sets.begin());
+}
+
+Guard Lines::guardOf(uint32_t stage) {
+  Guard guard;
+  Set set{alongStages(), nullptr, 0, stage, stage + 1};
+  (alongStages() == Direction::X ? guard.columns : guard.rows) = idOf(set);
+  return guard;
+}
+
+Guard Lines::guardOf(wafer::RunBy runBy) {
+  if (runBy == wafer::RunBy::First)
+    return guardOf(uint32_t(0));
+  Guard guard;
+  if (runBy == wafer::RunBy::Others) {
+    Set set{alongStages(), nullptr, 0, 1, UINT32_MAX};
+    (alongStages() == Direction::X ? guard.columns : guard.rows) = idOf(set);
+  }
+  return guard;
+}
+
+Guard Lines::guardOf(const Planned &planned, unsigned cls, wafer::RunBy runBy) {
+  Guard guard = guardOf(runBy);
+  const bool alongX = planned.direction == Direction::X;
+  uint32_t &mine = alongX ? guard.columns : guard.rows;
+  Set set = sets[mine];
+  if (mine == 0)
+    set = Set();
+  set.direction = planned.direction;
+  set.planned = &planned;
+  set.cls = cls;
+  mine = idOf(set);
+  return guard;
 }
 
 static Opcode foldOf(collectives::Combiner combiner) {
@@ -66,8 +106,9 @@ static void foldCopies(Emitter &emitter, uint8_t color, Ref buffer,
   draft.dst.strides = {0, 1};
 }
 
-Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
-                  Ref buffer) {
+Expected<Lines::Planned *> Lines::planOf(fabric::CollectiveOpInterface op,
+                                         Ref buffer,
+                                         routing::Collective &collective) {
   std::optional<uint64_t> color = op.getColor();
   if (!color || *color >= target.colors)
     return llvm::createStringError(
@@ -75,25 +116,61 @@ Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
                               *color, target.colors)
                     .str()
               : "has no color: fabric-route gives it one");
-  routing::Collective collective = routing::readCollective(op);
   // Two f16 travel in one word.
-  auto elements = static_cast<int64_t>(collective.request.words);
   if (buffer.type == Word::f16)
     collective.request.words = (collective.request.words + 1) / 2;
   Expected<Planned *> found = plan(collective, static_cast<unsigned>(*color));
+  if (found &&
+      ((*found)->programs.empty() || (*found)->programs.back() != program))
+    (*found)->programs.push_back(program);
+  return found;
+}
+
+Error Lines::emitHandOver(Emitter &emitter, fabric::HandOverOp op, Ref buffer,
+                          bool before) {
+  auto collective = routing::readCollective(op);
+  auto elements = static_cast<int64_t>(collective.request.words);
+  Expected<Planned *> found = planOf(op, buffer, collective);
   if (!found)
     return found.takeError();
   Planned &planned = **found;
-  Direction direction = collective.direction;
-  if (planned.programs.empty() || planned.programs.back() != program)
-    planned.programs.push_back(program);
+  const std::vector<unsigned> classes = planned.plan.classPerPosition();
+  for (bool first : {true, false}) {
+    const bool sends = first == before;
+    const auto stage = llvm::ArrayRef(classes).slice(
+        first ? 0 : collective.line.stride,
+        first ? collective.line.stride
+              : classes.size() - collective.line.stride);
+    for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
+      if (!llvm::is_contained(stage, id))
+        continue;
+      Guard guard = guardOf(planned, static_cast<unsigned>(id),
+                            first ? wafer::RunBy::First : wafer::RunBy::Others);
+      for (const collectives::Step &step : steps.steps)
+        if (step.sends() && sends)
+          emitter.send(static_cast<uint8_t>(planned.firstColor + step.out),
+                       buffer, elements, guard);
+        else if (step.receives() && !sends)
+          emitter.receive(static_cast<uint8_t>(planned.firstColor + step.in),
+                          buffer, elements, guard);
+    }
+  }
+  return Error::success();
+}
+
+Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
+                  Ref buffer, wafer::RunBy runBy) {
+  routing::Collective collective = routing::readCollective(op);
+  auto elements = static_cast<int64_t>(collective.request.words);
+  Expected<Planned *> found = planOf(op, buffer, collective);
+  if (!found)
+    return found.takeError();
+  Planned &planned = **found;
 
   using Kind = collectives::Step::Kind;
   Opcode fold = foldOf(collective.request.combiner);
   for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
-    Guard guard;
-    (direction == Direction::X ? guard.columns : guard.rows) =
-        planned.firstSet + static_cast<uint32_t>(id);
+    Guard guard = guardOf(planned, static_cast<unsigned>(id), runBy);
     for (const collectives::Step &step : steps.steps) {
       auto in = static_cast<uint8_t>(planned.firstColor + step.in);
       auto out = static_cast<uint8_t>(planned.firstColor + step.out);
@@ -128,28 +205,40 @@ Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
 /// direction the set of classes that each of its own classes became.
 SmallVector<uint32_t> Lines::classesOf(Direction direction,
                                        std::vector<image::ClassSetT> &out) {
-  int64_t extent = direction == Direction::X ? width : height;
+  int64_t extent = direction == Direction::X ? width * stages.getColumns()
+                                             : height * stages.getRows();
   std::vector<std::vector<unsigned>> perPlan;
-  std::vector<Planned *> mine;
+  SmallVector<const Planned *> mine;
   for (auto &planned : plans)
     if (planned->direction == direction) {
       mine.push_back(planned.get());
       perPlan.push_back(planned->plan.classPerPosition());
     }
+  const bool staged = stages.getCount() > 1 && direction == alongStages();
   std::map<std::vector<unsigned>, uint32_t> ids;
   SmallVector<uint32_t> classes;
   for (int64_t i = 0; i < extent; ++i) {
     std::vector<unsigned> key;
     for (const std::vector<unsigned> &list : perPlan)
       key.push_back(list[i]);
+    if (staged)
+      key.push_back(stageAt(direction, i));
     classes.push_back(ids.try_emplace(key, ids.size()).first->second);
   }
-  for (const auto &[key, id] : ids)
-    for (auto [planned, cls] : llvm::zip_equal(mine, key)) {
-      std::vector<uint64_t> &words = out[planned->firstSet + cls].words;
+  for (auto [set, contents] : llvm::drop_begin(llvm::zip_equal(sets, out))) {
+    if (set.direction != direction)
+      continue;
+    auto *which = llvm::find(mine, set.planned);
+    for (const auto &[key, id] : ids) {
+      uint32_t stage = staged ? key.back() : 0;
+      if (stage < set.firstStage || stage >= set.endStage ||
+          (set.planned && key[which - mine.begin()] != set.cls))
+        continue;
+      std::vector<uint64_t> &words = contents.words;
       words.resize(std::max<size_t>(words.size(), id / 64 + 1));
       words[id / 64] |= uint64_t(1) << (id % 64);
     }
+  }
   return classes;
 }
 
@@ -238,7 +327,7 @@ Error Lines::bindQueues(fabric::QueuesAttr queues,
 
 Error Lines::finish(image::RegionT &region, fabric::QueuesAttr queues,
                     llvm::ArrayRef<image::ProgramT *> programs) {
-  std::vector<image::ClassSetT> contents(sets);
+  std::vector<image::ClassSetT> contents(sets.size());
   for (Direction direction : {Direction::X, Direction::Y}) {
     SmallVector<uint32_t> classes = classesOf(direction, contents);
     (direction == Direction::X ? region.columns : region.rows) =

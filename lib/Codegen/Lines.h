@@ -7,7 +7,8 @@
 // them share the columns (or rows): each has classes of its own along the line.
 // A region has one class per column, so the classes are multiplied out: two
 // columns are of one class if every collective treats them alike. Instructions
-// and routes of one collective then belong to a set of such classes.
+// and routes of one collective then belong to a set of such classes. Where
+// regions stand side by side as stages, the stage is part of a class as well.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,6 +19,7 @@
 
 #include "waferloom/Collectives/Collectives.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Routing/Routing.h"
 
 #include "llvm/Support/Error.h"
@@ -28,14 +30,23 @@ using routing::Direction;
 
 class Lines {
 public:
-  /// A region of `width` x `height` PEs of `target`.
-  Lines(int64_t width, int64_t height, const image::TargetT &target)
-      : width(width), height(height), target(target) {}
+  /// `stages` regions of `width` x `height` PEs of `target`.
+  Lines(int64_t width, int64_t height, wafer::StagesAttr stages,
+        const image::TargetT &target)
+      : width(width), height(height), stages(stages), target(target) {}
+
+  /// The PEs of stage `stage`, or of all stages that `runBy` names.
+  Guard guardOf(uint32_t stage);
+  Guard guardOf(wafer::RunBy runBy);
 
   /// Emits one collective in place on `buffer`: dense, all elements of its
   /// values.
   llvm::Error emit(Emitter &emitter, fabric::CollectiveOpInterface op,
-                   Ref buffer);
+                   Ref buffer, wafer::RunBy runBy);
+  /// The half of a hand-over before the trips (stage 0 sends, the others
+  /// receive) or after them (the others send, stage 0 receives).
+  llvm::Error emitHandOver(Emitter &emitter, fabric::HandOverOp op, Ref buffer,
+                           bool before);
 
   /// Writes the classes, sets and routes of all that was emitted, and binds
   /// colors to their queues.
@@ -53,19 +64,49 @@ private:
     unsigned firstSet; // one set per class of the plan
     llvm::SmallVector<unsigned> programs;
   };
+  /// Classes along a direction: those of a class of a plan (all if null) on
+  /// some stages, from `firstStage` to before `endStage`.
+  struct Set {
+    Direction direction = Direction::X;
+    const Planned *planned = nullptr;
+    unsigned cls = 0;
+    uint32_t firstStage = 0, endStage = UINT32_MAX;
 
+    bool operator==(const Set &other) const {
+      return std::tie(direction, planned, cls, firstStage, endStage) ==
+             std::tie(other.direction, other.planned, other.cls,
+                      other.firstStage, other.endStage);
+    }
+  };
+
+  /// The plan of `op` at its color; this program uses it.
+  llvm::Expected<Planned *> planOf(fabric::CollectiveOpInterface op, Ref buffer,
+                                   routing::Collective &collective);
   llvm::Expected<Planned *> plan(const routing::Collective &collective,
                                  unsigned firstColor);
   llvm::SmallVector<uint32_t> classesOf(Direction direction,
-                                        std::vector<image::ClassSetT> &sets);
+                                        std::vector<image::ClassSetT> &out);
+  uint32_t idOf(const Set &set);
+  /// Along which direction stages follow each other.
+  Direction alongStages() const {
+    return stages.getRows() > 1 ? Direction::Y : Direction::X;
+  }
+  uint32_t stageAt(Direction direction, int64_t position) const {
+    return static_cast<uint32_t>(position /
+                                 (direction == Direction::X ? width : height));
+  }
+  /// The PEs of a class of a plan that run what `runBy` runs.
+  Guard guardOf(const Planned &planned, unsigned cls, wafer::RunBy runBy);
 
   llvm::Error bindQueues(fabric::QueuesAttr queues,
                          llvm::ArrayRef<image::ProgramT *> programs) const;
 
-  int64_t width, height;
+  int64_t width, height; // of one stage
+  wafer::StagesAttr stages;
   const image::TargetT &target;
   std::vector<std::unique_ptr<Planned>> plans;
-  unsigned sets = 1, program = 0;
+  std::vector<Set> sets = {Set()}; // 0 is all classes
+  unsigned program = 0;
 };
 
 } // namespace waferloom::codegen

@@ -67,6 +67,8 @@ void ProgramEmitter::placePacks(Block &block) {
 }
 
 LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
+  if (isa<fabric::HandOverOp>(op.getOperation()))
+    return success(); // the repeat before it did
   for (auto [value, result] :
        llvm::zip_equal(op.getValues(), op->getResults())) {
     auto type = cast<ShapedType>(value.getType());
@@ -80,7 +82,8 @@ LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
       return failure();
     emitter.vector(Opcode::mov, type.getShape(), values[result], *ref);
   }
-  if (llvm::Error error = lines.emit(emitter, op, values[op->getResult(0)]))
+  if (llvm::Error error = lines.emit(emitter, op, values[op->getResult(0)],
+                                     wafer::lookup(runBy, op)))
     return op->emitOpError() << llvm::toString(std::move(error));
   return success();
 }

@@ -35,6 +35,7 @@ ProgramEmitter::ProgramEmitter(func::FuncOp func, Shared &shared, Lines &lines,
       budget(budget) {
   sharedBuffer = emitter.pinBuffer(shared.bytes());
   emitter.buffers[sharedBuffer].address = 0;
+  runBy = wafer::getRunBy(func);
 }
 
 LogicalResult ProgramEmitter::run() {
@@ -49,6 +50,7 @@ LogicalResult ProgramEmitter::emitBlock(Block &block) {
   placePacks(block);
   for (Operation &op : block) {
     emitter.setNode(names.of(op.getLoc()));
+    emitter.setGuard(lines.guardOf(wafer::lookup(runBy, &op)));
     if (failed(emitOp(&op)))
       return failure();
   }
@@ -183,6 +185,9 @@ LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
   emitter.vector(Opcode::mov, type.getShape(),
                  dense(buffer, (*binding)->type, type.getShape()), *value);
   bound.emplace_back(binding->get(), buffer);
+  Guard holders = lines.guardOf(wafer::lookup(runBy, op));
+  (*binding)->columns = holders.columns;
+  (*binding)->rows = holders.rows;
   outputs.push_back(std::move(*binding));
   std::optional<StringRef> feeds = op.getFeeds();
   if (!feeds)
@@ -298,22 +303,63 @@ LogicalResult ProgramEmitter::emit(tensor::ConcatOp op) {
 }
 
 LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
-  Block *body = op.getBodyBlock();
+  if (op == wafer::getStagedRepeat(func))
+    return emitStaged(op);
   SmallVector<Ref> carried;
-  for (auto [init, argument] :
-       llvm::zip_equal(op.getInits(), body->getArguments())) {
+  for (Value init : op.getInits()) {
     FailureOr<Ref> from = get(op, init);
     auto type = cast<ShapedType>(init.getType());
     FailureOr<Word> word = wordType(op, type.getElementType());
     if (failed(from) || failed(word))
       return failure();
-    Ref ref = emitter.temporary(*word, type.getShape());
-    emitter.vector(Opcode::mov, type.getShape(), ref, *from);
-    values[argument] = ref;
-    carried.push_back(ref);
+    carried.push_back(emitter.temporary(*word, type.getShape()));
+    emitter.vector(Opcode::mov, type.getShape(), carried.back(), *from);
   }
+  if (failed(emitTrips(op, static_cast<int64_t>(op.getTrips()), carried)))
+    return failure();
+  for (auto [value, ref] : llvm::zip_equal(op.getResults(), carried))
+    values[value] = ref;
+  return success();
+}
+
+/// What is carried lies in the buffer that the hand-over sends and receives.
+LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
+  fabric::HandOverOp handOver;
+  for (Operation *user : op->getUsers())
+    if (auto found = dyn_cast<fabric::HandOverOp>(user))
+      handOver = found;
+  if (!handOver || handOver->getNumResults() != op->getNumResults())
+    return op.emitOpError("is shared by stages but nothing hands its results "
+                          "over");
+  SmallVector<Ref> carried;
+  for (Value result : handOver->getResults())
+    carried.push_back(values.lookup(result));
+  emitter.setGuard(lines.guardOf(wafer::RunBy::First));
+  for (auto [init, ref] : llvm::zip_equal(op.getInits(), carried)) {
+    FailureOr<Ref> from = get(op, init);
+    if (failed(from))
+      return failure();
+    emitter.vector(Opcode::mov, shapeOf(init), ref, *from);
+  }
+  for (bool before : {true, false}) {
+    if (llvm::Error error =
+            lines.emitHandOver(emitter, handOver, carried.front(), before))
+      return op.emitOpError() << llvm::toString(std::move(error));
+    emitter.setGuard(lines.guardOf(wafer::RunBy::Others));
+    if (before && failed(emitTrips(op, wafer::getTripsPerStage(op), carried)))
+      return failure();
+  }
+  return success();
+}
+
+/// A loop of `trips` around the body, which works on `carried` in place.
+LogicalResult ProgramEmitter::emitTrips(wafer::RepeatOp op, int64_t trips,
+                                        ArrayRef<Ref> carried) {
+  Block *body = op.getBodyBlock();
+  for (auto [argument, ref] : llvm::zip_equal(body->getArguments(), carried))
+    values[argument] = ref;
   depths[op] = emitter.depth();
-  emitter.loop(static_cast<int64_t>(op.getTrips()));
+  emitter.loop(trips);
   if (failed(emitBlock(*body)))
     return failure();
   // What is yielded may itself be an argument: read all, then write all.
@@ -334,7 +380,5 @@ LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
        llvm::zip_equal(yielded, carried, yield->getOperands()))
     emitter.vector(Opcode::mov, shapeOf(value), to, ref);
   emitter.endLoop();
-  for (auto [value, ref] : llvm::zip_equal(op.getResults(), carried))
-    values[value] = ref;
   return success();
 }

@@ -55,6 +55,9 @@ private:
   mlir::LogicalResult emit(fabric::CollectiveOpInterface op);
   mlir::LogicalResult emit(fabric::PutOp op);
   mlir::LogicalResult emit(wafer::RepeatOp op);
+  mlir::LogicalResult emitTrips(wafer::RepeatOp op, int64_t trips,
+                                llvm::ArrayRef<Ref> carried);
+  mlir::LogicalResult emitStaged(wafer::RepeatOp op);
   mlir::LogicalResult emit(wafer::AppendOp op);
   mlir::LogicalResult emit(wafer::LookupOp op);
   mlir::LogicalResult emit(wafer::TakeOp op);
@@ -93,6 +96,7 @@ private:
   Budget budget;
   int sharedBuffer;
   std::optional<Ref> position;
+  llvm::DenseMap<mlir::Operation *, wafer::RunBy> runBy;
   llvm::DenseMap<mlir::Value, Ref> values;
   llvm::DenseMap<mlir::Value, Ref> placed; // operands of packs
   llvm::DenseMap<mlir::Operation *, unsigned> depths;

@@ -20,10 +20,34 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
   return layout;
 }
 
-Piece Shared::reserve(int64_t bytes, int64_t trips) {
-  Piece piece{top, target::pieceBytes(bytes, 1)};
+Piece Shared::reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy) {
+  int64_t &top = tops[static_cast<size_t>(runBy)];
+  int64_t base = runBy == wafer::RunBy::All ? 0 : laid(wafer::RunBy::All);
+  Piece piece{base + top, target::pieceBytes(bytes, 1)};
   top += piece.bytes * trips;
   return piece;
+}
+
+/// Of `trips` pieces, those that one PE holds.
+static int64_t tripsHeld(Operation *op, size_t trips) {
+  auto repeat = op->getParentOfType<wafer::RepeatOp>();
+  return repeat && trips > 1 &&
+                 repeat ==
+                     wafer::getStagedRepeat(op->getParentOfType<func::FuncOp>())
+             ? wafer::getTripsPerStage(repeat)
+             : static_cast<int64_t>(trips);
+}
+
+void Shared::add(std::unique_ptr<image::BindingT> binding, Operation *op,
+                 const Piece &piece, size_t trip, size_t trips) {
+  auto held = static_cast<size_t>(tripsHeld(op, trips));
+  binding->address = static_cast<uint32_t>(
+      piece.address + piece.bytes * static_cast<int64_t>(trip % held));
+  Holder holder{runByOf(op), std::nullopt};
+  if (held < trips)
+    holder.stage = static_cast<uint32_t>(1 + trip / held);
+  bindings.push_back(std::move(binding));
+  holders.push_back(holder);
 }
 
 static image::Digit encode(wafer::Axis axis, wafer::RegionAttr region) {
@@ -151,6 +175,17 @@ static std::string keyOf(Operation *op) {
   return key.substr(key.find('=') + 1);
 }
 
+void Shared::use(Operation *op, wafer::RunBy runBy) {
+  auto [it, fresh] = users.try_emplace(keyOf(op), runBy);
+  if (it->second != runBy)
+    it->second = wafer::RunBy::All;
+}
+
+wafer::RunBy Shared::runByOf(Operation *op) const {
+  auto it = users.find(keyOf(op));
+  return it == users.end() ? wafer::RunBy::All : it->second;
+}
+
 FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
   std::string key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
@@ -159,11 +194,12 @@ FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
   FailureOr<Word> word = wordType(op, type.getElementType());
   if (failed(word))
     return failure();
+  const size_t trips = op.getWeights().size();
   Piece piece = reserve(type.getNumElements() * bytesOf(*word),
-                        static_cast<int64_t>(op.getWeights().size()));
+                        tripsHeld(op, trips), runByOf(op));
   SymbolTable symbols(module);
-  int64_t address = piece.address;
-  for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>()) {
+  for (auto [trip, name] :
+       llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
     auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
     if (!weight)
       return op.emitOpError() << "names " << name << ", which is not a weight";
@@ -176,10 +212,8 @@ FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
       if (!image.sources[**from].narrows)
         (*made)->source_type =
             *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
-      (*made)->address = static_cast<uint32_t>(address);
-      bindings.push_back(std::move(*made));
+      add(std::move(*made), op, piece, trip, trips);
     }
-    address += piece.bytes;
   }
   return known[key] = piece;
 }
@@ -192,10 +226,11 @@ FailureOr<Piece> Shared::state(wafer::StateOp op) {
   FailureOr<Word> word = wordType(op, type.getElementType());
   if (failed(word))
     return failure();
+  const size_t trips = op.getNames().size();
   Piece piece = reserve(type.getNumElements() * bytesOf(*word),
-                        static_cast<int64_t>(op.getNames().size()));
-  int64_t address = piece.address;
-  for (auto name : op.getNames().getAsRange<StringAttr>()) {
+                        tripsHeld(op, trips), runByOf(op));
+  for (auto [trip, name] :
+       llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
     // Every entry must find the state where the others left it.
     if (!known.try_emplace("state " + name.str()).second)
       return op.emitOpError() << "lays state '" << name.getValue()
@@ -203,9 +238,7 @@ FailureOr<Piece> Shared::state(wafer::StateOp op) {
     auto made = binding(op, type, name.getValue(), image::Role::state);
     if (failed(made))
       return failure();
-    (*made)->address = static_cast<uint32_t>(address);
-    bindings.push_back(std::move(*made));
-    address += piece.bytes;
+    add(std::move(*made), op, piece, trip, trips);
   }
   return known[key] = piece;
 }
@@ -217,15 +250,14 @@ FailureOr<Piece> Shared::iota(wafer::IotaOp op) {
   auto made = binding(op, op.getType(), "", image::Role::index);
   if (failed(made))
     return failure();
-  Piece piece = reserve(op.getType().getNumElements() * 4, 1);
-  (*made)->address = static_cast<uint32_t>(piece.address);
+  Piece piece = reserve(op.getType().getNumElements() * 4, 1, runByOf(op));
   // Padding elements have indices of their own: masks look at them.
   for (auto &dim : (*made)->dims) {
     dim->live = 1;
     for (image::Digit digit : dim->digits)
       dim->live *= digit.extent();
   }
-  bindings.push_back(std::move(*made));
+  add(std::move(*made), op, piece, 0, 1);
   return known[key] = piece;
 }
 
@@ -235,7 +267,7 @@ Piece Shared::coordinate(ArrayRef<wafer::Axis> axes) {
     key += " " + axis.str();
   if (auto it = known.find(key); it != known.end())
     return it->second;
-  Piece piece = reserve(4, 1);
+  Piece piece = reserve(4, 1, wafer::RunBy::All);
   auto made = std::make_unique<image::BindingT>();
   made->role = image::Role::index;
   made->type = made->source_type = Word::i32;
@@ -248,6 +280,7 @@ Piece Shared::coordinate(ArrayRef<wafer::Axis> axes) {
       dim->digits.push_back(encode(axis, region));
   made->dims.push_back(std::move(dim));
   bindings.push_back(std::move(made));
+  holders.push_back({});
   return known[key] = piece;
 }
 

@@ -2,7 +2,8 @@
 //
 // Weights, states and index tensors lie at the same addresses in every entry's
 // program, from address 0 up. Each has a binding that says how the global
-// tensor is spread over the PEs of the region.
+// tensor is spread over the PEs of the region. With stages, what only the first
+// or only the others need shares its addresses, each on its own PEs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,7 +14,7 @@
 
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 
 #include <map>
 
@@ -25,10 +26,22 @@ struct Piece {
   int64_t bytes = 0; // of one trip
 };
 
+/// Which PEs hold something: one stage, or those that run it.
+struct Holder {
+  wafer::RunBy runBy = wafer::RunBy::All;
+  std::optional<uint32_t> stage;
+};
+
 class Shared {
 public:
   Shared(wafer::RegionAttr region, mlir::ModuleOp module, Image &image)
       : region(region), module(module), image(image) {}
+
+  /// Tells, before anything is laid, that `op` (a parameter, state or iota) is
+  /// run by `runBy`; other entries may say otherwise.
+  void use(mlir::Operation *op, wafer::RunBy runBy);
+  /// Who runs it in any entry. What all run must be laid first.
+  wafer::RunBy runByOf(mlir::Operation *op) const;
 
   mlir::FailureOr<Piece> parameter(wafer::ParameterOp op);
   mlir::FailureOr<Piece> state(wafer::StateOp op);
@@ -44,19 +57,34 @@ public:
   binding(mlir::Operation *op, mlir::ShapedType local, llvm::StringRef name,
           image::Role role);
 
-  int64_t bytes() const { return top; }
+  /// On the fullest PE.
+  int64_t bytes() const {
+    return laid(wafer::RunBy::All) +
+           std::max(laid(wafer::RunBy::First), laid(wafer::RunBy::Others));
+  }
+  /// Of what just `runBy` need.
+  int64_t laid(wafer::RunBy runBy) const {
+    return tops[static_cast<size_t>(runBy)];
+  }
   wafer::RegionAttr getRegion() const { return region; }
   std::vector<std::unique_ptr<image::BindingT>> bindings;
+  std::vector<Holder> holders; // one per binding
 
 private:
-  Piece reserve(int64_t bytes, int64_t trips);
+  /// A place for `trips` pieces behind each other.
+  Piece reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy);
+  /// Sets `binding` of trip `trip` of `op` behind those that `piece` begins
+  /// with.
+  void add(std::unique_ptr<image::BindingT> binding, mlir::Operation *op,
+           const Piece &piece, size_t trip, size_t trips);
   mlir::FailureOr<std::optional<uint32_t>> source(wafer::WeightOp weight,
                                                   Word stored);
 
   wafer::RegionAttr region;
   mlir::ModuleOp module;
   Image &image;
-  int64_t top = 0;
+  int64_t tops[3] = {};
+  std::map<std::string, wafer::RunBy> users;
   std::map<std::string, Piece> known;
   std::map<std::string, uint32_t> sources;
 };

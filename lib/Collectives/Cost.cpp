@@ -167,6 +167,12 @@ uint64_t waferloom::collectives::cycles(const Line &line,
   switch (request.kind) {
   case Kind::Broadcast:
     return broadcast;
+  case Kind::HandOver: {
+    // Every stage but the last to the next, and the last one back over all.
+    const uint64_t message = costs.issue + model.words + 2 * costs.ramp;
+    const uint64_t hops = (2 * (line.length - 1) * line.stride) * costs.hop;
+    return line.length * message + hops;
+  }
   case Kind::Reduce:
     return reduceCycles(line, request, costs);
   case Kind::AllReduce:
@@ -248,6 +254,8 @@ double waferloom::collectives::lowerBoundCycles(Kind kind, unsigned length,
   switch (kind) {
   case Kind::Broadcast:
     return across + arm - 1;
+  case Kind::HandOver: // there and back
+    return 2 * (across + length - 1);
   case Kind::Reduce:
     return reduceBound(arm, words, ramp);
   case Kind::AllReduce:

@@ -14,7 +14,8 @@ using llvm::Expected;
 static constexpr std::pair<Kind, llvm::StringLiteral> kindNames[] = {
     {Kind::Reduce, "reduce"},
     {Kind::AllReduce, "all-reduce"},
-    {Kind::Broadcast, "broadcast"}};
+    {Kind::Broadcast, "broadcast"},
+    {Kind::HandOver, "hand-over"}};
 static constexpr std::pair<Algorithm, llvm::StringLiteral> algorithmNames[] = {
     {Algorithm::Auto, "auto"}, {Algorithm::Chain, "chain"},
     {Algorithm::Tree, "tree"}, {Algorithm::TwoPhase, "two-phase"},
@@ -48,7 +49,9 @@ llvm::StringRef waferloom::collectives::nameOf(Combiner combiner) {
   return nameIn(combinerNames, combiner);
 }
 std::optional<Kind> waferloom::collectives::parseKind(llvm::StringRef name) {
-  return valueIn<Kind>(kindNames, name);
+  std::optional<Kind> kind = valueIn<Kind>(kindNames, name);
+  // Stages are not what a row of PEs has.
+  return kind == Kind::HandOver ? std::nullopt : kind;
 }
 std::optional<Algorithm>
 waferloom::collectives::parseAlgorithm(llvm::StringRef name) {
@@ -78,7 +81,14 @@ static unsigned reduceColors(Algorithm algorithm, const Line &line,
   }
 }
 
+/// What is one multicast, or a row of them: nothing to choose.
+static bool isMulticast(Kind kind) {
+  return kind == Kind::Broadcast || kind == Kind::HandOver;
+}
+
 static unsigned colorsFor(const Line &line, const Request &request) {
+  if (request.kind == Kind::HandOver)
+    return line.length == 2 ? 2 : 3;
   if (request.kind == Kind::Broadcast)
     return line.stride;
   unsigned colors = reduceColors(request.algorithm, line, request.root);
@@ -100,11 +110,14 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
                   line.length);
   if (request.words == 0)
     return refuse("a collective of 0 words: give it at least 1");
-  if (request.kind == Kind::Broadcast && request.algorithm != Algorithm::Auto &&
+  if (isMulticast(request.kind) && request.algorithm != Algorithm::Auto &&
       request.algorithm != Algorithm::Chain)
-    return refuse("a broadcast is one multicast and has no algorithm '%s': use "
+    return refuse("a %s is made of multicasts and has no algorithm '%s': use "
                   "auto",
+                  nameOf(request.kind).data(),
                   nameOf(request.algorithm).data());
+  if (request.kind == Kind::HandOver && line.segments > 1)
+    return refuse("stages are in one segment, not in %u", line.segments);
   const bool adjacentOnly = request.algorithm == Algorithm::TwoPhase ||
                             request.algorithm == Algorithm::Tree ||
                             request.algorithm == Algorithm::Ring;
@@ -137,7 +150,7 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
 
 /// `auto` becomes the cheapest; ties go to the first.
 static Request chosen(const Line &line, Request request, const Costs &costs) {
-  if (request.kind == Kind::Broadcast)
+  if (isMulticast(request.kind))
     request.algorithm = Algorithm::Chain;
   if (request.algorithm != Algorithm::Auto)
     return request;
@@ -167,7 +180,7 @@ Expected<Plan> waferloom::collectives::solve(const Line &line,
   const Request request = chosen(line, asked, costs);
   Segment segment(line, request);
   unsigned group = 0;
-  if (request.kind != Kind::Broadcast)
+  if (!isMulticast(request.kind))
     switch (request.algorithm) {
     case Algorithm::TwoPhase:
       group = groupFor(line, request, costs);
@@ -188,11 +201,13 @@ Expected<Plan> waferloom::collectives::solve(const Line &line,
   if (request.kind == Kind::Broadcast ||
       (request.kind == Kind::AllReduce && request.algorithm != Algorithm::Ring))
     multicast(segment);
+  if (request.kind == Kind::HandOver)
+    handOver(segment);
   Plan plan = compress(line, std::move(segment));
   plan.algorithm = request.algorithm;
   plan.group = group;
   plan.routesCountWords =
-      request.algorithm == Algorithm::Star && request.kind != Kind::Broadcast;
+      request.algorithm == Algorithm::Star && !isMulticast(request.kind);
   if (Error error = verify(line, request, plan))
     return std::move(error);
   return plan;

@@ -41,6 +41,7 @@ void reduceInTwoPhases(Segment &, unsigned group);
 void reduceByTree(Segment &);
 void reduceToStar(Segment &, uint64_t words);
 void multicast(Segment &);
+void handOver(Segment &);
 void allReduceOnRing(Segment &);
 
 /// Colors of a tree over a line with this root.

@@ -10,7 +10,7 @@
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Import/Import.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
@@ -236,6 +236,8 @@ LogicalResult Compilation::run(StringRef path) {
   summary.width = region.width;
   summary.height = region.height;
   summary.pesUsed = summary.width * summary.height;
+  for (auto entry : module->getOps<mlir::func::FuncOp>())
+    summary.stages = summary.regions = wafer::getStages(entry).getCount();
   for (const auto &program : region.programs)
     for (const auto &route : program->routes)
       summary.colorsUsedMax =

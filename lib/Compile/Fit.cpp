@@ -242,25 +242,29 @@ waferloom::Diagnostic waferloom::explainFit(ModuleOp onnx, ModuleOp tensors,
       tensors, [](wafer::ParameterOp op) { return op.getWeights(); });
   auto states = listWhole<wafer::StateOp>(
       tensors, [](wafer::StateOp op) { return op.getNames(); });
-  int64_t even = llvm::divideCeil(sum(weights) + sum(states),
-                                  planned.width * planned.height);
+  int64_t even =
+      llvm::divideCeil(sum(weights) + sum(states),
+                       planned.width * planned.height * planned.stages);
   const target::Fit &fit = planned.fit;
+  std::string where = llvm::formatv("{0} x {1}", planned.width, planned.height);
+  if (planned.stages > 1)
+    where = llvm::formatv("{0} stages of {1}", planned.stages, where);
   waferloom::Diagnostic out{"error", "", "", {}};
   if (planned.asked)
     out.message = llvm::formatv(
-        "needs {0} bytes of SRAM on the fullest PE of {1} x {2} but '{3}' has "
-        "{4}",
-        fit.total(), planned.width, planned.height, target.name, fit.limit);
+        "needs {0} bytes of SRAM on the fullest PE of {1} but '{2}' has {3}",
+        fit.total(), where, target.name, fit.limit);
   else if (!planned.reason.empty())
-    out.message = llvm::formatv(
-        "no layout on {0} x {1} PEs of '{2}' can be built: {3}", planned.width,
-        planned.height, target.name, planned.reason);
+    out.message =
+        llvm::formatv("no layout on {0} PEs of '{1}' can be built: {2}", where,
+                      target.name, planned.reason);
   else
     out.message = llvm::formatv(
-        "no layout found on {0} x {1} PEs of '{2}': weights and states take "
-        "{3} bytes per PE when divided evenly, before padding, replicas and "
-        "buffers, and a PE has {4}, {5} of them reserved",
-        planned.width, planned.height, target.name, even, uint32_t(target.sram),
+        "no layout found on {0} PEs of '{1}': weights and states take {2} "
+        "bytes "
+        "per PE when divided evenly, before padding, replicas and buffers, and "
+        "a PE has {3}, {4} of them reserved",
+        where, target.name, even, uint32_t(target.sram),
         uint32_t(target.reserved));
   if (planned.asked)
     out.notes.push_back(llvm::formatv(

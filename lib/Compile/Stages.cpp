@@ -5,7 +5,7 @@
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Import/Import.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Placement/Passes.h"
@@ -151,9 +151,43 @@ regionsOf(const target::Target &target) {
     }
 }
 
+/// The trips that stages can share: of the one repeat of every entry, if all
+/// have as many; else 1.
+static int64_t sharedTrips(ModuleOp module) {
+  int64_t trips = 0;
+  for (auto entry : module.getOps<mlir::func::FuncOp>()) {
+    auto repeats = entry.getBody().getOps<wafer::RepeatOp>();
+    if (!llvm::hasSingleElement(repeats))
+      return 1;
+    auto mine = static_cast<int64_t>((*repeats.begin()).getTrips());
+    if (trips && mine != trips)
+      return 1;
+    trips = mine;
+  }
+  return std::max<int64_t>(trips, 1);
+}
+
+/// How many regions may stand side by side, the fewest first: one for all, or
+/// one for what is not repeated and some that share the trips evenly.
+static SmallVector<int64_t> stageCounts(ModuleOp module,
+                                        const CompileOptions &options,
+                                        const target::Target &target,
+                                        int64_t width, int64_t height) {
+  if (options.stages)
+    return {*options.stages};
+  SmallVector<int64_t> counts = {1};
+  const int64_t trips = sharedTrips(module);
+  for (int64_t sharing = 1; trips > 1 && sharing <= trips; ++sharing)
+    if (trips % sharing == 0 && ((sharing + 1) * width <= target.width ||
+                                 (sharing + 1) * height <= target.height))
+      counts.push_back(sharing + 1);
+  return counts;
+}
+
 /// Chooses layouts, and the region unless it was given by hand. More PEs do
 /// less each but wait longer for each other; so regions are tried from small to
-/// large until the next two are no better than the best.
+/// large until the next two are no better than the best. A region that does not
+/// hold all layers is set beside others of its size, as few as will do.
 LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
                               const target::Target &target, Planned &planned,
                               int mostAnswers) {
@@ -167,16 +201,33 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
   SmallVector<std::pair<int64_t, int64_t>> regions = regionsOf(target);
   if (options.region)
     regions = {*options.region};
+  // Where one region does not do, the next may: no need to try everything.
+  const bool manyRegions = regions.size() > 1;
+  constexpr int answersPerRegion = 3;
   OwningOpRef<ModuleOp> best;
   int worse = 0;
   for (auto [width, height] : regions) {
     grid.width = width;
     grid.height = height;
     Planned found;
-    OwningOpRef<ModuleOp> copy = module.clone();
-    bool fits = succeeded(partition::planWithin(
-        *copy, grid, [&](ModuleOp written) { return measure(written, target); },
-        found, mostAnswers));
+    OwningOpRef<ModuleOp> copy;
+    bool fits = false;
+    for (int64_t stages : stageCounts(module, options, target, width, height)) {
+      grid.stages = stages;
+      Planned next;
+      copy = module.clone();
+      fits = succeeded(partition::planWithin(
+          *copy, grid,
+          [&](ModuleOp written) { return measure(written, target); }, next,
+          manyRegions ? std::min(mostAnswers, answersPerRegion) : mostAnswers));
+      // More stages take what is repeated off each; if that was not what was
+      // too much, they do not help.
+      bool helps = !found.asked || next.fit.total() < found.fit.total();
+      if (fits || !found.width || next.asked)
+        found = std::move(next);
+      if (fits || !helps)
+        break;
+    }
     if (fits && (!best || found.cycles < planned.cycles)) {
       best = std::move(copy);
       planned = std::move(found);

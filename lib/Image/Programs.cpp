@@ -1,6 +1,7 @@
 #include "waferloom/Image/Programs.h"
 
 #include <algorithm>
+#include <set>
 
 namespace waferloom::image {
 
@@ -76,7 +77,8 @@ uint64_t codeBytes(const RegionT &region, const TargetT &target) {
 }
 
 Usage usageOf(const RegionT &region, const TargetT &target) {
-  Usage usage;
+  // By the sets of classes that hold them: few, since stages are few.
+  std::map<std::pair<uint32_t, uint32_t>, Usage> bySets;
   for (const auto &binding : region.bindings) {
     uint64_t bytes = bytesOf(binding->type);
     for (const auto &dim : binding->dims)
@@ -84,10 +86,30 @@ Usage usageOf(const RegionT &region, const TargetT &target) {
         if (digit.axis() == Axis::none)
           bytes *= digit.extent();
     bytes = (bytes + 3) / 4 * 4;
+    Usage &usage = bySets[{binding->columns, binding->rows}];
     (binding->role == Role::parameter ? usage.weights
      : binding->role == Role::state   ? usage.states
                                       : usage.tables) += bytes;
   }
+  const Classes classes = classesOf(region);
+  const std::set<uint32_t> columns(classes.columns.begin(),
+                                   classes.columns.end());
+  const std::set<uint32_t> rows(classes.rows.begin(), classes.rows.end());
+  Usage usage;
+  for (uint32_t column : columns)
+    for (uint32_t row : rows) {
+      Usage here;
+      for (const auto &[sets, held] : bySets)
+        if (contains(region, sets.first, column) &&
+            contains(region, sets.second, row)) {
+          here.weights += held.weights;
+          here.states += held.states;
+          here.tables += held.tables;
+        }
+      if (here.weights + here.states + here.tables >
+          usage.weights + usage.states + usage.tables)
+        usage = here;
+    }
   usage.buffers = region.memory - usage.weights - usage.states - usage.tables;
   usage.code = codeBytes(region, target);
   usage.reserved = target.reserved_bytes;

@@ -214,6 +214,7 @@ LogicalResult Reader::readStored(Operation *op, ArrayAttr names) {
   if (fresh) {
     Stored entry;
     entry.count = fresh;
+    entry.repeated = op->getParentOfType<wafer::RepeatOp>() != nullptr;
     entry.shape.elementBytes = getBytes(value);
     stored.emplace_back(entry, getIds(value));
   }

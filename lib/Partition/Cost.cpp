@@ -224,10 +224,14 @@ int64_t Costs::getBytes(const Assignment &assignment,
       return assignment[index].has_value();
     });
   };
-  int64_t stored = 0, largest = 0;
+  int64_t once = 0, repeated = 0, largest = 0;
+  const int64_t sharing = std::max<int64_t>(problem.stages - 1, 1);
   for (const Stored &entry : problem.stored)
-    stored += entry.count * entry.shape.elementBytes *
-              getLeastWords(entry.shape, assignment, padded);
+    (entry.repeated ? repeated : once) +=
+        (entry.repeated ? llvm::divideCeil(entry.count, sharing)
+                        : entry.count) *
+        entry.shape.elementBytes *
+        getLeastWords(entry.shape, assignment, padded);
   for (const Work &work : problem.works) {
     int64_t bytes = 0;
     for (const TensorShape &shape : work.buffers)
@@ -235,7 +239,9 @@ int64_t Costs::getBytes(const Assignment &assignment,
         bytes += shape.elementBytes * getWords(shape, assignment, padded);
     largest = std::max(largest, bytes);
   }
-  return stored + largest;
+  // Stage 0 holds what is not repeated, the others the rest.
+  return (problem.stages > 1 ? std::max(once, repeated) : once + repeated) +
+         largest;
 }
 
 void Costs::rank(const Assignment &assignment, Plan &plan) const {

@@ -7,6 +7,8 @@
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
+#include "waferloom/Collectives/Collectives.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Partition/Planning.h"
 
@@ -114,11 +116,54 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.width = options.width;
   classes->problem.height = options.height;
   classes->problem.bytesPerPe = memory;
+  classes->problem.stages = options.stages;
   classes->problem.mostHops = target::mostHops(options.colors);
   classes->problem.mostBranches = options.mostBranches;
   classes->problem.figures = {options.issue, options.rewrite,
                               std::max<int64_t>(options.fma, 1)};
   return classes;
+}
+
+/// Sets stages beside each other, in a row if what they carry is whole along x,
+/// else in a column.
+static LogicalResult setStages(ModuleOp module, int64_t count) {
+  if (count == 1)
+    return success();
+  auto inOneWay = [&](int64_t columns, int64_t rows) {
+    auto stages = wafer::StagesAttr::get(module.getContext(), columns, rows);
+    for (auto entry : module.getOps<func::FuncOp>())
+      entry->setAttr("wafer.stages", stages);
+    return llvm::all_of(module.getOps<func::FuncOp>(), [](func::FuncOp entry) {
+      return succeeded(wafer::verifyStages(entry));
+    });
+  };
+  return success(inOneWay(count, 1) || inOneWay(1, count));
+}
+
+/// What the values carried from stage to stage cost per step of the shortest
+/// entry.
+static double getHandOverCycles(ModuleOp module) {
+  auto entries = module.getOps<func::FuncOp>();
+  if (entries.empty())
+    return 0;
+  func::FuncOp entry = *entries.begin();
+  wafer::RepeatOp repeat = wafer::getStagedRepeat(entry);
+  if (!repeat)
+    return 0;
+  wafer::RegionAttr region = wafer::getRegion(entry);
+  wafer::StagesAttr stages = wafer::getStages(entry);
+  collectives::Request request;
+  request.kind = collectives::Kind::HandOver;
+  request.words = 0;
+  for (Value value : repeat.getInits())
+    request.words += static_cast<uint64_t>(
+        wafer::getLocalType(cast<RankedTensorType>(value.getType()), region)
+            .getNumElements());
+  collectives::Line line;
+  line.length = static_cast<unsigned>(stages.getCount());
+  line.stride = static_cast<unsigned>(
+      stages.getColumns() > 1 ? region.getWidth() : region.getHeight());
+  return static_cast<double>(collectives::cycles(line, request));
 }
 
 namespace {
@@ -156,7 +201,8 @@ bool Asking::ask(const Plan &plan) {
       planned.reason = found.str();
     });
     classes = pose(*copy, options);
-    if (failed(classes) || failed(write(*copy, *classes, plan)))
+    if (failed(classes) || failed(write(*copy, *classes, plan)) ||
+        failed(setStages(*copy, options.stages)))
       return false;
   }
   ++planned.answers;
@@ -174,7 +220,7 @@ bool Asking::ask(const Plan &plan) {
   planned.asked = true;
   if (!fits)
     return false;
-  planned.cycles = plan.cycles;
+  planned.cycles = plan.cycles + getHandOverCycles(*copy);
   module.getBodyRegion().takeBody(copy->getBodyRegion());
   describe(classes->problem, plan, module.getLoc());
   return true;
@@ -232,6 +278,7 @@ LogicalResult partition::planWithin(ModuleOp module,
                                     int mostAnswers) {
   planned.width = options.width;
   planned.height = options.height;
+  planned.stages = options.stages;
   unshareSources(module);
   return Asking(module, options, measure, planned, mostAnswers).run();
 }
@@ -252,6 +299,7 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     options.issue = issue;
     options.rewrite = rewrite;
     options.fma = fma;
+    options.stages = stages;
     unshareSources(module);
     FailureOr<ModuleClasses> classes = pose(module, options);
     if (failed(classes))
@@ -263,7 +311,8 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
       return signalPassFailure();
     }
     describe(classes->problem, plans.front(), module.getLoc());
-    if (failed(write(module, *classes, plans.front())))
+    if (failed(write(module, *classes, plans.front())) ||
+        failed(setStages(module, options.stages)))
       return signalPassFailure();
   }
 };

@@ -61,6 +61,7 @@ struct Work {
 struct Stored {
   TensorShape shape;
   int64_t count = 1;
+  bool repeated = false; ///< one for each trip of a repeat
 };
 
 /// Cycles of a PE (Target/Figures.def) that plans are compared by.
@@ -77,7 +78,9 @@ struct Problem {
   std::vector<Stored> stored;
   int64_t width = 1, height = 1; ///< in PEs
   int64_t bytesPerPe = 0;        ///< for weights, states and the largest op
-  int64_t mostHops = 4;          ///< between the PEs of a line
+  /// Regions side by side, of which all but the first share what is repeated.
+  int64_t stages = 1;
+  int64_t mostHops = 4; ///< between the PEs of a line
   /// Branches that a search looks at before it has any plan.
   int64_t mostBranches = 300'000;
 };

@@ -6,6 +6,7 @@
 #include "Rules.h"
 
 #include "waferloom/Algebra/Scalar.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Partition/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -393,7 +394,7 @@ struct PartitionVerify : partition::impl::PartitionVerifyBase<PartitionVerify> {
       entry.emitError("has no wafer.region: plan it first");
       return signalPassFailure();
     }
-    bool failedAny = false;
+    bool failedAny = failed(wafer::verifyStages(entry));
     for (Value argument : entry.getArguments())
       if (isa<RankedTensorType>(argument.getType())) {
         entry.emitError("takes tensors as arguments, whose callers promise "

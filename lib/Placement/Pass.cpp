@@ -2,7 +2,7 @@
 // knows dialects.
 
 #include "waferloom/Dialect/Fabric/Fabric.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Placement/Passes.h"
 #include "waferloom/Placement/Placement.h"
 
@@ -20,14 +20,15 @@ namespace waferloom::placement {
 using namespace mlir;
 using namespace waferloom;
 
-/// What there is to place. Entries share their PEs, hence one stage; a step of
-/// one stage hands nothing to another.
+/// What there is to place: one rectangle, since entries share their PEs and the
+/// stages of an entry stand side by side.
 static FailureOr<placement::Problem> readProblem(ModuleOp module,
                                                  ArrayRef<func::FuncOp> entries,
                                                  int64_t width,
                                                  int64_t height) {
   placement::Problem problem{module.getLoc(), width, height, {}, {}};
   wafer::RegionAttr region;
+  wafer::StagesAttr stages;
   for (func::FuncOp entry : entries) {
     auto mine = entry->getAttrOfType<wafer::RegionAttr>("wafer.region");
     if (!mine)
@@ -37,10 +38,18 @@ static FailureOr<placement::Problem> readProblem(ModuleOp module,
              << "runs on " << mine.getWidth() << " by " << mine.getHeight()
              << " PEs but another entry on " << region.getWidth() << " by "
              << region.getHeight() << " with other axes";
+    // Stages stand in one row or column: one rectangle holds them.
+    wafer::StagesAttr side = wafer::getStages(entry);
+    if (stages && side != stages)
+      return entry.emitOpError()
+             << "has other stages than another entry: " << side << " and "
+             << stages;
     if (!region)
-      problem.stages.push_back(
-          {entry.getLoc(), mine.getWidth(), mine.getHeight()});
+      problem.stages.push_back({entry.getLoc(),
+                                mine.getWidth() * side.getColumns(),
+                                mine.getHeight() * side.getRows()});
     region = mine;
+    stages = side;
   }
   if (failed(placement::check(problem)))
     return failure();

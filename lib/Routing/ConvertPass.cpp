@@ -5,6 +5,7 @@
 // is anything rewritten.
 
 #include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Routing/Passes.h"
 
@@ -29,6 +30,7 @@ namespace {
 struct Crossing {
   Operation *op;
   wafer::RegionAttr region;
+  wafer::StagesAttr stages;
   SmallVector<wafer::Axis> axes;
   Kind kind;
   wafer::Combiner combiner = wafer::Combiner::Sum;
@@ -84,12 +86,18 @@ LogicalResult Conversion::add(Operation *op) {
   } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {
     crossing.axes = llvm::to_vector(gather.getAxes().getAxes());
     crossing.kind = Kind::AllReduce;
+  } else if (auto repeat = dyn_cast<wafer::RepeatOp>(op)) {
+    auto entry = op->getParentOfType<func::FuncOp>();
+    if (repeat != wafer::getStagedRepeat(entry))
+      return success();
+    crossing.kind = Kind::HandOver;
   } else {
     return success();
   }
   crossing.region = wafer::getRegion(op);
   if (!crossing.region)
     return op->emitOpError("is in no function with a wafer.region");
+  crossing.stages = wafer::getStages(op);
   for (unsigned i = 0; i < op->getNumOperands(); ++i) {
     Type type = getElementTypeOrSelf(messageType(op, i));
     if (type.getIntOrFloatBitWidth() > 32 || type.isF16() || type.isBF16())
@@ -116,15 +124,34 @@ static unsigned rootOn(ArrayRef<wafer::Axis> run, ArrayRef<wafer::Axis> axes,
   return static_cast<unsigned>(on);
 }
 
+/// Over all stages, a place for each.
+static routing::Collective handOverLine(const Crossing &crossing) {
+  bool alongX = crossing.stages.getColumns() > 1;
+  int64_t length =
+      alongX ? crossing.region.getWidth() : crossing.region.getHeight();
+  routing::Collective c{crossing.op->getLoc(),
+                        alongX ? routing::Direction::X : routing::Direction::Y,
+                        {},
+                        {}};
+  c.line.length = static_cast<unsigned>(crossing.stages.getCount());
+  c.line.stride = static_cast<unsigned>(length);
+  c.request.kind = Kind::HandOver;
+  return c;
+}
+
 LogicalResult Conversion::addLines(Crossing &crossing) {
   SmallVector<routing::Collective> lines;
+  if (crossing.kind == Kind::HandOver)
+    lines.push_back(handOverLine(crossing));
   for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
     SmallVector<wafer::Axis> mine =
         llvm::filter_to_vector(crossing.region.getAxes(), [&](auto axis) {
           return axis.direction == direction;
         });
-    int64_t extent = direction == wafer::Axis::X ? crossing.region.getWidth()
-                                                 : crossing.region.getHeight();
+    int64_t extent =
+        direction == wafer::Axis::X
+            ? crossing.region.getWidth() * crossing.stages.getColumns()
+            : crossing.region.getHeight() * crossing.stages.getRows();
     for (size_t i = 0; i < mine.size(); ++i) {
       SmallVector<wafer::Axis> run;
       for (; i < mine.size() && llvm::is_contained(crossing.axes, mine[i]); ++i)
@@ -213,6 +240,10 @@ static SmallVector<Value> createCollective(OpBuilder &builder,
     return fabric::ReduceOp::create(builder, c.loc, types, values, combiner,
                                     line, algorithm, group, root, IntegerAttr())
         ->getResults();
+  case Kind::HandOver:
+    return fabric::HandOverOp::create(builder, c.loc, types, values, line,
+                                      IntegerAttr())
+        ->getResults();
   case Kind::Broadcast:
     break;
   }
@@ -238,7 +269,23 @@ static Value createPut(OpBuilder &builder, wafer::GatherOp op,
                                builder.getArrayAttr(axes), op.getCyclicAttr());
 }
 
+/// What stands behind the repeat hands its results over.
+static void addHandOver(const Crossing &crossing,
+                        ArrayRef<routing::Collective> all) {
+  OpBuilder builder(crossing.op->getContext());
+  builder.setInsertionPointAfter(crossing.op);
+  SmallVector<Value> results = crossing.op->getResults();
+  for (size_t line : crossing.lines.front()) {
+    SmallVector<Value> back = createCollective(builder, all[line], results);
+    Operation *handOver = back.front().getDefiningOp();
+    for (auto [from, to] : llvm::zip_equal(results, back))
+      from.replaceAllUsesExcept(to, handOver);
+  }
+}
+
 void Conversion::rewrite(Crossing &crossing) {
+  if (crossing.kind == Kind::HandOver)
+    return addHandOver(crossing, all);
   OpBuilder builder(crossing.op);
   SmallVector<Value> now(crossing.op->getOperands());
   if (auto gather = dyn_cast<wafer::GatherOp>(crossing.op))

@@ -55,7 +55,9 @@ routing::Collective routing::readCollective(fabric::CollectiveOpInterface op) {
   for (Value value : op.getValues())
     c.request.words += static_cast<uint64_t>(
         cast<ShapedType>(value.getType()).getNumElements());
-  if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op.getOperation())) {
+  if (isa<fabric::HandOverOp>(op.getOperation()))
+    c.request.kind = collectives::Kind::HandOver;
+  else if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op.getOperation())) {
     c.request.kind = collectives::Kind::AllReduce;
     readAlgorithm(allReduce, c.request);
   } else if (auto reduce = dyn_cast<fabric::ReduceOp>(op.getOperation())) {

@@ -272,7 +272,8 @@ class Program:
 
 
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
-            states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy"):
+            states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
+            stages=None):
     """Compiles an ONNX model.
 
     Args:
@@ -284,6 +285,8 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
             are an error.
         chunks: token counts of further entries, for prefill.
         region: (width, height) in cores.
+        stages: regions side by side: the first has what is not repeated, the others
+            share the layers evenly.
         states: {past input: present output} declared by hand.
         sets: {input: value} fixed for good.
         disable_rewrites: names of rewrites to leave out, to see what each is worth.
@@ -294,7 +297,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         CompileError: the model is refused; `.diagnostics` says why.
     """
     options = {"target": target, "precision": precision, "sample": sample, "context": context,
-               "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region,
+               "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region, "stages": stages,
                "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
                "disable_rewrites": list(disable_rewrites), "seed": seed, "threads": threads}
     temporary = None

@@ -70,6 +70,23 @@ TEST(Collectives, broadcastsFromEverywhere) {
     }
 }
 
+static Request handOver(uint64_t words = 5) {
+  Request request;
+  request.kind = Kind::HandOver;
+  request.words = words;
+  return request;
+}
+
+TEST(Collectives, handsOverFromStageToStage) {
+  for (unsigned stages = 2; stages <= 7; ++stages)
+    for (unsigned width : {1u, 2u, 3u, 8u})
+      EXPECT_EQ(solved({stages, width, 1}, handOver()).colors,
+                stages == 2 ? 2u : 3u);
+  // What stages do does not depend on how many and how long they are.
+  EXPECT_EQ(solved({6, 8, 1}, handOver()).classes.size(),
+            solved({12, 96, 1}, handOver()).classes.size());
+}
+
 TEST(Collectives, rings) {
   for (unsigned length = 3; length <= 12; ++length)
     for (uint64_t words : {1, 7, 64})
@@ -133,6 +150,13 @@ TEST(Collectives, refusals) {
             "a line of 9000 PEs is longer than any wafer (limit 8192)");
   EXPECT_EQ(refusal({8, 1, 1}, allReduce(Algorithm::TwoPhase, 0, 1, 9)),
             "groups of 9 PEs do not fit a line of 8");
+  EXPECT_EQ(refusal({3, 8, 2}, handOver()),
+            "stages are in one segment, not in 2");
+  Request chained = handOver();
+  chained.algorithm = Algorithm::Tree;
+  EXPECT_EQ(refusal({3, 8, 1}, chained),
+            "a hand-over is made of multicasts and has no algorithm 'tree': "
+            "use auto");
   Request ring = allReduce(Algorithm::Ring, 0);
   ring.kind = Kind::Reduce;
   EXPECT_EQ(
@@ -143,12 +167,16 @@ TEST(Collectives, refusals) {
 
 /// Every way to change one fact of a plan must be noticed.
 TEST(Collectives, verifyNoticesWrongPlans) {
-  const Line line{11, 1, 2};
   for (Algorithm algorithm :
        {Algorithm::Chain, Algorithm::TwoPhase, Algorithm::Tree, Algorithm::Star,
-        Algorithm::Ring}) {
-    Request request = allReduce(algorithm, algorithm == Algorithm::Ring ? 0 : 5,
-                                6, algorithm == Algorithm::TwoPhase ? 3 : 0);
+        Algorithm::Ring, Algorithm::Auto}) {
+    // Auto stands for a hand-over, which has no algorithm to choose.
+    const bool stages = algorithm == Algorithm::Auto;
+    const Line line = stages ? Line{4, 3, 1} : Line{11, 1, 2};
+    Request request =
+        stages ? handOver()
+               : allReduce(algorithm, algorithm == Algorithm::Ring ? 0 : 5, 6,
+                           algorithm == Algorithm::TwoPhase ? 3 : 0);
     const Plan right = solved(line, request);
     unsigned tried = 0, missed = 0;
     auto expectWrong = [&](const Plan &plan) {

@@ -27,7 +27,8 @@ static constexpr Option options[] = {
     {"chunk", "N", "also an entry of N tokens per step; repeatable"},
     {"precision", "P", "model (default): as the file says"},
     {"sample", "HOW", "greedy (default): the wafer picks tokens; or none"},
-    {"region", "WxH", "overrules the region's size"},
+    {"region", "WxH", "overrules the size of a region"},
+    {"stages", "N", "overrules how many regions share the layers"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
     {"stop-after", "STAGE", "print the IR of a stage and stop"},
@@ -80,6 +81,11 @@ static bool read(Arguments &args, CompileOptions &out) {
           llvm::formatv("--chunk needs a number of tokens, not '{0}'", text));
     out.chunks.push_back(tokens);
   }
+  auto stages = args.integer("stages", 1, 1);
+  if (!stages)
+    return false;
+  if (args.has("stages"))
+    out.stages = *stages;
   if (args.has("region")) {
     auto [w, h] = StringRef(args.get("region")).split('x');
     int64_t width, height;

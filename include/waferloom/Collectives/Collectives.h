@@ -20,7 +20,11 @@
 
 namespace waferloom::collectives {
 
-enum class Kind : uint8_t { Reduce, AllReduce, Broadcast };
+/// HandOver: a place of the line is not a PE but a stage of `stride` PEs. The
+/// last PE of a stage gives its vector to all PEs of the next one; the first PE
+/// of the last stage gives it back to all PEs of stage 0. Stage 0 sends first,
+/// the others receive first.
+enum class Kind : uint8_t { Reduce, AllReduce, Broadcast, HandOver };
 enum class Algorithm : uint8_t { Auto, Chain, Tree, TwoPhase, Star, Ring };
 enum class Combiner : uint8_t { Add, Max, Min };
 
@@ -159,7 +163,8 @@ struct Run {
 
 /// A solved collective. Runs cover the line's whole extent, from position 0.
 struct Plan {
-  /// What was chosen; never Auto. A broadcast is a Chain of nothing.
+  /// What was chosen; never Auto. A broadcast or hand-over is a Chain of
+  /// nothing.
   Algorithm algorithm = Algorithm::Chain;
   unsigned group = 0;
   /// Colors 0 .. colors - 1 are used.

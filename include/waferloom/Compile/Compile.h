@@ -38,7 +38,9 @@ struct CompileOptions {
   std::string precision = "model";
   /// How the entry of one token picks the next: "greedy", or "none".
   std::string sample = "greedy";
-  std::optional<std::pair<int64_t, int64_t>> region; // width, height in PEs
+  std::optional<std::pair<int64_t, int64_t>> region;
+  /// Regions side by side; chosen if absent.
+  std::optional<int64_t> stages; // width, height in PEs
   std::vector<std::pair<std::string, std::string>> states;
   std::vector<std::pair<std::string, double>> sets;
   std::string stopAfter; // a stage's name; empty: go to the end

@@ -69,6 +69,9 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
            "Cycles of a descriptor that changes in a loop">,
     Option<"fma", "fma", "int64_t", /*default=*/"1",
            "Products added per cycle">,
+    Option<"stages", "stages", "int64_t", /*default=*/"1",
+           "Regions side by side: one for what is not repeated, the others "
+           "share the trips of the repeat">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect",

@@ -31,7 +31,8 @@ struct Planned {
   target::Fit fit;               ///< of the chosen plan, or else of the closest
   bool asked = false;            ///< `fit` is an answer
   int answers = 0;               ///< plans that were measured
-  int64_t width = 0, height = 0; ///< the region, in PEs
+  int64_t width = 0, height = 0; ///< of a region, in PEs
+  int64_t stages = 1;            ///< regions side by side
   double cycles = 0;             ///< of the chosen plan, estimated
   std::string reason; ///< of the last plan that a later stage could not do
 };

@@ -206,6 +206,15 @@ static LogicalResult verifyAlgorithm(ReduceLike op) {
 LogicalResult AllReduceOp::verify() { return verifyAlgorithm(*this); }
 LogicalResult ReduceOp::verify() { return verifyAlgorithm(*this); }
 
+uint64_t HandOverOp::getRoot() { return 0; }
+
+LogicalResult HandOverOp::verify() {
+  if (getLine().getLength() < 2 || getLine().getSegments() != 1)
+    return emitOpError() << "goes over " << getLine()
+                         << ", but stages are at least two, in one segment";
+  return success();
+}
+
 LogicalResult PutOp::verify() {
   auto share = cast<RankedTensorType>(getValue().getType());
   auto whole = cast<RankedTensorType>(getResult().getType());

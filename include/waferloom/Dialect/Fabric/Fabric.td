@@ -131,6 +131,36 @@ def Fabric_BroadcastOp : Fabric_CollectiveOp<"broadcast"> {
   }];
 }
 
+def Fabric_HandOverOp : Fabric_CollectiveOp<"hand_over"> {
+  let summary = "From stage to stage, and back to the first";
+  let description = [{
+    Stands behind a `wafer.repeat` whose trips several stages share, and names
+    how what it carries travels. `line` has a place per stage and is as far from
+    one to the next as a stage is long. Before its trips each stage takes the
+    values from the one before it; after them its last column (row) sends them to
+    every column of the next. The last stage sends them back to stage 0, where
+    the results are.
+
+    ```
+    stage 0      stage 1      stage 2
+    [ . . o]--->[-> -> o]--->[-> -> .]      colors 0 and 1, in turn
+    [<- <- <-]<-[- - - -]<---[o . . .]      color 2
+    ```
+
+    ```mlir
+    %1 = fabric.hand_over %0 along <x, length = 3, stride = 8, segments = 1>
+        color 7 : (tensor<8xf32>) -> tensor<8xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
+                       Fabric_LineAttr:$line, Fabric_OptionalCount:$color);
+  let assemblyFormat = [{
+    $values `along` $line (`color` $color^)? attr-dict
+    `:` functional-type($values, $results)
+  }];
+  let hasVerifier = 1;
+}
+
 def Fabric_PutOp : Op<Fabric_Dialect, "put", [Pure]> {
   let summary = "Set this PE's share into zeros";
   let description = [{

@@ -54,6 +54,27 @@ def Wafer_RegionAttr : Wafer_Attr<"Region", "region"> {
   }];
 }
 
+def Wafer_StagesAttr : Wafer_Attr<"Stages", "stages"> {
+  let summary = "How many regions stand side by side";
+  let description = [{
+    An entry with `wafer.stages` runs on `columns` x `rows` copies of its region,
+    in one row or one column (one of the two is 1). Stage 0, the most western
+    (northern), runs what stands outside of the entry's `wafer.repeat`; each of
+    the others runs an equal share of its trips, in order. What both need,
+    both compute.
+
+    ```mlir
+    #wafer.stages<11 x 1>   // 30 layers: 3 on each of stages 1 to 10
+    ```
+  }];
+  let parameters = (ins "int64_t":$columns, "int64_t":$rows);
+  let assemblyFormat = "`<` $columns `x` $rows `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    int64_t getCount() const { return getColumns() * getRows(); }
+  }];
+}
+
 def Wafer_DimAttr : Wafer_Attr<"Dim", "dim"> {
   let summary = "How one dimension is divided";
   let description = [{

@@ -1,0 +1,45 @@
+//===- Stages.h - Which stages run what -------------------------*- C++ -*-===//
+//
+// One program, several regions side by side: stage 0 runs what is not repeated,
+// the others share the trips of the repeat. Who runs which op follows from who
+// needs its value, so no op says it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_DIALECT_WAFER_STAGES_H
+#define WAFERLOOM_DIALECT_WAFER_STAGES_H
+
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace waferloom::wafer {
+
+/// The stages of an entry; 1 x 1 where it does not say any.
+StagesAttr getStages(mlir::Operation *entry);
+
+/// The repeat whose trips the stages of `entry` share; null with one stage.
+RepeatOp getStagedRepeat(mlir::func::FuncOp entry);
+
+/// The trips of `repeat` on each stage behind stage 0.
+int64_t getTripsPerStage(RepeatOp repeat);
+
+enum class RunBy : uint8_t { All, First, Others };
+
+/// Who runs each op of `entry` that does not stand in another op. With one
+/// stage, all.
+llvm::DenseMap<mlir::Operation *, RunBy> getRunBy(mlir::func::FuncOp entry);
+
+/// Who runs `op`, by the ancestor that is in `runBy`.
+RunBy lookup(const llvm::DenseMap<mlir::Operation *, RunBy> &runBy,
+             mlir::Operation *op);
+
+/// Reports why `entry` cannot run on its stages: no single repeat, trips that
+/// do not divide, states or outputs that need what no stage has. At level 3
+/// also carried values that are not whole along the row (column) of stages.
+mlir::LogicalResult verifyStages(mlir::func::FuncOp entry);
+
+} // namespace waferloom::wafer
+
+#endif // WAFERLOOM_DIALECT_WAFER_STAGES_H

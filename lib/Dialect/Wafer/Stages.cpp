@@ -1,0 +1,141 @@
+#include "waferloom/Dialect/Wafer/Stages.h"
+
+#include "mlir/IR/TypeUtilities.h"
+#include "mlir/Transforms/RegionUtils.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::wafer;
+
+LogicalResult StagesAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 int64_t columns, int64_t rows) {
+  if (std::min(columns, rows) != 1 || std::max(columns, rows) < 1)
+    return emitError() << "stages stand in one row or one column, not in "
+                       << columns << " x " << rows;
+  return success();
+}
+
+StagesAttr wafer::getStages(Operation *entry) {
+  while (entry && !isa<func::FuncOp>(entry))
+    entry = entry->getParentOp();
+  if (auto stages =
+          entry ? entry->getAttrOfType<StagesAttr>("wafer.stages") : nullptr)
+    return stages;
+  return entry ? StagesAttr::get(entry->getContext(), 1, 1) : StagesAttr();
+}
+
+RepeatOp wafer::getStagedRepeat(func::FuncOp entry) {
+  if (getStages(entry).getCount() == 1)
+    return {};
+  auto repeats = entry.getBody().getOps<RepeatOp>();
+  return llvm::hasSingleElement(repeats) ? *repeats.begin() : RepeatOp();
+}
+
+int64_t wafer::getTripsPerStage(RepeatOp repeat) {
+  int64_t sharing = std::max<int64_t>(getStages(repeat).getCount() - 1, 1);
+  return static_cast<int64_t>(repeat.getTrips()) / sharing;
+}
+
+llvm::DenseMap<Operation *, RunBy> wafer::getRunBy(func::FuncOp entry) {
+  llvm::DenseMap<Operation *, RunBy> runBy;
+  RepeatOp staged = getStagedRepeat(entry);
+  if (!staged) {
+    for (Operation &op : entry.getBody().front())
+      runBy[&op] = RunBy::All;
+    return runBy;
+  }
+  // What the body reads, and what that reads.
+  SetVector<Value> captured;
+  getUsedValuesDefinedAbove(staged.getBody(), captured);
+  llvm::SetVector<Operation *> needed;
+  auto need = [&](Value value) {
+    if (Operation *op = value.getDefiningOp())
+      needed.insert(op);
+  };
+  llvm::for_each(captured, need);
+  for (size_t i = 0; i < needed.size(); ++i) {
+    llvm::for_each(needed[i]->getOperands(), need);
+    SetVector<Value> inner;
+    for (Region &region : needed[i]->getRegions())
+      getUsedValuesDefinedAbove(region, inner);
+    llvm::for_each(inner, need);
+  }
+  // Stage 0 runs all ops whose values do not go to the body alone.
+  for (Operation &op : llvm::reverse(entry.getBody().front())) {
+    if (&op == staged) {
+      runBy[&op] = RunBy::Others;
+      continue;
+    }
+    bool first = op.getNumResults() == 0 || op.use_empty() ||
+                 llvm::any_of(op.getUses(), [&](OpOperand &use) {
+                   Operation *user = use.getOwner();
+                   if (user == staged)
+                     return true; // an initial value
+                   user = entry.getBody().front().findAncestorOpInBlock(*user);
+                   return user != staged && runBy.lookup(user) != RunBy::Others;
+                 });
+    runBy[&op] = !needed.contains(&op) ? RunBy::First
+                 : first               ? RunBy::All
+                                       : RunBy::Others;
+  }
+  return runBy;
+}
+
+RunBy wafer::lookup(const llvm::DenseMap<Operation *, RunBy> &runBy,
+                    Operation *op) {
+  for (; op; op = op->getParentOp())
+    if (auto it = runBy.find(op); it != runBy.end())
+      return it->second;
+  return RunBy::All;
+}
+
+/// Whether words of `value` differ along the direction of the stages.
+static bool isSplitAlong(Value value, Axis::Direction direction) {
+  LayoutAttr layout = getLayout(value.getType());
+  return layout && llvm::any_of(layout.getSplitAxes(), [&](Axis axis) {
+           return axis.direction == direction;
+         });
+}
+
+LogicalResult wafer::verifyStages(func::FuncOp entry) {
+  StagesAttr stages = getStages(entry);
+  if (stages.getCount() == 1)
+    return success();
+  RepeatOp staged = getStagedRepeat(entry);
+  if (!staged)
+    return entry.emitOpError() << "has " << stages.getCount()
+                               << " stages but no single repeat to share";
+  if (staged.getInits().empty())
+    return staged.emitOpError("carries nothing from stage to stage");
+  int64_t sharing = stages.getCount() - 1;
+  auto trips = static_cast<int64_t>(staged.getTrips());
+  if (trips % sharing != 0)
+    return staged.emitOpError() << "has " << trips << " trips, which "
+                                << sharing << " stages cannot share evenly";
+  auto direction = stages.getColumns() > 1 ? Axis::X : Axis::Y;
+  for (Value value : staged.getInits()) {
+    if (isSplitAlong(value, direction))
+      return staged.emitOpError() << "carries a value that is split along "
+                                  << (direction == Axis::X ? "x" : "y")
+                                  << ", the direction of the stages";
+    auto type = dyn_cast<ShapedType>(value.getType());
+    if (!type || type.getElementTypeBitWidth() == 16 ||
+        type.getElementType() !=
+            getElementTypeOrSelf(staged.getInits().front().getType()))
+      return staged.emitOpError()
+             << "carries a value of type " << value.getType()
+             << ", which does not travel between stages";
+  }
+  // What a stage leaves for the next step must be where that step reads it.
+  auto runBy = getRunBy(entry);
+  for (auto output : entry.getBody().getOps<OutputOp>())
+    if (output.getFeeds())
+      for (auto input : entry.getBody().getOps<InputOp>())
+        if (input.getName() == *output.getFeeds() &&
+            lookup(runBy, input) != RunBy::First)
+          return output.emitOpError()
+                 << "feeds '" << *output.getFeeds()
+                 << "', which not only the first stage reads";
+  return success();
+}

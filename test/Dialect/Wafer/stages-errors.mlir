@@ -1,0 +1,65 @@
+// RUN: waferloom-opt %s --pass-pipeline="builtin.module(func.func(partition-verify))" --split-input-file --verify-diagnostics
+
+func.func @grid() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                              // expected-error @below {{stages stand in one row or one column, not in 2 x 3}}
+                              wafer.stages = #wafer.stages<2 x 3>} {
+  return
+}
+
+// -----
+
+// expected-error @below {{has 3 stages but no single repeat to share}}
+func.func @nothing() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                                 wafer.stages = #wafer.stages<3 x 1>} {
+  return
+}
+
+// -----
+
+func.func @trips() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                               wafer.stages = #wafer.stages<3 x 1>} {
+  %x = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
+  // expected-error @below {{has 5 trips, which 2 stages cannot share evenly}}
+  %y = wafer.repeat 5 (%a = %x) : tensor<8xf32, #wafer.layout<[*]>> {
+    wafer.yield %a : tensor<8xf32, #wafer.layout<[*]>>
+  }
+  wafer.output "y", %y : tensor<8xf32, #wafer.layout<[*]>>
+  return
+}
+
+// -----
+
+func.func @alone() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                               wafer.stages = #wafer.stages<3 x 1>} {
+  // expected-error @below {{carries nothing from stage to stage}}
+  wafer.repeat 4 () {
+    wafer.yield
+  }
+  return
+}
+
+// -----
+
+func.func @split() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                               wafer.stages = #wafer.stages<3 x 1>} {
+  %w = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
+  %x = wafer.take %w dim 0 over [x] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x]>>
+  // expected-error @below {{carries a value that is split along x, the direction of the stages}}
+  %y = wafer.repeat 4 (%a = %x) : tensor<8xf32, #wafer.layout<[x]>> {
+    wafer.yield %a : tensor<8xf32, #wafer.layout<[x]>>
+  }
+  return
+}
+
+// -----
+
+func.func @types() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                               wafer.stages = #wafer.stages<1 x 3>} {
+  %x = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
+  %i = wafer.input "i" : tensor<8xi32, #wafer.layout<[*]>>
+  // expected-error @below {{which does not travel between stages}}
+  %y:2 = wafer.repeat 4 (%a = %x, %b = %i) : tensor<8xf32, #wafer.layout<[*]>>, tensor<8xi32, #wafer.layout<[*]>> {
+    wafer.yield %a, %b : tensor<8xf32, #wafer.layout<[*]>>, tensor<8xi32, #wafer.layout<[*]>>
+  }
+  return
+}

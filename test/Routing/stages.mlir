@@ -1,0 +1,24 @@
+// RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place="width=20 height=9" --fabric-route | FileCheck %s
+// RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place="width=20 height=9" --fabric-route | waferloom-opt | FileCheck %s
+
+// Lines go over all stages, in more segments; what is carried is handed over
+// behind the repeat, in colors of its own.
+
+// CHECK-LABEL: func.func @stages
+// CHECK-SAME: fabric.place = #fabric.rect<{{.*}}12{{.*}}5
+func.func @stages() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                                wafer.stages = #wafer.stages<3 x 1>} {
+  %x = wafer.input "x" {layout = #wafer.layout<[*]>} : tensor<8xf32>
+  // CHECK: wafer.repeat 6
+  // CHECK: fabric.all_reduce %{{.*}} along <x, length = 4, stride = 1, segments = 3>
+  // CHECK: fabric.all_reduce %{{.*}} along <y, length = 5, stride = 1, segments = 1>
+  %y = wafer.repeat 6 (%a = %x) : tensor<8xf32> {
+    %b = wafer.combine %a over [x] sum : (tensor<8xf32>) -> tensor<8xf32>
+    %c = wafer.combine %b over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
+    wafer.yield %c : tensor<8xf32>
+  }
+  // CHECK: %[[OUT:.*]] = fabric.hand_over %{{.*}} along <x, length = 3, stride = 4, segments = 1> color {{[0-9]+}}
+  // CHECK: wafer.output "y", %[[OUT]]
+  wafer.output "y", %y {layout = #wafer.layout<[*]>} : tensor<8xf32>
+  return
+}

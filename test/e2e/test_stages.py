@@ -1,0 +1,82 @@
+"""Layers on several regions side by side: the same bits as on one, on odd regions, in rows and columns of stages, in both
+precisions, with chunks, and with the token fed back."""
+
+import numpy as np
+import pytest
+from conftest import BothEngines
+
+import waferloom as wl
+from waferloom import zoo
+
+SHAPE = zoo.Shape(layers=6, width=36, heads=6, kv_heads=3, head_dim=6, hidden=50, vocabulary=90, positions=64)
+IDS = [3, 77, 14, 60, 1, 42]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return zoo.build(SHAPE, zoo.weights(SHAPE, seed=4)).SerializeToString()
+
+
+def compile(model, stages, region, target="wse3,sram=512KiB", **options):
+    return wl.compile(model, target=target, context=24, region=region, stages=stages, **options)
+
+
+def logits(program, ids=IDS):
+    session = BothEngines(program)
+    results = [session.run({"input_ids": [[token]]}) for token in ids]
+    return np.array([result.outputs["logits"] for result in results])
+
+
+@pytest.mark.parametrize("region, precision", [((6, 6), "f32"), ((5, 3), "f16"), ((7, 4), "f32"), ((1, 5), "f32"),
+                                               ((6, 1), "f16"), ((1, 1), "f32")])
+def test_stages_change_no_bit(model, region, precision):
+    """The layouts of a region are those of a stage, so every sum is taken in the same order."""
+    one = compile(model, 1, region, precision=precision)
+    expected = logits(one)
+    for stages in (2, 4, 7):
+        program = compile(model, stages, region, precision=precision)
+        assert program.summary["stages"] == program.summary["regions"] == stages
+        assert program.summary["pes_used"] == stages * region[0] * region[1]
+        assert program.summary["fit"]["weights"] < one.summary["fit"]["weights"]
+        np.testing.assert_array_equal(logits(program), expected)
+
+
+def test_stages_stand_in_a_column_where_the_fabric_is_high(model):
+    wide = compile(model, 4, (6, 6), target="grid-24x6,sram=512KiB")
+    high = compile(model, 4, (6, 6), target="grid-6x24,sram=512KiB")
+    assert (wide.regions[0].width, wide.regions[0].height) == (24, 6)
+    assert (high.regions[0].width, high.regions[0].height) == (6, 24)
+    # Rows of PEs of the one are columns of the other.
+    np.testing.assert_allclose(logits(wide), logits(high), rtol=1e-4, atol=1e-5)
+
+
+def test_chunks_and_reset(model):
+    program = compile(model, 3, (5, 4), chunks=[4])
+    session = BothEngines(program)
+    whole = session.run({"input_ids": [IDS]}, logits="last").outputs["logits"][0, -1]
+    session.reset()
+    for token in IDS:
+        single = session.run({"input_ids": [[token]]}).outputs["logits"][0, -1]
+    np.testing.assert_allclose(whole, single, rtol=1e-4, atol=1e-5)
+
+
+def test_the_token_is_fed_back(model):
+    generated = [list(compile(model, stages, (5, 4)).session().generate(IDS[:2], max_tokens=12)) for stages in (1, 4)]
+    assert generated[0] == generated[1] and len(generated[0]) == 12
+
+
+def test_too_large_for_one_region_takes_several(model):
+    """Without stages by hand: as many as are needed."""
+    one = compile(model, 1, (4, 4)).summary["sram_used_max"]
+    memory = f"wse3,sram={one * 2 // 3 // 1024}KiB"
+    program = wl.compile(model, target=memory, context=24, region=(4, 4))
+    assert program.summary["stages"] > 1
+    np.testing.assert_allclose(logits(program), logits(compile(model, 1, (4, 4))), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("stages, message", [(5, "6 trips, which 4 stages cannot share evenly"),
+                                             (31, "6 trips, which 30 stages cannot share evenly"),
+                                             (7, "needs 42 by 6 PEs but the fabric has 20 by 20|needs 6 by 42 PEs")])
+def test_what_cannot_be_shared_is_refused(model, stages, message):
+    with pytest.raises(wl.CompileError, match=message):
+        compile(model, stages, (6, 6), target="grid-20x20,sram=512KiB")
