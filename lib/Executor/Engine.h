@@ -49,8 +49,9 @@ struct EngineResult {
   uint32_t last = 0;        // PE that ended last; the first of them
   std::vector<Spent> spent; // of that PE, one per PreparedEntry::accounts
   uint64_t instructions = 0, words = 0;
-  uint64_t work = 0;    // elements and control instructions
-  bool inLanes = false; // the lock-step engine did it, not the reference engine
+  uint64_t work = 0; // elements and control instructions
+  // What the lock-step engine did, and not the reference engine.
+  bool inLanes = false, countedInLanes = false;
 };
 
 class Engine {

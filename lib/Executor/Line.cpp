@@ -22,11 +22,14 @@ public:
     }
   }
 
-  Line run(std::vector<GateState> &gates) {
+  Line run() {
     do
       attempt();
     while (bar());
-    gates = std::move(gatesNow);
+    for (auto &[gate, state] : gatesNow) {
+      const Producer &at = streams.producers[streams.gates[gate].producer];
+      line.gates.push_back({at.pe - members.front().pe, at.color, state});
+    }
     line.first = members.front().pe;
     for (const Member &member : members)
       line.pes.push_back(member.pe - members.front().pe);
@@ -57,17 +60,17 @@ private:
     limits[member] = position;
     return true;
   }
-  bool barSenders(uint32_t producer, unsigned depth = 0);
+  bool barWord(uint32_t source, uint32_t word);
 
   const Streams &streams;
   const Turns &turns;
   ArrayRef<Member> members;
   const std::vector<GateState> &gatesBefore;
-  std::vector<GateState> gatesNow;
   DenseMap<uint32_t, uint32_t> localOf; // PE -> member
   std::vector<uint32_t> limits;         // acts that each member may do
   // Of the attempt.
   Line line;
+  std::map<uint32_t, GateState> gatesNow;     // of those that words came to
   DenseMap<uint32_t, uint32_t> sources, taps; // producer, consumer -> index
   DenseMap<uint32_t, uint32_t> sending;       // producer -> words it may send
   std::vector<uint32_t> put, taken;           // by source, by tap
@@ -145,7 +148,8 @@ void Orderer::wake(uint32_t source) {
 /// Passes on what has its turn.
 void Orderer::pass(uint32_t index) {
   const Gate &gate = streams.gates[index];
-  GateState &state = gatesNow[index];
+  GateState &state =
+      gatesNow.try_emplace(index, gatesBefore[index]).first->second;
   uint32_t to = sourceOf(gate.producer);
   uint32_t before = put[to];
   while (true) {
@@ -252,7 +256,7 @@ void Orderer::attempt() {
   taken.clear();
   sent.clear();
   queue.clear();
-  gatesNow = gatesBefore;
+  gatesNow.clear();
   positions.assign(members.size(), 0);
   begun.assign(members.size(), 0);
   pending.assign(members.size(), {});
@@ -277,24 +281,22 @@ void Orderer::attempt() {
     line.sources[s].words = put[s];
 }
 
-/// The last send of a producer, or of those that give to a gate.
-bool Orderer::barSenders(uint32_t producer, unsigned depth) {
-  const Producer &from = streams.producers[producer];
-  if (from.gate == none) {
-    auto it = sources.find(producer);
-    if (it == sources.end() || sent[it->second].empty())
-      return false;
-    const Sent &last = sent[it->second].back();
-    return lower(last.member, last.position);
+/// Bars the send that a word of a source comes from.
+bool Orderer::barWord(uint32_t source, uint32_t word) {
+  if (streams.producers[line.sources[source].producer].gate == none) {
+    for (const Sent &each : sent[source])
+      if (each.end > word)
+        return lower(each.member, each.position);
+    return false;
   }
-  bool any = false;
-  const Gate &gate = streams.gates[from.gate];
-  for (uint32_t t = 0; t < gate.turns.count && depth < 64; ++t)
-    any |= barSenders(
-        streams.consumers[streams.turns[gate.turns.first + t].consumer]
-            .producer,
-        depth + 1);
-  return any;
+  uint32_t at = line.sources[source].at + word;
+  for (const LineOp &op : line.ops)
+    if (op.kind == LineOp::Gate && op.out == source && op.outAt <= at &&
+        at < op.outAt + op.words) {
+      uint32_t from = line.taps[op.in].source;
+      return barWord(from, op.inAt + (at - op.outAt) - line.sources[from].at);
+    }
+  return false;
 }
 
 /// Lowers the limits of members that went too far. False: none did.
@@ -308,25 +310,15 @@ bool Orderer::bar() {
     uint32_t least = put[s];
     for (uint32_t t = range.first; t < range.first + range.count; ++t)
       least = std::min(least, taken[t]);
-    if (least == put[s])
-      continue;
-    uint32_t producer = line.sources[s].producer;
-    if (streams.producers[producer].gate != none) {
-      any |= barSenders(producer);
-      continue;
-    }
-    for (const Sent &each : sent[s])
-      if (each.end > least) {
-        any |= lower(each.member, each.position);
-        break;
-      }
+    if (least != put[s])
+      any |= barWord(s, least);
   }
   return any;
 }
 
 Line orderLine(const Streams &streams, const Turns &turns,
-               ArrayRef<Member> members, std::vector<GateState> &gates) {
-  return Orderer(streams, turns, members, gates).run(gates);
+               ArrayRef<Member> members, const std::vector<GateState> &gates) {
+  return Orderer(streams, turns, members, gates).run();
 }
 
 } // namespace waferloom::executor

@@ -45,6 +45,18 @@ struct LineTap {
   uint32_t consumer = 0; // of the first place of the line; Streams::consumers
 };
 
+/// Where a router that takes turns stands.
+struct GateState {
+  uint32_t turn = 0, given = 0;
+};
+
+/// A router that takes turns, and where it stands after the line.
+struct LineGate {
+  uint32_t pe; // less the line's first
+  uint8_t color;
+  GateState after;
+};
+
 struct Line {
   uint32_t first = 0;        // the first PE of the first place
   std::vector<uint32_t> pes; // less the first of them
@@ -53,14 +65,7 @@ struct Line {
   std::vector<LineTap> taps;
   uint32_t words = 0;         // of its buffer
   std::vector<uint32_t> done; // acts of each PE's run that are done
-};
-
-/// Where a router that takes turns stands.
-struct GateState {
-  uint32_t turn = 0, given = 0;
-  bool operator==(const GateState &other) const {
-    return turn == other.turn && given == other.given;
-  }
+  std::vector<LineGate> gates;
 };
 
 /// A PE of a line and what is left of its run.
@@ -70,10 +75,11 @@ struct Member {
 };
 
 /// Finds an order for a line of at least one PE, in which members may do less
-/// than their runs: a word is not sent before what takes it can be done. The
-/// states of its gates go on.
+/// than their runs: a word is not sent before what takes it can be done.
+/// `gates` are the states of all gates before.
 Line orderLine(const Streams &streams, const Turns &turns,
-               llvm::ArrayRef<Member> members, std::vector<GateState> &gates);
+               llvm::ArrayRef<Member> members,
+               const std::vector<GateState> &gates);
 
 } // namespace waferloom::executor
 

@@ -25,6 +25,18 @@ struct Kind {
   std::vector<uint32_t> pes;
 };
 
+/// PEs whose runs may move words to each other, ascending, and the routers with
+/// turns between them, by PE and color.
+struct Component {
+  std::vector<uint32_t> pes, gates;
+};
+
+/// What the PEs of a kind do next; equal numbers do the same.
+struct KindState {
+  uint32_t number;
+  std::vector<uint8_t> colors; // sent on
+};
+
 /// What an exchange was found to do.
 struct Exchange {
   uint32_t lines;
@@ -46,7 +58,9 @@ private:
   bool tapes(Phase &phase);
   bool exchange(Phase &phase);
   Exchange find();
-  std::vector<std::vector<uint32_t>> components();
+  std::vector<Component> components();
+  std::vector<uint8_t> colorsOf(const Kind &kind) const;
+  Key keyOf(const Component &component, ArrayRef<KindState> states) const;
   bool split(const std::vector<uint32_t> &done);
   Key keyOfKinds() const;
   uint64_t begunBy(const Kind &kind, bool beforeTape) const;
@@ -67,7 +81,7 @@ private:
   std::unique_ptr<Schedule> out = std::make_unique<Schedule>();
   std::vector<Kind> kinds;
   std::vector<GateState> gates;
-  std::vector<uint32_t> linksOf; // by PE: PEs of equal links have equal numbers
+  std::vector<uint32_t> linksOf; // by producer: equal links, equal numbers
   KeyMap<Exchange> known;
   KeyMap<uint32_t> stateOf, lineOf, setOf;
 };
@@ -104,41 +118,55 @@ void Scheduler::makeKinds() {
     kind.ended = kind.pes.empty();
 }
 
-/// Two PEs have equal links when whatever they send goes equally far to equally
-/// distant PEs, and their routers take equal turns. PEs and what is measured
-/// from them are differences of indices.
-void Scheduler::describeLinks() {
-  std::vector<Key> links(streams.places.size());
-  for (const Producer &producer : streams.producers) {
-    Key &key = links[producer.pe];
-    key.push_back(producer.color | (producer.gate != none ? 256 : 0));
-    key.push_back(producer.consumers.count);
-    for (uint32_t c = 0; c < producer.consumers.count; ++c) {
-      const Consumer &consumer =
-          streams.consumers[producer.consumers.first + c];
-      key.push_back(consumer.pe - producer.pe);
-      key.push_back(consumer.delay);
-      key.push_back(consumer.window);
-      key.push_back(consumer.gate != none);
-    }
-    if (producer.gate == none)
-      continue;
-    const Gate &gate = streams.gates[producer.gate];
-    key.push_back(gate.turns.count);
-    for (uint32_t t = 0; t < gate.turns.count; ++t) {
-      const GateTurn &turn = streams.turns[gate.turns.first + t];
-      const Producer &from =
-          streams.producers[streams.consumers[turn.consumer].producer];
-      key.push_back(from.pe - producer.pe);
-      key.push_back(from.gate != none);
-      key.push_back(turn.words);
-    }
+/// Where a producer's words go: PEs are differences of indices.
+static void describe(const Streams &streams, const Producer &producer,
+                     Key &key) {
+  key.push_back(producer.color | (producer.gate != none ? 256 : 0));
+  key.push_back(producer.consumers.count);
+  for (uint32_t c = 0; c < producer.consumers.count; ++c) {
+    const Consumer &consumer = streams.consumers[producer.consumers.first + c];
+    key.push_back(consumer.pe - producer.pe);
+    key.push_back(consumer.delay);
+    key.push_back(consumer.window);
+    key.push_back(consumer.gate != none);
   }
+}
+
+/// Two producers have equal links when words go equally far to equally distant
+/// PEs; gates when their inputs come from equally distant PEs, too, and have
+/// equal turns.
+void Scheduler::describeLinks() {
   KeyMap<uint32_t> numbers;
-  for (Key &key : links)
+  for (const Producer &producer : streams.producers) {
+    Key key;
+    describe(streams, producer, key);
+    if (producer.gate != none) {
+      const Gate &gate = streams.gates[producer.gate];
+      for (uint32_t t = 0; t < gate.turns.count; ++t) {
+        const GateTurn &turn = streams.turns[gate.turns.first + t];
+        const Producer &from =
+            streams.producers[streams.consumers[turn.consumer].producer];
+        key.push_back(from.pe - producer.pe);
+        key.push_back(from.gate != none);
+        key.push_back(turn.words);
+      }
+    }
     linksOf.push_back(
         numbers.try_emplace(std::move(key), uint32_t(numbers.size()))
             .first->second);
+  }
+}
+
+/// The colors that a kind's run sends on.
+std::vector<uint8_t> Scheduler::colorsOf(const Kind &kind) const {
+  std::vector<uint8_t> colors;
+  for (const RunAct &act : runOf(kind)) {
+    const Instruction &instruction = *out->turns.acts[act.act].instruction;
+    if (image::sends(instruction.op) &&
+        !is_contained(colors, instruction.outColor))
+      colors.push_back(instruction.outColor);
+  }
+  return colors;
 }
 
 Key Scheduler::keyOfKinds() const {
@@ -147,10 +175,9 @@ Key Scheduler::keyOfKinds() const {
     key.push_back(kind.ended ? none : turnOf(kind).run);
     key.push_back(kind.progress);
   }
-  for (const GateState &gate : gates) {
-    key.push_back(gate.turn);
-    key.push_back(gate.given);
-  }
+  for (uint32_t g = 0; g < gates.size(); ++g)
+    if (gates[g].turn != 0 || gates[g].given != 0)
+      key.insert(key.end(), {g, gates[g].turn, gates[g].given});
   return key;
 }
 
@@ -212,61 +239,92 @@ void Scheduler::advance(Kind &kind, uint32_t done) {
       kind.turn == out->turns.programs[kind.region][kind.program].size();
 }
 
-/// PEs whose runs may move words to each other, each list ascending.
-std::vector<std::vector<uint32_t>> Scheduler::components() {
-  std::vector<uint32_t> parent(streams.places.size(), none);
-  auto root = [&](uint32_t pe) {
-    while (parent[pe] != pe)
-      pe = parent[pe] = parent[parent[pe]];
-    return pe;
-  };
-  for (const Kind &kind : kinds)
-    if (!runOf(kind).empty())
-      for (uint32_t pe : kind.pes)
-        parent[pe] = pe;
-  std::vector<uint32_t> todo;
-  auto join = [&](uint32_t pe, uint32_t producer) {
+namespace {
+/// Joins PEs into components.
+class Joiner {
+public:
+  explicit Joiner(const Streams &streams)
+      : streams(streams), parent(streams.places.size(), none),
+        reached(streams.gates.size(), none) {}
+
+  void add(uint32_t pe) { parent[pe] = pe; }
+
+  /// With all that words of a producer come to.
+  void join(uint32_t pe, uint32_t producer) {
     todo.assign(1, producer);
     while (!todo.empty()) {
       Range range = streams.producers[todo.back()].consumers;
       todo.pop_back();
       for (uint32_t c = range.first; c < range.first + range.count; ++c) {
         const Consumer &consumer = streams.consumers[c];
-        if (consumer.gate != none)
+        if (consumer.gate == none) {
+          if (parent[consumer.pe] != none)
+            unite(pe, consumer.pe);
+        } else if (reached[consumer.gate] == none) {
+          reached[consumer.gate] = pe;
           todo.push_back(streams.gates[consumer.gate].producer);
-        // The smallest is the root, so that lists come out in order.
-        if (consumer.gate != none || parent[consumer.pe] == none)
-          continue;
-        uint32_t a = root(pe), b = root(consumer.pe);
-        parent[std::max(a, b)] = std::min(a, b);
+        } else {
+          unite(pe, reached[consumer.gate]);
+        }
       }
     }
-  };
-  for (const Kind &kind : kinds) {
-    std::vector<uint8_t> colors;
-    for (const RunAct &act : runOf(kind)) {
-      const Instruction &instruction = *out->turns.acts[act.act].instruction;
-      if (image::sends(instruction.op) &&
-          !is_contained(colors, instruction.outColor))
-        colors.push_back(instruction.outColor);
+  }
+
+  std::vector<Component> components() {
+    std::vector<Component> list;
+    std::vector<uint32_t> index(parent.size(), none);
+    for (uint32_t pe = 0; pe < parent.size(); ++pe) {
+      if (parent[pe] == none)
+        continue;
+      uint32_t &at = index[root(pe)];
+      if (at == none) {
+        at = static_cast<uint32_t>(list.size());
+        list.emplace_back();
+      }
+      list[at].pes.push_back(pe);
     }
-    for (uint8_t color : colors)
+    for (uint32_t gate = 0; gate < reached.size(); ++gate)
+      if (reached[gate] != none)
+        list[index[root(reached[gate])]].gates.push_back(gate);
+    for (Component &component : list)
+      llvm::sort(component.gates, [&](uint32_t a, uint32_t b) {
+        const Producer &left = streams.producers[streams.gates[a].producer];
+        const Producer &right = streams.producers[streams.gates[b].producer];
+        return std::tie(left.pe, left.color) < std::tie(right.pe, right.color);
+      });
+    return list;
+  }
+
+private:
+  uint32_t root(uint32_t pe) {
+    while (parent[pe] != pe)
+      pe = parent[pe] = parent[parent[pe]];
+    return pe;
+  }
+  /// The smallest is the root, so that lists come out in order.
+  void unite(uint32_t one, uint32_t other) {
+    uint32_t a = root(one), b = root(other);
+    parent[std::max(a, b)] = std::min(a, b);
+  }
+
+  const Streams &streams;
+  std::vector<uint32_t> parent;
+  std::vector<uint32_t> reached; // by gate: a PE whose words come to it
+  std::vector<uint32_t> todo;
+};
+} // namespace
+
+std::vector<Component> Scheduler::components() {
+  Joiner joiner(streams);
+  for (const Kind &kind : kinds)
+    if (!runOf(kind).empty())
       for (uint32_t pe : kind.pes)
-        join(pe, streams.sourceOf(pe, color));
-  }
-  std::vector<std::vector<uint32_t>> lists;
-  std::vector<uint32_t> index(streams.places.size(), none);
-  for (uint32_t pe = 0; pe < parent.size(); ++pe) {
-    if (parent[pe] == none)
-      continue;
-    uint32_t &at = index[root(pe)];
-    if (at == none) {
-      at = static_cast<uint32_t>(lists.size());
-      lists.emplace_back();
-    }
-    lists[at].push_back(pe);
-  }
-  return lists;
+        joiner.add(pe);
+  for (const Kind &kind : kinds)
+    for (uint8_t color : colorsOf(kind))
+      for (uint32_t pe : kind.pes)
+        joiner.join(pe, streams.sourceOf(pe, color));
+  return joiner.components();
 }
 
 /// Splits kinds whose PEs did not all do the same. `done` is by PE.
@@ -293,41 +351,59 @@ bool Scheduler::split(const std::vector<uint32_t> &done) {
   return any;
 }
 
+/// Components of equal keys do the same. `states` are of kinds.
+Key Scheduler::keyOf(const Component &component,
+                     ArrayRef<KindState> states) const {
+  Key key;
+  uint32_t first = component.pes.front();
+  for (uint32_t pe : component.pes) {
+    const KindState &state = states[out->kindOf[pe]];
+    key.push_back(pe - first);
+    key.push_back(state.number);
+    for (uint8_t color : state.colors)
+      key.push_back(linksOf[streams.sourceOf(pe, color)]);
+  }
+  for (uint32_t gate : component.gates) {
+    uint32_t producer = streams.gates[gate].producer;
+    key.push_back(streams.producers[producer].pe - first);
+    key.push_back(linksOf[producer]);
+    key.push_back(gates[gate].turn);
+    key.push_back(gates[gate].given);
+  }
+  return key;
+}
+
 /// Finds the lines of an exchange and what they do.
 Exchange Scheduler::find() {
   std::vector<uint32_t> done(streams.places.size(), 0);
   std::vector<LinePlaces> places;
   std::vector<uint32_t> at; // line -> index in places
   std::vector<GateState> after = gates;
-  std::vector<uint32_t> states; // by kind
+  std::vector<KindState> states;
   for (const Kind &kind : kinds) {
     Key state;
     if (!kind.ended)
       state = {turnOf(kind).run, kind.progress};
-    states.push_back(
+    uint32_t number =
         stateOf.try_emplace(std::move(state), uint32_t(stateOf.size()))
-            .first->second);
+            .first->second;
+    states.push_back({number, colorsOf(kind)});
   }
-  for (const std::vector<uint32_t> &pes : components()) {
-    Key key;
-    for (uint32_t pe : pes) {
-      key.push_back(pe - pes.front());
-      key.push_back(states[out->kindOf[pe]]);
-      key.push_back(linksOf[pe]);
-    }
-    if (!gates.empty()) // whose states are not in the key
-      key.push_back(static_cast<uint32_t>(out->lines.size()));
-    auto [it, fresh] = lineOf.try_emplace(std::move(key), none);
+  for (const Component &component : components()) {
+    const std::vector<uint32_t> &pes = component.pes;
+    auto [it, fresh] = lineOf.try_emplace(keyOf(component, states), none);
     if (fresh) {
       std::vector<Member> members;
       for (uint32_t pe : pes)
         members.push_back({pe, runOf(kinds[out->kindOf[pe]])});
       it->second = static_cast<uint32_t>(out->lines.size());
-      out->lines.push_back(orderLine(streams, out->turns, members, after));
+      out->lines.push_back(orderLine(streams, out->turns, members, gates));
     }
     const Line &line = out->lines[it->second];
     for (size_t i = 0; i < pes.size(); ++i)
       done[pes[i]] = line.done[i];
+    for (const LineGate &gate : line.gates)
+      after[streams.gateAt(pes.front() + gate.pe, gate.color)] = gate.after;
     if (line.ops.empty())
       continue;
     at.resize(out->lines.size(), none);

@@ -237,7 +237,11 @@ void SessionImpl::describe(size_t entry, const EngineResult &run,
   result.lastY = state.streams.places[run.last].y;
   result.instructions = run.instructions;
   result.words = run.words;
-  result.engine = run.inLanes ? EngineKind::lockstep : EngineKind::reference;
+  auto who = [](bool inLanes) {
+    return inLanes ? EngineKind::lockstep : EngineKind::reference;
+  };
+  result.engine = who(run.inLanes);
+  result.counter = who(run.countedInLanes);
   for (auto [spent, key] : llvm::zip(run.spent, state.prepared.accounts))
     if (spent.busy != 0 || spent.wait != 0)
       result.accounts.push_back({loaded->image.names[key.node], key.op,

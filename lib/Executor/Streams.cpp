@@ -60,7 +60,7 @@ public:
     out.colors = target.colors;
     out.sources.assign(out.places.size() * out.colors, none);
     out.sinks.assign(out.places.size() * out.colors, none);
-    gateAt.assign(out.places.size() * out.colors, none);
+    out.gatesAt.assign(out.places.size() * out.colors, none);
     if (Error error = followSources())
       return std::move(error);
     // Gates are found on the way; following them finds more.
@@ -116,7 +116,6 @@ private:
   std::vector<uint32_t> firstPe; // of each region
   std::vector<std::vector<uint32_t>> routes;
   std::vector<uint32_t> columnClasses, rowClasses;
-  std::vector<uint32_t> gateAt;
   uint32_t fellOff = none; // a router with an output into nothing
   /// Inputs of gates: (gate, side) -> consumer.
   DenseMap<std::pair<uint32_t, uint32_t>, uint32_t> gateInputs;
@@ -305,7 +304,7 @@ void Tracer::leave(const image::RouteT &route, const Step &step,
 
 uint32_t Tracer::gateOf(uint32_t pe, uint8_t color,
                         const image::RouteT &route) {
-  uint32_t &gate = gateAt[size_t(pe) * out.colors + color];
+  uint32_t &gate = out.gatesAt[size_t(pe) * out.colors + color];
   if (gate != none)
     return gate;
   gate = static_cast<uint32_t>(out.gates.size());

@@ -72,8 +72,13 @@ struct Streams {
     return colors == 0 ? none : sinks[size_t(pe) * colors + color];
   }
 
+  /// (PE, color) -> the gate of its router.
+  uint32_t gateAt(uint32_t pe, uint8_t color) const {
+    return gates.empty() ? none : gatesAt[size_t(pe) * colors + color];
+  }
+
   unsigned colors = 0;
-  std::vector<uint32_t> sources, sinks;
+  std::vector<uint32_t> sources, sinks, gatesAt;
 };
 
 /// Follows the routes of `entry`. Refuses streams that leave the routes, meet

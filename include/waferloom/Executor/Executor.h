@@ -86,6 +86,7 @@ struct StepResult {
   /// Who did the step: the lock-step engine leaves to the reference engine what
   /// it cannot do (docs/executor.md).
   EngineKind engine = EngineKind::reference;
+  EngineKind counter = EngineKind::reference; // who counted the cycles
 };
 
 class Session {

@@ -1,0 +1,369 @@
+// Stamps are maxima and sums of other stamps (E11 to E15), so a line whose PEs
+// all start later by the same number of cycles ends later by that number. A
+// line is therefore counted once for each set of differences between its PEs'
+// clocks, wherever and in whichever phase they come up: equal rows, equal
+// columns and equal layers cost one comparison.
+//
+// Within a line an instruction's stamps follow from those of the instructions
+// before it in the line's order, but for room: a word may be put one cycle
+// after the word `window` before it was taken, and that may come later in the
+// order. So a line is first counted as if there were always room. Where that
+// breaks a window, its PEs and routers go on word by word, each as far as words
+// and room allow. Both find the least solution, and there is only one.
+
+#include "LineTimer.h"
+#include "llvm/ADT/Hashing.h"
+#include <algorithm>
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+bool LineBefore::operator==(const LineBefore &other) const {
+  auto same = [](const Room &a, const Room &b) {
+    return a.tap == b.tap && a.word == b.word && a.from == b.from;
+  };
+  return starts == other.starts && sources == other.sources &&
+         std::equal(rooms.begin(), rooms.end(), other.rooms.begin(),
+                    other.rooms.end(), same);
+}
+
+size_t LineBefore::hash() const {
+  size_t hash =
+      hash_combine(hash_combine_range(starts.begin(), starts.end()),
+                   hash_combine_range(sources.begin(), sources.end()));
+  for (const Room &room : rooms)
+    hash = hash_combine(hash, room.tap, room.word, room.from);
+  return hash;
+}
+
+LineTimer::LineTimer(const Line &line, const Streams &streams,
+                     const Turns &turns, const image::TargetT &target,
+                     const std::vector<bool> &tracked)
+    : line(line), target(target) {
+  for (const LineSource &from : line.sources) {
+    const Producer &producer = streams.producers[from.producer];
+    sources.push_back({producer.pe - line.first, from.at, from.words,
+                       producer.color, producer.gate != none, from.taps});
+  }
+  uint32_t words = 0;
+  for (const LineTap &from : line.taps) {
+    const Consumer &consumer = streams.consumers[from.consumer];
+    uint32_t own = line.sources[from.source].words;
+    Tap tap{words, from.source, consumer.delay, consumer.window, none, 0};
+    if (tracked[consumer.color]) {
+      tap.tail = tailWords;
+      tap.tailWords = std::min(own, consumer.window);
+      tailWords += tap.tailWords;
+    }
+    taps.push_back(tap);
+    words += own;
+  }
+  puts.resize(line.words);
+  takes.resize(words);
+  rooms.resize(sources.size());
+  addOps(turns);
+}
+
+void LineTimer::addOps(const Turns &turns) {
+  firstOps.assign(line.pes.size(), none);
+  givers.assign(sources.size(), none);
+  takers.assign(taps.size(), none);
+  std::vector<uint32_t> last(line.pes.size(), none);
+  for (const LineOp &from : line.ops) {
+    auto index = static_cast<uint32_t>(ops.size());
+    Op op;
+    op.isGate = from.kind == LineOp::Gate;
+    op.words = from.words;
+    op.in = from.in;
+    op.out = from.out;
+    if (op.in != none)
+      op.inFrom = from.inAt - sources[taps[op.in].source].at;
+    if (op.out != none)
+      op.outFrom = from.outAt - sources[op.out].at;
+    if (!op.isGate) {
+      const Instruction &instruction = *turns.acts[from.act].instruction;
+      op.actor = from.pe;
+      op.lead = from.lead;
+      op.prologue =
+          target.issue_cycles + static_cast<uint32_t>(instruction.rewrite);
+      accounts.push_back(instruction.account);
+    } else {
+      accounts.push_back(none);
+      if (givers[op.out] == none) {
+        givers[op.out] = static_cast<uint32_t>(firstOps.size());
+        firstOps.push_back(none);
+        last.push_back(none);
+      }
+      op.actor = givers[op.out];
+    }
+    (last[op.actor] == none ? firstOps[op.actor] : ops[last[op.actor]].next) =
+        index;
+    last[op.actor] = index;
+    if (op.in != none)
+      takers[op.in] = op.actor;
+    if (op.out != none)
+      givers[op.out] = op.actor;
+    ops.push_back(op);
+  }
+}
+
+/// When a word can be put, room aside: E11, E13.
+Stamp LineTimer::earliest(const LineBefore &before, const Op &op, uint32_t word,
+                          Stamp ready) const {
+  if (word == 0)
+    return op.isGate ? std::max(ready, before.sources[op.out]) : ready;
+  bool pause = !op.isGate && target.words_per_burst != 0 &&
+               (before.sources[op.out] + word) % target.words_per_burst == 0;
+  return std::max(ready, puts[sources[op.out].at + word - 1] + 1 + pause);
+}
+
+void LineTimer::start(const LineBefore &before) {
+  actors.assign(firstOps.size(), Actor());
+  for (size_t i = 0; i < actors.size(); ++i) {
+    actors[i].op = firstOps[i];
+    if (i < before.starts.size())
+      actors[i].clock = before.starts[i];
+  }
+}
+
+void LineTimer::finish(const Op &op, uint32_t index, Actor &actor,
+                       LineAfter &after) {
+  if (!op.isGate)
+    after.waits[index] = static_cast<uint64_t>(
+        std::max<Stamp>(0, actor.clock - actor.begun - op.prologue - op.words));
+  actor.op = op.next;
+  actor.word = 0;
+  actor.begins = true;
+}
+
+/// All ops once, as if there were always room.
+void LineTimer::inOrder(LineAfter &after) {
+  const LineBefore &before = after.before;
+  for (uint32_t i = 0; i < ops.size(); ++i) {
+    const Op &op = ops[i];
+    Actor &actor = actors[op.actor];
+    actor.begun = actor.clock + op.lead;
+    Stamp clock = actor.begun + op.prologue;
+    const Tap *tap = op.in == none ? nullptr : &taps[op.in];
+    const Stamp *arriving =
+        tap ? puts.data() + sources[tap->source].at + op.inFrom : nullptr;
+    Stamp *taking = tap ? takes.data() + tap->at + op.inFrom : nullptr;
+    Stamp *putting = op.out == none
+                         ? nullptr
+                         : puts.data() + sources[op.out].at + op.outFrom;
+    for (uint32_t w = 0; w < op.words; ++w) {
+      if (op.isGate) {
+        taking[w] = putting[w] =
+            earliest(before, op, op.outFrom + w, arriving[w] + tap->delay);
+        continue;
+      }
+      Stamp ready = clock;
+      if (tap) {
+        taking[w] = std::max(clock, arriving[w] + tap->delay);
+        clock = taking[w] + 1;
+        ready = taking[w] + target.forward_cycles;
+      }
+      if (!putting)
+        continue;
+      Stamp stamp = putting[w] = earliest(before, op, op.outFrom + w, ready);
+      // A word is held until it is put (E15).
+      clock = tap && w + 1 < op.words
+                  ? std::max<Stamp>(clock, stamp - target.forward_cycles + 1)
+                  : stamp + 1;
+    }
+    actor.clock = clock;
+    finish(op, i, actor, after);
+  }
+}
+
+/// Whether every word was put when there was room for it.
+bool LineTimer::hasRoom() const {
+  for (const Tap &tap : taps) {
+    const Source &from = sources[tap.source];
+    for (uint32_t word = tap.window; word < from.words; ++word)
+      if (puts[from.at + word] <= takes[tap.at + word - tap.window])
+        return false;
+  }
+  return true;
+}
+
+/// Raises `ready` to when there is room (E12). False: not known yet.
+bool LineTimer::findRoom(uint32_t source, uint32_t word, Stamp &ready) const {
+  const Source &from = sources[source];
+  if (word < rooms[source].size())
+    ready = std::max(ready, rooms[source][word]);
+  for (uint32_t t = from.taps.first; t < from.taps.first + from.taps.count;
+       ++t) {
+    const Tap &tap = taps[t];
+    if (word < tap.window)
+      continue;
+    if (takenSoFar[t] <= word - tap.window)
+      return false;
+    ready = std::max(ready, takes[tap.at + word - tap.window] + 1);
+  }
+  return true;
+}
+
+/// A router passes words on until it has to wait. True: it passed all.
+bool LineTimer::pass(const Op &op, Actor &actor, const LineBefore &before) {
+  const Tap &tap = taps[op.in];
+  for (; actor.word < op.words; ++actor.word) {
+    uint32_t in = op.inFrom + actor.word, out = op.outFrom + actor.word;
+    if (putSoFar[tap.source] <= in)
+      return false;
+    Stamp stamp = earliest(before, op, out,
+                           puts[sources[tap.source].at + in] + tap.delay);
+    if (!findRoom(op.out, out, stamp))
+      return false;
+    puts[sources[op.out].at + out] = takes[tap.at + in] = stamp;
+    ++putSoFar[op.out];
+    ++takenSoFar[op.in];
+  }
+  return true;
+}
+
+/// A PE takes and puts words until it has to wait. True: the op has ended.
+bool LineTimer::move(const Op &op, Actor &actor, const LineBefore &before) {
+  const Tap *tap = op.in == none ? nullptr : &taps[op.in];
+  for (; actor.word < op.words; ++actor.word) {
+    if (tap && !actor.holds) {
+      uint32_t in = op.inFrom + actor.word;
+      if (putSoFar[tap->source] <= in)
+        return false;
+      Stamp stamp = std::max(actor.clock,
+                             puts[sources[tap->source].at + in] + tap->delay);
+      takes[tap->at + in] = stamp;
+      ++takenSoFar[op.in];
+      actor.clock = stamp + 1;
+    }
+    if (op.out == none)
+      continue;
+    actor.holds = tap != nullptr;
+    uint32_t out = op.outFrom + actor.word;
+    Stamp ready = tap ? actor.clock - 1 + target.forward_cycles : actor.clock;
+    Stamp stamp = earliest(before, op, out, ready);
+    if (!findRoom(op.out, out, stamp))
+      return false;
+    puts[sources[op.out].at + out] = stamp;
+    ++putSoFar[op.out];
+    actor.holds = false;
+    actor.clock =
+        tap && actor.word + 1 < op.words
+            ? std::max<Stamp>(actor.clock, stamp - target.forward_cycles + 1)
+            : stamp + 1;
+  }
+  return true;
+}
+
+void LineTimer::wake(uint32_t actor) {
+  if (actor == none || actors[actor].queued)
+    return;
+  actors[actor].queued = true;
+  queue.push_back(actor);
+}
+
+/// Those that the op's words and room may let go on.
+void LineTimer::wakeAround(const Op &op) {
+  if (op.in != none)
+    wake(givers[taps[op.in].source]);
+  if (op.out == none)
+    return;
+  const Range &range = sources[op.out].taps;
+  for (uint32_t t = range.first; t < range.first + range.count; ++t)
+    wake(takers[t]);
+}
+
+/// Goes on with an actor. True: it did something.
+bool LineTimer::perform(uint32_t index, LineAfter &after) {
+  Actor &actor = actors[index];
+  bool any = false;
+  while (actor.op != none) {
+    uint32_t at = actor.op;
+    const Op &op = ops[at];
+    if (actor.begins && !op.isGate) {
+      actor.begun = actor.clock + op.lead;
+      actor.clock = actor.begun + op.prologue;
+    }
+    actor.begins = false;
+    uint32_t word = actor.word;
+    bool held = actor.holds;
+    bool ended = op.isGate ? pass(op, actor, after.before)
+                           : move(op, actor, after.before);
+    if (actor.word != word || actor.holds != held)
+      wakeAround(op);
+    if (!ended)
+      return any;
+    any = true;
+    finish(op, at, actor, after);
+  }
+  return any;
+}
+
+bool LineTimer::wordByWord(LineAfter &after) {
+  for (const LineBefore::Room &room : after.before.rooms) {
+    std::vector<Stamp> &from = rooms[taps[room.tap].source];
+    if (from.size() <= room.word)
+      from.resize(room.word + 1, INT64_MIN);
+    from[room.word] = std::max(from[room.word], room.from);
+  }
+  putSoFar.assign(sources.size(), 0);
+  takenSoFar.assign(taps.size(), 0);
+  queue.clear();
+  for (uint32_t i = 0; i < actors.size(); ++i)
+    wake(i);
+  for (size_t head = 0; head < queue.size(); ++head) {
+    if (head > 4096 && head * 2 > queue.size()) {
+      queue.erase(queue.begin(), queue.begin() + static_cast<ptrdiff_t>(head));
+      head = 0;
+    }
+    uint32_t actor = queue[head];
+    actors[actor].queued = false;
+    perform(actor, after);
+  }
+  for (std::vector<Stamp> &list : rooms)
+    list.clear();
+  return all_of(actors, [](const Actor &actor) { return actor.op == none; });
+}
+
+/// What later phases need to know.
+void LineTimer::keep(LineAfter &after) const {
+  for (size_t i = 0; i < line.pes.size(); ++i)
+    after.ends.push_back(actors[i].clock);
+  for (const Source &source : sources)
+    after.puts.push_back(
+        source.words == 0 ? 0 : puts[source.at + source.words - 1]);
+  for (const Tap &tap : taps) {
+    uint32_t words = sources[tap.source].words;
+    after.takes.push_back(words == 0 ? 0 : takes[tap.at + words - 1]);
+    const Stamp *end = takes.data() + tap.at + words;
+    after.tails.insert(after.tails.end(), end - tap.tailWords, end);
+  }
+}
+
+const LineAfter *LineTimer::count(const LineBefore &before) {
+  size_t hash = before.hash();
+  auto [first, last] = byHash.equal_range(hash);
+  for (auto it = first; it != last; ++it)
+    if (before == known[it->second]->before)
+      return known[it->second].get();
+  auto after = std::make_unique<LineAfter>();
+  after->before = before;
+  after->waits.resize(ops.size());
+  if (before.rooms.empty()) {
+    start(before);
+    inOrder(*after);
+  }
+  if (!before.rooms.empty() || !hasRoom()) {
+    start(before);
+    if (!wordByWord(*after))
+      return nullptr;
+  }
+  keep(*after);
+  after->index = static_cast<uint32_t>(known.size());
+  byHash.emplace(hash, after->index);
+  known.push_back(std::move(after));
+  return known.back().get();
+}
+
+} // namespace waferloom::executor
