@@ -5,7 +5,10 @@
 
 #include "Distribute.h"
 #include "Half.h"
+#include "Workers.h"
 #include "waferloom/Image/Programs.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallVector.h"
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -109,55 +112,121 @@ static std::vector<int64_t> indicesOf(const image::DimT &dim, uint32_t x,
   return indices;
 }
 
+/// Whether pieces differ along an axis.
+static bool dependsOn(const image::DimT &dim, image::Axis axis) {
+  return llvm::any_of(dim.digits, [&](const image::Digit &digit) {
+    return digit.axis() == axis;
+  });
+}
+
+static bool dependsOn(const image::BindingT &binding, image::Axis axis) {
+  return llvm::any_of(binding.dims,
+                      [&](const auto &dim) { return dependsOn(*dim, axis); });
+}
+
 namespace {
+/// The global indices of one dimension of a piece, in order, and whether they
+/// count on by one.
+struct Indices {
+  std::vector<int64_t> list;
+  bool consecutive = true;
+
+  Indices(std::vector<int64_t> indices = {0}) : list(std::move(indices)) {
+    for (size_t i = 1; consecutive && i < list.size(); ++i)
+      consecutive = list[i] == list[0] + static_cast<int64_t>(i);
+  }
+};
+
+/// The indices of all pieces of a binding. Most dimensions lie along one axis,
+/// so that there are few.
+class Layout {
+public:
+  Layout(const image::RegionT &region, const image::BindingT &binding)
+      : binding(binding) {
+    for (const auto &dim : binding.dims) {
+      bool alongX = dependsOn(*dim, image::Axis::x),
+           alongY = dependsOn(*dim, image::Axis::y);
+      Dim made;
+      made.axis = alongX && alongY ? Both : alongX ? X : alongY ? Y : Neither;
+      uint32_t positions = made.axis == X         ? region.width
+                           : made.axis == Y       ? region.height
+                           : made.axis == Neither ? 1
+                                                  : 0;
+      for (uint32_t i = 0; i < positions; ++i)
+        made.known.emplace_back(indicesOf(*dim, i, i));
+      dims.push_back(std::move(made));
+    }
+  }
+
+  /// Indices of dimension `d`; `own` keeps those that are not shared.
+  const Indices &of(size_t d, uint32_t x, uint32_t y, Indices &own) const {
+    const Dim &dim = dims[d];
+    if (dim.axis == Both) {
+      own = Indices(indicesOf(*binding.dims[d], x, y));
+      return own;
+    }
+    return dim.known[dim.axis == X ? x : dim.axis == Y ? y : 0];
+  }
+
+  const image::BindingT &binding;
+
+private:
+  enum Along { Neither, X, Y, Both };
+  struct Dim {
+    Along axis = Neither;
+    std::vector<Indices> known; // by position on the axis
+  };
+  std::vector<Dim> dims;
+};
+
 /// The global indices of each dimension of one PE's piece.
 class Piece {
 public:
-  Piece(const image::BindingT &binding, uint32_t x, uint32_t y)
-      : binding(binding) {
-    for (const auto &dim : binding.dims)
-      indices.push_back(indicesOf(*dim, x, y));
+  Piece(const Layout &layout, uint32_t x, uint32_t y)
+      : binding(layout.binding), own(binding.dims.size()) {
+    for (size_t d = 0; d < binding.dims.size(); ++d)
+      indices.push_back(&layout.of(d, x, y, own[d]));
     if (indices.empty())
-      indices.push_back({0}); // a scalar is a row of one
-    const std::vector<int64_t> &last = indices.back();
+      indices.push_back(&scalar); // a row of one
     stride = binding.dims.empty() ? 1 : binding.dims.back()->source_stride;
     live = binding.dims.empty() ? 1 : binding.dims.back()->live;
-    consecutive = stride == 1;
-    for (size_t i = 1; consecutive && i < last.size(); ++i)
-      consecutive = last[i] == last[0] + static_cast<int64_t>(i);
   }
+  Piece(const Piece &) = delete;
+  Piece &operator=(const Piece &) = delete;
 
   uint64_t elements() const {
     uint64_t product = 1;
-    for (const std::vector<int64_t> &list : indices)
-      product *= list.size();
+    for (const Indices *of : indices)
+      product *= of->list.size();
     return product;
   }
 
   /// Elements of the last dimension.
-  const std::vector<int64_t> &row() const { return indices.back(); }
+  const std::vector<int64_t> &row() const { return indices.back()->list; }
   int64_t rowStride() const { return stride; }
   int64_t rowLive() const { return live; }
   /// Whether a row lies in the source as it lies in the piece.
-  bool isConsecutive() const { return consecutive; }
+  bool isConsecutive() const {
+    return stride == 1 && indices.back()->consecutive;
+  }
 
   /// Calls visit(first local element, source offset of index 0 of the last
   /// dimension, whether the row's other indices are live) for every row.
   template <typename Visit>
   void forRows(Visit visit) const {
     size_t outer = indices.size() - 1;
-    std::vector<size_t> at(outer, 0);
+    llvm::SmallVector<size_t, 4> at(outer, 0);
     for (uint64_t local = 0;; local += row().size()) {
       int64_t offset = 0;
       bool rowLives = true;
       for (size_t d = 0; d < outer; ++d) {
-        int64_t index = indices[d][at[d]];
+        int64_t index = indices[d]->list[at[d]];
         rowLives &= index < binding.dims[d]->live;
         offset += index * binding.dims[d]->source_stride;
       }
       visit(local, offset, rowLives);
       size_t d = outer;
-      while (d > 0 && ++at[d - 1] == indices[d - 1].size())
+      while (d > 0 && ++at[d - 1] == indices[d - 1]->list.size())
         at[--d] = 0;
       if (d == 0)
         return;
@@ -175,20 +244,12 @@ public:
 
 private:
   const image::BindingT &binding;
-  std::vector<std::vector<int64_t>> indices;
+  llvm::SmallVector<const Indices *, 4> indices;
+  llvm::SmallVector<Indices, 4> own;
+  Indices scalar;
   int64_t stride = 1, live = 1;
-  bool consecutive = true;
 };
 } // namespace
-
-/// Whether pieces differ along an axis.
-static bool dependsOn(const image::BindingT &binding, image::Axis axis) {
-  for (const auto &dim : binding.dims)
-    for (const image::Digit &digit : dim->digits)
-      if (digit.axis() == axis)
-        return true;
-  return false;
-}
 
 template <typename Visit>
 static void forHolders(const image::RegionT &region,
@@ -229,46 +290,53 @@ static void copyPiece(const Piece &piece, const char *source, uint32_t padding,
   });
 }
 
-void distribute(const image::RegionT &region, const image::BindingT &binding,
-                Elements source, Memory &memory) {
+/// The bytes of one piece.
+static void layPiece(const image::BindingT &binding, const Elements &source,
+                     const Piece &piece, char *base) {
   HostType to = hostTypeOf(binding.type, false, false);
   uint32_t size = image::bytesOf(binding.type);
+  if (binding.role == image::Role::index) {
+    for (size_t i = 0; i < piece.row().size(); ++i)
+      store(base + size * i, to, {false, 0, piece.row()[i]});
+    return;
+  }
+  if (source.type == to && size == 4)
+    return copyPiece<uint32_t>(piece, source.data, binding.padding, base);
+  if (source.type == to)
+    return copyPiece<uint16_t>(piece, source.data, binding.padding, base);
   unsigned sourceSize = bytesOf(source.type);
-  std::vector<char> bytes;
-  auto lay = [&](const Piece &piece, char *base) {
-    if (binding.role == image::Role::index) {
-      for (size_t i = 0; i < piece.row().size(); ++i)
-        store(base + size * i, to, {false, 0, piece.row()[i]});
+  piece.forElements([&](uint64_t local, int64_t offset, bool live) {
+    if (live)
+      store(base + size * local, to,
+            load(source.data + offset * int64_t(sourceSize), source.type));
+    else
+      std::memcpy(base + size * local, &binding.padding, size);
+  });
+}
+
+void distribute(const image::RegionT &region, const image::BindingT &binding,
+                Elements source, Memory &memory, Workers &workers) {
+  uint32_t size = image::bytesOf(binding.type);
+  Layout layout(region, binding);
+  bool alongX = dependsOn(binding, image::Axis::x);
+  image::Classes classes = image::classesOf(region);
+  workers.forEach(region.height, [&](size_t row, unsigned) {
+    auto y = static_cast<uint32_t>(row);
+    if (!image::contains(region, binding.rows, classes.rows[y]))
       return;
+    std::vector<char> bytes;
+    for (uint32_t x = 0; x < region.width; ++x) {
+      if (!image::contains(region, binding.columns, classes.columns[x]))
+        continue;
+      // Often all PEs of a row hold the same.
+      if (bytes.empty() || alongX) {
+        Piece piece(layout, x, y);
+        bytes.resize(piece.elements() * size);
+        layPiece(binding, source, piece, bytes.data());
+      }
+      memory.write(size_t(y) * region.width + x, binding.address, bytes.data(),
+                   bytes.size());
     }
-    if (source.type == to && size == 4)
-      return copyPiece<uint32_t>(piece, source.data, binding.padding, base);
-    if (source.type == to)
-      return copyPiece<uint16_t>(piece, source.data, binding.padding, base);
-    piece.forElements([&](uint64_t local, int64_t offset, bool live) {
-      if (live)
-        store(base + size * local, to,
-              load(source.data + offset * int64_t(sourceSize), source.type));
-      else
-        std::memcpy(base + size * local, &binding.padding, size);
-    });
-  };
-  bool alongX = dependsOn(binding, image::Axis::x),
-       alongY = dependsOn(binding, image::Axis::y);
-  uint32_t lastX = 0, lastY = 0;
-  forHolders(region, binding, [&](uint32_t x, uint32_t y) {
-    size_t pe = size_t(y) * region.width + x;
-    if (!memory.isInterleaved())
-      return lay(Piece(binding, x, y), memory.of(pe) + binding.address);
-    // PEs one after the other often hold the same.
-    if (bytes.empty() || (alongX && x != lastX) || (alongY && y != lastY)) {
-      Piece piece(binding, x, y);
-      bytes.resize(piece.elements() * size);
-      lay(piece, bytes.data());
-      lastX = x;
-      lastY = y;
-    }
-    memory.write(pe, binding.address, bytes.data(), bytes.size());
   });
 }
 
@@ -286,10 +354,11 @@ void collect(const image::RegionT &region, const image::BindingT &binding,
     lastY = y;
   });
   std::vector<char> bytes;
+  Layout layout(region, binding);
   forHolders(region, binding, [&](uint32_t x, uint32_t y) {
     if ((!alongX && x != lastX) || (!alongY && y != lastY))
       return;
-    Piece piece(binding, x, y);
+    Piece piece(layout, x, y);
     bytes.resize(piece.elements() * size);
     memory.read(size_t(y) * region.width + x, binding.address, bytes.data(),
                 bytes.size());

@@ -19,7 +19,7 @@ HostType hostTypeOf(Type type, bool boolean, bool int64);
 /// Puts every PE's piece of `source` into its memory, converted; padding where
 /// an index is beyond the live size. `index` bindings need no source.
 void distribute(const image::RegionT &region, const image::BindingT &binding,
-                Elements source, Memory &memory);
+                Elements source, Memory &memory, Workers &workers);
 
 /// Writes every live element of the PEs' pieces to `data`, converted to `type`.
 void collect(const image::RegionT &region, const image::BindingT &binding,

@@ -2,7 +2,11 @@
 #include "Workers.h"
 #include "llvm/Support/ErrorHandling.h"
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace waferloom::executor {
 
@@ -10,17 +14,48 @@ static uint32_t toLanes(uint64_t count) {
   return static_cast<uint32_t>((count + lanes - 1) / lanes * lanes);
 }
 
+/// Zeroed pages, large ones where the host has them: a phase touches some words
+/// of every block, so with small pages most of its time would go into finding
+/// them. What nobody touches takes no memory.
+static char *mapPages(size_t bytes) {
+#if defined(__linux__)
+  void *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (data == MAP_FAILED)
+    return nullptr;
+  madvise(data, bytes, MADV_HUGEPAGE); // a wish
+  return static_cast<char *>(data);
+#else
+  return static_cast<char *>(std::calloc(bytes, 1));
+#endif
+}
+
+void Memory::Unmap::operator()(char *data) const {
+#if defined(__linux__)
+  munmap(data, bytes);
+#else
+  std::free(data);
+#endif
+}
+
+/// Bytes of a PE in host memory. A block is an odd number of cache lines, so
+/// that the same word of all blocks does not fall into the same few sets.
+static size_t roundUp(size_t bytes) {
+  size_t words = (bytes + 3) / 4 + 4;
+  return (words | 1) * 4;
+}
+
 Memory::Memory(uint32_t width, uint32_t height, size_t bytes, bool inLanes)
-    : width(width), stride(width), perPe((bytes + 31) / 16 * 16) {
+    : width(width), stride(width), perPe(roundUp(bytes)), interleaved(inLanes),
+      data(nullptr, Unmap{0}) {
   // Whole blocks per row cost at most a sixth more.
   if (inLanes && toLanes(width) <= width + width / 6)
     stride = toLanes(width);
   slots = stride * height;
   if (inLanes)
     slots = toLanes(slots);
-  constexpr size_t page = 4096;
-  size_t size = (this->bytes() + page - 1) / page * page;
-  data.reset(static_cast<char *>(std::aligned_alloc(page, size)));
+  size_t size = std::max<size_t>(this->bytes(), 1);
+  data = std::unique_ptr<char, Unmap>(mapPages(size), Unmap{size});
   if (!data)
     llvm::report_bad_alloc_error("no memory for the PEs");
 }
@@ -29,7 +64,6 @@ Memory::Memory(uint32_t width, uint32_t height, size_t bytes, bool inLanes)
 constexpr size_t chunk = 16 * lanes;
 
 void Memory::clear(Workers &workers) {
-  interleaved = false;
   workers.forEach((slots + chunk - 1) / chunk, [&](size_t i, unsigned) {
     size_t begin = i * chunk, end = std::min<size_t>(slots, begin + chunk);
     std::memset(data.get() + begin * perPe, 0, (end - begin) * perPe);

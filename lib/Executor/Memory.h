@@ -7,7 +7,7 @@
 #define WAFERLOOM_LIB_EXECUTOR_MEMORY_H
 
 #include "Lanes.h"
-#include <cstdlib>
+#include <cstddef>
 #include <memory>
 
 namespace waferloom::executor {
@@ -16,12 +16,12 @@ class Workers;
 
 class Memory {
 public:
-  /// PEs of a region with so many bytes each. `inLanes`: room for whole blocks.
+  /// PEs of a region with so many bytes each, all zeros. `inLanes`: in blocks.
   Memory(uint32_t width, uint32_t height, size_t bytes, bool inLanes);
 
   /// Host memory that this takes.
   uint64_t bytes() const { return uint64_t(slots) * perPe; }
-  /// All PEs hold zeros and lie one after the other.
+  /// All PEs hold zeros again.
   void clear(Workers &workers);
   void interleave(Workers &workers);
   void separate(Workers &workers);
@@ -47,16 +47,17 @@ public:
   void read(size_t pe, uint32_t address, char *to, size_t size);
 
 private:
-  struct Free {
-    void operator()(char *p) const { std::free(p); }
+  struct Unmap {
+    size_t bytes;
+    void operator()(char *data) const;
   };
   template <typename Copy>
   void pieces(size_t pe, uint32_t address, size_t size, Copy copy);
 
   uint32_t width, stride, slots;
   size_t perPe;
-  bool interleaved = false;
-  std::unique_ptr<char, Free> data;
+  bool interleaved;
+  std::unique_ptr<char, Unmap> data;
 };
 
 } // namespace waferloom::executor

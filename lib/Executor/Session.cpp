@@ -75,6 +75,7 @@ public:
   const image::ImageT &image() const override { return loaded->image; }
 
 private:
+  void lay();
   Error checkStep(size_t entry) const;
   void place(size_t entry, ArrayRef<StagedInput> inputs);
   std::vector<OutputTensor> outputsOf(size_t entry,
@@ -138,17 +139,15 @@ Error SessionImpl::prepareAll() {
                                    memories, workers);
     entries.push_back(std::move(state));
   }
-  reset();
+  lay();
   return Error::success();
 }
 
-/// Zeroes everything, then lays parameters and index tensors.
-void SessionImpl::reset() {
+/// Lays parameters and index tensors.
+void SessionImpl::lay() {
   const image::ImageT &image = loaded->image;
   for (size_t r = 0; r < image.regions.size(); ++r) {
     const image::RegionT &region = *image.regions[r];
-    Memory &memory = memories[r];
-    memory.clear(workers);
     for (const auto &binding : region.bindings) {
       if (binding->role != image::Role::parameter &&
           binding->role != image::Role::index)
@@ -160,11 +159,15 @@ void SessionImpl::reset() {
         source.data = loaded->data.data() +
                       image.sources[binding->source]->offset +
                       binding->source_offset * bytesOf(source.type);
-      distribute(region, *binding, source, memory);
+      distribute(region, *binding, source, memories[r], workers);
     }
-    if (kind == EngineKind::lockstep)
-      memory.interleave(workers);
   }
+}
+
+void SessionImpl::reset() {
+  for (Memory &memory : memories)
+    memory.clear(workers);
+  lay();
   tokens = 0;
   before.reset();
   broken = false;
@@ -198,7 +201,7 @@ void SessionImpl::place(size_t entry, ArrayRef<StagedInput> inputs) {
       for (const StagedInput &input : inputs)
         if (input.name == binding->name)
           distribute(region, *binding, {input.bytes.data(), input.type},
-                     memories[r]);
+                     memories[r], workers);
   }
 }
 
