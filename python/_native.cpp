@@ -316,6 +316,19 @@ PYBIND11_MODULE(_native, m) {
       fail(loaded.takeError());
     return std::const_pointer_cast<image::Loaded>(*loaded);
   });
+  m.def("count", [](const std::shared_ptr<image::Loaded> &image) {
+    std::vector<uint64_t> cycles;
+    for (size_t e = 0; e < image->image.entries.size(); ++e) {
+      auto result = [&] {
+        py::gil_scoped_release release;
+        return executor::countStep(image, e);
+      }();
+      if (!result)
+        fail(result.takeError());
+      cycles.push_back(result->cycles);
+    }
+    return cycles;
+  });
   m.def("session", [](const std::shared_ptr<image::Loaded> &image,
                       const std::string &engine) {
     auto kind = executor::engineNamed(engine);

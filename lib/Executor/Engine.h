@@ -32,6 +32,8 @@ struct EngineOptions {
   Trace *trace = nullptr;
   /// Words have no values: no memory is read or written. Times are as ever.
   bool abstract = false;
+  /// Only times are wanted: who can, works them out without a run.
+  bool countOnly = false;
   /// A word is put only when a place in its receiver's queue is free: what ends
   /// here cannot hang, whatever the inputs.
   bool narrow = false;

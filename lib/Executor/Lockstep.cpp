@@ -39,6 +39,7 @@ public:
 private:
   Error inReference(const EngineOptions &options, EngineResult &result);
   bool prepareRun(const EngineOptions &options);
+  bool execute(std::map<uint32_t, Stop> &stops);
 
   const image::ImageT &image;
   const PreparedEntry &prepared;
@@ -73,9 +74,6 @@ Error Lockstep::inReference(const EngineOptions &options,
 bool Lockstep::prepareRun(const EngineOptions &options) {
   if (!scheduled)
     schedule = makeSchedule(prepared, streams, image.target->issue_cycles);
-  if (schedule && !values)
-    values = std::make_unique<LaneValues>(image, prepared, streams, *schedule,
-                                          memories);
   scheduled = true;
   if (!schedule)
     return false;
@@ -98,11 +96,22 @@ bool Lockstep::prepareRun(const EngineOptions &options) {
   return options.workLimit == 0 || counted->work <= options.workLimit;
 }
 
+/// Values of the schedule. False: the replay that finds who failed is needed.
+bool Lockstep::execute(std::map<uint32_t, Stop> &stops) {
+  if (!values)
+    values = std::make_unique<LaneValues>(image, prepared, streams, *schedule,
+                                          memories);
+  return values->run(workers, stops);
+}
+
 Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
-  if (options.abstract || options.trace || !prepareRun(options))
-    return inReference(options, result);
+  if (options.abstract || options.trace || !prepareRun(options)) {
+    EngineOptions whole = options;
+    whole.abstract |= options.countOnly;
+    return inReference(whole, result);
+  }
   std::map<uint32_t, Stop> stops;
-  if (!values->run(workers, stops)) {
+  if (!options.countOnly && !execute(stops)) {
     // Which of them the reference engine meets first depends on no value.
     EngineOptions replay = options;
     replay.abstract = true;

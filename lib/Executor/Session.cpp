@@ -66,7 +66,10 @@ public:
   SessionImpl(std::shared_ptr<const image::Loaded> image, EngineKind kind)
       : loaded(std::move(image)), kind(kind) {}
 
-  Error prepareAll();
+  /// All entries, and memories with the weights in them.
+  Error begin();
+  /// One entry, without values.
+  Expected<StepResult> count(size_t entry, const RunOptions &options);
   Expected<StepResult> step(size_t entry, ArrayRef<HostTensor> inputs,
                             const RunOptions &options) override;
   Error proveHangFree(size_t entry) override;
@@ -75,12 +78,15 @@ public:
   const image::ImageT &image() const override { return loaded->image; }
 
 private:
+  Error prepareEntry(size_t entry, uint64_t &bytes);
+  void makeMemories();
   void lay();
   Error checkStep(size_t entry) const;
   void place(size_t entry, ArrayRef<StagedInput> inputs);
   std::vector<OutputTensor> outputsOf(size_t entry,
                                       ArrayRef<std::string> wanted);
-  void describe(size_t entry, const EngineResult &run, StepResult &result);
+  void describe(const EntryState &state, const EngineResult &run,
+                StepResult &result);
 
   std::shared_ptr<const image::Loaded> loaded;
   EngineKind kind;
@@ -105,42 +111,74 @@ static Error checkHostMemory(uint64_t bytes) {
           .str());
 }
 
-Error SessionImpl::prepareAll() {
+/// `bytes`: host memory that is needed so far.
+Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes) {
   const image::ImageT &image = loaded->image;
-  uint64_t total = 0;
-  for (const auto &region : image.regions) {
-    uint64_t pes = uint64_t(region->width) * region->height;
-    total += pes * region->memory;
-  }
   // Tables of streams have an entry per PE and color.
   for (const auto &region : image.regions)
-    total += uint64_t(region->width) * region->height * image.entries.size() *
+    bytes += uint64_t(region->width) * region->height *
              (12 * image.target->colors + 512);
-  if (Error error = checkHostMemory(total))
+  if (Error error = checkHostMemory(bytes))
     return error;
-  for (const auto &region : image.regions)
+  auto state = std::make_unique<EntryState>();
+  state->prepared = prepare(image, entry);
+  Expected<Streams> streams = traceStreams(image, entry, state->prepared);
+  if (!streams)
+    return streams.takeError();
+  state->streams = std::move(*streams);
+  bytes += Channels::bytesOf(state->streams);
+  if (Error error = checkHostMemory(bytes))
+    return error;
+  state->engine = kind == EngineKind::reference
+                      ? createReferenceEngine(image, state->prepared,
+                                              state->streams, memories)
+                      : createLockstepEngine(image, state->prepared,
+                                             state->streams, memories, workers);
+  entries.push_back(std::move(state));
+  return Error::success();
+}
+
+void SessionImpl::makeMemories() {
+  for (const auto &region : loaded->image.regions)
     memories.emplace_back(region->width, region->height, region->memory,
                           kind == EngineKind::lockstep);
-  for (size_t e = 0; e < image.entries.size(); ++e) {
-    auto state = std::make_unique<EntryState>();
-    state->prepared = prepare(image, e);
-    Expected<Streams> streams = traceStreams(image, e, state->prepared);
-    if (!streams)
-      return streams.takeError();
-    state->streams = std::move(*streams);
-    total += Channels::bytesOf(state->streams);
-    if (Error error = checkHostMemory(total))
+}
+
+Error SessionImpl::begin() {
+  uint64_t bytes = 0;
+  for (const auto &region : loaded->image.regions)
+    bytes += uint64_t(region->width) * region->height * region->memory;
+  if (Error error = checkHostMemory(bytes))
+    return error;
+  makeMemories();
+  for (size_t e = 0; e < loaded->image.entries.size(); ++e)
+    if (Error error = prepareEntry(e, bytes))
       return error;
-    state->engine =
-        kind == EngineKind::reference
-            ? createReferenceEngine(image, state->prepared, state->streams,
-                                    memories)
-            : createLockstepEngine(image, state->prepared, state->streams,
-                                   memories, workers);
-    entries.push_back(std::move(state));
-  }
   lay();
   return Error::success();
+}
+
+Expected<StepResult> SessionImpl::count(size_t entry,
+                                        const RunOptions &options) {
+  if (entry >= loaded->image.entries.size())
+    return createStringError(formatv("entry {0} does not exist; the image has "
+                                     "{1}",
+                                     entry, loaded->image.entries.size())
+                                 .str());
+  makeMemories(); // that nobody touches take no memory
+  uint64_t bytes = 0;
+  if (Error error = prepareEntry(entry, bytes))
+    return std::move(error);
+  EngineOptions engineOptions;
+  engineOptions.launch = options.launch;
+  engineOptions.workLimit = options.workLimit;
+  engineOptions.countOnly = true;
+  EngineResult run;
+  if (Error error = entries.front()->engine->run(engineOptions, run))
+    return std::move(error);
+  StepResult result;
+  describe(*entries.front(), run, result);
+  return result;
 }
 
 /// Lays parameters and index tensors.
@@ -232,9 +270,8 @@ std::vector<OutputTensor> SessionImpl::outputsOf(size_t entry,
   return outputs;
 }
 
-void SessionImpl::describe(size_t entry, const EngineResult &run,
+void SessionImpl::describe(const EntryState &state, const EngineResult &run,
                            StepResult &result) {
-  const EntryState &state = *entries[entry];
   result.cycles = run.cycles;
   result.lastX = state.streams.places[run.last].x;
   result.lastY = state.streams.places[run.last].y;
@@ -276,7 +313,7 @@ Expected<StepResult> SessionImpl::step(size_t entry,
   if (options.trace)
     options.trace->advance(run.cycles);
   StepResult result;
-  describe(entry, run, result);
+  describe(*entries[entry], run, result);
   result.outputs = outputsOf(entry, options.outputs);
   before = entry;
   tokens += loaded->image.entries[entry]->tokens;
@@ -298,9 +335,15 @@ Error SessionImpl::proveHangFree(size_t entry) {
 Expected<std::unique_ptr<Session>>
 Session::create(std::shared_ptr<const image::Loaded> image, EngineKind kind) {
   auto session = std::make_unique<SessionImpl>(std::move(image), kind);
-  if (Error error = session->prepareAll())
+  if (Error error = session->begin())
     return std::move(error);
   return std::unique_ptr<Session>(std::move(session));
+}
+
+Expected<StepResult> countStep(std::shared_ptr<const image::Loaded> image,
+                               size_t entry, const RunOptions &options) {
+  return SessionImpl(std::move(image), EngineKind::lockstep)
+      .count(entry, options);
 }
 
 } // namespace waferloom::executor

@@ -261,6 +261,14 @@ class Program:
             os.unlink(name)
             raise
 
+    def count(self):
+        """Cycles of a step of each entry, {tokens: cycles}, without executing any:
+        they depend on no value."""
+        try:
+            return dict(zip(self.entries, _native.count(self._image)))
+        except _native.Failure as error:
+            raise ExecutionError([Diagnostic("error", str(error))]) from None
+
     def session(self, threads=0, engine="lockstep"):
         """A new session; `threads` of the host, 0 chooses. `engine` is "lockstep"
         or "reference": the same outputs and cycles, the second slow."""

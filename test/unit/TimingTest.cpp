@@ -144,6 +144,9 @@ TEST(Timing, RandomCollectivesAreCountedInLockstep) {
       continue;
     }
     ++ended;
+    auto alone = executor::countStep(*loaded, 0);
+    ASSERT_TRUE(bool(alone)) << toString(alone.takeError());
+    BothEngines::expectCounts(*alone, *result);
     counted += result->counter == executor::EngineKind::lockstep;
     if (HasFailure())
       return;

@@ -22,6 +22,7 @@ using executor::HostType;
 static constexpr Option options[] = {
     {"input", "IN.npz", "inputs of a step; several are the steps of a session"},
     {"output", "OUT.npz", "where a step's outputs go; one per input"},
+    {"cycles", "", "only count the cycles of each entry: needs no inputs"},
     {"threads", "N", "threads of this host; 0 chooses"},
     {"engine", "E", "lockstep (default) or reference, which is slow"},
     {"trace", "T.json", "what every PE did and when, for trace viewers"},
@@ -122,6 +123,37 @@ static llvm::Error writeTrace(const executor::Trace &trace,
   });
 }
 
+/// What a step of each entry costs, without executing any.
+static int countCycles(const std::string &path, bool json) {
+  auto loaded = image::read(path);
+  if (!loaded)
+    return fail(path, loaded.takeError());
+  const image::ImageT &image = (*loaded)->image;
+  llvm::json::Array entries;
+  for (size_t e = 0; e < image.entries.size(); ++e) {
+    auto result = executor::countStep(*loaded, e);
+    if (!result)
+      return fail(path, result.takeError());
+    const std::string &name = image.entries[e]->name;
+    double seconds = double(result->cycles) / (image.target->clock_ghz * 1e9);
+    entries.push_back(llvm::json::Object{{"name", name},
+                                         {"tokens", image.entries[e]->tokens},
+                                         {"cycles", result->cycles},
+                                         {"instructions", result->instructions},
+                                         {"words", result->words},
+                                         {"seconds", seconds}});
+    if (!json)
+      llvm::outs() << llvm::formatv("{0}: {1} cycles, {2:f1} us at {3} GHz\n",
+                                    name, result->cycles, seconds * 1e6,
+                                    image.target->clock_ghz);
+  }
+  if (json)
+    llvm::outs() << llvm::json::Value(
+                        llvm::json::Object{{"entries", std::move(entries)}})
+                 << "\n";
+  return 0;
+}
+
 int tool::runCommand(llvm::ArrayRef<char *> argv) {
   Arguments args;
   if (!args.parse("run",
@@ -136,8 +168,10 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   llvm::ArrayRef<std::string> outputs = args.all("output");
   if (args.positional.size() != 1)
     args.wrongUsage("needs one image");
-  else if (inputs.empty())
-    args.wrongUsage("needs --input IN.npz, once per step");
+  else if (args.has("cycles") && (!inputs.empty() || !outputs.empty()))
+    args.wrongUsage("takes no inputs and outputs with --cycles");
+  else if (inputs.empty() && !args.has("cycles"))
+    args.wrongUsage("needs --input IN.npz, once per step, or --cycles");
   else if (!outputs.empty() && outputs.size() != inputs.size())
     args.wrongUsage(llvm::formatv("has {0} inputs but {1} outputs",
                                   inputs.size(), outputs.size()));
@@ -149,6 +183,8 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
                       args.all("engine").back()));
   if (args.status)
     return args.status;
+  if (args.has("cycles"))
+    return countCycles(args.positional.front(), args.has("json"));
 
   auto loaded = image::read(args.positional.front());
   if (!loaded)

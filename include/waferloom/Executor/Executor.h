@@ -122,6 +122,12 @@ public:
   virtual const image::ImageT &image() const = 0;
 };
 
+/// What a step of an entry costs, without executing it: cycles need no values,
+/// so no PE gets a memory and no weight is read. The result has no outputs.
+llvm::Expected<StepResult> countStep(std::shared_ptr<const image::Loaded> image,
+                                     size_t entry,
+                                     const RunOptions &options = {});
+
 } // namespace waferloom::executor
 
 #endif // WAFERLOOM_EXECUTOR_EXECUTOR_H
