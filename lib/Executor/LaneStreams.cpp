@@ -87,10 +87,35 @@ static void scatter(const Instruction &instruction, const Elements &to,
   }
 }
 
+/// One PE's act on whole words.
+void LaneValues::wordsOfPe(const LineOp &op, uint32_t pe, Bench &bench) {
+  const LaneAct &act = acts[op.act];
+  const Instruction &instruction = *act.act->instruction;
+  auto *words = reinterpret_cast<uint32_t *>(bench.buffer.data());
+  const uint32_t *in = words + op.inAt;
+  uint32_t *out = words + op.outAt;
+  bool sends = image::sends(instruction.op);
+  char *own = laneAt(laneOf(pe), act.act->addresses[sends ? 1 : 0]);
+  Fold fold = instruction.fold;
+  for (uint32_t w = 0; w < op.words; ++w, own += act.step) {
+    uint32_t mine;
+    if (sends || fold)
+      std::memcpy(&mine, own, 4);
+    if (sends) {
+      out[w] = fold ? fold(in[w], mine) : mine;
+      continue;
+    }
+    uint32_t value = fold ? fold(mine, in[w]) : in[w];
+    std::memcpy(own, &value, 4);
+  }
+}
+
 /// One PE's act. The buffer has one word after the other.
 void LaneValues::streamOfPe(const LineOp &op, uint32_t pe, size_t phase,
                             Bench &bench) {
   const LaneAct &act = acts[op.act];
+  if (act.inWords)
+    return wordsOfPe(op, pe, bench);
   const Instruction &instruction = *act.act->instruction;
   uint32_t at[5];
   if (!resolve(act, pe, op.begun, phase, /*afterTape=*/true, bench, at))
@@ -200,10 +225,14 @@ void LaneValues::runLine(const LineTask &task, size_t phase, Bench &bench) {
     case LineOp::Wait:
       break;
     case LineOp::Gate: {
-      size_t size = inLanes ? sizeof(Splat) : 4;
-      auto *bytes = reinterpret_cast<char *>(bench.buffer.data());
-      std::memcpy(bytes + size * op.outAt, bytes + size * op.inAt,
-                  size * op.words);
+      if (inLanes) {
+        std::copy_n(bench.buffer.data() + op.inAt, op.words,
+                    bench.buffer.data() + op.outAt);
+        break;
+      }
+      auto *words = reinterpret_cast<uint32_t *>(bench.buffer.data());
+      for (uint32_t w = 0; w < op.words; ++w)
+        words[op.outAt + w] = words[op.inAt + w];
       break;
     }
     case LineOp::Vector: {

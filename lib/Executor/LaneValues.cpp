@@ -2,6 +2,7 @@
 #include "Hang.h"
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 using namespace llvm;
 
@@ -24,7 +25,14 @@ LaneValues::LaneValues(const image::ImageT &image,
     for (uint32_t i = 0; i < prepared.regions[r].ofPe.size(); ++i)
       peOfSlot[r][memories[r].slotOf(i)] = pes++;
   }
+  for (uint32_t pe = 0; pe < pes; ++pe) {
+    uint32_t region = streams.places[pe].region;
+    uint32_t slot = memories[region].slotOf(pe - firstPe[region]);
+    laneOfPe.push_back(memories[region].block(slot / lanes) +
+                       4 * (slot % lanes));
+  }
   prepareActs();
+  prepareFetches();
   for (const std::vector<uint32_t> &set : schedule.sets)
     parts.push_back(partsOf(set));
   for (const std::vector<LinePlaces> &exchange : schedule.exchanges) {
@@ -69,6 +77,47 @@ void LaneValues::prepareStream(LaneAct &to) {
     makeDense(made.dst, made.b.type, made);
   }
   to.kernel = laneKernelOf(made);
+  unsigned k = image::sends(op) ? 1 : 0;
+  const Operand &own = to.act->operand(k);
+  int32_t stride = own.strides[3];
+  to.inWords =
+      !to.indexed && made.isLine && !made.predicate.present && !own.immediate &&
+      to.act->addresses[k] % 4 == 0 &&
+      (made.packed ? stride == 2 && made.elements % 2 == 0 : stride % 4 == 0);
+  to.step = made.packed ? 4 * lanes : int64_t(stride) * lanes;
+}
+
+/// Adds the words that an operand reads.
+static void wordsOf(const Instruction &instruction, const Operand &operand,
+                    uint32_t address, size_t most, std::set<uint32_t> &words) {
+  for (uint64_t i = 0; i < instruction.elements && words.size() < most; ++i) {
+    int64_t at = address;
+    uint64_t rest = i;
+    for (int k = 3; k >= 0; --k) {
+      at += int64_t(rest % instruction.shape[k]) * operand.strides[k];
+      rest /= instruction.shape[k];
+    }
+    words.insert(static_cast<uint32_t>(at / 4));
+  }
+}
+
+/// What a tape reads of a block is known before, and mostly lies in no cache.
+void LaneValues::prepareFetches() {
+  constexpr size_t most = 1024; // words: 64 KiB of a block
+  for (const Tape &tape : schedule.turns.tapes) {
+    std::set<uint32_t> words;
+    for (uint32_t index : tape) {
+      if (words.size() >= most)
+        break;
+      const Act &act = schedule.turns.acts[index];
+      for (unsigned k = 1; k < 4; ++k) {
+        const Operand &operand = act.operand(k);
+        if (operand.present && !operand.immediate && operand.indexScale == 0)
+          wordsOf(*act.instruction, operand, act.addresses[k], most, words);
+      }
+    }
+    fetches.emplace_back(words.begin(), words.end());
+  }
 }
 
 void LaneValues::prepareActs() {
@@ -163,12 +212,6 @@ void LaneValues::addTasks(const LinePlaces &places,
   }
 }
 
-char *LaneValues::laneOf(uint32_t pe) {
-  uint32_t region = streams.places[pe].region;
-  uint32_t slot = memories[region].slotOf(pe - firstPe[region]);
-  return memories[region].block(slot / lanes) + 4 * (slot % lanes);
-}
-
 /// The addresses of a PE's operands; false after an index out of its range.
 bool LaneValues::resolve(const LaneAct &act, uint32_t pe, uint64_t begun,
                          size_t phase, bool afterTape, Bench &bench,
@@ -245,6 +288,14 @@ void LaneValues::runAct(const LaneAct &act, const BlockPart &part,
   act.kernel(act.instruction, x);
 }
 
+/// Asks for the words of a block.
+void LaneValues::fetch(const std::vector<uint32_t> &words,
+                       const BlockPart &part) {
+  const char *block = memories[part.region].block(part.block);
+  for (uint32_t word : words)
+    __builtin_prefetch(block + size_t(word) * (4 * lanes), 0, 2);
+}
+
 void LaneValues::runTape(const PhaseTape &tape, const BlockPart &part,
                          size_t phase, Bench &bench) {
   uint64_t begun = 0;
@@ -260,9 +311,17 @@ bool LaneValues::run(Workers &workers, std::map<uint32_t, Stop> &stops) {
     const Phase &phase = schedule.phases[p];
     for (const PhaseTape &tape : phase.tapes) {
       const std::vector<BlockPart> &list = parts[tape.pes];
-      workers.forEach(list.size(), [&](size_t i, unsigned thread) {
-        runTape(tape, list[i], p, benches[thread]);
-      });
+      // A few blocks at a time, so that a thread knows the next one.
+      constexpr size_t group = 8;
+      workers.forEach((list.size() + group - 1) / group,
+                      [&](size_t g, unsigned thread) {
+                        size_t end = std::min(list.size(), (g + 1) * group);
+                        for (size_t i = g * group; i < end; ++i) {
+                          if (i + 1 < end)
+                            fetch(fetches[tape.tape], list[i + 1]);
+                          runTape(tape, list[i], p, benches[thread]);
+                        }
+                      });
     }
     const std::vector<LineTask> &tasks = exchanges[phase.lines];
     workers.forEach(tasks.size(), [&](size_t i, unsigned thread) {

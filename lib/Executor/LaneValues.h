@@ -29,6 +29,8 @@ private:
     const Act *act = nullptr;
     char *splat[5] = {}; // immediates, the same in all lanes
     bool indexed = false;
+    bool inWords = false; // of a stream act: all of it is whole words
+    int64_t step = 0;     // from word to word, in lanes
   };
   struct alignas(4 * lanes) Splat {
     uint32_t words[lanes];
@@ -62,10 +64,12 @@ private:
 
   void prepareActs();
   void prepareStream(LaneAct &to);
+  void prepareFetches();
   std::vector<BlockPart> partsOf(const std::vector<uint32_t> &pes) const;
   void addTasks(const LinePlaces &places, std::vector<LineTask> &tasks) const;
   bool isColumn(const Line &line, uint32_t base) const;
 
+  void fetch(const std::vector<uint32_t> &words, const BlockPart &part);
   void runTape(const PhaseTape &tape, const BlockPart &part, size_t phase,
                Bench &bench);
   void runAct(const LaneAct &act, const BlockPart &part, uint64_t begun,
@@ -74,10 +78,11 @@ private:
                   size_t phase, bool afterTape, Bench &bench);
   void runLine(const LineTask &task, size_t phase, Bench &bench);
   void streamOfLanes(const LineOp &op, const BlockPart &part, Bench &bench);
+  void wordsOfPe(const LineOp &op, uint32_t pe, Bench &bench);
   void streamOfPe(const LineOp &op, uint32_t pe, size_t phase, Bench &bench);
   bool resolve(const LaneAct &act, uint32_t pe, uint64_t begun, size_t phase,
                bool afterTape, Bench &bench, uint32_t (&addresses)[5]);
-  char *laneOf(uint32_t pe);
+  char *laneOf(uint32_t pe) { return laneOfPe[pe]; }
   bool collect(std::map<uint32_t, Stop> &stops) const;
 
   const image::ImageT &image;
@@ -86,7 +91,9 @@ private:
   std::vector<Memory> &memories;
   std::vector<uint32_t> firstPe;               // of each region
   std::vector<std::vector<uint32_t>> peOfSlot; // by region; none: no PE
+  std::vector<char *> laneOfPe;
   std::vector<LaneAct> acts;
+  std::vector<std::vector<uint32_t>> fetches; // by tape: words that it reads
   std::vector<Splat> splats;
   std::vector<std::vector<BlockPart>> parts;    // by set
   std::vector<std::vector<LineTask>> exchanges; // by exchange
