@@ -63,6 +63,7 @@ CompileOptions toOptions(const py::dict &given) {
   options.target = py::cast<std::string>(given["target"]);
   options.precision = py::cast<std::string>(given["precision"]);
   options.sample = py::cast<std::string>(given["sample"]);
+  options.logits = py::cast<std::string>(given["logits"]);
   if (!given["context"].is_none())
     options.context = py::cast<int64_t>(given["context"]);
   options.dims =
@@ -140,6 +141,19 @@ std::string dtypeOf(const image::TensorInfoT &info) {
   return "int32";
 }
 
+/// Of how many of the most likely tokens the entry can draw; 0: of all; None:
+/// it does not draw.
+py::object drawsOf(const image::EntryT &entry) {
+  py::object draws = py::none();
+  for (const auto &input : entry.inputs) {
+    if (input->name == "wafer.top_k")
+      return py::int_(input->limit - 1);
+    if (input->name == "wafer.temperature")
+      draws = py::int_(0);
+  }
+  return draws;
+}
+
 py::dict describe(const LoadedImage &loaded) {
   const image::ImageT &image = loaded->image;
   py::dict out;
@@ -157,6 +171,7 @@ py::dict describe(const LoadedImage &loaded) {
     }
     py::dict e;
     e["picks_token"] = picks;
+    e["draws"] = drawsOf(*entry);
     e["name"] = entry->name;
     e["tokens"] = entry->tokens;
     e["tensors"] = tensors;

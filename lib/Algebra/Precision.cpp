@@ -331,6 +331,13 @@ LogicalResult AlgebraPrecision::visit(Operation *op) {
         argument.setType(wide);
     return success();
   }
+  if (isa<wafer::RepeatOp>(op) && llvm::none_of(op->getOperands(), isHalf)) {
+    for (Operation &inner :
+         llvm::make_early_inc_range(op->getRegion(0).front()))
+      if (failed(visit(&inner)))
+        return failure();
+    return success();
+  }
   if (op->getNumRegions())
     return op->emitOpError("is not an op whose precision can be chosen");
   return success();

@@ -231,6 +231,14 @@ LogicalResult codegen::emitBodyOp(Emitter &emitter, Operation *op,
       .Case<math::ExpOp>([&](auto) { return body.function(emitExp); })
       .Case<math::RsqrtOp>([&](auto) { return body.function(emitRsqrt); })
       .Case<math::SqrtOp>([&](auto) { return body.function(emitSqrt); })
+      .Case<math::LogOp>([&](math::LogOp log) {
+        // Who wants no care of special cases says so.
+        using arith::FastMathFlags;
+        bool normal = arith::bitEnumContainsAll(
+            log.getFastmath(),
+            FastMathFlags::nnan | FastMathFlags::ninf | FastMathFlags::afn);
+        return body.function(normal ? emitNormalLog : emitLog);
+      })
       .Case<math::SinOp>([&](auto) { return body.function(emitSin); })
       .Case<math::CosOp>([&](auto) { return body.function(emitCos); })
       .Case<math::TanhOp>([&](auto) { return body.function(emitTanh); })

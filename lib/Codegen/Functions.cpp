@@ -141,6 +141,58 @@ void codegen::emitSqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   s.into(dst, Opcode::mul, root, x);
 }
 
+// x = 2^n * (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), read off the bit
+// pattern; log(1 + f) = f - f * f / 2 + f^3 * P(f), a polynomial with a
+// relative error of 4e-8. ln 2 is split in two so that n * ln 2 is exact in its
+// first part.
+void codegen::emitNormalLog(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                            Ref x) {
+  Sequence s{emitter, shape};
+  Ref bits = as(x, Word::i32);
+  Ref n =
+      s.make(Opcode::sub, bits, Ref::constant(int32_t(0x3f3504f3)), Word::i32);
+  s.into(n, Opcode::sar, n, Ref::constant(int32_t(23)));
+  Ref shifted = s.make(Opcode::shl, n, Ref::constant(int32_t(23)), Word::i32);
+  s.into(shifted, Opcode::sub, bits, shifted);
+  Ref f = as(shifted, Word::f32);
+  s.into(f, Opcode::sub, f, Ref::constant(1.0f));
+  Ref power = s.convert(n, Word::f32);
+  Ref square = s.make(Opcode::mul, f, f);
+  Ref value = s.polynomial(f, {0.0870026201f, -0.142673507f, 0.149147645f,
+                               -0.165776014f, 0.199630663f, -0.250013351f,
+                               0.333339095f});
+  s.into(value, Opcode::mul, value, f);
+  s.into(value, Opcode::sub, value, Ref::constant(0.5f));
+  s.into(value, Opcode::mul, value, square);
+  Ref small = s.make(Opcode::mul, power, Ref::constant(-2.12194440e-4f));
+  s.into(value, Opcode::add, value, small);
+  s.into(value, Opcode::add, value, f);
+  s.into(power, Opcode::mul, power, Ref::constant(0.693359375f));
+  s.into(dst, Opcode::add, value, power);
+}
+
+// Subnormal numbers are brought to normal ones; what has no finite logarithm is
+// put in at the end.
+void codegen::emitLog(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                      Ref x) {
+  Sequence s{emitter, shape};
+  Ref subnormal = s.make(Opcode::lt, x, Ref::constant(0x1p-126f), Word::i32);
+  Ref scaled = s.make(Opcode::mul, x, Ref::constant(0x1p24f));
+  s.select(scaled, subnormal, scaled, x);
+  Ref value = s.fresh();
+  emitNormalLog(emitter, shape, value, scaled);
+  Ref lower = s.make(Opcode::sub, value, Ref::constant(16.6355323f)); // 24 ln 2
+  s.select(value, subnormal, lower, value);
+  Ref test = s.make(Opcode::eq, x, Ref::constant(0.0f), Word::i32);
+  s.select(value, test, Ref::constant(-infinity), value);
+  s.into(test, Opcode::lt, x, Ref::constant(0.0f));
+  s.select(value, test, Ref::constant(std::numeric_limits<float>::quiet_NaN()),
+           value);
+  // Neither inf nor NaN is below infinity.
+  s.into(test, Opcode::lt, x, Ref::constant(infinity));
+  s.select(dst, test, value, x);
+}
+
 // x = n * pi/2 + r. pi/2 is split into three floats; n has at most 17 bits, so
 // with one rounding per step the first two differences are exact. The quadrant
 // n mod 4 picks sine or cosine of r and its sign.

@@ -28,6 +28,12 @@ void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 void emitRsqrt(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 /// x * rsqrt(x): relative error at most 5e-7 for normal x; sqrt(0) is 0.
 void emitSqrt(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
+/// Natural logarithm: relative error at most 2e-7; 0 gives -inf, what is
+/// negative NaN; inf and NaN stay.
+void emitLog(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
+/// The same for normal x > 0 only. Every step is an addition or a product with
+/// one rounding: python/waferloom/generation.py computes the same bits.
+void emitNormalLog(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 /// Absolute error at most 3e-7 for |x| <= 2e5 radians.
 void emitSin(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 void emitCos(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);

@@ -142,7 +142,7 @@ LogicalResult GenericEmitter::run() {
 
 /// Temporaries that live at one time while `op` is computed, at most.
 static int64_t countTemporaries(Operation *op) {
-  if (isa<math::SinOp, math::CosOp, math::ErfOp, math::TanhOp>(op))
+  if (isa<math::SinOp, math::CosOp, math::ErfOp, math::TanhOp, math::LogOp>(op))
     return 8;
   if (isa<math::ExpOp, math::RsqrtOp, math::SqrtOp, arith::DivFOp,
           arith::FPToSIOp>(op))

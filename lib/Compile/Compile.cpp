@@ -153,10 +153,11 @@ LogicalResult Compilation::run(StringRef path) {
     return fail(llvm::createStringError(
         "there is no precision '" + options.precision +
         "'; there are model (as the file says), f32 and f16"));
-  if (options.sample != "greedy" && options.sample != "none")
-    return fail(llvm::createStringError("there is no way to sample called '" +
-                                        options.sample +
-                                        "'; there are greedy and none"));
+  if (llvm::Error error = samplingOf(options).takeError())
+    return fail(std::move(error));
+  if (options.logits != "last" && options.logits != "all")
+    return fail(llvm::createStringError("logits are 'last' or 'all', not '" +
+                                        options.logits + "'"));
   if (!options.stopAfter.empty() &&
       !llvm::is_contained(stages, options.stopAfter))
     return fail(llvm::createStringError("there is no stage '" +

@@ -17,6 +17,7 @@
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -55,18 +56,43 @@ static import::Options importOptions(const CompileOptions &options) {
   return out;
 }
 
+llvm::Expected<Sampling> waferloom::samplingOf(const CompileOptions &options) {
+  StringRef how = options.sample;
+  Sampling sampling;
+  sampling.picks = how != "none";
+  sampling.draws = sampling.picks && how != "greedy";
+  if (!sampling.draws || how == "softmax")
+    return sampling;
+  if (!how.consume_front("top-"))
+    return llvm::createStringError(
+        "there is no way to sample called '" + options.sample +
+        "'; there are greedy, softmax, top-N and none");
+  constexpr int64_t most = 64; // each takes a collective
+  if (how.getAsInteger(10, sampling.top) || sampling.top < 1 ||
+      sampling.top > most)
+    return llvm::createStringError(llvm::formatv(
+        "top-N wants a number of tokens between 1 and {0}, not '{1}'", most,
+        how));
+  return sampling;
+}
+
 OwningOpRef<ModuleOp> waferloom::lowerToTensors(ModuleOp onnx,
                                                 const CompileOptions &options) {
   OwningOpRef<ModuleOp> module =
       import::lowerOnnx(onnx, importOptions(options));
   if (!module)
     return module;
-  if (options.sample == "greedy") {
-    PassManager pm(module->getContext());
-    pm.addNestedPass<func::FuncOp>(sampling::createSamplingGreedy());
-    if (failed(pm.run(*module)))
-      return nullptr;
+  PassManager pm(module->getContext());
+  if (options.logits == "last")
+    pm.addPass(sampling::createSamplingLast());
+  if (Sampling how = llvm::cantFail(samplingOf(options)); how.picks) {
+    sampling::SamplingChooseOptions choose;
+    choose.draw = how.draws;
+    choose.top = how.top;
+    pm.addNestedPass<func::FuncOp>(sampling::createSamplingChoose(choose));
   }
+  if (failed(pm.run(*module)))
+    return nullptr;
   recordShapes(*module);
   return module;
 }
@@ -83,6 +109,9 @@ LogicalResult waferloom::prepare(ModuleOp module,
   // From here on dimensions are atoms, and no reshape is left.
   algebra::populateRewrites(pm, options.disabledRewrites);
   pm.addNestedPass<func::FuncOp>(partition::createPartitionRoll());
+  // Behind the loop of the layers, so that all of them stay alike.
+  pm.addNestedPass<func::FuncOp>(sampling::createSamplingPull());
+  pm.addPass(createCSEPass());
   return pm.run(module);
 }
 

@@ -12,6 +12,16 @@
 
 namespace waferloom {
 
+/// How `CompileOptions::sample` says that the wafer picks tokens.
+struct Sampling {
+  bool picks = true;
+  bool draws = false;
+  int64_t top = 0; ///< of so many of the most likely; 0: of all
+};
+
+/// Errors: there is no such way, or N is not between 1 and 64.
+llvm::Expected<Sampling> samplingOf(const CompileOptions &options);
+
 /// Level 1 to level 2. Leaves `onnx` as it is.
 mlir::OwningOpRef<mlir::ModuleOp> lowerToTensors(mlir::ModuleOp onnx,
                                                  const CompileOptions &options);

@@ -198,8 +198,13 @@ static Expected<StagedInput> fallback(const Expectation &expected,
     return refuse(input.name, "is missing");
   StagedInput staged;
   staged.name = input.name;
-  staged.type = HostType::i64;
   uint64_t elements = expected.elements();
+  if (input.fallback == Default::zeros) {
+    staged.type = expected.type;
+    staged.bytes.resize(elements * bytesOf(staged.type));
+    return staged;
+  }
+  staged.type = HostType::i64;
   staged.bytes.resize(elements * 8);
   uint64_t row =
       expected.shape.empty() ? 1 : static_cast<uint64_t>(expected.shape.back());

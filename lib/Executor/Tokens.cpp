@@ -2,7 +2,9 @@
 // Cutting a step: the longest entry that fits what is left and the capacity,
 // again and again; there is always an entry of one token. Inputs are cut along
 // their tokens; what has a column per token seen so far (an attention mask) is
-// given as far as the cut has come.
+// given as far as the cut has come. An entry that has only the last token's
+// outputs is no use to a caller who wants all of them; the others give the
+// same.
 
 #include "waferloom/Executor/Tokens.h"
 #include "Inputs.h"
@@ -30,9 +32,11 @@ struct Step {
   const image::TensorInfoT *infoOf(size_t entry, const std::string &name,
                                    image::Role role) const;
   bool countsTokens(const HostTensor &tensor) const;
+  bool givesTokens(size_t entry, const std::string &name) const;
+  bool givesOnlyLast(size_t entry, llvm::ArrayRef<std::string> wanted) const;
   Error findTokens();
   Error check() const;
-  size_t entryFor(int64_t left) const;
+  size_t entryFor(int64_t left, const RunOptions &options, bool lastOnly) const;
 };
 } // namespace
 
@@ -53,6 +57,23 @@ bool Step::countsTokens(const HostTensor &tensor) const {
       return false;
   }
   return true;
+}
+
+/// Whether dimension 1 of an output is the tokens of the entry, or the last.
+bool Step::givesTokens(size_t entry, const std::string &name) const {
+  const auto *info = infoOf(entry, name, image::Role::output);
+  return info && info->shape.size() >= 2 &&
+         (info->last || info->shape[1] == image.entries[entry]->tokens);
+}
+
+/// Whether of an output that the caller wants for every token the entry has
+/// that of its last only.
+bool Step::givesOnlyLast(size_t entry,
+                         llvm::ArrayRef<std::string> wanted) const {
+  return llvm::any_of(image.entries[entry]->tensors, [&](const auto &info) {
+    return info->role == image::Role::output && info->last &&
+           (wanted.empty() || llvm::is_contained(wanted, info->name));
+  });
 }
 
 Error Step::findTokens() {
@@ -120,11 +141,13 @@ Error Step::check() const {
   return Error::success();
 }
 
-size_t Step::entryFor(int64_t left) const {
+size_t Step::entryFor(int64_t left, const RunOptions &options,
+                      bool lastOnly) const {
   size_t best = 0;
   for (size_t i = 0; i < image.entries.size(); ++i) {
     int64_t length = image.entries[i]->tokens;
-    if (length <= left && length >= image.entries[best]->tokens)
+    if (length <= left && length >= image.entries[best]->tokens &&
+        (lastOnly || !givesOnlyLast(i, options.outputs)))
       best = i;
   }
   return best;
@@ -217,7 +240,7 @@ Expected<TokensResult> executor::runTokens(Session &session,
   TokensResult result;
   auto start = static_cast<int64_t>(session.length());
   for (int64_t done = 0; done < step.tokens;) {
-    size_t entry = step.entryFor(step.tokens - done);
+    size_t entry = step.entryFor(step.tokens - done, options, lastOnly);
     int64_t count = image.entries[entry]->tokens;
     std::vector<Cut> cuts;
     cuts.reserve(inputs.size());
@@ -245,12 +268,10 @@ Expected<TokensResult> executor::runTokens(Session &session,
       return output.name == image::nextToken;
     });
     for (OutputTensor &output : part->outputs) {
-      const auto *info = step.infoOf(entry, output.name, image::Role::output);
-      bool tokens = info && info->shape.size() >= 2 &&
-                    info->shape[1] == image.entries[entry]->tokens;
+      bool tokens = step.givesTokens(entry, output.name);
       if (lastOnly && tokens)
         keepLast(output);
-      // Entries need not have the same: only that of one token picks the next.
+      // Entries need not have the same.
       auto known =
           llvm::find_if(result.outputs, [&](const OutputTensor &other) {
             return other.name == output.name;

@@ -67,6 +67,8 @@ def parser():
     options.add_argument("--temperature", metavar="T", type=number(float, 0, "a number"), default=0.0,
                          help="0, the default, takes the most likely token")
     options.add_argument("--seed", metavar="N", type=number(int, 0, whole), default=0, help="of sampling")
+    options.add_argument("--top-k", metavar="K", type=number(int, 0, whole), default=0,
+                         help="draw from the K most likely tokens; 0, the default, from all")
     options.add_argument("--threads", metavar="N", type=number(int, 0, whole), default=0,
                          help="threads of this host; 0 chooses")
     options.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
@@ -153,7 +155,7 @@ def run(args):
 
         try:
             generation = program.session(threads=args.threads).generate(
-                ids, max_tokens=args.max_tokens, temperature=args.temperature, seed=args.seed,
+                ids, max_tokens=args.max_tokens, temperature=args.temperature, seed=args.seed, top_k=args.top_k,
                 stop=text.ends() if text else (), progress=progress)
             reason, first, seconds = speak(generation, interrupts, show)
         finally:

@@ -1,6 +1,6 @@
 """Tokens, one after the other: feeds a prompt piece by piece, then goes on. The wafer
-picks the most likely token and feeds it back itself; other draws are made here, from
-the logits of the last token."""
+picks tokens and feeds them back itself, where the program can; other draws are made
+here, from the logits of the last token."""
 
 import operator
 
@@ -9,19 +9,52 @@ import numpy as np
 from .errors import Diagnostic, ExecutionError
 
 
-def sample(logits, temperature, seed, position):
+def mix(x):
+    """The hash of lib/Sampling/Draw.cpp, on an array of uint32."""
+    for shift, factor in ((16, 0x7feb352d), (15, 0x846ca68b), (16, 1)):
+        x = (x ^ (x >> np.uint32(shift))) * np.uint32(factor)
+    return x
+
+
+def minus_log(x):
+    """-log(x) of normal positive float32, the bits of emitNormalLog (lib/Codegen/Functions.cpp)."""
+    bits = x.view(np.int32)
+    n = (bits - np.int32(0x3f3504f3)) >> 23
+    f = (bits - (n << 23)).view(np.float32) - np.float32(1)
+    value = np.float32(LOG[0])
+    for coefficient in LOG[1:]:
+        value = value * f + np.float32(coefficient)
+    value = (value * f - np.float32(0.5)) * (f * f)
+    n = n.astype(np.float32)
+    return -((value + n * np.float32(-2.12194440e-4) + f) + n * np.float32(0.693359375))
+
+
+LOG = (0.0870026201, -0.142673507, 0.149147645, -0.165776014, 0.199630663, -0.250013351, 0.333339095)
+
+
+def noise(count, seed, position):
+    """Gumbel noise of `count` tokens, float32: -log(-log(u)) of 23 bits of a hash."""
+    start = mix(np.array([seed & 0xffffffff], np.uint32)) + np.uint32(position & 0xffffffff)
+    bits = mix(np.arange(count, dtype=np.uint32) + mix(start)) >> np.uint32(9)
+    return minus_log(minus_log((bits.astype(np.float32) + np.float32(0.5)) * np.float32(2.0 ** -23)))
+
+
+def sample(logits, temperature, seed, position, top_k=0):
     """One token from `logits` [vocabulary]: the most likely one at temperature 0, else
-    drawn from softmax(logits / temperature). The draw depends on the seed and the
-    position of the token only, so a text can be continued as if it had never stopped."""
-    logits = np.asarray(logits, np.float64)
+    drawn from softmax(logits / temperature), of the `top_k` largest values if that is
+    not 0. The draw depends on the seed (its last 32 bits) and the position of the token
+    only, so a text can be continued as if it had never stopped. Images that draw on the
+    wafer give the same token: it is the arg-max of the logits and noise, in float32."""
+    logits = np.asarray(logits, np.float32)
     if np.isnan(logits).any():
         raise not_a_number(f"{np.isnan(logits).sum()} of {logits.size}", position)
     if temperature == 0:
         return int(logits.argmax())
-    with np.errstate(over="ignore"):  # exp of a large negative number is 0, as it should be
-        weights = np.exp((logits - logits.max()) / temperature)
-    drawn = np.random.Generator(np.random.Philox(key=seed, counter=position)).random()
-    return int(np.searchsorted(np.cumsum(weights), drawn * weights.sum(), side="right").clip(max=logits.size - 1))
+    scores = logits + noise(logits.size, seed, position) * np.float32(temperature)
+    values = np.unique(logits)
+    if 0 < top_k < values.size:
+        scores[logits < values[-top_k]] = -np.inf
+    return int(scores.argmax())
 
 
 class Generation:
@@ -38,14 +71,19 @@ class Generation:
     its length says how many tokens it has taken.
     """
 
-    def __init__(self, session, ids, max_tokens, temperature, seed, stop, progress):
+    def __init__(self, session, ids, max_tokens, temperature, seed, top_k, stop, progress):
         self.session, self.ids = session, [operator.index(token) for token in ids]
-        self.max_tokens, self.temperature, self.seed = max_tokens, temperature, seed
+        self.max_tokens, self.temperature, self.seed, self.top_k = max_tokens, temperature, seed, top_k
         self.stop, self.progress = frozenset(stop), progress
         self.tokens, self.prefill, self.steps, self.reason = [], [], [], None
-        self._picks = session.program.picks and temperature == 0
+        self._picks = session.program.picks and (temperature == 0 or self._drawn_there())
         self._check()
         self._iterator = self._run()
+
+    def _drawn_there(self):
+        """Whether the wafer draws as asked."""
+        most = self.session.program.draws
+        return most is not None and (self.top_k == 0 if most == 0 else 0 < self.top_k <= most)
 
     def _check(self):
         program, have = self.session.program, self.session.length
@@ -55,6 +93,8 @@ class Generation:
             raise ValueError(f"temperature is at least 0, not {self.temperature}")
         if self.seed < 0:
             raise ValueError(f"seed is at least 0, not {self.seed}")
+        if self.top_k < 0:
+            raise ValueError(f"top_k is at least 0, not {self.top_k}")
         inputs = {info.name: info.shape for info in program.inputs}
         outputs = {info.name: info.shape for info in program.outputs}
         if not program.states or len(inputs.get("input_ids", ())) != 2 or len(outputs.get("logits", ())) != 3:
@@ -71,10 +111,8 @@ class Generation:
                  "compile with a larger context, or reset the session")
 
     def _piece(self, left):
-        """Tokens of the next step: the longest entry that fits. The last token goes
-        alone if the wafer is to pick the next one."""
-        most = max(left - self._picks, 1)
-        return max(entry for entry in self.session.program.entries if entry <= most)
+        """Tokens of the next step: the longest entry that fits."""
+        return max(entry for entry in self.session.program.entries if entry <= left)
 
     def _run(self):
         # In pieces, so that an interrupt does not wait for the whole prompt.
@@ -88,6 +126,7 @@ class Generation:
             done += count
         if self.progress:
             self.progress(done, total)
+        fed = self._picks and count == 1  # only the entry of one token has it in its memory
         while True:
             if token in self.stop:
                 self.reason = "stop"
@@ -100,20 +139,21 @@ class Generation:
             yield token
             if self.reason:
                 return
-            token, result = self._step(None if self._picks else [token])
+            token, result = self._step(None if fed else [token])
+            fed = self._picks
             self.steps.append(result)
 
     def _step(self, ids, last=True):
         """The next token, if `last`, and the Result. `ids` None: what the wafer has."""
         inputs = {} if ids is None else {"input_ids": np.array([ids], np.int64)}
         if self._picks:
-            token, result = self.session.pick(inputs)
+            token, result = self.session.pick(inputs, self.temperature, self.seed, self.top_k)
             if last and token < 0:
                 raise not_a_number("some", self.session.length)
             return token, result
         result = self.session.run(inputs, logits="last")
         logits = result.outputs["logits"][0, -1] if last else None
-        return sample(logits, self.temperature, self.seed, self.session.length) if last else None, result
+        return sample(logits, self.temperature, self.seed, self.session.length, self.top_k) if last else None, result
 
     def __iter__(self):
         return self

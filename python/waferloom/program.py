@@ -151,19 +151,22 @@ class Session:
                       [Account(*account) for account in out["accounts"]],
                       _trace(out["trace"]) if "trace" in out else None)
 
-    def pick(self, inputs):
-        """One step after which only a token comes back: the most likely next one,
-        picked on the wafer (`Program.picks`). With no `inputs` it takes the token that
-        the step before has picked; the last entry that runs must be the one of one
-        token.
+    def pick(self, inputs, temperature=0.0, seed=0, top_k=0):
+        """One step after which only a token comes back: the next one, picked on the wafer
+        (`Program.picks`), drawn above temperature 0 (`Program.draws`). With no `inputs` it
+        takes the token that the step before has picked, if that was one of a single token.
 
         Returns:
             (token, Result): an int, -1 where a logit is not a number, and the costs.
         """
+        if temperature:
+            inputs = inputs | {"wafer.temperature": np.float32(temperature),
+                               "wafer.seed": np.uint32(seed & 0xffffffff).astype(np.int32)}
+            inputs |= {"wafer.top_k": np.int32(top_k)} if top_k else {}
         out = self._step(inputs, last=True, trace=False, pick=True)
         return out.get("token"), self._result(out)
 
-    def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None):
+    def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None, top_k=0):
         """Feeds the prompt `ids` (a sequence of int), then yields token after token,
         each fed back:
 
@@ -172,6 +175,7 @@ class Session:
         Args:
             temperature: 0 takes the most likely token; above, tokens are drawn.
             seed: of the draw; with the position of a token it decides it.
+            top_k: draw from that many of the most likely tokens; 0: from all.
             stop: tokens that end the text; they are not yielded.
             progress: callable(done, total), in tokens, while the prompt is read.
 
@@ -182,7 +186,7 @@ class Session:
             ExecutionError: the program is no language model, or the prompt is empty or
                 does not fit; nothing ran.
         """
-        return Generation(self, ids, max_tokens, temperature, seed, stop, progress)
+        return Generation(self, ids, max_tokens, temperature, seed, top_k, stop, progress)
 
 
 def _trace(columns):
@@ -241,8 +245,14 @@ class Program:
 
     @property
     def picks(self):
-        """Whether the wafer picks tokens in the entry of one token."""
-        return self._facts["entries"][0]["picks_token"]
+        """Whether the wafer picks tokens."""
+        return all(entry["picks_token"] for entry in self._facts["entries"])
+
+    @property
+    def draws(self):
+        """None: the wafer picks no token but the most likely. 0: it draws from all,
+        else from that many or fewer of the most likely."""
+        return self._facts["entries"][0]["draws"]
 
     @property
     def clock_ghz(self):
@@ -281,7 +291,7 @@ class Program:
 
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
-            stages=None):
+            stages=None, logits="last"):
     """Compiles an ONNX model.
 
     Args:
@@ -299,12 +309,15 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         sets: {input: value} fixed for good.
         disable_rewrites: names of rewrites to leave out, to see what each is worth.
         progress: callable(stage, fraction).
-        sample: how the wafer picks the next token: "greedy", or "none".
+        sample: how the wafer picks the next token: "greedy", "softmax" (also drawn by
+            temperature and seed), "top-40" (also of the 40 or fewer most likely), or "none".
+        logits: of what the model gives for each token, entries of `chunks` give
+            "last", that of their last token, or "all" (docs/sampling.md).
 
     Raises:
         CompileError: the model is refused; `.diagnostics` says why.
     """
-    options = {"target": target, "precision": precision, "sample": sample, "context": context,
+    options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
                "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region, "stages": stages,
                "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
                "disable_rewrites": list(disable_rewrites), "seed": seed, "threads": threads}

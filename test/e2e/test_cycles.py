@@ -16,7 +16,7 @@ SHAPE = zoo.Shape(layers=3, width=32, heads=4, kv_heads=2, head_dim=8, hidden=40
 
 def run(shape, target="grid-4x4,sram=96KiB", chunks=None, ids=(5,)):
     program = wl.compile(zoo.build(shape, zoo.weights(shape)).SerializeToString(), target=target, context=32,
-                         chunks=chunks)
+                         chunks=chunks, logits="all")
     return program.session().run({"input_ids": [list(ids)]})
 
 

@@ -27,7 +27,7 @@ def test_a_trained_model(models, golden, grid):
 @pytest.mark.parametrize("grid", ["grid-4x4,sram=128KiB", "grid-5x3,sram=128KiB", "grid-1x1,sram=2MiB"])
 def test_odd_sizes_in_chunks(grid):
     model = zoo.build(SHAPE, zoo.weights(SHAPE, seed=4), "genai").SerializeToString()
-    session = wl.compile(model, target=grid, context=13, chunks=[4]).session()
+    session = wl.compile(model, target=grid, context=13, chunks=[4], logits="all").session()
     reference = zoo.Reference(model)
     ids = np.random.default_rng(3).integers(0, SHAPE.vocabulary, (1, 13))
     for begin, end in [(0, 4), (4, 5), (5, 12), (12, 13)]:

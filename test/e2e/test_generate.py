@@ -90,6 +90,10 @@ def test_pieces_of_a_prompt(model):
     generation = program.session().generate(ids, max_tokens=6, progress=lambda *state: seen.append(state))
     assert list(generation) == expected(model, ids, 6)
     assert seen == [(0, 11), (4, 11), (8, 11), (9, 11), (10, 11), (11, 11)]
+    # A prompt that ends in a chunk has its first token from there.
+    generation = program.session().generate(ids[:8], max_tokens=6)
+    assert list(generation) == expected(model, ids[:8], 6)
+    assert len(generation.prefill) == 2 and len(generation.steps) == 5
 
 
 def test_ends(model, program):
@@ -129,6 +133,7 @@ def test_a_draw_depends_on_seed_and_position(program):
     ([1] * (CAPACITY + 1), {}, wl.ExecutionError, f"{CAPACITY + 1} tokens after 0 does not fit the capacity of {CAPACITY}"),
     ([1], {"max_tokens": 0}, ValueError, "at least 1"),
     ([1], {"temperature": -0.5}, ValueError, "at least 0"),
+    ([1], {"top_k": -1}, ValueError, "at least 0"),
     ([1], {"temperature": float("nan")}, ValueError, "at least 0")])
 def test_refused_before_anything_runs(program, ids, options, kind, message):
     session = program.session()

@@ -82,7 +82,8 @@ def test_same_bits_on_any_number_of_threads(models, tmp_path):
 
 def test_chunks(models):
     path = models / "stories260k/stories260k-primitives-opset17.onnx"
-    program = wl.compile(path, target="grid-8x8,sram=96KiB", context=64, precision="f16", chunks=[4])
+    program = wl.compile(path, target="grid-8x8,sram=96KiB", context=64, precision="f16", chunks=[4],
+                         logits="all")
     ids = np.load(models / "stories260k/golden.npz")["token_ids"][:11]
     together = program.session().run({"input_ids": ids[None]}).outputs["logits"][0]
     np.testing.assert_allclose(together, speak(program.session(), ids)[-len(together):], atol=1e-3, rtol=0)

@@ -39,7 +39,7 @@ def test_every_token(form, name, grid):
 def test_chunks_and_single_tokens_agree():
     shape = SHAPES["odd"]
     model = zoo.build(shape, zoo.weights(shape, seed=3)).SerializeToString()
-    program = wl.compile(model, target="grid-4x4,sram=128KiB", context=16, chunks=[4])
+    program = wl.compile(model, target="grid-4x4,sram=128KiB", context=16, chunks=[4], logits="all")
     assert program.entries == [1, 4]
     ids = np.random.default_rng(4).integers(0, shape.vocabulary, (1, 11))
     whole = BothEngines(program).run({"input_ids": ids}).outputs["logits"]

@@ -185,6 +185,25 @@ TEST(Functions, sqrt) {
   EXPECT_EQ(OnePe(emitSqrt)({0.0f})[0], 0);
 }
 
+TEST(Functions, log) {
+  auto exact = [](double x) { return std::log(x); };
+  for (Function function : {emitLog, emitNormalLog}) {
+    expectRelative(function, exponents(-126, 127, 1 << 19), exact, 2e-7);
+    expectRelative(function, grid(0.5, 0.9999, 1 << 18), exact, 2e-7);
+    expectRelative(function, grid(1.0001, 2, 1 << 18), exact, 2e-7);
+    EXPECT_EQ(OnePe(function)({1.0f})[0], 0);
+  }
+  expectRelative(emitLog, exponents(-149, -126, 1 << 16), exact, 2e-7);
+  std::vector<float> y =
+      OnePe(emitLog)({0, -0.0f, -1, -inf, inf, std::nanf("")});
+  EXPECT_EQ(y[0], -inf);
+  EXPECT_EQ(y[1], -inf);
+  EXPECT_TRUE(std::isnan(y[2]));
+  EXPECT_TRUE(std::isnan(y[3]));
+  EXPECT_EQ(y[4], inf);
+  EXPECT_TRUE(std::isnan(y[5]));
+}
+
 TEST(Functions, sin) {
   for (double range : {4.0, 100.0, 2e5})
     expectAbsolute(

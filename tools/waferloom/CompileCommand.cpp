@@ -26,7 +26,8 @@ static constexpr Option options[] = {
     {"dim", "NAME=SIZE", "binds a symbolic dimension; repeatable"},
     {"chunk", "N", "also an entry of N tokens per step; repeatable"},
     {"precision", "P", "model (default): as the file says"},
-    {"sample", "HOW", "greedy (default): the wafer picks tokens; or none"},
+    {"sample", "HOW", "the next token: greedy (default), softmax, top-N, none"},
+    {"logits", "WHICH", "last (default): of a chunk's last token; or all"},
     {"region", "WxH", "overrules the size of a region"},
     {"stages", "N", "overrules how many regions share the layers"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
@@ -62,6 +63,7 @@ static bool read(Arguments &args, CompileOptions &out) {
   out.target = args.get("target", "wse3");
   out.precision = args.get("precision", "model");
   out.sample = args.get("sample", "greedy");
+  out.logits = args.get("logits", "last");
   out.stopAfter = args.get("stop-after");
   out.saveIr = args.get("save-ir");
   out.disabledRewrites = args.all("disable-rewrite");

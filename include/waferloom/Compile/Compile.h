@@ -36,11 +36,15 @@ struct CompileOptions {
   std::vector<std::pair<std::string, int64_t>> dims;
   std::vector<int64_t> chunks;
   std::string precision = "model";
-  /// How the entry of one token picks the next: "greedy", or "none".
+  /// How the wafer picks the next token: "greedy", "softmax" (drawn by
+  /// temperature and seed), "top-N" (of the N most likely), or "none".
   std::string sample = "greedy";
-  std::optional<std::pair<int64_t, int64_t>> region;
+  /// What entries of several tokens give of outputs that the model has for
+  /// each: "last", or "all".
+  std::string logits = "last";
+  std::optional<std::pair<int64_t, int64_t>> region; // width, height in PEs
   /// Regions side by side; chosen if absent.
-  std::optional<int64_t> stages; // width, height in PEs
+  std::optional<int64_t> stages;
   std::vector<std::pair<std::string, std::string>> states;
   std::vector<std::pair<std::string, double>> sets;
   std::string stopAfter; // a stage's name; empty: go to the end

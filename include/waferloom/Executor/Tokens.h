@@ -18,8 +18,9 @@ struct TokensResult {
 
 /// Runs a step of any number of tokens. Dimension 1 of inputs and outputs
 /// counts tokens where the entries say so; it is cut into the longest entries
-/// that fit, the last tokens before the capacity into shorter ones. With
-/// `lastOnly` only the last entry's outputs are returned, cut to the last
+/// that fit, the last tokens before the capacity into shorter ones. Entries
+/// that give only their last token's outputs are taken where no more is wanted:
+/// with `lastOnly` only the last entry's outputs are returned, cut to the last
 /// token. The token that the wafer picked (`image::nextToken`) is among the
 /// outputs if the last entry picks one. Everything is checked before the first
 /// entry runs: an error about the inputs or the capacity changes nothing.

@@ -286,7 +286,8 @@ void Reader::entry(const image::EntryT &entry) {
         builder.getStringAttr(tensor->name), shape(tensor->shape),
         TypeAttr::get(element(tensor->type)),
         TypeAttr::get(hostElement(tensor->type, tensor->source_bool,
-                                  tensor->source_int64)));
+                                  tensor->source_int64)),
+        tensor->last ? builder.getUnitAttr() : UnitAttr());
 }
 
 void Reader::region(const image::RegionT &region) {

@@ -95,10 +95,11 @@ def Core_TensorOp : Core_Op<"tensor", [HasParent<"EntryOp">]> {
     StrAttr:$name,
     DenseI64ArrayAttr:$shape,
     TypeAttr:$type,
-    TypeAttr:$host_type
+    TypeAttr:$host_type,
+    UnitAttr:$last
   );
   let assemblyFormat = [{
-    `` $role $name $shape $type `as` $host_type attr-dict
+    `` $role $name $shape $type `as` $host_type (`last` $last^)? attr-dict
   }];
   let hasVerifier = 1;
 }

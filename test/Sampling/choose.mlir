@@ -1,6 +1,6 @@
-// RUN: waferloom-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(sampling-greedy))' | FileCheck %s
+// RUN: waferloom-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(sampling-choose))' | FileCheck %s
 
-// The arg-max is a maximum, then a maximum of minus the indices that reach it.
+// The arg-max is a maximum, then the least of the indices that reach it.
 wafer.weight @embed : tensor<5x4xf32>
 // CHECK-LABEL: func.func @tokens1
 func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
@@ -16,8 +16,7 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   // CHECK: %[[IOTA:.*]] = wafer.iota : tensor<5xi32>
   // CHECK: linalg.generic {{.*}} ins(%[[LOGITS]], %[[BEST]], %[[IOTA]]
   // CHECK: arith.cmpf oeq
-  // CHECK: arith.negf
-  // CHECK: arith.maximumf
+  // CHECK: arith.minsi
   // CHECK: %[[TOKEN:.*]] = linalg.generic {{.*}} outs({{.*}} : tensor<1x1xi32>)
   // CHECK: wafer.output "wafer.next_token", %[[TOKEN]] feeds "input_ids" : tensor<1x1xi32>
   return
@@ -25,15 +24,20 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
 
 // -----
 
-// Several tokens per step: the prompt goes on, nothing is picked.
+// A chunk picks after its last token, and its token feeds nothing: the next step
+// is of another entry.
 wafer.weight @embed : tensor<5x4xf32>
 // CHECK-LABEL: func.func @tokens2
-// CHECK-NOT: next_token
 func.func @tokens2() attributes {wafer.tokens = 2 : i64} {
+  %k = wafer.state ["k"] : tensor<1x8x4xf32>
   %ids = wafer.input "input_ids" {limit = 5 : i64} : tensor<1x2xi32>
   %table = wafer.parameter [@embed] : tensor<5x4xf32>
   %x = wafer.lookup %table[%ids] : (tensor<5x4xf32>, tensor<1x2xi32>) -> tensor<1x2x4xf32>
+  // CHECK: wafer.output "logits", %[[LOGITS:.*]] : tensor<1x2x4xf32>
   wafer.output "logits", %x : tensor<1x2x4xf32>
+  // CHECK: %[[ROW:.*]] = tensor.extract_slice %[[LOGITS]][0, 1, 0] [1, 1, 4]
+  // CHECK: linalg.generic {{.*}}"reduction"]} ins(%[[ROW]]
+  // CHECK: wafer.output "wafer.next_token", %{{[^ ]*}} : tensor<1x1xi32>
   return
 }
 
