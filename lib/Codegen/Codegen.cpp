@@ -224,7 +224,6 @@ static image::EntryInputT inputOf(const image::BindingT &binding,
                        .Case("positions", image::Default::positions)
                        .Case("ones", image::Default::ones)
                        .Case("length", image::Default::length)
-                       .Case("zeros", image::Default::zeros)
                        .Default(image::Default::required);
   return input;
 }
@@ -288,10 +287,7 @@ LogicalResult ImageEmitter::describe() {
     entry->tokens = static_cast<uint32_t>(
         func->getAttrOfType<IntegerAttr>("wafer.tokens").getInt());
     llvm::StringMap<wafer::InputOp> inputs;
-    llvm::StringSet<> fed, last;
-    if (auto names = func->getAttrOfType<ArrayAttr>("wafer.last"))
-      for (auto name : names.getAsRange<StringAttr>())
-        last.insert(name.getValue());
+    llvm::StringSet<> fed;
     func.walk([&](Operation *op) {
       if (auto input = dyn_cast<wafer::InputOp>(op)) {
         inputs[input.getName()] = input;
@@ -301,7 +297,6 @@ LogicalResult ImageEmitter::describe() {
         entry->tensors.push_back(describeTensor(
             op, output.getName(), cast<ShapedType>(output.getValue().getType()),
             image::Role::output));
-        entry->tensors.back()->last = last.contains(output.getName());
         if (output.getFeeds())
           fed.insert(*output.getFeeds());
       } else if (auto state = dyn_cast<wafer::StateOp>(op)) {

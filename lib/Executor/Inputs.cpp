@@ -194,12 +194,13 @@ static Expected<StagedInput> fallback(const Expectation &expected,
                                       uint64_t length, uint64_t tokens) {
   using image::Default;
   const image::EntryInputT &input = *expected.input;
-  if (input.fallback == Default::required)
+  bool ours = image::isOurs(input.name);
+  if (input.fallback == Default::required && !ours)
     return refuse(input.name, "is missing");
   StagedInput staged;
   staged.name = input.name;
   uint64_t elements = expected.elements();
-  if (input.fallback == Default::zeros) {
+  if (input.fallback == Default::required) {
     staged.type = expected.type;
     staged.bytes.resize(elements * bytesOf(staged.type));
     return staged;

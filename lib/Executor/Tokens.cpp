@@ -33,6 +33,7 @@ struct Step {
                                    image::Role role) const;
   bool countsTokens(const HostTensor &tensor) const;
   bool givesTokens(size_t entry, const std::string &name) const;
+  bool givesLast(size_t entry, const image::TensorInfoT &info) const;
   bool givesOnlyLast(size_t entry, llvm::ArrayRef<std::string> wanted) const;
   Error findTokens();
   Error check() const;
@@ -63,7 +64,17 @@ bool Step::countsTokens(const HostTensor &tensor) const {
 bool Step::givesTokens(size_t entry, const std::string &name) const {
   const auto *info = infoOf(entry, name, image::Role::output);
   return info && info->shape.size() >= 2 &&
-         (info->last || info->shape[1] == image.entries[entry]->tokens);
+         (givesLast(entry, *info) ||
+          info->shape[1] == image.entries[entry]->tokens);
+}
+
+/// Whether an entry of several tokens has one element where the entry of one
+/// token has one, too.
+bool Step::givesLast(size_t entry, const image::TensorInfoT &info) const {
+  const auto *single = infoOf(0, info.name, image::Role::output);
+  return image.entries[entry]->tokens > 1 && image.entries[0]->tokens == 1 &&
+         info.shape.size() >= 2 && info.shape[1] == 1 && single &&
+         single->shape == info.shape;
 }
 
 /// Whether of an output that the caller wants for every token the entry has
@@ -71,7 +82,8 @@ bool Step::givesTokens(size_t entry, const std::string &name) const {
 bool Step::givesOnlyLast(size_t entry,
                          llvm::ArrayRef<std::string> wanted) const {
   return llvm::any_of(image.entries[entry]->tensors, [&](const auto &info) {
-    return info->role == image::Role::output && info->last &&
+    return info->role == image::Role::output && givesLast(entry, *info) &&
+           info->name != image::nextToken &&
            (wanted.empty() || llvm::is_contained(wanted, info->name));
   });
 }

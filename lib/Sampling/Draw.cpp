@@ -22,13 +22,13 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::sampling;
 
-/// What the caller may give; zero is greedy.
+/// What the caller may give: inputs of ours are zero when left out.
 static Value createInput(OpBuilder &b, Location loc, StringRef name,
                          Type element, int64_t limit = 0) {
-  return wafer::InputOp::create(b, loc, RankedTensorType::get({}, element),
-                                b.getStringAttr(name), b.getStringAttr("zeros"),
-                                b.getI64IntegerAttr(limit), TypeAttr(),
-                                wafer::LayoutAttr());
+  return wafer::InputOp::create(
+      b, loc, RankedTensorType::get({}, element), b.getStringAttr(name),
+      b.getStringAttr("required"), b.getI64IntegerAttr(limit), TypeAttr(),
+      wafer::LayoutAttr());
 }
 
 /// A bijection of 32 bits in which every bit of `x` changes about half of them.

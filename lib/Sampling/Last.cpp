@@ -58,14 +58,10 @@ struct Last : sampling::impl::SamplingLastBase<Last> {
     for (auto func : getOperation().getOps<func::FuncOp>()) {
       if (tokensOf(func) <= 1 || func.getOps<wafer::StateOp>().empty())
         continue;
-      SmallVector<StringRef> names;
       for (auto output : func.getOps<wafer::OutputOp>())
         if (perToken.contains(output.getName()) &&
-            countsTokens(output, tokensOf(func))) {
+            countsTokens(output, tokensOf(func)))
           takeLast(output);
-          names.push_back(output.getName());
-        }
-      func->setAttr("wafer.last", Builder(func).getStrArrayAttr(names));
     }
   }
 };

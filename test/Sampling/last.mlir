@@ -13,7 +13,6 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   return
 }
 // CHECK-LABEL: func.func @tokens3
-// CHECK-SAME: wafer.last = ["logits"]
 func.func @tokens3() attributes {wafer.tokens = 3 : i64} {
   %k = wafer.state ["k"] : tensor<1x8x4xf32>
   // CHECK: %[[ALL:.*]] = wafer.input "x"

@@ -77,3 +77,44 @@ def test_files_of_exporters(models, name):
     chunks, single = program.session(), program.session()
     ours = chunks.run({"input_ids": ids}, logits="last").outputs["logits"]
     close(ours, single.run({"input_ids": ids}).outputs["logits"][:, -1:])
+
+
+LONGER = zoo.Shape(layers=2, width=48, heads=4, kv_heads=2, head_dim=12, hidden=80, vocabulary=100, positions=2048)
+
+
+def test_prefill_by_chunks_of_32_16_and_1():
+    """The same next token, logits within 1e-3 of each other."""
+    model = zoo.build(LONGER, zoo.weights(LONGER, seed=8)).SerializeToString()
+    ids = np.random.default_rng(9).integers(0, LONGER.vocabulary, (1, 70))
+    tokens, logits = [], []
+    for chunks in ([32], [16], [32, 16], []):
+        program = wl.compile(model, target="grid-6x4,sram=256KiB", context=96, chunks=chunks)
+        generation = program.session().generate(ids[0], max_tokens=8)
+        tokens.append(list(generation))
+        logits.append(program.run({"input_ids": ids}, logits="last").outputs["logits"][0, -1])
+        pieces = len(generation.prefill)
+        assert pieces == {(32,): 8, (16,): 10, (32, 16): 8, (): 70}[tuple(chunks)]
+    assert all(text == tokens[-1] for text in tokens)
+    assert all(np.abs(row - logits[-1]).max() < 1e-3 for row in logits)
+
+
+def test_a_cache_of_2048_tokens():
+    """Its first, middle and last positions against ONNX Runtime at these lengths."""
+    model = zoo.build(LONGER, zoo.weights(LONGER, seed=8)).SerializeToString()
+    session = wl.compile(model, target="grid-6x4,sram=512KiB", context=2048, chunks=[64]).session()
+    ids = np.random.default_rng(10).integers(0, LONGER.vocabulary, (1, 2048))
+    theirs = zoo.Reference(model).run(ids)
+    for position in (1, 511, 2047):
+        ours = session.run({"input_ids": ids[:, session.length:position + 1]}, logits="last").outputs["logits"]
+        assert session.length == position + 1
+        np.testing.assert_allclose(ours[0, -1], theirs[0, position], rtol=0, atol=1e-3 * np.abs(theirs[0, position]).max())
+        assert ours.argmax() == theirs[0, position].argmax()
+    with pytest.raises(wl.ExecutionError, match="capacity of 2048"):
+        session.run({"input_ids": [[1]]})
+
+
+def test_both_forms_give_the_same_tokens():
+    texts = [list(wl.compile(zoo.build(LONGER, zoo.weights(LONGER, seed=8), form).SerializeToString(),
+                             target="grid-6x4,sram=256KiB", context=64, chunks=[8]).session()
+                  .generate(range(3, 30), max_tokens=30)) for form in ("primitives", "genai")]
+    assert texts[0] == texts[1] and len(texts[0]) == 30

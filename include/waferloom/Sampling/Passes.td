@@ -10,7 +10,7 @@ def SamplingLast : Pass<"sampling-last", "::mlir::ModuleOp"> {
   let description = [{
     In entries of several tokens of a model with states, an output that the model
     has for every token (dimension 1, by comparison with the entry of one token)
-    becomes that of the last token, and the entry lists it in `wafer.last`. Everything else about a prompt
+    becomes that of the last token, one element of dimension 1. Everything else about a prompt
     is in the states, and the logits of 16 tokens are 16 times as large.
 
     Needs: level 2, before dimensions are cut. Does nothing to entries without

@@ -19,7 +19,7 @@ static_assert(int(core::Fold::max) == int(image::Opcode::max));
 static_assert(int(core::Role::index) == int(image::Role::index));
 static_assert(int(core::Side::ramp) == int(image::Side::ramp));
 static_assert(int(core::Axis::y) == int(image::Axis::y));
-static_assert(int(core::Fallback::zeros) == int(image::Default::zeros));
+static_assert(int(core::Fallback::only_ones) == int(image::Default::only_ones));
 
 static image::Type typeOf(Type type) {
   if (type.isF32())
@@ -167,7 +167,6 @@ void Assembler::entry(core::EntryOp op) {
         to->type = typeOf(tensor.getType());
         for (int64_t size : tensor.getShape())
           to->shape.push_back(narrow(size));
-        to->last = tensor.getLast();
         entry->tensors.push_back(std::move(to));
       }
     }

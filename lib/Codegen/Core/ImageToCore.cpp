@@ -286,8 +286,7 @@ void Reader::entry(const image::EntryT &entry) {
         builder.getStringAttr(tensor->name), shape(tensor->shape),
         TypeAttr::get(element(tensor->type)),
         TypeAttr::get(hostElement(tensor->type, tensor->source_bool,
-                                  tensor->source_int64)),
-        tensor->last ? builder.getUnitAttr() : UnitAttr());
+                                  tensor->source_int64)));
 }
 
 void Reader::region(const image::RegionT &region) {

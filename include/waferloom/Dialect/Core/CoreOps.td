@@ -95,11 +95,10 @@ def Core_TensorOp : Core_Op<"tensor", [HasParent<"EntryOp">]> {
     StrAttr:$name,
     DenseI64ArrayAttr:$shape,
     TypeAttr:$type,
-    TypeAttr:$host_type,
-    UnitAttr:$last
+    TypeAttr:$host_type
   );
   let assemblyFormat = [{
-    `` $role $name $shape $type `as` $host_type (`last` $last^)? attr-dict
+    `` $role $name $shape $type `as` $host_type attr-dict
   }];
   let hasVerifier = 1;
 }
