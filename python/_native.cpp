@@ -62,6 +62,7 @@ CompileOptions toOptions(const py::dict &given) {
   CompileOptions options;
   options.target = py::cast<std::string>(given["target"]);
   options.precision = py::cast<std::string>(given["precision"]);
+  options.prefill = py::cast<std::string>(given["prefill"]);
   options.sample = py::cast<std::string>(given["sample"]);
   options.logits = py::cast<std::string>(given["logits"]);
   if (!given["context"].is_none())

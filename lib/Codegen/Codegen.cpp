@@ -20,12 +20,31 @@ using namespace waferloom;
 using namespace waferloom::codegen;
 
 namespace {
+/// An entry of the image: a function, or one for one token through which
+/// several stream. `facts` then says what users know of it.
+struct EntryOf {
+  func::FuncOp func;
+  Stream stream;
+  DictionaryAttr facts;
+
+  StringRef name() {
+    return facts ? facts.getAs<StringAttr>("name").getValue() : func.getName();
+  }
+  Attribute fact(StringRef key) {
+    return facts ? facts.get(key) : func->getAttr(("wafer." + key).str());
+  }
+};
+
 struct ImageEmitter {
+  ImageEmitter(ModuleOp module, const image::TargetT &target, target::Fit &fit)
+      : module(module), target(target), fit(fit) {}
+
   ModuleOp module;
   const image::TargetT &target;
   target::Fit &fit;
   Image result;
-  SmallVector<func::FuncOp> entries;
+  SmallVector<func::FuncOp> functions;
+  SmallVector<EntryOf> entries;
   wafer::RegionAttr region;
   wafer::StagesAttr stages;
   fabric::RectAttr place;
@@ -45,17 +64,30 @@ struct ImageEmitter {
 LogicalResult ImageEmitter::findEntries() {
   for (auto func : module.getOps<func::FuncOp>())
     if (func->hasAttr("wafer.tokens"))
-      entries.push_back(func);
-  if (entries.empty())
+      functions.push_back(func);
+  if (functions.empty())
     return module.emitError("has no entry: no function says wafer.tokens");
-  llvm::sort(entries, [](func::FuncOp a, func::FuncOp b) {
-    auto tokens = [](func::FuncOp f) {
-      return f->getAttrOfType<IntegerAttr>("wafer.tokens").getInt();
-    };
-    return std::pair(tokens(a), a.getName()) <
-           std::pair(tokens(b), b.getName());
+  for (func::FuncOp func : functions) {
+    const size_t first = entries.size();
+    entries.push_back({func, {}, {}});
+    entries.back().stream.tokens =
+        func->getAttrOfType<IntegerAttr>("wafer.tokens").getInt();
+    if (auto streamed = func->getAttrOfType<ArrayAttr>("wafer.streamed"))
+      for (auto facts : streamed.getAsRange<DictionaryAttr>())
+        entries.push_back(
+            {func, {facts.getAs<IntegerAttr>("tokens").getInt()}, facts});
+    int64_t most = 1;
+    for (EntryOf &entry : llvm::drop_begin(entries, first))
+      most = std::max(most, entry.stream.tokens);
+    if (entries.size() > first + 1)
+      for (EntryOf &entry : llvm::drop_begin(entries, first))
+        entry.stream.most = most;
+  }
+  llvm::sort(entries, [](EntryOf a, EntryOf b) {
+    return std::pair(a.stream.tokens, a.name()) <
+           std::pair(b.stream.tokens, b.name());
   });
-  for (func::FuncOp func : entries) {
+  for (func::FuncOp func : functions) {
     auto mine = func->getAttrOfType<wafer::RegionAttr>("wafer.region");
     if (!mine)
       return func.emitOpError("has no region");
@@ -82,12 +114,13 @@ LogicalResult ImageEmitter::findEntries() {
   int64_t width = region.getWidth() * stages.getColumns();
   int64_t height = region.getHeight() * stages.getRows();
   if (place.getWidth() != width || place.getHeight() != height)
-    return entries.front().emitOpError()
+    return functions.front().emitOpError()
            << "is placed on " << place.getWidth() << " by " << place.getHeight()
            << " PEs but its stages take " << width << " by " << height;
+  // From here on all functions stand on the same PEs.
   if (place.getX() + place.getWidth() > target.width ||
       place.getY() + place.getHeight() > target.height)
-    return entries.front().emitOpError()
+    return functions.front().emitOpError()
            << "is placed on " << place << " but target '" << target.name
            << "' has " << target.width << " by " << target.height << " PEs";
   return success();
@@ -97,7 +130,7 @@ LogicalResult ImageEmitter::layShared(Shared &shared) {
   // What all stages hold lies first; then what only some do.
   using wafer::RunBy;
   target::Fit parts[3];
-  for (func::FuncOp func : entries) {
+  for (func::FuncOp func : functions) {
     auto runBy = wafer::getRunBy(func);
     func.walk([&](Operation *op) {
       if (isa<wafer::ParameterOp, wafer::StateOp, wafer::IotaOp>(op))
@@ -130,7 +163,7 @@ LogicalResult ImageEmitter::layShared(Shared &shared, wafer::RunBy runBy,
                               : cast<FlatSymbolRefAttr>(name).getValue().str(),
                           bytes});
   };
-  for (func::FuncOp func : entries) {
+  for (func::FuncOp func : functions) {
     WalkResult walked = func.walk([&](Operation *op) {
       if (shared.runByOf(op) != runBy)
         return WalkResult::advance();
@@ -180,8 +213,10 @@ LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
                                          int64_t &memory) {
   Lines lines(region.getWidth(), region.getHeight(), stages, target);
   memory = shared.bytes();
-  for (func::FuncOp func : entries) {
-    ProgramEmitter program(func, shared, lines, names, target, budget);
+  llvm::DenseMap<Operation *, uint32_t> codeOf;
+  for (EntryOf &entry : entries) {
+    ProgramEmitter program(entry.func, entry.stream, shared, lines, names,
+                           target, budget);
     if (failed(program.run()))
       return failure();
     memory = std::max(memory, program.emitter.allocate(
@@ -192,6 +227,8 @@ LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
     made->instructions = program.emitter.finish();
     made->inputs = std::move(program.inputs);
     made->outputs = std::move(program.outputs);
+    auto [code, fresh] = codeOf.try_emplace(entry.func, out.programs.size());
+    made->shares = fresh ? 0 : code->second + 1;
     out.programs.push_back(std::move(made));
     lines.nextProgram();
   }
@@ -229,10 +266,9 @@ static image::EntryInputT inputOf(const image::BindingT &binding,
 }
 
 /// The tensor as the model's user knows it.
-static std::unique_ptr<image::TensorInfoT> describeTensor(Operation *op,
-                                                          StringRef name,
-                                                          ShapedType local,
-                                                          image::Role role) {
+static std::unique_ptr<image::TensorInfoT>
+describeTensor(Operation *op, StringRef name, ShapedType local,
+               image::Role role, EntryOf &entry) {
   auto info = std::make_unique<image::TensorInfoT>();
   info->name = name.str();
   info->role = role;
@@ -244,8 +280,7 @@ static std::unique_ptr<image::TensorInfoT> describeTensor(Operation *op,
     host = attr.getValue();
   info->source_bool = host.isInteger(1);
   info->source_int64 = host.isInteger(64);
-  auto func = op->getParentOfType<func::FuncOp>();
-  auto shapes = func->getAttrOfType<DictionaryAttr>("wafer.shapes");
+  auto shapes = dyn_cast_or_null<DictionaryAttr>(entry.fact("shapes"));
   if (auto shape = shapes ? shapes.getAs<DenseI64ArrayAttr>(name) : nullptr)
     info->shape.assign(shape.asArrayRef().begin(), shape.asArrayRef().end());
   else
@@ -280,29 +315,30 @@ static void describeLengthMasks(func::FuncOp func, image::EntryT &entry) {
 
 LogicalResult ImageEmitter::describe() {
   image::ImageT &out = result.image;
-  for (auto [func, program] :
+  for (auto [of, program] :
        llvm::zip_equal(entries, out.regions.front()->programs)) {
+    func::FuncOp func = of.func;
+    EntryOf &mine = of;
     auto entry = std::make_unique<image::EntryT>();
-    entry->name = func.getName().str();
-    entry->tokens = static_cast<uint32_t>(
-        func->getAttrOfType<IntegerAttr>("wafer.tokens").getInt());
+    entry->name = mine.name().str();
+    entry->tokens = static_cast<uint32_t>(mine.stream.tokens);
     llvm::StringMap<wafer::InputOp> inputs;
     llvm::StringSet<> fed;
     func.walk([&](Operation *op) {
       if (auto input = dyn_cast<wafer::InputOp>(op)) {
         inputs[input.getName()] = input;
         entry->tensors.push_back(describeTensor(
-            op, input.getName(), input.getType(), image::Role::input));
+            op, input.getName(), input.getType(), image::Role::input, mine));
       } else if (auto output = dyn_cast<wafer::OutputOp>(op)) {
         entry->tensors.push_back(describeTensor(
             op, output.getName(), cast<ShapedType>(output.getValue().getType()),
-            image::Role::output));
-        if (output.getFeeds())
+            image::Role::output, mine));
+        if (output.getFeeds() && mine.stream.tokens == 1)
           fed.insert(*output.getFeeds());
       } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
         for (auto name : state.getNames().getAsRange<StringAttr>())
           entry->tensors.push_back(describeTensor(
-              op, name.getValue(), state.getType(), image::Role::state));
+              op, name.getValue(), state.getType(), image::Role::state, mine));
       }
     });
     for (const auto &tensor : entry->tensors)
@@ -343,7 +379,7 @@ void ImageEmitter::refuse() {
 FailureOr<Image> codegen::emitImage(ModuleOp module,
                                     const image::TargetT &target,
                                     target::Fit &fit) {
-  ImageEmitter state{module, target, fit, {}, {}, {}, {}, {}, {}};
+  ImageEmitter state(module, target, fit);
   fit = target::Fit();
   fit.limit = target.sram_bytes;
   fit.reserved = target.reserved_bytes;

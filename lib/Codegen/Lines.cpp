@@ -127,7 +127,7 @@ Expected<Lines::Planned *> Lines::planOf(fabric::CollectiveOpInterface op,
 }
 
 Error Lines::emitHandOver(Emitter &emitter, fabric::HandOverOp op, Ref buffer,
-                          bool before) {
+                          wafer::RunBy who, Half half) {
   auto collective = routing::readCollective(op);
   auto elements = static_cast<int64_t>(collective.request.words);
   Expected<Planned *> found = planOf(op, buffer, collective);
@@ -135,25 +135,21 @@ Error Lines::emitHandOver(Emitter &emitter, fabric::HandOverOp op, Ref buffer,
     return found.takeError();
   Planned &planned = **found;
   const std::vector<unsigned> classes = planned.plan.classPerPosition();
-  for (bool first : {true, false}) {
-    const bool sends = first == before;
-    const auto stage = llvm::ArrayRef(classes).slice(
-        first ? 0 : collective.line.stride,
-        first ? collective.line.stride
-              : classes.size() - collective.line.stride);
-    for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
-      if (!llvm::is_contained(stage, id))
-        continue;
-      Guard guard = guardOf(planned, static_cast<unsigned>(id),
-                            first ? wafer::RunBy::First : wafer::RunBy::Others);
-      for (const collectives::Step &step : steps.steps)
-        if (step.sends() && sends)
-          emitter.send(static_cast<uint8_t>(planned.firstColor + step.out),
-                       buffer, elements, guard);
-        else if (step.receives() && !sends)
-          emitter.receive(static_cast<uint8_t>(planned.firstColor + step.in),
-                          buffer, elements, guard);
-    }
+  const size_t width = collective.line.stride; // of stage 0
+  const auto mine = who == wafer::RunBy::First
+                        ? llvm::ArrayRef(classes).take_front(width)
+                        : llvm::ArrayRef(classes).drop_front(width);
+  for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
+    if (!llvm::is_contained(mine, id))
+      continue;
+    Guard guard = guardOf(planned, static_cast<unsigned>(id), who);
+    for (const collectives::Step &step : steps.steps)
+      if (step.sends() && half == Half::Send)
+        emitter.send(static_cast<uint8_t>(planned.firstColor + step.out),
+                     buffer, elements, guard);
+      else if (step.receives() && half == Half::Receive)
+        emitter.receive(static_cast<uint8_t>(planned.firstColor + step.in),
+                        buffer, elements, guard);
   }
   return Error::success();
 }

@@ -43,10 +43,10 @@ public:
   /// values.
   llvm::Error emit(Emitter &emitter, fabric::CollectiveOpInterface op,
                    Ref buffer, wafer::RunBy runBy);
-  /// The half of a hand-over before the trips (stage 0 sends, the others
-  /// receive) or after them (the others send, stage 0 receives).
+  /// What stage 0 (`First`) or the others of a hand-over send or receive.
+  enum class Half { Send, Receive };
   llvm::Error emitHandOver(Emitter &emitter, fabric::HandOverOp op, Ref buffer,
-                           bool before);
+                           wafer::RunBy who, Half half);
 
   /// Writes the classes, sets and routes of all that was emitted, and binds
   /// colors to their queues.

@@ -82,8 +82,8 @@ LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
       return failure();
     emitter.vector(Opcode::mov, type.getShape(), values[result], *ref);
   }
-  if (llvm::Error error = lines.emit(emitter, op, values[op->getResult(0)],
-                                     wafer::lookup(runBy, op)))
+  if (llvm::Error error =
+          lines.emit(emitter, op, values[op->getResult(0)], runnerOf(op)))
     return op->emitOpError() << llvm::toString(std::move(error));
   return success();
 }
@@ -166,14 +166,14 @@ FailureOr<ProgramEmitter::SlotKey> ProgramEmitter::slotKey(wafer::AppendOp op) {
                  shapeOf(op.getState())[op.getDim()]);
 }
 
-LogicalResult ProgramEmitter::emitSlots() {
+void ProgramEmitter::bindPosition() {
   wafer::PositionOp first;
   func.walk([&](wafer::PositionOp op) {
     if (!first)
       first = op;
   });
   if (!first)
-    return success();
+    return;
   auto binding = std::make_unique<image::BindingT>();
   binding->name = "wafer.position";
   binding->role = image::Role::input;
@@ -182,8 +182,15 @@ LogicalResult ProgramEmitter::emitSlots() {
   bound.emplace_back(binding.get(), buffer);
   inputs.push_back(std::move(binding));
   position = dense(buffer, Word::i32, {});
+}
 
+LogicalResult ProgramEmitter::emitSlots() {
+  slots.clear();
   WalkResult walked = func.walk([&](wafer::AppendOp op) {
+    wafer::RunBy runner = wafer::lookup(runBy, op);
+    if (!position ||
+        (writingFor && runner != wafer::RunBy::All && runner != *writingFor))
+      return WalkResult::advance();
     FailureOr<SlotKey> key = slotKey(op);
     if (failed(key))
       return WalkResult::interrupt();

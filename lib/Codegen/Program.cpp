@@ -28,11 +28,11 @@ uint32_t Names::of(Location loc) {
   return of(name);
 }
 
-ProgramEmitter::ProgramEmitter(func::FuncOp func, Shared &shared, Lines &lines,
-                               Names &names, const image::TargetT &target,
-                               Budget budget)
-    : func(func), shared(shared), lines(lines), names(names), target(target),
-      budget(budget) {
+ProgramEmitter::ProgramEmitter(func::FuncOp func, Stream stream, Shared &shared,
+                               Lines &lines, Names &names,
+                               const image::TargetT &target, Budget budget)
+    : func(func), stream(stream), shared(shared), lines(lines), names(names),
+      target(target), budget(budget) {
   sharedBuffer = emitter.pinBuffer(shared.bytes());
   emitter.buffers[sharedBuffer].address = 0;
   runBy = wafer::getRunBy(func);
@@ -41,6 +41,9 @@ ProgramEmitter::ProgramEmitter(func::FuncOp func, Shared &shared, Lines &lines,
 LogicalResult ProgramEmitter::run() {
   if (!llvm::hasSingleElement(func.getBody()))
     return func.emitOpError("has control flow, which a wafer program has not");
+  bindPosition();
+  if (stream.most > 1)
+    return emitStream();
   if (failed(emitSlots()))
     return failure();
   return emitBlock(func.getBody().front());
@@ -48,16 +51,19 @@ LogicalResult ProgramEmitter::run() {
 
 LogicalResult ProgramEmitter::emitBlock(Block &block) {
   placePacks(block);
-  for (Operation &op : block) {
-    emitter.setNode(names.of(op.getLoc()));
-    emitter.setGuard(lines.guardOf(wafer::lookup(runBy, &op)));
+  for (Operation &op : block)
     if (failed(emitOp(&op)))
       return failure();
-  }
   return success();
 }
 
+wafer::RunBy ProgramEmitter::runnerOf(Operation *op) const {
+  return writingFor.value_or(wafer::lookup(runBy, op));
+}
+
 LogicalResult ProgramEmitter::emitOp(Operation *op) {
+  emitter.setNode(names.of(op->getLoc()));
+  emitter.setGuard(lines.guardOf(runnerOf(op)));
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<linalg::GenericOp, fabric::CollectiveOpInterface, fabric::PutOp,
             wafer::RepeatOp, wafer::AppendOp, wafer::LookupOp, wafer::TakeOp,
@@ -160,6 +166,8 @@ LogicalResult ProgramEmitter::parameterLike(Operation *op,
 }
 
 LogicalResult ProgramEmitter::emit(wafer::InputOp op) {
+  if (isPerToken(op))
+    return emitPerToken(op);
   auto type = cast<ShapedType>(op.getType());
   auto binding = shared.binding(op, type, op.getName(), image::Role::input);
   if (failed(binding))
@@ -185,7 +193,7 @@ LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
   emitter.vector(Opcode::mov, type.getShape(),
                  dense(buffer, (*binding)->type, type.getShape()), *value);
   bound.emplace_back(binding->get(), buffer);
-  Guard holders = lines.guardOf(wafer::lookup(runBy, op));
+  Guard holders = lines.guardOf(runnerOf(op));
   (*binding)->columns = holders.columns;
   (*binding)->rows = holders.rows;
   outputs.push_back(std::move(*binding));
@@ -197,9 +205,12 @@ LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
       input.getLayoutAttr() != op.getLayoutAttr())
     return op.emitOpError("feeds '")
            << *feeds << "', which does not lie as it does";
-  // Pinned as well, so it is still there when the next step begins.
-  emitter.vector(Opcode::mov, type.getShape(), values[input.getResult()],
-                 *value);
+  // Pinned as well, so it is still there when the next step begins, whose first
+  // token it is.
+  auto several = perToken.find(input);
+  Ref next = several == perToken.end() ? values[input.getResult()]
+                                       : several->second.first;
+  emitter.vector(Opcode::mov, type.getShape(), next, *value);
   return success();
 }
 
@@ -322,34 +333,63 @@ LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
   return success();
 }
 
-/// What is carried lies in the buffer that the hand-over sends and receives.
-LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
-  fabric::HandOverOp handOver;
+static fabric::HandOverOp handOverOf(wafer::RepeatOp op) {
   for (Operation *user : op->getUsers())
-    if (auto found = dyn_cast<fabric::HandOverOp>(user))
-      handOver = found;
-  if (!handOver || handOver->getNumResults() != op->getNumResults())
+    if (auto found = dyn_cast<fabric::HandOverOp>(user);
+        found && found->getNumResults() == op->getNumResults())
+      return found;
+  return {};
+}
+
+/// What is carried lies in the buffer that the hand-over sends and receives.
+FailureOr<SmallVector<Ref>> ProgramEmitter::carriedBy(wafer::RepeatOp op) {
+  fabric::HandOverOp handOver = handOverOf(op);
+  if (!handOver)
     return op.emitOpError("is shared by stages but nothing hands its results "
                           "over");
-  SmallVector<Ref> carried;
-  for (Value result : handOver->getResults())
-    carried.push_back(values.lookup(result));
-  emitter.setGuard(lines.guardOf(wafer::RunBy::First));
-  for (auto [init, ref] : llvm::zip_equal(op.getInits(), carried)) {
-    FailureOr<Ref> from = get(op, init);
-    if (failed(from))
-      return failure();
-    emitter.vector(Opcode::mov, shapeOf(init), ref, *from);
-  }
-  for (bool before : {true, false}) {
-    if (llvm::Error error =
-            lines.emitHandOver(emitter, handOver, carried.front(), before))
-      return op.emitOpError() << llvm::toString(std::move(error));
-    emitter.setGuard(lines.guardOf(wafer::RunBy::Others));
-    if (before && failed(emitTrips(op, wafer::getTripsPerStage(op), carried)))
-      return failure();
-  }
+  return llvm::map_to_vector(handOver->getResults(), [&](Value result) {
+    return values.lookup(result);
+  });
+}
+
+LogicalResult ProgramEmitter::handOver(wafer::RepeatOp op, wafer::RunBy who,
+                                       Lines::Half half) {
+  FailureOr<SmallVector<Ref>> carried = carriedBy(op);
+  if (failed(carried))
+    return failure();
+  if (llvm::Error error = lines.emitHandOver(emitter, handOverOf(op),
+                                             carried->front(), who, half))
+    return op.emitOpError() << llvm::toString(std::move(error));
   return success();
+}
+
+/// The part of `who` in the trips of one token: stage 0 sends what they begin
+/// with; the others receive, run theirs, and send.
+LogicalResult ProgramEmitter::emitShare(wafer::RepeatOp op, wafer::RunBy who) {
+  FailureOr<SmallVector<Ref>> carried = carriedBy(op);
+  if (failed(carried))
+    return failure();
+  emitter.setGuard(lines.guardOf(who));
+  if (who == wafer::RunBy::First) {
+    for (auto [init, ref] : llvm::zip_equal(op.getInits(), *carried)) {
+      FailureOr<Ref> from = get(op, init);
+      if (failed(from))
+        return failure();
+      emitter.vector(Opcode::mov, shapeOf(init), ref, *from);
+    }
+    return handOver(op, who, Lines::Half::Send);
+  }
+  return success(
+      succeeded(handOver(op, who, Lines::Half::Receive)) &&
+      succeeded(emitTrips(op, wafer::getTripsPerStage(op), *carried)) &&
+      succeeded(handOver(op, who, Lines::Half::Send)));
+}
+
+LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
+  return success(
+      succeeded(emitShare(op, wafer::RunBy::First)) &&
+      succeeded(emitShare(op, wafer::RunBy::Others)) &&
+      succeeded(handOver(op, wafer::RunBy::First, Lines::Half::Receive)));
 }
 
 /// A loop of `trips` around the body, which works on `carried` in place.

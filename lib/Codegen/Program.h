@@ -4,6 +4,10 @@
 // of a buffer; views cost nothing, a generic gets a buffer for its result, a
 // collective travels in a buffer that its operands were computed into.
 //
+// An entry of several tokens may stream them through the program of one token:
+// what stands in front of the head, and the layers, are a loop over tokens, in
+// every stage one of its own, so that stages work on several tokens at a time.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef WAFERLOOM_LIB_CODEGEN_PROGRAM_H
@@ -36,10 +40,17 @@ inline llvm::SmallVector<int64_t> shapeOf(mlir::Value value) {
       mlir::cast<mlir::ShapedType>(value.getType()).getShape());
 }
 
+/// An entry that a function for one token is written for.
+struct Stream {
+  int64_t tokens = 1; ///< of the entry
+  int64_t most = 1;   ///< of the longest entry that shares the code
+};
+
 class ProgramEmitter {
 public:
-  ProgramEmitter(mlir::func::FuncOp func, Shared &shared, Lines &lines,
-                 Names &names, const image::TargetT &target, Budget budget);
+  ProgramEmitter(mlir::func::FuncOp func, Stream stream, Shared &shared,
+                 Lines &lines, Names &names, const image::TargetT &target,
+                 Budget budget);
 
   mlir::LogicalResult run();
 
@@ -58,6 +69,25 @@ private:
   mlir::LogicalResult emitTrips(wafer::RepeatOp op, int64_t trips,
                                 llvm::ArrayRef<Ref> carried);
   mlir::LogicalResult emitStaged(wafer::RepeatOp op);
+  mlir::LogicalResult emitShare(wafer::RepeatOp op, wafer::RunBy who);
+  mlir::FailureOr<llvm::SmallVector<Ref>> carriedBy(wafer::RepeatOp op);
+  mlir::LogicalResult handOver(wafer::RepeatOp op, wafer::RunBy who,
+                               Lines::Half half);
+
+  // Streamed entries (Stream.cpp).
+  mlir::LogicalResult emitStream();
+  mlir::LogicalResult emitStagedTokens(wafer::RepeatOp repeat);
+  mlir::LogicalResult emitToken(wafer::RepeatOp repeat);
+  mlir::LogicalResult emitLoop(int64_t tokens, std::optional<wafer::RunBy> who,
+                               llvm::function_ref<mlir::LogicalResult()> body);
+  /// A place for an input of all tokens, of which each takes its part.
+  mlir::LogicalResult emitPerToken(wafer::InputOp op);
+  void takeToken(wafer::InputOp op);
+  /// Whether the input has a dimension over the tokens of a step.
+  bool isPerToken(wafer::InputOp op) const;
+
+  /// Who runs `op`; while a loop is written for some stages, those.
+  wafer::RunBy runnerOf(mlir::Operation *op) const;
   mlir::LogicalResult emit(wafer::AppendOp op);
   mlir::LogicalResult emit(wafer::LookupOp op);
   mlir::LogicalResult emit(wafer::TakeOp op);
@@ -86,9 +116,12 @@ private:
   };
   using SlotKey = std::tuple<std::vector<std::string>, bool, int64_t, int64_t>;
   mlir::FailureOr<SlotKey> slotKey(wafer::AppendOp op);
+  /// Once for each kind of append that `writingFor` runs.
   mlir::LogicalResult emitSlots();
+  void bindPosition();
 
   mlir::func::FuncOp func;
+  Stream stream;
   Shared &shared;
   Lines &lines;
   Names &names;
@@ -97,6 +130,9 @@ private:
   int sharedBuffer;
   std::optional<Ref> position;
   llvm::DenseMap<mlir::Operation *, wafer::RunBy> runBy;
+  std::optional<wafer::RunBy> writingFor;
+  Ref tokenNumber; // of this step
+  llvm::DenseMap<mlir::Operation *, std::pair<Ref, int64_t>> perToken;
   llvm::DenseMap<mlir::Value, Ref> values;
   llvm::DenseMap<mlir::Value, Ref> placed; // operands of packs
   llvm::DenseMap<mlir::Operation *, unsigned> depths;

@@ -158,6 +158,11 @@ LogicalResult Compilation::run(StringRef path) {
   if (options.logits != "last" && options.logits != "all")
     return fail(llvm::createStringError("logits are 'last' or 'all', not '" +
                                         options.logits + "'"));
+  if (!llvm::is_contained({"auto", "block", "stream"},
+                          StringRef(options.prefill)))
+    return fail(llvm::createStringError("there is no way to prefill called '" +
+                                        options.prefill +
+                                        "'; there are auto, block and stream"));
   if (!options.stopAfter.empty() &&
       !llvm::is_contained(stages, options.stopAfter))
     return fail(llvm::createStringError("there is no stage '" +
@@ -189,7 +194,7 @@ LogicalResult Compilation::run(StringRef path) {
   if (failed(prepare(*module, options)))
     return failure();
   // From here on dimensions are atoms, and like layers are one body.
-  if (failed(plan(*module, options, *target, planned))) {
+  if (failed(planEntries(module, options, *target, planned))) {
     if (result.diagnostics.empty())
       result.diagnostics.push_back(
           explainFit(*onnx, *module, options, *target, planned));

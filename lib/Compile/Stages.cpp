@@ -216,7 +216,8 @@ static SmallVector<int64_t> stageCounts(ModuleOp module,
 /// Chooses layouts, and the region unless it was given by hand. More PEs do
 /// less each but wait longer for each other; so regions are tried from small to
 /// large until the next two are no better than the best. A region that does not
-/// hold all layers is set beside others of its size, as few as will do.
+/// hold all layers is set beside others of its size, as few as will do; as many
+/// as there is room for where tokens of a prompt stream through them.
 LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
                               const target::Target &target, Planned &planned,
                               int mostAnswers) {
@@ -232,6 +233,10 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
     regions = {*options.region};
   // Where one region does not do, the next may: no need to try everything.
   const bool manyRegions = regions.size() > 1;
+  const bool streams = llvm::any_of(module.getOps<mlir::func::FuncOp>(),
+                                    [](mlir::func::FuncOp entry) {
+                                      return entry->hasAttr("wafer.streamed");
+                                    });
   constexpr int answersPerRegion = 3;
   OwningOpRef<ModuleOp> best;
   int worse = 0;
@@ -241,7 +246,11 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
     Planned found;
     OwningOpRef<ModuleOp> copy;
     bool fits = false;
-    for (int64_t stages : stageCounts(module, options, target, width, height)) {
+    SmallVector<int64_t> counts =
+        stageCounts(module, options, target, width, height);
+    if (streams && !options.region)
+      std::reverse(counts.begin(), counts.end());
+    for (int64_t stages : counts) {
       grid.stages = stages;
       Planned next;
       copy = module.clone();
@@ -250,8 +259,12 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
           [&](ModuleOp written) { return measure(written, target); }, next,
           manyRegions ? std::min(mostAnswers, answersPerRegion) : mostAnswers));
       // More stages take what is repeated off each; if that was not what was
-      // too much, they do not help.
+      // too much, they do not help. Fewer never do.
       bool helps = !found.asked || next.fit.total() < found.fit.total();
+      // One step of decoding, and what a token of a prompt adds.
+      if (streams)
+        next.cycles +=
+            next.cycles / static_cast<double>(std::max<int64_t>(stages - 1, 1));
       if (fits || !found.width || next.asked)
         found = std::move(next);
       if (fits || !helps)

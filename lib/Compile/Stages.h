@@ -38,6 +38,16 @@ llvm::LogicalResult plan(mlir::ModuleOp module, const CompileOptions &options,
                          const target::Target &target,
                          partition::Planned &planned, int mostAnswers = 40);
 
+/// Level 2 (prepared) whose entry of one token also serves those of several, as
+/// so many trips; null if they are no such trips.
+mlir::OwningOpRef<mlir::ModuleOp> streamTokens(mlir::ModuleOp module);
+
+/// `plan`, of entries as blocks or streams of tokens as `options.prefill` says.
+llvm::LogicalResult planEntries(mlir::OwningOpRef<mlir::ModuleOp> &module,
+                                const CompileOptions &options,
+                                const target::Target &target,
+                                partition::Planned &planned);
+
 /// Level 3 to level 4.
 llvm::LogicalResult lowerToPieces(mlir::ModuleOp module);
 

@@ -296,8 +296,11 @@ static Error checkSram(const ImageT &image, const RegionT &region,
   uint64_t most = 0;
   for (const auto &entry : tables.front().ofClasses) {
     uint64_t instructions = 0;
-    for (const ProgramTable &table : tables)
-      instructions += table.programs[table.ofClasses.at(entry.first)].size();
+    for (const auto &[program, table] : llvm::zip(region.programs, tables))
+      instructions +=
+          program->shares
+              ? 0
+              : table.programs[table.ofClasses.at(entry.first)].size();
     most = std::max(most, instructions);
   }
   uint64_t code = most * target.instruction_bytes;
@@ -310,6 +313,41 @@ static Error checkSram(const ImageT &image, const RegionT &region,
                 region.memory, code, target.reserved_bytes, target.sram_bytes)
             .str());
   return Error::success();
+}
+
+static std::vector<uint8_t> packed(const InstructionT &instruction) {
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(Instruction::Pack(builder, &instruction));
+  return {builder.GetBufferPointer(),
+          builder.GetBufferPointer() + builder.GetSize()};
+}
+
+/// I31: what shares another program's code has it, but for the counts of its
+/// outermost loops.
+static Error checkSharing(const RegionT &region, size_t index,
+                          const std::string &where) {
+  const ProgramT &program = *region.programs[index];
+  if (program.shares == 0)
+    return Error::success();
+  if (program.shares > index || region.programs[program.shares - 1]->shares)
+    return violation(31, where,
+                     "shares the code of program " + Twine(program.shares - 1) +
+                         ", which is none before it with code of its own");
+  const ProgramT &base = *region.programs[program.shares - 1];
+  bool same = base.instructions.size() == program.instructions.size();
+  for (size_t i = 0, outer = 0; same && i < program.instructions.size(); ++i) {
+    InstructionT mine = *program.instructions[i];
+    if (i >= outer && isLoop(mine.op)) {
+      mine.count = base.instructions[i]->count;
+      outer = i + 1 + mine.body;
+    }
+    same = packed(mine) == packed(*base.instructions[i]);
+  }
+  return same ? Error::success()
+              : violation(31, where,
+                          "shares the code of program " +
+                              Twine(program.shares - 1) +
+                              " but has other instructions");
 }
 
 static Error checkRegion(const ImageT &image, const RegionT &region,
@@ -336,6 +374,8 @@ static Error checkRegion(const ImageT &image, const RegionT &region,
     if (Error error = checkThreads(region, program, tables.back(), at))
       return error;
     if (Error error = checkRoutes(image, region, program, at))
+      return error;
+    if (Error error = checkSharing(region, e, at))
       return error;
   }
   if (Error error = checkBindings(image, region, where))

@@ -66,6 +66,8 @@ uint64_t codeBytes(const RegionT &region, const TargetT &target) {
   const Classes classes = classesOf(region);
   std::map<std::pair<uint32_t, uint32_t>, uint64_t> instructions;
   for (const auto &program : region.programs) {
+    if (program->shares)
+      continue;
     ProgramTable table = tabulate(region, classes, *program);
     for (const auto &entry : table.ofClasses)
       instructions[entry.first] += table.programs[entry.second].size();

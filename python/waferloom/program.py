@@ -291,7 +291,7 @@ class Program:
 
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
-            stages=None, logits="last"):
+            stages=None, logits="last", prefill="auto"):
     """Compiles an ONNX model.
 
     Args:
@@ -302,6 +302,9 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         dims: sizes of symbolic dimensions by name; names the model does not have
             are an error.
         chunks: token counts of further entries, for prefill.
+        prefill: "block": a chunk is computed at once, by a program of its own; "stream":
+            token after token through the program for one, stages working on several at
+            a time; "auto": as a block where it fits the region that one token takes.
         region: (width, height) in cores.
         stages: regions side by side: the first has what is not repeated, the others
             share the layers evenly.
@@ -319,6 +322,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
     """
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
                "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region, "stages": stages,
+               "prefill": prefill,
                "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
                "disable_rewrites": list(disable_rewrites), "seed": seed, "threads": threads}
     temporary = None

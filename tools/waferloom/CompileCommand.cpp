@@ -25,6 +25,7 @@ static constexpr Option options[] = {
     {"context", "N", "capacity of the KV caches in tokens"},
     {"dim", "NAME=SIZE", "binds a symbolic dimension; repeatable"},
     {"chunk", "N", "also an entry of N tokens per step; repeatable"},
+    {"prefill", "HOW", "chunks as block, stream, or auto (default)"},
     {"precision", "P", "model (default): as the file says"},
     {"sample", "HOW", "the next token: greedy (default), softmax, top-N, none"},
     {"logits", "WHICH", "last (default): of a chunk's last token; or all"},
@@ -62,6 +63,7 @@ static bool pairs(Arguments &args, StringRef name, StringRef form,
 static bool read(Arguments &args, CompileOptions &out) {
   out.target = args.get("target", "wse3");
   out.precision = args.get("precision", "model");
+  out.prefill = args.get("prefill", "auto");
   out.sample = args.get("sample", "greedy");
   out.logits = args.get("logits", "last");
   out.stopAfter = args.get("stop-after");

@@ -373,6 +373,9 @@ LogicalResult Assembler::region(core::RegionOp op) {
       if (program.getEntry() == entry->name) {
         region->programs.push_back(std::make_unique<image::ProgramT>());
         block(program.getBody().front(), *region->programs.back());
+        for (auto [i, other] : llvm::enumerate(out.image.entries))
+          if (program.getShares() == other->name)
+            region->programs.back()->shares = static_cast<uint32_t>(i + 1);
       }
   out.image.regions.push_back(std::move(region));
   return success();

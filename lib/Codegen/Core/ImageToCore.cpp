@@ -313,8 +313,15 @@ void Reader::region(const image::RegionT &region) {
       return refuse("program " + llvm::Twine(i) + " of " +
                     llvm::Twine(image.entries.size()) + " entries");
     const image::ProgramT &program = *region.programs[i];
+    if (program.shares > i)
+      return refuse("program " + llvm::Twine(i) +
+                    " shares the code of one "
+                    "that is not before it");
+    StringAttr shares;
+    if (program.shares)
+      shares = builder.getStringAttr(image.entries[program.shares - 1]->name);
     auto programOp = create<core::ProgramOp>(
-        loc, builder.getStringAttr(image.entries[i]->name));
+        loc, builder.getStringAttr(image.entries[i]->name), shares);
     OpBuilder::InsertionGuard inner(builder);
     builder.createBlock(&programOp.getBody());
     for (const auto &from : program.inputs)

@@ -378,6 +378,10 @@ LogicalResult ImageOp::verify() {
     for (ProgramOp program : region.getBody().getOps<ProgramOp>()) {
       if (!entries.contains(program.getEntry()))
         return program.emitOpError() << "is for an entry that is not there";
+      if (program.getShares() && !entries.contains(*program.getShares()))
+        return program.emitOpError()
+               << "shares the code of '" << *program.getShares()
+               << "', an entry that is not there";
       if (!programs.insert(program.getEntry()).second)
         return program.emitOpError() << "is the second for this entry";
     }

@@ -173,9 +173,15 @@ def Core_BindOp : Core_Op<"bind", [ParentOneOf<["RegionOp", "ProgramOp"]>]> {
 def Core_ProgramOp : Core_Op<"program", [HasParent<"RegionOp">, NoTerminator,
                                          SingleBlock]> {
   let summary = "What the PEs of a region do in one entry";
-  let arguments = (ins StrAttr:$entry);
+  let description = [{
+    `shares "other"`: the program's instructions are those of entry `other`, but for
+    the counts of outermost loops, and lie in the memory of a PE once.
+  }];
+  let arguments = (ins StrAttr:$entry, OptionalAttr<StrAttr>:$shares);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$entry attr-dict-with-keyword $body";
+  let assemblyFormat = [{
+    $entry (`shares` $shares^)? attr-dict-with-keyword $body
+  }];
 }
 
 def Core_RouteOp : Core_Op<"route", [HasParent<"ProgramOp">]> {

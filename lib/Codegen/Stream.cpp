@@ -1,0 +1,196 @@
+// Several tokens through the program of one. All ops up to the layers run once
+// per token, what is behind them once, for the last token:
+//
+//   one region             stage 0                            other stages
+//   loop tokens            loop ahead: lookup, ..., send      loop tokens
+//     lookup, ...          loop the rest:                       receive
+//     loop layers: ...       receive, lookup, ..., send         loop layers:
+//     ...
+//   head                   loop ahead: receive                  send
+//                          head
+//
+// Stage 0 is ahead by as many tokens as there are other stages: each of these
+// holds one, so nobody waits for room that only stage 0 could make.
+//
+// An entry of one token that shares the code runs the same loops once. So every
+// operand lies where it does for the longest entry: inputs have a place for as
+// many tokens.
+
+#include "Program.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+static ArrayRef<int64_t> shapeIn(DictionaryAttr shapes, StringRef name) {
+  auto shape = shapes ? shapes.getAs<DenseI64ArrayAttr>(name) : nullptr;
+  return shape ? shape.asArrayRef() : ArrayRef<int64_t>();
+}
+
+/// The dimension of an input that counts the tokens of a step.
+static std::optional<size_t> tokenDim(wafer::InputOp op) {
+  auto dims =
+      op->getParentOfType<func::FuncOp>()->getAttrOfType<DictionaryAttr>(
+          "wafer.per_token");
+  auto dim = dims ? dims.getAs<IntegerAttr>(op.getName()) : IntegerAttr();
+  return dim ? std::optional(static_cast<size_t>(dim.getInt())) : std::nullopt;
+}
+
+bool ProgramEmitter::isPerToken(wafer::InputOp op) const {
+  return stream.most > 1 && tokenDim(op);
+}
+
+LogicalResult ProgramEmitter::emitPerToken(wafer::InputOp op) {
+  auto type = cast<ShapedType>(op.getType());
+  ArrayRef<int64_t> shape = shapeIn(
+      func->getAttrOfType<DictionaryAttr>("wafer.shapes"), op.getName());
+  auto binding = shared.binding(op, type, op.getName(), image::Role::input);
+  if (failed(binding))
+    return failure();
+  Word word = (*binding)->type;
+  const size_t token = *tokenDim(op);
+  (*binding)->dims.clear();
+  int64_t stride = 1, sourceStride = 1, tokenStride = 1;
+  SmallVector<int64_t, 4> strides;
+  for (size_t i = shape.size(); i-- > 0;) {
+    const bool counts = i == token;
+    const int64_t extent = counts ? stream.most : shape[i];
+    const int64_t live = counts ? stream.tokens : shape[i];
+    auto dim = std::make_unique<image::DimT>();
+    dim->live = static_cast<uint32_t>(live);
+    dim->source_stride = sourceStride;
+    dim->digits.emplace_back(image::Axis::none, static_cast<uint32_t>(extent),
+                             0);
+    (*binding)->dims.insert((*binding)->dims.begin(), std::move(dim));
+    if (counts)
+      tokenStride = stride;
+    else if (extent != 1)
+      strides.insert(strides.begin(), stride);
+    stride *= extent;
+    sourceStride *= live;
+  }
+  if (strides.size() != static_cast<size_t>(type.getRank()))
+    return op.emitOpError("is cut in a way that streams cannot follow");
+  Ref all =
+      dense(emitter.pinBuffer(stride * bytesOf(word)), word, type.getShape());
+  all.strides = strides;
+  bound.emplace_back(binding->get(), all.buffer);
+  inputs.push_back(std::move(*binding));
+  taken[op.getName()] = op;
+  perToken[op] = {all, tokenStride * bytesOf(word)};
+  return success();
+}
+
+/// Copies this token's part of an input that has one for each.
+void ProgramEmitter::takeToken(wafer::InputOp op) {
+  auto it = perToken.find(op);
+  if (it == perToken.end())
+    return;
+  auto [all, bytes] = it->second;
+  SmallVector<int64_t> shape = shapeOf(op.getResult());
+  Ref from = all, now = emitter.temporary(all.type, shape);
+  from.indexBuffer = tokenNumber.buffer;
+  from.indexScale = bytes;
+  from.indexCount = stream.most;
+  emitter.setNode(names.of(op.getLoc()));
+  emitter.vector(Opcode::mov, shape, now, from);
+  values[op.getResult()] = now;
+}
+
+/// The ops in front of the layers, and the share of the layers, of the next
+/// token.
+LogicalResult ProgramEmitter::emitToken(wafer::RepeatOp repeat) {
+  for (Ref *counter : {position ? &*position : nullptr, &tokenNumber})
+    if (counter)
+      emitter.vector(Opcode::add, {}, *counter, *counter,
+                     Ref::constant(int32_t(1)));
+  if (failed(emitSlots()))
+    return failure();
+  for (Operation &op : *repeat->getBlock()) {
+    if (&op == repeat)
+      break;
+    wafer::RunBy runner = wafer::lookup(runBy, &op);
+    bool mine =
+        !writingFor || runner == wafer::RunBy::All || runner == *writingFor;
+    if (!mine)
+      continue;
+    if (auto input = dyn_cast<wafer::InputOp>(op))
+      takeToken(input);
+    else if (failed(emitOp(&op)))
+      return failure();
+  }
+  emitter.setNode(names.of(repeat.getLoc()));
+  return writingFor ? emitShare(repeat, *writingFor)
+                    : emitOp(repeat.getOperation());
+}
+
+/// A loop over `tokens` that is written for `who`; all, if nobody.
+LogicalResult
+ProgramEmitter::emitLoop(int64_t tokens, std::optional<wafer::RunBy> who,
+                         llvm::function_ref<LogicalResult()> body) {
+  writingFor = who;
+  Guard guard = lines.guardOf(who.value_or(wafer::RunBy::All));
+  emitter.setGuard(guard);
+  emitter.loop(tokens);
+  if (failed(body()))
+    return failure();
+  emitter.setGuard(guard);
+  emitter.endLoop();
+  writingFor.reset();
+  return success();
+}
+
+LogicalResult ProgramEmitter::emitStagedTokens(wafer::RepeatOp repeat) {
+  using wafer::RunBy;
+  const int64_t others = wafer::getStages(func).getCount() - 1;
+  const int64_t ahead = std::min(stream.tokens, others);
+  auto token = [&] { return emitToken(repeat); };
+  auto receive = [&] {
+    return handOver(repeat, RunBy::First, Lines::Half::Receive);
+  };
+  if (failed(emitLoop(ahead, RunBy::First, token)) ||
+      failed(emitLoop(stream.tokens - ahead, RunBy::First, [&] {
+        return success(succeeded(receive()) && succeeded(token()));
+      })))
+    return failure();
+  // What the head reads is what stage 0 computed.
+  auto first = values;
+  if (failed(emitLoop(stream.tokens, RunBy::Others, token)))
+    return failure();
+  values = first;
+  return emitLoop(ahead, RunBy::First, receive);
+}
+
+LogicalResult ProgramEmitter::emitStream() {
+  Block &block = func.getBody().front();
+  auto repeats = block.getOps<wafer::RepeatOp>();
+  if (!llvm::hasSingleElement(repeats))
+    return func.emitOpError("streams tokens but has no single loop of layers");
+  wafer::RepeatOp repeat = *repeats.begin();
+  placePacks(block);
+  for (auto input : block.getOps<wafer::InputOp>())
+    if (failed(emitOp(input)))
+      return failure();
+  // Counted up by every token.
+  emitter.setGuard({});
+  tokenNumber = emitter.temporary(Word::i32, {});
+  emitter.vector(Opcode::mov, {}, tokenNumber, Ref::constant(int32_t(-1)));
+  if (position) {
+    Ref given = *position;
+    position = emitter.temporary(Word::i32, {});
+    emitter.vector(Opcode::add, {}, *position, given,
+                   Ref::constant(int32_t(-1)));
+  }
+  LogicalResult streamed = repeat == wafer::getStagedRepeat(func)
+                               ? emitStagedTokens(repeat)
+                               : emitLoop(stream.tokens, std::nullopt,
+                                          [&] { return emitToken(repeat); });
+  if (failed(streamed))
+    return failure();
+  for (auto it = std::next(Block::iterator(repeat)); it != block.end(); ++it)
+    if (!isa<wafer::InputOp>(*it) && failed(emitOp(&*it)))
+      return failure();
+  return success();
+}
