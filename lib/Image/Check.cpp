@@ -337,6 +337,7 @@ static Error checkSharing(const RegionT &region, size_t index,
   bool same = base.instructions.size() == program.instructions.size();
   for (size_t i = 0, outer = 0; same && i < program.instructions.size(); ++i) {
     InstructionT mine = *program.instructions[i];
+    mine.node = base.instructions[i]->node; // a name, not code
     if (i >= outer && isLoop(mine.op)) {
       mine.count = base.instructions[i]->count;
       outer = i + 1 + mine.body;

@@ -2,6 +2,7 @@
 
 #include "waferloom/Image/Image.h"
 #include "Programs.h"
+#include "waferloom/Image/Programs.h"
 #include "llvm/Support/FileSystem.h"
 #include "gtest/gtest.h"
 #include <functional>
@@ -56,6 +57,15 @@ static Builder sample() {
   b.data.assign(24, '\1');
   b.image.capacity = 10;
   return b;
+}
+
+/// A second entry that shares the code of the first.
+static void twice(Builder &b) {
+  auto entry = std::make_unique<EntryT>(*b.image.entries.front());
+  entry->name += " again";
+  b.image.entries.push_back(std::move(entry));
+  b.region().programs.push_back(std::make_unique<ProgramT>(b.program()));
+  b.region().programs.back()->shares = 1;
 }
 
 static std::string problem(const Builder &b) {
@@ -240,7 +250,27 @@ static const Violation violations[] = {
      [](Builder &b) { b.region().bindings[1]->address = 904; }},
     {30, "exceed the 49152 bytes of SRAM",
      [](Builder &b) { b.region().memory = 45000; }},
+    {31, "shares the code of program 0, which is none before it",
+     [](Builder &b) { b.program().shares = 1; }},
+    {31, "shares the code of program 0 but has other instructions",
+     [](Builder &b) {
+       twice(b);
+       b.region().programs[1]->instructions[3]->shape = {3};
+     }},
 };
+
+TEST(Image, SharedCodeMayLoopMoreOften) {
+  Builder b = sample();
+  const uint64_t code = codeBytes(b.region(), *b.image.target);
+  twice(b);
+  for (auto &instruction : b.region().programs[1]->instructions)
+    if (instruction->op == Opcode::loop)
+      instruction->count = 2;
+  EXPECT_EQ(problem(b), "no error");
+  EXPECT_EQ(codeBytes(b.region(), *b.image.target), code);
+  b.region().programs[1]->shares = 0;
+  EXPECT_EQ(codeBytes(b.region(), *b.image.target), 2 * code);
+}
 
 TEST(Image, EveryRuleRefusesItsViolation) {
   for (const Violation &violation : violations) {
@@ -254,7 +284,7 @@ TEST(Image, EveryRuleRefusesItsViolation) {
         << "expected '" << violation.what << "' in: " << text;
   }
   // Every rule is among them.
-  for (unsigned rule = 1; rule <= 30; ++rule)
+  for (unsigned rule = 1; rule <= 31; ++rule)
     EXPECT_TRUE(llvm::any_of(
         violations,
         [&](const Violation &violation) { return violation.rule == rule; }))
