@@ -43,9 +43,9 @@ struct CompileOptions {
   /// each: "last", or "all".
   std::string logits = "last";
   std::optional<std::pair<int64_t, int64_t>> region; // width, height in PEs
-  /// Entries of several tokens: "block", programs of their own; "stream", the one
-  /// for one token, token after token; "auto", blocks where they fit the region
-  /// that one token would choose.
+  /// Entries of several tokens: "block", programs of their own; "stream", the
+  /// one for one token, token after token; "auto", blocks where they fit the
+  /// region that one token would choose.
   std::string prefill = "auto";
   /// Regions side by side; chosen if absent.
   std::optional<int64_t> stages;
