@@ -77,8 +77,10 @@ Draft &Emitter::append(Opcode op) {
   return drafts.back();
 }
 
-void Emitter::loop(int64_t count) {
-  append(Opcode::loop).count = count;
+void Emitter::loop(int64_t count, bool perEntry) {
+  Draft &draft = append(Opcode::loop);
+  draft.count = count;
+  draft.perEntry = perEntry;
   open.push_back(drafts.size() - 1);
 }
 

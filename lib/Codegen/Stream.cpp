@@ -133,7 +133,7 @@ ProgramEmitter::emitLoop(int64_t tokens, std::optional<wafer::RunBy> who,
   writingFor = who;
   Guard guard = lines.guardOf(who.value_or(wafer::RunBy::All));
   emitter.setGuard(guard);
-  emitter.loop(tokens);
+  emitter.loop(tokens, /*perEntry=*/true);
   if (failed(body()))
     return failure();
   emitter.setGuard(guard);
