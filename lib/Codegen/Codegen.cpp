@@ -164,17 +164,23 @@ LogicalResult ImageEmitter::layShared(Shared &shared, wafer::RunBy runBy,
                           bytes});
   };
   for (func::FuncOp func : functions) {
-    WalkResult walked = func.walk([&](Operation *op) {
+    WalkResult walked = func.walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (auto repeat = dyn_cast<wafer::RepeatOp>(op)) {
+        if (failed(shared.layTrips(repeat, runBy)))
+          return WalkResult::interrupt();
+        part.weights += grown();
+        return WalkResult::advance();
+      }
       if (shared.runByOf(op) != runBy)
         return WalkResult::advance();
       if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
+        bool isNew = !shared.isKnown(parameter);
         FailureOr<Piece> piece = shared.parameter(parameter);
         if (failed(piece))
           return WalkResult::interrupt();
-        if (int64_t bytes = grown()) {
-          part.weights += bytes;
+        part.weights += grown();
+        if (isNew)
           hold(parameter.getWeights(), piece->bytes);
-        }
       } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
         FailureOr<Piece> piece = shared.state(state);
         if (failed(piece))
@@ -394,8 +400,12 @@ FailureOr<Image> codegen::emitImage(ModuleOp module,
   Names names(out);
 
   // Speed first; then, as far as memory asks for it, bytes.
-  constexpr Budget budgets[] = {{16384, true}, {16384, false}, {4096, true},
-                                {4096, false}, {1024, false},  {0, false}};
+  constexpr Budget budgets[] = {
+      {16384, true, 16, true},  {16384, true, 16, false},
+      {16384, true, 4, false},  {16384, true, 0, false},
+      {16384, false, 0, false}, {4096, true, 0, false},
+      {4096, false, 0, false},  {1024, false, 0, false},
+      {0, false, 0, false}};
   for (Budget budget : budgets) {
     auto region = std::make_unique<image::RegionT>();
     region->x = static_cast<uint32_t>(state.place.getX());

@@ -1,28 +1,24 @@
 // A generic is a loop nest with one body. Three shapes of it matter:
 //
 //   elementwise   every body op becomes one vector instruction over all loops;
-//   contraction   sum of a * b: either, for each element of one operand, one
-//   fma
-//                 of that scalar with a vector of the other, or all products at
-//                 once and then a fold. The first pays issue and a descriptor
-//                 rewrite per scalar, the second a temporary and two passes.
-//                 Factors may be halves, stored so or rounded here: then fma
-//                 multiplies halves, and the other way widens them first;
-//   other folds   the folded expression into a temporary, then one instruction
-//                 whose destination stands still along the reduction loops.
+//   contraction   sum of a * b; factors may be halves, stored so or rounded
+//                 here;
+//   other folds   the folded expression into a temporary, then its fold
+//                 (Sums.cpp has the ways of both).
 //
 // Temporaries of an expression are as large as its loops. Where they exceed the
 // budget, the outer loops become loops of the program, so that temporaries are
 // as large as what is left.
-//
-// Which way a contraction goes is a comparison of cycles under the target.
 
 #include "Generic.h"
 #include "Body.h"
+#include "Sums.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace waferloom;
@@ -49,7 +45,8 @@ struct GenericEmitter {
   const image::TargetT &target;
 
   SmallVector<int64_t> extents;
-  llvm::DenseMap<Value, Ref> &values; // body values, one stride per loop
+  llvm::DenseMap<Value, Ref> &values;  // body values, one stride per loop
+  llvm::DenseMap<Value, Ref> &rounded; // operands as halves
 
   LogicalResult run();
   FailureOr<Ref> overLoops(unsigned operand, Ref ref);
@@ -59,10 +56,11 @@ struct GenericEmitter {
   LogicalResult reduction(Value yielded);
   std::optional<Ref> halves(Value factor);
   Ref converted(const Ref &from, Word type);
-  LogicalResult contraction(Ref a, Ref b, Ref sum);
+  LogicalResult foldExpression(Opcode opcode, Value folded, Ref init);
   /// Opens loops of the program until the temporaries of the body are small;
   /// returns how many. `extents` and all operands are of one trip from then on.
   unsigned strip(bool intoResult);
+  int64_t stripElements(bool intoResult);
   void openLoop(size_t loop, int64_t kept);
   int64_t elements() const { return llvm::product_of(extents); }
   bool reduces(unsigned loop) {
@@ -170,16 +168,22 @@ void GenericEmitter::openLoop(size_t loop, int64_t kept) {
 /// Elements below which another trip costs more than its elements.
 static constexpr int64_t leastStrip = 16;
 
-unsigned GenericEmitter::strip(bool intoResult) {
+/// Elements of one trip at most, so that temporaries are small.
+int64_t GenericEmitter::stripElements(bool intoResult) {
   int64_t temporaries = 0;
   for (Operation &inner : op.getBody()->without_terminator())
     temporaries += countTemporaries(&inner);
   if (intoResult)
     temporaries -= 1; // the last one needs none
-  int64_t most = budget.temporaryBytes / 4 / std::max<int64_t>(temporaries, 1);
-  most = std::max(most, leastStrip);
+  if (temporaries <= 0)
+    return std::numeric_limits<int64_t>::max();
+  return std::max(budget.temporaryBytes / 4 / temporaries, leastStrip);
+}
+
+unsigned GenericEmitter::strip(bool intoResult) {
+  int64_t most = stripElements(intoResult);
   unsigned opened = 0;
-  for (size_t loop = 0; temporaries > 0 && loop < extents.size(); ++loop) {
+  for (size_t loop = 0; loop < extents.size(); ++loop) {
     if (elements() <= most || opened == 3)
       break;
     int64_t inner = elements() / extents[loop];
@@ -225,22 +229,19 @@ LogicalResult GenericEmitter::reduction(Value yielded) {
   Value folded = fold->getOperand(0) == accumulator ? fold->getOperand(1)
                                                     : fold->getOperand(0);
 
-  // The destination starts as the init, once per element.
   auto init = values.find(accumulator);
   if (init == values.end())
     return op.emitOpError("reduces into a result without an initial value");
-  SmallVector<int64_t> outer = extents;
-  for (size_t loop = 0; loop < outer.size(); ++loop)
-    if (reduces(loop))
-      outer[loop] = 1;
-  emitter.vector(Opcode::mov, outer, dst, init->second);
+  Sum sum{emitter, target, budget, extents, dst, init->second};
 
   auto product = folded.getDefiningOp<arith::MulFOp>();
   if (product && *opcode == Opcode::add && dst.type == Word::f32) {
     std::optional<Ref> a = halves(product.getLhs());
     std::optional<Ref> b = a ? halves(product.getRhs()) : std::nullopt;
-    if (b)
-      return contraction(*a, *b, dst);
+    if (b) {
+      sum.products(*a, *b);
+      return success();
+    }
   }
   if (product && *opcode == Opcode::add &&
       isa<BlockArgument>(product.getLhs()) &&
@@ -249,136 +250,73 @@ LogicalResult GenericEmitter::reduction(Value yielded) {
     FailureOr<Ref> a = read(product.getLhs()), b = read(product.getRhs());
     if (failed(a) || failed(b))
       return failure();
-    return contraction(*a, *b, dst);
+    sum.products(*a, *b);
+    return success();
   }
-  unsigned loops = isa<BlockArgument>(folded) ? 0 : strip(false);
+  if (isa<BlockArgument>(folded)) {
+    FailureOr<Ref> value = read(folded);
+    if (failed(value))
+      return failure();
+    sum.fold(*opcode, *value, /*isOwned=*/false);
+    return success();
+  }
+  return foldExpression(*opcode, folded, init->second);
+}
+
+/// dst = init op the expression `folded`, a strip of it at a time.
+LogicalResult GenericEmitter::foldExpression(Opcode opcode, Value folded,
+                                             Ref init) {
+  bool isStripped = elements() > stripElements(false);
+  if (isStripped) { // the sum begins in front of the loops
+    SmallVector<int64_t> outer = extents;
+    for (size_t loop = 0; loop < outer.size(); ++loop)
+      if (reduces(loop))
+        outer[loop] = 1;
+    emitter.vector(Opcode::mov, outer, dst, init);
+  }
+  unsigned loops = strip(false);
   FailureOr<Ref> value = read(folded);
   if (failed(value))
     return failure();
-  emitter.vector(*opcode, extents, dst, dst, *value);
+  Sum{emitter, target, budget, extents, dst, isStripped ? dst : init}.fold(
+      opcode, *value, /*isOwned=*/true);
   while (loops-- > 0)
     emitter.endLoop();
   return success();
 }
 
 /// A factor of a product as halves: extf of an input that is stored so, or of
-/// one that is rounded first.
+/// one that is rounded first, once for all its products.
 std::optional<Ref> GenericEmitter::halves(Value factor) {
   auto widening = factor.getDefiningOp<arith::ExtFOp>();
   if (!widening || !widening.getIn().getType().isF16())
     return std::nullopt;
-  if (auto rounding = widening.getIn().getDefiningOp<arith::TruncFOp>()) {
-    auto argument = dyn_cast<BlockArgument>(rounding.getIn());
-    auto known = argument ? values.find(argument) : values.end();
-    if (known == values.end() || known->second.type != Word::f32 ||
-        known->second.immediate)
-      return std::nullopt;
-    return converted(known->second, Word::f16);
-  }
-  auto argument = dyn_cast<BlockArgument>(widening.getIn());
+  Value stored = widening.getIn();
+  auto rounding = stored.getDefiningOp<arith::TruncFOp>();
+  auto argument = dyn_cast<BlockArgument>(rounding ? rounding.getIn() : stored);
   auto known = argument ? values.find(argument) : values.end();
-  return known == values.end() ? std::nullopt : std::optional(known->second);
-}
-
-/// The operand in another type, with the loops that it has and no others.
-Ref GenericEmitter::converted(const Ref &from, Word type) {
-  SmallVector<int64_t> own;
-  for (auto [extent, stride] : llvm::zip_equal(extents, from.strides))
-    own.push_back(stride == 0 ? 1 : extent);
-  Ref to = emitter.temporary(type, own);
-  emitter.vector(Opcode::convert, own, to, from);
-  for (auto [extent, stride] : llvm::zip_equal(own, to.strides))
-    if (extent == 1)
-      stride = 0;
-  return to;
-}
-
-/// Elements that a vector instruction over the operand's own loops takes.
-static int64_t ownElements(ArrayRef<int64_t> extents, const Ref &ref) {
-  int64_t count = 1;
-  for (auto [extent, stride] : llvm::zip_equal(extents, ref.strides))
-    count *= stride == 0 ? 1 : extent;
-  return count;
-}
-
-/// Cycles of one fma per element of `scalar`, each over the other loops.
-static int64_t scalarCycles(ArrayRef<int64_t> extents, const Ref &scalar,
-                            const image::TargetT &target) {
-  int64_t times = 1, length = 1;
-  for (auto [extent, stride] : llvm::zip_equal(extents, scalar.strides))
-    (stride == 0 ? length : times) *= extent;
-  int64_t rate =
-      scalar.type == Word::f16 ? target.rate_fma_mixed : target.rate_fma_f32;
-  return times * (target.issue_cycles + target.rewrite_cycles +
-                  llvm::divideCeil(length, std::max<int64_t>(rate, 1)));
-}
-
-LogicalResult GenericEmitter::contraction(Ref a, Ref b, Ref sum) {
-  if (a.immediate || b.immediate)
-    std::tie(a, b) = std::pair(a.immediate ? b : a, a.immediate ? a : b);
-  int64_t byA = scalarCycles(extents, a, target);
-  int64_t byB = scalarCycles(extents, b, target);
-  int64_t rate = std::max<int64_t>(target.rate_mul_f32, 1);
-  int64_t byFold =
-      2 * target.issue_cycles + llvm::divideCeil(elements(), rate) + elements();
-  int64_t temporary = elements() * bytesOf(sum.type);
-  for (const Ref *factor : {&a, &b})
-    if (factor->type != sum.type) {
-      int64_t own = ownElements(extents, *factor);
-      byFold +=
-          target.issue_cycles +
-          llvm::divideCeil(own, std::max<int64_t>(target.rate_convert, 1));
-      temporary += own * bytesOf(sum.type);
-    }
-  bool fits = temporary <= budget.temporaryBytes;
-  if (fits && byFold <= std::min(byA, byB)) {
-    for (Ref *factor : {&a, &b})
-      if (factor->type != sum.type)
-        *factor = converted(*factor, sum.type);
-    Ref products = emitter.temporary(sum.type, extents);
-    emitter.setProduct(true);
-    emitter.vector(Opcode::mul, extents, products, a, b);
-    emitter.vector(Opcode::add, extents, sum, sum, products);
-    emitter.setProduct(false);
-    return success();
+  if (known == values.end())
+    return std::nullopt;
+  if (!rounding)
+    return known->second;
+  if (known->second.type != Word::f32 || known->second.immediate)
+    return std::nullopt;
+  unsigned operand = argument.getArgNumber();
+  auto [it, isNew] = rounded.try_emplace(op->getOperand(operand));
+  if (isNew) {
+    SmallVector<int64_t> shape(
+        cast<ShapedType>(op->getOperand(operand).getType()).getShape());
+    it->second = emitter.temporary(Word::f16, shape);
+    emitter.vector(Opcode::convert, shape, it->second, operands[operand]);
   }
-  if (byB < byA)
-    std::swap(a, b);
-  // a is the scalar: the loops that it has become loops of the program.
-  SmallVector<int64_t> inner;
-  SmallVector<int64_t, 4> strides[2];
-  unsigned loops = 0;
-  for (auto [loop, extent] : llvm::enumerate(extents)) {
-    if (extent == 1)
-      continue;
-    if (a.strides[loop] == 0) {
-      inner.push_back(extent);
-      strides[0].push_back(sum.strides[loop]);
-      strides[1].push_back(b.strides[loop]);
-      continue;
-    }
-    unsigned depth = emitter.depth();
-    for (Ref *ref : {&sum, &a, &b})
-      if (int64_t bytes = ref->strides[loop] * bytesOf(ref->type))
-        ref->steps.push_back({depth, bytes});
-    emitter.loop(extent);
-    ++loops;
-  }
-  sum.strides = strides[0];
-  b.strides = strides[1];
-  a.strides.assign(inner.size(), 0);
-  emitter.setProduct(true);
-  emitter.vector(Opcode::fma, inner, sum, sum, b, a);
-  emitter.setProduct(false);
-  while (loops-- > 0)
-    emitter.endLoop();
-  return success();
+  FailureOr<Ref> half = overLoops(operand, it->second);
+  return succeeded(half) ? std::optional(*half) : std::nullopt;
 }
 
 LogicalResult codegen::emitGeneric(Emitter &emitter, linalg::GenericOp generic,
                                    ArrayRef<Ref> operands, Ref dst,
-                                   Budget budget,
-                                   const image::TargetT &target) {
+                                   Budget budget, const image::TargetT &target,
+                                   llvm::DenseMap<Value, Ref> &rounded) {
   llvm::DenseMap<Value, Ref> values;
   GenericEmitter state{emitter,
                        generic,
@@ -387,6 +325,7 @@ LogicalResult codegen::emitGeneric(Emitter &emitter, linalg::GenericOp generic,
                        budget,
                        target,
                        generic.getStaticLoopRanges(),
-                       values};
+                       values,
+                       rounded};
   return state.run();
 }

@@ -13,6 +13,8 @@ namespace waferloom::codegen {
 struct Budget {
   int64_t temporaryBytes = 4096;
   bool spreadOverBanks = true; ///< buffers that are read together
+  int64_t unrolled = 16;       ///< fmas of one product that are written out
+  bool copiesTrips = true; ///< the weights of a layer, so that nothing moves
 };
 
 /// The element type on the wafer: i1 and i32 are words, i64 is refused.
@@ -20,11 +22,13 @@ mlir::FailureOr<Word> wordType(mlir::Operation *op, mlir::Type element);
 
 /// Emits `generic`. `operands` are its inputs, then its init (an immediate when
 /// the init is a splat, absent when nobody reads it); `dst` is where the result
-/// goes; all have one stride per tensor dimension.
+/// goes; all have one stride per tensor dimension. `rounded` has the values
+/// that products read as halves, once they are.
 mlir::LogicalResult emitGeneric(Emitter &emitter,
                                 mlir::linalg::GenericOp generic,
                                 llvm::ArrayRef<Ref> operands, Ref dst,
-                                Budget budget, const image::TargetT &target);
+                                Budget budget, const image::TargetT &target,
+                                llvm::DenseMap<mlir::Value, Ref> &rounded);
 
 } // namespace waferloom::codegen
 

@@ -150,6 +150,8 @@ Ref ProgramEmitter::coordinate(ArrayRef<wafer::Axis> axes) {
 LogicalResult ProgramEmitter::parameterLike(Operation *op,
                                             FailureOr<Piece> piece,
                                             size_t trips) {
+  if (values.contains(op->getResult(0)))
+    return success(); // copied
   auto type = cast<ShapedType>(op->getResult(0).getType());
   FailureOr<Word> word = wordType(op, type.getElementType());
   if (failed(piece) || failed(word))
@@ -159,7 +161,7 @@ LogicalResult ProgramEmitter::parameterLike(Operation *op,
     if (!repeat || repeat.getTrips() != trips)
       return op->emitOpError()
              << "has " << trips << " pieces but is not repeated as often";
-    ref.steps.push_back({depths[repeat], piece->bytes});
+    ref.steps.push_back({depths[repeat], piece->step});
   }
   values[op->getResult(0)] = ref;
   return success();
@@ -233,7 +235,7 @@ LogicalResult ProgramEmitter::emit(linalg::GenericOp op) {
   if (failed(dst))
     return failure();
   values[op->getResult(0)] = *dst;
-  return emitGeneric(emitter, op, operands, *dst, budget, target);
+  return emitGeneric(emitter, op, operands, *dst, budget, target, rounded);
 }
 
 LogicalResult ProgramEmitter::view(tensor::ExtractSliceOp op) {
@@ -310,6 +312,67 @@ LogicalResult ProgramEmitter::emit(tensor::ConcatOp op) {
     at += shapeOf(operand)[dim];
   }
   values[op.getResult()] = *dst;
+  return success();
+}
+
+/// Does `op` read `weights` as a factor of which either side has few elements?
+static bool isFactorOf(Operation *op, ShapedType weights, int64_t few) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic || !generic.getNumReductionLoops())
+    return false;
+  int64_t least = weights.getNumElements();
+  for (int64_t extent : weights.getShape())
+    if (extent > 1)
+      least = std::min(least, extent);
+  return least <= few;
+}
+
+/// An operand that moves with a loop costs a descriptor rewrite each time. So
+/// the weights of a trip, which lie behind each other, are copied in one go to
+/// where none of their readers moves, if that costs less.
+LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
+  if (!budget.copiesTrips)
+    return success();
+  struct Trip {
+    SmallVector<std::pair<wafer::ParameterOp, Piece>> parameters;
+    int64_t saved = 0;
+  };
+  std::map<int64_t, Trip> trips; // by the address of their first piece
+  int64_t rate = std::max<int64_t>(target.rate_mov_32, 1) * 4;
+  for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
+    FailureOr<Piece> piece = shared.parameter(parameter);
+    if (failed(piece))
+      return failure();
+    if (parameter.getWeights().size() != op.getTrips() || op.getTrips() < 2)
+      continue;
+    Trip &trip = trips[piece->front];
+    trip.parameters.emplace_back(parameter, *piece);
+    auto type = cast<ShapedType>(parameter.getType());
+    for (Operation *user : parameter.getResult().getUsers()) {
+      trip.saved += target.rewrite_cycles;
+      if (isFactorOf(user, type, budget.unrolled)) // copied by itself, else
+        trip.saved += target.issue_cycles + piece->bytes / rate;
+    }
+  }
+  for (auto &[front, trip] : trips) {
+    int64_t bytes = trip.parameters.front().second.step;
+    if (trip.saved <=
+        target.issue_cycles + target.rewrite_cycles + (bytes + rate - 1) / rate)
+      continue;
+    Ref from = sharedRef({front, bytes, bytes, front}, Word::i32, {bytes / 4});
+    from.steps.push_back({depths[op], bytes});
+    int window = emitter.newBuffer(bytes);
+    emitter.vector(Opcode::mov, {bytes / 4},
+                   dense(window, Word::i32, {bytes / 4}), from);
+    for (auto [parameter, piece] : trip.parameters) {
+      auto type = cast<ShapedType>(parameter.getType());
+      FailureOr<Word> word = wordType(parameter, type.getElementType());
+      if (failed(word))
+        return failure();
+      values[parameter.getResult()] =
+          dense(window, *word, type.getShape(), piece.address - front);
+    }
+  }
   return success();
 }
 
@@ -400,7 +463,7 @@ LogicalResult ProgramEmitter::emitTrips(wafer::RepeatOp op, int64_t trips,
     values[argument] = ref;
   depths[op] = emitter.depth();
   emitter.loop(trips);
-  if (failed(emitBlock(*body)))
+  if (failed(copyWeights(op)) || failed(emitBlock(*body)))
     return failure();
   // What is yielded may itself be an argument: read all, then write all.
   Operation *yield = body->getTerminator();

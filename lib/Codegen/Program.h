@@ -88,6 +88,7 @@ private:
 
   /// Who runs `op`; while a loop is written for some stages, those.
   wafer::RunBy runnerOf(mlir::Operation *op) const;
+  mlir::LogicalResult copyWeights(wafer::RepeatOp op);
   mlir::LogicalResult emit(wafer::AppendOp op);
   mlir::LogicalResult emit(wafer::LookupOp op);
   mlir::LogicalResult emit(wafer::TakeOp op);
@@ -134,7 +135,8 @@ private:
   Ref tokenNumber; // of this step
   llvm::DenseMap<mlir::Operation *, std::pair<Ref, int64_t>> perToken;
   llvm::DenseMap<mlir::Value, Ref> values;
-  llvm::DenseMap<mlir::Value, Ref> placed; // operands of packs
+  llvm::DenseMap<mlir::Value, Ref> placed;  // operands of packs
+  llvm::DenseMap<mlir::Value, Ref> rounded; // what products read as halves
   llvm::DenseMap<mlir::Operation *, unsigned> depths;
   std::map<SlotKey, Slots> slots;
   llvm::StringMap<wafer::InputOp> taken;                // inputs by name

@@ -23,8 +23,9 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
 Piece Shared::reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy) {
   int64_t &top = tops[static_cast<size_t>(runBy)];
   int64_t base = runBy == wafer::RunBy::All ? 0 : laid(wafer::RunBy::All);
-  Piece piece{base + top, target::pieceBytes(bytes, 1)};
-  top += piece.bytes * trips;
+  int64_t step = target::pieceBytes(bytes, 1);
+  Piece piece{base + top, step, step, base + top};
+  top += step * trips;
   return piece;
 }
 
@@ -42,7 +43,7 @@ void Shared::add(std::unique_ptr<image::BindingT> binding, Operation *op,
                  const Piece &piece, size_t trip, size_t trips) {
   auto held = static_cast<size_t>(tripsHeld(op, trips));
   binding->address = static_cast<uint32_t>(
-      piece.address + piece.bytes * static_cast<int64_t>(trip % held));
+      piece.address + piece.step * static_cast<int64_t>(trip % held));
   Holder holder{runByOf(op), std::nullopt};
   if (held < trips)
     holder.stage = static_cast<uint32_t>(1 + trip / held);
@@ -186,6 +187,41 @@ wafer::RunBy Shared::runByOf(Operation *op) const {
   return it == users.end() ? wafer::RunBy::All : it->second;
 }
 
+bool Shared::isKnown(wafer::ParameterOp op) const {
+  return known.count(keyOf(op)) != 0;
+}
+
+LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
+  int64_t &top = tops[static_cast<size_t>(runBy)];
+  const int64_t before = top;
+  std::vector<Piece *> laid;
+  int64_t trips = 0;
+  for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
+    std::string key = keyOf(parameter);
+    auto type = cast<ShapedType>(parameter.getType());
+    FailureOr<Word> word = wordType(parameter, type.getElementType());
+    if (failed(word))
+      return failure();
+    if (parameter.getWeights().size() != op.getTrips() ||
+        runByOf(parameter) != runBy || known.count(key))
+      continue;
+    auto [it, isNew] = reserved.try_emplace(key);
+    if (!isNew)
+      continue;
+    it->second = reserve(type.getNumElements() * bytesOf(*word), 1, runBy);
+    trips = tripsHeld(parameter, op.getTrips());
+    laid.push_back(&it->second);
+  }
+  const int64_t step = top - before;
+  for (Piece *piece : laid) {
+    piece->step = step;
+    piece->front = laid.front()->address;
+  }
+  if (!laid.empty())
+    top += step * (trips - 1);
+  return success();
+}
+
 FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
   std::string key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
@@ -195,8 +231,11 @@ FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
   if (failed(word))
     return failure();
   const size_t trips = op.getWeights().size();
-  Piece piece = reserve(type.getNumElements() * bytesOf(*word),
-                        tripsHeld(op, trips), runByOf(op));
+  auto perTrip = reserved.find(key);
+  Piece piece = perTrip != reserved.end()
+                    ? perTrip->second
+                    : reserve(type.getNumElements() * bytesOf(*word),
+                              tripsHeld(op, trips), runByOf(op));
   SymbolTable symbols(module);
   for (auto [trip, name] :
        llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {

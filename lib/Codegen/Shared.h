@@ -20,10 +20,13 @@
 
 namespace waferloom::codegen {
 
-/// The bytes that one op reads: `trips` pieces behind each other.
+/// The bytes that one op reads, `step` further in each trip. All weights of a
+/// trip lie behind each other.
 struct Piece {
   int64_t address = 0;
   int64_t bytes = 0; // of one trip
+  int64_t step = 0;
+  int64_t front = 0; // address of the first piece of the same trip
 };
 
 /// Which PEs hold something: one stage, or those that run it.
@@ -43,6 +46,10 @@ public:
   /// Who runs it in any entry. What all run must be laid first.
   wafer::RunBy runByOf(mlir::Operation *op) const;
 
+  /// Reserves the weights that the trips of a loop read, trip by trip; of these
+  /// what `runBy` runs.
+  mlir::LogicalResult layTrips(wafer::RepeatOp op, wafer::RunBy runBy);
+  bool isKnown(wafer::ParameterOp op) const;
   mlir::FailureOr<Piece> parameter(wafer::ParameterOp op);
   mlir::FailureOr<Piece> state(wafer::StateOp op);
   mlir::FailureOr<Piece> iota(wafer::IotaOp op);
@@ -86,6 +93,7 @@ private:
   int64_t tops[3] = {};
   std::map<std::string, wafer::RunBy> users;
   std::map<std::string, Piece> known;
+  std::map<std::string, Piece> reserved; // weights of trips
   std::map<std::string, uint32_t> sources;
 };
 

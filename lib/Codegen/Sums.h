@@ -1,0 +1,35 @@
+//===- Sums.h - Folds and sums of products ----------------------*- C++ -*-===//
+//
+// The two shapes of a reduction that the machine has several ways for. Which
+// one is taken is a comparison of cycles under the target.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_LIB_CODEGEN_SUMS_H
+#define WAFERLOOM_LIB_CODEGEN_SUMS_H
+
+#include "Emitter.h"
+#include "Generic.h"
+
+namespace waferloom::codegen {
+
+/// A reduction over `extents`; every Ref has one stride per loop. `dst` stands
+/// still (stride 0) along the loops that are folded. The result begins with
+/// `init`, which may be `dst` itself.
+struct Sum {
+  Emitter &emitter;
+  const image::TargetT &target;
+  Budget budget;
+  llvm::ArrayRef<int64_t> extents;
+  Ref dst, init;
+
+  /// dst = init op source, folded. `isOwned`: source is a temporary of the
+  /// caller's that may be written to.
+  void fold(Opcode op, const Ref &source, bool isOwned);
+  /// dst = init + sum of a * b. Both factors are f32, or both are f16.
+  void products(Ref a, Ref b);
+};
+
+} // namespace waferloom::codegen
+
+#endif // WAFERLOOM_LIB_CODEGEN_SUMS_H
