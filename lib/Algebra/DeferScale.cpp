@@ -9,10 +9,12 @@
 // these needs the scaled value anyway: then nothing is gained and nothing is
 // changed.
 //
-// Overflow. Only f32 is rewritten. With a norm, sum u^2 does not overflow, so
-// |u| < 2^64; u . W overflows only where a column of gains and weights has a
-// sum of absolute values above 2^64. With a softmax, 0 <= u <= 1, and u . V is
-// at most the number of positions times the largest |V|.
+// Overflow. A factor that is rounded to f16 is not any more, since what stands
+// in front of a norm may exceed f16: its product is of f32. With a norm, sum
+// u^2 does not overflow, so |u| < 2^64; u . W overflows only where a column of
+// gains and weights has a sum of absolute values above 2^64. With a softmax, 0
+// <= u <= 1, and u . V is at most the number of positions times the largest
+// |V|.
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"
@@ -46,6 +48,7 @@ struct Scaled {
 struct Target {
   linalg::GenericOp op;
   Dims scaleDims;
+  unsigned operand; ///< the scaled one
 };
 
 /// All that one scaled value reaches.
@@ -82,19 +85,17 @@ static bool isProduct(linalg::GenericOp op) {
 }
 
 /// What a factor of a product is before it is widened or rounded.
-static Value strip(Value factor, bool &isNarrow) {
+static Value strip(Value factor) {
   while (Operation *cast = factor.getDefiningOp()) {
     if (!isa<arith::ExtFOp, arith::TruncFOp>(cast))
       break;
-    isNarrow |= isa<arith::TruncFOp>(cast);
     factor = cast->getOperand(0);
   }
   return factor;
 }
 
-/// Is `use` one factor of a sum of products of two inputs? `mayBeNarrow`: the
-/// factor may be rounded to f16 first.
-static bool isContracted(OpOperand &use, bool mayBeNarrow) {
+/// Is `use` one factor of a sum of products of two inputs?
+static bool isContracted(OpOperand &use) {
   auto op = cast<linalg::GenericOp>(use.getOwner());
   Value term;
   if (op->getNumResults() != 1 || op.getInputs().size() != 2 ||
@@ -103,16 +104,30 @@ static bool isContracted(OpOperand &use, bool mayBeNarrow) {
   auto mul = term.getDefiningOp<arith::MulFOp>();
   if (!mul)
     return false;
-  bool narrow[2] = {false, false};
-  Value factors[2] = {strip(mul.getLhs(), narrow[0]),
-                      strip(mul.getRhs(), narrow[1])};
+  Value factors[2] = {strip(mul.getLhs()), strip(mul.getRhs())};
   Block *body = op.getBody();
   unsigned mine = use.getOperandNumber();
   for (unsigned side : {0, 1})
     if (mine < 2 && factors[side] == body->getArgument(mine) &&
         factors[1 - side] == body->getArgument(1 - mine))
-      return mayBeNarrow || !narrow[side];
+      return true;
   return false;
+}
+
+/// Takes the rounding of a factor away.
+static void widen(linalg::GenericOp op, unsigned operand) {
+  Value argument = op.getBody()->getArgument(operand);
+  SmallVector<Operation *> conversions;
+  for (Operation &inner : *op.getBody())
+    if (isa<arith::TruncFOp, arith::ExtFOp>(inner) &&
+        strip(inner.getResult(0)) == argument)
+      conversions.push_back(&inner);
+  for (Operation *inner : conversions)
+    if (inner->getResult(0).getType() == argument.getType())
+      inner->getResult(0).replaceAllUsesWith(argument);
+  for (Operation *inner : llvm::reverse(conversions))
+    if (inner->use_empty())
+      inner->erase();
 }
 
 /// The reduction that `scale` is computed from by elementwise ops alone.
@@ -131,7 +146,7 @@ static linalg::GenericOp findReduction(Value scale) {
 }
 
 /// Follows a scaled value to contractions only; nothing if another op reads it.
-static std::optional<Reach> follow(Scaled start, bool mayBeNarrow) {
+static std::optional<Reach> follow(Scaled start) {
   Reach reach;
   SmallVector<Scaled> open{start};
   while (!open.empty()) {
@@ -153,10 +168,10 @@ static std::optional<Reach> follow(Scaled start, bool mayBeNarrow) {
       }
       if (dims.size() != scaled.scaleDims.size())
         return std::nullopt;
-      if (isContracted(use, mayBeNarrow)) {
+      if (isContracted(use)) {
         reach.elements +=
             cast<ShapedType>(op.getResult(0).getType()).getNumElements();
-        reach.targets.push_back({op, dims});
+        reach.targets.push_back({op, dims, use.getOperandNumber()});
       } else if (isProduct(op)) {
         open.push_back({op.getResult(0), dims});
       } else {
@@ -234,11 +249,14 @@ struct AlgebraDeferScale
     Scaled start{op.getResult(0), {}};
     for (unsigned d = 0; d < maps[side].getNumResults(); ++d)
       start.scaleDims.push_back(getLoop(maps[side], d));
-    std::optional<Reach> reach = follow(start, /*mayBeNarrow=*/ofItself);
+    std::optional<Reach> reach = follow(start);
     if (!reach || reach->elements >= growth * type.getNumElements())
       return false;
-    for (const Target &target : reach->targets)
+    for (const Target &target : reach->targets) {
       scaleResult(target, scale);
+      if (!ofItself)
+        widen(target.op, target.operand);
+    }
     op.getResult(0).replaceAllUsesWith(other);
     Value init = op.getDpsInits().front();
     op.erase();

@@ -16,7 +16,9 @@
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/ADT/StringSet.h"
 
 namespace waferloom::algebra {
@@ -85,6 +87,7 @@ private:
   void visitBody(linalg::GenericOp op);
   void roundFactors(linalg::GenericOp op);
   void visitConstant(arith::ConstantOp op);
+  void approximate();
   Value widened(OpBuilder &builder, Value value);
 
   llvm::StringSet<> narrow; // weights and states that become f16
@@ -343,6 +346,33 @@ LogicalResult AlgebraPrecision::visit(Operation *op) {
   return success();
 }
 
+/// Where products round their factors to f16, functions need not be exact to
+/// the last bit of f32: exponentials, roots and quotients are marked `afn`.
+/// What an angle is computed from is not: it is multiplied by positions.
+void AlgebraPrecision::approximate() {
+  llvm::SmallPtrSet<Operation *, 16> exact;
+  SmallVector<Operation *> open;
+  getOperation().walk([&](Operation *op) {
+    if (isa<math::SinOp, math::CosOp>(op))
+      open.push_back(op->getParentOp());
+  });
+  while (!open.empty()) {
+    Operation *op = open.pop_back_val();
+    if (!exact.insert(op).second)
+      continue;
+    for (Value operand : op->getOperands())
+      if (Operation *producer = operand.getDefiningOp())
+        open.push_back(producer);
+  }
+  auto flags =
+      arith::FastMathFlagsAttr::get(&getContext(), arith::FastMathFlags::afn);
+  getOperation().walk([&](Operation *op) {
+    if (isa<math::ExpOp, math::SqrtOp, math::RsqrtOp, arith::DivFOp>(op) &&
+        !exact.contains(op->getParentOp()))
+      op->setAttr("fastmath", flags);
+  });
+}
+
 void AlgebraPrecision::runOnOperation() {
   if (precision != "model" && precision != "f16" && precision != "f32") {
     getOperation().emitError()
@@ -356,4 +386,9 @@ void AlgebraPrecision::runOnOperation() {
     for (Operation &op : llvm::make_early_inc_range(function.getBody().front()))
       if (failed(visit(&op)))
         return signalPassFailure();
+  bool isHalved = false;
+  getOperation().walk(
+      [&](wafer::ParameterOp op) { isHalved |= isHalf(op.getResult()); });
+  if (isHalved)
+    approximate();
 }

@@ -69,8 +69,9 @@ struct AlgebraReciprocalRoot
         return;
       OpBuilder builder(div);
       Value argument = op.getBody()->getArgument(0);
-      div.replaceAllUsesWith(
-          math::RsqrtOp::create(builder, div.getLoc(), argument).getResult());
+      div.replaceAllUsesWith(math::RsqrtOp::create(builder, div.getLoc(),
+                                                   argument, div.getFastmath())
+                                 .getResult());
       div.erase();
       op.getInputsMutable().assign(root.getInputs());
       if (root->use_empty())

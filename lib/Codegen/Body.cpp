@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/ADT/bit.h"
 
@@ -98,6 +99,39 @@ static std::optional<Comparison> comparisonOf(arith::CmpIPredicate predicate) {
   }
 }
 
+/// Is `op` computed for readers that round it to f16 (docs/precision.md)?
+static bool isApproximate(Operation *op) {
+  auto math = dyn_cast<arith::ArithFastMathInterface>(op);
+  return math &&
+         arith::bitEnumContainsAll(math.getFastMathFlagsAttr().getValue(),
+                                   arith::FastMathFlags::afn);
+}
+
+/// Is `value` at least 0, or NaN, whatever the operands of its body are?
+static bool isAtLeastZero(Value value) {
+  Operation *op = value.getDefiningOp();
+  if (auto constant = dyn_cast_or_null<arith::ConstantOp>(op)) {
+    auto real = dyn_cast<FloatAttr>(constant.getValue());
+    return real && !real.getValue().isNegative();
+  }
+  return isa_and_nonnull<math::ExpOp, math::AbsFOp>(op);
+}
+
+/// A positive constant and what is not negative: 1 + exp(-x).
+static bool isPositive(Value value) {
+  auto sum = value.getDefiningOp<arith::AddFOp>();
+  if (!sum)
+    return false;
+  for (auto [one, other] : {std::pair(sum.getLhs(), sum.getRhs()),
+                            std::pair(sum.getRhs(), sum.getLhs())}) {
+    FloatAttr real;
+    if (matchPattern(one, m_Constant(&real)) && isAtLeastZero(other) &&
+        real.getValueAsDouble() >= 1e-30)
+      return true;
+  }
+  return false;
+}
+
 namespace {
 /// One body op being emitted.
 struct BodyEmitter {
@@ -173,7 +207,8 @@ struct BodyEmitter {
       return success();
     }
     Ref inverse = emitter.temporary(Word::f32, shape);
-    emitReciprocal(emitter, shape, inverse, divisor);
+    emitReciprocal(emitter, shape, inverse, divisor,
+                   {isPositive(op->getOperand(1)), isApproximate(op)});
     bool one =
         operands[0].immediate && operands[0].bits == Ref::constant(1.0f).bits;
     emitter.vector(one ? Opcode::mov : Opcode::mul, shape, dst,
@@ -228,8 +263,12 @@ LogicalResult codegen::emitBodyOp(Emitter &emitter, Operation *op,
             arith::ExtUIOp>([&](auto) { return body.convert(); })
       .Case<arith::FPToSIOp>([&](auto) { return body.truncate(); })
       .Case<arith::DivFOp>([&](auto) { return body.divide(); })
-      .Case<math::ExpOp>([&](auto) { return body.function(emitExp); })
-      .Case<math::RsqrtOp>([&](auto) { return body.function(emitRsqrt); })
+      .Case<math::ExpOp>([&](auto) {
+        return body.function(isApproximate(op) ? emitQuickExp : emitExp);
+      })
+      .Case<math::RsqrtOp>([&](auto) {
+        return body.function(isApproximate(op) ? emitQuickRsqrt : emitRsqrt);
+      })
       .Case<math::SqrtOp>([&](auto) { return body.function(emitSqrt); })
       .Case<math::LogOp>([&](math::LogOp log) {
         // Who wants no care of special cases says so.

@@ -50,10 +50,7 @@ struct Sequence {
   }
   /// Horner's rule; coefficients from the highest power down.
   Ref polynomial(Ref x, ArrayRef<float> coefficients) {
-    Ref sum = fresh();
-    emitter.vector(Opcode::mul, shape, sum, x,
-                   Ref::constant(coefficients.front()));
-    into(sum, Opcode::add, sum, Ref::constant(coefficients[1]));
+    Ref sum = fma(Ref::constant(coefficients[1]), x, coefficients.front());
     for (float coefficient : coefficients.drop_front(2)) {
       into(sum, Opcode::mul, sum, x);
       into(sum, Opcode::add, sum, Ref::constant(coefficient));
@@ -74,63 +71,109 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 // split in two so that r is exact to the last bit of x. Adding 1.5 * 2^23
 // rounds: the sum's last bits are n, here n + 127, the exponent of 2^n. The
 // ends need no selects: from n = -127 on that exponent is the one of 0, at 128
-// the one of infinity. The polynomial's error is 8e-8.
-void codegen::emitExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
-                      Ref x) {
+// the one of infinity. The polynomials' errors are 8e-8 and 7.5e-5.
+static void emitExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst, Ref x,
+                    bool isQuick) {
   Sequence s{emitter, shape};
   constexpr float rounder = 12582912.0f + 127;
   Ref clamped = s.make(Opcode::max, x, Ref::constant(-88.0f));
   s.into(clamped, Opcode::min, clamped, Ref::constant(88.8f));
   Ref shifted = s.fma(Ref::constant(rounder), clamped, 1.44269504f);
   Ref n = s.make(Opcode::sub, shifted, Ref::constant(rounder));
-  Ref r = s.fma(clamped, n, -0.693359375f);
-  r = s.fma(r, n, 2.12194440e-4f);
-  Ref value = s.polynomial(r, {8.29761940985918e-3f, 4.191562905907631e-2f,
-                               0.16667576134204865f, 0.4999889135360718f,
-                               0.9999997019767761f, 1.0f});
+  Ref value;
+  if (isQuick) {
+    Ref r = s.fma(clamped, n, -0.693147181f);
+    value =
+        s.polynomial(r, {0.16566743f, 0.50496819f, 1.00016451f, 0.99992793f});
+  } else {
+    Ref r = s.fma(clamped, n, -0.693359375f);
+    r = s.fma(r, n, 2.12194440e-4f);
+    value = s.polynomial(r, {8.29761940985918e-3f, 4.191562905907631e-2f,
+                             0.16667576134204865f, 0.4999889135360718f,
+                             0.9999997019767761f, 1.0f});
+  }
   Ref power = as(shifted, Word::i32);
   s.into(power, Opcode::shl, power, Ref::constant(int32_t(23)));
   s.into(dst, Opcode::mul, value, shifted);
 }
 
-// The bit pattern of 1/x is nearly a constant minus that of x; each Newton step
-// y = y * (2 - x * y) squares the error: 12 %, 1.5 %, 2e-4, 5e-8: three steps.
+void codegen::emitExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                      Ref x) {
+  ::emitExp(emitter, shape, dst, x, false);
+}
+
+void codegen::emitQuickExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                           Ref x) {
+  ::emitExp(emitter, shape, dst, x, true);
+}
+
+// The bit pattern of 1/x is nearly a constant minus that of x, 5 % off. A
+// Newton step y = y * (2 - x * y) squares the error and leaves it on one side:
+// 2.6e-3, 6.5e-6, 4e-11. With 2.0013 the first error is half as large.
 void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
-                             Ref x) {
+                             Ref x, Divisor divisor) {
   Sequence s{emitter, shape};
   constexpr float limit = 8.5070592e37f; // 2^126
   Ref bounded = s.make(Opcode::min, x, Ref::constant(limit));
-  s.into(bounded, Opcode::max, bounded, Ref::constant(-limit));
+  if (!divisor.isPositive)
+    s.into(bounded, Opcode::max, bounded, Ref::constant(-limit));
   Ref y = s.make(Opcode::sub, Ref::constant(int32_t(0x7EF311C7)),
                  as(bounded, Word::i32), Word::i32);
   y = as(y, Word::f32);
   Ref error = s.fresh();
-  for (int step = 0; step < 3; ++step) {
+  // Two steps double the guess for 0 to infinity; a third would make it NaN.
+  bool isSelected = !divisor.isPositive && !divisor.isQuick;
+  const int steps = divisor.isQuick ? 2 : 3;
+  for (int step = 0; step < steps; ++step) {
     s.into(error, Opcode::mul, bounded, y);
-    s.into(error, Opcode::sub, Ref::constant(2.0f), error);
-    s.into(y, Opcode::mul, y, error);
+    s.into(error, Opcode::sub, Ref::constant(step == 0 ? 2.0013f : 2.0f),
+           error);
+    s.into(step + 1 == steps && !isSelected ? dst : y, Opcode::mul, y, error);
   }
+  if (!isSelected)
+    return;
   Ref zero = s.make(Opcode::eq, x, Ref::constant(0.0f), Word::i32);
   s.select(dst, zero, Ref::constant(infinity), y);
 }
 
+void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                             Ref x) {
+  emitReciprocal(emitter, shape, dst, x, Divisor());
+}
+
 // A guess from half the bit pattern is 3.4 % off; each of three steps
-// y = y * (1.5 - x / 2 * y * y) takes that to 2e-3, 5e-6, 3e-11.
-void codegen::emitRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
-                        Ref x) {
+// y = y * (1.5 - x / 2 * y * y) takes that to 2e-3, 5e-6, 3e-11. For a single
+// number the machine multiplies and adds in one instruction.
+static void emitRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst, Ref x,
+                      int steps) {
   Sequence s{emitter, shape};
+  bool isScalar = llvm::all_of(shape, [](int64_t n) { return n == 1; });
   Ref half = s.make(Opcode::shr, as(x, Word::i32), Ref::constant(int32_t(1)),
                     Word::i32);
   s.into(half, Opcode::sub, Ref::constant(int32_t(0x5f3759df)), half);
   Ref y = as(half, Word::f32);
-  Ref scaled = s.make(Opcode::mul, x, Ref::constant(0.5f));
+  Ref scaled = s.make(Opcode::mul, x, Ref::constant(isScalar ? -0.5f : 0.5f));
   Ref error = s.fresh();
-  for (int step = 0; step < 3; ++step) {
+  for (int step = 0; step < steps; ++step) {
     s.into(error, Opcode::mul, scaled, y);
-    s.into(error, Opcode::mul, error, y);
-    s.into(error, Opcode::sub, Ref::constant(1.5f), error);
-    s.into(step == 2 ? dst : y, Opcode::mul, y, error);
+    if (isScalar) {
+      emitter.vector(Opcode::fma, shape, error, Ref::constant(1.5f), error, y);
+    } else {
+      s.into(error, Opcode::mul, error, y);
+      s.into(error, Opcode::sub, Ref::constant(1.5f), error);
+    }
+    s.into(step + 1 == steps ? dst : y, Opcode::mul, y, error);
   }
+}
+
+void codegen::emitRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                        Ref x) {
+  ::emitRsqrt(emitter, shape, dst, x, 3);
+}
+
+void codegen::emitQuickRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                             Ref x) {
+  ::emitRsqrt(emitter, shape, dst, x, 2);
 }
 
 void codegen::emitSqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,

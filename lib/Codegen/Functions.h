@@ -24,6 +24,13 @@ void emitExp(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 /// 1/x: relative error at most 3e-7 for 2^-126 <= |x| <= 2^126; larger
 /// magnitudes count as 2^126; 1/0 is inf, whatever the sign of the zero.
 void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
+/// What is known of a divisor. Positive: at least 2^-126, or infinite.
+struct Divisor {
+  bool isPositive = false;
+  bool isQuick = false; ///< relative error at most 3e-6; 1/-0 is -inf
+};
+void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
+                    Divisor divisor);
 /// Relative error at most 4e-7 for normal x > 0.
 void emitRsqrt(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 /// x * rsqrt(x): relative error at most 5e-7 for normal x; sqrt(0) is 0.
@@ -40,6 +47,11 @@ void emitCos(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 /// Absolute error at most 4e-7 (tanh), 8e-7 (erf).
 void emitTanh(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 void emitErf(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
+
+/// For values that are f16 where they are used: ranges as above, relative
+/// errors at most 8e-5 (exp) and 6e-6 (rsqrt).
+void emitQuickExp(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
+void emitQuickRsqrt(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 
 } // namespace waferloom::codegen
 

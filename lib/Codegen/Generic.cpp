@@ -54,8 +54,7 @@ struct GenericEmitter {
   LogicalResult evaluate(Value value, Ref into);
   LogicalResult elementwise(Value yielded);
   LogicalResult reduction(Value yielded);
-  std::optional<Ref> halves(Value factor);
-  Ref converted(const Ref &from, Word type);
+  std::optional<Ref> factorOf(Value factor);
   LogicalResult foldExpression(Opcode opcode, Value folded, Ref init);
   /// Opens loops of the program until the temporaries of the body are small;
   /// returns how many. `extents` and all operands are of one trip from then on.
@@ -235,23 +234,14 @@ LogicalResult GenericEmitter::reduction(Value yielded) {
   Sum sum{emitter, target, budget, extents, dst, init->second};
 
   auto product = folded.getDefiningOp<arith::MulFOp>();
-  if (product && *opcode == Opcode::add && dst.type == Word::f32) {
-    std::optional<Ref> a = halves(product.getLhs());
-    std::optional<Ref> b = a ? halves(product.getRhs()) : std::nullopt;
+  if (product && *opcode == Opcode::add && dst.type == Word::f32 &&
+      product.getLhs() != product.getRhs()) {
+    std::optional<Ref> a = factorOf(product.getLhs());
+    std::optional<Ref> b = a ? factorOf(product.getRhs()) : std::nullopt;
     if (b) {
       sum.products(*a, *b);
       return success();
     }
-  }
-  if (product && *opcode == Opcode::add &&
-      isa<BlockArgument>(product.getLhs()) &&
-      isa<BlockArgument>(product.getRhs()) &&
-      product.getLhs() != product.getRhs()) {
-    FailureOr<Ref> a = read(product.getLhs()), b = read(product.getRhs());
-    if (failed(a) || failed(b))
-      return failure();
-    sum.products(*a, *b);
-    return success();
   }
   if (isa<BlockArgument>(folded)) {
     FailureOr<Ref> value = read(folded);
@@ -285,9 +275,15 @@ LogicalResult GenericEmitter::foldExpression(Opcode opcode, Value folded,
   return success();
 }
 
-/// A factor of a product as halves: extf of an input that is stored so, or of
-/// one that is rounded first, once for all its products.
-std::optional<Ref> GenericEmitter::halves(Value factor) {
+/// A factor of a product: an input, or halves: extf of an input that is stored
+/// so, or of one that is rounded first, once for all its products.
+std::optional<Ref> GenericEmitter::factorOf(Value factor) {
+  if (isa<BlockArgument>(factor)) {
+    auto known = values.find(factor);
+    return known != values.end() && known->second.type == Word::f32
+               ? std::optional(known->second)
+               : std::nullopt;
+  }
   auto widening = factor.getDefiningOp<arith::ExtFOp>();
   if (!widening || !widening.getIn().getType().isF16())
     return std::nullopt;

@@ -10,7 +10,8 @@
 //               that moves with an outer loop is copied first
 //   a fold      all products at once, then their fold: a temporary
 //
-// Halves are multiplied by fma only; a fold widens them first.
+// Halves are multiplied by fma only; a fold widens them first. A half and a
+// single are two singles.
 
 #include "Sums.h"
 
@@ -327,8 +328,14 @@ void Scalars::emitLoop() const {
     emitter.loop(sum.extents[loop]);
   }
   dst = over(dst);
+  b = over(b);
   emitter.setProduct(true);
-  emitter.vector(Opcode::fma, inner, dst, dst, over(b), over(a));
+  if (b.type != a.type) { // a row at a time
+    Ref wide = emitter.temporary(a.type, inner);
+    emitter.vector(Opcode::convert, inner, wide, b);
+    b = wide;
+  }
+  emitter.vector(Opcode::fma, inner, dst, dst, b, over(a));
   emitter.setProduct(false);
   for (size_t i = 0; i < outer.size(); ++i)
     emitter.endLoop();
@@ -378,6 +385,14 @@ static Ref widened(const Sum &sum, const Ref &from) {
 void Sum::products(Ref a, Ref b) {
   if (a.immediate || b.immediate)
     std::tie(a, b) = std::pair(a.immediate ? b : a, a.immediate ? a : b);
+  if (a.type != b.type) {
+    Ref &half = a.type == Word::f16 ? a : b, &single = &half == &a ? b : a;
+    int64_t bytes = elements(ownExtents(extents, half)) * bytesOf(dst.type);
+    if (bytes > budget.temporaryBytes || single.immediate)
+      return Scalars(*this, single, half).emitLoop();
+    emitter.setProduct(true);
+    half = widened(*this, half);
+  }
   // Products, then their fold.
   int64_t count = elements(extents);
   bool isMoving = false;

@@ -26,7 +26,7 @@ struct Sum {
   /// dst = init op source, folded. `isOwned`: source is a temporary of the
   /// caller's that may be written to.
   void fold(Opcode op, const Ref &source, bool isOwned);
-  /// dst = init + sum of a * b. Both factors are f32, or both are f16.
+  /// dst = init + sum of a * b, added up in f32; factors are f32 or f16.
   void products(Ref a, Ref b);
 };
 

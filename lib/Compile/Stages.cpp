@@ -228,6 +228,9 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
   grid.issue = target.issue;
   grid.rewrite = target.rewrite;
   grid.fma = target.fmaF32;
+  grid.fmaMixed = target.fmaMixed;
+  grid.add = target.addF32;
+  grid.convert = target.convert;
   SmallVector<std::pair<int64_t, int64_t>> regions = regionsOf(target);
   if (options.region)
     regions = {*options.region};

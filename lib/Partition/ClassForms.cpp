@@ -50,12 +50,19 @@ void Reader::readGeneric(linalg::GenericOp op) {
   raw.work.combiner = static_cast<int>(fold);
   double weight = 0;
   bool product = false;
+  int halves = 0;
   for (Operation &inner : op.getBody()->without_terminator()) {
     weight += getWeight(&inner);
-    product |= isa<arith::MulFOp>(inner);
+    if (auto mul = dyn_cast<arith::MulFOp>(inner)) {
+      product = true;
+      halves = llvm::count_if(mul->getOperands(), [](Value factor) {
+        return isa_and_nonnull<arith::ExtFOp>(factor.getDefiningOp());
+      });
+    }
   }
   if (fold == algebra::Fold::Sum && product) {
     weight -= 1; // multiply and add are one instruction
+    raw.work.halves = halves;
     for (unsigned operand : operands)
       if (operand < op.getNumDpsInputs())
         raw.factors.push_back(getIds(op->getOperand(operand)));

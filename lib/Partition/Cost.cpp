@@ -167,20 +167,42 @@ int64_t Costs::getLeastWords(const TensorShape &shape,
   return words * llvm::divideCeil(open, std::max<int64_t>(cores, 1));
 }
 
-/// As code generation has it: a loop over the elements of one operand, each
-/// times a vector of the other; or all products, then a fold.
+/// As code generation has it: for each element of one operand, an fma with a
+/// vector of the other, few of them written out and more in a loop; or all
+/// products at once, and halves of them added to each other.
 double Costs::getProductCycles(const Work &work, int64_t elements,
-                               const Assignment &assignment,
+                               int64_t results, const Assignment &assignment,
                                ArrayRef<int64_t> padded) const {
+  constexpr int64_t mostWritten = 16;
   const Figures &figures = problem.figures;
-  int64_t best = 2 * (figures.issue + elements);
+  auto cyclesOf = [&](int64_t count, int64_t rate) {
+    return figures.issue + static_cast<int64_t>(llvm::divideCeil(count, rate));
+  };
+  int64_t most = 0, all = 0;
+  for (const TensorShape &factor : work.factors) {
+    int64_t words = getWords(factor, assignment, padded);
+    most = std::max(most, words);
+    all += words;
+  }
+  // One factor is rounded to f16, or the other one is widened.
+  int64_t begin = work.halves == 1   ? cyclesOf(most, figures.convert)
+                  : work.halves == 2 ? cyclesOf(all - most, figures.convert)
+                                     : 0;
+  int64_t rate = work.halves == 2 ? figures.fmaMixed : figures.fma;
+  int64_t rounds = llvm::Log2_64_Ceil(llvm::divideCeil(elements, results));
+  int64_t best =
+      cyclesOf(elements, figures.fma) +
+      std::min<int64_t>(elements + 2 * figures.issue,
+                        rounds * figures.issue +
+                            llvm::divideCeil(elements, figures.add)) +
+      (work.halves == 2 ? cyclesOf(most, figures.convert) : 0);
   for (const TensorShape &factor : work.factors) {
     int64_t times = getWords(factor, assignment, padded);
-    best = std::min(best, times * (figures.issue + figures.rewrite +
-                                   static_cast<int64_t>(llvm::divideCeil(
-                                       elements / times, figures.fma))));
+    int64_t each = cyclesOf(llvm::divideCeil(elements, times), rate) +
+                   (times > mostWritten ? figures.rewrite : 0);
+    best = std::min(best, times * each);
   }
-  return static_cast<double>(best);
+  return static_cast<double>(begin + best);
 }
 
 Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
@@ -204,11 +226,11 @@ Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
     reduction *= getExtent(index, assignment, padded);
     llvm::append_range(cost.along, *assignment[index]);
   }
-  cost.cycles =
-      work.factors.empty()
-          ? work.cyclesPerElement *
-                (problem.figures.issue + parallel * reduction)
-          : getProductCycles(work, parallel * reduction, assignment, padded);
+  cost.cycles = work.factors.empty()
+                    ? work.cyclesPerElement *
+                          (problem.figures.issue + parallel * reduction)
+                    : getProductCycles(work, parallel * reduction, parallel,
+                                       assignment, padded);
   llvm::sort(cost.along);
   if (!cost.along.empty()) {
     cost.words = parallel;

@@ -66,7 +66,7 @@ public:
   void rank(const Assignment &assignment, Plan &plan) const;
 
 private:
-  double getProductCycles(const Work &work, int64_t elements,
+  double getProductCycles(const Work &work, int64_t elements, int64_t results,
                           const Assignment &assignment,
                           llvm::ArrayRef<int64_t> padded) const;
   int64_t getExtent(int index, const Assignment &assignment,

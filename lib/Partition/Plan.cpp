@@ -119,8 +119,12 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.stages = options.stages;
   classes->problem.mostHops = target::mostHops(options.colors);
   classes->problem.mostBranches = options.mostBranches;
-  classes->problem.figures = {options.issue, options.rewrite,
-                              std::max<int64_t>(options.fma, 1)};
+  classes->problem.figures = {options.issue,
+                              options.rewrite,
+                              std::max<int64_t>(options.fma, 1),
+                              std::max<int64_t>(options.fmaMixed, 1),
+                              std::max<int64_t>(options.add, 1),
+                              std::max<int64_t>(options.convert, 1)};
   return classes;
 }
 
@@ -299,6 +303,9 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     options.issue = issue;
     options.rewrite = rewrite;
     options.fma = fma;
+    options.fmaMixed = fmaMixed;
+    options.add = add;
+    options.convert = convert;
     options.stages = stages;
     unshareSources(module);
     FailureOr<ModuleClasses> classes = pose(module, options);

@@ -53,6 +53,7 @@ struct Work {
   /// Of a sum of products: the operands. One of them is read element by
   /// element, and each element meets a vector of the other.
   std::vector<TensorShape> factors;
+  int halves = 0; ///< of the factors, those that are multiplied as f16
   /// A change of layout of one dimension, not an op: from -> to.
   std::optional<std::pair<int, int>> change;
 };
@@ -69,6 +70,8 @@ struct Figures {
   int64_t issue = 6;    ///< per instruction
   int64_t rewrite = 16; ///< per instruction in a loop, besides
   int64_t fma = 1;      ///< elements per cycle
+  int64_t fmaMixed = 2; ///< the same, of halves into singles
+  int64_t add = 2, convert = 1;
 };
 
 struct Problem {

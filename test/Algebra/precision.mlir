@@ -104,7 +104,30 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
     %s = arith.addf %sum, %q : f32
     linalg.yield %s : f32
   } -> tensor<4xf32>
-  wafer.output "scores", %scores : tensor<4xf32>
+  // Beside halves functions need not be exact, but where angles come from.
+  // ALL: math.exp %{{.*}} fastmath<afn> : f32
+  // F32: math.exp %{{[a-z0-9_]*}} : f32
+  %weights = linalg.generic {indexing_maps = [#vector, #vector], iterator_types = ["parallel"]}
+      ins(%scores : tensor<4xf32>) outs(%e4 : tensor<4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %q = math.exp %a : f32
+    linalg.yield %q : f32
+  } -> tensor<4xf32>
+  wafer.output "weights", %weights : tensor<4xf32>
+  // ALL: math.exp %{{[a-z0-9_]*}} : f32
+  %speeds = linalg.generic {indexing_maps = [#vector, #vector], iterator_types = ["parallel"]}
+      ins(%scores : tensor<4xf32>) outs(%e4 : tensor<4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %q = math.exp %a : f32
+    linalg.yield %q : f32
+  } -> tensor<4xf32>
+  %angles4 = linalg.generic {indexing_maps = [#vector, #vector], iterator_types = ["parallel"]}
+      ins(%speeds : tensor<4xf32>) outs(%e4 : tensor<4xf32>) {
+  ^bb0(%a: f32, %o: f32):
+    %q = math.cos %a : f32
+    linalg.yield %q : f32
+  } -> tensor<4xf32>
+  wafer.output "cosines", %angles4 : tensor<4xf32>
   // ALL: wafer.output "z", %{{.*}} : tensor<70xf32>
   wafer.output "z", %z : tensor<70xf16>
   return

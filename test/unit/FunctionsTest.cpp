@@ -178,6 +178,69 @@ TEST(Functions, rsqrt) {
       [](double x) { return 1 / std::sqrt(x); }, 4e-7);
 }
 
+void quickReciprocal(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                     Ref x) {
+  emitReciprocal(emitter, shape, dst, x, {false, true});
+}
+
+void positiveReciprocal(Emitter &emitter, llvm::ArrayRef<int64_t> shape,
+                        Ref dst, Ref x) {
+  emitReciprocal(emitter, shape, dst, x, {true, false});
+}
+
+/// Number by number: the machine has more for single ones.
+void rsqrtOfEach(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                 Ref x) {
+  emitter.loop(shape[0]);
+  for (Ref *ref : {&dst, &x})
+    ref->steps.push_back({0, 4});
+  emitRsqrt(emitter, {1}, dst, x);
+  emitter.endLoop();
+}
+
+TEST(Functions, quickExp) {
+  expectRelative(
+      emitQuickExp, grid(-87, 88.3, 1 << 20),
+      [](double x) { return std::exp(x); }, 8e-5);
+  std::vector<float> y =
+      OnePe(emitQuickExp)({-inf, -1000, -88, 89, inf, std::nanf("")});
+  EXPECT_EQ(y[0], 0);
+  EXPECT_EQ(y[1], 0);
+  EXPECT_EQ(y[2], 0);
+  EXPECT_EQ(y[3], inf);
+  EXPECT_EQ(y[4], inf);
+  EXPECT_TRUE(std::isnan(y[5]));
+}
+
+TEST(Functions, quickReciprocal) {
+  std::vector<float> x = exponents(-126, 126, 1 << 19);
+  for (size_t i = 0; i < x.size(); i += 2)
+    x[i] = -x[i];
+  expectRelative(quickReciprocal, x, [](double v) { return 1 / v; }, 3e-6);
+  std::vector<float> y = OnePe(quickReciprocal)({0.0f, -0.0f});
+  EXPECT_EQ(y[0], inf);
+  EXPECT_EQ(y[1], -inf);
+}
+
+TEST(Functions, positiveReciprocal) {
+  expectRelative(
+      positiveReciprocal, exponents(-126, 126, 1 << 19),
+      [](double v) { return 1 / v; }, 3e-7);
+  EXPECT_LT(OnePe(positiveReciprocal)({inf})[0], 1.2e-38f);
+}
+
+TEST(Functions, quickRsqrt) {
+  expectRelative(
+      emitQuickRsqrt, exponents(-126, 127, 1 << 19),
+      [](double x) { return 1 / std::sqrt(x); }, 6e-6);
+}
+
+TEST(Functions, rsqrtOfSingleNumbers) {
+  expectRelative(
+      rsqrtOfEach, exponents(-126, 127, 1 << 13),
+      [](double x) { return 1 / std::sqrt(x); }, 4e-7);
+}
+
 TEST(Functions, sqrt) {
   expectRelative(
       emitSqrt, exponents(-126, 127, 1 << 19),

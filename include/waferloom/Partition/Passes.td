@@ -69,6 +69,12 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
            "Cycles of a descriptor that changes in a loop">,
     Option<"fma", "fma", "int64_t", /*default=*/"1",
            "Products added per cycle">,
+    Option<"fmaMixed", "fma-mixed", "int64_t", /*default=*/"2",
+           "Products of halves added in singles per cycle">,
+    Option<"add", "add", "int64_t", /*default=*/"2",
+           "Sums of two numbers per cycle">,
+    Option<"convert", "convert", "int64_t", /*default=*/"1",
+           "Elements per cycle from f16 to f32 or back">,
     Option<"stages", "stages", "int64_t", /*default=*/"1",
            "Regions side by side: one for what is not repeated, the others "
            "share the trips of the repeat">,
