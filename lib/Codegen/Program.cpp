@@ -63,7 +63,12 @@ wafer::RunBy ProgramEmitter::runnerOf(Operation *op) const {
 
 LogicalResult ProgramEmitter::emitOp(Operation *op) {
   emitter.setNode(names.of(op->getLoc()));
-  emitter.setGuard(lines.guardOf(runnerOf(op)));
+  Guard guard = lines.guardOf(runnerOf(op));
+  // What other PEs have rounded is not here.
+  if (guard.columns != roundedBy.columns || guard.rows != roundedBy.rows)
+    rounded.clear();
+  roundedBy = guard;
+  emitter.setGuard(guard);
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<linalg::GenericOp, fabric::CollectiveOpInterface, fabric::PutOp,
             wafer::RepeatOp, wafer::AppendOp, wafer::LookupOp, wafer::TakeOp,

@@ -137,6 +137,7 @@ private:
   llvm::DenseMap<mlir::Value, Ref> values;
   llvm::DenseMap<mlir::Value, Ref> placed;  // operands of packs
   llvm::DenseMap<mlir::Value, Ref> rounded; // what products read as halves
+  Guard roundedBy;
   llvm::DenseMap<mlir::Operation *, unsigned> depths;
   std::map<SlotKey, Slots> slots;
   llvm::StringMap<wafer::InputOp> taken;                // inputs by name

@@ -133,6 +133,7 @@ ProgramEmitter::emitLoop(int64_t tokens, std::optional<wafer::RunBy> who,
   writingFor = who;
   Guard guard = lines.guardOf(who.value_or(wafer::RunBy::All));
   emitter.setGuard(guard);
+  rounded.clear(); // of another token
   emitter.loop(tokens, /*perEntry=*/true);
   if (failed(body()))
     return failure();
