@@ -109,8 +109,8 @@ void codegen::emitQuickExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
 
 // The bit pattern of 1/x is nearly a constant minus that of x, 12 % off. A
 // Newton step y = y * (2 - x * y) squares the error and leaves it on one side;
-// with 2.0013 the first error is less, and two steps end 8e-5 off (half the last
-// bit of an f16 is 5e-4), three at the last bit.
+// with 2.0013 the first error is less, and two steps end 8e-5 off (half the
+// last bit of an f16 is 5e-4), three at the last bit.
 void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                              Ref x, Divisor divisor) {
   Sequence s{emitter, shape};
