@@ -70,7 +70,8 @@ def test_blocks_where_they_fit_one_region(model):
     assert compile(model, [8], 3, prefill="auto").summary["fit"]["code"] < 1.2 * compile(model, [], 3).summary["fit"]["code"]
     enough = compile(model, []).summary["sram_used_max"] + 4096
     tight = compile(model, [8], prefill="auto", target=f"wse3,sram={enough // 1024}KiB")
-    np.testing.assert_array_equal(prompt(tight)[0], prompt(compile(model, []))[0])
+    # With less memory sums are taken in another way.
+    np.testing.assert_allclose(prompt(tight)[0], prompt(compile(model, []))[0], rtol=1e-4, atol=1e-5)
 
 
 def test_generation_after_a_streamed_prompt(model):
