@@ -1,5 +1,5 @@
-"""Compiles a model and lets it speak on simulated cores: a small seeded Llama beside
-ONNX Runtime, a decoder of yours, or SmolLM2-135M-Instruct, which answers a question."""
+"""Compiles a model and lets it speak on simulated cores: SmolLM2-135M-Instruct answers a
+question, or a small seeded Llama or a decoder of yours speaks beside ONNX Runtime."""
 
 import argparse
 import sys
@@ -14,7 +14,7 @@ from waferloom.text import Text
 from waferloom.zoo import smollm2
 
 TOKENS = 32
-REGION = (150, 150)  # cores of a WSE-3 for SmolLM2 in f32
+REGION = (192, 192)  # cores of a WSE-3 for SmolLM2 in f32, the region that compiling would choose
 QUESTION = "Tell me a fun fact about the octopus."
 
 
@@ -27,8 +27,9 @@ def status(words):
 def compile_model(path, target, context, region=None):
     program = wl.compile(path, target=target, context=context, region=region)
     facts = program.summary
+    stages = f" in {facts['stages']} stages" if facts["stages"] > 1 else ""
     print(f"compiled in {facts['compile_seconds']:.2f} s for {facts['width']} x {facts['height']} cores of "
-          f"{target}: {facts['sram_used_max']:,} of {facts['sram_limit']:,} bytes of SRAM on the fullest, "
+          f"{target}{stages}: {facts['sram_used_max']:,} of {facts['sram_limit']:,} bytes of SRAM on the fullest, "
           f"{facts['colors_used_max']} colors\n")
     return program
 
@@ -88,8 +89,9 @@ def answer(question, target, max_tokens):
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
-    parser.add_argument("model", nargs="?", help="an ONNX decoder, or smollm2; by default a seeded Llama of the zoo")
-    parser.add_argument("target", nargs="?", help="the machine (default grid-8x8; for smollm2 150 x 150 cores of wse3)")
+    parser.add_argument("model", nargs="?", default="smollm2",
+                        help="smollm2 (default), llama (a seeded one of the zoo), or an ONNX decoder")
+    parser.add_argument("target", nargs="?", help="the machine (default: for smollm2 a part of wse3, else grid-8x8)")
     parser.add_argument("--question", default=QUESTION, help=f"for smollm2 (default: {QUESTION})")
     parser.add_argument("--max-tokens", type=int, default=64, help="for smollm2 (default 64)")
     args = parser.parse_args()
@@ -98,8 +100,11 @@ def main():
             answer(args.question, args.target, args.max_tokens)
         else:
             with tempfile.TemporaryDirectory() as folder:
-                compare(Path(args.model) if args.model else seeded_llama(folder), args.target or "grid-8x8")
-    except (wl.CompileError, wl.ExecutionError, smollm2.FetchError) as error:
+                path = seeded_llama(folder) if args.model == "llama" else Path(args.model)
+                compare(path, args.target or "grid-8x8")
+    except smollm2.FetchError as error:
+        sys.exit(f"{error}\nscripts/demo llama needs no network")
+    except (wl.CompileError, wl.ExecutionError) as error:
         sys.exit(str(error))
 
 

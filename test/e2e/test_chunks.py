@@ -36,7 +36,7 @@ def test_all_logits_and_the_last(model, grid):
     assert every.outputs["logits"].shape == (1, 11, SHAPE.vocabulary)
     alone = program.session()
     assert every.cycles == sum(alone.run({"input_ids": ids[:, i:i + 1]}).cycles for i in range(11))
-    assert last.cycles < 0.75 * every.cycles or grid.startswith("grid-1x1"), "no messages, nothing to save"
+    assert last.cycles < 0.8 * every.cycles or grid.startswith("grid-1x1"), "no messages, nothing to save"
     assert [info.shape for info in program.outputs] == [(1, 1, SHAPE.vocabulary)]
 
 

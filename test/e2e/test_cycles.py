@@ -69,7 +69,7 @@ def test_a_model_without_equal_layers():
 
 
 def test_the_demo_prints_them():
-    done = subprocess.run([sys.executable, "-m", "waferloom.demo"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "waferloom.demo", "llama"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     rows = {name: line.split() for line in done.stdout.splitlines()
             for name in ("wafer ", "ONNX Runtime", "cycles  ", "products") if line.startswith(name)}
