@@ -30,8 +30,10 @@ struct EntryOf {
   StringRef name() {
     return facts ? facts.getAs<StringAttr>("name").getValue() : func.getName();
   }
-  Attribute fact(StringRef key) {
-    return facts ? facts.get(key) : func->getAttr(("wafer." + key).str());
+  /// Of inputs, outputs and states, before any was cut or padded.
+  DictionaryAttr shapes() {
+    return facts ? facts.getAs<DictionaryAttr>("shapes")
+                 : func->getAttrOfType<DictionaryAttr>("wafer.shapes");
   }
 };
 
@@ -111,8 +113,7 @@ LogicalResult ImageEmitter::findEntries() {
     place = at;
     queues = by;
   }
-  int64_t width = region.getWidth() * stages.getColumns();
-  int64_t height = region.getHeight() * stages.getRows();
+  auto [width, height] = wafer::getExtents(region, stages);
   if (place.getWidth() != width || place.getHeight() != height)
     return functions.front().emitOpError()
            << "is placed on " << place.getWidth() << " by " << place.getHeight()
@@ -286,7 +287,7 @@ describeTensor(Operation *op, StringRef name, ShapedType local,
     host = attr.getValue();
   info->source_bool = host.isInteger(1);
   info->source_int64 = host.isInteger(64);
-  auto shapes = dyn_cast_or_null<DictionaryAttr>(entry.fact("shapes"));
+  DictionaryAttr shapes = entry.shapes();
   if (auto shape = shapes ? shapes.getAs<DenseI64ArrayAttr>(name) : nullptr)
     info->shape.assign(shape.asArrayRef().begin(), shape.asArrayRef().end());
   else

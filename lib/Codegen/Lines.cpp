@@ -46,22 +46,23 @@ uint32_t Lines::idOf(const Set &set) {
   return static_cast<uint32_t>(known - sets.begin());
 }
 
-Guard Lines::guardOf(uint32_t stage) {
+Guard Lines::guardOf(uint32_t firstStage, uint32_t endStage) {
   Guard guard;
-  Set set{alongStages(), nullptr, 0, stage, stage + 1};
-  (alongStages() == Direction::X ? guard.columns : guard.rows) = idOf(set);
+  (alongStages() == Direction::X ? guard.columns : guard.rows) =
+      idOf({alongStages(), nullptr, 0, firstStage, endStage});
   return guard;
 }
 
 Guard Lines::guardOf(wafer::RunBy runBy) {
-  if (runBy == wafer::RunBy::First)
+  switch (runBy) {
+  case wafer::RunBy::First:
     return guardOf(uint32_t(0));
-  Guard guard;
-  if (runBy == wafer::RunBy::Others) {
-    Set set{alongStages(), nullptr, 0, 1, UINT32_MAX};
-    (alongStages() == Direction::X ? guard.columns : guard.rows) = idOf(set);
+  case wafer::RunBy::Others:
+    return guardOf(1, UINT32_MAX);
+  case wafer::RunBy::All:
+    break;
   }
-  return guard;
+  return {};
 }
 
 Guard Lines::guardOf(const Planned &planned, unsigned cls, wafer::RunBy runBy) {
@@ -69,8 +70,6 @@ Guard Lines::guardOf(const Planned &planned, unsigned cls, wafer::RunBy runBy) {
   const bool alongX = planned.direction == Direction::X;
   uint32_t &mine = alongX ? guard.columns : guard.rows;
   Set set = sets[mine];
-  if (mine == 0)
-    set = Set();
   set.direction = planned.direction;
   set.planned = &planned;
   set.cls = cls;

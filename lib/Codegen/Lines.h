@@ -36,7 +36,7 @@ public:
       : width(width), height(height), stages(stages), target(target) {}
 
   /// The PEs of stage `stage`, or of all stages that `runBy` names.
-  Guard guardOf(uint32_t stage);
+  Guard guardOf(uint32_t stage) { return guardOf(stage, stage + 1); }
   Guard guardOf(wafer::RunBy runBy);
 
   /// Emits one collective in place on `buffer`: dense, all elements of its
@@ -87,9 +87,11 @@ private:
   llvm::SmallVector<uint32_t> classesOf(Direction direction,
                                         std::vector<image::ClassSetT> &out);
   uint32_t idOf(const Set &set);
-  /// Along which direction stages follow each other.
+  /// The PEs of the stages from `firstStage` to before `endStage`.
+  Guard guardOf(uint32_t firstStage, uint32_t endStage);
   Direction alongStages() const {
-    return stages.getRows() > 1 ? Direction::Y : Direction::X;
+    return wafer::getDirection(stages) == wafer::Axis::Y ? Direction::Y
+                                                         : Direction::X;
   }
   uint32_t stageAt(Direction direction, int64_t position) const {
     return static_cast<uint32_t>(position /

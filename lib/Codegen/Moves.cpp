@@ -187,9 +187,7 @@ void ProgramEmitter::bindPosition() {
 LogicalResult ProgramEmitter::emitSlots() {
   slots.clear();
   WalkResult walked = func.walk([&](wafer::AppendOp op) {
-    wafer::RunBy runner = wafer::lookup(runBy, op);
-    if (!position ||
-        (writingFor && runner != wafer::RunBy::All && runner != *writingFor))
+    if (!position || !isWritten(op))
       return WalkResult::advance();
     FailureOr<SlotKey> key = slotKey(op);
     if (failed(key))

@@ -61,6 +61,11 @@ wafer::RunBy ProgramEmitter::runnerOf(Operation *op) const {
   return writingFor.value_or(wafer::lookup(runBy, op));
 }
 
+bool ProgramEmitter::isWritten(Operation *op) const {
+  wafer::RunBy runner = wafer::lookup(runBy, op);
+  return !writingFor || runner == wafer::RunBy::All || runner == *writingFor;
+}
+
 LogicalResult ProgramEmitter::emitOp(Operation *op) {
   emitter.setNode(names.of(op->getLoc()));
   Guard guard = lines.guardOf(runnerOf(op));

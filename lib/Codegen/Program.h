@@ -88,6 +88,8 @@ private:
 
   /// Who runs `op`; while a loop is written for some stages, those.
   wafer::RunBy runnerOf(mlir::Operation *op) const;
+  /// Whether `op` is run by those whom the loop is written for.
+  bool isWritten(mlir::Operation *op) const;
   mlir::LogicalResult copyWeights(wafer::RepeatOp op);
   mlir::LogicalResult emit(wafer::AppendOp op);
   mlir::LogicalResult emit(wafer::LookupOp op);

@@ -1,13 +1,12 @@
 // Several tokens through the program of one. All ops up to the layers run once
 // per token, what is behind them once, for the last token:
 //
-//   one region             stage 0                            other stages
-//   loop tokens            loop ahead: lookup, ..., send      loop tokens
-//     lookup, ...          loop the rest:                       receive
-//     loop layers: ...       receive, lookup, ..., send         loop layers:
-//     ...
-//   head                   loop ahead: receive                  send
-//                          head
+//   one region          stage 0                         other stages
+//   loop tokens         loop ahead: lookup, ..., send   loop tokens
+//     lookup, ...       loop the rest:                    receive
+//     loop layers         receive, lookup, ..., send      loop layers
+//   head                loop ahead: receive               send
+//                       head
 //
 // Stage 0 is ahead by as many tokens as there are other stages: each of these
 // holds one, so nobody waits for room that only stage 0 could make.
@@ -111,10 +110,7 @@ LogicalResult ProgramEmitter::emitToken(wafer::RepeatOp repeat) {
   for (Operation &op : *repeat->getBlock()) {
     if (&op == repeat)
       break;
-    wafer::RunBy runner = wafer::lookup(runBy, &op);
-    bool mine =
-        !writingFor || runner == wafer::RunBy::All || runner == *writingFor;
-    if (!mine)
+    if (!isWritten(&op))
       continue;
     if (auto input = dyn_cast<wafer::InputOp>(op))
       takeToken(input);

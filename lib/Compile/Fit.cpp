@@ -261,9 +261,8 @@ waferloom::Diagnostic waferloom::explainFit(ModuleOp onnx, ModuleOp tensors,
   else
     out.message = llvm::formatv(
         "no layout found on {0} PEs of '{1}': weights and states take {2} "
-        "bytes "
-        "per PE when divided evenly, before padding, replicas and buffers, and "
-        "a PE has {3}, {4} of them reserved",
+        "bytes per PE when divided evenly, before padding, replicas and "
+        "buffers, and a PE has {3}, {4} of them reserved",
         where, target.name, even, uint32_t(target.sram),
         uint32_t(target.reserved));
   if (planned.asked)

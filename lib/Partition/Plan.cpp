@@ -165,8 +165,7 @@ static double getHandOverCycles(ModuleOp module) {
             .getNumElements());
   collectives::Line line;
   line.length = static_cast<unsigned>(stages.getCount());
-  line.stride = static_cast<unsigned>(
-      stages.getColumns() > 1 ? region.getWidth() : region.getHeight());
+  line.stride = static_cast<unsigned>(wafer::getStageLength(region, stages));
   return static_cast<double>(collectives::cycles(line, request));
 }
 

@@ -44,10 +44,10 @@ static FailureOr<placement::Problem> readProblem(ModuleOp module,
       return entry.emitOpError()
              << "has other stages than another entry: " << side << " and "
              << stages;
-    if (!region)
-      problem.stages.push_back({entry.getLoc(),
-                                mine.getWidth() * side.getColumns(),
-                                mine.getHeight() * side.getRows()});
+    if (!region) {
+      auto [columns, rows] = wafer::getExtents(mine, side);
+      problem.stages.push_back({entry.getLoc(), columns, rows});
+    }
     region = mine;
     stages = side;
   }

@@ -126,15 +126,15 @@ static unsigned rootOn(ArrayRef<wafer::Axis> run, ArrayRef<wafer::Axis> axes,
 
 /// Over all stages, a place for each.
 static routing::Collective handOverLine(const Crossing &crossing) {
-  bool alongX = crossing.stages.getColumns() > 1;
-  int64_t length =
-      alongX ? crossing.region.getWidth() : crossing.region.getHeight();
   routing::Collective c{crossing.op->getLoc(),
-                        alongX ? routing::Direction::X : routing::Direction::Y,
+                        wafer::getDirection(crossing.stages) == wafer::Axis::X
+                            ? routing::Direction::X
+                            : routing::Direction::Y,
                         {},
                         {}};
   c.line.length = static_cast<unsigned>(crossing.stages.getCount());
-  c.line.stride = static_cast<unsigned>(length);
+  c.line.stride = static_cast<unsigned>(
+      wafer::getStageLength(crossing.region, crossing.stages));
   c.request.kind = Kind::HandOver;
   return c;
 }
@@ -143,15 +143,13 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
   SmallVector<routing::Collective> lines;
   if (crossing.kind == Kind::HandOver)
     lines.push_back(handOverLine(crossing));
+  auto [width, height] = wafer::getExtents(crossing.region, crossing.stages);
   for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
     SmallVector<wafer::Axis> mine =
         llvm::filter_to_vector(crossing.region.getAxes(), [&](auto axis) {
           return axis.direction == direction;
         });
-    int64_t extent =
-        direction == wafer::Axis::X
-            ? crossing.region.getWidth() * crossing.stages.getColumns()
-            : crossing.region.getHeight() * crossing.stages.getRows();
+    int64_t extent = direction == wafer::Axis::X ? width : height;
     for (size_t i = 0; i < mine.size(); ++i) {
       SmallVector<wafer::Axis> run;
       for (; i < mine.size() && llvm::is_contained(crossing.axes, mine[i]); ++i)

@@ -25,6 +25,21 @@ StagesAttr wafer::getStages(Operation *entry) {
   return entry ? StagesAttr::get(entry->getContext(), 1, 1) : StagesAttr();
 }
 
+Axis::Direction wafer::getDirection(StagesAttr stages) {
+  return stages.getRows() > 1 ? Axis::Y : Axis::X;
+}
+
+std::pair<int64_t, int64_t> wafer::getExtents(RegionAttr region,
+                                              StagesAttr stages) {
+  return {region.getWidth() * stages.getColumns(),
+          region.getHeight() * stages.getRows()};
+}
+
+int64_t wafer::getStageLength(RegionAttr region, StagesAttr stages) {
+  return getDirection(stages) == Axis::X ? region.getWidth()
+                                         : region.getHeight();
+}
+
 RepeatOp wafer::getStagedRepeat(func::FuncOp entry) {
   if (getStages(entry).getCount() == 1)
     return {};
@@ -113,7 +128,7 @@ LogicalResult wafer::verifyStages(func::FuncOp entry) {
   if (trips % sharing != 0)
     return staged.emitOpError() << "has " << trips << " trips, which "
                                 << sharing << " stages cannot share evenly";
-  auto direction = stages.getColumns() > 1 ? Axis::X : Axis::Y;
+  Axis::Direction direction = getDirection(stages);
   for (Value value : staged.getInits()) {
     if (isSplitAlong(value, direction))
       return staged.emitOpError() << "carries a value that is split along "

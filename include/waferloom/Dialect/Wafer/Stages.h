@@ -14,10 +14,21 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <utility>
+
 namespace waferloom::wafer {
 
 /// The stages of an entry; 1 x 1 where it does not say any.
 StagesAttr getStages(mlir::Operation *entry);
+
+/// The direction in which stages follow each other.
+Axis::Direction getDirection(StagesAttr stages);
+
+/// PEs along x and along y of all stages of `region` together.
+std::pair<int64_t, int64_t> getExtents(RegionAttr region, StagesAttr stages);
+
+/// The length of one stage in the direction in which they follow each other.
+int64_t getStageLength(RegionAttr region, StagesAttr stages);
 
 /// The repeat whose trips the stages of `entry` share; null with one stage.
 RepeatOp getStagedRepeat(mlir::func::FuncOp entry);
