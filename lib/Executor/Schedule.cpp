@@ -443,9 +443,7 @@ bool Scheduler::exchange(Phase &phase) {
 }
 
 std::unique_ptr<Schedule> Scheduler::run() {
-  // A tenth of a gigabyte of acts at most.
-  std::optional<Turns> turns =
-      unroll(prepared, axesOf(streams), issueCycles, 16'000'000);
+  std::optional<Turns> turns = unroll(prepared, axesOf(streams), issueCycles);
   if (!turns)
     return nullptr;
   out->turns = std::move(*turns);

@@ -16,8 +16,8 @@ struct Loop {
 class Unroller {
 public:
   Unroller(const PreparedEntry &prepared, const std::vector<uint8_t> &axes,
-           uint32_t issue, size_t limit)
-      : prepared(prepared), axes(axes), issue(issue), left(limit) {}
+           uint32_t issue, const UnrollLimits &limits)
+      : prepared(prepared), axes(axes), issue(issue), limits(limits) {}
 
   std::optional<Turns> run() {
     tapeOf[{}] = runOf[{}] = 0;
@@ -46,7 +46,8 @@ private:
   const PreparedEntry &prepared;
   const std::vector<uint8_t> &axes;
   const uint32_t issue;
-  size_t left;
+  const UnrollLimits limits;
+  size_t turns = 0; // of all programs
   Turns out;
   const RegionPrograms *region = nullptr;
   std::map<Tape, uint32_t> tapeOf;
@@ -116,6 +117,7 @@ void Unroller::close() {
   turn.begun = begun;
   turn.tape = keep(tapeOf, out.tapes, tape);
   turn.run = keep(runOf, out.runs, acts);
+  ++turns;
   out.programs.back().back().push_back(turn);
   begun += begunHere;
   begunHere = cycles = 0;
@@ -170,6 +172,7 @@ bool Unroller::unroll(const Program &program) {
   begun = begunHere = cycles = lead = 0;
   axis = 0;
   uint32_t counter = 0;
+  size_t followed = 0;
   while (true) {
     while (!loops.empty() && counter == loops.back().end) {
       if (--loops.back().left == 0) {
@@ -181,7 +184,7 @@ bool Unroller::unroll(const Program &program) {
     }
     if (counter >= program.order.size())
       break;
-    if (left-- == 0)
+    if (++followed > limits.instructions || turns > limits.turns)
       return false;
     const Instruction &next = region->instructions[program.order[counter]];
     if (next.op == Opcode::end)
@@ -206,8 +209,8 @@ bool Unroller::unroll(const Program &program) {
 
 std::optional<Turns> unroll(const PreparedEntry &prepared,
                             const std::vector<uint8_t> &axes,
-                            uint32_t issueCycles, size_t limit) {
-  return Unroller(prepared, axes, issueCycles, limit).run();
+                            uint32_t issueCycles, const UnrollLimits &limits) {
+  return Unroller(prepared, axes, issueCycles, limits).run();
 }
 
 } // namespace waferloom::executor

@@ -61,13 +61,21 @@ struct Turns {
   std::vector<std::vector<Totals>> totals;              // the same
 };
 
-/// Nothing when the loops of the programs make more than `limit` acts.
+struct UnrollLimits {
+  /// Of one program: what a tape may hold.
+  size_t instructions = 16'000'000;
+  /// Of all programs together: about a gigabyte.
+  size_t turns = 32'000'000;
+};
+
+/// Nothing when the loops of the programs make more than `limits` allow.
 /// `axes`: for each color whether its streams run along x (1), y (2) or both
 /// (3); runs are cut where these differ, so that the streams of a run stay in
 /// one line of PEs where they can.
 std::optional<Turns> unroll(const PreparedEntry &prepared,
                             const std::vector<uint8_t> &axes,
-                            uint32_t issueCycles, size_t limit);
+                            uint32_t issueCycles,
+                            const UnrollLimits &limits = {});
 
 } // namespace waferloom::executor
 
