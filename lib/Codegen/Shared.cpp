@@ -4,7 +4,6 @@
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -168,12 +167,11 @@ FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight,
   return std::optional(it->second);
 }
 
-static std::string keyOf(Operation *op) {
-  std::string key;
-  llvm::raw_string_ostream os(key);
-  op->print(os, OpPrintingFlags().useLocalScope().skipRegions());
-  // Without the result's name.
-  return key.substr(key.find('=') + 1);
+Shared::Key Shared::keyOf(Operation *op) {
+  Type type = op->getNumResults() == 1 ? op->getResult(0).getType() : Type();
+  return {op->getName().getAsOpaquePointer(),
+          op->getAttrDictionary().getAsOpaquePointer(),
+          type.getAsOpaquePointer()};
 }
 
 void Shared::use(Operation *op, wafer::RunBy runBy) {
@@ -194,10 +192,10 @@ bool Shared::isKnown(wafer::ParameterOp op) const {
 LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
   int64_t &top = tops[static_cast<size_t>(runBy)];
   const int64_t before = top;
-  std::vector<Piece *> laid;
+  std::vector<Key> laid;
   int64_t trips = 0;
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
-    std::string key = keyOf(parameter);
+    Key key = keyOf(parameter);
     auto type = cast<ShapedType>(parameter.getType());
     FailureOr<Word> word = wordType(parameter, type.getElementType());
     if (failed(word))
@@ -210,12 +208,12 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
       continue;
     it->second = reserve(type.getNumElements() * bytesOf(*word), 1, runBy);
     trips = tripsHeld(parameter, op.getTrips());
-    laid.push_back(&it->second);
+    laid.push_back(key);
   }
   const int64_t step = top - before;
-  for (Piece *piece : laid) {
-    piece->step = step;
-    piece->front = laid.front()->address;
+  for (const Key &key : laid) {
+    reserved[key].step = step;
+    reserved[key].front = reserved[laid.front()].address;
   }
   if (!laid.empty())
     top += step * (trips - 1);
@@ -223,7 +221,7 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
 }
 
 FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
-  std::string key = keyOf(op);
+  Key key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
     return it->second;
   auto type = cast<ShapedType>(op.getType());
@@ -236,7 +234,6 @@ FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
                     ? perTrip->second
                     : reserve(type.getNumElements() * bytesOf(*word),
                               tripsHeld(op, trips), runByOf(op));
-  SymbolTable symbols(module);
   for (auto [trip, name] :
        llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
     auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
@@ -258,7 +255,7 @@ FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
 }
 
 FailureOr<Piece> Shared::state(wafer::StateOp op) {
-  std::string key = keyOf(op);
+  Key key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
     return it->second;
   auto type = cast<ShapedType>(op.getType());
@@ -271,7 +268,7 @@ FailureOr<Piece> Shared::state(wafer::StateOp op) {
   for (auto [trip, name] :
        llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
     // Every entry must find the state where the others left it.
-    if (!known.try_emplace("state " + name.str()).second)
+    if (!states.insert(name.getValue()).second)
       return op.emitOpError() << "lays state '" << name.getValue()
                               << "' in another way than another entry does";
     auto made = binding(op, type, name.getValue(), image::Role::state);
@@ -283,7 +280,7 @@ FailureOr<Piece> Shared::state(wafer::StateOp op) {
 }
 
 FailureOr<Piece> Shared::iota(wafer::IotaOp op) {
-  std::string key = keyOf(op);
+  Key key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
     return it->second;
   auto made = binding(op, op.getType(), "", image::Role::index);
@@ -301,10 +298,10 @@ FailureOr<Piece> Shared::iota(wafer::IotaOp op) {
 }
 
 Piece Shared::coordinate(ArrayRef<wafer::Axis> axes) {
-  std::string key = "coordinate";
+  std::string key;
   for (wafer::Axis axis : axes)
     key += " " + axis.str();
-  if (auto it = known.find(key); it != known.end())
+  if (auto it = coordinates.find(key); it != coordinates.end())
     return it->second;
   Piece piece = reserve(4, 1, wafer::RunBy::All);
   auto made = std::make_unique<image::BindingT>();
@@ -320,7 +317,7 @@ Piece Shared::coordinate(ArrayRef<wafer::Axis> axes) {
   made->dims.push_back(std::move(dim));
   bindings.push_back(std::move(made));
   holders.push_back({});
-  return known[key] = piece;
+  return coordinates[key] = piece;
 }
 
 FailureOr<SmallVector<wafer::Axis>> Shared::axesOf(fabric::PutOp op) {

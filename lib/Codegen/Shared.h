@@ -16,7 +16,11 @@
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringSet.h"
 #include <map>
+#include <tuple>
 
 namespace waferloom::codegen {
 
@@ -38,7 +42,7 @@ struct Holder {
 class Shared {
 public:
   Shared(wafer::RegionAttr region, mlir::ModuleOp module, Image &image)
-      : region(region), module(module), image(image) {}
+      : region(region), symbols(module), image(image) {}
 
   /// Tells, before anything is laid, that `op` (a parameter, state or iota) is
   /// run by `runBy`; other entries may say otherwise.
@@ -78,6 +82,10 @@ public:
   std::vector<Holder> holders; // one per binding
 
 private:
+  /// Ops of equal keys are the same thing: name, attributes and type of the
+  /// result.
+  using Key = std::tuple<const void *, const void *, const void *>;
+  static Key keyOf(mlir::Operation *op);
   /// A place for `trips` pieces behind each other.
   Piece reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy);
   /// Sets `binding` of trip `trip` of `op` behind those that `piece` begins
@@ -88,12 +96,15 @@ private:
                                                   Word stored);
 
   wafer::RegionAttr region;
-  mlir::ModuleOp module;
+  mlir::SymbolTable symbols;
   Image &image;
   int64_t tops[3] = {};
-  std::map<std::string, wafer::RunBy> users;
-  std::map<std::string, Piece> known;
-  std::map<std::string, Piece> reserved; // weights of trips
+  // Never iterated over: keys have no order that stays.
+  llvm::DenseMap<Key, wafer::RunBy> users;
+  llvm::DenseMap<Key, Piece> known;
+  llvm::DenseMap<Key, Piece> reserved; // weights of trips
+  std::map<std::string, Piece> coordinates;
+  llvm::StringSet<> states;
   std::map<std::string, uint32_t> sources;
 };
 
