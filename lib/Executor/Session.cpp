@@ -11,6 +11,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <optional>
+#include <thread>
 #include <unistd.h>
 
 using namespace llvm;
@@ -82,6 +83,7 @@ private:
   void makeMemories();
   void lay();
   Error checkStep(size_t entry) const;
+  unsigned threadsFor(unsigned asked) const;
   void place(size_t entry, ArrayRef<StagedInput> inputs);
   std::vector<OutputTensor> outputsOf(size_t entry,
                                       ArrayRef<std::string> wanted);
@@ -289,6 +291,20 @@ void SessionImpl::describe(const EntryState &state, const EngineResult &run,
                                  spent.wait});
 }
 
+/// Threads meet many times in a step: with few PEs for each they wait more than
+/// they do.
+unsigned SessionImpl::threadsFor(unsigned asked) const {
+  constexpr uint64_t pesPerThread = 1024;
+  if (asked != 0)
+    return asked;
+  uint64_t pes = 0;
+  for (const auto &region : loaded->image.regions)
+    pes += uint64_t(region->width) * region->height;
+  return static_cast<unsigned>(
+      std::clamp<uint64_t>(pes / pesPerThread, 1,
+                           std::max(1u, std::thread::hardware_concurrency())));
+}
+
 Expected<StepResult> SessionImpl::step(size_t entry,
                                        ArrayRef<HostTensor> inputs,
                                        const RunOptions &options) {
@@ -299,7 +315,7 @@ Expected<StepResult> SessionImpl::step(size_t entry,
                   options.feedBack && before == entry);
   if (!staged)
     return staged.takeError();
-  workers.resize(options.threads);
+  workers.resize(threadsFor(options.threads));
   place(entry, *staged);
   EngineOptions engineOptions;
   engineOptions.launch = options.launch;

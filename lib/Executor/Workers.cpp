@@ -3,6 +3,10 @@
 
 namespace waferloom::executor {
 
+// A round in one word, so that a thread enters only one that is open: the
+// threads in it, whether it is open, its number.
+static constexpr uint64_t threadIn = 1, open = 1 << 16, number = 1 << 17;
+
 Workers::Workers(unsigned threads) { resize(threads); }
 
 Workers::~Workers() { stop(); }
@@ -16,7 +20,7 @@ void Workers::resize(unsigned threads) {
   stop();
   for (unsigned thread = 1; thread < threads; ++thread)
     team.emplace_back(
-        [this, thread, seen = round.load()] { serve(thread, seen); });
+        [this, thread, seen = round.load() / number] { serve(thread, seen); });
 }
 
 void Workers::stop() {
@@ -36,20 +40,32 @@ void Workers::work(unsigned thread) {
     (*body)(i, thread);
 }
 
+/// Enters the round if it is open.
+bool Workers::enter() {
+  uint64_t now = round.load();
+  while ((now & open) != 0)
+    if (round.compare_exchange_weak(now, now + threadIn))
+      return true;
+  return false;
+}
+
 /// Waits for a new round, awake for a moment and then asleep.
 void Workers::serve(unsigned thread, uint64_t seen) {
+  auto isNew = [&] { return round.load() / number != seen; };
   while (true) {
-    for (unsigned spin = 0; spin < 2000 && round.load() == seen; ++spin)
+    for (unsigned spin = 0; spin < 2000 && !isNew(); ++spin)
       std::this_thread::yield();
-    if (round.load() == seen) {
+    if (!isNew()) {
       std::unique_lock<std::mutex> lock(mutex);
-      wake.wait(lock, [&] { return ending || round.load() != seen; });
-      if (round.load() == seen)
+      wake.wait(lock, [&] { return ending || isNew(); });
+      if (!isNew())
         return;
     }
-    seen = round.load();
+    seen = round.load() / number;
+    if (!enter())
+      continue;
     work(thread);
-    busy.fetch_sub(1);
+    round.fetch_sub(threadIn);
   }
 }
 
@@ -63,14 +79,16 @@ void Workers::forEach(size_t n,
   count = n;
   body = &callee;
   next = 0;
-  busy = static_cast<unsigned>(team.size());
   {
     std::lock_guard<std::mutex> lock(mutex);
-    ++round;
+    round = (round.load() / number + 1) * number + open;
   }
   wake.notify_all();
   work(0);
-  while (busy.load() != 0)
+  // A thread that has not come by now, since the host runs something else,
+  // is not waited for.
+  round.fetch_and(~open);
+  while (round.load() % open != 0)
     std::this_thread::yield();
 }
 

@@ -29,14 +29,14 @@ public:
 private:
   void stop();
   void serve(unsigned thread, uint64_t seen);
+  bool enter();
   void work(unsigned thread);
 
   std::vector<std::thread> team; // besides the caller
   std::mutex mutex;
   std::condition_variable wake;
-  std::atomic<uint64_t> round{0};
+  std::atomic<uint64_t> round{0}; // and who is in it
   std::atomic<size_t> next{0};
-  std::atomic<unsigned> busy{0};
   bool ending = false;
   size_t count = 0;
   llvm::function_ref<void(size_t, unsigned)> *body = nullptr;
