@@ -16,7 +16,7 @@ import numpy as np
 import waferloom as wl
 from waferloom import zoo
 
-REWRITES = ["deferred-norm", "deferred-softmax", "reciprocal-root"]
+REWRITES = ["deferred-norm", "deferred-softmax", "reciprocal-root", "packed-messages", "middle-root"]
 # The shapes of stories260k (5 layers) and of three layers of SmolLM2-135M, with seeded weights.
 MODELS = {
     "width 64, 5 layers": (zoo.Shape(layers=5, width=64, heads=8, kv_heads=4, head_dim=8, hidden=172, vocabulary=512,

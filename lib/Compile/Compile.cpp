@@ -215,7 +215,7 @@ LogicalResult Compilation::run(StringRef path) {
     return stop;
 
   begin(4);
-  if (failed(lowerToFabric(*module, *target)))
+  if (failed(lowerToFabric(*module, options, *target)))
     return failure();
   // From here on every word has its way: lines, algorithms, colors, queues.
   stop = end(*module);

@@ -115,6 +115,10 @@ LogicalResult waferloom::prepare(ModuleOp module,
   return pm.run(module);
 }
 
+static bool enabled(StringRef rewrite, const CompileOptions &options) {
+  return !llvm::is_contained(options.disabledRewrites, rewrite);
+}
+
 /// Level 3 to level 4.
 LogicalResult waferloom::lowerToPieces(ModuleOp module) {
   PassManager pm(module.getContext());
@@ -127,6 +131,7 @@ LogicalResult waferloom::lowerToPieces(ModuleOp module) {
 
 /// Level 4 to level 5.
 LogicalResult waferloom::lowerToFabric(ModuleOp module,
+                                       const CompileOptions &options,
                                        const target::Target &target) {
   PassManager pm(module.getContext());
   collectives::Costs costs;
@@ -138,7 +143,8 @@ LogicalResult waferloom::lowerToFabric(ModuleOp module,
   placement::FabricPlaceOptions fabric;
   fabric.width = target.width;
   fabric.height = target.height;
-  routing::populateConversionPipeline(pm, costs);
+  routing::populateConversionPipeline(pm, costs,
+                                      enabled(algebra::middleRoot, options));
   pm.addPass(placement::createFabricPlace(fabric));
   routing::populateRoutingPipeline(
       pm, {target.colors, target.inputQueues, target.outputQueues});
@@ -148,6 +154,7 @@ LogicalResult waferloom::lowerToFabric(ModuleOp module,
 /// What a plan takes: the later stages are run on a copy. They are the ones
 /// that run in the end, so the answer is exact.
 static llvm::Expected<target::Fit> measure(ModuleOp planned,
+                                           const CompileOptions &options,
                                            const target::Target &target) {
   OwningOpRef<ModuleOp> copy = planned.clone();
   std::string reason;
@@ -158,7 +165,7 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
       });
   target::Fit fit;
   if (succeeded(lowerToPieces(*copy)) &&
-      succeeded(lowerToFabric(*copy, target)) &&
+      succeeded(lowerToFabric(*copy, options, target)) &&
       succeeded(codegen::emitImage(*copy, *target::toImage(target), fit)))
     return fit;
   if (!fit.fits()) // refused for its size, which is the answer
@@ -231,6 +238,8 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
   grid.fmaMixed = target.fmaMixed;
   grid.add = target.addF32;
   grid.convert = target.convert;
+  grid.packs = enabled(algebra::packedMessages, options);
+  grid.middleRoots = enabled(algebra::middleRoot, options);
   SmallVector<std::pair<int64_t, int64_t>> regions = regionsOf(target);
   if (options.region)
     regions = {*options.region};
@@ -259,7 +268,8 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
       copy = module.clone();
       fits = succeeded(partition::planWithin(
           *copy, grid,
-          [&](ModuleOp written) { return measure(written, target); }, next,
+          [&](ModuleOp written) { return measure(written, options, target); },
+          next,
           manyRegions ? std::min(mostAnswers, answersPerRegion) : mostAnswers));
       // More stages take what is repeated off each; if that was not what was
       // too much, they do not help. Fewer never do.

@@ -53,6 +53,7 @@ llvm::LogicalResult lowerToPieces(mlir::ModuleOp module);
 
 /// Level 4 to level 5.
 llvm::LogicalResult lowerToFabric(mlir::ModuleOp module,
+                                  const CompileOptions &options,
                                   const target::Target &target);
 
 /// A refusal for want of memory: what is where, and what would fit instead.

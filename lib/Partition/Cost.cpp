@@ -21,8 +21,8 @@ using wafer::Axis;
 
 static constexpr int64_t rampCycles = 2; // T_R
 
-Axes::Axes(const Factors &factors, int64_t mostHops)
-    : factors(factors), mostHops(mostHops) {
+Axes::Axes(const Factors &factors, int64_t mostHops, bool middleRoots)
+    : factors(factors), mostHops(mostHops), middleRoots(middleRoots) {
   for (auto direction : {Axis::X, Axis::Y}) {
     const auto &sizes = direction == Axis::X ? factors.x : factors.y;
     for (size_t i = 0; i < sizes.size(); ++i) {
@@ -97,10 +97,10 @@ double partition::getCombineCycles(const Axes &axes, ArrayRef<Axis> along,
       continue;
     if (hop > axes.getMostHops())
       return impossibleCycles;
-    int64_t arm = size / 2 + 1;
+    int64_t arm = axes.hasMiddleRoots() ? size / 2 + 1 : size;
     double shared = static_cast<double>(words) * hop;
     total += getArmCycles(arm, words, hop);
-    if (size > 2)
+    if (size > 2 && axes.hasMiddleRoots())
       total += shared; // the second arm enters the root
     total += shared + (arm - 1) * hop + 2 * rampCycles;
   }
@@ -121,7 +121,7 @@ double partition::getGatherCycles(const Axes &axes, ArrayRef<Axis> along,
 }
 
 Costs::Costs(const Problem &problem, const Factors &factors)
-    : problem(problem), axes(factors, problem.mostHops) {}
+    : problem(problem), axes(factors, problem.mostHops, problem.middleRoots) {}
 
 std::vector<int64_t> Costs::getPadded(const Assignment &assignment) const {
   // Classes of one padding number share the least size that all can divide.
@@ -268,11 +268,11 @@ int64_t Costs::getBytes(const Assignment &assignment,
 
 void Costs::rank(const Assignment &assignment, Plan &plan) const {
   std::vector<int64_t> padded = getPadded(assignment);
-  using Key = std::tuple<int, int, int, std::vector<Axis>>;
+  using Key = std::tuple<int, int, int, std::vector<Axis>, size_t>;
   std::map<Key, std::pair<int64_t, int64_t>> packs; // words, trips
   std::vector<int> depths;
   double gathers = 0;
-  for (const Work &work : problem.works) {
+  for (auto [number, work] : llvm::enumerate(problem.works)) {
     int depth = 0;
     for (int producer : work.producers)
       depth = std::max(depth, depths[producer]);
@@ -284,7 +284,8 @@ void Costs::rank(const Assignment &assignment, Plan &plan) const {
         ++plan.packs;
       } else {
         auto &pack = packs[Key(work.scope, depth, work.combiner,
-                               {cost.along.begin(), cost.along.end()})];
+                               {cost.along.begin(), cost.along.end()},
+                               problem.packs ? 0 : number)];
         pack.first += cost.words;
         pack.second = work.trips;
       }

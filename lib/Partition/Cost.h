@@ -14,8 +14,9 @@ constexpr double impossibleCycles = 1e12;
 /// The axes of a region and their sizes.
 class Axes {
 public:
-  /// PEs of one line may be at most `mostHops` apart.
-  Axes(const Factors &factors, int64_t mostHops);
+  /// PEs of one line may be at most `mostHops` apart. `middleRoots`: sums along
+  /// a line end in its middle, not at its end.
+  Axes(const Factors &factors, int64_t mostHops, bool middleRoots);
 
   llvm::ArrayRef<wafer::Axis> all() const { return axes; }
   int64_t getSize(wafer::Axis axis) const;
@@ -23,16 +24,18 @@ public:
   /// Hops of one step along `axis`.
   int64_t getStride(wafer::Axis axis) const;
   int64_t getMostHops() const { return mostHops; }
+  bool hasMiddleRoots() const { return middleRoots; }
 
 private:
   Factors factors;
   int64_t mostHops;
+  bool middleRoots;
   llvm::SmallVector<wafer::Axis> axes;
 };
 
 /// Cycles of an all-reduce of `words` per PE along `axes`, in closed form: both
-/// arms of each line to the middle by the best of chain, star, tree and
-/// two-phase, and a multicast back.
+/// arms of each line to the middle, or one to its end, by the best of chain,
+/// star, tree and two-phase, and a multicast back.
 double getCombineCycles(const Axes &axes, llvm::ArrayRef<wafer::Axis> along,
                         int64_t words);
 /// Cycles of an all-gather whose result has `words` per PE.

@@ -62,7 +62,7 @@ static void join(MutableArrayRef<wafer::CombineOp> pack) {
   }
 }
 
-void partition::packCombines(Block &block) {
+void partition::packCombines(Block &block, bool packs) {
   llvm::DenseMap<Operation *, int> depths = getDepths(block);
   // By depth; at one depth, first what computes, then what combines, in the old
   // order. Constants and inits stay before their first reader.
@@ -84,13 +84,13 @@ void partition::packCombines(Block &block) {
     entry.op->moveBefore(block.getTerminator());
 
   using Key = std::tuple<int, Attribute, int>;
-  llvm::MapVector<Key, SmallVector<wafer::CombineOp>> packs;
+  llvm::MapVector<Key, SmallVector<wafer::CombineOp>> messages;
   for (const Entry &entry : entries)
-    if (auto combine = dyn_cast<wafer::CombineOp>(entry.op))
-      packs[Key(entry.depth, combine.getAxesAttr(),
-                static_cast<int>(combine.getCombiner()))]
+    if (auto combine = dyn_cast<wafer::CombineOp>(entry.op); combine && packs)
+      messages[Key(entry.depth, combine.getAxesAttr(),
+                   static_cast<int>(combine.getCombiner()))]
           .push_back(combine);
-  for (auto &[key, pack] : packs)
+  for (auto &[key, pack] : messages)
     join(pack);
 
   // What reads nothing stands directly before its first reader: its buffer is

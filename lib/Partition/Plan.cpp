@@ -119,6 +119,8 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.stages = options.stages;
   classes->problem.mostHops = target::mostHops(options.colors);
   classes->problem.mostBranches = options.mostBranches;
+  classes->problem.packs = options.packs;
+  classes->problem.middleRoots = options.middleRoots;
   classes->problem.figures = {options.issue,
                               options.rewrite,
                               std::max<int64_t>(options.fma, 1),
@@ -306,6 +308,8 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     options.add = add;
     options.convert = convert;
     options.stages = stages;
+    options.packs = packs;
+    options.middleRoots = middleRoots;
     unshareSources(module);
     FailureOr<ModuleClasses> classes = pose(module, options);
     if (failed(classes))
@@ -335,7 +339,10 @@ void partition::buildPipeline(OpPassManager &manager,
   if (roll)
     manager.addNestedPass<func::FuncOp>(createPartitionRoll());
   // From here on like layers are one body.
-  manager.addPass(createPartitionPlan(options));
+  PartitionPlanOptions plan = options;
+  plan.packs = !llvm::is_contained(disabledRewrites, algebra::packedMessages);
+  plan.middleRoots = !llvm::is_contained(disabledRewrites, algebra::middleRoot);
+  manager.addPass(createPartitionPlan(plan));
   // From here on types carry layouts; what they say is proven, not believed.
   manager.addNestedPass<func::FuncOp>(createPartitionVerify());
   manager.addPass(createPartitionToPerPe());

@@ -83,7 +83,9 @@ struct Problem {
   int64_t bytesPerPe = 0;        ///< for weights, states and the largest op
   /// Regions side by side, of which all but the first share what is repeated.
   int64_t stages = 1;
-  int64_t mostHops = 4; ///< between the PEs of a line
+  int64_t mostHops = 4;    ///< between the PEs of a line
+  bool packs = true;       ///< collectives that can are one message
+  bool middleRoots = true; ///< of sums along a line; else at its end
   /// Branches that a search looks at before it has any plan.
   int64_t mostBranches = 300'000;
 };

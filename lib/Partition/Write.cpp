@@ -220,7 +220,7 @@ LogicalResult partition::write(ModuleOp module, const ModuleClasses &classes,
     entry.walk(
         [&](wafer::RepeatOp op) { blocks.push_back(op.getBodyBlock()); });
     for (Block *block : blocks)
-      packCombines(*block);
+      packCombines(*block, classes.problem.packs);
   }
   return success();
 }

@@ -15,9 +15,9 @@ namespace waferloom::partition {
 llvm::LogicalResult write(mlir::ModuleOp module, const ModuleClasses &classes,
                           const Plan &plan);
 
-/// Sorts the ops of a block by the number of combines before them and joins
-/// combines of one depth, axes and combiner.
-void packCombines(mlir::Block &block);
+/// Sorts the ops of a block by the number of combines before them and, if
+/// `packs`, joins combines of one depth, axes and combiner.
+void packCombines(mlir::Block &block, bool packs);
 
 } // namespace waferloom::partition
 

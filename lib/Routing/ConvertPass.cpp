@@ -34,7 +34,7 @@ struct Crossing {
   SmallVector<wafer::Axis> axes;
   Kind kind;
   wafer::Combiner combiner = wafer::Combiner::Sum;
-  int64_t root = -1; // coordinate along `axes`; -1: the middle of every line
+  int64_t root = -1; // coordinate along `axes`; -1: any, we choose
   /// The operands of a message have one element type: positions among the
   /// operands, by type.
   llvm::MapVector<Type, SmallVector<unsigned>> messages;
@@ -43,6 +43,7 @@ struct Crossing {
 };
 
 struct Conversion {
+  bool middleRoots;
   std::vector<Crossing> crossings;
   SmallVector<routing::Collective> all;
 
@@ -171,7 +172,7 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
           static_cast<collectives::Combiner>(crossing.combiner);
       c.request.root =
           crossing.root < 0
-              ? c.line.length / 2
+              ? (middleRoots ? c.line.length / 2 : 0)
               : rootOn(run, crossing.axes, crossing.root, crossing.region);
       c.times = tripsAround(crossing.op);
       lines.push_back(c);
@@ -310,7 +311,7 @@ struct ConvertWaferToFabric
   using ConvertWaferToFabricBase::ConvertWaferToFabricBase;
 
   void runOnOperation() override {
-    Conversion conversion;
+    Conversion conversion{middleRoots, {}, {}};
     WalkResult walked = getOperation().walk([&](Operation *op) {
       return failed(conversion.add(op)) ? WalkResult::interrupt()
                                         : WalkResult::advance();
@@ -331,8 +332,10 @@ struct ConvertWaferToFabric
 } // namespace
 
 void routing::populateConversionPipeline(OpPassManager &pm,
-                                         const collectives::Costs &costs) {
+                                         const collectives::Costs &costs,
+                                         bool middleRoots) {
   ConvertWaferToFabricOptions options;
+  options.middleRoots = middleRoots;
   options.colors = costs.colors;
   options.hop = costs.hop;
   options.ramp = costs.ramp;

@@ -1,4 +1,5 @@
 // RUN: waferloom-opt %s --convert-wafer-to-fabric | FileCheck %s
+// RUN: waferloom-opt %s --convert-wafer-to-fabric=middle-roots=false | FileCheck %s --check-prefix=ENDS
 
 // CHECK-LABEL: func.func @lines
 func.func @lines() attributes {wafer.tokens = 1 : i64,
@@ -11,6 +12,8 @@ func.func @lines() attributes {wafer.tokens = 1 : i64,
   // other, over the same values. Roots are in the middle.
   // CHECK: %[[X:.*]]:2 = fabric.all_reduce %[[A:.*]], %[[B:.*]] sum along <x, length = 6, stride = 1, segments = 2>
   // CHECK-SAME: root 3 :
+  // ENDS: fabric.all_reduce {{.*}} sum along <x, length = 6, stride = 1, segments = 2> {{.*}} root 0 :
+  // ENDS: fabric.all_reduce {{.*}} sum along <y, length = 5, stride = 1, segments = 1> {{.*}} root 0 :
   // CHECK: %[[XY:.*]]:2 = fabric.all_reduce %[[X]]#0, %[[X]]#1 sum along <y, length = 5, stride = 1, segments = 1>
   // CHECK-SAME: root 2 :
   %0:2 = wafer.combine %a, %b over [x1, y, x2] sum
@@ -33,6 +36,7 @@ func.func @lines() attributes {wafer.tokens = 1 : i64,
   // Neighbouring axes are one line, with one root; on the way out y is done
   // before x.
   // CHECK: fabric.reduce %{{.*}} sum along <x, length = 6, stride = 1, segments = 2> {{.*}} root 4
+  // ENDS: fabric.reduce %{{.*}} sum along <x, length = 6, stride = 1, segments = 2> {{.*}} root 4
   %4 = wafer.reduce %3 to [x1, x2] = 4 sum : (tensor<12xf32>) -> tensor<12xf32>
   // CHECK: fabric.broadcast %{{.*}} along <y, length = 5, stride = 1, segments = 1> root 1
   // CHECK: fabric.broadcast %{{.*}} along <x, length = 2, stride = 1, segments = 6> root 1

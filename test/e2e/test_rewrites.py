@@ -11,7 +11,7 @@ import waferloom as wl
 from waferloom import zoo
 
 TOP = Path(__file__).resolve().parents[2]
-REWRITES = ["deferred-norm", "deferred-softmax", "reciprocal-root"]
+REWRITES = ["deferred-norm", "deferred-softmax", "reciprocal-root", "packed-messages", "middle-root"]
 CHOICES = [[], *([name] for name in REWRITES), REWRITES]
 SHAPES = {
     "groups": zoo.Shape(layers=2, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32),

@@ -15,13 +15,18 @@ class OpPassManager;
 
 namespace waferloom::algebra {
 
+/// All combinations of equal depth, axes and combiner in one message.
+inline constexpr llvm::StringLiteral packedMessages = "packed-messages";
+/// Sums along a line end in its middle, not at its end.
+inline constexpr llvm::StringLiteral middleRoot = "middle-root";
+
 /// What `--disable-rewrite` accepts.
 llvm::ArrayRef<llvm::StringRef> rewriteNames();
 
 /// An error that lists the names if one of `disabled` is none.
 llvm::Error checkRewrites(llvm::ArrayRef<std::string> disabled);
 
-/// Adds all rewrites but those in `disabled`. Needs algebra-fold before it.
+/// Adds all rewrites that are passes of this room but those in `disabled`. Needs algebra-fold before it.
 void populateRewrites(mlir::OpPassManager &manager,
                       llvm::ArrayRef<std::string> disabled);
 

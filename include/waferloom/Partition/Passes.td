@@ -78,6 +78,10 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
     Option<"stages", "stages", "int64_t", /*default=*/"1",
            "Regions side by side: one for what is not repeated, the others "
            "share the trips of the repeat">,
+    Option<"packs", "packs", "bool", /*default=*/"true",
+           "One message of all combinations of equal depth, axes and combiner">,
+    Option<"middleRoots", "middle-roots", "bool", /*default=*/"true",
+           "Expect sums along a line to end in its middle, not at its end">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::mlir::linalg::LinalgDialect",

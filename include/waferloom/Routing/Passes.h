@@ -30,9 +30,10 @@ namespace waferloom::routing {
 Collective readCollective(fabric::CollectiveOpInterface op);
 
 /// Level 4 in, level 5 without places and colors out. `costs.colors` is the
-/// target's.
+/// target's. `middleRoots`: sums along a line end in its middle.
 void populateConversionPipeline(mlir::OpPassManager &pm,
-                                const collectives::Costs &costs);
+                                const collectives::Costs &costs,
+                                bool middleRoots = true);
 
 /// Places in, colors and queues out.
 void populateRoutingPipeline(mlir::OpPassManager &pm, const Limits &limits);

@@ -13,7 +13,8 @@ def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
     `wafer.reduce` and `wafer.spread` likewise; a `wafer.gather` becomes a
     `fabric.put` of the share into zeros and its sum. The algorithms are chosen
     for all entries together, by closed form, as far as the target's colors
-    allow; roots of all-reduces are in the middle of their line.
+    allow; roots of all-reduces are in the middle of their line, unless an option says
+    otherwise.
 
     Needs: level 4, every entry with a `wafer.region`.
     Gives: no `wafer.combine`, `reduce`, `spread` or `gather`; collectives
@@ -34,6 +35,8 @@ def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
            "Cycles before an instruction's first element">,
     Option<"rewrite", "rewrite", "unsigned", /*default=*/"16",
            "Cycles of setting up a next phase">,
+    Option<"middleRoots", "middle-roots", "bool", /*default=*/"true",
+           "Root all-reduces in the middle of their line, not at its begin">,
   ];
   let dependentDialects = ["::waferloom::fabric::FabricDialect"];
 }
