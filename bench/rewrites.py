@@ -3,7 +3,7 @@
     python bench/rewrites.py                                      two models of the zoo
     python bench/rewrites.py --model M.onnx --target grid-8x8     a model of yours
 
-Cycles are executed, not estimated, and the same on every host. Prints a table in
+Cycles are those of the programs, not estimated, on one region, and the same on every host. Prints a table in
 Markdown; docs/algebra.md has one.
 """
 
@@ -11,12 +11,9 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import numpy as np
-
 import waferloom as wl
 from waferloom import zoo
 
-REWRITES = ["deferred-norm", "deferred-softmax", "reciprocal-root", "packed-messages", "middle-root"]
 # The shapes of stories260k (5 layers) and of three layers of SmolLM2-135M, with seeded weights.
 MODELS = {
     "width 64, 5 layers": (zoo.Shape(layers=5, width=64, heads=8, kv_heads=4, head_dim=8, hidden=172, vocabulary=512,
@@ -26,20 +23,17 @@ MODELS = {
 }
 
 
-def cycles(model, target, context, disabled):
-    """Of one token behind an empty cache."""
-    program = wl.compile(model, target=target, context=context, disable_rewrites=disabled)
-    return program.session().run({"input_ids": np.array([[1]])}).cycles
-
-
 def rows(model, target, context):
-    base = cycles(model, target, context, [])
+    program = wl.compile(model, target=target, context=context, measure_rewrites=True)
+    base = program.count()[1]
     yield "all", base, 0
-    for name in REWRITES:
-        without = cycles(model, target, context, [name])
-        yield f"without {name}", without, without - base
-    without = cycles(model, target, context, REWRITES)
-    yield "none", without, without - base
+    for name, _, saved in program.rewrites:
+        yield f"without {name}", base + saved, saved
+    (region,) = program.regions
+    none = wl.compile(model, target=target, context=context, disable_rewrites=[name for name, *_ in program.rewrites],
+                      region=(region.width // region.stages[0], region.height // region.stages[1]),
+                      stages=region.stages[0] * region.stages[1]).count()[1]
+    yield "none", none, none - base
 
 
 def main():

@@ -80,6 +80,7 @@ CompileOptions toOptions(const py::dict &given) {
       py::cast<std::vector<std::pair<std::string, double>>>(given["sets"]);
   options.disabledRewrites =
       py::cast<std::vector<std::string>>(given["disable_rewrites"]);
+  options.measureRewrites = py::cast<bool>(given["measure_rewrites"]);
   options.seed = py::cast<uint64_t>(given["seed"]);
   options.threads = py::cast<unsigned>(given["threads"]);
   return options;
@@ -186,9 +187,24 @@ py::dict describe(const LoadedImage &loaded) {
   out["fabric"] = py::make_tuple(image.target->width, image.target->height);
   py::list regions;
   for (const auto &region : image.regions)
-    regions.append(py::make_tuple(region->x, region->y, region->width,
-                                  region->height, region->memory));
+    regions.append(py::make_tuple(
+        region->x, region->y, region->width, region->height, region->memory,
+        py::make_tuple(region->stages_x, region->stages_y)));
   out["regions"] = regions;
+  py::list rewrites;
+  for (const auto &rewrite : image.rewrites)
+    rewrites.append(py::make_tuple(
+        rewrite->name, image::EnumNameWorth(rewrite->worth), rewrite->cycles));
+  out["rewrites"] = rewrites;
+  return out;
+}
+
+py::list toPython(const std::vector<executor::Account> &accounts) {
+  py::list out;
+  for (const executor::Account &account : accounts)
+    out.append(py::make_tuple(account.node, image::EnumNameOpcode(account.op),
+                              account.busy, account.wait, account.product,
+                              account.loop, account.repeats));
   return out;
 }
 
@@ -290,16 +306,16 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
     std::memcpy(array.mutable_data(), tensor.bytes.data(), tensor.bytes.size());
     outputs[py::str(tensor.name)] = array;
   }
-  py::list accounts;
-  for (const executor::Account &account : result->accounts)
-    accounts.append(py::make_tuple(
-        account.node, image::EnumNameOpcode(account.op), account.busy,
-        account.wait, account.product, account.loop, account.repeats));
+  py::list stages;
+  for (const executor::StageResult &stage : result->stages)
+    stages.append(py::make_tuple(stage.x, stage.y, stage.cycles,
+                                 toPython(stage.accounts)));
   out["outputs"] = outputs;
   out["cycles"] = result->cycles;
   out["instructions"] = result->instructions;
   out["words"] = result->words;
-  out["accounts"] = accounts;
+  out["accounts"] = toPython(result->accounts);
+  out["stages"] = stages;
   if (traced)
     out["trace"] = toPython(trace, session.image());
   return out;

@@ -413,6 +413,8 @@ FailureOr<Image> codegen::emitImage(ModuleOp module,
     region->y = static_cast<uint32_t>(state.place.getY());
     region->width = static_cast<uint32_t>(state.place.getWidth());
     region->height = static_cast<uint32_t>(state.place.getHeight());
+    region->stages_x = static_cast<uint32_t>(state.stages.getColumns());
+    region->stages_y = static_cast<uint32_t>(state.stages.getRows());
     int64_t memory = 0;
     if (failed(state.emitPrograms(shared, names, budget, *region, memory)))
       return failure();

@@ -189,10 +189,15 @@ LogicalResult Compilation::run(StringRef path) {
   if (failed(stop) || *stop)
     return stop;
 
+  OwningOpRef<ModuleOp> tensors, prepared; // kept to do it again
+  if (options.measureRewrites)
+    tensors = module->clone();
   begin(2);
   partition::Planned planned;
   if (failed(prepare(*module, options)))
     return failure();
+  if (options.measureRewrites)
+    prepared = module->clone();
   // From here on dimensions are atoms, and like layers are one body.
   if (failed(planEntries(module, options, *target, planned))) {
     if (result.diagnostics.empty())
@@ -237,6 +242,10 @@ LogicalResult Compilation::run(StringRef path) {
   }
   if (failed(image))
     return failure();
+  if (options.measureRewrites)
+    if (llvm::Error error = measureRewrites(
+            {*tensors, *prepared, *module, &planned}, options, *target, *image))
+      return fail(std::move(error));
   const image::RegionT &region = *image->image.regions.front();
   summary.parameters = image->image.parameters;
   summary.width = region.width;

@@ -56,6 +56,19 @@ llvm::LogicalResult lowerToFabric(mlir::ModuleOp module,
                                   const CompileOptions &options,
                                   const target::Target &target);
 
+/// A compiled model on its way.
+struct Levels {
+  mlir::ModuleOp tensors;  ///< level 2, before `prepare`
+  mlir::ModuleOp prepared; ///< the same behind it
+  mlir::ModuleOp fabric;   ///< level 5
+  const partition::Planned *planned = nullptr;
+};
+
+/// Writes into `image` what each rewrite saves in a step of the first entry.
+llvm::Error measureRewrites(const Levels &levels, const CompileOptions &options,
+                            const target::Target &target,
+                            codegen::Image &image);
+
 /// A refusal for want of memory: what is where, and what would fit instead.
 /// `onnx` and `tensors` (prepared) are the model, `planned` what planning
 /// found.

@@ -46,14 +46,33 @@ struct Spent {
   uint64_t busy = 0, wait = 0;
 };
 
+/// The PE of a stage that ended last; the first of them.
+struct StageEnd {
+  uint32_t pe = none;
+  uint64_t cycles = 0;
+  std::vector<Spent> spent; // one per PreparedEntry::accounts
+};
+
 struct EngineResult {
   uint64_t cycles = 0;
-  uint32_t last = 0;        // PE that ended last; the first of them
-  std::vector<Spent> spent; // of that PE, one per PreparedEntry::accounts
+  uint32_t last = 0;            // PE that ended last; the first of them
+  std::vector<StageEnd> stages; // by Place::stage
   uint64_t instructions = 0, words = 0;
   uint64_t work = 0; // elements and control instructions
   // What the lock-step engine did, and not the reference engine.
   bool inLanes = false, countedInLanes = false;
+
+  /// Takes note that a PE of `stage` has ended; PEs come in ascending order.
+  void end(uint32_t pe, uint32_t stage, uint64_t at) {
+    if (stage >= stages.size())
+      stages.resize(stage + 1);
+    if (stages[stage].pe == none || at > stages[stage].cycles)
+      stages[stage] = {pe, at, {}};
+    if (at > cycles) {
+      cycles = at;
+      last = pe;
+    }
+  }
 };
 
 class Engine {

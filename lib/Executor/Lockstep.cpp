@@ -120,8 +120,11 @@ Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
   }
   result = *timing;
   result.inLanes = true;
-  if (options.launch)
+  if (options.launch) {
     result.cycles += image.target->launch_cycles;
+    for (StageEnd &stage : result.stages)
+      stage.cycles += image.target->launch_cycles;
+  }
   return Error::success();
 }
 

@@ -101,14 +101,13 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
     uint64_t end = 0;
     for (uint32_t slot = 0; slot < slots; ++slot)
       end = std::max(end, threads[actorOf(pe, slot)].clock);
-    if (end > result.cycles) {
-      result.cycles = end;
-      result.last = pe;
-    }
+    result.end(pe, streams.places[pe].stage, end);
   }
   size_t accounts = prepared.accounts.size();
-  auto first = spent.begin() + result.last * accounts;
-  result.spent.assign(first, first + accounts);
+  for (StageEnd &stage : result.stages) {
+    auto first = spent.begin() + stage.pe * accounts;
+    stage.spent.assign(first, first + accounts);
+  }
   result.instructions = instructions;
   result.words = words;
   result.work = work;

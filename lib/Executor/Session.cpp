@@ -284,11 +284,20 @@ void SessionImpl::describe(const EntryState &state, const EngineResult &run,
   };
   result.engine = who(run.inLanes);
   result.counter = who(run.countedInLanes);
-  for (auto [spent, key] : llvm::zip(run.spent, state.prepared.accounts))
-    if (spent.busy != 0 || spent.wait != 0)
-      result.accounts.push_back({loaded->image.names[key.node], key.op,
-                                 key.product, key.loop, key.repeats, spent.busy,
-                                 spent.wait});
+  for (const StageEnd &stage : run.stages) {
+    const Place &place = state.streams.places[stage.pe];
+    StageResult &of = result.stages.emplace_back();
+    of.x = place.x;
+    of.y = place.y;
+    of.cycles = stage.cycles;
+    for (auto [spent, key] : llvm::zip(stage.spent, state.prepared.accounts))
+      if (spent.busy != 0 || spent.wait != 0)
+        of.accounts.push_back({loaded->image.names[key.node], key.op,
+                               key.product, key.loop, key.repeats, spent.busy,
+                               spent.wait});
+    if (stage.pe == run.last)
+      result.accounts = of.accounts;
+  }
 }
 
 /// Threads meet many times in a step: with few PEs for each they wait more than

@@ -124,6 +124,7 @@ private:
 } // namespace
 
 void Tracer::place() {
+  uint32_t firstStage = 0;
   for (uint32_t r = 0; r < image.regions.size(); ++r) {
     const image::RegionT &region = *image.regions[r];
     image::Classes classes = image::classesOf(region);
@@ -133,11 +134,15 @@ void Tracer::place() {
     rowClasses.push_back(
         *std::max_element(classes.rows.begin(), classes.rows.end()) + 1);
     const std::vector<uint32_t> &ofPe = prepared.regions[r].ofPe;
+    const uint32_t across = region.stages_x, down = region.stages_y;
     for (uint32_t y = 0; y < region.height; ++y)
       for (uint32_t x = 0; x < region.width; ++x)
         out.places.push_back({region.x + x, region.y + y, r,
                               ofPe[size_t(y) * region.width + x],
-                              classes.columns[x], classes.rows[y]});
+                              classes.columns[x], classes.rows[y],
+                              firstStage + y * down / region.height * across +
+                                  x * across / region.width});
+    firstStage += across * down;
   }
 }
 

@@ -56,6 +56,7 @@ struct Place {
   uint32_t x = 0, y = 0;
   uint32_t region = 0, program = 0;
   uint32_t columnClass = 0, rowClass = 0;
+  uint32_t stage = 0; // numbered over all regions
 };
 
 struct Streams {

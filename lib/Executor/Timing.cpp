@@ -40,7 +40,7 @@ private:
   void goOn(const LineTimer &timer, uint32_t base, const LineAfter &after);
   uint32_t producerOf(const LineTimer::Source &source, uint32_t base) const;
   EngineResult result();
-  void spend(EngineResult &result) const;
+  void spend(StageEnd &stage) const;
 
   const image::TargetT &target;
   const PreparedEntry &prepared;
@@ -245,21 +245,19 @@ EngineResult Timer::result() {
     const Totals &totals = schedule.turns.totals[at.region][at.program];
     result.instructions += totals.instructions;
     result.words += totals.words;
-    if (clocks[pe] > result.cycles) {
-      result.cycles = clocks[pe];
-      result.last = pe;
-    }
+    result.end(pe, at.stage, clocks[pe]);
   }
-  spend(result);
+  for (StageEnd &stage : result.stages)
+    spend(stage);
   return result;
 }
 
-/// The accounts of the PE that ended last.
-void Timer::spend(EngineResult &result) const {
-  result.spent.resize(prepared.accounts.size());
-  const Place &at = streams.places[result.last];
+/// The accounts of the PE of a stage that ended last.
+void Timer::spend(StageEnd &stage) const {
+  stage.spent.resize(prepared.accounts.size());
+  const Place &at = streams.places[stage.pe];
   for (auto [account, busy] : schedule.turns.totals[at.region][at.program].busy)
-    result.spent[account].busy += busy;
+    stage.spent[account].busy += busy;
   for (size_t p = 0; p < found.size(); ++p) {
     size_t following = 0;
     for (const LinePlaces &places :
@@ -268,13 +266,13 @@ void Timer::spend(EngineResult &result) const {
       for (uint32_t base : places.bases) {
         const LineAfter &after = timer.at(found[p][following++]);
         const std::vector<uint32_t> &pes = timer.line.pes;
-        auto it = std::lower_bound(pes.begin(), pes.end(), result.last - base);
-        if (result.last < base || it == pes.end() || *it != result.last - base)
+        auto it = std::lower_bound(pes.begin(), pes.end(), stage.pe - base);
+        if (stage.pe < base || it == pes.end() || *it != stage.pe - base)
           continue;
         for (size_t i = 0; i < timer.line.ops.size(); ++i) {
           const LineOp &op = timer.line.ops[i];
           if (op.kind != LineOp::Gate && op.pe == uint32_t(it - pes.begin()))
-            result.spent[timer.accounts[i]].wait += after.waits[i];
+            stage.spent[timer.accounts[i]].wait += after.waits[i];
         }
       }
     }

@@ -218,23 +218,34 @@ static void keepLast(OutputTensor &tensor) {
   tensor.shape[1] = 1;
 }
 
-static void merge(TokensResult &result, StepResult &&step) {
-  result.cycles += step.cycles;
-  result.instructions += step.instructions;
-  result.words += step.words;
-  for (Account &account : step.accounts) {
-    auto same = llvm::find_if(result.accounts, [&](const Account &known) {
+static void merge(std::vector<Account> &accounts, std::vector<Account> &&more) {
+  for (Account &account : more) {
+    auto same = llvm::find_if(accounts, [&](const Account &known) {
       return std::tie(known.node, known.op, known.product, known.loop,
                       known.repeats) == std::tie(account.node, account.op,
                                                  account.product, account.loop,
                                                  account.repeats);
     });
-    if (same == result.accounts.end()) {
-      result.accounts.push_back(std::move(account));
+    if (same == accounts.end()) {
+      accounts.push_back(std::move(account));
       continue;
     }
     same->busy += account.busy;
     same->wait += account.wait;
+  }
+}
+
+static void merge(TokensResult &result, StepResult &&step) {
+  result.cycles += step.cycles;
+  result.instructions += step.instructions;
+  result.words += step.words;
+  merge(result.accounts, std::move(step.accounts));
+  result.stages.resize(std::max(result.stages.size(), step.stages.size()));
+  for (auto [all, one] : llvm::zip(result.stages, step.stages)) {
+    all.x = one.x;
+    all.y = one.y;
+    all.cycles += one.cycles;
+    merge(all.accounts, std::move(one.accounts));
   }
 }
 

@@ -99,7 +99,7 @@ static bool hasNull(const std::vector<std::unique_ptr<BindingT>> &bindings) {
 /// I3: no table of a list is missing (files cannot, objects in memory can).
 static Error checkPresence(const ImageT &image) {
   bool missing = hasNull(image.sources) || hasNull(image.entries) ||
-                 hasNull(image.regions);
+                 hasNull(image.regions) || hasNull(image.rewrites);
   for (size_t i = 0; !missing && i < image.entries.size(); ++i)
     missing =
         hasNull(image.entries[i]->inputs) || hasNull(image.entries[i]->tensors);
@@ -189,6 +189,22 @@ static Error checkEntries(const ImageT &image) {
   return Error::success();
 }
 
+/// I33: what is said of rewrites.
+static Error checkRewrites(const ImageT &image) {
+  StringSet<> names;
+  for (size_t i = 0; i < image.rewrites.size(); ++i) {
+    const RewriteT &rewrite = *image.rewrites[i];
+    std::string where = "rewrites[" + std::to_string(i) + "]";
+    if (!names.insert(rewrite.name).second)
+      return violation(33, where, "has the name of another rewrite");
+    if (rewrite.worth > Worth::MAX)
+      return violation(7, where, "has an unknown worth");
+    if (rewrite.worth != Worth::measured && rewrite.cycles != 0)
+      return violation(33, where, "was not measured but has cycles");
+  }
+  return Error::success();
+}
+
 /// I9: the runs give every line of the region one class.
 static Error checkRuns(const std::vector<std::unique_ptr<RunT>> &runs,
                        uint32_t lines, const std::string &where) {
@@ -213,7 +229,8 @@ static Error checkRuns(const std::vector<std::unique_ptr<RunT>> &runs,
   return Error::success();
 }
 
-/// I8: regions lie on the fabric, apart from each other.
+/// I8: regions lie on the fabric, apart from each other. I32: stages divide
+/// them.
 static Error checkPlaces(const ImageT &image) {
   if (image.regions.empty())
     return violation(8, "image", "has no region");
@@ -229,6 +246,12 @@ static Error checkPlaces(const ImageT &image) {
                                "fabric of {4}x{5}",
                                r.width, r.height, r.x, r.y, target.width,
                                target.height)
+                           .str());
+    if (r.stages_x == 0 || r.stages_y == 0 || r.width % r.stages_x ||
+        r.height % r.stages_y)
+      return violation(32, where,
+                       formatv("{0}x{1} stages do not divide {2}x{3} PEs",
+                               r.stages_x, r.stages_y, r.width, r.height)
                            .str());
     for (size_t k = 0; k < i; ++k) {
       const RegionT &o = *image.regions[k];
@@ -394,6 +417,8 @@ Error check(const ImageT &image, uint64_t dataBytes) {
   if (Error error = checkEntries(image))
     return error;
   if (Error error = checkPlaces(image))
+    return error;
+  if (Error error = checkRewrites(image))
     return error;
   for (size_t i = 0; i < image.regions.size(); ++i)
     if (Error error = checkRegion(image, *image.regions[i],

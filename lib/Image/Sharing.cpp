@@ -78,6 +78,7 @@ public:
     addScalars(tensor->shape());
   }
   void add(const EntryInput *input) { add(input->name()); }
+  void add(const Rewrite *rewrite) { add(rewrite->name()); }
   void add(const Entry *entry) {
     add(entry->name());
     addTables(entry->inputs());
@@ -93,6 +94,7 @@ uint64_t referredBytes(const Image &image) {
   counter.addTables(image.sources());
   counter.addTables(image.entries());
   counter.addTables(image.regions());
+  counter.addTables(image.rewrites());
   return counter.bytes;
 }
 

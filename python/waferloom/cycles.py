@@ -1,5 +1,5 @@
 """Where the cycles of a step go: products, collectives, waits, the rest; in one of
-the model's equal layers, and outside of them."""
+the model's equal layers, and outside of them; in each stage of the program."""
 
 from dataclasses import dataclass
 
@@ -56,8 +56,51 @@ def _part(name, accounts):
     return Part(name, repeats, kinds, nodes)
 
 
-def table(accounts):
-    """The parts of a step as lines of text."""
+def shown(stages):
+    """Numbers of the stages that a reader wants: 0, which also does what is not repeated,
+    and of the others the first that works most."""
+    busy = [sum(account.busy for account in stage.accounts) for stage in stages]
+    return [0, max(range(1, len(stages)), key=busy.__getitem__)] if len(stages) > 1 else list(range(len(stages)))
+
+
+def table(step):
+    """The parts of a step (a Result, or accounts) as lines of text; with stages, a block
+    for each of those that `shown` names."""
+    if not hasattr(step, "stages"):
+        return _table(step)
+    if len(step.stages) < 2:
+        return _table(step.accounts)
+    blocks = []
+    for number in shown(step.stages):
+        stage = step.stages[number]
+        blocks.append(f"stage {number} of 0 to {len(step.stages) - 1}{', the busiest but 0' if number else ''}, "
+                      f"at the core that ends last, ({stage.x}, {stage.y}):\n{_table(stage.accounts)}")
+    return "\n".join(blocks)
+
+
+def facts(result):
+    """All stages of a step, as `waferloom run --cycles --json` has them."""
+    return [{"x": stage.x, "y": stage.y, "cycles": stage.cycles,
+             "parts": [{"name": part.name, "repeats": part.repeats,
+                        "cycles": {kind: round(cycles * part.repeats) for kind, cycles in part.kinds.items()}}
+                       for part in parts(stage.accounts)]} for stage in result.stages]
+
+
+def rewrites(program, step=None):
+    """A line for each rewrite and what it saves, or one on how to measure that. `step`:
+    cycles of a step of the first entry, for shares."""
+    if not program.rewrites:
+        return "rewrites: 'waferloom compile --measure-rewrites' tells what each saves"
+    why = {"unused": "0 cycles: it changes nothing here", "left_out": "left out",
+           "unfit": "not known: without it the programs do not fit the region"}
+    lines = ["rewrites, and what each saves in a step of one token:"]
+    for name, worth, cycles in program.rewrites:
+        share = f", {cycles / (step + cycles):.1%} of a step without it" if step else ""
+        lines.append(f"  {name:<18}" + why.get(worth, f"{cycles:,} cycles{share}"))
+    return "\n".join(lines)
+
+
+def _table(accounts):
     found = parts(accounts)
     total = sum(part.cycles * part.repeats for part in found)
     names = [f"one of {part.repeats} layers" if part.name == "layer" else "outside of layers" for part in found]

@@ -38,7 +38,7 @@ def print_costs(result):
     """The last step: its time, and where its cycles go."""
     print(f"\nthe last token: {result.cycles:,} cycles = {1e6 * result.seconds:.1f} us on the wafer, "
           f"{1 / result.seconds:,.0f} tokens/s for one user; this host simulated it in {result.host_seconds:.3f} s")
-    print(f"\nwhere the cycles of the last token go (the core that ends last):\n\n{cycles.table(result.accounts)}")
+    print(f"\nwhere the cycles of the last token go (the core that ends last):\n\n{cycles.table(result)}")
 
 
 def seeded_llama(folder):

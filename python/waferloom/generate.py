@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+from . import cycles
 from .errors import WaferloomError
 from .program import load
 from .text import Text, TextError
@@ -71,6 +72,8 @@ def parser():
                          help="draw from the K most likely tokens; 0, the default, from all")
     options.add_argument("--threads", metavar="N", type=number(int, 0, whole), default=0,
                          help="threads of this host; 0 chooses")
+    options.add_argument("--cycles", action="store_true",
+                         help="also where the cycles of the last token went, and what rewrites save")
     options.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     return options
 
@@ -162,10 +165,14 @@ def run(args):
             show_progress(1, 1)
     show(None)
     facts = measure(generation, reason, first, seconds, program.clock_ghz)
+    last = (generation.steps or generation.prefill)[-1]
     if args.json:
-        print(json.dumps(facts | ({"text": "".join(pieces)} if text else {})))
+        more = {"stages": cycles.facts(last), "rewrites": [r._asdict() for r in program.rewrites]} if args.cycles else {}
+        print(json.dumps(facts | more | ({"text": "".join(pieces)} if text else {})))
     else:
         print(f"\n\n{summary(facts)}")
+        if args.cycles:
+            print(f"\n{cycles.table(last)}\n{cycles.rewrites(program, last.cycles if generation.steps else None)}")
     return 0
 
 

@@ -30,13 +30,25 @@ class TensorInfo:
 
 class Region(NamedTuple):
     """A rectangle of cores: its north-west corner on the fabric and its size, in
-    cores; memory: bytes of SRAM that it uses on each."""
+    cores; memory: bytes of SRAM that it uses on each. stages: how many equal ones stand
+    side by side from west to east, and from north to south."""
 
     x: int
     y: int
     width: int
     height: int
     memory: int
+    stages: tuple
+
+
+class Rewrite(NamedTuple):
+    """What a rewrite saves in a step of the first entry (docs/algebra.md). worth:
+    "measured"; or "unused", it changes nothing here; "unfit", without it the programs
+    do not fit; "left_out", the program is without it: cycles are then 0."""
+
+    name: str
+    worth: str
+    cycles: int
 
 
 class Trace(NamedTuple):
@@ -74,6 +86,16 @@ class Account(NamedTuple):
     repeats: int
 
 
+class Stage(NamedTuple):
+    """A stage of the program during a step: the core of it that ended last, the cycle at
+    which it did, and its accounts."""
+
+    x: int
+    y: int
+    cycles: int
+    accounts: list
+
+
 @dataclass(frozen=True)
 class Result:
     """What a step gave.
@@ -81,6 +103,7 @@ class Result:
     outputs: arrays by name, shapes as in the model. cycles: on the wafer.
     seconds: the same by the target's clock. host_seconds: on this machine.
     accounts: where they went on the core that ended last, as Account.
+    stages: the same for each stage, stage 0 first, as Stage.
     trace: what every core did, if asked for.
     """
 
@@ -89,6 +112,7 @@ class Result:
     seconds: float
     host_seconds: float
     accounts: list
+    stages: list
     trace: Trace | None = None
 
 
@@ -149,6 +173,8 @@ class Session:
         seconds = out["cycles"] / (self.program.clock_ghz * 1e9)
         return Result(out["outputs"], out["cycles"], seconds, out["host_seconds"],
                       [Account(*account) for account in out["accounts"]],
+                      [Stage(x, y, cycles, [Account(*account) for account in accounts])
+                       for x, y, cycles, accounts in out["stages"]],
                       _trace(out["trace"]) if "trace" in out else None)
 
     def pick(self, inputs, temperature=0.0, seed=0, top_k=0):
@@ -239,6 +265,12 @@ class Program:
         return [Region(*region) for region in self._facts["regions"]]
 
     @property
+    def rewrites(self):
+        """What each rewrite saves, as Rewrite; empty unless the program was compiled with
+        `measure_rewrites`."""
+        return [Rewrite(*rewrite) for rewrite in self._facts["rewrites"]]
+
+    @property
     def fabric(self):
         """Columns and rows of cores of the target."""
         return self._facts["fabric"]
@@ -291,7 +323,7 @@ class Program:
 
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
-            stages=None, logits="last", prefill="auto"):
+            stages=None, logits="last", prefill="auto", measure_rewrites=False):
     """Compiles an ONNX model.
 
     Args:
@@ -311,6 +343,8 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         states: {past input: present output} declared by hand.
         sets: {input: value} fixed for good.
         disable_rewrites: names of rewrites to leave out, to see what each is worth.
+        measure_rewrites: also compile without each rewrite, on the same region, and keep
+            the cycles that each saves in the program (`Program.rewrites`).
         progress: callable(stage, fraction).
         sample: how the wafer picks the next token: "greedy", "softmax" (also drawn by
             temperature and seed), "top-40" (also of the 40 or fewer most likely), or "none".
@@ -322,7 +356,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
     """
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
                "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region, "stages": stages,
-               "prefill": prefill,
+               "prefill": prefill, "measure_rewrites": measure_rewrites,
                "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
                "disable_rewrites": list(disable_rewrites), "seed": seed, "threads": threads}
     temporary = None

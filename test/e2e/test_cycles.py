@@ -1,12 +1,14 @@
 """Where cycles go: every cycle of the core that ends last is in one account, the
 parts add up to the step, and one layer costs what one layer adds."""
 
+import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
+from conftest import TOP, BothEngines
 from waferloom import cycles, zoo
 
 import waferloom as wl
@@ -66,6 +68,52 @@ def test_a_model_without_equal_layers():
     parts = cycles.parts(result.accounts)
     assert [part.name for part in parts] == ["outside"]
     assert parts[0].cycles == result.cycles
+
+
+@pytest.mark.parametrize("chunks", [None, [3]])
+def test_every_stage_is_accounted(chunks):
+    shape = replace(SHAPE, layers=6)
+    program = wl.compile(zoo.build(shape, zoo.weights(shape)).SerializeToString(), target="wse3", context=32,
+                         region=(5, 4), stages=4, chunks=chunks)
+    result = BothEngines(program).run({"input_ids": [[5, 6, 7]]})
+    assert len(result.stages) == 4
+    (region,) = program.regions
+    width = region.width // 4
+    for number, stage in enumerate(result.stages):
+        assert sum(account.busy + account.wait for account in stage.accounts) == stage.cycles <= result.cycles
+        assert (stage.x - region.x) // width == number
+        layers = [part for part in cycles.parts(stage.accounts) if part.name == "layer"]
+        assert sum(part.kinds["products"] for part in layers) > 0 if number else not any(
+            account.product and account.node.startswith("layer") for account in stage.accounts)
+    assert result.stages[0].cycles == result.cycles and result.stages[0].accounts == result.accounts
+    first, busiest = cycles.shown(result.stages)
+    assert first == 0 and busiest > 0
+    text = cycles.table(result)
+    assert text.count("\ncycles ") == 2 and f"stage {busiest} of 0 to 3, the busiest but 0" in text
+
+
+def test_tools_print_every_stage(tmp_path):
+    shape = replace(SHAPE, layers=4)
+    program = wl.compile(zoo.build(shape, zoo.weights(shape)).SerializeToString(), target="wse3", context=32,
+                         region=(5, 4), stages=3)
+    image = tmp_path / "m.wafer"
+    program.save(image)
+    tool = TOP / "build/bin/waferloom"
+    told = json.loads(subprocess.run([tool, "run", image, "--cycles", "--json"], capture_output=True, check=True).stdout)
+    result = program.session().run({"input_ids": [[5]]})
+    assert told["entries"][0]["stages"] == cycles.facts(result)
+    text = subprocess.run([tool, "run", image, "--cycles"], capture_output=True, text=True, check=True).stdout
+    assert "stage 0 of 0 to 2" in text and "the busiest but 0" in text and "--measure-rewrites" in text
+    # The same table, but for how halves are rounded.
+    ours, theirs = ([re.sub(r"[\d,.%#]+", "", line).split() for line in lines.splitlines()]
+                    for lines in (cycles.table(result), text))
+    assert [line for line in ours if line and line[0] in ("products", "collectives")] == [
+        line for line in theirs if line and line[0] in ("products", "collectives")]
+    done = subprocess.run([tool, "generate", image, "--ids", "5,6", "--max-tokens", "3", "--cycles", "--json"],
+                          capture_output=True, check=True)
+    spoken = json.loads(done.stdout)
+    assert [stage["cycles"] for stage in spoken["stages"]] == [stage.cycles for stage in result.stages]
+    assert spoken["rewrites"] == []
 
 
 def test_the_demo_prints_them():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import waferloom as wl
-from waferloom import zoo
+from waferloom import cycles, zoo
 
 TOP = Path(__file__).resolve().parents[2]
 REWRITES = ["deferred-norm", "deferred-softmax", "reciprocal-root", "packed-messages", "middle-root"]
@@ -33,13 +33,13 @@ def test_outputs_stay(name, grid):
     for disabled in CHOICES:
         program = wl.compile(model.SerializeToString(), target=grid, context=12, disable_rewrites=disabled)
         session = program.session()
-        cycles = set()
+        counts = set()
         for token, logits in zip(ids, expected):
             result = session.run({"input_ids": np.array([[token]])})
             np.testing.assert_allclose(result.outputs["logits"], logits, atol=1e-3 * np.abs(logits).max(), rtol=0,
                                        err_msg=f"without {disabled}")
-            cycles.add(result.cycles)
-        images.add(tuple(sorted(cycles)))
+            counts.add(result.cycles)
+        images.add(tuple(sorted(counts)))
     assert len(images) > 1, "no rewrite changed anything"
 
 
@@ -73,3 +73,77 @@ def test_a_wrong_name_lists_the_names(tmp_path):
                               "--disable-rewrite=norms", "-o", tmp_path / "m.wafer"], capture_output=True, text=True)
         assert run.returncode == 1 and "rewrites are " + names in run.stderr
         assert not (tmp_path / "m.wafer").exists()
+
+
+def saved(program):
+    assert [rewrite.name for rewrite in program.rewrites] == REWRITES
+    return {rewrite.name: (rewrite.worth, rewrite.cycles) for rewrite in program.rewrites}
+
+
+@pytest.mark.parametrize("grid, more", [("grid-8x8", {}), ("wse3", {"region": (5, 4), "stages": 3}),
+                                        ("grid-8x8", {"chunks": [3], "prefill": "stream"})])
+def test_what_each_saves_is_measured(grid, more):
+    """The same as compiling without it, on the same region."""
+    shape = SHAPES["groups"]
+    model = zoo.build(shape, zoo.weights(shape, seed=5)).SerializeToString()
+    seen = []
+    program = wl.compile(model, target=grid, context=12, measure_rewrites=True, progress=lambda what, _: seen.append(what),
+                         **more)
+    assert [what for what in seen if what.startswith("without ")] == [f"without {name}" for name in REWRITES]
+    width, height, across, down = (program.regions[0].width, program.regions[0].height, *program.regions[0].stages)
+    fixed = more | {"region": (width // across, height // down), "stages": across * down}
+    base = program.count()[1]
+    found = saved(program)
+    assert any(count for _, count in found.values())
+    for name, (worth, more_cycles) in found.items():
+        without = wl.compile(model, target=grid, context=12, disable_rewrites=[name], **fixed)
+        assert without.rewrites == []
+        assert more_cycles == without.count()[1] - base, name
+        assert worth in ("measured", "unused")
+    # The programs are those of a compilation that measures nothing.
+    plain = wl.compile(model, target=grid, context=12, **more)
+    assert plain.count() == program.count() and plain.summary["fit"] == program.summary["fit"]
+
+
+def test_what_is_not_there_saves_nothing(tmp_path):
+    """One core sends nothing; what was left out is not measured; a saved image keeps it all."""
+    shape = SHAPES["groups"]
+    program = wl.compile(zoo.build(shape, zoo.weights(shape, seed=5)).SerializeToString(), target="grid-1x1,sram=1MiB",
+                         context=12, measure_rewrites=True, disable_rewrites=["deferred-softmax"])
+    found = saved(program)
+    assert found["packed-messages"] == found["middle-root"] == ("unused", 0)
+    assert found["deferred-softmax"] == ("left_out", 0)
+    assert found["reciprocal-root"][0] == "measured" and found["reciprocal-root"][1] > 0
+    program.save(tmp_path / "m.wafer")
+    assert saved(wl.load(tmp_path / "m.wafer")) == found
+    lines = cycles.rewrites(program, step=1000)
+    assert len(lines.splitlines()) == 1 + len(REWRITES) and "left out" in lines and "changes nothing" in lines
+    told = subprocess.run([TOP / "build/bin/waferloom", "info", tmp_path / "m.wafer"], capture_output=True, text=True)
+    assert all(name in told.stdout for name in REWRITES) and "left out" in told.stdout
+
+
+def test_what_does_not_fit_any_more_is_said():
+    """A rewrite without which the memory does not suffice has no number, and is no error."""
+    shape = SHAPES["no-groups"]
+    model = zoo.build(shape, zoo.weights(shape, seed=5)).SerializeToString()
+
+    def least(**more):
+        low, high = 8, 256  # KiB: does not fit, fits
+        while high - low > 1:
+            middle = (low + high) // 2
+            try:
+                wl.compile(model, target=f"grid-2x2,sram={1024 * middle}", context=12, **more)
+                high = middle
+            except wl.CompileError:
+                low = middle
+        return high
+
+    enough = least()
+    program = wl.compile(model, target=f"grid-2x2,sram={1024 * enough}", context=12, measure_rewrites=True)
+    for name, (worth, more_cycles) in saved(program).items():
+        try:
+            without = wl.compile(model, target=f"grid-2x2,sram={1024 * enough}", context=12, disable_rewrites=[name])
+            assert worth in ("measured", "unused")
+            assert more_cycles == without.count()[1] - program.count()[1]
+        except wl.CompileError:
+            assert (worth, more_cycles) == ("unfit", 0)

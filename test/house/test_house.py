@@ -30,7 +30,8 @@ ROOMS = {
     "Report": {"Image", "Executor"},
     "Measure": {"Collectives", "Image", "Executor", "Target"},
     "Compile": {"Dialect/Onnx", "Dialect/Wafer", "Dialect/Fabric", "Dialect/Core", "Import", "Algebra", "Partition",
-                "Placement", "Routing", "Sampling", "Codegen", "Image", "Target"},
+                "Placement", "Routing", "Sampling", "Codegen", "Image", "Target",
+                "Executor"},
 }
 
 # Solver rooms know no dialect, except in their passes (`Pass.cpp`, `ConvertPass.cpp`).

@@ -127,6 +127,25 @@ static const Violation violations[] = {
     {9, "at least 12", [](Builder &b) { b.region().columns[0]->repeats = 4; }},
     {9, "class 3 of 3",
      [](Builder &b) { b.region().columns[0]->classes[1] = 3; }},
+    {32, "2x1 stages do not divide 3x2",
+     [](Builder &b) { b.region().stages_x = 2; }},
+    {32, "0x1 stages", [](Builder &b) { b.region().stages_x = 0; }},
+    {33, "another rewrite",
+     [](Builder &b) {
+       for (int i = 0; i < 2; ++i)
+         b.image.rewrites.push_back(std::make_unique<RewriteT>());
+     }},
+    {33, "was not measured but has cycles",
+     [](Builder &b) {
+       b.image.rewrites.push_back(std::make_unique<RewriteT>());
+       b.image.rewrites.back()->worth = Worth::unfit;
+       b.image.rewrites.back()->cycles = 7;
+     }},
+    {7, "unknown worth",
+     [](Builder &b) {
+       b.image.rewrites.push_back(std::make_unique<RewriteT>());
+       b.image.rewrites.back()->worth = Worth(9);
+     }},
     {10, "sets[0]", [](Builder &b) { b.region().sets[0]->words = {1}; }},
     {10, "an instruction names a set beyond the last, 3",
      [](Builder &b) { instruction(b, 0).rows = 4; }},

@@ -5,6 +5,7 @@
 
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Compile.h"
+#include "waferloom/Report/Cycles.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -36,6 +37,7 @@ static constexpr Option options[] = {
     {"stop-after", "STAGE", "print the IR of a stage and stop"},
     {"save-ir", "DIR", "write the IR after every stage"},
     {"disable-rewrite", "NAME", "leaves one rewrite out; repeatable"},
+    {"measure-rewrites", "", "compile without each rewrite: what it saves"},
     {"seed", "N", "for everything that draws"},
     {"threads", "N", "worker threads; 0 is one per core"},
     {"json", "", "print one JSON object about the result"},
@@ -69,6 +71,7 @@ static bool read(Arguments &args, CompileOptions &out) {
   out.stopAfter = args.get("stop-after");
   out.saveIr = args.get("save-ir");
   out.disabledRewrites = args.all("disable-rewrite");
+  out.measureRewrites = args.has("measure-rewrites");
   auto context = args.integer("context", 0, 1);
   auto seed = args.integer("seed", 0, 0);
   auto threads = args.integer("threads", 0, 0);
@@ -196,6 +199,8 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
     object["image"] = output;
     object["image_bytes"] = bytes;
     object["target"] = compileOptions.target;
+    if (compileOptions.measureRewrites)
+      object["rewrites"] = report::rewritesToJson(result.image->image);
     llvm::outs() << llvm::json::Value(std::move(object)) << "\n";
   } else if (!args.has("quiet")) {
     llvm::outs() << llvm::formatv(
@@ -203,6 +208,9 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
         "on the fullest, {7} colors, {8:f2} s\n",
         output, s.parameters, s.width, s.height, compileOptions.target,
         s.fit.total(), s.fit.limit, s.colorsUsedMax, s.compileSeconds);
+    if (compileOptions.measureRewrites)
+      for (const std::string &text : report::rewriteLines(result.image->image))
+        llvm::outs() << text << "\n";
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Image/Image.h"
 #include "waferloom/Image/Programs.h"
+#include "waferloom/Report/Cycles.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -66,6 +67,7 @@ static llvm::json::Object describe(const image::ImageT &image) {
         {"y", region->y},
         {"width", region->width},
         {"height", region->height},
+        {"stages", llvm::json::Array{region->stages_x, region->stages_y}},
         {"memory", region->memory},
         {"fit",
          describe(image::usageOf(*region, *image.target), *image.target)},
@@ -75,7 +77,8 @@ static llvm::json::Object describe(const image::ImageT &image) {
                             {"parameters", image.parameters},
                             {"capacity", image.capacity},
                             {"entries", std::move(entries)},
-                            {"regions", std::move(regions)}};
+                            {"regions", std::move(regions)},
+                            {"rewrites", report::rewritesToJson(image)}};
 }
 
 /// "float32 [1, 4, 512, 8]"
@@ -104,8 +107,13 @@ static void print(const image::ImageT &image) {
   }
   for (const auto &region : image.regions) {
     image::Usage usage = image::usageOf(*region, *image.target);
-    os << llvm::formatv("region of {0} x {1} PEs at ({2}, {3})\n",
-                        region->width, region->height, region->x, region->y);
+    os << llvm::formatv("region of {0} x {1} PEs at ({2}, {3})", region->width,
+                        region->height, region->x, region->y);
+    if (uint32_t stages = region->stages_x * region->stages_y; stages > 1)
+      os << llvm::formatv(", {0} stages of {1} x {2}", stages,
+                          region->width / region->stages_x,
+                          region->height / region->stages_y);
+    os << "\n";
     os << llvm::formatv(
         "  bytes of SRAM on the fullest PE: weights {0}, states {1}, tables "
         "{2}, buffers {3}, code {4}, reserved {5}; {6} of {7}\n",
@@ -113,6 +121,8 @@ static void print(const image::ImageT &image) {
         usage.reserved, region->memory + usage.code + usage.reserved,
         image.target->sram_bytes);
   }
+  for (const std::string &line : report::rewriteLines(image))
+    os << line << "\n";
 }
 
 static llvm::json::Array describe(const std::vector<ModelTensor> &tensors) {

@@ -7,6 +7,7 @@
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Tokens.h"
 #include "waferloom/Executor/Trace.h"
+#include "waferloom/Report/Cycles.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -130,27 +131,39 @@ static int countCycles(const std::string &path, bool json) {
     return fail(path, loaded.takeError());
   const image::ImageT &image = (*loaded)->image;
   llvm::json::Array entries;
+  uint64_t first = 0;
   for (size_t e = 0; e < image.entries.size(); ++e) {
     auto result = executor::countStep(*loaded, e);
     if (!result)
       return fail(path, result.takeError());
     const std::string &name = image.entries[e]->name;
     double seconds = double(result->cycles) / (image.target->clock_ghz * 1e9);
-    entries.push_back(llvm::json::Object{{"name", name},
-                                         {"tokens", image.entries[e]->tokens},
-                                         {"cycles", result->cycles},
-                                         {"instructions", result->instructions},
-                                         {"words", result->words},
-                                         {"seconds", seconds}});
-    if (!json)
-      llvm::outs() << llvm::formatv("{0}: {1} cycles, {2:f1} us at {3} GHz\n",
-                                    name, result->cycles, seconds * 1e6,
-                                    image.target->clock_ghz);
+    entries.push_back(
+        llvm::json::Object{{"name", name},
+                           {"tokens", image.entries[e]->tokens},
+                           {"cycles", result->cycles},
+                           {"instructions", result->instructions},
+                           {"words", result->words},
+                           {"seconds", seconds},
+                           {"stages", report::toJson(result->stages)}});
+    if (e == 0)
+      first = result->cycles;
+    if (json)
+      continue;
+    llvm::outs() << llvm::formatv("{0}: {1} cycles, {2:f1} us at {3} GHz\n",
+                                  name, result->cycles, seconds * 1e6,
+                                  image.target->clock_ghz);
+    report::printCycles(llvm::outs(), result->stages);
   }
-  if (json)
-    llvm::outs() << llvm::json::Value(
-                        llvm::json::Object{{"entries", std::move(entries)}})
+  if (json) {
+    llvm::outs() << llvm::json::Value(llvm::json::Object{
+                        {"entries", std::move(entries)},
+                        {"rewrites", report::rewritesToJson(image)}})
                  << "\n";
+    return 0;
+  }
+  for (const std::string &line : report::rewriteLines(image, first))
+    llvm::outs() << line << "\n";
   return 0;
 }
 

@@ -26,7 +26,8 @@ llvm::ArrayRef<llvm::StringRef> rewriteNames();
 /// An error that lists the names if one of `disabled` is none.
 llvm::Error checkRewrites(llvm::ArrayRef<std::string> disabled);
 
-/// Adds all rewrites that are passes of this room but those in `disabled`. Needs algebra-fold before it.
+/// Adds all rewrites that are passes of this room but those in `disabled`.
+/// Needs algebra-fold before it.
 void populateRewrites(mlir::OpPassManager &manager,
                       llvm::ArrayRef<std::string> disabled);
 

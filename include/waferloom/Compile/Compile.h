@@ -54,6 +54,7 @@ struct CompileOptions {
   std::string stopAfter; // a stage's name; empty: go to the end
   std::string saveIr;    // a folder for the IR after every stage
   std::vector<std::string> disabledRewrites; // names, docs/algebra.md
+  bool measureRewrites = false; // compile without each, to tell what it saves
   uint64_t seed = 0;
   unsigned threads = 0; // 0: one per core
   /// Called at the start of every stage with the share that is done.

@@ -74,6 +74,14 @@ struct Account {
   uint64_t busy = 0, wait = 0;
 };
 
+/// A stage of the program (docs/partition.md): where the PE of it stands that
+/// ended last, when that was, and its accounts.
+struct StageResult {
+  uint32_t x = 0, y = 0;
+  uint64_t cycles = 0;
+  std::vector<Account> accounts;
+};
+
 struct StepResult {
   std::vector<OutputTensor> outputs;
   uint64_t cycles = 0;
@@ -81,8 +89,9 @@ struct StepResult {
   /// Of that PE. Microthreads' work counts twice: where it is done and in the
   /// wait for it; without them the sum is `cycles`.
   std::vector<Account> accounts;
-  uint64_t instructions = 0; // executed by all PEs
-  uint64_t words = 0;        // sent and taken by all PEs
+  std::vector<StageResult> stages; // stage 0 first; one without stages
+  uint64_t instructions = 0;       // executed by all PEs
+  uint64_t words = 0;              // sent and taken by all PEs
   /// Who did the step: the lock-step engine leaves to the reference engine what
   /// it cannot do (docs/executor.md).
   EngineKind engine = EngineKind::reference;

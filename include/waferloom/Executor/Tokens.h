@@ -13,6 +13,7 @@ struct TokensResult {
   std::vector<OutputTensor> outputs;
   uint64_t cycles = 0, instructions = 0, words = 0;
   std::vector<Account> accounts;
+  std::vector<StageResult> stages;
   std::vector<size_t> entries; // the entries that ran, in order
 };
 

@@ -1,0 +1,65 @@
+// Where the cycles of a step go, for readers: by part of the model (one of its
+// equal layers, or outside of them), by kind, by ONNX node, and by stage. Tools
+// print it, the report draws it.
+
+#ifndef WAFERLOOM_REPORT_CYCLES_H
+#define WAFERLOOM_REPORT_CYCLES_H
+
+#include "waferloom/Executor/Executor.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace waferloom::report {
+
+/// "products", "other arithmetic", "collectives", "waits".
+constexpr std::array<llvm::StringLiteral, 4> kinds = {
+    "products", "other arithmetic", "collectives", "waits"};
+
+/// Cycles by kind.
+using ByKind = std::array<uint64_t, kinds.size()>;
+
+uint64_t total(const ByKind &cycles);
+
+/// A part of a step on one core. Cycles are over all its trips.
+struct Part {
+  bool isLayer = false; // trips of a loop over equal layers
+  uint32_t repeats = 1; // trips
+  ByKind cycles = {};
+  std::vector<std::pair<std::string, ByKind>> nodes; // in program order
+};
+
+/// One part per loop over equal layers, then what is in none.
+std::vector<Part> partsOf(llvm::ArrayRef<executor::Account> accounts);
+
+/// Stage 0, which also does what is not repeated, and of the others the first
+/// that waits least.
+std::vector<size_t> stagesToShow(llvm::ArrayRef<executor::StageResult> stages);
+
+/// "stage 2 of 4": the others are numbered from 1 too. Empty for the only one.
+std::string titleOf(size_t stage, size_t count);
+
+/// A block of lines for each stage to show.
+void printCycles(llvm::raw_ostream &os,
+                 llvm::ArrayRef<executor::StageResult> stages);
+
+/// All stages: {x, y, cycles, parts: [{name, repeats, cycles: {kind: n}}]}.
+llvm::json::Array toJson(llvm::ArrayRef<executor::StageResult> stages);
+
+/// A line for each rewrite that was measured, or one on how to measure them.
+/// `step`: cycles of a step of the first entry, for shares.
+std::vector<std::string> rewriteLines(const image::ImageT &image,
+                                      std::optional<uint64_t> step = {});
+
+/// [{name, worth, cycles}].
+llvm::json::Array rewritesToJson(const image::ImageT &image);
+
+} // namespace waferloom::report
+
+#endif // WAFERLOOM_REPORT_CYCLES_H

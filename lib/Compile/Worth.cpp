@@ -1,0 +1,145 @@
+// What each rewrite saves: the model is planned and compiled again without it,
+// on the same region and as many stages, and one step is counted. Cycles need
+// no values, so no weight is read.
+
+#include "Stages.h"
+
+#include "waferloom/Algebra/Rewrites.h"
+#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Executor/Executor.h"
+#include "waferloom/Image/Image.h"
+#include "waferloom/Target/ImageTarget.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/OperationSupport.h"
+#include "llvm/ADT/STLExtras.h"
+
+#include <optional>
+
+using namespace mlir;
+using namespace waferloom;
+
+namespace {
+class Measuring {
+public:
+  Measuring(const Levels &levels, const CompileOptions &options,
+            const target::Target &target)
+      : levels(levels), options(options), target(target) {}
+
+  /// Leaves `image` as it was.
+  static llvm::Expected<uint64_t> countStep(image::ImageT &image);
+
+  /// Cycles of a step without a rewrite; none: it does not fit any more.
+  llvm::Expected<std::optional<uint64_t>> without(StringRef name);
+
+  /// Whether messages or roots are other ones for it.
+  bool isAtWork(StringRef name);
+
+  bool changedNothing = false; ///< the rewrite that `without` tried
+
+private:
+  Levels levels;
+  const CompileOptions &options;
+  const target::Target &target;
+};
+} // namespace
+
+llvm::Expected<uint64_t> Measuring::countStep(image::ImageT &image) {
+  // The data section is not there, and not needed.
+  if (llvm::Error error = image::check(image, UINT64_MAX))
+    return std::move(error);
+  auto loaded = std::make_shared<image::Loaded>();
+  loaded->image = std::move(image);
+  llvm::Expected<executor::StepResult> step = executor::countStep(loaded, 0);
+  image = std::move(loaded->image);
+  if (!step)
+    return step.takeError();
+  return step->cycles;
+}
+
+bool Measuring::isAtWork(StringRef name) {
+  bool works = name != algebra::packedMessages && name != algebra::middleRoot;
+  levels.fabric.walk([&](fabric::AllReduceOp op) {
+    works |= name == algebra::packedMessages ? op.getValues().size() > 1
+                                             : op.getRoot() != 0;
+  });
+  return works;
+}
+
+llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
+  changedNothing = !isAtWork(name);
+  if (changedNothing)
+    return std::nullopt;
+  CompileOptions other = options;
+  other.region = {levels.planned->width, levels.planned->height};
+  other.stages = levels.planned->stages;
+  other.disabledRewrites.push_back(name.str());
+  const bool streams =
+      llvm::any_of(levels.fabric.getOps<func::FuncOp>(),
+                   [](auto entry) { return entry->hasAttr("wafer.streamed"); });
+  other.prefill = streams ? "stream" : "block";
+  std::string reason;
+  ScopedDiagnosticHandler quiet(
+      levels.tensors->getContext(),
+      [&](mlir::Diagnostic &found) { reason = found.str(); });
+  OwningOpRef<ModuleOp> module = levels.tensors.clone();
+  if (failed(prepare(*module, other)))
+    return llvm::createStringError("without '" + name + "': " + reason);
+  changedNothing =
+      name != algebra::packedMessages && name != algebra::middleRoot &&
+      OperationEquivalence::isEquivalentTo(
+          levels.prepared, *module, OperationEquivalence::IgnoreLocations);
+  partition::Planned planned;
+  target::Fit fit;
+  if (changedNothing || failed(planEntries(module, other, target, planned)) ||
+      failed(lowerToPieces(*module)) ||
+      failed(lowerToFabric(*module, other, target)))
+    return std::nullopt;
+  FailureOr<codegen::Image> image =
+      codegen::emitImage(*module, *target::toImage(target), fit);
+  if (failed(image))
+    return std::nullopt;
+  llvm::Expected<uint64_t> cycles = countStep(image->image);
+  if (!cycles)
+    return cycles.takeError();
+  return *cycles;
+}
+
+llvm::Error waferloom::measureRewrites(const Levels &levels,
+                                       const CompileOptions &options,
+                                       const target::Target &target,
+                                       codegen::Image &image) {
+  llvm::Expected<uint64_t> with = Measuring::countStep(image.image);
+  if (!with)
+    return with.takeError();
+  ArrayRef<StringRef> names = algebra::rewriteNames();
+  for (auto [i, name] : llvm::enumerate(names)) {
+    auto &rewrite =
+        *image.image.rewrites.emplace_back(std::make_unique<image::RewriteT>());
+    rewrite.name = name.str();
+    if (llvm::is_contained(options.disabledRewrites, name)) {
+      rewrite.worth = image::Worth::left_out;
+      continue;
+    }
+    if (options.progress)
+      options.progress("without " + name.str(),
+                       static_cast<double>(i) /
+                           static_cast<double>(names.size()));
+    Measuring measuring(levels, options, target);
+    llvm::Expected<std::optional<uint64_t>> cycles = measuring.without(name);
+    if (!cycles)
+      return cycles.takeError();
+    if (measuring.changedNothing) {
+      rewrite.worth = image::Worth::unused;
+    } else if (!*cycles) {
+      rewrite.worth = image::Worth::unfit;
+    } else {
+      rewrite.worth = image::Worth::measured;
+      rewrite.cycles =
+          static_cast<int64_t>(**cycles) - static_cast<int64_t>(*with);
+    }
+  }
+  return llvm::Error::success();
+}

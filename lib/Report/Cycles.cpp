@@ -1,0 +1,197 @@
+// Accounts of a step, summed for readers. Equal layers are trips of one loop,
+// so a loop over several nodes is one over layers; other loops walk over the
+// elements of one node.
+
+#include "waferloom/Report/Cycles.h"
+#include "waferloom/Image/Programs.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <map>
+#include <numeric>
+#include <set>
+
+using namespace llvm;
+
+namespace waferloom::report {
+
+constexpr size_t waits = kinds.size() - 1;
+
+uint64_t total(const ByKind &cycles) {
+  return std::accumulate(cycles.begin(), cycles.end(), uint64_t(0));
+}
+
+static size_t kindOf(const executor::Account &account) {
+  return image::isStream(account.op) ? 2 : account.product ? 0 : 1;
+}
+
+std::vector<Part> partsOf(ArrayRef<executor::Account> accounts) {
+  std::map<uint32_t, std::set<StringRef>> nodes; // by loop
+  for (const executor::Account &account : accounts)
+    nodes[account.loop].insert(account.node);
+  std::map<uint32_t, size_t> partOf;
+  std::vector<Part> parts;
+  for (const auto &[loop, names] : nodes)
+    if (loop && names.size() > 1) {
+      partOf[loop] = parts.size();
+      parts.emplace_back().isLayer = true;
+    }
+  const size_t outside = parts.size();
+  parts.emplace_back();
+  std::vector<MapVector<StringRef, ByKind>> byNode(parts.size());
+  for (const executor::Account &account : accounts) {
+    auto it = partOf.find(account.loop);
+    size_t index = it == partOf.end() ? outside : it->second;
+    if (index != outside)
+      parts[index].repeats = account.repeats;
+    ByKind &node = byNode[index][account.node];
+    for (ByKind *sum : {&parts[index].cycles, &node}) {
+      (*sum)[kindOf(account)] += account.busy;
+      (*sum)[waits] += account.wait;
+    }
+  }
+  for (auto [part, list] : zip_equal(parts, byNode))
+    for (auto &[name, cycles] : list)
+      part.nodes.emplace_back(name.str(), cycles);
+  return parts;
+}
+
+static uint64_t busyOf(const executor::StageResult &stage) {
+  uint64_t busy = 0;
+  for (const executor::Account &account : stage.accounts)
+    busy += account.busy;
+  return busy;
+}
+
+std::vector<size_t> stagesToShow(ArrayRef<executor::StageResult> stages) {
+  if (stages.size() < 2)
+    return std::vector<size_t>(stages.size());
+  size_t busiest = 1;
+  for (size_t i = 2; i < stages.size(); ++i)
+    if (busyOf(stages[i]) > busyOf(stages[busiest]))
+      busiest = i;
+  return {0, busiest};
+}
+
+std::string titleOf(size_t stage, size_t count) {
+  if (count < 2)
+    return "";
+  return formatv("stage {0} of 0 to {1}", stage, count - 1);
+}
+
+static std::string nameOf(const Part &part) {
+  return part.isLayer ? formatv("one of {0} layers", part.repeats).str()
+                      : "outside of layers";
+}
+
+/// Of one trip, rounded.
+static uint64_t ofOne(uint64_t cycles, const Part &part) {
+  return (cycles + part.repeats / 2) / part.repeats;
+}
+
+static void printStage(raw_ostream &os, const executor::StageResult &stage) {
+  std::vector<Part> parts = partsOf(stage.accounts);
+  ByKind all = {};
+  os << std::string(18, ' ');
+  for (const Part &part : parts) {
+    os << right_justify(nameOf(part), 20);
+    for (size_t kind = 0; kind < kinds.size(); ++kind)
+      all[kind] += part.cycles[kind];
+  }
+  os << right_justify("of all", 14) << "\n";
+  const double sum = std::max<double>(1, static_cast<double>(total(all)));
+  for (size_t kind = 0; kind < kinds.size(); ++kind) {
+    os << left_justify(kinds[kind], 18);
+    for (const Part &part : parts)
+      os << right_justify(
+          formatv("{0:N}", ofOne(part.cycles[kind], part)).str(), 20);
+    double share = static_cast<double>(all[kind]) / sum;
+    os << right_justify(formatv("{0:P1}", share).str(), 14);
+    if (auto marks = static_cast<size_t>(40 * share + 0.5))
+      os << "  " << std::string(marks, '#');
+    os << "\n";
+  }
+  os << left_justify("cycles", 18);
+  for (const Part &part : parts)
+    os << right_justify(formatv("{0:N}", ofOne(total(part.cycles), part)).str(),
+                        20);
+  os << right_justify(formatv("{0:N}", total(all)).str(), 14) << "\n";
+}
+
+void printCycles(raw_ostream &os, ArrayRef<executor::StageResult> stages) {
+  for (size_t index : stagesToShow(stages)) {
+    const executor::StageResult &stage = stages[index];
+    if (stages.size() > 1)
+      os << formatv("{0}{1}, at the core that ends last, ({2}, {3}):\n",
+                    titleOf(index, stages.size()),
+                    index ? ", the busiest but 0" : "", stage.x, stage.y);
+    printStage(os, stage);
+  }
+}
+
+json::Array toJson(ArrayRef<executor::StageResult> stages) {
+  json::Array list;
+  for (const executor::StageResult &stage : stages) {
+    json::Array parts;
+    for (const Part &part : partsOf(stage.accounts)) {
+      json::Object cycles;
+      for (size_t kind = 0; kind < kinds.size(); ++kind)
+        cycles[kinds[kind]] = part.cycles[kind];
+      parts.push_back(json::Object{{"name", part.isLayer ? "layer" : "outside"},
+                                   {"repeats", part.repeats},
+                                   {"cycles", std::move(cycles)}});
+    }
+    list.push_back(json::Object{{"x", stage.x},
+                                {"y", stage.y},
+                                {"cycles", stage.cycles},
+                                {"parts", std::move(parts)}});
+  }
+  return list;
+}
+
+static std::string worthOf(const image::RewriteT &rewrite,
+                           std::optional<uint64_t> step) {
+  switch (rewrite.worth) {
+  case image::Worth::unused:
+    return "0 cycles: it changes nothing here";
+  case image::Worth::unfit:
+    return "not known: without it the programs do not fit the region";
+  case image::Worth::left_out:
+    return "left out";
+  case image::Worth::measured:
+    break;
+  }
+  std::string text = formatv("{0:N} cycles", rewrite.cycles);
+  double without = static_cast<double>(step.value_or(0)) +
+                   static_cast<double>(rewrite.cycles);
+  if (step && without > 0)
+    text += formatv(", {0:P1} of a step without it",
+                    static_cast<double>(rewrite.cycles) / without);
+  return text;
+}
+
+std::vector<std::string> rewriteLines(const image::ImageT &image,
+                                      std::optional<uint64_t> step) {
+  if (image.rewrites.empty())
+    return {"rewrites: 'waferloom compile --measure-rewrites' tells what each "
+            "saves"};
+  std::vector<std::string> lines = {
+      formatv("rewrites, and what each saves in a step of {0}:",
+              image.entries.front()->name)};
+  for (const auto &rewrite : image.rewrites)
+    lines.push_back(
+        formatv("  {0,-18}{1}", rewrite->name, worthOf(*rewrite, step)));
+  return lines;
+}
+
+json::Array rewritesToJson(const image::ImageT &image) {
+  json::Array list;
+  for (const auto &rewrite : image.rewrites)
+    list.push_back(json::Object{{"name", rewrite->name},
+                                {"worth", image::EnumNameWorth(rewrite->worth)},
+                                {"cycles", rewrite->cycles}});
+  return list;
+}
+
+} // namespace waferloom::report

@@ -1,0 +1,68 @@
+// waferloom report IMAGE -o REPORT.html: a page about it.
+
+#include "Arguments.h"
+#include "Commands.h"
+
+#include "waferloom/Image/Image.h"
+#include "waferloom/Report/Report.h"
+
+#include "llvm/Support/Error.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace waferloom;
+using namespace waferloom::tool;
+
+static constexpr Option options[] = {
+    {"output", "REPORT.html", "where the page goes", 'o'},
+    {"quiet", "", "say nothing"},
+};
+
+static int fail(llvm::StringRef path, llvm::Error error) {
+  llvm::errs() << path << ": error: " << llvm::toString(std::move(error))
+               << "\n";
+  return 1;
+}
+
+/// Whole or not at all. Renaming would replace a device or a pipe by a file.
+static llvm::Error writeFile(const std::string &path, llvm::StringRef text) {
+  if (llvm::sys::fs::exists(path) && !llvm::sys::fs::is_regular_file(path))
+    return llvm::createStringError("it is not a regular file");
+  return llvm::writeToOutput(path, [&](llvm::raw_ostream &os) -> llvm::Error {
+    os << text;
+    return llvm::Error::success();
+  });
+}
+
+int tool::reportCommand(llvm::ArrayRef<char *> argv) {
+  Arguments args;
+  if (!args.parse("report", "report IMAGE -o REPORT.html", options, argv))
+    return args.status;
+  if (args.positional.size() != 1)
+    args.wrongUsage("needs one image");
+  else if (!args.has("output"))
+    args.wrongUsage("needs -o REPORT.html");
+  else if (llvm::sys::fs::equivalent(args.positional.front(),
+                                     args.get("output")))
+    args.wrongUsage("would write the page over the image '" +
+                    args.positional.front() + "'");
+  if (args.status)
+    return args.status;
+  const std::string &path = args.positional.front(),
+                    output = args.get("output");
+  auto loaded = image::read(path);
+  if (!loaded)
+    return fail(path, loaded.takeError());
+  uint64_t bytes = 0;
+  (void)llvm::sys::fs::file_size(path, bytes);
+  auto page =
+      report::writePage(*loaded, llvm::sys::path::filename(path), bytes);
+  if (!page)
+    return fail(path, page.takeError());
+  if (llvm::Error error = writeFile(output, *page))
+    return fail(output, std::move(error));
+  if (!args.has("quiet"))
+    llvm::outs() << output << ": " << page->size() << " bytes\n";
+  return 0;
+}
