@@ -76,10 +76,6 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
   other.region = {levels.planned->width, levels.planned->height};
   other.stages = levels.planned->stages;
   other.disabledRewrites.push_back(name.str());
-  const bool streams =
-      llvm::any_of(levels.fabric.getOps<func::FuncOp>(),
-                   [](auto entry) { return entry->hasAttr("wafer.streamed"); });
-  other.prefill = streams ? "stream" : "block";
   std::string reason;
   ScopedDiagnosticHandler quiet(
       levels.tensors->getContext(),

@@ -78,10 +78,12 @@ def test_every_stage_is_accounted(chunks):
     result = BothEngines(program).run({"input_ids": [[5, 6, 7]]})
     assert len(result.stages) == 4
     (region,) = program.regions
-    width = region.width // 4
+    across, down = region.stages
+    assert across * down == 4
+    width, height = region.width // across, region.height // down
     for number, stage in enumerate(result.stages):
         assert sum(account.busy + account.wait for account in stage.accounts) == stage.cycles <= result.cycles
-        assert (stage.x - region.x) // width == number
+        assert max((stage.x - region.x) // width, (stage.y - region.y) // height) == number
         layers = [part for part in cycles.parts(stage.accounts) if part.name == "layer"]
         assert sum(part.kinds["products"] for part in layers) > 0 if number else not any(
             account.product and account.node.startswith("layer") for account in stage.accounts)

@@ -2,6 +2,7 @@
 without each, against ONNX Runtime and each other."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -84,7 +85,7 @@ def saved(program):
                                         ("grid-8x8", {"chunks": [3], "prefill": "stream"})])
 def test_what_each_saves_is_measured(grid, more):
     """The same as compiling without it, on the same region."""
-    shape = SHAPES["groups"]
+    shape = replace(SHAPES["groups"], layers=4)
     model = zoo.build(shape, zoo.weights(shape, seed=5)).SerializeToString()
     seen = []
     program = wl.compile(model, target=grid, context=12, measure_rewrites=True, progress=lambda what, _: seen.append(what),
