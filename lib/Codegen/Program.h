@@ -78,6 +78,7 @@ private:
   mlir::LogicalResult emitStream();
   mlir::LogicalResult emitStagedTokens(wafer::RepeatOp repeat);
   mlir::LogicalResult emitToken(wafer::RepeatOp repeat);
+  mlir::LogicalResult emitAgain(wafer::RepeatOp repeat);
   mlir::LogicalResult emitLoop(int64_t tokens, std::optional<wafer::RunBy> who,
                                llvm::function_ref<mlir::LogicalResult()> body);
   /// A place for an input of all tokens, of which each takes its part.

@@ -17,7 +17,10 @@
 
 #include "Program.h"
 
+#include "waferloom/Dialect/Wafer/Layers.h"
+
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallPtrSet.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -139,6 +142,48 @@ ProgramEmitter::emitLoop(int64_t tokens, std::optional<wafer::RunBy> who,
   return success();
 }
 
+/// The ops in front of `repeat` that those behind it read something of, in
+/// order.
+static SmallVector<Operation *> readBehind(wafer::RepeatOp repeat) {
+  Block *block = repeat->getBlock();
+  llvm::SmallPtrSet<Operation *, 16> read;
+  auto readBy = [&](Operation *reader) {
+    reader->walk([&](Operation *op) {
+      for (Value operand : op->getOperands())
+        if (Operation *from = operand.getDefiningOp();
+            from && from->getBlock() == block)
+          read.insert(from);
+    });
+  };
+  for (auto it = std::next(Block::iterator(repeat)); it != block->end(); ++it)
+    readBy(&*it);
+  SmallVector<Operation *> ops;
+  for (auto it = std::next(Block::reverse_iterator(repeat));
+       it != block->rend(); ++it)
+    if (read.contains(&*it)) {
+      readBy(&*it);
+      ops.push_back(&*it);
+    }
+  return SmallVector<Operation *>(llvm::reverse(ops));
+}
+
+/// What ops behind the layers read of the last token: which of stage 0's loops
+/// worked it out depends on the number of tokens.
+LogicalResult ProgramEmitter::emitAgain(wafer::RepeatOp repeat) {
+  writingFor = wafer::RunBy::First;
+  emitter.setGuard(lines.guardOf(*writingFor));
+  for (Operation *op : readBehind(repeat)) {
+    if (!isWritten(op))
+      continue;
+    if (auto input = dyn_cast<wafer::InputOp>(op))
+      takeToken(input);
+    else if (failed(emitOp(op)))
+      return failure();
+  }
+  writingFor.reset();
+  return success();
+}
+
 LogicalResult ProgramEmitter::emitStagedTokens(wafer::RepeatOp repeat) {
   using wafer::RunBy;
   const int64_t others = wafer::getStages(func).getCount() - 1;
@@ -152,20 +197,19 @@ LogicalResult ProgramEmitter::emitStagedTokens(wafer::RepeatOp repeat) {
         return success(succeeded(receive()) && succeeded(token()));
       })))
     return failure();
-  // What the head reads is what stage 0 computed.
   auto first = values;
   if (failed(emitLoop(stream.tokens, RunBy::Others, token)))
     return failure();
   values = first;
-  return emitLoop(ahead, RunBy::First, receive);
+  return success(succeeded(emitLoop(ahead, RunBy::First, receive)) &&
+                 succeeded(emitAgain(repeat)));
 }
 
 LogicalResult ProgramEmitter::emitStream() {
   Block &block = func.getBody().front();
-  auto repeats = block.getOps<wafer::RepeatOp>();
-  if (!llvm::hasSingleElement(repeats))
+  wafer::RepeatOp repeat = wafer::getLayersRepeat(func);
+  if (!repeat)
     return func.emitOpError("streams tokens but has no single loop of layers");
-  wafer::RepeatOp repeat = *repeats.begin();
   placePacks(block);
   for (auto input : block.getOps<wafer::InputOp>())
     if (failed(emitOp(input)))

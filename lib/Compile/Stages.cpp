@@ -5,6 +5,7 @@
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Dialect/Wafer/Layers.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Import/Import.h"
 #include "waferloom/Partition/Passes.h"
@@ -187,15 +188,15 @@ regionsOf(const target::Target &target) {
     }
 }
 
-/// The trips that stages can share: of the one repeat of every entry, if all
-/// have as many; else 1.
+/// The trips that stages can share: of the layers of every entry, if all have
+/// as many; else 1.
 static int64_t sharedTrips(ModuleOp module) {
   int64_t trips = 0;
   for (auto entry : module.getOps<mlir::func::FuncOp>()) {
-    auto repeats = entry.getBody().getOps<wafer::RepeatOp>();
-    if (!llvm::hasSingleElement(repeats))
+    wafer::RepeatOp layers = wafer::getLayersRepeat(entry);
+    if (!layers)
       return 1;
-    auto mine = static_cast<int64_t>((*repeats.begin()).getTrips());
+    auto mine = static_cast<int64_t>(layers.getTrips());
     if (trips && mine != trips)
       return 1;
     trips = mine;

@@ -4,6 +4,7 @@
 
 #include "Stages.h"
 
+#include "waferloom/Dialect/Wafer/Layers.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -64,8 +65,7 @@ OwningOpRef<ModuleOp> waferloom::streamTokens(ModuleOp module) {
     else if (tokensOf(entry) > 1)
       several.push_back(entry);
   // What runs once per step, for the last token, stands behind the layers.
-  if (!one || several.empty() ||
-      !llvm::hasSingleElement(one.getBody().getOps<wafer::RepeatOp>()))
+  if (!one || several.empty() || !wafer::getLayersRepeat(one))
     return nullptr;
   SmallVector<Attribute> streamed;
   DictionaryAttr dims;

@@ -22,3 +22,26 @@ func.func @stages() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.re
   wafer.output "y", %y {layout = #wafer.layout<[*]>} : tensor<8xf32>
   return
 }
+
+// Layers are what has a state (or weights) for each trip; other repeats are run
+// by stage 0, and nothing of theirs is handed over.
+
+// CHECK-LABEL: func.func @behind
+func.func @behind() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                                wafer.stages = #wafer.stages<3 x 1>} {
+  %x = wafer.input "x" {layout = #wafer.layout<[*]>} : tensor<8xf32>
+  // CHECK: %[[LAYERS:.*]] = wafer.repeat 4
+  %y = wafer.repeat 4 (%a = %x) : tensor<8xf32> {
+    %s = wafer.state ["a", "b", "c", "d"] {layout = #wafer.layout<[*]>} : tensor<8xf32>
+    wafer.yield %a : tensor<8xf32>
+  }
+  // CHECK: %[[HANDED:.*]] = fabric.hand_over %[[LAYERS]] along <x, length = 3, stride = 4, segments = 1>
+  // CHECK: %[[OTHER:.*]] = wafer.repeat 2 (%{{.*}} = %[[HANDED]])
+  %z = wafer.repeat 2 (%b = %y) : tensor<8xf32> {
+    wafer.yield %b : tensor<8xf32>
+  }
+  // CHECK-NOT: fabric.hand_over
+  // CHECK: wafer.output "y", %[[OTHER]]
+  wafer.output "y", %z {layout = #wafer.layout<[*]>} : tensor<8xf32>
+  return
+}

@@ -65,6 +65,20 @@ def test_the_token_is_fed_back(model):
     assert generated[0] == generated[1] and len(generated[0]) == 12
 
 
+@pytest.mark.parametrize("precision", ["f32", "f16"])
+def test_tokens_of_top_n_are_drawn_by_stage_0(model, precision):
+    """The values of top-N are found in a second loop, which is not the layers': the same draws on 1, 2 and 3 stages."""
+    programs = [compile(model, stages, (5, 4), sample="top-5", precision=precision, chunks=[4]) for stages in (1, 2, 3)]
+    assert [program.summary["stages"] for program in programs] == [1, 2, 3]
+    texts = []
+    for seed, temperature, top_k in [(0, 0.9, 0), (11, 1.4, 0), (11, 1.4, 2), (5, 0.0, 0)]:
+        options = {"max_tokens": 10, "temperature": temperature, "seed": seed, "top_k": top_k}
+        drawn = [list(program.session().generate(IDS, **options)) for program in programs]
+        assert drawn[1:] == drawn[:1] * 2 and len(drawn[0]) == 10
+        texts.append(tuple(drawn[0]))
+    assert len(set(texts)) == 4
+
+
 def test_too_large_for_one_region_takes_several(model):
     """Without stages by hand: as many as are needed."""
     one = compile(model, 1, (4, 4)).summary["sram_used_max"]

@@ -1,4 +1,5 @@
 #include "waferloom/Dialect/Wafer/Stages.h"
+#include "waferloom/Dialect/Wafer/Layers.h"
 
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/RegionUtils.h"
@@ -41,10 +42,7 @@ int64_t wafer::getStageLength(RegionAttr region, StagesAttr stages) {
 }
 
 RepeatOp wafer::getStagedRepeat(func::FuncOp entry) {
-  if (getStages(entry).getCount() == 1)
-    return {};
-  auto repeats = entry.getBody().getOps<RepeatOp>();
-  return llvm::hasSingleElement(repeats) ? *repeats.begin() : RepeatOp();
+  return getStages(entry).getCount() == 1 ? RepeatOp() : getLayersRepeat(entry);
 }
 
 int64_t wafer::getTripsPerStage(RepeatOp repeat) {
@@ -118,9 +116,20 @@ LogicalResult wafer::verifyStages(func::FuncOp entry) {
   if (stages.getCount() == 1)
     return success();
   RepeatOp staged = getStagedRepeat(entry);
-  if (!staged)
-    return entry.emitOpError() << "has " << stages.getCount()
-                               << " stages but no single repeat to share";
+  if (!staged) {
+    SmallVector<RepeatOp> found = getLayersCandidates(entry);
+    InFlightDiagnostic error = entry.emitOpError()
+                               << "has " << stages.getCount() << " stages but ";
+    if (found.empty())
+      return error << "no repeat to share";
+    error << found.size()
+          << " repeats that may be that of the layers, of which stages share "
+             "one; compile it with one stage";
+    for (RepeatOp repeat : found)
+      error.attachNote(repeat.getLoc())
+          << "one of " << repeat.getTrips() << " trips";
+    return error;
+  }
   if (staged.getInits().empty())
     return staged.emitOpError("carries nothing from stage to stage");
   int64_t sharing = stages.getCount() - 1;

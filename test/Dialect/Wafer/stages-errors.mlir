@@ -8,7 +8,7 @@ func.func @grid() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.regi
 
 // -----
 
-// expected-error @below {{has 3 stages but no single repeat to share}}
+// expected-error @below {{has 3 stages but no repeat to share}}
 func.func @nothing() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
                                  wafer.stages = #wafer.stages<3 x 1>} {
   return
@@ -61,5 +61,25 @@ func.func @types() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.reg
   %y:2 = wafer.repeat 4 (%a = %x, %b = %i) : tensor<8xf32, #wafer.layout<[*]>>, tensor<8xi32, #wafer.layout<[*]>> {
     wafer.yield %a, %b : tensor<8xf32, #wafer.layout<[*]>>, tensor<8xi32, #wafer.layout<[*]>>
   }
+  return
+}
+
+// -----
+
+// expected-error @below {{has 3 stages but 2 repeats that may be that of the layers, of which stages share one; compile it with one stage}}
+func.func @two() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
+                             wafer.stages = #wafer.stages<3 x 1>} {
+  %x = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
+  // expected-note @below {{one of 4 trips}}
+  %y = wafer.repeat 4 (%a = %x) : tensor<8xf32, #wafer.layout<[*]>> {
+    %s = wafer.state ["a", "b", "c", "d"] : tensor<8xf32, #wafer.layout<[*]>>
+    wafer.yield %a : tensor<8xf32, #wafer.layout<[*]>>
+  }
+  // expected-note @below {{one of 2 trips}}
+  %z = wafer.repeat 2 (%b = %y) : tensor<8xf32, #wafer.layout<[*]>> {
+    %s = wafer.state ["e", "f"] : tensor<8xf32, #wafer.layout<[*]>>
+    wafer.yield %b : tensor<8xf32, #wafer.layout<[*]>>
+  }
+  wafer.output "y", %z : tensor<8xf32, #wafer.layout<[*]>>
   return
 }

@@ -1,0 +1,33 @@
+#include "waferloom/Dialect/Wafer/Layers.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::wafer;
+
+/// Whether each trip of `repeat` has a weight or a state of its own.
+static bool hasPiecesByTrip(RepeatOp repeat) {
+  return repeat.getBody()
+      .walk([](Operation *op) {
+        size_t pieces = 0;
+        if (auto parameter = dyn_cast<ParameterOp>(op))
+          pieces = parameter.getWeights().size();
+        else if (auto state = dyn_cast<StateOp>(op))
+          pieces = state.getNames().size();
+        return pieces > 1 ? WalkResult::interrupt() : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+SmallVector<RepeatOp> wafer::getLayersCandidates(func::FuncOp entry) {
+  SmallVector<RepeatOp> all =
+      llvm::to_vector(entry.getBody().getOps<RepeatOp>());
+  SmallVector<RepeatOp> found = llvm::filter_to_vector(all, hasPiecesByTrip);
+  return found.empty() ? all : found;
+}
+
+RepeatOp wafer::getLayersRepeat(func::FuncOp entry) {
+  SmallVector<RepeatOp> found = getLayersCandidates(entry);
+  return found.size() == 1 ? found.front() : RepeatOp();
+}
