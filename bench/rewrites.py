@@ -19,7 +19,7 @@ MODELS = {
     "width 64, 5 layers": (zoo.Shape(layers=5, width=64, heads=8, kv_heads=4, head_dim=8, hidden=172, vocabulary=512,
                                      positions=512), "grid-16x16"),
     "width 576, 3 layers": (zoo.Shape(layers=3, width=576, heads=9, kv_heads=3, head_dim=64, hidden=1536,
-                                      vocabulary=49152, positions=2048), "grid-112x112"),
+                                      vocabulary=49152, positions=2048), "grid-112x112,sram=56KiB"),
 }
 
 
@@ -27,8 +27,8 @@ def rows(model, target, context):
     program = wl.compile(model, target=target, context=context, measure_rewrites=True)
     base = program.count()[1]
     yield "all", base, 0
-    for name, _, saved in program.rewrites:
-        yield f"without {name}", base + saved, saved
+    for name, worth, saved in program.rewrites:
+        yield f"without {name}", None if worth == "unfit" else base + saved, saved
     (region,) = program.regions
     none = wl.compile(model, target=target, context=context, disable_rewrites=[name for name, *_ in program.rewrites],
                       region=(region.width // region.stages[0], region.height // region.stages[1]),
@@ -55,8 +55,8 @@ def main():
                 jobs.append((name, path / "model.onnx", target))
         for name, model, target in jobs:
             for what, count, more in rows(model, target, args.context):
-                share = f"{more:+,} ({100 * more / count:+.1f} %)" if more else ""
-                print(f"| {name} | {target} | {what} | {count:,} | {share} |", flush=True)
+                share = f"{more:+,} ({100 * more / count:+.1f} %)" if count and more else ""
+                print(f"| {name} | {target} | {what} | {f'{count:,}' if count else 'does not fit'} | {share} |", flush=True)
 
 
 if __name__ == "__main__":
