@@ -159,10 +159,8 @@ RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
 
 LogicalResult Reader::readRepeat(wafer::RepeatOp op) {
   auto joinAll = [&](Value a, Value b) {
-    bool joined = true;
     for (auto [x, y] : llvm::zip(Ids(getIds(a)), Ids(getIds(b))))
-      joined &= join(x, y);
-    return joined;
+      join(x, y);
   };
   Block *body = op.getBodyBlock();
   for (auto [init, argument, result] :
@@ -179,16 +177,19 @@ LogicalResult Reader::readRepeat(wafer::RepeatOp op) {
   scope = ++scopes;
   if (failed(readBlock(*body)))
     return failure();
-  trips = outerTrips;
-  scope = outerScope;
+  // A trip ends with what the next begins with: a value whose dimensions play
+  // other roles by then is changed at the end of the trip.
   for (auto [i, value] : llvm::enumerate(op.getYield().getValues())) {
-    if (!joinAll(body->getArgument(i), value))
-      return op.emitError() << "value " << i << " carried from trip to trip "
-                            << "ends with its dimensions in other roles";
+    Ids begins = getIds(body->getArgument(i)), ends = getIds(value);
+    for (auto [d, id] : llvm::enumerate(begins))
+      if (!join(id, ends[d]))
+        join(id, addChange(op.getYield(), i, ends, d));
     auto it = producer.find(value);
     if (it != producer.end())
       producer[op.getResult(i)] = it->second;
   }
+  trips = outerTrips;
+  scope = outerScope;
   return success();
 }
 

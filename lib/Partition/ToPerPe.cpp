@@ -23,30 +23,31 @@ using wafer::DimAttr;
 using wafer::LayoutAttr;
 using wafer::RegionAttr;
 
-/// A mask is a select against the indices of the piece.
-static void expandMask(wafer::MaskOp op, RegionAttr region) {
+/// A mask is a select against the indices of its dimension. It keeps its layout
+/// until all types become local: readers may ask for it.
+static void expandMask(wafer::MaskOp op) {
   OpBuilder builder(op);
   Location loc = op.getLoc();
   auto type = cast<RankedTensorType>(op.getResult().getType());
-  LayoutAttr layout = wafer::getLayout(type);
   auto dim = static_cast<int64_t>(op.getDim());
-  DimAttr entry = layout.getDim(dim);
-  RankedTensorType local = wafer::getLocalType(type, region);
+  int64_t rank = type.getRank();
+  DimAttr entry = wafer::getLayout(type).getDim(dim);
   Value indices = wafer::IotaOp::create(
       builder, loc,
-      RankedTensorType::get({local.getDimSize(dim)}, builder.getI32Type()),
-      LayoutAttr::get(builder.getContext(),
-                      entry.withTail(wafer::Tail::finite())));
-  Value init = tensor::EmptyOp::create(builder, loc, local.getShape(),
-                                       local.getElementType());
-  AffineMap identity = builder.getMultiDimIdentityMap(local.getRank());
-  AffineMap index =
-      AffineMap::get(local.getRank(), 0, builder.getAffineDimExpr(dim));
-  SmallVector<utils::IteratorType> iterators(local.getRank(),
+      RankedTensorType::get(
+          {type.getDimSize(dim)}, builder.getI32Type(),
+          LayoutAttr::get(builder.getContext(),
+                          entry.withTail(wafer::Tail::finite()))),
+      LayoutAttr());
+  Value init = tensor::EmptyOp::create(
+      builder, loc, type.getShape(), type.getElementType(), type.getEncoding());
+  AffineMap identity = builder.getMultiDimIdentityMap(rank);
+  AffineMap index = AffineMap::get(rank, 0, builder.getAffineDimExpr(dim));
+  SmallVector<utils::IteratorType> iterators(rank,
                                              utils::IteratorType::parallel);
   int64_t live = entry.getLiveSize(type.getDimSize(dim));
   auto generic = linalg::GenericOp::create(
-      builder, loc, local, ValueRange{op.getValue(), indices}, init,
+      builder, loc, type, ValueRange{op.getValue(), indices}, init,
       ArrayRef<AffineMap>{identity, index, identity}, iterators,
       [&](OpBuilder &b, Location loc, ValueRange arguments) {
         Value end =
@@ -85,7 +86,7 @@ static LogicalResult localize(func::FuncOp entry) {
   SmallVector<wafer::MaskOp> masks;
   entry.walk([&](wafer::MaskOp op) { masks.push_back(op); });
   for (wafer::MaskOp op : masks)
-    expandMask(op, region);
+    expandMask(op);
 
   SmallVector<Operation *> ops;
   entry.walk([&](Operation *op) { ops.push_back(op); });

@@ -59,8 +59,15 @@ Value Writer::changeTo(Value value, ArrayRef<int> target) {
     LayoutAttr layout = wafer::getLayout(value.getType()).withDims(dims);
     return withLayout(typeOf(value), layout);
   };
-  // Free takes first: what is gathered then is smaller.
-  for (bool gathers : {false, true}) {
+  // An axis splits one dimension only: another must be gathered first.
+  auto areFree = [&](ArrayRef<Axis> axes) {
+    SmallVector<Axis> used = wafer::getLayout(value.getType()).getSplitAxes();
+    return llvm::none_of(
+        axes, [&](Axis axis) { return llvm::is_contained(used, axis); });
+  };
+  // Takes are free and come first: what is gathered then is smaller. Those that
+  // need the axes of a gathered dimension come last.
+  for (bool gathers : {false, true, false}) {
     for (auto [d, index] : llvm::enumerate(target)) {
       DimAttr have = dimOf(d), want = getDim(index, have.getTail());
       if (have.getDigits() == want.getDigits() &&
@@ -74,7 +81,7 @@ Value Writer::changeTo(Value value, ArrayRef<int> target) {
                                     value, d, axes, have.getCyclic());
         have = dimOf(d);
       }
-      if (have.isWhole() && !want.isWhole()) {
+      if (have.isWhole() && !want.isWhole() && areFree(want.getAxes())) {
         auto axes = wafer::AxesAttr::get(context, want.getAxes());
         value = wafer::TakeOp::create(builder, value.getLoc(), setDim(d, want),
                                       value, d, axes, want.getCyclic());

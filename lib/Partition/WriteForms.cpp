@@ -118,8 +118,8 @@ LogicalResult Writer::writeRepeat(wafer::RepeatOp op) {
       return failure();
     SmallVector<Value> yielded;
     bool again = false;
-    for (auto [i, old] : llvm::enumerate(op.getYield().getValues())) {
-      Value value = map.lookup(old);
+    for (unsigned i = 0; i < op.getYield().getNumOperands(); ++i) {
+      Value value = getOperand(op.getYield(), i);
       if (isa<RankedTensorType>(value.getType())) {
         LayoutAttr begins = wafer::getLayout(inits[i].getType());
         for (auto [d, dim] : llvm::enumerate(begins.getDims())) {
