@@ -139,15 +139,17 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
 }
 
 LogicalResult Compilation::run(StringRef path) {
-  llvm::Expected<target::Target> target = target::parse(options.target);
+  std::vector<std::string> warnings;
+  llvm::Expected<target::Target> target =
+      target::parse(options.target, &warnings);
+  for (std::string &warning : warnings)
+    result.diagnostics.push_back({"warning", std::move(warning), "", {}});
   if (!target)
     return fail(target.takeError());
-  if (options.region && (options.region->first > target->width ||
-                         options.region->second > target->height))
-    return fail(llvm::createStringError(llvm::formatv(
-        "a region of {0} x {1} PEs is larger than '{2}', which has {3} x {4}",
-        options.region->first, options.region->second, target->name,
-        uint32_t(target->width), uint32_t(target->height))));
+  if (options.region)
+    if (llvm::Error error = target::checkRectangle(
+            *target, options.region->first, options.region->second))
+      return fail(std::move(error));
   if (!llvm::is_contained({"model", "f32", "f16"},
                           StringRef(options.precision)))
     return fail(llvm::createStringError(

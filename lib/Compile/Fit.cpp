@@ -121,33 +121,34 @@ void Nearest::tryGrids() {
   if (!isGrid && !options.region)
     return; // all of the wafer was offered
   auto [w, h] = options.region.value_or(
-      std::pair<int64_t, int64_t>(target.width, target.height));
+      std::pair<int64_t, int64_t>(target.userWidth, target.userHeight));
   auto scale = [&](int64_t size, int64_t other, int64_t eighths) {
     return size == 1 && other > 1 ? 1 : llvm::divideCeil(size * eighths, 8);
   };
   for (int64_t eighths : {9, 10, 11, 12, 14, 16, 20, 24, 32, 48, 64}) {
     CompileOptions next = options;
-    target::Target machine = target;
     int64_t width = scale(w, h, eighths), height = scale(h, w, eighths);
     std::string name = llvm::formatv("{0}x{1}", width, height);
     next.region = {width, height};
-    if (isGrid) {
-      machine.width.value =
-          std::max<uint32_t>(machine.width.value, static_cast<uint32_t>(width));
-      machine.height.value = std::max<uint32_t>(machine.height.value,
-                                                static_cast<uint32_t>(height));
-    } else if (width > machine.width || height > machine.height) {
-      return;
-    }
-    std::optional<target::Fit> fit = probe(tensors, next, machine);
+    std::string specification = options.target;
+    if (isGrid)
+      specification = llvm::formatv(
+          "grid-{0}x{1}{2}", std::max<int64_t>(target.width, width),
+          std::max<int64_t>(target.height, height),
+          options.target.substr(
+              std::min(options.target.find(','), options.target.size())));
+    // Overrides of its size hold for the larger grid, too.
+    llvm::Expected<target::Target> machine = target::parse(specification);
+    if (!machine)
+      return llvm::consumeError(machine.takeError());
+    if (llvm::Error beyond = target::checkRectangle(*machine, width, height))
+      return llvm::consumeError(std::move(beyond));
+    std::optional<target::Fit> fit = probe(tensors, next, *machine);
     if (!fit)
       continue;
-    std::string rest = options.target.substr(
-        std::min(options.target.find(','), options.target.size()));
     std::string text;
     if (isGrid)
-      text = llvm::formatv("--target grid-{0}x{1}{2}", uint32_t(machine.width),
-                           uint32_t(machine.height), rest);
+      text = "--target " + specification;
     if (options.region)
       text += (text.empty() ? "--region " : " --region ") + name;
     return offer(text, *fit);

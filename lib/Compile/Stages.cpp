@@ -142,8 +142,8 @@ LogicalResult waferloom::lowerToFabric(ModuleOp module,
   costs.rewrite = target.rewrite;
   costs.colors = target.colors;
   placement::FabricPlaceOptions fabric;
-  fabric.width = target.width;
-  fabric.height = target.height;
+  fabric.width = target.userWidth;
+  fabric.height = target.userHeight;
   routing::populateConversionPipeline(pm, costs,
                                       enabled(algebra::middleRoot, options));
   pm.addPass(placement::createFabricPlace(fabric));
@@ -174,12 +174,12 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
   return llvm::createStringError(reason);
 }
 
-/// Regions to choose from: squares with many factors, cut off at the fabric, up
-/// to all of it.
+/// Regions to choose from: squares with many factors, cut off at the rectangle
+/// for programs, up to all of it.
 static SmallVector<std::pair<int64_t, int64_t>>
 regionsOf(const target::Target &target) {
   SmallVector<std::pair<int64_t, int64_t>> regions;
-  const int64_t width = target.width, height = target.height;
+  const int64_t width = target.userWidth, height = target.userHeight;
   for (int64_t side = 8;; side *= 2)
     for (int64_t size : {side, side * 3 / 2}) {
       regions.emplace_back(std::min(size, width), std::min(size, height));
@@ -215,8 +215,8 @@ static SmallVector<int64_t> stageCounts(ModuleOp module,
   SmallVector<int64_t> counts = {1};
   const int64_t trips = sharedTrips(module);
   for (int64_t sharing = 1; trips > 1 && sharing <= trips; ++sharing)
-    if (trips % sharing == 0 && ((sharing + 1) * width <= target.width ||
-                                 (sharing + 1) * height <= target.height))
+    if (trips % sharing == 0 && ((sharing + 1) * width <= target.userWidth ||
+                                 (sharing + 1) * height <= target.userHeight))
       counts.push_back(sharing + 1);
   return counts;
 }

@@ -21,7 +21,7 @@ LogicalResult waferloom::placement::check(const Problem &problem) {
                                 << "needs " << stage.width << " by "
                                 << stage.height << " PEs but the fabric has "
                                 << problem.fabricWidth << " by "
-                                << problem.fabricHeight;
+                                << problem.fabricHeight << " for programs";
       diag.attachNote() << "choose a smaller region, or a larger target";
       return diag;
     }
@@ -29,7 +29,8 @@ LogicalResult waferloom::placement::check(const Problem &problem) {
     if (wanted > available) {
       InFlightDiagnostic diag = emitError(stage.loc)
                                 << "stages up to this one need " << wanted
-                                << " PEs but the fabric has " << available;
+                                << " PEs but the fabric has " << available
+                                << " for programs";
       diag.attachNote() << "choose smaller regions, or a larger target";
       return diag;
     }
@@ -66,7 +67,7 @@ LogicalResult waferloom::placement::verify(const Problem &problem,
              << "reaches from (" << rect.x << ", " << rect.y << ") to ("
              << rect.x + rect.width - 1 << ", " << rect.y + rect.height - 1
              << ") but the fabric has " << problem.fabricWidth << " by "
-             << problem.fabricHeight << " PEs";
+             << problem.fabricHeight << " PEs for programs";
     for (size_t j = 0; j < i; ++j)
       if (overlap(rect, solution[j])) {
         InFlightDiagnostic diag = emitError(stage.loc)

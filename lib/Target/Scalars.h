@@ -4,6 +4,7 @@
 #define WAFERLOOM_LIB_TARGET_SCALARS_H
 
 #include "waferloom/Target/Target.h"
+#include "llvm/ADT/ArrayRef.h"
 
 namespace waferloom::target {
 
@@ -16,6 +17,28 @@ void writeScalar(double value, llvm::raw_ostream &os);
 
 /// All keys in order, joined by commas.
 std::string joinedKeys();
+
+/// A target that is being read.
+struct Reading {
+  std::vector<std::string> *warnings = nullptr; ///< may be null
+  unsigned bases = 0;                           ///< files that led here
+};
+llvm::Expected<Target> parse(llvm::StringRef specification, Reading reading);
+llvm::Expected<Target> parseYaml(llvm::StringRef text, llvm::StringRef origin,
+                                 Reading reading);
+
+/// Whether the figure called `key` is a fact that nothing depends on.
+bool isInformation(llvm::StringRef key);
+
+/// Adds a line to `warnings` (may be null) about those of the figures `set`
+/// that do not act, if there are any. `origin` is where they were set.
+void warnOfInformation(llvm::StringRef origin,
+                       llvm::ArrayRef<llvm::StringRef> set,
+                       std::vector<std::string> *warnings);
+
+/// Of a target whose size was set: programs may take all of the fabric, unless
+/// a figure says otherwise.
+void openFabric(Target &target, bool width, bool height);
 
 /// Refuses machines that no program could run on.
 llvm::Error verify(const Target &target);

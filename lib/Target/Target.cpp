@@ -58,6 +58,34 @@ std::string joinedKeys() {
   return keys;
 }
 
+bool isInformation(StringRef key) {
+#define FIGURE(type, member, name, unit, meaning)
+#define INFORMATION(type, member, name, unit, meaning)                         \
+  if (key == name)                                                             \
+    return true;
+#include "waferloom/Target/Figures.def"
+  return false;
+}
+
+void warnOfInformation(StringRef origin, ArrayRef<StringRef> set,
+                       std::vector<std::string> *warnings) {
+  SmallVector<StringRef> inert(make_filter_range(set, isInformation));
+  if (!warnings || inert.empty())
+    return;
+  warnings->push_back(
+      formatv("target '{0}': {1} {2} set, but no decision of the compiler and "
+              "no cycle depends on {3}",
+              origin, join(inert, ", "), inert.size() > 1 ? "are" : "is",
+              inert.size() > 1 ? "them" : "it"));
+}
+
+void openFabric(Target &target, bool width, bool height) {
+  if (width)
+    target.userWidth = target.width;
+  if (height)
+    target.userHeight = target.height;
+}
+
 /// Of a direction: what the image format counts in.
 static constexpr uint32_t mostPes = 65535;
 
@@ -75,6 +103,8 @@ Error verify(const Target &target) {
   };
   const Positive positive[] = {{"width", target.width},
                                {"height", target.height},
+                               {"user-width", target.userWidth},
+                               {"user-height", target.userHeight},
                                {"colors", target.colors},
                                {"input-queues", target.inputQueues},
                                {"output-queues", target.outputQueues},
@@ -104,6 +134,14 @@ Error verify(const Target &target) {
   for (const Positive &figure : positive)
     if (figure.value == 0)
       return tooSmall(target, figure.key, figure.value);
+  for (auto [inner, outer] : {std::pair(positive[2], positive[0]),
+                              std::pair(positive[3], positive[1])})
+    if (inner.value > outer.value)
+      return createStringError(
+          formatv("target '{0}': {1} is {2}; it must be at most {3}, which is "
+                  "{4}",
+                  target.name, inner.key, inner.value, outer.key, outer.value)
+              .str());
   if (target.clock.value <= 0)
     return createStringError("target '" + target.name +
                              "': clock must be above 0 GHz");
@@ -140,20 +178,19 @@ static std::string alternatives() {
   return text + "grid-WxH (such as grid-8x8), or a .yaml file";
 }
 
-static Expected<Target> parseBase(StringRef name) {
+static Expected<Target> parseBase(StringRef name, Reading reading) {
   for (const Preset &preset : presets())
     if (name == preset.name)
       return parseYaml(preset.yaml, preset.name);
   if (auto grid = parseGrid(name)) {
-    Expected<Target> target = parseBase("wse2");
+    Expected<Target> target = parseBase("wse2", Reading());
     if (!target)
       return target;
     target->name = name.str();
     std::string source = "given by the name";
     target->width = {grid->first, source, Confidence::Unverified};
     target->height = {grid->second, source, Confidence::Unverified};
-    target->userWidth = target->width;
-    target->userHeight = target->height;
+    openFabric(*target, true, true);
     return target;
   }
   StringRef extension = sys::path::extension(name);
@@ -164,7 +201,7 @@ static Expected<Target> parseBase(StringRef name) {
   if (!file)
     return createStringError(Twine("cannot read target description '") + name +
                              "': " + file.getError().message());
-  return parseYaml((*file)->getBuffer(), name);
+  return parseYaml((*file)->getBuffer(), name, reading);
 }
 
 /// The key nearest to what was typed, then all of them.
@@ -207,25 +244,46 @@ static Error applyOverride(Target &target, StringRef text) {
   return Error::success();
 }
 
-Expected<Target> parse(StringRef specification) {
+Expected<Target> parse(StringRef specification,
+                       std::vector<std::string> *warnings) {
+  return parse(specification, Reading{warnings});
+}
+
+Expected<Target> parse(StringRef specification, Reading reading) {
   SmallVector<StringRef> parts;
   specification.split(parts, ',');
-  Expected<Target> target = parseBase(parts.front().trim());
+  Expected<Target> target = parseBase(parts.front().trim(), reading);
   if (!target)
     return target;
-  for (StringRef part : ArrayRef(parts).drop_front())
+  SmallVector<StringRef> keys;
+  for (StringRef part : ArrayRef(parts).drop_front()) {
     if (Error error = applyOverride(*target, part))
       return std::move(error);
+    keys.push_back(part.split('=').first.trim());
+  }
   if (parts.size() > 1)
     target->name = specification.str();
-  // A smaller fabric has no room for the preset's larger rectangle.
-  if (target->userWidth > target->width)
-    target->userWidth = target->width;
-  if (target->userHeight > target->height)
-    target->userHeight = target->height;
+  openFabric(
+      *target, is_contained(keys, "width") && !is_contained(keys, "user-width"),
+      is_contained(keys, "height") && !is_contained(keys, "user-height"));
+  warnOfInformation(specification, keys, reading.warnings);
   if (Error error = verify(*target))
     return std::move(error);
   return target;
+}
+
+Error checkRectangle(const Target &target, int64_t width, int64_t height) {
+  const bool wide = width > target.userWidth;
+  if (!wide && height <= target.userHeight)
+    return Error::success();
+  return createStringError(
+      formatv("a region of {0} x {1} PEs is too {2} for programs of '{3}': {4} "
+              "is {5}; the largest region is {6} x {7}",
+              width, height, wide ? "wide" : "high", target.name,
+              wide ? "user-width" : "user-height",
+              wide ? target.userWidth.value : target.userHeight.value,
+              target.userWidth.value, target.userHeight.value)
+          .str());
 }
 
 static StringRef letter(Confidence confidence) {
@@ -263,6 +321,13 @@ void print(const Target &target, raw_ostream &os) {
      << "H paper or official document, M public measurement, L derived, "
         "U chosen or unverified\n\n";
 #define FIGURE(type, member, key, unit, meaning)                               \
+  printRow(os, key, target.member, unit, meaning);
+#define INFORMATION(type, member, key, unit, meaning)
+#include "waferloom/Target/Figures.def"
+  os << "\nFor information: no decision of the compiler and no cycle depends "
+        "on these.\n";
+#define FIGURE(type, member, key, unit, meaning)
+#define INFORMATION(type, member, key, unit, meaning)                          \
   printRow(os, key, target.member, unit, meaning);
 #include "waferloom/Target/Figures.def"
 }

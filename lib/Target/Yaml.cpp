@@ -107,7 +107,63 @@ static Error invalid(StringRef origin, const Twine &message) {
 
 namespace waferloom::target {
 
-Expected<Target> parseYaml(StringRef text, StringRef origin) {
+/// Files may name each other as their base; so many after each other.
+static constexpr unsigned mostBases = 16;
+
+/// The figures that `document` sets.
+static SmallVector<StringRef> keysOf(const Description &document) {
+  SmallVector<StringRef> keys;
+#define FIGURE(type, member, key, unit, meaning)                               \
+  if (document.member)                                                         \
+    keys.push_back(key);
+#include "waferloom/Target/Figures.def"
+  return keys;
+}
+
+/// Whether the text nests more than a description could: what the parser would
+/// follow until the stack ends.
+static bool isTooDeep(StringRef text) {
+  constexpr size_t most = 32;
+  SmallVector<size_t> blocks; // indentations of the blocks that are open
+  size_t flows = 0;           // brackets that are open
+  char quote = 0;
+  for (StringRef line : split(text, '\n')) {
+    size_t indent = std::min(line.find_first_not_of(' '), line.size());
+    while (!blocks.empty() && blocks.back() >= indent)
+      blocks.pop_back();
+    blocks.push_back(indent);
+    size_t entries = 0; // "- - - x" is three blocks on a line
+    for (auto [i, c] : enumerate(line)) {
+      if (quote) {
+        quote = c == quote ? 0 : quote;
+        continue;
+      }
+      if (c == '#')
+        break;
+      if (c == '"' || c == '\'')
+        quote = c;
+      else if (c == '[' || c == '{')
+        ++flows;
+      else if (c == ']' || c == '}')
+        flows -= flows > 0;
+      else if ((c == '-' || c == '?') && line.substr(i + 1, 1).trim().empty())
+        ++entries;
+      if (flows + entries + blocks.size() > most)
+        return true;
+    }
+  }
+  return false;
+}
+
+Expected<Target> parseYaml(StringRef text, StringRef origin,
+                           std::vector<std::string> *warnings) {
+  return parseYaml(text, origin, Reading{warnings});
+}
+
+Expected<Target> parseYaml(StringRef text, StringRef origin, Reading reading) {
+  if (isTooDeep(text))
+    return invalid(origin, "is nested too deeply; a figure is a number, or a "
+                           "mapping of value, source and confidence");
   std::string errors;
   Description document;
   yaml::Input input(MemoryBufferRef(text, origin), nullptr, collect, &errors);
@@ -122,7 +178,12 @@ Expected<Target> parseYaml(StringRef text, StringRef origin) {
 
   Target target;
   if (!document.base.empty()) {
-    Expected<Target> base = parse(document.base);
+    if (reading.bases == mostBases)
+      return invalid(origin, "has 'base: " + document.base + "' after " +
+                                 Twine(mostBases) +
+                                 " other bases; do files name each other?");
+    Expected<Target> base =
+        parse(document.base, Reading{reading.warnings, reading.bases + 1});
     if (!base)
       return base.takeError();
     target = std::move(*base);
@@ -142,9 +203,15 @@ Expected<Target> parseYaml(StringRef text, StringRef origin) {
                                ? "given in " + origin.str()                    \
                                : document.member->source;                      \
   } else if (document.base.empty()) {                                          \
-    return invalid(origin, "'" key "' is missing, and there is no 'base'");    \
+    if (isInformation(key))                                                    \
+      target.member.source = "not given";                                      \
+    else                                                                       \
+      return invalid(origin, "'" key "' is missing, and there is no 'base'");  \
   }
 #include "waferloom/Target/Figures.def"
+  openFabric(target, document.width && !document.userWidth,
+             document.height && !document.userHeight);
+  warnOfInformation(origin, keysOf(document), reading.warnings);
   if (Error error = verify(target))
     return std::move(error);
   return target;

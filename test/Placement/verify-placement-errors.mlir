@@ -1,6 +1,6 @@
 // RUN: waferloom-opt %s --fabric-verify-placement="width=9 height=7" --split-input-file --verify-diagnostics
 
-// expected-error @below {{reaches from (2, 0) to (9, 5) but the fabric has 9 by 7 PEs}}
+// expected-error @below {{reaches from (2, 0) to (9, 5) but the fabric has 9 by 7 PEs for programs}}
 func.func @off_the_fabric() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 8, y = 6>,
                                         fabric.place = #fabric.rect<at = (2, 0), size = (8, 6)>} {
   return

@@ -18,7 +18,10 @@ OPTIONS = [
     ("--dim batch=2 --dim batch=3", USAGE, "--dim gives 'batch' both 2 and 3"),
     ("--region 0x5", USAGE, "--region needs WxH, not '0x5'"),
     ("--region 4x4x4", USAGE, "--region needs WxH, not '4x4x4'"),
-    ("--region 5x4", REFUSED, "a region of 5 x 4 PEs is larger than 'grid-4x4', which has 4 x 4"),
+    ("--region 5x4", REFUSED, "a region of 5 x 4 PEs is too wide for programs of 'grid-4x4': user-width is 4;"),
+    ("--region 750x995 --target wse2", REFUSED,
+     "a region of 750 x 995 PEs is too high for programs of 'wse2': user-height is 994; the largest region is 750 x 994"),
+    ("--target grid-4x4,user-width=5", REFUSED, "user-width is 5; it must be at most width, which is 4"),
     ("--chunk 0", USAGE, "--chunk needs a number of tokens, not '0'"),
     ("--chunk 13", REFUSED, "a step of 13 tokens does not fit a context of 12"),
     ("--context 0", USAGE, "--context needs a whole number of at least 1, not '0'"),
@@ -51,6 +54,16 @@ def model(tmp_path_factory):
     path = tmp_path_factory.mktemp("hostile") / "model.onnx"
     path.write_bytes(zoo.build(SHAPE, zoo.weights(SHAPE)).SerializeToString())
     return path
+
+
+def test_a_figure_that_does_not_act_is_a_warning(model, tmp_path):
+    target = tmp_path / "mine.yaml"
+    target.write_text("base: wse3\nname: mine\nlink-bits: 64\n")
+    for specification in (target, "grid-4x4,link-bits=64"):
+        done = run("compile", model, "-o", tmp_path / "x.wafer", "--target", specification, "--region", "4x4", "--context", 12)
+        assert done.returncode == 0
+        assert done.stderr == (f"model.onnx: warning: target '{specification}': link-bits is set, but no decision of the "
+                               "compiler and no cycle depends on it\n")
 
 
 @pytest.mark.parametrize("options, status, message", OPTIONS)

@@ -31,6 +31,20 @@ def test_a_region_by_hand_is_kept(model):
     assert (program.regions[0].width, program.regions[0].height) == (10, 7)
 
 
+@pytest.mark.parametrize("target, width, height, options", [("grid-12x11,user-width=5", 5, 11, {}),
+                                                            ("wse3,user-height=6", 755, 6, {}),
+                                                            ("grid-24x24,user-width=9,user-height=12", 9, 12,
+                                                             {"stages": 4, "region": (3, 3)})])
+def test_programs_keep_to_the_users_rectangle(model, target, width, height, options):
+    region = wl.compile(model, target=target, context=32, **options).regions[0]
+    assert region.x + region.width <= width and region.y + region.height <= height
+
+
+def test_more_than_the_users_rectangle_is_refused(model):
+    with pytest.raises(wl.CompileError, match="too wide for programs of 'wse3': user-width is 755"):
+        wl.compile(model, target="wse3", context=32, region=(756, 4))
+
+
 @pytest.mark.parametrize("target", ["grid-1x12,sram=64KiB", "grid-13x1,sram=64KiB", "grid-9x11"])
 def test_regions_lie_on_the_fabric(model, target):
     width, height = (int(part) for part in target.split(",")[0][5:].split("x"))

@@ -142,3 +142,25 @@ def test_sources_are_formatted():
     done = subprocess.run(["clang-format-22", "--dry-run", "-Werror", *files],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:4000]
+
+
+def figures(macro):
+    text = (TOP / "include/waferloom/Target/Figures.def").read_text()
+    return re.findall(rf'^{macro}\(\w+, (\w+), "([\w-]+)"', text, re.MULTILINE)
+
+
+def readers_of(member):
+    """Whether a room other than Target reads a figure, or its like in the image's table."""
+    names = [member, *re.findall(rf"to->(\w+) = target\.{member};", (TOP / "lib/Target/ImageTarget.cpp").read_text())]
+    pattern = re.compile(rf"(\.|->)({'|'.join(names)})\b")
+    return [path for path in tracked("lib/*.cpp", "lib/*.h", "tools/*.cpp", "python/*.cpp")
+            if room_of(path) != "Target" and pattern.search(path.read_text())]
+
+
+def test_figures_are_marked_as_what_they_are():
+    """One that acts is read by a room; one for information only is read by none."""
+    assert len(figures("FIGURE")) > 30 and len(figures("INFORMATION")) > 10
+    for member, key in figures("FIGURE"):
+        assert readers_of(member), f"nothing reads {key}: mark it INFORMATION in Figures.def"
+    for member, key in figures("INFORMATION"):
+        assert not readers_of(member), f"{readers_of(member)[0]} reads {key}, which is marked INFORMATION"

@@ -124,6 +124,97 @@ TEST(Target, TheTableNamesSourcesAndConfidence) {
   EXPECT_TRUE(contains(table, "U  chosen"));
 }
 
+TEST(Target, ProgramsMayTakeTheUsersRectangle) {
+  EXPECT_EQ(get("wse3,width=900").userWidth, 900u) << "all of what was set";
+  EXPECT_EQ(get("wse3,width=900,user-width=890").userWidth, 890u);
+  EXPECT_EQ(get("grid-4x4,height=8").userHeight, 8u);
+  EXPECT_EQ(get("wse3").userWidth, 755u);
+  EXPECT_TRUE(contains(failure(parse("wse3,user-height=1173")),
+                       "user-height is 1173; it must be at most height, which "
+                       "is 1172"));
+  EXPECT_TRUE(contains(failure(parse("wse3,user-width=0")), "user-width is 0"));
+  llvm::Expected<Target> file =
+      parseYaml("base: wse3\nname: mine\nwidth: 100\n", "t.yaml");
+  ASSERT_TRUE(bool(file)) << toString(file.takeError());
+  EXPECT_EQ(file->userWidth, 100u);
+  EXPECT_EQ(file->userHeight, 1170u);
+
+  Target wse2 = get("wse2");
+  EXPECT_FALSE(bool(checkRectangle(wse2, 750, 994)));
+  EXPECT_TRUE(contains(toString(checkRectangle(wse2, 751, 1)),
+                       "too wide for programs of 'wse2': user-width is 750; "
+                       "the largest region is 750 x 994"));
+  EXPECT_TRUE(contains(toString(checkRectangle(wse2, 1, 995)),
+                       "too high for programs of 'wse2': user-height is 994"));
+}
+
+TEST(Target, FiguresThatDoNotActAreAWarning) {
+  std::vector<std::string> warnings;
+  EXPECT_TRUE(bool(parse("wse3", &warnings)));
+  EXPECT_TRUE(bool(parse("grid-4x4,sram=2MiB,issue=0", &warnings)));
+  EXPECT_TRUE(warnings.empty()) << "a preset's own figures are no news";
+  EXPECT_TRUE(bool(parse("wse3,link-bits=64,sram=64KiB", &warnings)));
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_TRUE(contains(warnings[0], "'wse3,link-bits=64,sram=64KiB': link-bits "
+                                    "is set, but no decision"));
+  warnings.clear();
+  llvm::Expected<Target> file = parseYaml(
+      "base: \"wse2,filters=1\"\nname: mine\nlink-bits: 64\npower: 1\n",
+      "t.yaml", &warnings);
+  ASSERT_TRUE(bool(file)) << toString(file.takeError());
+  ASSERT_EQ(warnings.size(), 2u) << "of the base, too";
+  EXPECT_TRUE(contains(warnings[0], "filters is set"));
+  EXPECT_TRUE(contains(warnings[1], "'t.yaml': link-bits, power are set"));
+}
+
+TEST(Target, FiguresThatDoNotActMayBeLeftOut) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeYaml(get("wse3"), os);
+  size_t begin = text.find("link-bits:"), end = text.find("sram:");
+  ASSERT_LT(begin, end);
+  text.erase(begin, end - begin);
+  llvm::Expected<Target> target = parseYaml(text, "t.yaml");
+  ASSERT_TRUE(bool(target)) << toString(target.takeError());
+  EXPECT_EQ(target->linkBits.source, "not given");
+}
+
+TEST(Target, TheTableSaysWhichFiguresAct) {
+  std::string table;
+  llvm::raw_string_ostream os(table);
+  print(get("wse3"), os);
+  auto [acting, inert] = llvm::StringRef(table).split("For information");
+  EXPECT_TRUE(acting.contains("user-width") && !inert.contains("user-width"));
+  EXPECT_TRUE(inert.contains("link-bits") && !acting.contains("link-bits"));
+}
+
+TEST(Target, DeepFilesAndRoundsOfBasesAreRefused) {
+  for (llvm::StringRef step : {"[", "{a: ", "- ", "? "}) {
+    std::string text = "base: wse3\nname: deep\nsram: ";
+    for (int i = 0; i < 100000; ++i)
+      text += step;
+    EXPECT_TRUE(contains(failure(parseYaml(text, "t.yaml")), "too deeply"))
+        << step.str();
+  }
+  std::string blocks, indent;
+  for (int i = 0; i < 2000; ++i)
+    blocks += (indent += " ") + "a:\n";
+  EXPECT_TRUE(contains(failure(parseYaml(blocks, "t.yaml")), "too deeply"));
+  EXPECT_TRUE(bool(parseYaml("base: wse3\nname: a\n"
+                             "sram: {value: 1MiB, source: \"[[[ - - [[[\"}\n",
+                             "t.yaml")));
+
+  llvm::SmallString<128> path;
+  ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("self", "yaml", path));
+  {
+    std::error_code error;
+    llvm::raw_fd_ostream file(path, error);
+    file << "name: self\nbase: " << path << "\n";
+  }
+  EXPECT_TRUE(contains(failure(parse(path)), "do files name each other?"));
+  llvm::sys::fs::remove(path);
+}
+
 TEST(Target, TheImageTakesTheFiguresAlong) {
   auto target = toImage(get("wse3"));
   EXPECT_EQ(target->name, "wse3");

@@ -140,9 +140,11 @@ int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {
   if (args.status)
     return args.status;
   llvm::Expected<target::Target> target =
-      target::parse(args.get("target", "wse2"));
+      readTarget(args.get("target", "wse2"));
   if (!target)
     return fail(target.takeError());
+  if (llvm::Error error = target::checkRectangle(*target, m.line.extent(), 1))
+    return fail(std::move(error));
   llvm::Expected<measure::CollectiveRun> run = measure::runCollective(
       m.line, m.request, m.type, *target::toImage(*target));
   if (!run)

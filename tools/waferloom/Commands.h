@@ -3,6 +3,8 @@
 #ifndef WAFERLOOM_TOOLS_WAFERLOOM_COMMANDS_H
 #define WAFERLOOM_TOOLS_WAFERLOOM_COMMANDS_H
 
+#include "waferloom/Target/Target.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 
@@ -18,6 +20,9 @@ int infoCommand(llvm::ArrayRef<char *> args);
 int reportCommand(llvm::ArrayRef<char *> args);
 int targetsCommand(llvm::ArrayRef<char *> args);
 int collectiveCommand(llvm::ArrayRef<char *> args);
+
+/// `target::parse`, with its warnings printed.
+llvm::Expected<target::Target> readTarget(llvm::StringRef specification);
 
 } // namespace waferloom::tool
 

@@ -3,10 +3,16 @@
 #include "Arguments.h"
 #include "Commands.h"
 
-#include "waferloom/Target/Target.h"
-
 using namespace waferloom;
 using namespace waferloom::tool;
+
+llvm::Expected<target::Target> tool::readTarget(llvm::StringRef specification) {
+  std::vector<std::string> warnings;
+  auto found = target::parse(specification, &warnings);
+  for (const std::string &warning : warnings)
+    llvm::errs() << "waferloom: warning: " << warning << "\n";
+  return found;
+}
 
 int tool::targetsCommand(llvm::ArrayRef<char *> argv) {
   Arguments args;
@@ -20,7 +26,7 @@ int tool::targetsCommand(llvm::ArrayRef<char *> argv) {
     target::printPresets(llvm::outs());
     return 0;
   }
-  auto found = target::parse(args.positional.front());
+  auto found = readTarget(args.positional.front());
   if (!found) {
     llvm::errs() << "waferloom targets: error: "
                  << llvm::toString(found.takeError()) << "\n";

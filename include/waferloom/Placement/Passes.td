@@ -8,9 +8,9 @@ include "mlir/Pass/PassBase.td"
 class FabricSize<string passName> : Pass<passName, "::mlir::ModuleOp"> {
   let options = [
     Option<"width", "width", "int64_t", /*default=*/"8",
-           "Columns of the fabric, in PEs">,
+           "Columns of the fabric that programs may take, in PEs">,
     Option<"height", "height", "int64_t", /*default=*/"8",
-           "Rows of the fabric, in PEs">,
+           "Rows of the fabric that programs may take, in PEs">,
   ];
 }
 

@@ -43,7 +43,7 @@ struct Net {
 /// Stages are in the order data flows through them.
 struct Problem {
   mlir::Location loc;                // of the whole
-  int64_t fabricWidth, fabricHeight; // in PEs
+  int64_t fabricWidth, fabricHeight; // in PEs, what programs may take of it
   llvm::SmallVector<Stage> stages;
   llvm::SmallVector<Net> nets;
 };

@@ -7,6 +7,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace waferloom::target {
 
@@ -34,18 +35,29 @@ struct Target {
 
 /// Reads what `--target` accepts: a preset (`wse2`, `wse3`, `grid-WxH`) or the
 /// path of a YAML file, followed by any number of `,key=value`. Sizes may end
-/// in KiB or MiB. Errors name what is wrong and the alternatives.
-llvm::Expected<Target> parse(llvm::StringRef specification);
+/// in KiB or MiB. A fabric whose size is set is all for programs, unless
+/// `user-width` and `user-height` are set, too. Errors name what is wrong and
+/// the alternatives; `warnings` (may be null) gets a line about figures that
+/// were set and do not act.
+llvm::Expected<Target> parse(llvm::StringRef specification,
+                             std::vector<std::string> *warnings = nullptr);
 
 /// Reads a description file's text; `origin` names it in errors. A file may say
 /// `base: wse3` and then only what differs. A figure is a number or
-/// `{value: 48KiB, source: "...", confidence: H}`.
-llvm::Expected<Target> parseYaml(llvm::StringRef text, llvm::StringRef origin);
+/// `{value: 48KiB, source: "...", confidence: H}`. Figures that do not act may
+/// be left out. `warnings` as in `parse`.
+llvm::Expected<Target> parseYaml(llvm::StringRef text, llvm::StringRef origin,
+                                 std::vector<std::string> *warnings = nullptr);
+
+/// Whether programs may take a rectangle of `width` by `height` PEs. The error
+/// names the figure that is in the way and the largest rectangle.
+llvm::Error checkRectangle(const Target &target, int64_t width, int64_t height);
 
 /// Writes a description that `parseYaml` reads back.
 void writeYaml(const Target &target, llvm::raw_ostream &os);
 
-/// Prints the table of figures with unit, source and confidence.
+/// Prints the table of figures with unit, source and confidence, those that act
+/// before those that do not.
 void print(const Target &target, llvm::raw_ostream &os);
 
 /// Prints the presets, one per line.

@@ -395,7 +395,10 @@ LogicalResult Assembler::image(core::ImageOp op) {
   for (auto nested : op.getBody().getOps<core::EntryOp>())
     entry(nested);
   for (auto nested : op.getBody().getOps<core::RegionOp>())
-    if (failed(region(nested)))
+    if (llvm::Error error = target::checkRectangle(*target, nested.getWidth(),
+                                                   nested.getHeight()))
+      return nested.emitOpError() << llvm::toString(std::move(error));
+    else if (failed(region(nested)))
       return failure();
   if (tooLarge)
     return op.emitOpError()
