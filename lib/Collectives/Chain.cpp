@@ -10,11 +10,11 @@
 // two arms meet at the root digit only; there the count is set such that they
 // differ.
 
-#include "Solvers.h"
+#include "Algorithms.h"
 
 using namespace waferloom::collectives;
 
-void waferloom::collectives::reduceByChain(Segment &segment) {
+static void reduceByChain(Segment &segment, const Request &, unsigned) {
   const unsigned h = segment.stride, length = segment.length;
   const unsigned root = segment.root;
   if (length == 1)
@@ -58,3 +58,24 @@ void waferloom::collectives::reduceByChain(Segment &segment) {
     }
   }
 }
+
+uint64_t waferloom::collectives::chainArm(const CostModel &model,
+                                          unsigned members) {
+  return model.costs.issue + model.stream() + (members - 1) * model.link(1) - 1;
+}
+
+static uint64_t cyclesOfChain(const Line &line, const Request &request,
+                              const Costs &costs) {
+  const CostModel model(line, request, costs);
+  return joinArms(model, line, request,
+                  [&](unsigned members) { return chainArm(model, members); });
+}
+
+const Rules waferloom::collectives::chainRules = {
+    .name = "chain",
+    .colors = [](const Line &line, const Request &) { return line.stride + 1; },
+    .solve = reduceByChain,
+    .cycles = cyclesOfChain,
+    .published = [](double p, double words, double ramp,
+                    unsigned) { return words + (2 * ramp + 2) * (p - 1); },
+};

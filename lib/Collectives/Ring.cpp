@@ -8,11 +8,11 @@
 // so every second PE receives first. A PE has one datapath: sending and
 // receiving beside each other would take as long.
 
-#include "Solvers.h"
+#include "Algorithms.h"
 
 using namespace waferloom::collectives;
 
-void waferloom::collectives::allReduceOnRing(Segment &segment) {
+static void allReduceOnRing(Segment &segment, const Request &, unsigned) {
   const unsigned length = segment.length;
   const unsigned base = segment.newColors(3);
   auto linkColor = [&](unsigned pe) {
@@ -28,3 +28,30 @@ void waferloom::collectives::allReduceOnRing(Segment &segment) {
     }
   }
 }
+
+/// In each of 2 (P - 1) turns half of the PEs send while the others receive,
+/// and then the other way. A ring of an odd length has two neighbours that
+/// receive first, and loses one turn in P to them.
+static uint64_t cyclesOfRing(const Line &line, const Request &request,
+                             const Costs &costs) {
+  const uint64_t length = line.length;
+  const uint64_t piece = (request.words + length - 1) / length;
+  const uint64_t turn = 2 * (costs.rewrite + costs.issue + piece +
+                             2 * costs.ramp + costs.hop + 1);
+  return length % 2 ? 2 * length * turn : 2 * (length - 1) * turn;
+}
+
+static double publishedRing(double p, double words, double ramp, unsigned) {
+  return 2 * (p - 1) * words / p + 4 * p - 6 + 2 * (p - 1) * (2 * ramp + 1);
+}
+
+const Rules waferloom::collectives::ringRules = {
+    .name = "ring",
+    .neighboursOnly = true,
+    .wholeAllReduce = true,
+    .longest = 0, // its steps work on parts of a buffer, which programs cannot
+    .colors = [](const Line &, const Request &) { return 3u; },
+    .solve = allReduceOnRing,
+    .cycles = cyclesOfRing,
+    .published = publishedRing,
+};

@@ -1,6 +1,6 @@
 // Which algorithm: the cheapest by closed form among those whose colors fit.
 
-#include "Solvers.h"
+#include "Algorithms.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Error.h"
@@ -16,10 +16,6 @@ static constexpr std::pair<Kind, llvm::StringLiteral> kindNames[] = {
     {Kind::AllReduce, "all-reduce"},
     {Kind::Broadcast, "broadcast"},
     {Kind::HandOver, "hand-over"}};
-static constexpr std::pair<Algorithm, llvm::StringLiteral> algorithmNames[] = {
-    {Algorithm::Auto, "auto"}, {Algorithm::Chain, "chain"},
-    {Algorithm::Tree, "tree"}, {Algorithm::TwoPhase, "two-phase"},
-    {Algorithm::Star, "star"}, {Algorithm::Ring, "ring"}};
 static constexpr std::pair<Combiner, llvm::StringLiteral> combinerNames[] = {
     {Combiner::Add, "add"}, {Combiner::Max, "max"}, {Combiner::Min, "min"}};
 
@@ -42,9 +38,6 @@ static std::optional<Value> valueIn(const Table &table, llvm::StringRef name) {
 llvm::StringRef waferloom::collectives::nameOf(Kind kind) {
   return nameIn(kindNames, kind);
 }
-llvm::StringRef waferloom::collectives::nameOf(Algorithm algorithm) {
-  return nameIn(algorithmNames, algorithm);
-}
 llvm::StringRef waferloom::collectives::nameOf(Combiner combiner) {
   return nameIn(combinerNames, combiner);
 }
@@ -53,32 +46,12 @@ std::optional<Kind> waferloom::collectives::parseKind(llvm::StringRef name) {
   // Stages are not what a row of PEs has.
   return kind == Kind::HandOver ? std::nullopt : kind;
 }
-std::optional<Algorithm>
-waferloom::collectives::parseAlgorithm(llvm::StringRef name) {
-  return valueIn<Algorithm>(algorithmNames, name);
-}
-
 static constexpr unsigned longestLine = 8192;
 
 template <typename... Values>
 static Error refuse(const char *format, Values... values) {
   return llvm::createStringError(std::errc::invalid_argument, format,
                                  values...);
-}
-
-/// Colors that a plan of this algorithm uses, without the multicast.
-static unsigned reduceColors(Algorithm algorithm, const Line &line,
-                             unsigned root) {
-  switch (algorithm) {
-  case Algorithm::TwoPhase:
-    return 4;
-  case Algorithm::Tree:
-    return treeColors(line.length, root);
-  case Algorithm::Ring:
-    return 3;
-  default:
-    return line.stride + 1;
-  }
 }
 
 /// What is one multicast, or a row of them: nothing to choose.
@@ -91,10 +64,10 @@ static unsigned colorsFor(const Line &line, const Request &request) {
     return line.length == 2 ? 2 : 3;
   if (request.kind == Kind::Broadcast)
     return line.stride;
-  unsigned colors = reduceColors(request.algorithm, line, request.root);
-  if (request.kind == Kind::AllReduce && request.algorithm != Algorithm::Ring)
-    colors += line.stride;
-  return colors;
+  const Rules &rules = rulesOf(request.algorithm);
+  const bool multicast =
+      request.kind == Kind::AllReduce && !rules.wholeAllReduce;
+  return rules.colors(line, request) + (multicast ? line.stride : 0);
 }
 
 Error waferloom::collectives::check(const Line &line, const Request &request,
@@ -118,24 +91,24 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
                   nameOf(request.algorithm).data());
   if (request.kind == Kind::HandOver && line.segments > 1)
     return refuse("stages are in one segment, not in %u", line.segments);
-  const bool adjacentOnly = request.algorithm == Algorithm::TwoPhase ||
-                            request.algorithm == Algorithm::Tree ||
-                            request.algorithm == Algorithm::Ring;
-  if (adjacentOnly && line.stride > 1)
+  if (request.algorithm != Algorithm::Auto &&
+      rulesOf(request.algorithm).neighboursOnly && line.stride > 1)
     return refuse("'%s' needs neighbouring PEs but these are %u apart: use "
                   "chain or star",
                   nameOf(request.algorithm).data(), line.stride);
-  if (request.group && request.algorithm != Algorithm::TwoPhase)
+  if (request.group && !hasGroups(request.algorithm))
     return refuse("'%s' has no groups: leave out the group size %u",
                   nameOf(request.algorithm).data(), request.group);
   if (request.group > line.length)
     return refuse("groups of %u PEs do not fit a line of %u", request.group,
                   line.length);
-  if (request.algorithm == Algorithm::Ring &&
+  if (request.algorithm != Algorithm::Auto &&
+      rulesOf(request.algorithm).wholeAllReduce &&
       (request.kind != Kind::AllReduce || line.length < 3))
-    return refuse("'ring' does an all-reduce of at least 3 PEs, but this is %s "
+    return refuse("'%s' does an all-reduce of at least 3 PEs, but this is %s "
                   "of %u: use chain",
-                  nameOf(request.kind).data(), line.length);
+                  nameOf(request.algorithm).data(), nameOf(request.kind).data(),
+                  line.length);
   Request least = request;
   if (least.algorithm == Algorithm::Auto)
     least.algorithm = Algorithm::Chain;
@@ -156,15 +129,9 @@ static Request chosen(const Line &line, Request request, const Costs &costs) {
     return request;
   Request best = request;
   best.algorithm = Algorithm::Chain;
-  for (Algorithm algorithm :
-       {Algorithm::TwoPhase, Algorithm::Tree, Algorithm::Star}) {
+  for (Algorithm algorithm : candidates(line)) {
     Request other = request;
     other.algorithm = algorithm;
-    if (algorithm != Algorithm::Star && line.stride > 1)
-      continue;
-    // The routes of a star differ from PE to PE.
-    if (algorithm == Algorithm::Star && line.length > 16)
-      continue;
     if (colorsFor(line, other) <= costs.colors &&
         cycles(line, other, costs) < cycles(line, best, costs))
       best = other;
@@ -179,35 +146,22 @@ Expected<Plan> waferloom::collectives::solve(const Line &line,
     return std::move(error);
   const Request request = chosen(line, asked, costs);
   Segment segment(line, request);
+  const Rules &rules = rulesOf(request.algorithm);
+  const bool reduces = !isMulticast(request.kind);
   unsigned group = 0;
-  if (!isMulticast(request.kind))
-    switch (request.algorithm) {
-    case Algorithm::TwoPhase:
-      group = groupFor(line, request, costs);
-      reduceInTwoPhases(segment, group);
-      break;
-    case Algorithm::Tree:
-      reduceByTree(segment);
-      break;
-    case Algorithm::Star:
-      reduceToStar(segment, request.words);
-      break;
-    case Algorithm::Ring:
-      allReduceOnRing(segment);
-      break;
-    default:
-      reduceByChain(segment);
-    }
+  if (reduces && rules.groups)
+    group = groupFor(line, request, costs);
+  if (reduces)
+    rules.solve(segment, request, group);
   if (request.kind == Kind::Broadcast ||
-      (request.kind == Kind::AllReduce && request.algorithm != Algorithm::Ring))
+      (request.kind == Kind::AllReduce && !rules.wholeAllReduce))
     multicast(segment);
   if (request.kind == Kind::HandOver)
     handOver(segment);
   Plan plan = compress(line, std::move(segment));
   plan.algorithm = request.algorithm;
   plan.group = group;
-  plan.routesCountWords =
-      request.algorithm == Algorithm::Star && !isMulticast(request.kind);
+  plan.routesCountWords = reduces && rules.countsWords;
   if (Error error = verify(line, request, plan))
     return std::move(error);
   return plan;

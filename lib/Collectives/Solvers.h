@@ -35,17 +35,8 @@ struct Segment {
   unsigned colors = 0;
 };
 
-/// The reductions leave the result in the buffer of `root`.
-void reduceByChain(Segment &);
-void reduceInTwoPhases(Segment &, unsigned group);
-void reduceByTree(Segment &);
-void reduceToStar(Segment &, uint64_t words);
 void multicast(Segment &);
 void handOver(Segment &);
-void allReduceOnRing(Segment &);
-
-/// Colors of a tree over a line with this root.
-unsigned treeColors(unsigned length, unsigned root);
 
 /// The group size asked for, or the one that costs least.
 unsigned groupFor(const Line &, const Request &, const Costs &);

@@ -7,7 +7,7 @@
 // short lines. Colors as in a chain: group m has m on the high arm and m + 1 on
 // the low arm, which differ wherever both pass.
 
-#include "Solvers.h"
+#include "Algorithms.h"
 
 using namespace waferloom::collectives;
 
@@ -37,7 +37,7 @@ static void gatherArm(Segment &segment, unsigned minor, Port outward,
   }
 }
 
-void waferloom::collectives::reduceToStar(Segment &segment, uint64_t words) {
+static void reduceToStar(Segment &segment, const Request &request, unsigned) {
   if (segment.length == 1)
     return;
   const unsigned base = segment.newColors(segment.stride + 1);
@@ -45,10 +45,31 @@ void waferloom::collectives::reduceToStar(Segment &segment, uint64_t words) {
   const bool highFirst = segment.length - 1 - segment.root < segment.root;
   for (unsigned minor = 0; minor < segment.stride; ++minor) {
     if (high && highFirst)
-      gatherArm(segment, minor, High, words, base + minor);
+      gatherArm(segment, minor, High, request.words, base + minor);
     if (low)
-      gatherArm(segment, minor, Low, words, base + minor + 1);
+      gatherArm(segment, minor, Low, request.words, base + minor + 1);
     if (high && !highFirst)
-      gatherArm(segment, minor, High, words, base + minor);
+      gatherArm(segment, minor, High, request.words, base + minor);
   }
 }
+
+/// The root takes all vectors, whatever the arms.
+static uint64_t cyclesOfStar(const Line &line, const Request &request,
+                             const Costs &costs) {
+  const CostModel model(line, request, costs);
+  const bool twoArms =
+      std::min(request.root, line.length - 1 - request.root) > 0;
+  return (twoArms ? 2 : 1) * costs.issue + (line.length - 1) * model.stream() +
+         model.travel(1);
+}
+
+const Rules waferloom::collectives::starRules = {
+    .name = "star",
+    .countsWords = true,
+    .longest = 16, // its routes differ from PE to PE
+    .colors = [](const Line &line, const Request &) { return line.stride + 1; },
+    .solve = reduceToStar,
+    .cycles = cyclesOfStar,
+    .published = [](double p, double words, double ramp,
+                    unsigned) { return words * (p - 1) + 2 * ramp + 1; },
+};

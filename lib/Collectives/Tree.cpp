@@ -11,11 +11,12 @@
 // those routes never see a word. They are there so that PEs with the same
 // number are of the same class, else there were as many classes as PEs.
 
-#include "Solvers.h"
+#include "Algorithms.h"
 
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace waferloom::collectives;
 
@@ -23,7 +24,7 @@ static unsigned rounds(unsigned members) {
   return members < 2 ? 0 : llvm::Log2_32_Ceil(members);
 }
 
-unsigned waferloom::collectives::treeColors(unsigned length, unsigned root) {
+static unsigned treeColors(unsigned length, unsigned root) {
   return std::max(rounds(length - root), rounds(root)) + (root > 0 ? 1 : 0);
 }
 
@@ -51,7 +52,7 @@ static void reduceArm(Segment &segment, unsigned end, Port outward,
   }
 }
 
-void waferloom::collectives::reduceByTree(Segment &segment) {
+static void reduceByTree(Segment &segment, const Request &, unsigned) {
   const unsigned length = segment.length, root = segment.root;
   if (length == 1)
     return;
@@ -65,3 +66,39 @@ void waferloom::collectives::reduceByTree(Segment &segment) {
   segment.step(root - 1, Step::Kind::Send, 0, last);
   segment.step(root, Step::Kind::ReceiveFold, last);
 }
+
+/// The last message comes from the PE at the largest power of two, which has
+/// the rest behind it and may be done earlier than the root's own half.
+static uint64_t treeArm(const CostModel &model, unsigned members) {
+  if (members < 2)
+    return 0;
+  unsigned half = 1;
+  while (half * 2 < members)
+    half *= 2;
+  const uint64_t take = model.costs.issue + model.words;
+  return std::max(treeArm(model, half) + take,
+                  treeArm(model, members - half) + take + model.travel(half));
+}
+
+static uint64_t cyclesOfTree(const Line &line, const Request &request,
+                             const Costs &costs) {
+  const CostModel model(line, request, costs);
+  return joinArms(model, line, request,
+                  [&](unsigned members) { return treeArm(model, members); });
+}
+
+static double publishedTree(double p, double words, double ramp, unsigned) {
+  const double depth = std::log2(p);
+  return std::max(words * depth, words * p / (2 * (p - 1)) * depth + p - 1) +
+         (2 * ramp + 1) * depth;
+}
+
+const Rules waferloom::collectives::treeRules = {
+    .name = "tree",
+    .neighboursOnly = true,
+    .colors = [](const Line &line,
+                 const Request &r) { return treeColors(line.length, r.root); },
+    .solve = reduceByTree,
+    .cycles = cyclesOfTree,
+    .published = publishedTree,
+};

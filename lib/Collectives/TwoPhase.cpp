@@ -11,7 +11,9 @@
 // alternating along the line. The low arm starts the alternation at the other
 // color, since both arms meet at the root.
 
-#include "Solvers.h"
+#include "Algorithms.h"
+
+#include <cmath>
 
 using namespace waferloom::collectives;
 
@@ -74,8 +76,8 @@ static void reduceArm(const Arm &arm, unsigned group) {
   }
 }
 
-void waferloom::collectives::reduceInTwoPhases(Segment &segment,
-                                               unsigned group) {
+static void reduceInTwoPhases(Segment &segment, const Request &,
+                              unsigned group) {
   if (segment.length == 1)
     return;
   const unsigned base = segment.newColors(4);
@@ -100,3 +102,78 @@ void waferloom::collectives::reduceInTwoPhases(Segment &segment,
     segment.step(root, StepKind::ReceiveFold, arm->outer(1));
   }
 }
+
+/// When the last word of the chain of leaders of an arm reaches the root. The
+/// outermost leader passes on early; the others set up their second phase when
+/// their group is done, and then pass on.
+static uint64_t leadersOf(const CostModel &model, unsigned members,
+                          unsigned group) {
+  const unsigned groups = (members + group - 1) / group;
+  const uint64_t inner = chainArm(model, group);
+  if (groups < 2)
+    return 0;
+  if (groups == 2)
+    return inner + model.link(group);
+  return inner + model.costs.rewrite + model.costs.issue + model.words +
+         (groups - 2) * model.link(group);
+}
+
+static uint64_t twoPhase(const CostModel &model, const Line &line,
+                         const Request &request, unsigned group) {
+  const unsigned low = request.root + 1, high = line.length - request.root;
+  const unsigned shorter = std::min(low, high), longer = std::max(low, high);
+  if (group == 1 || group >= longer)
+    return joinArms(model, line, request,
+                    [&](unsigned members) { return chainArm(model, members); });
+  const uint64_t take = model.costs.issue + model.words;
+  uint64_t time = chainArm(model, group);
+  if (shorter > 1)
+    time += take;
+  time += model.costs.rewrite;
+  for (unsigned members : {shorter, longer})
+    if (members > group)
+      time = std::max(time + take, leadersOf(model, members, group));
+  return time;
+}
+
+/// The number of PEs per group that costs least.
+static unsigned bestGroup(const CostModel &model, const Line &line,
+                          const Request &request) {
+  unsigned best = 1;
+  uint64_t least = UINT64_MAX;
+  const unsigned arm = std::max(request.root + 1, line.length - request.root);
+  for (unsigned group = 2; group < arm; ++group) {
+    const uint64_t total = twoPhase(model, line, request, group);
+    if (total < least)
+      best = group, least = total;
+  }
+  return best;
+}
+
+unsigned waferloom::collectives::groupFor(const Line &line,
+                                          const Request &request,
+                                          const Costs &costs) {
+  if (request.group)
+    return request.group;
+  return bestGroup(CostModel(line, request, costs), line, request);
+}
+
+static double publishedTwoPhase(double p, double words, double ramp,
+                                unsigned group) {
+  const double s = group ? group : std::sqrt(p);
+  return 2 * words + p - 1 + (2 * ramp + 1) * (s - 1 + p / s - 1);
+}
+
+const Rules waferloom::collectives::twoPhaseRules = {
+    .name = "two-phase",
+    .neighboursOnly = true,
+    .groups = true,
+    .colors = [](const Line &, const Request &) { return 4u; },
+    .solve = reduceInTwoPhases,
+    .cycles =
+        [](const Line &line, const Request &request, const Costs &costs) {
+          return twoPhase(CostModel(line, request, costs), line, request,
+                          groupFor(line, request, costs));
+        },
+    .published = publishedTwoPhase,
+};

@@ -49,9 +49,6 @@ struct Choice {
 
 } // namespace
 
-/// The routes of a star differ from PE to PE: not on long lines.
-static constexpr unsigned longestStar = 16;
-
 static Bucket bucketOf(const Collective &c) {
   return {c.direction,     c.line.length,  c.line.stride,
           c.line.segments, c.request.root, c.request.kind};
@@ -59,7 +56,7 @@ static Bucket bucketOf(const Collective &c) {
 
 static Option optionOf(const Collective &c) {
   return {c.request.algorithm, c.request.group,
-          c.request.algorithm == Algorithm::Star ? c.request.words : 0};
+          collectives::countsWords(c.request.algorithm) ? c.request.words : 0};
 }
 
 /// Cycles per step, or the maximum where the algorithm cannot be used.
@@ -69,7 +66,7 @@ uint64_t Choice::cycles(const Collective &collective, Algorithm algorithm,
   request.algorithm = algorithm;
   request.group = group;
   bool possible =
-      (algorithm != Algorithm::Star || collective.line.length <= longestStar) &&
+      llvm::is_contained(collectives::candidates(collective.line), algorithm) &&
       !llvm::errorToBool(collectives::check(collective.line, request, costs));
   return possible ? collective.times *
                         collectives::cycles(collective.line, request, costs)
@@ -80,12 +77,11 @@ uint64_t Choice::cycles(const Collective &collective, Algorithm algorithm,
 void Choice::chooseFor(ArrayRef<Collective *> members) {
   auto best = [&](const Collective &c, unsigned group) {
     std::tuple<uint64_t, Algorithm> least = {UINT64_MAX, Algorithm::Chain};
-    for (Algorithm algorithm : {Algorithm::Chain, Algorithm::Tree,
-                                Algorithm::Star, Algorithm::TwoPhase}) {
-      if (algorithm == Algorithm::TwoPhase && !group)
+    for (Algorithm algorithm : collectives::candidates(c.line)) {
+      const bool groups = collectives::hasGroups(algorithm);
+      if (groups && !group)
         continue;
-      uint64_t cost =
-          cycles(c, algorithm, algorithm == Algorithm::TwoPhase ? group : 0);
+      uint64_t cost = cycles(c, algorithm, groups ? group : 0);
       if (cost < std::get<0>(least))
         least = {cost, algorithm};
     }
@@ -107,7 +103,8 @@ void Choice::chooseFor(ArrayRef<Collective *> members) {
   }
   for (Collective *c : members) {
     c->request.algorithm = std::get<1>(best(*c, chosen));
-    c->request.group = c->request.algorithm == Algorithm::TwoPhase ? chosen : 0;
+    c->request.group =
+        collectives::hasGroups(c->request.algorithm) ? chosen : 0;
   }
 }
 
@@ -147,7 +144,7 @@ bool Choice::giveUpColors() {
         {Algorithm::Chain, 0}};
     for (auto &[other, members] : used)
       if (other.first == key.first &&
-          std::get<0>(other.second) != Algorithm::Star)
+          !collectives::countsWords(std::get<0>(other.second)))
         others.emplace_back(std::get<0>(other.second),
                             std::get<1>(other.second));
     for (auto [algorithm, group] : others) {

@@ -195,20 +195,12 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
   return success();
 }
 
+/// The word of the dialect for it, which has `_` where users type `-`.
 static fabric::Algorithm algorithmOf(collectives::Algorithm algorithm) {
-  switch (algorithm) {
-  case collectives::Algorithm::Tree:
-    return fabric::Algorithm::Tree;
-  case collectives::Algorithm::TwoPhase:
-    return fabric::Algorithm::TwoPhase;
-  case collectives::Algorithm::Star:
-    return fabric::Algorithm::Star;
-  case collectives::Algorithm::Auto:
-  case collectives::Algorithm::Chain:
-  case collectives::Algorithm::Ring: // never chosen
-    break;
-  }
-  return fabric::Algorithm::Chain;
+  std::string name = collectives::nameOf(algorithm).str();
+  llvm::replace(name, '-', '_');
+  // `auto` never gets here, and what routing does not choose has no word.
+  return fabric::symbolizeAlgorithm(name).value();
 }
 
 static SmallVector<Value> createCollective(OpBuilder &builder,
@@ -225,7 +217,7 @@ static SmallVector<Value> createCollective(OpBuilder &builder,
   auto algorithm =
       fabric::AlgorithmAttr::get(context, algorithmOf(c.request.algorithm));
   IntegerAttr root = builder.getI64IntegerAttr(c.request.root), group;
-  if (c.request.algorithm == collectives::Algorithm::TwoPhase)
+  if (collectives::hasGroups(c.request.algorithm))
     group = builder.getI64IntegerAttr(c.request.group);
   SmallVector<Type> types =
       llvm::map_to_vector(values, [](Value value) { return value.getType(); });

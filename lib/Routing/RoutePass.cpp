@@ -19,17 +19,9 @@ using namespace mlir;
 using namespace waferloom;
 
 static collectives::Algorithm algorithmOf(fabric::Algorithm algorithm) {
-  switch (algorithm) {
-  case fabric::Algorithm::Chain:
-    return collectives::Algorithm::Chain;
-  case fabric::Algorithm::Tree:
-    return collectives::Algorithm::Tree;
-  case fabric::Algorithm::TwoPhase:
-    return collectives::Algorithm::TwoPhase;
-  case fabric::Algorithm::Star:
-    return collectives::Algorithm::Star;
-  }
-  return collectives::Algorithm::Chain;
+  std::string name = fabric::stringifyAlgorithm(algorithm).str();
+  llvm::replace(name, '_', '-');
+  return collectives::parseAlgorithm(name).value();
 }
 
 template <typename ReduceLike>

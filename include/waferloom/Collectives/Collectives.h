@@ -35,6 +35,11 @@ llvm::StringRef nameOf(Combiner);
 std::optional<Kind> parseKind(llvm::StringRef);
 std::optional<Algorithm> parseAlgorithm(llvm::StringRef);
 
+/// Whether a request of this algorithm has a group size; whether its routes
+/// count words (see Plan::routesCountWords). Both false for Auto.
+bool hasGroups(Algorithm);
+bool countsWords(Algorithm);
+
 /// One factor of an axis: `length` PEs that work together, neighbours `stride`
 /// PEs apart. `stride` such groups interleave in a segment, and `segments`
 /// segments follow each other, each on its own. A factor of the axis
@@ -183,12 +188,16 @@ struct Plan {
   bool hasRoutesOf(const Plan &other) const;
 };
 
+/// The algorithms among which `auto` chooses for a line, the first of equally
+/// cheap ones first. It never chooses the ring, whose steps work on parts of
+/// the buffer.
+llvm::SmallVector<Algorithm> candidates(const Line &);
+
 /// Refuses what no algorithm can do: says what, the number and the limit.
 llvm::Error check(const Line &, const Request &, const Costs & = {});
 
 /// Chooses (for `auto`) by cost among what fits `costs.colors`, and solves. The
-/// plan has passed `verify`. `auto` never chooses the ring, whose steps work on
-/// pieces of the buffer.
+/// plan has passed `verify`.
 llvm::Expected<Plan> solve(const Line &, const Request &, const Costs & = {});
 
 /// Traces every route and counts words: that a plan does what was requested is

@@ -195,8 +195,8 @@ static LogicalResult verifyAlgorithm(ReduceLike op) {
                : op.emitOpError()
                      << "gives a group of " << *op.getGroup() << " PEs to '"
                      << name << "', which has no groups";
-  if (stride > 1 &&
-      (algorithm == Algorithm::Tree || algorithm == Algorithm::TwoPhase))
+  if (stride > 1 && algorithm != Algorithm::Chain &&
+      algorithm != Algorithm::Star)
     return op.emitOpError() << "goes by '" << name << "' over PEs " << stride
                             << " apart, which needs neighbours; chain and star "
                                "do not";

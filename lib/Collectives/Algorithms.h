@@ -1,0 +1,88 @@
+//===- Algorithms.h - What an algorithm of reduction is ---------*- C++ -*-===//
+//
+// One file per algorithm: its routes and steps, its colors, its cycles. The
+// table in Algorithms.cpp is the only list of them; everyone else goes through
+// it (docs/add-a-collective.md).
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_LIB_COLLECTIVES_ALGORITHMS_H
+#define WAFERLOOM_LIB_COLLECTIVES_ALGORITHMS_H
+
+#include "Solvers.h"
+
+#include <algorithm>
+#include <climits>
+
+namespace waferloom::collectives {
+
+/// Sums of the parts below are in cycles, from the start to the last word that
+/// is taken.
+struct CostModel {
+  CostModel(const Line &line, const Request &request, const Costs &costs)
+      : words(request.words), stride(line.stride), costs(costs) {}
+
+  uint64_t words;
+  uint64_t stride;
+  const Costs &costs;
+
+  /// Streams of interleaved groups share the links.
+  uint64_t stream() const { return words * stride; }
+  /// From the put of a word to its take.
+  uint64_t travel(uint64_t distance) const {
+    return 2 * costs.ramp + distance * stride * costs.hop;
+  }
+  /// From the put of a word to the put of its sum at the next PE.
+  uint64_t link(uint64_t distance) const { return travel(distance) + 1; }
+};
+
+/// When the root has what its two arms bring, each counted with the root; the
+/// second arm enters behind the first.
+template <typename ArmCycles>
+uint64_t joinArms(const CostModel &model, const Line &line,
+                  const Request &request, ArmCycles arm) {
+  const unsigned low = request.root + 1, high = line.length - request.root;
+  const uint64_t longer = arm(std::max(low, high));
+  if (std::min(low, high) == 1)
+    return longer;
+  return std::max(longer, arm(std::min(low, high)) + model.costs.issue +
+                              model.stream());
+}
+
+/// A chain over `members` PEs, the root included.
+uint64_t chainArm(const CostModel &model, unsigned members);
+
+/// What an algorithm brings. The functions see lines and requests that `check`
+/// accepted.
+struct Rules {
+  /// What a user types.
+  llvm::StringLiteral name;
+  /// PEs must be neighbours: no groups that interleave.
+  bool neighboursOnly = false;
+  /// It has groups, and `group` is their size.
+  bool groups = false;
+  /// Routes count words: colors are shared among equal numbers of words only.
+  bool countsWords = false;
+  /// It does an all-reduce as a whole, without a multicast, and nothing else.
+  bool wholeAllReduce = false;
+  /// `auto` takes it for lines of at most so many PEs.
+  unsigned longest = UINT_MAX;
+  /// Colors, without those of a multicast.
+  unsigned (*colors)(const Line &, const Request &);
+  /// Leaves the result in the buffer of the root. `group` is 0 without groups.
+  void (*solve)(Segment &, const Request &, unsigned group);
+  /// Cycles until the root has the result.
+  uint64_t (*cycles)(const Line &, const Request &, const Costs &);
+  /// The published form, for `p` PEs and a root at the line's end. Of an
+  /// all-reduce where the algorithm does one as a whole.
+  double (*published)(double p, double words, double ramp, unsigned group);
+};
+
+extern const Rules chainRules, treeRules, twoPhaseRules, starRules, ringRules;
+
+/// Of any algorithm but Auto.
+const Rules &rulesOf(Algorithm algorithm);
+
+} // namespace waferloom::collectives
+
+#endif // WAFERLOOM_LIB_COLLECTIVES_ALGORITHMS_H
