@@ -4,6 +4,7 @@
 #include "Algorithms.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 #include "llvm/Support/ErrorHandling.h"
 
 #include <utility>
@@ -15,7 +16,7 @@ static constexpr llvm::StringLiteral autoName = "auto";
 static constexpr std::pair<Algorithm, const Rules *> table[] = {
     {Algorithm::Chain, &chainRules}, {Algorithm::Tree, &treeRules},
     {Algorithm::Star, &starRules},   {Algorithm::TwoPhase, &twoPhaseRules},
-    {Algorithm::Ring, &ringRules},
+    {Algorithm::Ring, &ringRules},   {Algorithm::Grown, &grownRules},
 };
 
 const Rules &waferloom::collectives::rulesOf(Algorithm algorithm) {
@@ -41,6 +42,10 @@ waferloom::collectives::parseAlgorithm(llvm::StringRef name) {
   return std::nullopt;
 }
 
+llvm::SmallVector<Algorithm> waferloom::collectives::algorithms() {
+  return llvm::map_to_vector(table, [](auto entry) { return entry.first; });
+}
+
 llvm::SmallVector<Algorithm>
 waferloom::collectives::candidates(const Line &line) {
   llvm::SmallVector<Algorithm> found;
@@ -52,7 +57,8 @@ waferloom::collectives::candidates(const Line &line) {
 }
 
 bool waferloom::collectives::hasGroups(Algorithm algorithm) {
-  return algorithm != Algorithm::Auto && rulesOf(algorithm).groups;
+  return algorithm != Algorithm::Auto &&
+         rulesOf(algorithm).group != Rules::Group::None;
 }
 
 bool waferloom::collectives::countsWords(Algorithm algorithm) {

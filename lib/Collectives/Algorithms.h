@@ -59,8 +59,10 @@ struct Rules {
   llvm::StringLiteral name;
   /// PEs must be neighbours: no groups that interleave.
   bool neighboursOnly = false;
-  /// It has groups, and `group` is their size.
-  bool groups = false;
+  /// What the `group` of a request is: PEs per group, or the number of words
+  /// that the shape is for.
+  enum class Group { None, Pes, Words };
+  Group group = Group::None;
   /// Routes count words: colors are shared among equal numbers of words only.
   bool countsWords = false;
   /// It does an all-reduce as a whole, without a multicast, and nothing else.
@@ -68,17 +70,23 @@ struct Rules {
   /// `auto` takes it for lines of at most so many PEs.
   unsigned longest = UINT_MAX;
   /// Colors, without those of a multicast.
-  unsigned (*colors)(const Line &, const Request &);
-  /// Leaves the result in the buffer of the root. `group` is 0 without groups.
-  void (*solve)(Segment &, const Request &, unsigned group);
+  unsigned (*colors)(const Line &, const Request &, const Costs &) = nullptr;
+  /// Leaves the result in the buffer of the root. The request has its group.
+  void (*solve)(Segment &, const Request &, const Costs &) = nullptr;
+  /// The group that costs least; null without groups.
+  unsigned (*chooseGroup)(const Line &, const Request &,
+                          const Costs &) = nullptr;
   /// Cycles until the root has the result.
-  uint64_t (*cycles)(const Line &, const Request &, const Costs &);
+  uint64_t (*cycles)(const Line &, const Request &, const Costs &) = nullptr;
   /// The published form, for `p` PEs and a root at the line's end. Of an
-  /// all-reduce where the algorithm does one as a whole.
-  double (*published)(double p, double words, double ramp, unsigned group);
+  /// all-reduce where the algorithm does one as a whole. Null: nobody published
+  /// one.
+  double (*published)(double p, double words, double ramp,
+                      unsigned group) = nullptr;
 };
 
-extern const Rules chainRules, treeRules, twoPhaseRules, starRules, ringRules;
+extern const Rules chainRules, treeRules, twoPhaseRules, starRules, ringRules,
+    grownRules;
 
 /// Of any algorithm but Auto.
 const Rules &rulesOf(Algorithm algorithm);

@@ -14,7 +14,7 @@
 
 using namespace waferloom::collectives;
 
-static void reduceByChain(Segment &segment, const Request &, unsigned) {
+static void reduceByChain(Segment &segment, const Request &, const Costs &) {
   const unsigned h = segment.stride, length = segment.length;
   const unsigned root = segment.root;
   if (length == 1)
@@ -73,7 +73,8 @@ static uint64_t cyclesOfChain(const Line &line, const Request &request,
 
 const Rules waferloom::collectives::chainRules = {
     .name = "chain",
-    .colors = [](const Line &line, const Request &) { return line.stride + 1; },
+    .colors = [](const Line &line, const Request &,
+                 const Costs &) { return line.stride + 1; },
     .solve = reduceByChain,
     .cycles = cyclesOfChain,
     .published = [](double p, double words, double ramp,

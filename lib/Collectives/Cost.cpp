@@ -51,6 +51,8 @@ double waferloom::collectives::publishedCycles(Kind kind, Algorithm algorithm,
     return broadcast;
   const Rules &rules =
       rulesOf(algorithm == Algorithm::Auto ? Algorithm::Chain : algorithm);
+  if (!rules.published)
+    return 0;
   const double reduce = rules.published(p, b, r, group);
   return kind == Kind::Reduce || rules.wholeAllReduce ? reduce
                                                       : reduce + broadcast;

@@ -12,7 +12,7 @@
 
 using namespace waferloom::collectives;
 
-static void allReduceOnRing(Segment &segment, const Request &, unsigned) {
+static void allReduceOnRing(Segment &segment, const Request &, const Costs &) {
   const unsigned length = segment.length;
   const unsigned base = segment.newColors(3);
   auto linkColor = [&](unsigned pe) {
@@ -50,7 +50,7 @@ const Rules waferloom::collectives::ringRules = {
     .neighboursOnly = true,
     .wholeAllReduce = true,
     .longest = 0, // its steps work on parts of a buffer, which programs cannot
-    .colors = [](const Line &, const Request &) { return 3u; },
+    .colors = [](const Line &, const Request &, const Costs &) { return 3u; },
     .solve = allReduceOnRing,
     .cycles = cyclesOfRing,
     .published = publishedRing,

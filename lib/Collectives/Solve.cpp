@@ -59,7 +59,8 @@ static bool isMulticast(Kind kind) {
   return kind == Kind::Broadcast || kind == Kind::HandOver;
 }
 
-static unsigned colorsFor(const Line &line, const Request &request) {
+static unsigned colorsFor(const Line &line, const Request &request,
+                          const Costs &costs) {
   if (request.kind == Kind::HandOver)
     return line.length == 2 ? 2 : 3;
   if (request.kind == Kind::Broadcast)
@@ -67,7 +68,7 @@ static unsigned colorsFor(const Line &line, const Request &request) {
   const Rules &rules = rulesOf(request.algorithm);
   const bool multicast =
       request.kind == Kind::AllReduce && !rules.wholeAllReduce;
-  return rules.colors(line, request) + (multicast ? line.stride : 0);
+  return rules.colors(line, request, costs) + (multicast ? line.stride : 0);
 }
 
 Error waferloom::collectives::check(const Line &line, const Request &request,
@@ -99,7 +100,9 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
   if (request.group && !hasGroups(request.algorithm))
     return refuse("'%s' has no groups: leave out the group size %u",
                   nameOf(request.algorithm).data(), request.group);
-  if (request.group > line.length)
+  if (hasGroups(request.algorithm) &&
+      rulesOf(request.algorithm).group == Rules::Group::Pes &&
+      request.group > line.length)
     return refuse("groups of %u PEs do not fit a line of %u", request.group,
                   line.length);
   if (request.algorithm != Algorithm::Auto &&
@@ -112,7 +115,7 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
   Request least = request;
   if (least.algorithm == Algorithm::Auto)
     least.algorithm = Algorithm::Chain;
-  if (unsigned needed = colorsFor(line, least);
+  if (unsigned needed = colorsFor(line, least, costs);
       line.length > 1 && needed > costs.colors)
     return refuse("'%s' over PEs %u apart needs %u colors of %u that are left: "
                   "make this the minor factor of its axis",
@@ -132,7 +135,7 @@ static Request chosen(const Line &line, Request request, const Costs &costs) {
   for (Algorithm algorithm : candidates(line)) {
     Request other = request;
     other.algorithm = algorithm;
-    if (colorsFor(line, other) <= costs.colors &&
+    if (colorsFor(line, other, costs) <= costs.colors &&
         cycles(line, other, costs) < cycles(line, best, costs))
       best = other;
   }
@@ -144,15 +147,14 @@ Expected<Plan> waferloom::collectives::solve(const Line &line,
                                              const Costs &costs) {
   if (Error error = check(line, asked, costs))
     return std::move(error);
-  const Request request = chosen(line, asked, costs);
+  Request request = chosen(line, asked, costs);
   Segment segment(line, request);
   const Rules &rules = rulesOf(request.algorithm);
   const bool reduces = !isMulticast(request.kind);
-  unsigned group = 0;
-  if (reduces && rules.groups)
-    group = groupFor(line, request, costs);
+  if (reduces && rules.chooseGroup && !request.group)
+    request.group = rules.chooseGroup(line, request, costs);
   if (reduces)
-    rules.solve(segment, request, group);
+    rules.solve(segment, request, costs);
   if (request.kind == Kind::Broadcast ||
       (request.kind == Kind::AllReduce && !rules.wholeAllReduce))
     multicast(segment);
@@ -160,7 +162,7 @@ Expected<Plan> waferloom::collectives::solve(const Line &line,
     handOver(segment);
   Plan plan = compress(line, std::move(segment));
   plan.algorithm = request.algorithm;
-  plan.group = group;
+  plan.group = reduces ? request.group : 0;
   plan.routesCountWords = reduces && rules.countsWords;
   if (Error error = verify(line, request, plan))
     return std::move(error);

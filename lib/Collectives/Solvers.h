@@ -38,9 +38,6 @@ struct Segment {
 void multicast(Segment &);
 void handOver(Segment &);
 
-/// The group size asked for, or the one that costs least.
-unsigned groupFor(const Line &, const Request &, const Costs &);
-
 /// Equal programs become classes, equal stretches runs.
 Plan compress(const Line &, Segment &&);
 

@@ -37,7 +37,8 @@ static void gatherArm(Segment &segment, unsigned minor, Port outward,
   }
 }
 
-static void reduceToStar(Segment &segment, const Request &request, unsigned) {
+static void reduceToStar(Segment &segment, const Request &request,
+                         const Costs &) {
   if (segment.length == 1)
     return;
   const unsigned base = segment.newColors(segment.stride + 1);
@@ -67,7 +68,8 @@ const Rules waferloom::collectives::starRules = {
     .name = "star",
     .countsWords = true,
     .longest = 16, // its routes differ from PE to PE
-    .colors = [](const Line &line, const Request &) { return line.stride + 1; },
+    .colors = [](const Line &line, const Request &,
+                 const Costs &) { return line.stride + 1; },
     .solve = reduceToStar,
     .cycles = cyclesOfStar,
     .published = [](double p, double words, double ramp,

@@ -52,7 +52,7 @@ static void reduceArm(Segment &segment, unsigned end, Port outward,
   }
 }
 
-static void reduceByTree(Segment &segment, const Request &, unsigned) {
+static void reduceByTree(Segment &segment, const Request &, const Costs &) {
   const unsigned length = segment.length, root = segment.root;
   if (length == 1)
     return;
@@ -96,8 +96,8 @@ static double publishedTree(double p, double words, double ramp, unsigned) {
 const Rules waferloom::collectives::treeRules = {
     .name = "tree",
     .neighboursOnly = true,
-    .colors = [](const Line &line,
-                 const Request &r) { return treeColors(line.length, r.root); },
+    .colors = [](const Line &line, const Request &r,
+                 const Costs &) { return treeColors(line.length, r.root); },
     .solve = reduceByTree,
     .cycles = cyclesOfTree,
     .published = publishedTree,

@@ -76,8 +76,9 @@ static void reduceArm(const Arm &arm, unsigned group) {
   }
 }
 
-static void reduceInTwoPhases(Segment &segment, const Request &,
-                              unsigned group) {
+static void reduceInTwoPhases(Segment &segment, const Request &request,
+                              const Costs &) {
+  const unsigned group = request.group;
   if (segment.length == 1)
     return;
   const unsigned base = segment.newColors(4);
@@ -150,12 +151,12 @@ static unsigned bestGroup(const CostModel &model, const Line &line,
   return best;
 }
 
-unsigned waferloom::collectives::groupFor(const Line &line,
-                                          const Request &request,
-                                          const Costs &costs) {
-  if (request.group)
-    return request.group;
-  return bestGroup(CostModel(line, request, costs), line, request);
+static uint64_t cyclesOfTwoPhase(const Line &line, const Request &request,
+                                 const Costs &costs) {
+  const CostModel model(line, request, costs);
+  return twoPhase(model, line, request,
+                  request.group ? request.group
+                                : bestGroup(model, line, request));
 }
 
 static double publishedTwoPhase(double p, double words, double ramp,
@@ -167,13 +168,13 @@ static double publishedTwoPhase(double p, double words, double ramp,
 const Rules waferloom::collectives::twoPhaseRules = {
     .name = "two-phase",
     .neighboursOnly = true,
-    .groups = true,
-    .colors = [](const Line &, const Request &) { return 4u; },
+    .group = Rules::Group::Pes,
+    .colors = [](const Line &, const Request &, const Costs &) { return 4u; },
     .solve = reduceInTwoPhases,
-    .cycles =
+    .chooseGroup =
         [](const Line &line, const Request &request, const Costs &costs) {
-          return twoPhase(CostModel(line, request, costs), line, request,
-                          groupFor(line, request, costs));
+          return bestGroup(CostModel(line, request, costs), line, request);
         },
+    .cycles = cyclesOfTwoPhase,
     .published = publishedTwoPhase,
 };

@@ -26,7 +26,7 @@ static measure::CollectiveRun run(const Line &line, const Request &request,
 TEST(Measure, everyCollectiveGivesTheRightNumbers) {
   for (Algorithm algorithm :
        {Algorithm::Auto, Algorithm::Chain, Algorithm::TwoPhase, Algorithm::Tree,
-        Algorithm::Star})
+        Algorithm::Star, Algorithm::Grown})
     for (Combiner combiner : {Combiner::Add, Combiner::Max, Combiner::Min})
       for (image::Type type :
            {image::Type::f32, image::Type::f16, image::Type::i32})
@@ -72,8 +72,9 @@ TEST(Measure, rings) {
 
 /// A choice by closed forms is only as good as they are.
 TEST(Measure, closedFormsTellTheCycles) {
-  for (Algorithm algorithm : {Algorithm::Chain, Algorithm::TwoPhase,
-                              Algorithm::Tree, Algorithm::Star})
+  for (Algorithm algorithm :
+       {Algorithm::Chain, Algorithm::TwoPhase, Algorithm::Tree, Algorithm::Star,
+        Algorithm::Grown})
     for (Kind kind : {Kind::Reduce, Kind::AllReduce})
       for (const char *name : {"wse2", "wse2,issue=0,rewrite=0"})
         for (unsigned length : {2u, 5u, 16u, 48u, 130u})

@@ -25,7 +25,15 @@ namespace waferloom::collectives {
 /// of the last stage gives it back to all PEs of stage 0. Stage 0 sends first,
 /// the others receive first.
 enum class Kind : uint8_t { Reduce, AllReduce, Broadcast, HandOver };
-enum class Algorithm : uint8_t { Auto, Chain, Tree, TwoPhase, Star, Ring };
+enum class Algorithm : uint8_t {
+  Auto,
+  Chain,
+  Tree,
+  TwoPhase,
+  Star,
+  Ring,
+  Grown
+};
 enum class Combiner : uint8_t { Add, Max, Min };
 
 /// The names a user types: "all-reduce", "two-phase", "max".
@@ -35,6 +43,8 @@ llvm::StringRef nameOf(Combiner);
 std::optional<Kind> parseKind(llvm::StringRef);
 std::optional<Algorithm> parseAlgorithm(llvm::StringRef);
 
+/// Every algorithm but Auto.
+llvm::SmallVector<Algorithm> algorithms();
 /// Whether a request of this algorithm has a group size; whether its routes
 /// count words (see Plan::routesCountWords). Both false for Auto.
 bool hasGroups(Algorithm);
@@ -61,7 +71,7 @@ struct Request {
   unsigned root = 0;
   /// 32-bit words that each PE contributes, or that are broadcast.
   uint64_t words = 1;
-  /// Two-phase: PEs per group; 0 chooses.
+  /// Two-phase: PEs per group. Grown: words that the shape is for. 0 chooses.
   unsigned group = 0;
 };
 
@@ -210,7 +220,8 @@ llvm::Error verify(const Line &, const Request &, const Plan &);
 uint64_t cycles(const Line &, const Request &, const Costs & = {});
 
 /// The published closed form, for a root at position 0 and neighbouring PEs;
-/// an all-reduce is a reduce and a broadcast, or the ring.
+/// an all-reduce is a reduce and a broadcast, or the ring. 0: nobody published
+/// one.
 double publishedCycles(Kind, Algorithm, unsigned length, uint64_t words,
                        unsigned group, unsigned ramp);
 
