@@ -1,8 +1,8 @@
 // (u * s) . W = (u . W) * s when no loop that the product contracts is one of
 // s. A norm's factor and a softmax's denominator are such an s, and both come
 // out of a reduction over what they scale: carried out first, that reduction is
-// a message of its own in front of the product. Behind the product it is owed
-// together with the product's own sum, and both travel as one.
+// a message of its own in front of the product. Behind the product it is
+// partial together with the product's own sum, and both travel as one.
 //
 // The rewrite follows a scaled value through products with other factors (the
 // norm's gain) to the contractions that read it. One reader that is none of

@@ -193,8 +193,8 @@ LogicalResult ImageEmitter::layShared(Shared &shared, wafer::RunBy runBy,
       } else if (auto iota = dyn_cast<wafer::IotaOp>(op)) {
         if (failed(shared.iota(iota)))
           return WalkResult::interrupt();
-      } else if (auto take = dyn_cast<wafer::TakeOp>(op)) {
-        shared.coordinate(take.getAxes().getAxes());
+      } else if (auto slice = dyn_cast<wafer::SliceOp>(op)) {
+        shared.coordinate(slice.getAxes().getAxes());
       } else if (auto put = dyn_cast<fabric::PutOp>(op)) {
         FailureOr<SmallVector<wafer::Axis>> axes = shared.axesOf(put);
         if (failed(axes))

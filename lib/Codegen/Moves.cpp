@@ -58,7 +58,7 @@ void ProgramEmitter::placePacks(Block &block) {
       values[result] = ref;
       offset += elementsOf(shapeOf(value)) * 4;
       if (value.hasOneUse() &&
-          isa_and_nonnull<linalg::GenericOp, wafer::LookupOp, wafer::TakeOp,
+          isa_and_nonnull<linalg::GenericOp, wafer::LookupOp, wafer::SliceOp,
                           fabric::PutOp>(value.getDefiningOp()) &&
           value.getDefiningOp()->getBlock() == &block)
         placed[value] = ref;
@@ -88,7 +88,7 @@ LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
   return success();
 }
 
-LogicalResult ProgramEmitter::emit(wafer::TakeOp op) {
+LogicalResult ProgramEmitter::emit(wafer::SliceOp op) {
   FailureOr<Ref> from = get(op, op.getValue());
   FailureOr<Ref> to = result(op.getResult());
   if (failed(from) || failed(to))

@@ -76,7 +76,7 @@ LogicalResult ProgramEmitter::emitOp(Operation *op) {
   emitter.setGuard(guard);
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<linalg::GenericOp, fabric::CollectiveOpInterface, fabric::PutOp,
-            wafer::RepeatOp, wafer::AppendOp, wafer::LookupOp, wafer::TakeOp,
+            wafer::RepeatOp, wafer::AppendOp, wafer::LookupOp, wafer::SliceOp,
             wafer::InputOp, wafer::OutputOp, tensor::ConcatOp>(
           [&](auto typed) { return emit(typed); })
       .Case<wafer::ParameterOp>([&](wafer::ParameterOp parameter) {

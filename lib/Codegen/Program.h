@@ -94,7 +94,7 @@ private:
   mlir::LogicalResult copyWeights(wafer::RepeatOp op);
   mlir::LogicalResult emit(wafer::AppendOp op);
   mlir::LogicalResult emit(wafer::LookupOp op);
-  mlir::LogicalResult emit(wafer::TakeOp op);
+  mlir::LogicalResult emit(wafer::SliceOp op);
   mlir::LogicalResult emit(wafer::InputOp op);
   mlir::LogicalResult emit(wafer::OutputOp op);
   mlir::LogicalResult emit(mlir::tensor::ConcatOp op);

@@ -68,7 +68,7 @@ void Reader::readGeneric(linalg::GenericOp op) {
         raw.factors.push_back(getIds(op->getOperand(operand)));
   }
   raw.work.cyclesPerElement = std::max(weight, 1.0);
-  // A reduction that is no sum, max or min has no combination over PEs.
+  // A reduction that is no sum, max or min has no reduction over PEs.
   if (fold == algebra::Fold::None)
     for (DimId id : raw.reduction)
       whole.insert(id);

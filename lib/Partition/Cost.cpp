@@ -88,8 +88,8 @@ getLine(const Axes &axes, ArrayRef<Axis> along, Axis::Direction direction) {
   return {size, std::max<int64_t>(hop, 1)};
 }
 
-double partition::getCombineCycles(const Axes &axes, ArrayRef<Axis> along,
-                                   int64_t words) {
+double partition::getAllReduceCycles(const Axes &axes, ArrayRef<Axis> along,
+                                     int64_t words) {
   double total = 0;
   for (auto direction : {Axis::X, Axis::Y}) {
     auto [size, hop] = getLine(axes, along, direction);
@@ -212,7 +212,7 @@ Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
     auto [from, to] = *work.change;
     const auto &source = *assignment[from], &target = *assignment[to];
     if (source == target || source.empty())
-      return cost; // a take is free
+      return cost; // a slice is free
     cost.along = source;
     cost.words = getWords(work.buffers.front(), assignment, padded) *
                  axes.getSize(target);
@@ -234,7 +234,7 @@ Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
   llvm::sort(cost.along);
   if (!cost.along.empty()) {
     cost.words = parallel;
-    cost.collective = getCombineCycles(axes, cost.along, parallel);
+    cost.collective = getAllReduceCycles(axes, cost.along, parallel);
   }
   return cost;
 }
@@ -296,7 +296,7 @@ void Costs::rank(const Assignment &assignment, Plan &plan) const {
   plan.cycles = plan.computeCycles + gathers;
   for (const auto &[key, pack] : packs) {
     plan.cycles +=
-        pack.second * getCombineCycles(axes, std::get<3>(key), pack.first);
+        pack.second * getAllReduceCycles(axes, std::get<3>(key), pack.first);
     ++plan.packs;
   }
   plan.bytes = getBytes(assignment, padded);

@@ -36,8 +36,8 @@ private:
 /// Cycles of an all-reduce of `words` per PE along `axes`, in closed form: both
 /// arms of each line to the middle, or one to its end, by the best of chain,
 /// star, tree and two-phase, and a multicast back.
-double getCombineCycles(const Axes &axes, llvm::ArrayRef<wafer::Axis> along,
-                        int64_t words);
+double getAllReduceCycles(const Axes &axes, llvm::ArrayRef<wafer::Axis> along,
+                          int64_t words);
 /// Cycles of an all-gather whose result has `words` per PE.
 double getGatherCycles(const Axes &axes, llvm::ArrayRef<wafer::Axis> along,
                        int64_t words);

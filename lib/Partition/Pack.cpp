@@ -1,8 +1,8 @@
 // Collectives of one depth travel together. The depth of an op is the largest
-// number of combines on a path to it; two combines of one depth never depend on
-// each other. Sorting a block by depth puts all products of a depth before all
-// users of their combinations, and then combines of one depth, axes and
-// combiner become one op: a Llama layer has 12 combinations and 6 to 8
+// number of all-reduces on a path to it; two all-reduces of one depth never
+// depend on each other. Sorting a block by depth puts all products of a depth
+// before all users of their all-reduces, and then all-reduces of one depth,
+// axes and combiner become one op: a Llama layer has 12 all-reduces and 6 to 8
 // messages.
 
 #include "Write.h"
@@ -14,7 +14,7 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
 
-/// Depths of the ops of `block`. A combine counts for its readers only.
+/// Depths of the ops of `block`. An all-reduce counts for its readers only.
 static llvm::DenseMap<Operation *, int> getDepths(Block &block) {
   llvm::DenseMap<Operation *, int> depths;
   for (Operation &op : block) {
@@ -25,7 +25,7 @@ static llvm::DenseMap<Operation *, int> getDepths(Block &block) {
         Operation *source = operand.getDefiningOp();
         if (!source || source->getBlock() != &block)
           continue;
-        int behind = isa<wafer::CombineOp, wafer::RepeatOp>(source) ? 1 : 0;
+        int behind = isa<wafer::AllReduceOp, wafer::RepeatOp>(source) ? 1 : 0;
         depth = std::max(depth, depths[source] + behind);
       }
     });
@@ -39,23 +39,23 @@ static llvm::DenseMap<Operation *, int> getDepths(Block &block) {
   return depths;
 }
 
-static void join(MutableArrayRef<wafer::CombineOp> pack) {
+static void join(MutableArrayRef<wafer::AllReduceOp> pack) {
   if (pack.size() == 1)
     return;
   SmallVector<Value> values;
   SmallVector<Type> types;
   SmallVector<Location> locs;
-  for (wafer::CombineOp op : pack) {
+  for (wafer::AllReduceOp op : pack) {
     llvm::append_range(values, op.getValues());
     llvm::append_range(types, op.getResults().getTypes());
     locs.push_back(op.getLoc());
   }
   OpBuilder builder(pack.back());
-  auto joined = wafer::CombineOp::create(
+  auto joined = wafer::AllReduceOp::create(
       builder, FusedLoc::get(builder.getContext(), locs), types, values,
       pack.front().getAxesAttr(), pack.front().getCombiner());
   unsigned next = 0;
-  for (wafer::CombineOp op : pack) {
+  for (wafer::AllReduceOp op : pack) {
     for (Value result : op.getResults())
       result.replaceAllUsesWith(joined.getResult(next++));
     op.erase();
@@ -64,7 +64,7 @@ static void join(MutableArrayRef<wafer::CombineOp> pack) {
 
 void partition::packCombines(Block &block, bool packs) {
   llvm::DenseMap<Operation *, int> depths = getDepths(block);
-  // By depth; at one depth, first what computes, then what combines, in the old
+  // By depth; at one depth, first what computes, then what reduces, in the old
   // order. Constants and inits stay before their first reader.
   struct Entry {
     Operation *op;
@@ -74,7 +74,7 @@ void partition::packCombines(Block &block, bool packs) {
   SmallVector<Entry> entries;
   for (Operation &op : block.without_terminator())
     entries.push_back({&op, depths[&op],
-                       isa<wafer::CombineOp, wafer::RepeatOp>(op) ? 1 : 0,
+                       isa<wafer::AllReduceOp, wafer::RepeatOp>(op) ? 1 : 0,
                        entries.size()});
   llvm::sort(entries, [](const Entry &a, const Entry &b) {
     return std::tie(a.depth, a.phase, a.index) <
@@ -84,12 +84,13 @@ void partition::packCombines(Block &block, bool packs) {
     entry.op->moveBefore(block.getTerminator());
 
   using Key = std::tuple<int, Attribute, int>;
-  llvm::MapVector<Key, SmallVector<wafer::CombineOp>> messages;
+  llvm::MapVector<Key, SmallVector<wafer::AllReduceOp>> messages;
   for (const Entry &entry : entries)
-    if (auto combine = dyn_cast<wafer::CombineOp>(entry.op); combine && packs)
-      messages[Key(entry.depth, combine.getAxesAttr(),
-                   static_cast<int>(combine.getCombiner()))]
-          .push_back(combine);
+    if (auto allReduce = dyn_cast<wafer::AllReduceOp>(entry.op);
+        allReduce && packs)
+      messages[Key(entry.depth, allReduce.getAxesAttr(),
+                   static_cast<int>(allReduce.getCombiner()))]
+          .push_back(allReduce);
   for (auto &[key, pack] : messages)
     join(pack);
 

@@ -96,7 +96,7 @@ LogicalResult partition::checkLayout(LayoutAttr layout,
 // Partial operands (G6)
 //===----------------------------------------------------------------------===//
 
-/// May `op` be applied before its operands marked in `partial` are combined?
+/// May `op` be applied before its operands marked in `partial` are reduced?
 /// Says in `replicatedAdd` when a value would be added once per PE.
 static bool commutes(Operation *op, ArrayRef<bool> partial, Combiner combiner,
                      bool &replicatedAdd) {
@@ -143,12 +143,12 @@ struct Inference {
   SmallVector<Loop> loops;
   std::map<Axis, unsigned> loopOf; // axis -> the loop it splits
   std::map<Axis, SmallVector<int>> partialInputs;
-  std::optional<Combiner> owed;
+  std::optional<Combiner> partialFold;
   std::map<Axis, int64_t> roots;
 
   LogicalResult collectLoops();
   LogicalResult collectAxes();
-  LogicalResult checkOwed();
+  LogicalResult checkPartial();
   LogicalResult checkBody(Axis axis, ArrayRef<int> partial);
   FailureOr<LayoutAttr> run();
   Tail getResultTail(unsigned loop, algebra::Fold fold);
@@ -180,7 +180,7 @@ LogicalResult Inference::collectLoops() {
           DimAttr how = loop.dim.isWhole() ? dim : loop.dim;
           diag << "loop d" << index << " is " << text(how) << " in operand "
                << split << " but whole in operand " << whole
-               << ": take operand " << whole << " along it first";
+               << ": slice operand " << whole << " along it first";
         } else {
           diag << "loop d" << index << " is split as " << text(loop.dim)
                << " by operand " << loop.operand << " but as " << text(dim)
@@ -220,14 +220,15 @@ LogicalResult Inference::collectAxes() {
       if (it != loopOf.end())
         return error() << "operand " << i << " is partial along '" << axis.str()
                        << "', which splits loop d" << it->second
-                       << ": combine it first";
+                       << ": all-reduce it first";
       partialInputs[axis].push_back(i);
     }
     if (layout.isPartial()) {
-      if (owed && *owed != layout.getCombiner())
-        return error() << "operands owe a " << stringifyCombiner(*owed)
-                       << " and a " << stringifyCombiner(layout.getCombiner());
-      owed = layout.getCombiner();
+      if (partialFold && *partialFold != layout.getCombiner())
+        return error() << "operands are a partial "
+                       << stringifyCombiner(*partialFold) << " and a partial "
+                       << stringifyCombiner(layout.getCombiner());
+      partialFold = layout.getCombiner();
     }
     for (auto [axis, coordinate] :
          llvm::zip(layout.getRootAxes(), layout.getRootCoordinates())) {
@@ -252,7 +253,7 @@ LogicalResult Inference::checkBody(Axis axis, ArrayRef<int> partial) {
   Value out;
   if (algebra::getFold(op, out) == algebra::Fold::None)
     out = op.getBody()->getTerminator()->getOperand(0);
-  auto sum = stringifyCombiner(*owed);
+  auto sum = stringifyCombiner(*partialFold);
   for (Operation &inner : op.getBody()->without_terminator()) {
     SmallVector<bool> operands;
     for (Value operand : inner.getOperands())
@@ -264,27 +265,27 @@ LogicalResult Inference::checkBody(Axis axis, ArrayRef<int> partial) {
       continue; // the fold itself is looked at below
     bool replicatedAdd = false;
     StringRef name = inner.getName().stripDialect();
-    if (commutes(&inner, operands, *owed, replicatedAdd)) {
+    if (commutes(&inner, operands, *partialFold, replicatedAdd)) {
       status[inner.getResult(0)] = true;
       continue;
     }
     if (replicatedAdd)
       return error() << "'" << name << "' of a replicated value to a sum "
-                     << "still owed along '" << axis.str() << "' would add it "
-                     << region.getSize(axis) << " times";
+                     << "still partial along '" << axis.str()
+                     << "' would add it " << region.getSize(axis) << " times";
     return error() << "'" << name << "' does not commute with the " << sum
                    << " that operand " << partial.front()
-                   << " still owes along '" << axis.str()
-                   << "': combine it first";
+                   << " still has partial along '" << axis.str()
+                   << "': all-reduce it first";
   }
   if (!status.lookup(out))
-    return error() << "operand " << partial.front() << " still owes a " << sum
-                   << " along '" << axis.str()
-                   << "' that the result does not keep: combine it first";
+    return error() << "operand " << partial.front() << " is still a partial "
+                   << sum << " along '" << axis.str()
+                   << "' that the result does not keep: all-reduce it first";
   return success();
 }
 
-LogicalResult Inference::checkOwed() {
+LogicalResult Inference::checkPartial() {
   Value term;
   algebra::Fold fold = algebra::getFold(op, term);
   auto combinerOf = [](algebra::Fold fold) {
@@ -296,11 +297,11 @@ LogicalResult Inference::checkOwed() {
     if (failed(checkBody(axis, partial)))
       return failure();
     if (op.getNumReductionLoops() &&
-        (fold == algebra::Fold::None || combinerOf(fold) != *owed))
+        (fold == algebra::Fold::None || combinerOf(fold) != *partialFold))
       return error() << "a " << stringifyCombiner(combinerOf(fold))
-                     << " over a value that still owes a "
-                     << stringifyCombiner(*owed) << " along '" << axis.str()
-                     << "'";
+                     << " over a value that is still a partial "
+                     << stringifyCombiner(*partialFold) << " along '"
+                     << axis.str() << "'";
   }
   for (const auto &[axis, coordinate] : roots)
     if (partialInputs.count(axis))
@@ -316,7 +317,8 @@ Tail Inference::getResultTail(unsigned loop, algebra::Fold fold) {
       return t;
     return std::isfinite(t.value) ? Tail::finite() : Tail::any();
   };
-  if (fold == algebra::Fold::Sum || (owed && *owed == Combiner::Sum))
+  if (fold == algebra::Fold::Sum ||
+      (partialFold && *partialFold == Combiner::Sum))
     tail = afterSum(tail);
   // Where a reduction loop is at its tail too, the corner enters the fold.
   double neutral =
@@ -335,7 +337,7 @@ Tail Inference::getResultTail(unsigned loop, algebra::Fold fold) {
 }
 
 FailureOr<LayoutAttr> Inference::run() {
-  if (failed(collectLoops()) || failed(collectAxes()) || failed(checkOwed()))
+  if (failed(collectLoops()) || failed(collectAxes()) || failed(checkPartial()))
     return failure();
   Value term;
   algebra::Fold fold = algebra::getFold(op, term);
@@ -356,8 +358,8 @@ FailureOr<LayoutAttr> Inference::run() {
   Combiner combiner = fold == algebra::Fold::Max   ? Combiner::Max
                       : fold == algebra::Fold::Min ? Combiner::Min
                                                    : Combiner::Sum;
-  if (fold == algebra::Fold::None && owed)
-    combiner = *owed;
+  if (fold == algebra::Fold::None && partialFold)
+    combiner = *partialFold;
   if (!partial.empty() && fold != algebra::Fold::None) {
     // G5: anything but the neutral element would count once per PE.
     std::optional<double> init = algebra::getNumber(op.getDpsInits().front());
@@ -366,7 +368,7 @@ FailureOr<LayoutAttr> Inference::run() {
     if (!init || *init != neutral)
       return error() << "a split reduction starts from the neutral element "
                      << Tail::constant(neutral).str()
-                     << ": combine another start with the result";
+                     << ": add another start to the result";
   }
   if (std::optional<TailFault> fault = findTailFault(op, inputs)) {
     unsigned loop = fault->loops.front();

@@ -46,7 +46,7 @@ static LogicalResult checkClaim(Operation *op, LayoutAttr given,
       given.getRootCoordinates() != claimed.getRootCoordinates())
     return op->emitOpError()
            << "gives " << given << " but its result claims " << claimed
-           << ": combine it behind the op, not in its type";
+           << ": all-reduce it behind the op, not in its type";
   for (auto [d, pair] :
        llvm::enumerate(llvm::zip(given.getDims(), claimed.getDims()))) {
     auto [have, says] = pair;
@@ -69,8 +69,8 @@ static LogicalResult checkPlain(Operation *op, Type type) {
   LayoutAttr layout = wafer::getLayout(type);
   if (layout.isPartial() || layout.hasRoot())
     return op->emitOpError() << "has layout " << layout
-                             << ", but what enters, leaves or stays is owed "
-                                "nothing and lives everywhere";
+                             << ", but what enters, leaves or stays is partial "
+                                "nowhere and lives everywhere";
   return success();
 }
 
@@ -124,7 +124,7 @@ static LogicalResult checkLookup(wafer::LookupOp op, RegionAttr region) {
       return op.emitOpError() << "ids are split along '" << axis.str()
                               << "', which splits the table: gather them first";
   if (indices.isPartial() || table.isPartial())
-    return op.emitOpError("reads a value that is still owed a combination");
+    return op.emitOpError("reads a value that is still partial");
   if (!rows.empty() && !op.getRows())
     return op.emitOpError("has a table whose rows are split and needs their "
                           "numbers in 'rows'");
@@ -133,7 +133,8 @@ static LogicalResult checkLookup(wafer::LookupOp op, RegionAttr region) {
                             << "dimension 0 of the table only, so its result "
                                "is partial there";
   if (!rows.empty() && result.getCombiner() != wafer::Combiner::Sum)
-    return op.emitOpError("adds up what the PEs found: its result owes a sum");
+    return op.emitOpError(
+        "adds up what the PEs found: its result is a partial sum");
   if (Value numbers = op.getRows()) {
     DimAttr of = wafer::getLayout(numbers.getType()).getDim(0);
     int64_t size = cast<ShapedType>(op.getTable().getType()).getDimSize(0);
@@ -175,7 +176,7 @@ static LogicalResult checkAppend(wafer::AppendOp op, RegionAttr region) {
   auto dim = static_cast<size_t>(op.getDim());
   bool oneRow = update.getDims().size() < state.getDims().size();
   if (update.isPartial() || update.hasRoot())
-    return op.emitOpError("stores a value that is still owed a combination or "
+    return op.emitOpError("stores a value that is still partial or "
                           "lives at a root");
   for (size_t d = 0; d < state.getDims().size(); ++d) {
     if (d == dim) {
@@ -276,7 +277,7 @@ static LogicalResult checkMove(Operation *op, RegionAttr region) {
   };
   if (!llvm::all_of(op->getOperands(), plain) || !plain(op->getResult(0)))
     return op->emitOpError("moves a value that is partial or lives at a root: "
-                           "combine it first");
+                           "all-reduce it first");
   if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
     return checkSlice(slice, region);
   if (auto concat = dyn_cast<tensor::ConcatOp>(op))
@@ -311,8 +312,8 @@ static bool isDistributed(Operation *op) {
 static Operation *findCollective(Operation *op) {
   Operation *found = nullptr;
   op->walk([&](Operation *inner) {
-    if (inner != op && isa<wafer::CombineOp, wafer::ReduceOp, wafer::SpreadOp,
-                           wafer::GatherOp>(inner))
+    if (inner != op && isa<wafer::AllReduceOp, wafer::ReduceOp,
+                           wafer::BroadcastOp, wafer::GatherOp>(inner))
       found = inner;
   });
   return found;
@@ -346,7 +347,7 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
     dims[mask.getDim()] = dims[mask.getDim()].withTail(
         Tail::constant(algebra::getNumber(mask.getFill()).value_or(NAN)));
     if (wafer::getLayout(type).isPartial())
-      return op->emitOpError("masks a value that is still owed a combination");
+      return op->emitOpError("masks a value that is still partial");
     return checkClaim(op, wafer::getLayout(type).withDims(dims),
                       cast<RankedTensorType>(mask.getType()), region);
   }
@@ -366,9 +367,9 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
           return op->emitOpError("claims another tail than its value");
     return success();
   }
-  if (isa<wafer::CombineOp, wafer::ReduceOp, wafer::SpreadOp, wafer::TakeOp,
-          wafer::GatherOp, wafer::RepeatOp, wafer::YieldOp, tensor::EmptyOp>(
-          op))
+  if (isa<wafer::AllReduceOp, wafer::ReduceOp, wafer::BroadcastOp,
+          wafer::SliceOp, wafer::GatherOp, wafer::RepeatOp, wafer::YieldOp,
+          tensor::EmptyOp>(op))
     return success(); // their own verifiers compare before and after
   if (isa<func::ReturnOp>(op))
     return op->getNumOperands() == 0

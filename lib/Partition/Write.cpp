@@ -1,11 +1,11 @@
 // Writes a plan into a module. Ops are rebuilt in program order on values whose
 // types carry layouts, so what is known of tails is always at hand:
 //
-//   1. an operand that is read with another split is taken or gathered first;
+//   1. an operand that is read with another split is sliced or gathered first;
 //   2. where a padded reduction loop would let garbage in, an operand is
 //   masked,
 //      and every later reader sees the masked value;
-//   3. a result that is owed a combination is combined directly behind its op.
+//   3. a partial result is all-reduced directly behind its op.
 
 #include "Writer.h"
 
@@ -47,7 +47,7 @@ RankedTensorType Writer::getType(Type element, ArrayRef<int> list, Tail tail) {
   return RankedTensorType::get(shape, element, LayoutAttr::get(context, dims));
 }
 
-/// Takes or gathers the dimensions of `value` that lie otherwise than the
+/// Slices or gathers the dimensions of `value` that lie otherwise than the
 /// classes `target` say.
 Value Writer::changeTo(Value value, ArrayRef<int> target) {
   auto dimOf = [&](int64_t d) {
@@ -83,8 +83,8 @@ Value Writer::changeTo(Value value, ArrayRef<int> target) {
       }
       if (have.isWhole() && !want.isWhole() && areFree(want.getAxes())) {
         auto axes = wafer::AxesAttr::get(context, want.getAxes());
-        value = wafer::TakeOp::create(builder, value.getLoc(), setDim(d, want),
-                                      value, d, axes, want.getCyclic());
+        value = wafer::SliceOp::create(builder, value.getLoc(), setDim(d, want),
+                                       value, d, axes, want.getCyclic());
       }
     }
   }
@@ -107,14 +107,14 @@ Value Writer::mask(Value value, int64_t dim, double fill) {
       dim, algebra::getAttribute(type.getElementType(), fill));
 }
 
-Value Writer::combine(Value value) {
+Value Writer::allReduce(Value value) {
   LayoutAttr layout = wafer::getLayout(value.getType());
   if (!layout.isPartial())
     return value;
   Type type = withLayout(typeOf(value), layout.withoutPartial());
   auto axes = wafer::AxesAttr::get(context, layout.getPartial());
-  return wafer::CombineOp::create(builder, value.getLoc(), type, value, axes,
-                                  layout.getCombiner())
+  return wafer::AllReduceOp::create(builder, value.getLoc(), type, value, axes,
+                                    layout.getCombiner())
       .getResult(0);
 }
 

@@ -15,8 +15,8 @@ namespace waferloom::partition {
 llvm::LogicalResult write(mlir::ModuleOp module, const ModuleClasses &classes,
                           const Plan &plan);
 
-/// Sorts the ops of a block by the number of combines before them and, if
-/// `packs`, joins combines of one depth, axes and combiner.
+/// Sorts the ops of a block by the number of all-reduces before them and, if
+/// `packs`, joins all-reduces of one depth, axes and combiner.
 void packCombines(mlir::Block &block, bool packs);
 
 } // namespace waferloom::partition

@@ -15,7 +15,7 @@ using wafer::LayoutAttr;
 using wafer::Tail;
 
 LogicalResult Writer::writeInput(wafer::InputOp op) {
-  // The host gives every PE the whole input; what lies split is taken from it.
+  // The host gives every PE the whole input; what lies split is sliced from it.
   ArrayRef<int> list = classes.values.at(op.getResult());
   RankedTensorType type = getType(op.getResult(), Tail::constant(0));
   SmallVector<DimAttr> dims;

@@ -1,5 +1,6 @@
-// What computes: generics, whose tails are mended before and whose debts are
-// combined behind, and lookups, which owe a sum over the PEs that hold rows.
+// What computes: generics, whose tails are mended before and whose partial
+// results are all-reduced behind, and lookups, which give a partial sum over
+// the PEs that hold rows.
 
 #include "Rules.h"
 #include "Writer.h"
@@ -127,7 +128,7 @@ LogicalResult Writer::writeGeneric(linalg::GenericOp op) {
                                         op.getIteratorTypesArray());
   IRMapping bodyMap(map);
   op.getRegion().cloneInto(&copy.getRegion(), bodyMap);
-  bind(op.getResult(0), combine(copy.getResult(0)));
+  bind(op.getResult(0), allReduce(copy.getResult(0)));
   return success();
 }
 
@@ -152,14 +153,14 @@ LogicalResult Writer::writeLookup(wafer::LookupOp op) {
     if (dim.isPadded())
       dim = dim.withTail(Tail::any());
   llvm::append_range(dims, layout.getDims().drop_front());
-  SmallVector<Axis> owed = rows.getAxes();
-  llvm::sort(owed);
+  SmallVector<Axis> partial = rows.getAxes();
+  llvm::sort(partial);
   LayoutAttr result =
-      LayoutAttr::get(context, dims).withPartial(owed, wafer::Combiner::Sum);
+      LayoutAttr::get(context, dims).withPartial(partial, wafer::Combiner::Sum);
   RankedTensorType type =
       withLayout(getType(op.getResult(), Tail::any()), result);
   Value found =
       wafer::LookupOp::create(builder, loc, type, table, indices, numbers);
-  bind(op.getResult(), combine(found));
+  bind(op.getResult(), allReduce(found));
   return success();
 }

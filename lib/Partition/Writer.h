@@ -62,7 +62,7 @@ private:
   mlir::Value getOperand(mlir::Operation *op, unsigned index);
   mlir::Value changeTo(mlir::Value value, llvm::ArrayRef<int> target);
   mlir::Value mask(mlir::Value value, int64_t dim, double fill);
-  mlir::Value combine(mlir::Value value);
+  mlir::Value allReduce(mlir::Value value);
   mlir::Operation *cloneWith(mlir::Operation *op, mlir::Type result);
   void bind(mlir::Value old, mlir::Value fresh) { map.map(old, fresh); }
 

@@ -71,19 +71,19 @@ static uint64_t tripsAround(Operation *op) {
 LogicalResult Conversion::add(Operation *op) {
   Crossing crossing;
   crossing.op = op;
-  if (auto combine = dyn_cast<wafer::CombineOp>(op)) {
-    crossing.axes = llvm::to_vector(combine.getAxes().getAxes());
+  if (auto allReduce = dyn_cast<wafer::AllReduceOp>(op)) {
+    crossing.axes = llvm::to_vector(allReduce.getAxes().getAxes());
     crossing.kind = Kind::AllReduce;
-    crossing.combiner = combine.getCombiner();
+    crossing.combiner = allReduce.getCombiner();
   } else if (auto reduce = dyn_cast<wafer::ReduceOp>(op)) {
     crossing.axes = llvm::to_vector(reduce.getAxes().getAxes());
     crossing.kind = Kind::Reduce;
     crossing.combiner = reduce.getCombiner();
     crossing.root = static_cast<int64_t>(reduce.getRoot());
-  } else if (auto spread = dyn_cast<wafer::SpreadOp>(op)) {
-    crossing.axes = llvm::to_vector(spread.getAxes().getAxes());
+  } else if (auto broadcast = dyn_cast<wafer::BroadcastOp>(op)) {
+    crossing.axes = llvm::to_vector(broadcast.getAxes().getAxes());
     crossing.kind = Kind::Broadcast;
-    crossing.root = static_cast<int64_t>(spread.getRoot());
+    crossing.root = static_cast<int64_t>(broadcast.getRoot());
   } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {
     crossing.axes = llvm::to_vector(gather.getAxes().getAxes());
     crossing.kind = Kind::AllReduce;

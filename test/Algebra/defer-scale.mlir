@@ -218,7 +218,7 @@ func.func @shifted() {
 wafer.weight @g : tensor<8xf32>
 wafer.weight @w : tensor<8x12xf32>
 wafer.weight @v : tensor<8x12xf32>
-// A product of the scaled value with itself would owe the scale twice.
+// A product of the scaled value with itself would need the scale twice.
 // CHECK-LABEL: @read_twice
 // CHECK: linalg.generic {{.*}} : tensor<8xf32>, tensor<f32>)
 // CHECK-NOT: tensor<12xf32>, tensor<f32>)

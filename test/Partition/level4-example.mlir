@@ -30,8 +30,8 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
   %rows = wafer.iota {layout = #wafer.layout<[x0 x1 live 23 tail num]>} : tensor<6xi32>
   // CHECK: wafer.lookup %{{.*}}[%{{.*}}] rows %{{.*}} : tensor<6xi32> : (tensor<6x6xf32>, tensor<i32>) -> tensor<6xf32>
   %x0 = wafer.lookup %table[%ids] rows %rows : tensor<6xi32> : (tensor<6x6xf32>, tensor<i32>) -> tensor<6xf32>
-  // CHECK: wafer.combine %{{.*}} over [x0, x1] sum : (tensor<6xf32>) -> tensor<6xf32>
-  %x = wafer.combine %x0 over [x0, x1] sum : (tensor<6xf32>) -> tensor<6xf32>
+  // CHECK: wafer.all_reduce %{{.*}} over [x0, x1] sum : (tensor<6xf32>) -> tensor<6xf32>
+  %x = wafer.all_reduce %x0 over [x0, x1] sum : (tensor<6xf32>) -> tensor<6xf32>
 
   // Sum of squares and product travel together.
   %g = wafer.parameter [@gain] {layout = #wafer.layout<[y live 10 tail 0]>} : tensor<6xf32>
@@ -62,8 +62,8 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
     %1 = arith.addf %c, %0 : f32
     linalg.yield %1 : f32
   } -> tensor<1x4xf32>
-  // CHECK: %{{.*}}:2 = wafer.combine %{{.*}}, %{{.*}} over [y] sum : (tensor<f32>, tensor<1x4xf32>) -> (tensor<f32>, tensor<1x4xf32>)
-  %pack:2 = wafer.combine %ss0, %k0 over [y] sum : (tensor<f32>, tensor<1x4xf32>) -> (tensor<f32>, tensor<1x4xf32>)
+  // CHECK: %{{.*}}:2 = wafer.all_reduce %{{.*}}, %{{.*}} over [y] sum : (tensor<f32>, tensor<1x4xf32>) -> (tensor<f32>, tensor<1x4xf32>)
+  %pack:2 = wafer.all_reduce %ss0, %k0 over [y] sum : (tensor<f32>, tensor<1x4xf32>) -> (tensor<f32>, tensor<1x4xf32>)
 
   // Position p lies at row p mod 2 of the PEs, slot p / 2: only that row stores.
   // The update of one token leaves the position's dimension out.
@@ -102,13 +102,13 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
     %0 = arith.maximumf %c, %a : f32
     linalg.yield %0 : f32
   } -> tensor<1xf32>
-  // CHECK: wafer.combine %{{.*}} over [y] max
-  %m = wafer.combine %m0 over [y] max : (tensor<1xf32>) -> tensor<1xf32>
+  // CHECK: wafer.all_reduce %{{.*}} over [y] max
+  %m = wafer.all_reduce %m0 over [y] max : (tensor<1xf32>) -> tensor<1xf32>
 
   // A value that is whole on every PE: each keeps its share, without a word sent.
-  // CHECK: wafer.take %{{.*}} dim 0 over [x1]
+  // CHECK: wafer.slice %{{.*}} dim 0 over [x1]
   %whole = tensor.empty() : tensor<4xf32>
-  %mine = wafer.take %whole dim 0 over [x1] : (tensor<4xf32>) -> tensor<2xf32>
+  %mine = wafer.slice %whole dim 0 over [x1] : (tensor<4xf32>) -> tensor<2xf32>
   // CHECK: wafer.gather %{{.*}} dim 0 over [x1]
   %again = wafer.gather %mine dim 0 over [x1] : (tensor<2xf32>) -> tensor<4xf32>
 

@@ -1,18 +1,18 @@
 // RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-verify | FileCheck %s
 // RUN: waferloom-opt %s --partition-plan="width=4 height=2 packs=false" --partition-verify | FileCheck %s --check-prefix=APART
 
-// Two products of one vector owe sums along the same axis: one message carries
+// Two products of one vector leave sums partial along the same axis: one message carries
 // both, unless each value is to have its own.
 wafer.weight @q : tensor<10x32xf32>
 wafer.weight @k : tensor<10x32xf32>
 
 // CHECK-LABEL: func.func @tokens1
-// CHECK: wafer.combine %{{.*}}, %{{.*}} over [y] sum
-// CHECK-NOT: wafer.combine
+// CHECK: wafer.all_reduce %{{.*}}, %{{.*}} over [y] sum
+// CHECK-NOT: wafer.all_reduce
 // APART-LABEL: func.func @tokens1
-// APART: wafer.combine %{{[^,]*}} over [y] sum
-// APART: wafer.combine %{{[^,]*}} over [y] sum
-// APART-NOT: wafer.combine
+// APART: wafer.all_reduce %{{[^,]*}} over [y] sum
+// APART: wafer.all_reduce %{{[^,]*}} over [y] sum
+// APART-NOT: wafer.all_reduce
 func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   %x = wafer.input "x" : tensor<10xf32>
   %c = arith.constant 0.0 : f32

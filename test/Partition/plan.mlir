@@ -13,7 +13,7 @@
 // FULL: note: choose a larger grid
 
 // One direction splits the contracted dimension, the other the result's, padded
-// from 30 to 32. The sum is owed along the first and combined behind the product.
+// from 30 to 32. The sum is partial along the first and all-reduced behind the product.
 wafer.weight @w : tensor<10x30xf32>
 
 // PLAN: wafer.region = #wafer.region<x = 4, y = 2>
@@ -21,8 +21,8 @@ wafer.weight @w : tensor<10x30xf32>
 func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   %w = wafer.parameter [@w] : tensor<10x30xf32>
   // PLAN: wafer.input "x" : tensor<10xf32, #wafer.layout<[*]>>
-  // PLAN: wafer.take %{{.*}} dim 0 over [y]
-  // PIECE: wafer.take %{{.*}} dim 0 over [y] : (tensor<10xf32>) -> tensor<5xf32>
+  // PLAN: wafer.slice %{{.*}} dim 0 over [y]
+  // PIECE: wafer.slice %{{.*}} dim 0 over [y] : (tensor<10xf32>) -> tensor<5xf32>
   %x = wafer.input "x" : tensor<10xf32>
   // PLAN: wafer.parameter [@w] : tensor<10x32xf32, #wafer.layout<[y, x live 30 tail 0]>>
   // PIECE: wafer.parameter [@w] {layout = #wafer.layout<[y, x live 30 tail 0]>} : tensor<5x8xf32>
@@ -37,8 +37,8 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
     %1 = arith.addf %o, %0 : f32
     linalg.yield %1 : f32
   } -> tensor<30xf32>
-  // PLAN: wafer.combine %{{.*}} over [y] sum
-  // PIECE: wafer.combine %{{.*}} over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
+  // PLAN: wafer.all_reduce %{{.*}} over [y] sum
+  // PIECE: wafer.all_reduce %{{.*}} over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
   // PIECE: wafer.output "y", %{{.*}} {layout = #wafer.layout<[x live 30 tail 0]>} : tensor<8xf32>
   wafer.output "y", %y : tensor<30xf32>
   return

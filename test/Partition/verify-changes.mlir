@@ -4,17 +4,17 @@
 
 func.func @sum_into_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{computes a max but its operand owes a sum}}
-  %r = wafer.combine %v over [y] max : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  // expected-error @below {{computes a max but its operand is a partial sum}}
+  %r = wafer.all_reduce %v over [y] max : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
   return
 }
 
 // -----
 
-func.func @nothing_owed() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @nothing_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
-  // expected-error @below {{combines along 'y', along which nothing is owed}}
-  %r = wafer.combine %v over [y] sum : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  // expected-error @below {{reduces along 'y', along which its operand is not partial}}
+  %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
   return
 }
 
@@ -22,62 +22,62 @@ func.func @nothing_owed() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 func.func @left_unsaid() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0 y, sum>>>
-  // expected-error @below {{gives a value that owes another combination than what is left of its operand's}}
-  %r = wafer.combine %v over [x0] sum : (tensor<8xf32, #wafer.layout<[*] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  // expected-error @below {{gives a value with another partial reduction than what is left of its operand's}}
+  %r = wafer.all_reduce %v over [x0] sum : (tensor<8xf32, #wafer.layout<[*] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
   return
 }
 
 // -----
 
-func.func @combine_splits() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @all_reduce_splits() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.combine %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[x0]>>
+  %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[x0]>>
   return
 }
 
 // -----
 
-func.func @combine_forgets_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @all_reduce_forgets_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.combine %v over [y] sum : (tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail 0]>>
+  %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail 0]>>
   return
 }
 
 // -----
 
-func.func @combine_moves_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @all_reduce_moves_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{moves a root: only reduce and spread do}}
-  %r = wafer.combine %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*] root<x0 = 1>>>
+  // expected-error @below {{moves a root: only reduce and broadcast do}}
+  %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*] root<x0 = 1>>>
   return
 }
 
 // -----
 
-func.func @combine_resizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @all_reduce_resizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{another shape or element type}}
-  %r = wafer.combine %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<12xf32, #wafer.layout<[*]>>
+  %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<12xf32, #wafer.layout<[*]>>
   return
 }
 
 // -----
 
-func.func @combine_unknown_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @all_reduce_unknown_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{is along 'x', which region #wafer.region<x = 2 x 2, y = 4> does not have}}
-  %r = wafer.combine %v over [x] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  %r = wafer.all_reduce %v over [x] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
   return
 }
 
 // -----
 
-func.func @combine_twice() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @all_reduce_twice() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{names axis 'y' twice}}
-  %r = wafer.combine %v over [y, y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  %r = wafer.all_reduce %v over [y, y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
   return
 }
 
@@ -110,82 +110,82 @@ func.func @reduce_outside() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @spread_elsewhere() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @broadcast_elsewhere() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 2>>>
   // expected-error @below {{is about the root 1 but turns}}
-  %r = wafer.spread %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*] root<y = 2>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  %r = wafer.broadcast %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*] root<y = 2>>>) -> tensor<8xf32, #wafer.layout<[*]>>
   return
 }
 
 // -----
 
-func.func @spread_what_is_everywhere() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @broadcast_what_is_everywhere() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{is about the root 1 but turns}}
-  %r = wafer.spread %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  %r = wafer.broadcast %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
   return
 }
 
 // -----
 
-func.func @spread_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @broadcast_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0, sum> root<y = 1>>>
-  // expected-error @below {{spreads a value that is still owed a combination: combine it first}}
-  %r = wafer.spread %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*] partial<x0, sum> root<y = 1>>>) -> tensor<8xf32, #wafer.layout<[*] partial<x0, sum>>>
+  // expected-error @below {{broadcasts a value that is still partial: all-reduce it first}}
+  %r = wafer.broadcast %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*] partial<x0, sum> root<y = 1>>>) -> tensor<8xf32, #wafer.layout<[*] partial<x0, sum>>>
   return
 }
 
 // -----
 
-func.func @take_resizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @slice_resizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{padded size of dimension 0 differs between source (8) and target (12)}}
-  %r = wafer.take %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<12xf32, #wafer.layout<[y]>>
+  %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<12xf32, #wafer.layout<[y]>>
   return
 }
 
 // -----
 
-func.func @take_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @slice_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[x0]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.take %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[x0]>>) -> tensor<8xf32, #wafer.layout<[y]>>
+  %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[x0]>>) -> tensor<8xf32, #wafer.layout<[y]>>
   return
 }
 
 // -----
 
-func.func @take_other_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @slice_other_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.take %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x0]>>
+  %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x0]>>
   return
 }
 
 // -----
 
-func.func @take_forgets_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @slice_forgets_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail any]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.take %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[* live 7 tail any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[* live 7 tail any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
   return
 }
 
 // -----
 
-func.func @take_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @slice_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{moves a value that is partial or lives at a root: combine it first}}
-  %r = wafer.take %v dim 0 over [x0] : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[x0] partial<y, sum>>>
+  // expected-error @below {{moves a value that is partial or lives at a root: all-reduce it first}}
+  %r = wafer.slice %v dim 0 over [x0] : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[x0] partial<y, sum>>>
   return
 }
 
 // -----
 
-func.func @take_beyond_rank() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @slice_beyond_rank() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{names dimension 1 of a tensor of rank 1}}
-  %r = wafer.take %v dim 1 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  %r = wafer.slice %v dim 1 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
   return
 }
 
@@ -220,7 +220,7 @@ func.func @gather_other_dimension() attributes {wafer.region = #wafer.region<x =
 
 func.func @mask_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>
-  // expected-error @below {{masks a value that is still owed a combination}}
+  // expected-error @below {{masks a value that is still partial}}
   %r = wafer.mask %v dim 0 fill 0.0 : f32 : (tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail 0] partial<y, sum>>>
   return
 }
@@ -247,10 +247,10 @@ func.func @mask_type() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4
 
 func.func @good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %p = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<x0 y, sum>>>
-  %a = wafer.combine %p over [x0] sum : (tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<y, sum>>>
+  %a = wafer.all_reduce %p over [x0] sum : (tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<y, sum>>>
   %b = wafer.reduce %a to [y] = 3 sum : (tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail num] root<y = 3>>>
-  %c = wafer.spread %b from [y] = 3 : (tensor<8xf32, #wafer.layout<[* live 7 tail num] root<y = 3>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail num]>>
-  %d = wafer.take %c dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[* live 7 tail num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 tail num]>>
+  %c = wafer.broadcast %b from [y] = 3 : (tensor<8xf32, #wafer.layout<[* live 7 tail num] root<y = 3>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail num]>>
+  %d = wafer.slice %c dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[* live 7 tail num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 tail num]>>
   %e = wafer.mask %d dim 0 fill 0.0 : f32 : (tensor<8xf32, #wafer.layout<[cyclic y live 7 tail num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 tail 0]>>
   %f = wafer.gather %e dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[cyclic y live 7 tail 0]>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail 0]>>
   %q = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0 x1, max>>>

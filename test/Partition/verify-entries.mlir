@@ -10,7 +10,7 @@ func.func @argument(%x: tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>) attribu
 
 // -----
 
-// A value that is still owed a sum at the boundary of a function.
+// A partial sum at the boundary of a function.
 func.func @returned() -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>> attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{returns values: what leaves an entry is a wafer.output}}
@@ -20,7 +20,7 @@ func.func @returned() -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>> attri
 // -----
 
 func.func @state_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{is owed nothing and lives everywhere}}
+  // expected-error @below {{is partial nowhere and lives everywhere}}
   %s = wafer.state ["s"] : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   return
 }
@@ -28,7 +28,7 @@ func.func @state_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 // -----
 
 func.func @state_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{is owed nothing and lives everywhere}}
+  // expected-error @below {{is partial nowhere and lives everywhere}}
   %s = wafer.state ["s"] : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
   return
 }
@@ -37,7 +37,7 @@ func.func @state_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 wafer.weight @w : tensor<8xf32>
 func.func @weight_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{is owed nothing and lives everywhere}}
+  // expected-error @below {{is partial nowhere and lives everywhere}}
   %s = wafer.parameter [@w] : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   return
 }
@@ -45,7 +45,7 @@ func.func @weight_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 // -----
 
 func.func @input_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{is owed nothing and lives everywhere}}
+  // expected-error @below {{is partial nowhere and lives everywhere}}
   %s = wafer.input "s" : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
   return
 }
@@ -54,7 +54,7 @@ func.func @input_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 func.func @output_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
-  // expected-error @below {{is owed nothing and lives everywhere}}
+  // expected-error @below {{is partial nowhere and lives everywhere}}
   wafer.output "s", %x : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
   return
 }
@@ -102,7 +102,7 @@ func.func @append_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
   %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0] partial<x1, sum>>>
-  // expected-error @below {{stores a value that is still owed a combination}}
+  // expected-error @below {{stores a value that is still partial}}
   %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0] partial<x1, sum>>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
   return
 }
@@ -210,7 +210,7 @@ func.func @found_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[*]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
-  // expected-error @below {{its result owes a sum}}
+  // expected-error @below {{its result is a partial sum}}
   %r = wafer.lookup %t[%i] rows %n : tensor<12xi32, #wafer.layout<[y]>> : (tensor<12x8xf32, #wafer.layout<[y, x0]>>, tensor<4xi32, #wafer.layout<[*]>>) -> tensor<4x8xf32, #wafer.layout<[*, x0] partial<y, max>>>
   return
 }
@@ -221,7 +221,7 @@ func.func @lookup_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[*] partial<x1, sum>>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
-  // expected-error @below {{reads a value that is still owed a combination}}
+  // expected-error @below {{reads a value that is still partial}}
   %r = wafer.lookup %t[%i] rows %n : tensor<12xi32, #wafer.layout<[y]>> : (tensor<12x8xf32, #wafer.layout<[y, x0]>>, tensor<4xi32, #wafer.layout<[*] partial<x1, sum>>>) -> tensor<4x8xf32, #wafer.layout<[*, x0] partial<y, sum>>>
   return
 }
@@ -298,7 +298,7 @@ func.func @slice_gives_split() attributes {wafer.region = #wafer.region<x = 2 x 
 
 func.func @slice_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{moves a value that is partial or lives at a root: combine it first}}
+  // expected-error @below {{moves a value that is partial or lives at a root: all-reduce it first}}
   %r = tensor.extract_slice %x[0] [4] [1] : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>> to tensor<4xf32, #wafer.layout<[*] partial<y, sum>>>
   return
 }
@@ -369,9 +369,9 @@ func.func @constant_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 func.func @control() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %t = arith.constant true
-  // expected-error @below {{decides whether 'wafer.combine' happens: PEs that disagree wait for ever, so only wafer.repeat holds collectives}}
+  // expected-error @below {{decides whether 'wafer.all_reduce' happens: PEs that disagree wait for ever, so only wafer.repeat holds collectives}}
   "scf.if"(%t) ({
-    %r = wafer.combine %x over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+    %r = wafer.all_reduce %x over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
     "scf.yield"() : () -> ()
   }) : (i1) -> ()
   return

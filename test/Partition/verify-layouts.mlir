@@ -67,7 +67,7 @@ func.func @contraction_split_in_one() attributes {wafer.region = #wafer.region<x
   %e = tensor.empty() : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
   %c = arith.constant 0.0 : f32
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>) -> tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
-  // expected-error @below {{loop d1 is [y] in operand 1 but whole in operand 0: take operand 0 along it first}}
+  // expected-error @below {{loop d1 is [y] in operand 1 but whole in operand 0: slice operand 0 along it first}}
   %r = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
       ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*]>>, tensor<8x12xf32, #wafer.layout<[y, x0 x1]>>) outs(%f : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
@@ -169,7 +169,7 @@ func.func @order_of_axes() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 func.func @exp_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{'exp' does not commute with the sum that operand 0 still owes along 'y': combine it first}}
+  // expected-error @below {{'exp' does not commute with the sum that operand 0 still has partial along 'y': all-reduce it first}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
       ins(%v0 : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) {
   ^bb0(%a0: f32, %o: f32):
@@ -185,7 +185,7 @@ func.func @product_of_partials() attributes {wafer.region = #wafer.region<x = 2 
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{'mulf' does not commute with the sum that operand 0 still owes along 'y'}}
+  // expected-error @below {{'mulf' does not commute with the sum that operand 0 still has partial along 'y'}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
       ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>, tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
@@ -201,7 +201,7 @@ func.func @bias_added_often() attributes {wafer.region = #wafer.region<x = 2 x 2
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{'addf' of a replicated value to a sum still owed along 'y' would add it 4 times}}
+  // expected-error @below {{'addf' of a replicated value to a sum still partial along 'y' would add it 4 times}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
       ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>, tensor<8xf32, #wafer.layout<[*]>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
@@ -217,7 +217,7 @@ func.func @sum_and_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0, max>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{operands owe a sum and a max}}
+  // expected-error @below {{operands are a partial sum and a partial max}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
       ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>, tensor<8xf32, #wafer.layout<[*] partial<x0, max>>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
@@ -233,7 +233,7 @@ func.func @scaled_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
   %v1 = tensor.empty() : tensor<f32, #wafer.layout<[]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
-  // expected-error @below {{'mulf' does not commute with the max that operand 0 still owes along 'y'}}
+  // expected-error @below {{'mulf' does not commute with the max that operand 0 still has partial along 'y'}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
       ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>, tensor<f32, #wafer.layout<[]>>) outs(%e : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
@@ -251,7 +251,7 @@ func.func @sum_of_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, max>>>
   %c = arith.constant 0.0 : f32
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<f32, #wafer.layout<[] partial<y, max>>>) -> tensor<f32, #wafer.layout<[] partial<y, max>>>
-  // expected-error @below {{a sum over a value that still owes a max along 'y'}}
+  // expected-error @below {{a sum over a value that is still a partial max along 'y'}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
       ins(%v0 : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, max>>>) {
   ^bb0(%a0: f32, %o: f32):
@@ -268,7 +268,7 @@ func.func @partial_on_a_loop() attributes {wafer.region = #wafer.region<x = 2 x 
   %v0 = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
-  // expected-error @below {{operand 0 is partial along 'y', which splits loop d0: combine it first}}
+  // expected-error @below {{operand 0 is partial along 'y', which splits loop d0: all-reduce it first}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> ()>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
       ins(%v0, %v1 : tensor<f32, #wafer.layout<[] partial<y, sum>>>, tensor<8xf32, #wafer.layout<[y]>>) outs(%e : tensor<8xf32, #wafer.layout<[y]>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):

@@ -169,7 +169,7 @@ func.func @negated_partial() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 func.func @output_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
-  // expected-error @below {{is owed nothing and lives everywhere}}
+  // expected-error @below {{is partial nowhere and lives everywhere}}
   wafer.output "x", %x : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   return
 }

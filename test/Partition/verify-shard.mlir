@@ -46,7 +46,7 @@ func.func @unannotated() attributes {wafer.region = #wafer.region<x = 4, y = 4>}
   %e = tensor.empty() : tensor<32xf32, #wafer.layout<[x] partial<y, sum>>>
   %c = arith.constant 0.0 : f32
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<32xf32, #wafer.layout<[x] partial<y, sum>>>) -> tensor<32xf32, #wafer.layout<[x] partial<y, sum>>>
-  // expected-error @below {{loop d1 is [y] in operand 1 but whole in operand 0: take operand 0 along it first}}
+  // expected-error @below {{loop d1 is [y] in operand 1 but whole in operand 0: slice operand 0 along it first}}
   %r = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
       ins(%v0, %v1 : tensor<16xf32, #wafer.layout<[*]>>, tensor<16x32xf32, #wafer.layout<[y, x]>>) outs(%f : tensor<32xf32, #wafer.layout<[x] partial<y, sum>>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
@@ -258,7 +258,7 @@ func.func @maxnum_from_nan() attributes {wafer.region = #wafer.region<x = 4, y =
 func.func @rows_to_columns() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[x, *]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.take %x dim 0 over [y] : (tensor<16x16xf32, #wafer.layout<[x, *]>>) -> tensor<16x16xf32, #wafer.layout<[y, *]>>
+  %r = wafer.slice %x dim 0 over [y] : (tensor<16x16xf32, #wafer.layout<[x, *]>>) -> tensor<16x16xf32, #wafer.layout<[y, *]>>
   return
 }
 
@@ -294,7 +294,7 @@ func.func @transposed() attributes {wafer.region = #wafer.region<x = 4, y = 4>} 
 func.func @order_of_axes() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[x y, *]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.take %x dim 0 over [y, x] : (tensor<16x16xf32, #wafer.layout<[x y, *]>>) -> tensor<16x16xf32, #wafer.layout<[y x, *]>>
+  %r = wafer.slice %x dim 0 over [y, x] : (tensor<16x16xf32, #wafer.layout<[x y, *]>>) -> tensor<16x16xf32, #wafer.layout<[y x, *]>>
   return
 }
 

@@ -16,16 +16,16 @@ func.func @lines() attributes {wafer.tokens = 1 : i64,
   // ENDS: fabric.all_reduce {{.*}} sum along <y, length = 5, stride = 1, segments = 1> {{.*}} root 0 :
   // CHECK: %[[XY:.*]]:2 = fabric.all_reduce %[[X]]#0, %[[X]]#1 sum along <y, length = 5, stride = 1, segments = 1>
   // CHECK-SAME: root 2 :
-  %0:2 = wafer.combine %a, %b over [x1, y, x2] sum
+  %0:2 = wafer.all_reduce %a, %b over [x1, y, x2] sum
       : (tensor<8xf32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<4xf32>)
   // CHECK: fabric.all_reduce %[[XY]]#0 max along <x, length = 2, stride = 6, segments = 1>
   // CHECK: fabric.all_reduce %{{.*}} max along <x, length = 2, stride = 1, segments = 6>
-  %1 = wafer.combine %0#0 over [x0, x2] max : (tensor<8xf32>) -> tensor<8xf32>
+  %1 = wafer.all_reduce %0#0 over [x0, x2] max : (tensor<8xf32>) -> tensor<8xf32>
 
   // One message has one element type.
   // CHECK: fabric.all_reduce %{{.*}}, %[[XY]]#1 min along <y, {{.*}} : (tensor<8xf32>, tensor<4xf32>) ->
   // CHECK: fabric.all_reduce %{{.*}} min along <y, {{.*}} : (tensor<2xi32>) ->
-  %2:3 = wafer.combine %1, %i, %0#1 over [y] min
+  %2:3 = wafer.all_reduce %1, %i, %0#1 over [y] min
       : (tensor<8xf32>, tensor<2xi32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<2xi32>, tensor<4xf32>)
 
   // A gather is the sum of everybody's share.
@@ -40,7 +40,7 @@ func.func @lines() attributes {wafer.tokens = 1 : i64,
   %4 = wafer.reduce %3 to [x1, x2] = 4 sum : (tensor<12xf32>) -> tensor<12xf32>
   // CHECK: fabric.broadcast %{{.*}} along <y, length = 5, stride = 1, segments = 1> root 1
   // CHECK: fabric.broadcast %{{.*}} along <x, length = 2, stride = 1, segments = 6> root 1
-  %5 = wafer.spread %4 from [y, x2] = 3 : (tensor<12xf32>) -> tensor<12xf32>
+  %5 = wafer.broadcast %4 from [y, x2] = 3 : (tensor<12xf32>) -> tensor<12xf32>
   wafer.output "out", %5 : tensor<12xf32>
   return
 }
@@ -53,7 +53,7 @@ func.func @lines() attributes {wafer.tokens = 1 : i64,
 func.func @alone() attributes {wafer.tokens = 2 : i64,
                                wafer.region = #wafer.region<x = 2 x 3 x 2, y = 1>} {
   %a = tensor.empty() : tensor<8xf32>
-  %0 = wafer.combine %a over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
+  %0 = wafer.all_reduce %a over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
   wafer.output "out", %0 : tensor<8xf32>
   return
 }

@@ -13,8 +13,8 @@ func.func @stages() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.re
   // CHECK: fabric.all_reduce %{{.*}} along <x, length = 4, stride = 1, segments = 3>
   // CHECK: fabric.all_reduce %{{.*}} along <y, length = 5, stride = 1, segments = 1>
   %y = wafer.repeat 6 (%a = %x) : tensor<8xf32> {
-    %b = wafer.combine %a over [x] sum : (tensor<8xf32>) -> tensor<8xf32>
-    %c = wafer.combine %b over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
+    %b = wafer.all_reduce %a over [x] sum : (tensor<8xf32>) -> tensor<8xf32>
+    %c = wafer.all_reduce %b over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
     wafer.yield %c : tensor<8xf32>
   }
   // CHECK: %[[OUT:.*]] = fabric.hand_over %{{.*}} along <x, length = 3, stride = 4, segments = 1> color {{[0-9]+}}

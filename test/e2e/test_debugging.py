@@ -57,9 +57,9 @@ def test_import_takes_a_maximum_for_a_sum(folder):
     assert bisect(folder) == "tensors"
 
 
-def test_planning_combines_by_maximum(folder):
+def test_planning_reduces_by_maximum(folder):
     """The verifier of layouts refuses it before anything runs."""
-    edit(folder / "3-layouts.mlir", r"(wafer\.combine [^\n]*? over \[\w+\]) sum", r"\1 max")
+    edit(folder / "3-layouts.mlir", r"(wafer\.all_reduce [^\n]*? over \[\w+\]) sum", r"\1 max")
     assert bisect(folder) == "layouts"
 
 
@@ -69,8 +69,8 @@ def test_planning_takes_a_sum_for_a_product(folder):
     assert bisect(folder) == "layouts"
 
 
-def test_pieces_combine_by_maximum(folder):
-    edit(folder / "4-pieces.mlir", r"(wafer\.combine [^\n]*? over \[\w+\]) sum", r"\1 max")
+def test_pieces_reduce_by_maximum(folder):
+    edit(folder / "4-pieces.mlir", r"(wafer\.all_reduce [^\n]*? over \[\w+\]) sum", r"\1 max")
     assert bisect(folder) == "pieces"
 
 

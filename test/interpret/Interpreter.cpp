@@ -189,10 +189,10 @@ LogicalResult Machine::runOp(Operation *op) {
     return runGeneric(generic);
   if (auto repeat = dyn_cast<wafer::RepeatOp>(op))
     return runRepeat(repeat);
-  if (auto combine = dyn_cast<wafer::CombineOp>(op)) {
-    runCombine(combine);
-  } else if (auto take = dyn_cast<wafer::TakeOp>(op)) {
-    runShare(take, true);
+  if (auto allReduce = dyn_cast<wafer::AllReduceOp>(op)) {
+    runAllReduce(allReduce);
+  } else if (auto slice = dyn_cast<wafer::SliceOp>(op)) {
+    runShare(slice, true);
   } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {
     runShare(gather, false);
   } else if (auto append = dyn_cast<wafer::AppendOp>(op)) {

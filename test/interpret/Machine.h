@@ -70,11 +70,11 @@ private:
   llvm::LogicalResult runOp(mlir::Operation *op);
   llvm::LogicalResult runGeneric(mlir::linalg::GenericOp op);
   llvm::LogicalResult runRepeat(wafer::RepeatOp op);
-  void runCombine(wafer::CombineOp op);
+  void runAllReduce(wafer::AllReduceOp op);
   void runAppend(wafer::AppendOp op);
   void runLookup(wafer::LookupOp op);
   template <typename OpT>
-  void runShare(OpT op, bool takes);
+  void runShare(OpT op, bool slices);
   void runSlice(mlir::tensor::ExtractSliceOp op);
   void runConcat(mlir::tensor::ConcatOp op);
 

@@ -9,7 +9,7 @@ using namespace waferloom::interpret;
 using wafer::Axis;
 using wafer::LayoutAttr;
 
-void Machine::runCombine(wafer::CombineOp op) {
+void Machine::runAllReduce(wafer::AllReduceOp op) {
   auto fold = [&](double a, double b) {
     switch (op.getCombiner()) {
     case wafer::Combiner::Sum:
@@ -45,14 +45,14 @@ void Machine::runCombine(wafer::CombineOp op) {
   }
 }
 
-/// take (whole -> share) and gather (share -> whole).
+/// slice (whole -> share) and gather (share -> whole).
 template <typename OpT>
-void Machine::runShare(OpT op, bool takes) {
+void Machine::runShare(OpT op, bool slices) {
   Pieces from = values[op.getValue()];
   Pieces &to = set(op.getResult());
   ArrayRef<Axis> axes = op.getAxes().getAxes();
   auto dim = static_cast<size_t>(op.getDim());
-  int64_t share = (takes ? to : from)[0].shape[dim];
+  int64_t share = (slices ? to : from)[0].shape[dim];
   int64_t parts = region.getSize(axes);
   auto globalOf = [&](int64_t local, int64_t coordinate) {
     return op.getCyclic() ? local * parts + coordinate
@@ -62,11 +62,11 @@ void Machine::runShare(OpT op, bool takes) {
     for (size_t c = 0; c < group.size(); ++c) {
       int64_t source = group[c];
       int64_t next = 0;
-      const Tensor &small = takes ? to[source] : from[source];
+      const Tensor &small = slices ? to[source] : from[source];
       forEach(small.shape, [&](ArrayRef<int64_t> index) {
         SmallVector<int64_t> global(index);
         global[dim] = globalOf(index[dim], static_cast<int64_t>(c));
-        if (takes) {
+        if (slices) {
           to[source].data[next] =
               from[source].data[offsetOf(from[source].shape, global)];
         } else {
@@ -164,5 +164,5 @@ void Machine::runConcat(tensor::ConcatOp op) {
   }
 }
 
-template void Machine::runShare(wafer::TakeOp, bool);
+template void Machine::runShare(wafer::SliceOp, bool);
 template void Machine::runShare(wafer::GatherOp, bool);

@@ -47,7 +47,7 @@ func.func @main() attributes {
   } -> tensor<1x1x2xf32>
 
   // Along x, then along y in the same buffer; %bb is computed into it.
-  %s:2 = wafer.combine %a, %bb over [x1, x2, y] sum
+  %s:2 = wafer.all_reduce %a, %bb over [x1, x2, y] sum
       : (tensor<1x1x3xf32>, tensor<1x1x2xf32>) -> (tensor<1x1x3xf32>, tensor<1x1x2xf32>)
   %s0 = tensor.collapse_shape %s#0 [[0, 1], [2]] : tensor<1x1x3xf32> into tensor<1x3xf32>
   %s1 = tensor.collapse_shape %s#1 [[0, 1], [2]] : tensor<1x1x2xf32> into tensor<1x2xf32>
@@ -55,7 +55,7 @@ func.func @main() attributes {
   wafer.output "twice", %s1 {layout = #wafer.layout<[x0, *]>} : tensor<1x2xf32>
 
   // Two lines of one direction, one of them interleaved.
-  %m = wafer.combine %a over [x0, x2] max : (tensor<1x1x3xf32>) -> tensor<1x1x3xf32>
+  %m = wafer.all_reduce %a over [x0, x2] max : (tensor<1x1x3xf32>) -> tensor<1x1x3xf32>
   wafer.output "max", %m {layout = #wafer.layout<[x1, y, *]>} : tensor<1x1x3xf32>
 
   %g = wafer.gather %a dim 0 over [x0, x2] : (tensor<1x1x3xf32>) -> tensor<4x1x3xf32>
@@ -66,7 +66,7 @@ func.func @main() attributes {
   wafer.output "cyclic", %c {layout = #wafer.layout<[x0 x1 x2, *, *]>} : tensor<1x1x15xf32>
 
   %r = wafer.reduce %a to [x1, x2] = 4 sum : (tensor<1x1x3xf32>) -> tensor<1x1x3xf32>
-  %t = wafer.spread %r from [x1, x2] = 4 : (tensor<1x1x3xf32>) -> tensor<1x1x3xf32>
+  %t = wafer.broadcast %r from [x1, x2] = 4 : (tensor<1x1x3xf32>) -> tensor<1x1x3xf32>
   wafer.output "there", %t {layout = #wafer.layout<[x0, y, *]>} : tensor<1x1x3xf32>
   return
 }

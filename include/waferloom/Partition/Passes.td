@@ -41,8 +41,8 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
   let description = [{
     Searches one split per class of dimensions (docs/partition.md) under the
     memory of a PE as a hard limit, pads dimensions, and writes layouts on all
-    tensor types. Where the rules ask for it, values are taken, gathered or
-    masked; combinations stand behind their products and are packed.
+    tensor types. Where the rules ask for it, values are sliced, gathered or
+    masked; all-reduces stand behind their products and are packed.
 
     Needs: partition-cut, algebra-fold; every entry of the program.
     Gives: level 3, which partition-verify accepts.
@@ -79,7 +79,7 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
            "Regions side by side: one for what is not repeated, the others "
            "share the trips of the repeat">,
     Option<"packs", "packs", "bool", /*default=*/"true",
-           "One message of all combinations of equal depth, axes and combiner">,
+           "One message for all all-reduces of equal depth, axes and combiner">,
     Option<"middleRoots", "middle-roots", "bool", /*default=*/"true",
            "Expect sums along a line to end in its middle, not at its end">,
   ];

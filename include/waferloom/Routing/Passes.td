@@ -6,18 +6,18 @@
 include "mlir/Pass/PassBase.td"
 
 def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
-  let summary = "Say along which lines and how values are combined";
+  let summary = "Say along which lines and how values are reduced";
   let description = [{
-    A `wafer.combine` becomes one `fabric.all_reduce` for every run of
+    A `wafer.all_reduce` becomes one `fabric.all_reduce` for every run of
     neighbouring axes of a direction, one after the other over the same values;
-    `wafer.reduce` and `wafer.spread` likewise; a `wafer.gather` becomes a
+    `wafer.reduce` and `wafer.broadcast` likewise; a `wafer.gather` becomes a
     `fabric.put` of the share into zeros and its sum. The algorithms are chosen
     for all entries together, by closed form, as far as the target's colors
     allow; roots of all-reduces are in the middle of their line, unless an option says
     otherwise.
 
     Needs: level 4, every entry with a `wafer.region`.
-    Gives: no `wafer.combine`, `reduce`, `spread` or `gather`; collectives
+    Gives: no `wafer.all_reduce`, `reduce`, `broadcast` or `gather`; collectives
     without colors.
 
     The pass fails, and leaves the module as it was, on values that do not

@@ -104,27 +104,28 @@ static Roots getRoots(RegionAttr region, ArrayRef<Axis> axes, int64_t root) {
   return roots;
 }
 
-/// `rooted` lives where `spread` does and, besides, at `root` along `axes`.
-static LogicalResult verifyRooted(Operation *op, LayoutAttr spread,
+/// `rooted` lives where `everywhere` does and, besides, at `root` along `axes`.
+static LogicalResult verifyRooted(Operation *op, LayoutAttr everywhere,
                                   LayoutAttr rooted, ArrayRef<Axis> axes,
                                   int64_t root) {
   RegionAttr region = getRegion(op);
   if (!region)
     return success();
-  Roots expected = getRoots(spread);
+  Roots expected = getRoots(everywhere);
   for (auto [axis, coordinate] : getRoots(region, axes, root))
     expected[axis] = coordinate;
   if (getRoots(rooted) != expected ||
-      getRoots(spread).size() + axes.size() != expected.size())
+      getRoots(everywhere).size() + axes.size() != expected.size())
     return op->emitOpError()
-           << "is about the root " << root << " but turns " << spread << " and "
-           << rooted << " into each other";
+           << "is about the root " << root << " but turns " << everywhere
+           << " and " << rooted << " into each other";
   return success();
 }
 
-/// A combination over `axes` pays what `from` owes along them and nothing else.
-static LogicalResult verifyPaid(Operation *op, Type from, Type to,
-                                ArrayRef<Axis> axes, Combiner combiner) {
+/// A reduction over `axes` finishes what is partial along them and nothing
+/// else.
+static LogicalResult verifyReduced(Operation *op, Type from, Type to,
+                                   ArrayRef<Axis> axes, Combiner combiner) {
   LayoutAttr source = getLayout(from), target = getLayout(to);
   if (!source || !target)
     return success();
@@ -134,34 +135,34 @@ static LogicalResult verifyPaid(Operation *op, Type from, Type to,
       left.push_back(axis);
   for (Axis axis : axes)
     if (!llvm::is_contained(source.getPartial(), axis))
-      return op->emitOpError() << "combines along '" << axis.str()
-                               << "', along which nothing is owed";
+      return op->emitOpError() << "reduces along '" << axis.str()
+                               << "', along which its operand is not partial";
   if (source.getCombiner() != combiner)
     return op->emitOpError() << "computes a " << stringifyCombiner(combiner)
-                             << " but its operand owes a "
+                             << " but its operand is a partial "
                              << stringifyCombiner(source.getCombiner());
   if (ArrayRef<Axis>(left) != target.getPartial() ||
       (target.isPartial() && target.getCombiner() != combiner))
-    return op->emitOpError("gives a value that owes another combination than "
+    return op->emitOpError("gives a value with another partial reduction than "
                            "what is left of its operand's");
   return verifySameDims(op, source, target);
 }
 
-LogicalResult CombineOp::verify() {
+LogicalResult AllReduceOp::verify() {
   if (getValues().size() != getResults().size() || getValues().empty())
-    return emitOpError() << "combines " << getValues().size() << " values into "
+    return emitOpError() << "reduces " << getValues().size() << " values into "
                          << getResults().size();
   if (failed(verifyAxes(*this, getAxes().getAxes())))
     return failure();
   for (auto [value, result] : llvm::zip(getValues(), getResults()))
     if (failed(verifySameShape(*this, value.getType(), result.getType())) ||
-        failed(verifyPaid(*this, value.getType(), result.getType(),
-                          getAxes().getAxes(), getCombiner())))
+        failed(verifyReduced(*this, value.getType(), result.getType(),
+                             getAxes().getAxes(), getCombiner())))
       return failure();
   for (auto [value, result] : llvm::zip(getValues(), getResults()))
     if (auto layouts = getLayouts(value.getType(), result.getType()))
       if (getRoots(layouts->first) != getRoots(layouts->second))
-        return emitOpError("moves a root: only reduce and spread do");
+        return emitOpError("moves a root: only reduce and broadcast do");
   return success();
 }
 
@@ -182,8 +183,8 @@ LogicalResult ReduceOp::verify() {
   if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())) ||
       failed(verifySameShape(*this, getValue().getType(),
                              getResult().getType())) ||
-      failed(verifyPaid(*this, getValue().getType(), getResult().getType(),
-                        getAxes().getAxes(), getCombiner())))
+      failed(verifyReduced(*this, getValue().getType(), getResult().getType(),
+                           getAxes().getAxes(), getCombiner())))
     return failure();
   auto layouts = getLayouts(getValue().getType(), getResult().getType());
   return layouts ? verifyRooted(*this, layouts->first, layouts->second,
@@ -191,7 +192,7 @@ LogicalResult ReduceOp::verify() {
                  : success();
 }
 
-LogicalResult SpreadOp::verify() {
+LogicalResult BroadcastOp::verify() {
   if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())) ||
       failed(
           verifySameShape(*this, getValue().getType(), getResult().getType())))
@@ -201,8 +202,8 @@ LogicalResult SpreadOp::verify() {
     return success();
   auto [source, target] = *layouts;
   if (source.isPartial() || target.isPartial())
-    return emitOpError("spreads a value that is still owed a combination: "
-                       "combine it first");
+    return emitOpError("broadcasts a value that is still partial: "
+                       "all-reduce it first");
   if (failed(verifySameDims(*this, source, target)))
     return failure();
   return verifyRooted(*this, target, source, getAxes().getAxes(), getRoot());
@@ -233,7 +234,7 @@ static LogicalResult verifyShare(Operation *op, Type whole, Type split,
   if (source.isPartial() || target.isPartial() || source.hasRoot() ||
       target.hasRoot())
     return op->emitOpError("moves a value that is partial or lives at a root: "
-                           "combine it first");
+                           "all-reduce it first");
   DimAttr a = source.getDim(dim), b = target.getDim(dim);
   bool onlyAxes =
       llvm::all_of(b.getDigits(), [](const Digit &d) { return d.isAxis(); });
@@ -249,7 +250,7 @@ static LogicalResult verifyShare(Operation *op, Type whole, Type split,
   return verifySameDims(op, source, target, dim);
 }
 
-LogicalResult TakeOp::verify() {
+LogicalResult SliceOp::verify() {
   return verifyShare(*this, getValue().getType(), getResult().getType(),
                      getDim(), getAxes().getAxes(), getCyclic());
 }

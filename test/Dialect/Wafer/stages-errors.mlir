@@ -43,7 +43,7 @@ func.func @alone() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.reg
 func.func @split() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
                                wafer.stages = #wafer.stages<3 x 1>} {
   %w = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
-  %x = wafer.take %w dim 0 over [x] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x]>>
+  %x = wafer.slice %w dim 0 over [x] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x]>>
   // expected-error @below {{carries a value that is split along x, the direction of the stages}}
   %y = wafer.repeat 4 (%a = %x) : tensor<8xf32, #wafer.layout<[x]>> {
     wafer.yield %a : tensor<8xf32, #wafer.layout<[x]>>

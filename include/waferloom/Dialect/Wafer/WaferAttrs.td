@@ -132,7 +132,7 @@ def Wafer_LayoutAttr : Wafer_Attr<"Layout", "layout"> {
   let description = [{
     One entry per dimension of the global, padded tensor; `*` is whole on every
     PE. Each axis splits one dimension, or the tensor is replicated along it
-    (not written), `partial` along it (the combination is still owed), or lives
+    (not written), `partial` along it (the reduction is still to be done), or lives
     at one coordinate of it (`root`). Equal attributes are equal layouts.
 
     ```mlir
@@ -160,7 +160,7 @@ def Wafer_LayoutAttr : Wafer_Attr<"Layout", "layout"> {
     DimAttr getDim(int64_t i) const { return getDims()[i]; }
     bool isPartial() const { return !getPartial().empty(); }
     bool hasRoot() const { return !getRootAxes().empty(); }
-    /// The layout of the same tensor when nothing is owed.
+    /// The layout of the same tensor when nothing is partial.
     LayoutAttr withoutPartial() const;
     LayoutAttr withDims(::llvm::ArrayRef<DimAttr> dims) const;
     LayoutAttr withPartial(::llvm::ArrayRef<Axis> axes, Combiner combiner) const;

@@ -13,12 +13,12 @@ include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 
-def Wafer_CombineOp : Wafer_Op<"combine", [Pure]> {
-  let summary = "Combine partial values of all PEs along axes";
+def Wafer_AllReduceOp : Wafer_Op<"all_reduce", [Pure]> {
+  let summary = "All-reduce partial values along axes";
   let description = [{
     An all-reduce of each operand over the PEs that differ only on `axes`; every
     one of them gets the result. Several operands travel in one message (a
-    pack). The order of the combination is both arms of the line toward its
+    pack). The order of the reduction is both arms of the line toward its
     middle, then the middle; it is the same on every run.
 
     ```
@@ -27,7 +27,7 @@ def Wafer_CombineOp : Wafer_Op<"combine", [Pure]> {
     ```
 
     ```mlir
-    %q, %k = wafer.combine %q0, %k0 over [y] sum
+    %q, %k = wafer.all_reduce %q0, %k0 over [y] sum
         : (tensor<8xf32>, tensor<4xf32>) -> (tensor<8xf32>, tensor<4xf32>)
     ```
   }];
@@ -41,9 +41,9 @@ def Wafer_CombineOp : Wafer_Op<"combine", [Pure]> {
 }
 
 def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure]> {
-  let summary = "Combine partial values at one coordinate";
+  let summary = "Reduce partial values to one coordinate";
   let description = [{
-    As `wafer.combine`, but only the PEs at coordinate `root` of the axis hold the
+    As `wafer.all_reduce`, but only the PEs at coordinate `root` of the axis hold the
     result.
 
     ```mlir
@@ -60,11 +60,11 @@ def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Wafer_SpreadOp : Wafer_Op<"spread", [Pure]> {
+def Wafer_BroadcastOp : Wafer_Op<"broadcast", [Pure]> {
   let summary = "Give the value of one coordinate to all PEs";
   let description = [{
     ```mlir
-    %1 = wafer.spread %0 from [y] = 3 : (tensor<8xf32>) -> tensor<8xf32>
+    %1 = wafer.broadcast %0 from [y] = 3 : (tensor<8xf32>) -> tensor<8xf32>
     ```
   }];
   let arguments = (ins AnyStaticShapeTensor:$value, Wafer_AxesAttr:$axes,
@@ -76,7 +76,7 @@ def Wafer_SpreadOp : Wafer_Op<"spread", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Wafer_TakeOp : Wafer_Op<"take", [Pure]> {
+def Wafer_SliceOp : Wafer_Op<"slice", [Pure]> {
   let summary = "Keep this PE's share of a replicated dimension";
   let description = [{
     Local: no word crosses PEs. Of dimension `dim`, n elements on every PE, the
@@ -91,7 +91,7 @@ def Wafer_TakeOp : Wafer_Op<"take", [Pure]> {
     ```
 
     ```mlir
-    %1 = wafer.take %0 dim 0 over [y] : (tensor<8xf32>) -> tensor<2xf32>
+    %1 = wafer.slice %0 dim 0 over [y] : (tensor<8xf32>) -> tensor<2xf32>
     ```
   }];
   let arguments = (ins AnyStaticShapeTensor:$value, I64Attr:$dim,
@@ -107,7 +107,7 @@ def Wafer_TakeOp : Wafer_Op<"take", [Pure]> {
 def Wafer_GatherOp : Wafer_Op<"gather", [Pure]> {
   let summary = "Give every PE all shares of a split dimension";
   let description = [{
-    The inverse of `wafer.take`, an all-gather along `axes`.
+    The inverse of `wafer.slice`, an all-gather along `axes`.
 
     ```
     y = 0    1    2    3         dim 0 over [y]        every PE
