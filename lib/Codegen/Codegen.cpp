@@ -176,19 +176,19 @@ LogicalResult ImageEmitter::layShared(Shared &shared, wafer::RunBy runBy,
         return WalkResult::advance();
       if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
         bool isNew = !shared.isKnown(parameter);
-        FailureOr<Piece> piece = shared.parameter(parameter);
-        if (failed(piece))
+        FailureOr<LocalShard> shard = shared.parameter(parameter);
+        if (failed(shard))
           return WalkResult::interrupt();
         part.weights += grown();
         if (isNew)
-          hold(parameter.getWeights(), piece->bytes);
+          hold(parameter.getWeights(), shard->bytes);
       } else if (auto state = dyn_cast<wafer::StateOp>(op)) {
-        FailureOr<Piece> piece = shared.state(state);
-        if (failed(piece))
+        FailureOr<LocalShard> shard = shared.state(state);
+        if (failed(shard))
           return WalkResult::interrupt();
         if (int64_t bytes = grown()) {
           part.states += bytes;
-          hold(state.getNames(), piece->bytes);
+          hold(state.getNames(), shard->bytes);
         }
       } else if (auto iota = dyn_cast<wafer::IotaOp>(op)) {
         if (failed(shared.iota(iota)))

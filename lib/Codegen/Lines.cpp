@@ -187,7 +187,7 @@ Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
         break;
       case Kind::RingFold:
       case Kind::RingCopy:
-        return llvm::createStringError("a ring works on pieces of a buffer, "
+        return llvm::createStringError("a ring works on parts of a buffer, "
                                        "which code generation does not "
                                        "know; choose chain, tree or two-phase");
       }

@@ -149,8 +149,9 @@ FailureOr<Ref> ProgramEmitter::result(Value value) {
   return emitter.temporary(*word, type.getShape());
 }
 
-Ref ProgramEmitter::sharedRef(Piece piece, Word type, ArrayRef<int64_t> shape) {
-  return dense(sharedBuffer, type, shape, piece.address);
+Ref ProgramEmitter::sharedRef(LocalShard shard, Word type,
+                              ArrayRef<int64_t> shape) {
+  return dense(sharedBuffer, type, shape, shard.address);
 }
 
 Ref ProgramEmitter::coordinate(ArrayRef<wafer::Axis> axes) {
@@ -158,20 +159,20 @@ Ref ProgramEmitter::coordinate(ArrayRef<wafer::Axis> axes) {
 }
 
 LogicalResult ProgramEmitter::parameterLike(Operation *op,
-                                            FailureOr<Piece> piece,
+                                            FailureOr<LocalShard> shard,
                                             size_t trips) {
   if (values.contains(op->getResult(0)))
     return success(); // copied
   auto type = cast<ShapedType>(op->getResult(0).getType());
   FailureOr<Word> word = wordType(op, type.getElementType());
-  if (failed(piece) || failed(word))
+  if (failed(shard) || failed(word))
     return failure();
-  Ref ref = sharedRef(*piece, *word, type.getShape());
+  Ref ref = sharedRef(*shard, *word, type.getShape());
   if (auto repeat = op->getParentOfType<wafer::RepeatOp>(); trips > 1) {
     if (!repeat || repeat.getTrips() != trips)
       return op->emitOpError()
-             << "has " << trips << " pieces but is not repeated as often";
-    ref.steps.push_back({depths[repeat], piece->step});
+             << "has " << trips << " shards but is not repeated as often";
+    ref.steps.push_back({depths[repeat], shard->step});
   }
   values[op->getResult(0)] = ref;
   return success();
@@ -344,24 +345,24 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
   if (!budget.copiesTrips)
     return success();
   struct Trip {
-    SmallVector<std::pair<wafer::ParameterOp, Piece>> parameters;
+    SmallVector<std::pair<wafer::ParameterOp, LocalShard>> parameters;
     int64_t saved = 0;
   };
-  std::map<int64_t, Trip> trips; // by the address of their first piece
+  std::map<int64_t, Trip> trips; // by the address of their first local shard
   int64_t rate = std::max<int64_t>(target.rate_mov_32, 1) * 4;
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
-    FailureOr<Piece> piece = shared.parameter(parameter);
-    if (failed(piece))
+    FailureOr<LocalShard> shard = shared.parameter(parameter);
+    if (failed(shard))
       return failure();
     if (parameter.getWeights().size() != op.getTrips() || op.getTrips() < 2)
       continue;
-    Trip &trip = trips[piece->front];
-    trip.parameters.emplace_back(parameter, *piece);
+    Trip &trip = trips[shard->front];
+    trip.parameters.emplace_back(parameter, *shard);
     auto type = cast<ShapedType>(parameter.getType());
     for (Operation *user : parameter.getResult().getUsers()) {
       trip.saved += target.rewrite_cycles;
       if (isFactorOf(user, type, budget.unrolled)) // copied by itself, else
-        trip.saved += target.issue_cycles + piece->bytes / rate;
+        trip.saved += target.issue_cycles + shard->bytes / rate;
     }
   }
   for (auto &[front, trip] : trips) {
@@ -374,13 +375,13 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
     int window = emitter.newBuffer(bytes);
     emitter.vector(Opcode::mov, {bytes / 4},
                    dense(window, Word::i32, {bytes / 4}), from);
-    for (auto [parameter, piece] : trip.parameters) {
+    for (auto [parameter, shard] : trip.parameters) {
       auto type = cast<ShapedType>(parameter.getType());
       FailureOr<Word> word = wordType(parameter, type.getElementType());
       if (failed(word))
         return failure();
       values[parameter.getResult()] =
-          dense(window, *word, type.getShape(), piece.address - front);
+          dense(window, *word, type.getShape(), shard.address - front);
     }
   }
   return success();

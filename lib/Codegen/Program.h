@@ -102,13 +102,14 @@ private:
   mlir::LogicalResult reshape(mlir::Operation *op, mlir::Value source,
                               mlir::ShapedType to);
   mlir::LogicalResult parameterLike(mlir::Operation *op,
-                                    mlir::FailureOr<Piece> piece, size_t trips);
+                                    mlir::FailureOr<LocalShard> shard,
+                                    size_t trips);
 
   mlir::FailureOr<Ref> get(mlir::Operation *user, mlir::Value value);
   /// A buffer for the result of `value`: inside the pack that it travels in, or
   /// its own.
   mlir::FailureOr<Ref> result(mlir::Value value);
-  Ref sharedRef(Piece piece, Word type, llvm::ArrayRef<int64_t> shape);
+  Ref sharedRef(LocalShard shard, Word type, llvm::ArrayRef<int64_t> shape);
   Ref coordinate(llvm::ArrayRef<wafer::Axis> axes);
   void placePacks(mlir::Block &block);
 

@@ -19,16 +19,16 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
   return layout;
 }
 
-Piece Shared::reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy) {
+LocalShard Shared::reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy) {
   int64_t &top = tops[static_cast<size_t>(runBy)];
   int64_t base = runBy == wafer::RunBy::All ? 0 : laid(wafer::RunBy::All);
-  int64_t step = target::pieceBytes(bytes, 1);
-  Piece piece{base + top, step, step, base + top};
+  int64_t step = target::shardBytes(bytes, 1);
+  LocalShard shard{base + top, step, step, base + top};
   top += step * trips;
-  return piece;
+  return shard;
 }
 
-/// Of `trips` pieces, those that one PE holds.
+/// Of `trips` local shards, those that one PE holds.
 static int64_t tripsHeld(Operation *op, size_t trips) {
   auto repeat = op->getParentOfType<wafer::RepeatOp>();
   return repeat && trips > 1 &&
@@ -39,10 +39,10 @@ static int64_t tripsHeld(Operation *op, size_t trips) {
 }
 
 void Shared::add(std::unique_ptr<image::BindingT> binding, Operation *op,
-                 const Piece &piece, size_t trip, size_t trips) {
+                 const LocalShard &shard, size_t trip, size_t trips) {
   auto held = static_cast<size_t>(tripsHeld(op, trips));
   binding->address = static_cast<uint32_t>(
-      piece.address + piece.step * static_cast<int64_t>(trip % held));
+      shard.address + shard.step * static_cast<int64_t>(trip % held));
   Holder holder{runByOf(op), std::nullopt};
   if (held < trips)
     holder.stage = static_cast<uint32_t>(1 + trip / held);
@@ -220,7 +220,7 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
   return success();
 }
 
-FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
+FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
   Key key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
     return it->second;
@@ -230,10 +230,10 @@ FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
     return failure();
   const size_t trips = op.getWeights().size();
   auto perTrip = reserved.find(key);
-  Piece piece = perTrip != reserved.end()
-                    ? perTrip->second
-                    : reserve(type.getNumElements() * bytesOf(*word),
-                              tripsHeld(op, trips), runByOf(op));
+  LocalShard shard = perTrip != reserved.end()
+                         ? perTrip->second
+                         : reserve(type.getNumElements() * bytesOf(*word),
+                                   tripsHeld(op, trips), runByOf(op));
   for (auto [trip, name] :
        llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
     auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
@@ -248,13 +248,13 @@ FailureOr<Piece> Shared::parameter(wafer::ParameterOp op) {
       if (!image.sources[**from].narrows)
         (*made)->source_type =
             *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
-      add(std::move(*made), op, piece, trip, trips);
+      add(std::move(*made), op, shard, trip, trips);
     }
   }
-  return known[key] = piece;
+  return known[key] = shard;
 }
 
-FailureOr<Piece> Shared::state(wafer::StateOp op) {
+FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
   Key key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
     return it->second;
@@ -263,8 +263,8 @@ FailureOr<Piece> Shared::state(wafer::StateOp op) {
   if (failed(word))
     return failure();
   const size_t trips = op.getNames().size();
-  Piece piece = reserve(type.getNumElements() * bytesOf(*word),
-                        tripsHeld(op, trips), runByOf(op));
+  LocalShard shard = reserve(type.getNumElements() * bytesOf(*word),
+                             tripsHeld(op, trips), runByOf(op));
   for (auto [trip, name] :
        llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
     // Every entry must find the state where the others left it.
@@ -274,40 +274,40 @@ FailureOr<Piece> Shared::state(wafer::StateOp op) {
     auto made = binding(op, type, name.getValue(), image::Role::state);
     if (failed(made))
       return failure();
-    add(std::move(*made), op, piece, trip, trips);
+    add(std::move(*made), op, shard, trip, trips);
   }
-  return known[key] = piece;
+  return known[key] = shard;
 }
 
-FailureOr<Piece> Shared::iota(wafer::IotaOp op) {
+FailureOr<LocalShard> Shared::iota(wafer::IotaOp op) {
   Key key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
     return it->second;
   auto made = binding(op, op.getType(), "", image::Role::index);
   if (failed(made))
     return failure();
-  Piece piece = reserve(op.getType().getNumElements() * 4, 1, runByOf(op));
+  LocalShard shard = reserve(op.getType().getNumElements() * 4, 1, runByOf(op));
   // Padding elements have indices of their own: masks look at them.
   for (auto &dim : (*made)->dims) {
     dim->live = 1;
     for (image::Digit digit : dim->digits)
       dim->live *= digit.extent();
   }
-  add(std::move(*made), op, piece, 0, 1);
-  return known[key] = piece;
+  add(std::move(*made), op, shard, 0, 1);
+  return known[key] = shard;
 }
 
-Piece Shared::coordinate(ArrayRef<wafer::Axis> axes) {
+LocalShard Shared::coordinate(ArrayRef<wafer::Axis> axes) {
   std::string key;
   for (wafer::Axis axis : axes)
     key += " " + axis.str();
   if (auto it = coordinates.find(key); it != coordinates.end())
     return it->second;
-  Piece piece = reserve(4, 1, wafer::RunBy::All);
+  LocalShard shard = reserve(4, 1, wafer::RunBy::All);
   auto made = std::make_unique<image::BindingT>();
   made->role = image::Role::index;
   made->type = made->source_type = Word::i32;
-  made->address = static_cast<uint32_t>(piece.address);
+  made->address = static_cast<uint32_t>(shard.address);
   auto dim = std::make_unique<image::DimT>();
   dim->source_stride = 1;
   dim->live = static_cast<uint32_t>(region.getSize(axes));
@@ -317,7 +317,7 @@ Piece Shared::coordinate(ArrayRef<wafer::Axis> axes) {
   made->dims.push_back(std::move(dim));
   bindings.push_back(std::move(made));
   holders.push_back({});
-  return coordinates[key] = piece;
+  return coordinates[key] = shard;
 }
 
 FailureOr<SmallVector<wafer::Axis>> Shared::axesOf(fabric::PutOp op) {

@@ -26,11 +26,11 @@ namespace waferloom::codegen {
 
 /// The bytes that one op reads, `step` further in each trip. All weights of a
 /// trip lie behind each other.
-struct Piece {
+struct LocalShard {
   int64_t address = 0;
   int64_t bytes = 0; // of one trip
   int64_t step = 0;
-  int64_t front = 0; // address of the first piece of the same trip
+  int64_t front = 0; // address of the first local shard of the same trip
 };
 
 /// Which PEs hold something: one stage, or those that run it.
@@ -54,11 +54,11 @@ public:
   /// what `runBy` runs.
   mlir::LogicalResult layTrips(wafer::RepeatOp op, wafer::RunBy runBy);
   bool isKnown(wafer::ParameterOp op) const;
-  mlir::FailureOr<Piece> parameter(wafer::ParameterOp op);
-  mlir::FailureOr<Piece> state(wafer::StateOp op);
-  mlir::FailureOr<Piece> iota(wafer::IotaOp op);
+  mlir::FailureOr<LocalShard> parameter(wafer::ParameterOp op);
+  mlir::FailureOr<LocalShard> state(wafer::StateOp op);
+  mlir::FailureOr<LocalShard> iota(wafer::IotaOp op);
   /// One word: the coordinate of this PE along `axes`, mixed radix.
-  Piece coordinate(llvm::ArrayRef<wafer::Axis> axes);
+  LocalShard coordinate(llvm::ArrayRef<wafer::Axis> axes);
 
   /// The axes of the region that a put is over.
   mlir::FailureOr<llvm::SmallVector<wafer::Axis>> axesOf(fabric::PutOp op);
@@ -86,12 +86,12 @@ private:
   /// result.
   using Key = std::tuple<const void *, const void *, const void *>;
   static Key keyOf(mlir::Operation *op);
-  /// A place for `trips` pieces behind each other.
-  Piece reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy);
-  /// Sets `binding` of trip `trip` of `op` behind those that `piece` begins
+  /// A place for `trips` local shards behind each other.
+  LocalShard reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy);
+  /// Sets `binding` of trip `trip` of `op` behind those that `shard` begins
   /// with.
   void add(std::unique_ptr<image::BindingT> binding, mlir::Operation *op,
-           const Piece &piece, size_t trip, size_t trips);
+           const LocalShard &shard, size_t trip, size_t trips);
   mlir::FailureOr<std::optional<uint32_t>> source(wafer::WeightOp weight,
                                                   Word stored);
 
@@ -101,9 +101,9 @@ private:
   int64_t tops[3] = {};
   // Never iterated over: keys have no order that stays.
   llvm::DenseMap<Key, wafer::RunBy> users;
-  llvm::DenseMap<Key, Piece> known;
-  llvm::DenseMap<Key, Piece> reserved; // weights of trips
-  std::map<std::string, Piece> coordinates;
+  llvm::DenseMap<Key, LocalShard> known;
+  llvm::DenseMap<Key, LocalShard> reserved; // weights of trips
+  std::map<std::string, LocalShard> coordinates;
   llvm::StringSet<> states;
   std::map<std::string, uint32_t> sources;
 };

@@ -1,10 +1,10 @@
 // An all-reduce that moves each word about twice instead of P times through one
-// PE: the buffer is cut into P pieces, each travels around the ring once to be
+// PE: the buffer is cut into P parts, each travels around the ring once to be
 // summed and once to be copied. 2 B (P - 1) / P words per PE, but 2 (P - 1)
 // messages deep: for very many words. A line has no way back, so the link from
 // the last PE to the first passes through all routers, on a color of its own.
 //
-// If everybody sent first, pieces longer than the queues would block the ring;
+// If everybody sent first, parts longer than the queues would block the ring;
 // so every second PE receives first. A PE has one datapath: sending and
 // receiving beside each other would take as long.
 
@@ -35,9 +35,9 @@ static void allReduceOnRing(Segment &segment, const Request &, const Costs &) {
 static uint64_t cyclesOfRing(const Line &line, const Request &request,
                              const Costs &costs) {
   const uint64_t length = line.length;
-  const uint64_t piece = (request.words + length - 1) / length;
-  const uint64_t turn = 2 * (costs.rewrite + costs.issue + piece +
-                             2 * costs.ramp + costs.hop + 1);
+  const uint64_t part = (request.words + length - 1) / length;
+  const uint64_t turn =
+      2 * (costs.rewrite + costs.issue + part + 2 * costs.ramp + costs.hop + 1);
   return length % 2 ? 2 * length * turn : 2 * (length - 1) * turn;
 }
 

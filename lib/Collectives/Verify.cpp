@@ -108,7 +108,7 @@ private:
   }
 
   struct PE {
-    std::vector<Contributors> pieces;
+    std::vector<Contributors> parts;
     size_t step = 0;
     uint64_t turn = 0; // of the current step
     bool sent = false; // in the current turn
@@ -247,18 +247,18 @@ Error Player::turn(uint64_t pe, const Step &step, bool &blocked) {
   PE &state = pes[pe];
   const bool ring = isRing(step);
   const uint64_t length = line.length, digit = digitOf(pe);
-  uint64_t sendPiece = 0, takePiece = 0;
+  uint64_t sendPart = 0, takePart = 0;
   uint64_t words = request.words;
   if (ring) {
     const uint64_t start = step.kind == Step::Kind::RingFold ? 0 : 1;
-    sendPiece = (digit + start + length - state.turn) % length;
-    takePiece = (sendPiece + length - 1) % length;
+    sendPart = (digit + start + length - state.turn) % length;
+    takePart = (sendPart + length - 1) % length;
     words = (request.words + length - 1) / length;
   }
   const bool forwards = step.kind == Step::Kind::ReceiveFoldSend;
   if (step.sends() && !forwards && !state.sent) {
     state.sent = true;
-    if (Error error = put(pe, step.out, state.pieces[sendPiece], words))
+    if (Error error = put(pe, step.out, state.parts[sendPart], words))
       return error;
   }
   if (step.receives()) {
@@ -271,13 +271,13 @@ Error Player::turn(uint64_t pe, const Step &step, bool &blocked) {
     queue.pop_front();
     const bool folds =
         step.kind != Step::Kind::Receive && step.kind != Step::Kind::RingCopy;
-    if (folds && !value.merge(state.pieces[takePiece], line.stride))
+    if (folds && !value.merge(state.parts[takePart], line.stride))
       return wrong(at(pe) + " counts a vector twice");
     if (forwards) {
       if (Error error = put(pe, step.out, value, words))
         return error;
     } else {
-      state.pieces[takePiece] = std::move(value);
+      state.parts[takePart] = std::move(value);
     }
   }
   state.sent = false;
@@ -332,10 +332,10 @@ Error Player::checkEnd() const {
                               : first + uint64_t(request.root) * line.stride;
     if (request.kind == Kind::Reduce && pe != root)
       continue;
-    for (const Contributors &piece : pes[pe].pieces)
+    for (const Contributors &part : pes[pe].parts)
       if (request.kind == Kind::Broadcast || request.kind == Kind::HandOver
-              ? !piece.isOnly(root)
-              : !piece.areAll(first, last))
+              ? !part.isOnly(root)
+              : !part.areAll(first, last))
         return wrong(at(pe) + " ends without the result");
   }
   for (const auto &[end, queue] : queues)
@@ -359,7 +359,7 @@ Error Player::run() {
       ring |= isRing(step);
   pes.resize(classes.size());
   for (uint64_t pe = 0; pe < pes.size(); ++pe) {
-    pes[pe].pieces.assign(ring ? line.length : 1, Contributors(pe));
+    pes[pe].parts.assign(ring ? line.length : 1, Contributors(pe));
     work.push_back(pe);
   }
   while (!work.empty()) {

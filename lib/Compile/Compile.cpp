@@ -34,7 +34,7 @@ CompileResult::CompileResult(CompileResult &&) = default;
 CompileResult &CompileResult::operator=(CompileResult &&) = default;
 
 static constexpr llvm::StringLiteral stages[] = {"onnx",   "tensors", "layouts",
-                                                 "pieces", "fabric",  "image"};
+                                                 "shards", "fabric",  "image"};
 
 ArrayRef<StringRef> waferloom::stageNames() {
   static const SmallVector<StringRef> names(std::begin(stages),
@@ -214,7 +214,7 @@ LogicalResult Compilation::run(StringRef path) {
     return stop;
 
   begin(3);
-  if (failed(lowerToPieces(*module)))
+  if (failed(lowerToShards(*module)))
     return failure();
   // From here on global shapes are gone.
   stop = end(*module);

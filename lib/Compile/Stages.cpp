@@ -121,7 +121,7 @@ static bool enabled(StringRef rewrite, const CompileOptions &options) {
 }
 
 /// Level 3 to level 4.
-LogicalResult waferloom::lowerToPieces(ModuleOp module) {
+LogicalResult waferloom::lowerToShards(ModuleOp module) {
   PassManager pm(module.getContext());
   // What the types of level 3 say is proven, not believed.
   pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
@@ -165,7 +165,7 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
           reason = found.str();
       });
   target::Fit fit;
-  if (succeeded(lowerToPieces(*copy)) &&
+  if (succeeded(lowerToShards(*copy)) &&
       succeeded(lowerToFabric(*copy, options, target)) &&
       succeeded(codegen::emitImage(*copy, *target::toImage(target), fit)))
     return fit;

@@ -49,7 +49,7 @@ llvm::LogicalResult planEntries(mlir::OwningOpRef<mlir::ModuleOp> &module,
                                 partition::Planned &planned);
 
 /// Level 3 to level 4.
-llvm::LogicalResult lowerToPieces(mlir::ModuleOp module);
+llvm::LogicalResult lowerToShards(mlir::ModuleOp module);
 
 /// Level 4 to level 5.
 llvm::LogicalResult lowerToFabric(mlir::ModuleOp module,

@@ -90,7 +90,7 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
   partition::Planned planned;
   target::Fit fit;
   if (changedNothing || failed(planEntries(module, other, target, planned)) ||
-      failed(lowerToPieces(*module)) ||
+      failed(lowerToShards(*module)) ||
       failed(lowerToFabric(*module, other, target)))
     return std::nullopt;
   FailureOr<codegen::Image> image =

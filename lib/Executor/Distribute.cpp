@@ -1,7 +1,7 @@
 // A dimension's index is a mixed-radix number over its digits. Digits on an
-// axis are fixed by a PE's position, local ones run through its piece; so each
-// dimension of a piece is a short list of global indices, and a piece is the
-// product of the lists, row-major.
+// axis are fixed by a PE's position, local ones run through its local shard; so
+// each dimension of a local shard is a short list of global indices, and a
+// local shard is the product of the lists, row-major.
 
 #include "Distribute.h"
 #include "Half.h"
@@ -89,7 +89,7 @@ static void store(char *at, HostType type, const Scalar &scalar) {
   }
 }
 
-/// The global indices of one dimension of a piece, in order.
+/// The global indices of one dimension of a local shard, in order.
 static std::vector<int64_t> indicesOf(const image::DimT &dim, uint32_t x,
                                       uint32_t y) {
   std::vector<int64_t> indices{0};
@@ -112,7 +112,7 @@ static std::vector<int64_t> indicesOf(const image::DimT &dim, uint32_t x,
   return indices;
 }
 
-/// Whether pieces differ along an axis.
+/// Whether local shards differ along an axis.
 static bool dependsOn(const image::DimT &dim, image::Axis axis) {
   return llvm::any_of(dim.digits, [&](const image::Digit &digit) {
     return digit.axis() == axis;
@@ -125,8 +125,8 @@ static bool dependsOn(const image::BindingT &binding, image::Axis axis) {
 }
 
 namespace {
-/// The global indices of one dimension of a piece, in order, and whether they
-/// count on by one.
+/// The global indices of one dimension of a local shard, in order, and whether
+/// they count on by one.
 struct Indices {
   std::vector<int64_t> list;
   bool consecutive = true;
@@ -137,8 +137,8 @@ struct Indices {
   }
 };
 
-/// The indices of all pieces of a binding. Most dimensions lie along one axis,
-/// so that there are few.
+/// The indices of all local shards of a binding. Most dimensions lie along one
+/// axis, so that there are few.
 class Layout {
 public:
   Layout(const image::RegionT &region, const image::BindingT &binding)
@@ -179,10 +179,10 @@ private:
   std::vector<Dim> dims;
 };
 
-/// The global indices of each dimension of one PE's piece.
-class Piece {
+/// The global indices of each dimension of one PE's local shard.
+class LocalShard {
 public:
-  Piece(const Layout &layout, uint32_t x, uint32_t y)
+  LocalShard(const Layout &layout, uint32_t x, uint32_t y)
       : binding(layout.binding), own(binding.dims.size()) {
     for (size_t d = 0; d < binding.dims.size(); ++d)
       indices.push_back(&layout.of(d, x, y, own[d]));
@@ -191,8 +191,8 @@ public:
     stride = binding.dims.empty() ? 1 : binding.dims.back()->source_stride;
     live = binding.dims.empty() ? 1 : binding.dims.back()->live;
   }
-  Piece(const Piece &) = delete;
-  Piece &operator=(const Piece &) = delete;
+  LocalShard(const LocalShard &) = delete;
+  LocalShard &operator=(const LocalShard &) = delete;
 
   uint64_t elements() const {
     uint64_t product = 1;
@@ -205,7 +205,7 @@ public:
   const std::vector<int64_t> &row() const { return indices.back()->list; }
   int64_t rowStride() const { return stride; }
   int64_t rowLive() const { return live; }
-  /// Whether a row lies in the source as it lies in the piece.
+  /// Whether a row lies in the source as it lies in the local shard.
   bool isConsecutive() const {
     return stride == 1 && indices.back()->consecutive;
   }
@@ -266,16 +266,16 @@ static void forHolders(const image::RegionT &region,
 
 /// The common case: elements of the source as they are, row by row.
 template <typename T>
-static void copyPiece(const Piece &piece, const char *source, uint32_t padding,
-                      char *to) {
-  const std::vector<int64_t> &row = piece.row();
-  int64_t stride = piece.rowStride(), live = piece.rowLive();
+static void copyShard(const LocalShard &shard, const char *source,
+                      uint32_t padding, char *to) {
+  const std::vector<int64_t> &row = shard.row();
+  int64_t stride = shard.rowStride(), live = shard.rowLive();
   T pad;
   std::memcpy(&pad, &padding, sizeof(T));
-  piece.forRows([&](uint64_t local, int64_t offset, bool rowLives) {
+  shard.forRows([&](uint64_t local, int64_t offset, bool rowLives) {
     char *at = to + local * sizeof(T);
     size_t done = 0;
-    if (rowLives && piece.isConsecutive()) {
+    if (rowLives && shard.isConsecutive()) {
       done = static_cast<size_t>(
           std::clamp<int64_t>(live - row[0], 0, int64_t(row.size())));
       std::memcpy(at, source + (offset + row[0]) * int64_t(sizeof(T)),
@@ -290,22 +290,22 @@ static void copyPiece(const Piece &piece, const char *source, uint32_t padding,
   });
 }
 
-/// The bytes of one piece.
-static void layPiece(const image::BindingT &binding, const Elements &source,
-                     const Piece &piece, char *base) {
+/// The bytes of one local shard.
+static void layShard(const image::BindingT &binding, const Elements &source,
+                     const LocalShard &shard, char *base) {
   HostType to = hostTypeOf(binding.type, false, false);
   uint32_t size = image::bytesOf(binding.type);
   if (binding.role == image::Role::index) {
-    for (size_t i = 0; i < piece.row().size(); ++i)
-      store(base + size * i, to, {false, 0, piece.row()[i]});
+    for (size_t i = 0; i < shard.row().size(); ++i)
+      store(base + size * i, to, {false, 0, shard.row()[i]});
     return;
   }
   if (source.type == to && size == 4)
-    return copyPiece<uint32_t>(piece, source.data, binding.padding, base);
+    return copyShard<uint32_t>(shard, source.data, binding.padding, base);
   if (source.type == to)
-    return copyPiece<uint16_t>(piece, source.data, binding.padding, base);
+    return copyShard<uint16_t>(shard, source.data, binding.padding, base);
   unsigned sourceSize = bytesOf(source.type);
-  piece.forElements([&](uint64_t local, int64_t offset, bool live) {
+  shard.forElements([&](uint64_t local, int64_t offset, bool live) {
     if (live)
       store(base + size * local, to,
             load(source.data + offset * int64_t(sourceSize), source.type));
@@ -330,9 +330,9 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
         continue;
       // Often all PEs of a row hold the same.
       if (bytes.empty() || alongX) {
-        Piece piece(layout, x, y);
-        bytes.resize(piece.elements() * size);
-        layPiece(binding, source, piece, bytes.data());
+        LocalShard shard(layout, x, y);
+        bytes.resize(shard.elements() * size);
+        layShard(binding, source, shard, bytes.data());
       }
       memory.write(size_t(y) * region.width + x, binding.address, bytes.data(),
                    bytes.size());
@@ -345,7 +345,7 @@ void collect(const image::RegionT &region, const image::BindingT &binding,
   HostType from = hostTypeOf(binding.type, false, false);
   uint32_t size = image::bytesOf(binding.type);
   unsigned hostSize = bytesOf(type);
-  // Where pieces repeat, the last one counts.
+  // Where local shards repeat, the last one counts.
   bool alongX = dependsOn(binding, image::Axis::x),
        alongY = dependsOn(binding, image::Axis::y);
   uint32_t lastX = 0, lastY = 0;
@@ -358,11 +358,11 @@ void collect(const image::RegionT &region, const image::BindingT &binding,
   forHolders(region, binding, [&](uint32_t x, uint32_t y) {
     if ((!alongX && x != lastX) || (!alongY && y != lastY))
       return;
-    Piece piece(layout, x, y);
-    bytes.resize(piece.elements() * size);
+    LocalShard shard(layout, x, y);
+    bytes.resize(shard.elements() * size);
     memory.read(size_t(y) * region.width + x, binding.address, bytes.data(),
                 bytes.size());
-    piece.forElements([&](uint64_t local, int64_t offset, bool live) {
+    shard.forElements([&](uint64_t local, int64_t offset, bool live) {
       if (live)
         store(data + offset * int64_t(hostSize), type,
               load(bytes.data() + size * local, from));

@@ -1,4 +1,4 @@
-// Between arrays as a model has them and the pieces that PEs hold.
+// Between arrays as a model has them and the local shards that PEs hold.
 
 #ifndef WAFERLOOM_LIB_EXECUTOR_DISTRIBUTE_H
 #define WAFERLOOM_LIB_EXECUTOR_DISTRIBUTE_H
@@ -16,12 +16,13 @@ struct Elements {
 
 HostType hostTypeOf(Type type, bool boolean, bool int64);
 
-/// Puts every PE's piece of `source` into its memory, converted; padding where
-/// an index is beyond the live size. `index` bindings need no source.
+/// Puts every PE's local shard of `source` into its memory, converted; padding
+/// where an index is beyond the live size. `index` bindings need no source.
 void distribute(const image::RegionT &region, const image::BindingT &binding,
                 Elements source, Memory &memory, Workers &workers);
 
-/// Writes every live element of the PEs' pieces to `data`, converted to `type`.
+/// Writes every live element of the PEs' local shards to `data`, converted to
+/// `type`.
 void collect(const image::RegionT &region, const image::BindingT &binding,
              Memory &memory, HostType type, char *data);
 

@@ -94,7 +94,7 @@ void Memory::separate(Workers &workers) {
 
 /// Calls copy(offset, pointer, bytes) for each stretch of a range.
 template <typename Copy>
-void Memory::pieces(size_t pe, uint32_t address, size_t size, Copy copy) {
+void Memory::forSpans(size_t pe, uint32_t address, size_t size, Copy copy) {
   if (!interleaved)
     return copy(0, of(pe) + address, size);
   uint32_t slot = slotOf(pe);
@@ -112,7 +112,7 @@ void Memory::pieces(size_t pe, uint32_t address, size_t size, Copy copy) {
 }
 
 void Memory::write(size_t pe, uint32_t address, const char *from, size_t size) {
-  pieces(pe, address, size, [&](size_t offset, char *at, size_t bytes) {
+  forSpans(pe, address, size, [&](size_t offset, char *at, size_t bytes) {
     if (bytes == 4)
       std::memcpy(at, from + offset, 4);
     else
@@ -121,7 +121,7 @@ void Memory::write(size_t pe, uint32_t address, const char *from, size_t size) {
 }
 
 void Memory::read(size_t pe, uint32_t address, char *to, size_t size) {
-  pieces(pe, address, size, [&](size_t offset, char *at, size_t bytes) {
+  forSpans(pe, address, size, [&](size_t offset, char *at, size_t bytes) {
     if (bytes == 4)
       std::memcpy(to + offset, at, 4);
     else

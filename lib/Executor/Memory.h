@@ -52,7 +52,7 @@ private:
     void operator()(char *data) const;
   };
   template <typename Copy>
-  void pieces(size_t pe, uint32_t address, size_t size, Copy copy);
+  void forSpans(size_t pe, uint32_t address, size_t size, Copy copy);
 
   uint32_t width, stride, slots;
   size_t perPe;

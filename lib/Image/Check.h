@@ -29,8 +29,8 @@ struct Extent {
 Extent extentOf(const OperandT &operand, llvm::ArrayRef<uint32_t> shape,
                 llvm::ArrayRef<uint32_t> counts);
 
-/// Bytes of a binding's piece on one PE; 0 when they exceed `limit`.
-uint64_t pieceBytes(const BindingT &binding, uint64_t limit);
+/// Bytes of a binding's local shard on one PE; 0 when they exceed `limit`.
+uint64_t shardBytes(const BindingT &binding, uint64_t limit);
 
 /// I12 to I21: shapes, operands, types, addresses, colors of one program.
 llvm::Error checkInstructions(const ImageT &image, const RegionT &region,

@@ -6,7 +6,7 @@ using namespace llvm;
 
 namespace waferloom::image {
 
-uint64_t pieceBytes(const BindingT &binding, uint64_t limit) {
+uint64_t shardBytes(const BindingT &binding, uint64_t limit) {
   uint64_t bytes = bytesOf(binding.type);
   for (const auto &dim : binding.dims)
     for (const Digit &digit : dim->digits)
@@ -20,8 +20,9 @@ uint64_t pieceBytes(const BindingT &binding, uint64_t limit) {
   return bytes;
 }
 
-/// I25: a distribution is a mixed-radix number, and the piece lies in memory.
-static Error checkPiece(const BindingT &binding, const RegionT &region,
+/// I25: a distribution is a mixed-radix number, and the local shard lies in
+/// memory.
+static Error checkShard(const BindingT &binding, const RegionT &region,
                         const std::string &where) {
   if (binding.type > Type::MAX || binding.source_type > Type::MAX ||
       binding.role > Role::MAX)
@@ -58,7 +59,7 @@ static Error checkPiece(const BindingT &binding, const RegionT &region,
                             dim->live, size)
                         .str());
   }
-  uint64_t bytes = pieceBytes(binding, region.memory);
+  uint64_t bytes = shardBytes(binding, region.memory);
   if (binding.address % bytesOf(binding.type) != 0)
     return refuse(
         formatv("is at {0}, not a multiple of its element's {1} bytes",
@@ -66,9 +67,10 @@ static Error checkPiece(const BindingT &binding, const RegionT &region,
             .str());
   if (bytes == 0 || binding.address > region.memory ||
       bytes > region.memory - binding.address)
-    return refuse(formatv("its piece at {0} exceeds the memory of {1} bytes",
-                          binding.address, region.memory)
-                      .str());
+    return refuse(
+        formatv("its local shard at {0} exceeds the memory of {1} bytes",
+                binding.address, region.memory)
+            .str());
   return Error::success();
 }
 
@@ -170,31 +172,33 @@ static Error checkTransfer(const EntryT &entry, const BindingT &binding,
 
 /// I29: what stays from step to step does not overlap.
 static Error checkOverlap(const RegionT &region, const std::string &where) {
-  struct Piece {
+  struct Extent {
     uint64_t begin, end;
     size_t index;
   };
-  std::vector<Piece> pieces;
+  std::vector<Extent> extents;
   for (size_t i = 0; i < region.bindings.size(); ++i) {
     const BindingT &binding = *region.bindings[i];
-    pieces.push_back({binding.address,
-                      binding.address + pieceBytes(binding, region.memory), i});
+    extents.push_back({binding.address,
+                       binding.address + shardBytes(binding, region.memory),
+                       i});
   }
-  std::sort(pieces.begin(), pieces.end(), [](const Piece &a, const Piece &b) {
-    return std::tie(a.begin, a.index) < std::tie(b.begin, b.index);
-  });
-  for (size_t i = 0; i < pieces.size(); ++i)
-    for (size_t k = i + 1; k < pieces.size() && pieces[k].begin < pieces[i].end;
-         ++k) {
-      const BindingT &a = *region.bindings[pieces[i].index];
-      const BindingT &b = *region.bindings[pieces[k].index];
+  std::sort(extents.begin(), extents.end(),
+            [](const Extent &a, const Extent &b) {
+              return std::tie(a.begin, a.index) < std::tie(b.begin, b.index);
+            });
+  for (size_t i = 0; i < extents.size(); ++i)
+    for (size_t k = i + 1;
+         k < extents.size() && extents[k].begin < extents[i].end; ++k) {
+      const BindingT &a = *region.bindings[extents[i].index];
+      const BindingT &b = *region.bindings[extents[k].index];
       if (setsMeet(region, a.columns, b.columns) &&
           setsMeet(region, a.rows, b.rows))
         return violation(29, where,
                          formatv("bindings[{0}] '{1}' and bindings[{2}] '{3}' "
                                  "share bytes from {4} on",
-                                 pieces[i].index, a.name, pieces[k].index,
-                                 b.name, pieces[k].begin)
+                                 extents[i].index, a.name, extents[k].index,
+                                 b.name, extents[k].begin)
                              .str());
     }
   return Error::success();
@@ -202,7 +206,7 @@ static Error checkOverlap(const RegionT &region, const std::string &where) {
 
 static Error checkShared(const ImageT &image, const RegionT &region,
                          const BindingT &binding, const std::string &where) {
-  if (Error error = checkPiece(binding, region, where))
+  if (Error error = checkShard(binding, region, where))
     return error;
   switch (binding.role) {
   case Role::parameter:
@@ -282,7 +286,7 @@ Error checkBindings(const ImageT &image, const RegionT &region,
         std::string place = at +
                             (role == Role::input ? " inputs[" : " outputs[") +
                             std::to_string(i) + "]";
-        if (Error error = checkPiece(*list[i], region, place))
+        if (Error error = checkShard(*list[i], region, place))
           return error;
         if (Error error =
                 checkTransfer(*image.entries[e], *list[i], role, place))

@@ -107,20 +107,20 @@ bool Lowering::alignDim(MutableArrayRef<Operand> operands, int dim,
       size_t cut = 0;
       for (size_t part = 0; part < view->dims[i].size(); ++part) {
         Factor factor = view->dims[i][part];
-        SmallVector<int64_t> pieces;
+        SmallVector<int64_t> factors;
         for (int64_t product = 1; product < factor.size;)
-          product *= pieces.emplace_back(cuts[cut++]);
-        if (pieces.size() < 2)
+          product *= factors.emplace_back(cuts[cut++]);
+        if (factors.size() < 2)
           continue;
         if (factor.base >= 0) {
-          splitBase(*view, factor.base, pieces);
+          splitBase(*view, factor.base, factors);
         } else {
           auto &parts = view->dims[i];
           parts.erase(parts.begin() + part);
-          for (auto [k, piece] : llvm::enumerate(pieces))
-            parts.insert(parts.begin() + part + k, Factor{piece, -1});
+          for (auto [k, size] : llvm::enumerate(factors))
+            parts.insert(parts.begin() + part + k, Factor{size, -1});
         }
-        part += pieces.size() - 1;
+        part += factors.size() - 1;
       }
     }
   }

@@ -79,12 +79,12 @@ static bool regroup(Call &c, View &view, ArrayRef<Expr> to,
         if (left % factor.size == 0) {
           left /= factor.size;
         } else if (factor.size % left == 0) {
-          int64_t pieces[] = {left, factor.size / left};
+          int64_t factors[] = {left, factor.size / left};
           if (factor.base >= 0) {
-            lowering.splitBase(view, factor.base, pieces);
+            lowering.splitBase(view, factor.base, factors);
           } else {
-            parts[part].size = pieces[0];
-            parts.insert(parts.begin() + part + 1, Factor{pieces[1], -1});
+            parts[part].size = factors[0];
+            parts.insert(parts.begin() + part + 1, Factor{factors[1], -1});
           }
           left = 1;
         } else {

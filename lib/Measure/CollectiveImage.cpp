@@ -54,19 +54,19 @@ static std::unique_ptr<image::RouteT> encode(const collectives::Route &route,
 namespace {
 
 /// The buffer is at address 0, dense. A ring's buffer is a whole number of
-/// pieces, and behind it lie the numbers of the pieces that a PE works on, turn
+/// parts, and behind it lie the numbers of the parts that a PE works on, turn
 /// by turn: digit, digit - 1, .. modulo length.
 struct Encoder {
   image::Type type;
   Opcode fold;
   uint32_t elements;
-  uint32_t length = 0;     // PEs of a ring, else 0
-  uint32_t pieceBytes = 0; // of a ring
+  uint32_t length = 0;    // PEs of a ring, else 0
+  uint32_t partBytes = 0; // of a ring
 
   uint32_t elementBytes() const { return type == image::Type::f16 ? 2 : 4; }
   uint32_t numbers() const { return length ? 2 * length - 1 : 0; }
   uint32_t numbersAt() const {
-    return length ? length * pieceBytes : elements * elementBytes();
+    return length ? length * partBytes : elements * elementBytes();
   }
   uint32_t memory() const { return numbersAt() + 4 * numbers(); }
 
@@ -79,8 +79,8 @@ struct Encoder {
   }
   std::unique_ptr<image::InstructionT> encode(const Step &step,
                                               uint32_t set) const;
-  /// The piece that number `first` and the turn of the loop around name.
-  std::unique_ptr<image::OperandT> piece(uint32_t first) const;
+  /// The part that number `first` and the turn of the loop around name.
+  std::unique_ptr<image::OperandT> part(uint32_t first) const;
   /// The loop of a RingFold or RingCopy.
   void encodeRing(const Step &step, uint32_t set,
                   image::ProgramT &program) const;
@@ -127,11 +127,11 @@ std::unique_ptr<image::InstructionT> Encoder::encode(const Step &step,
   return to;
 }
 
-std::unique_ptr<image::OperandT> Encoder::piece(uint32_t first) const {
+std::unique_ptr<image::OperandT> Encoder::part(uint32_t first) const {
   auto operand = buffer(1);
   operand->index_at = numbersAt() + 4 * first;
   operand->index_steps.emplace_back(0u, 4);
-  operand->index_scale = static_cast<int32_t>(pieceBytes);
+  operand->index_scale = static_cast<int32_t>(partBytes);
   operand->index_count = length;
   return operand;
 }
@@ -151,13 +151,13 @@ void Encoder::encodeRing(const Step &step, uint32_t set,
   loop->count = static_cast<uint32_t>(step.copies);
   loop->body = 2;
   auto send = make(Opcode::send);
-  send->a = piece(first);
+  send->a = part(first);
   send->out_color = static_cast<uint8_t>(step.out);
   auto receive = make(folds ? Opcode::recv_fold : Opcode::recv);
-  receive->dst = piece(first + 1);
+  receive->dst = part(first + 1);
   receive->fold = fold;
   receive->in_color = static_cast<uint8_t>(step.in);
-  send->shape = receive->shape = {pieceBytes / elementBytes()};
+  send->shape = receive->shape = {partBytes / elementBytes()};
   program.instructions.push_back(std::move(loop));
   if (step.out != 0)
     std::swap(send, receive);
@@ -268,7 +268,7 @@ encodeRegion(const collectives::Plan &plan, const Encoder &encoder,
       bind("y", image::Role::output, encoder.type, pes, encoder.elements));
   region->programs.push_back(std::move(program));
   if (encoder.length) {
-    auto numbers = bind("pieces", image::Role::parameter, image::Type::i32, pes,
+    auto numbers = bind("parts", image::Role::parameter, image::Type::i32, pes,
                         encoder.numbers());
     numbers->address = encoder.numbersAt();
     region->bindings.push_back(std::move(numbers));
@@ -276,8 +276,8 @@ encodeRegion(const collectives::Plan &plan, const Encoder &encoder,
   return region;
 }
 
-/// The numbers of the pieces, for all PEs.
-static std::string pieceNumbers(const Encoder &encoder, uint32_t pes) {
+/// The numbers of the parts, for all PEs.
+static std::string partNumbers(const Encoder &encoder, uint32_t pes) {
   std::string data;
   for (uint32_t pe = 0; pe < pes; ++pe)
     for (uint32_t turn = 0; turn < encoder.numbers(); ++turn) {
@@ -313,7 +313,7 @@ measure::collectiveImage(const collectives::Line &line,
   if (request.algorithm == collectives::Algorithm::Ring &&
       line.extent() <= target.width) {
     encoder.length = line.length;
-    encoder.pieceBytes =
+    encoder.partBytes =
         (words + line.length - 1) / std::max(1u, line.length) * 4;
   }
   if (Error error = checkFit(line.extent(), encoder.memory(), target))
@@ -346,9 +346,9 @@ measure::collectiveImage(const collectives::Line &line,
   image.regions.push_back(encodeRegion(*plan, encoder, pes));
   assignQueues(*image.regions.back()->programs.back(), target);
   if (encoder.length) {
-    made.data = pieceNumbers(encoder, pes);
+    made.data = partNumbers(encoder, pes);
     image.sources.push_back(std::make_unique<image::SourceT>());
-    image.sources.back()->name = "pieces";
+    image.sources.back()->name = "parts";
     image.sources.back()->bytes = made.data.size();
   }
   return std::move(made);

@@ -93,27 +93,27 @@ void Boundaries::relateFlat(Value a, ArrayRef<int64_t> dimsA, Value b,
   unflatten(b, dimsB, flat);
 }
 
-void Boundaries::relatePiece(Value whole, Value piece, int64_t dim,
-                             int64_t start, int64_t step) {
-  int64_t n = sizeOf(whole, dim), m = sizeOf(piece, dim);
-  Set ofWhole = get(whole, dim), ofPiece = get(piece, dim);
+void Boundaries::relatePart(Value whole, Value part, int64_t dim, int64_t start,
+                            int64_t step) {
+  int64_t n = sizeOf(whole, dim), m = sizeOf(part, dim);
+  Set ofWhole = get(whole, dim), ofPart = get(part, dim);
   if (step > 1) {
     addBound(whole, dim, step);
-    for (int64_t bound : ofPiece)
+    for (int64_t bound : ofPart)
       addBound(whole, dim, bound * step);
     for (int64_t bound : ofWhole)
       if (bound % step == 0)
-        addBound(piece, dim, bound / step);
+        addBound(part, dim, bound / step);
     return;
   }
-  // An aligned piece is one index of a major factor; any other shares the cuts
+  // An aligned part is one index of a major factor; any other shares the cuts
   // that its ends leave alone, and the major factor stays whole.
   if (n % m == 0 && start % m == 0)
     addBound(whole, dim, m);
   for (int64_t bound : ofWhole)
     if (bound <= m && m % bound == 0 && start % bound == 0)
-      addBound(piece, dim, bound);
-  for (int64_t bound : ofPiece)
+      addBound(part, dim, bound);
+  for (int64_t bound : ofPart)
     if (n % bound == 0 && start % bound == 0 && (bound != m || n % m == 0))
       if (bound != m || start % m == 0)
         addBound(whole, dim, bound);
@@ -167,22 +167,22 @@ void Boundaries::visit(Operation *op) {
       if (sizeOf(slice.getSource(), d) == sizeOf(slice.getResult(), d))
         join(slice.getSource(), d, slice.getResult(), d);
       else
-        relatePiece(slice.getSource(), slice.getResult(), d,
-                    slice.getStaticOffset(d), slice.getStaticStride(d));
+        relatePart(slice.getSource(), slice.getResult(), d,
+                   slice.getStaticOffset(d), slice.getStaticStride(d));
     }
     return;
   }
   if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
     int64_t start = 0, dim = concat.getDim();
-    for (Value piece : concat.getInputs()) {
-      for (int64_t d = 0; d < rankOf(piece); ++d)
+    for (Value part : concat.getInputs()) {
+      for (int64_t d = 0; d < rankOf(part); ++d)
         if (d != dim)
-          join(concat.getResult(), d, piece, d);
+          join(concat.getResult(), d, part, d);
       if (concat.getInputs().size() == 1)
-        join(concat.getResult(), dim, piece, dim);
+        join(concat.getResult(), dim, part, dim);
       else
-        relatePiece(concat.getResult(), piece, dim, start, 1);
-      start += sizeOf(piece, dim);
+        relatePart(concat.getResult(), part, dim, start, 1);
+      start += sizeOf(part, dim);
     }
     return;
   }

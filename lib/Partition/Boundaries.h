@@ -37,9 +37,9 @@ private:
                  const Set &bounds);
   void relateFlat(mlir::Value a, llvm::ArrayRef<int64_t> dimsA, mlir::Value b,
                   llvm::ArrayRef<int64_t> dimsB);
-  /// `piece` is [start, start + m * step) of `whole` along `dim`.
-  void relatePiece(mlir::Value whole, mlir::Value piece, int64_t dim,
-                   int64_t start, int64_t step);
+  /// `part` is [start, start + m * step) of `whole` along `dim`.
+  void relatePart(mlir::Value whole, mlir::Value part, int64_t dim,
+                  int64_t start, int64_t step);
   void addBound(mlir::Value value, int64_t dim, int64_t bound);
   Set &get(mlir::Value value, int64_t dim);
   llvm::LogicalResult checkNesting();

@@ -101,11 +101,11 @@ void Reader::readConcat(tensor::ConcatOp op) {
   Loops result;
   for (int64_t d = 0; d < op.getResultType().getRank(); ++d)
     result.push_back(static_cast<int>(d));
-  for (auto [i, piece] : llvm::enumerate(op.getInputs())) {
+  for (auto [i, part] : llvm::enumerate(op.getInputs())) {
     operands.push_back(i);
     maps.push_back(result);
     maps.back()[dim] = static_cast<int>(1000 + i);
-    whole.insert(getIds(piece)[dim]);
+    whole.insert(getIds(part)[dim]);
   }
   use(op, operands, maps, result, {});
   whole.insert(getIds(op.getResult())[dim]);

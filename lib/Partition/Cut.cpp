@@ -123,35 +123,35 @@ LogicalResult Cutter::rewriteSlice(tensor::ExtractSliceOp op) {
   };
   for (int64_t d = 0; d < op.getSourceType().getRank(); ++d) {
     SmallVector<int64_t> whole = cuts.getFactors(op.getSource(), d);
-    SmallVector<int64_t> piece = cuts.getFactors(op.getResult(), d);
+    SmallVector<int64_t> part = cuts.getFactors(op.getResult(), d);
     int64_t start = op.getStaticOffset(d), step = op.getStaticStride(d);
-    if (whole == piece) {
+    if (whole == part) {
       for (int64_t factor : whole)
         add(0, factor);
       continue;
     }
     if (step > 1) { // the most minor factor is the step
-      for (int64_t factor : piece)
+      for (int64_t factor : part)
         add(0, factor);
       add(start, 1);
       continue;
     }
     int64_t m = op.getResultType().getDimSize(d);
-    if (start % m == 0 && whole.size() >= piece.size() &&
-        ArrayRef(whole).take_back(piece.size()) == ArrayRef(piece)) {
+    if (start % m == 0 && whole.size() >= part.size() &&
+        ArrayRef(whole).take_back(part.size()) == ArrayRef(part)) {
       // One index of the major factors, in mixed radix.
-      size_t lead = whole.size() - piece.size();
+      size_t lead = whole.size() - part.size();
       SmallVector<int64_t> digits(lead);
       int64_t index = start / m;
       for (size_t i = lead; i-- > 0; index /= whole[i])
         digits[i] = index % whole[i];
       for (int64_t digit : digits)
         add(digit, 1);
-      for (int64_t factor : piece)
+      for (int64_t factor : part)
         add(0, factor);
       continue;
     }
-    if (whole.size() != piece.size())
+    if (whole.size() != part.size())
       return op.emitError()
              << "slice [" << start << ", " << start + m << ") of dimension "
              << d << " cuts across the factors of its "
@@ -159,8 +159,8 @@ LogicalResult Cutter::rewriteSlice(tensor::ExtractSliceOp op) {
     int64_t minor = 1;
     for (int64_t factor : ArrayRef(whole).drop_front())
       minor *= factor;
-    add(start / minor, piece.front());
-    for (int64_t factor : ArrayRef(piece).drop_front())
+    add(start / minor, part.front());
+    for (int64_t factor : ArrayRef(part).drop_front())
       add(0, factor);
   }
   Value source = map.lookup(op.getSource());
@@ -178,12 +178,12 @@ LogicalResult Cutter::rewriteConcat(tensor::ConcatOp op) {
   }
   int64_t dim = op.getDim(), before = countBefore(op.getResult(), dim);
   SmallVector<int64_t> whole = cuts.getFactors(op.getResult(), dim);
-  SmallVector<Value> pieces;
-  for (Value piece : op.getInputs()) {
-    SmallVector<int64_t> factors = cuts.getFactors(piece, dim);
-    Value value = map.lookup(piece);
+  SmallVector<Value> parts;
+  for (Value part : op.getInputs()) {
+    SmallVector<int64_t> factors = cuts.getFactors(part, dim);
+    Value value = map.lookup(part);
     if (factors.size() + 1 == whole.size()) {
-      // The piece is one index of the factor: give it that dimension.
+      // The part is one index of the factor: give it that dimension.
       auto type = cast<RankedTensorType>(value.getType());
       SmallVector<int64_t> shape(type.getShape());
       shape.insert(shape.begin() + before, 1);
@@ -200,14 +200,14 @@ LogicalResult Cutter::rewriteConcat(tensor::ConcatOp op) {
           builder, op.getLoc(),
           RankedTensorType::get(shape, type.getElementType()), value, groups);
     } else if (factors.size() != whole.size()) {
-      return op.emitError() << "concatenates pieces across several factors of "
+      return op.emitError() << "concatenates parts across several factors of "
                             << "dimension " << dim;
     }
-    pieces.push_back(value);
+    parts.push_back(value);
   }
   map.map(op.getResult(), tensor::ConcatOp::create(builder, op.getLoc(),
                                                    cuts.getType(op.getResult()),
-                                                   before, pieces));
+                                                   before, parts));
   return success();
 }
 

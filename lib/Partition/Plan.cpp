@@ -367,7 +367,7 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
 
 void partition::registerPipeline() {
   PassPipelineRegistration<PipelineOptions>(
-      "waferloom-partition", "Level 2 to level 4: the piece of one PE",
+      "waferloom-partition", "Level 2 to level 4: the local shard of one PE",
       [](OpPassManager &manager, const PipelineOptions &options) {
         PartitionPlanOptions plan;
         plan.width = options.width;

@@ -63,12 +63,12 @@ LogicalResult partition::checkLayout(LayoutAttr layout,
       if (failed(use(axis, "splits dimension " + index,
                      "dimension " + index + " is split along")))
         return failure();
-    int64_t pieces = region.getSize(dim.getAxes()), local = 1;
+    int64_t shards = region.getSize(dim.getAxes()), local = 1;
     for (const wafer::Digit &digit : dim.getDigits())
       local *= digit.isAxis() ? 1 : digit.extent;
-    if (padded[d] % (pieces * local) != 0)
+    if (padded[d] % (shards * local) != 0)
       return error() << "dimension " << d << " holds " << padded[d]
-                     << " elements, which " << pieces * local
+                     << " elements, which " << shards * local
                      << " does not divide";
     if (dim.getLive() > padded[d])
       return error() << "dimension " << d << " holds " << padded[d]

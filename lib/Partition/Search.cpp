@@ -142,9 +142,9 @@ std::vector<SmallVector<Axis>> Branches::getOptions(size_t group) const {
   std::vector<SmallVector<Axis>> options;
   const DimClass &entry = problem.classes[groups[group].front()];
   auto offer = [&](ArrayRef<Axis> axes) {
-    int64_t pieces = costs.getAxes().getSize(axes);
-    if (pieces == 1 || pieces > 2 * entry.size ||
-        (entry.exact && entry.size % pieces != 0))
+    int64_t shards = costs.getAxes().getSize(axes);
+    if (shards == 1 || shards > 2 * entry.size ||
+        (entry.exact && entry.size % shards != 0))
       return;
     options.emplace_back(axes.begin(), axes.end());
   };

@@ -1,6 +1,6 @@
-// From level 3 to level 4: every tensor becomes the piece that one PE holds.
-// Layouts leave the types; what enters and leaves a program keeps them as an
-// attribute, because there the whole tensor meets the pieces.
+// From level 3 to level 4: every tensor becomes the local shard that one PE
+// holds. Layouts leave the types; what enters and leaves a program keeps them
+// as an attribute, because there the whole tensor meets the local shards.
 
 #include "waferloom/Algebra/Scalar.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"

@@ -238,11 +238,11 @@ static LogicalResult checkConcat(tensor::ConcatOp op, RegionAttr region) {
     return op.emitOpError()
            << "gives a whole dimension " << joined << " but its result claims "
            << wafer::getLayout(op.getResult().getType());
-  for (Value piece : op.getInputs()) {
-    if (failed(checkWhole(op, piece, joined)))
+  for (Value part : op.getInputs()) {
+    if (failed(checkWhole(op, part, joined)))
       return failure();
     for (int64_t d = 0; d < op.getResultType().getRank(); ++d)
-      if (d != joined && failed(checkKept(op, piece, d, d, region)))
+      if (d != joined && failed(checkKept(op, part, d, d, region)))
         return failure();
   }
   return success();
@@ -357,8 +357,9 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
     auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
     std::optional<double> number = algebra::getNumber(op->getResult(0));
     if (type && !number && isa<arith::ConstantOp>(op) && isDistributed(op))
-      return op->emitOpError("is split but no splat, so its pieces differ: "
-                             "make it a weight (partition-cut)");
+      return op->emitOpError(
+          "is split but no splat, so its local shards differ: "
+          "make it a weight (partition-cut)");
     if (type && number)
       for (DimAttr dim : wafer::getLayout(type).getDims())
         if (dim.isPadded() && !wafer::getLayout(type).isPartial() &&

@@ -11,7 +11,7 @@
 using namespace waferloom;
 using namespace waferloom::target;
 
-int64_t target::pieceBytes(int64_t elements, int64_t elementBytes) {
+int64_t target::shardBytes(int64_t elements, int64_t elementBytes) {
   return static_cast<int64_t>(llvm::alignTo(elements * elementBytes, 4));
 }
 

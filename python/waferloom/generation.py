@@ -1,4 +1,4 @@
-"""Tokens, one after the other: feeds a prompt piece by piece, then goes on. The wafer
+"""Tokens, one after the other: feeds a prompt chunk by chunk, then goes on. The wafer
 picks tokens and feeds them back itself, where the program can; other draws are made
 here, from the logits of the last token."""
 
@@ -62,7 +62,7 @@ class Generation:
 
     Attributes, which grow while it runs:
         tokens: what came so far.
-        prefill: Results of the pieces of the prompt; the last one gave the first token.
+        prefill: Results of the chunks of the prompt; the last one gave the first token.
         steps: Results of the steps after that, one per further token.
         reason: None while running; then "stop" (a token of `stop` came, it is not
             among the tokens), "max_tokens", or "capacity" (the caches are full).
@@ -110,17 +110,17 @@ class Generation:
             fail(f"a prompt of {len(self.ids)} tokens after {have} does not fit the capacity of {program.capacity}",
                  "compile with a larger context, or reset the session")
 
-    def _piece(self, left):
+    def _chunk(self, left):
         """Tokens of the next step: the longest entry that fits."""
         return max(entry for entry in self.session.program.entries if entry <= left)
 
     def _run(self):
-        # In pieces, so that an interrupt does not wait for the whole prompt.
+        # In chunks, so that an interrupt does not wait for the whole prompt.
         done, total = 0, len(self.ids)
         while done < total:
             if self.progress:
                 self.progress(done, total)
-            count = self._piece(total - done)
+            count = self._chunk(total - done)
             token, result = self._step(self.ids[done:done + count], last=done + count == total)
             self.prefill.append(result)
             done += count

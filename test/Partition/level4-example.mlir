@@ -82,7 +82,7 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
   } -> tensor<1x4xf32>
 
   // The causal mask is the model's; the slots of the padding (index 7) are cut
-  // by the same select, because an iota knows the global indices of the piece.
+  // by the same select, because an iota knows the global indices of the local shard.
   %slots = wafer.iota {layout = #wafer.layout<[cyclic y live 7 tail num]>} : tensor<4xi32>
   %e4 = tensor.empty() : tensor<1x4xf32>
   %s1 = linalg.generic {indexing_maps = [affine_map<(h, s) -> (h, s)>, affine_map<(h, s) -> (s)>, affine_map<(h, s) -> ()>, affine_map<(h, s) -> (h, s)>],

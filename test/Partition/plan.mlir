@@ -1,5 +1,5 @@
 // RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-verify | FileCheck %s --check-prefix=PLAN
-// RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-to-per-pe | FileCheck %s --check-prefix=PIECE
+// RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-to-per-pe | FileCheck %s --check-prefix=SHARD
 // RUN: not waferloom-opt %s --partition-plan="width=2 height=1 sram=700 reserved=100" 2>&1 | FileCheck %s --check-prefix=FULL
 
 // RUN: not waferloom-opt %s --partition-plan="width=2 height=1 sram=700 reserved=100 branches=3" 2>&1 | FileCheck %s --check-prefix=SOON
@@ -17,15 +17,15 @@
 wafer.weight @w : tensor<10x30xf32>
 
 // PLAN: wafer.region = #wafer.region<x = 4, y = 2>
-// PIECE: wafer.region = #wafer.region<x = 4, y = 2>
+// SHARD: wafer.region = #wafer.region<x = 4, y = 2>
 func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   %w = wafer.parameter [@w] : tensor<10x30xf32>
   // PLAN: wafer.input "x" : tensor<10xf32, #wafer.layout<[*]>>
   // PLAN: wafer.slice %{{.*}} dim 0 over [y]
-  // PIECE: wafer.slice %{{.*}} dim 0 over [y] : (tensor<10xf32>) -> tensor<5xf32>
+  // SHARD: wafer.slice %{{.*}} dim 0 over [y] : (tensor<10xf32>) -> tensor<5xf32>
   %x = wafer.input "x" : tensor<10xf32>
   // PLAN: wafer.parameter [@w] : tensor<10x32xf32, #wafer.layout<[y, x live 30 tail 0]>>
-  // PIECE: wafer.parameter [@w] {layout = #wafer.layout<[y, x live 30 tail 0]>} : tensor<5x8xf32>
+  // SHARD: wafer.parameter [@w] {layout = #wafer.layout<[y, x live 30 tail 0]>} : tensor<5x8xf32>
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<30xf32>
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<30xf32>) -> tensor<30xf32>
@@ -38,8 +38,8 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
     linalg.yield %1 : f32
   } -> tensor<30xf32>
   // PLAN: wafer.all_reduce %{{.*}} over [y] sum
-  // PIECE: wafer.all_reduce %{{.*}} over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
-  // PIECE: wafer.output "y", %{{.*}} {layout = #wafer.layout<[x live 30 tail 0]>} : tensor<8xf32>
+  // SHARD: wafer.all_reduce %{{.*}} over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
+  // SHARD: wafer.output "y", %{{.*}} {layout = #wafer.layout<[x live 30 tail 0]>} : tensor<8xf32>
   wafer.output "y", %y : tensor<30xf32>
   return
 }

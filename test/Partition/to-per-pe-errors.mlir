@@ -1,5 +1,5 @@
 // RUN: waferloom-opt %s --partition-to-per-pe --verify-diagnostics --split-input-file
-// What has no piece.
+// What has no local shard.
 
 // expected-error @below {{has no wafer.region: plan it first}}
 func.func @unplanned() {

@@ -349,8 +349,8 @@ func.func @expand_cuts() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
 
 // -----
 
-func.func @constant_pieces() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{is split but no splat, so its pieces differ: make it a weight}}
+func.func @constant_shards() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{is split but no splat, so its local shards differ: make it a weight}}
   %k = arith.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32, #wafer.layout<[y]>>
   return
 }

@@ -68,7 +68,7 @@ func.func @uneven() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
 
 // -----
 
-// Pieces of 11 and of 10 elements: sizes that differ from PE to PE do not exist.
+// Local shards of 11 and of 10 elements: sizes that differ from PE to PE do not exist.
 func.func @offsets() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
   // expected-error @below {{dimension 0 holds 66 elements, which 72 does not divide}}
   %e = tensor.empty() : tensor<66xf32, #wafer.layout<[x 12 live 64 tail 0]>>
@@ -79,7 +79,7 @@ func.func @offsets() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
 
 // A constant with other values on every PE.
 func.func @constant() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
-  // expected-error @below {{is split but no splat, so its pieces differ: make it a weight}}
+  // expected-error @below {{is split but no splat, so its local shards differ: make it a weight}}
   %k = arith.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32, #wafer.layout<[y]>>
   return
 }
@@ -102,7 +102,7 @@ func.func @local_index() attributes {wafer.region = #wafer.region<x = 4, y = 4>}
 
 // -----
 
-// Element 9 of a piece of 4.
+// Element 9 of a local shard of 4.
 func.func @element() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
   %x = tensor.empty() : tensor<16xf32, #wafer.layout<[y]>>
   %c = arith.constant 9 : index

@@ -92,8 +92,8 @@ def test_prefill_by_chunks_of_32_16_and_1():
         generation = program.session().generate(ids[0], max_tokens=8)
         tokens.append(list(generation))
         logits.append(program.run({"input_ids": ids}, logits="last").outputs["logits"][0, -1])
-        pieces = len(generation.prefill)
-        assert pieces == {(32,): 8, (16,): 10, (32, 16): 8, (): 70}[tuple(chunks)]
+        steps = len(generation.prefill)
+        assert steps == {(32,): 8, (16,): 10, (32, 16): 8, (): 70}[tuple(chunks)]
     assert all(text == tokens[-1] for text in tokens)
     assert all(np.abs(row - logits[-1]).max() < 1e-3 for row in logits)
 

@@ -69,20 +69,20 @@ def test_planning_takes_a_sum_for_a_product(folder):
     assert bisect(folder) == "layouts"
 
 
-def test_pieces_reduce_by_maximum(folder):
-    edit(folder / "4-pieces.mlir", r"(wafer\.all_reduce [^\n]*? over \[\w+\]) sum", r"\1 max")
-    assert bisect(folder) == "pieces"
+def test_shards_reduce_by_maximum(folder):
+    edit(folder / "4-shards.mlir", r"(wafer\.all_reduce [^\n]*? over \[\w+\]) sum", r"\1 max")
+    assert bisect(folder) == "shards"
 
 
-def test_pieces_mask_what_counts(folder):
+def test_shards_mask_what_counts(folder):
     """The padding of a dimension is kept and its elements are masked."""
-    edit(folder / "4-pieces.mlir", r"arith\.cmpi slt", "arith.cmpi sge")
-    assert bisect(folder) == "pieces"
+    edit(folder / "4-shards.mlir", r"arith\.cmpi slt", "arith.cmpi sge")
+    assert bisect(folder) == "shards"
 
 
-def test_pieces_in_the_wrong_order(folder):
-    edit(folder / "4-pieces.mlir", r"tensor\.concat dim\((\d)\) (%\w+), (%\w+)", r"tensor.concat dim(\1) \3, \2")
-    assert bisect(folder) == "pieces"
+def test_shards_in_the_wrong_order(folder):
+    edit(folder / "4-shards.mlir", r"tensor\.concat dim\((\d)\) (%\w+), (%\w+)", r"tensor.concat dim(\1) \3, \2")
+    assert bisect(folder) == "shards"
 
 
 def test_routing_gives_two_streams_one_color(folder):
@@ -106,5 +106,5 @@ def test_code_with_another_fold(folder):
 def test_the_page_shows_these_commands():
     page = (TOP / "docs/debugging.md").read_text()
     assert "python test/interpret/guilty_stage.py model.onnx DIR" in page
-    for stage in ("tensors", "layouts", "pieces", "fabric", "image"):
+    for stage in ("tensors", "layouts", "shards", "fabric", "image"):
         assert f"| {stage} |" in page

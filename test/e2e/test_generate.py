@@ -84,7 +84,7 @@ def test_greedy_tokens_are_those_of_onnx_runtime(model, program):
     assert len(generation.prefill) == 5 and len(generation.steps) == 19
 
 
-def test_pieces_of_a_prompt(model):
+def test_chunks_of_a_prompt(model):
     program = wl.compile(model, target="grid-4x4,sram=128KiB", context=CAPACITY, chunks=[4])
     ids, seen = list(range(10, 21)), []
     generation = program.session().generate(ids, max_tokens=6, progress=lambda *state: seen.append(state))

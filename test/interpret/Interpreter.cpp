@@ -28,18 +28,18 @@ SmallVector<int64_t> Machine::getPadded(ArrayRef<int64_t> local,
 
 void Machine::distribute(const Tensor &whole, LayoutAttr layout, Value value,
                          function_ref<double()> padding) {
-  Pieces &pieces = set(value);
+  LocalShards &shards = set(value);
   if (!layout) {
-    for (Tensor &piece : pieces)
-      piece.data = whole.data;
+    for (Tensor &shard : shards)
+      shard.data = whole.data;
     return;
   }
-  SmallVector<int64_t> padded = getPadded(pieces[0].shape, layout), live;
+  SmallVector<int64_t> padded = getPadded(shards[0].shape, layout), live;
   for (auto [size, dim] : llvm::zip(padded, layout.getDims()))
     live.push_back(dim.getLiveSize(size));
   for (int64_t pe = 0; pe < numPes; ++pe) {
     int64_t next = 0;
-    forEach(pieces[pe].shape, [&](ArrayRef<int64_t> index) {
+    forEach(shards[pe].shape, [&](ArrayRef<int64_t> index) {
       SmallVector<int64_t> global;
       bool inside = true;
       for (auto [d, dim] : llvm::enumerate(layout.getDims())) {
@@ -47,19 +47,19 @@ void Machine::distribute(const Tensor &whole, LayoutAttr layout, Value value,
                                             column(pe), row(pe)));
         inside &= global.back() < live[d];
       }
-      pieces[pe].data[next++] =
+      shards[pe].data[next++] =
           inside ? whole.data[offsetOf(live, global)] : padding();
     });
   }
 }
 
-LogicalResult Machine::collect(const Pieces &pieces, LayoutAttr layout,
+LogicalResult Machine::collect(const LocalShards &shards, LayoutAttr layout,
                                Tensor &whole, Operation *op) {
   if (!layout) {
-    whole.data = pieces[0].data;
+    whole.data = shards[0].data;
     return success();
   }
-  SmallVector<int64_t> padded = getPadded(pieces[0].shape, layout), live;
+  SmallVector<int64_t> padded = getPadded(shards[0].shape, layout), live;
   for (auto [size, dim] : llvm::zip(padded, layout.getDims()))
     live.push_back(dim.getLiveSize(size));
   whole.data.assign(count(live), 0);
@@ -67,8 +67,8 @@ LogicalResult Machine::collect(const Pieces &pieces, LayoutAttr layout,
   bool differ = false;
   for (int64_t pe = 0; pe < numPes; ++pe) {
     int64_t next = 0;
-    forEach(pieces[pe].shape, [&](ArrayRef<int64_t> index) {
-      double value = pieces[pe].data[next++];
+    forEach(shards[pe].shape, [&](ArrayRef<int64_t> index) {
+      double value = shards[pe].data[next++];
       SmallVector<int64_t> global;
       for (auto [d, dim] : llvm::enumerate(layout.getDims())) {
         global.push_back(dim.getGlobalIndex(index[d], padded[d], region,
@@ -122,9 +122,9 @@ LogicalResult Machine::runGeneric(linalg::GenericOp op) {
     if (auto type = dyn_cast<RankedTensorType>(operand.getType()))
       for (auto [d, expr] : llvm::enumerate(map.getResults()))
         extents[cast<AffineDimExpr>(expr).getPosition()] = type.getDimSize(d);
-  Pieces result = values[op.getDpsInits().front()];
+  LocalShards result = values[op.getDpsInits().front()];
   bool known = true;
-  SmallVector<Pieces *> inputs;
+  SmallVector<LocalShards *> inputs;
   for (Value input : op.getInputs())
     inputs.push_back(isa<RankedTensorType>(input.getType()) ? &values[input]
                                                             : nullptr);
@@ -164,21 +164,21 @@ LogicalResult Machine::runGeneric(linalg::GenericOp op) {
 }
 
 LogicalResult Machine::runRepeat(wafer::RepeatOp op) {
-  SmallVector<Pieces> carried;
+  SmallVector<LocalShards> carried;
   for (Value init : op.getInits())
     carried.push_back(values[init]);
   for (trip = 0; trip < static_cast<int64_t>(op.getTrips()); ++trip) {
-    for (auto [argument, pieces] :
+    for (auto [argument, shards] :
          llvm::zip(op.getBodyBlock()->getArguments(), carried))
-      values[argument] = pieces;
+      values[argument] = shards;
     if (failed(runBlock(*op.getBodyBlock())))
       return failure();
     for (auto [i, value] : llvm::enumerate(op.getYield().getValues()))
       carried[i] = values[value];
   }
   trip = 0;
-  for (auto [result, pieces] : llvm::zip(op.getResults(), carried))
-    values[result] = pieces;
+  for (auto [result, shards] : llvm::zip(op.getResults(), carried))
+    values[result] = shards;
   return success();
 }
 
@@ -204,8 +204,8 @@ LogicalResult Machine::runOp(Operation *op) {
   } else if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
     runConcat(concat);
   } else if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op)) {
-    Pieces from = values[op->getOperand(0)];
-    Pieces &to = set(op->getResult(0));
+    LocalShards from = values[op->getOperand(0)];
+    LocalShards &to = set(op->getResult(0));
     for (int64_t pe = 0; pe < numPes; ++pe)
       to[pe].data = from[pe].data;
   } else if (isa<tensor::EmptyOp>(op)) {
@@ -214,15 +214,15 @@ LogicalResult Machine::runOp(Operation *op) {
     std::optional<double> number = algebra::getNumber(fill.getInputs().front());
     if (!number)
       return op->emitError("fills with what is no constant");
-    for (Tensor &piece : set(fill.getResult(0)))
-      std::fill(piece.data.begin(), piece.data.end(), *number);
+    for (Tensor &shard : set(fill.getResult(0)))
+      std::fill(shard.data.begin(), shard.data.end(), *number);
   } else if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
     auto dense = dyn_cast<DenseElementsAttr>(constant.getValue());
     if (!dense)
       return success(); // scalars are read through the op
-    for (Tensor &piece : set(constant.getResult()))
+    for (Tensor &shard : set(constant.getResult()))
       for (auto [i, value] : llvm::enumerate(dense.getValues<Attribute>()))
-        piece.data[i] = *algebra::getNumber(value);
+        shard.data[i] = *algebra::getNumber(value);
   } else if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
     auto name = cast<FlatSymbolRefAttr>(parameter.getWeights()[trip]);
     distribute(world.weights.at(name.getValue().str()),
@@ -237,16 +237,16 @@ LogicalResult Machine::runOp(Operation *op) {
     distribute(world.inputs.at(input.getName().str()), input.getLayoutAttr(),
                input.getResult(), [] { return 0.0; });
   } else if (isa<wafer::PositionOp>(op)) {
-    for (Tensor &piece : set(op->getResult(0)))
-      piece.data[0] = static_cast<double>(world.position);
+    for (Tensor &shard : set(op->getResult(0)))
+      shard.data[0] = static_cast<double>(world.position);
   } else if (auto iota = dyn_cast<wafer::IotaOp>(op)) {
-    Pieces &pieces = set(iota.getResult());
+    LocalShards &shards = set(iota.getResult());
     LayoutAttr layout = iota.getLayoutAttr();
     for (int64_t pe = 0; pe < numPes; ++pe)
-      for (size_t i = 0; i < pieces[pe].data.size(); ++i)
-        pieces[pe].data[i] = static_cast<double>(
+      for (size_t i = 0; i < shards[pe].data.size(); ++i)
+        shards[pe].data[i] = static_cast<double>(
             layout ? layout.getDim(0).getGlobalIndex(
-                         i, getPadded(pieces[pe].shape, layout)[0], region,
+                         i, getPadded(shards[pe].shape, layout)[0], region,
                          column(pe), row(pe))
                    : i);
   } else if (auto output = dyn_cast<wafer::OutputOp>(op)) {

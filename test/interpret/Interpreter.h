@@ -2,8 +2,8 @@
 //-*-===//
 //
 // Executes entries of level 2 (one whole tensor per value) and of level 4 (one
-// piece per PE and value) op by op, on plain numbers. Slow and simple: it is
-// the reference that passes are tested against, so that a wrong number is
+// local shard per PE and value) op by op, on plain numbers. Slow and simple: it
+// is the reference that passes are tested against, so that a wrong number is
 // bisected to the pass that made it.
 //
 //===----------------------------------------------------------------------===//

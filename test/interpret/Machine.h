@@ -56,15 +56,15 @@ public:
   llvm::LogicalResult run() {
     if (llvm::failed(runBlock(entry.getBody().front())))
       return llvm::failure();
-    for (auto &[name, pieces] : states)
-      if (llvm::failed(collect(pieces.second, pieces.first,
+    for (auto &[name, shards] : states)
+      if (llvm::failed(collect(shards.second, shards.first,
                                world.states.at(name), entry)))
         return llvm::failure();
     return llvm::success();
   }
 
 private:
-  using Pieces = std::vector<Tensor>; // per PE
+  using LocalShards = std::vector<Tensor>; // per PE
 
   llvm::LogicalResult runBlock(mlir::Block &block);
   llvm::LogicalResult runOp(mlir::Operation *op);
@@ -78,18 +78,19 @@ private:
   void runSlice(mlir::tensor::ExtractSliceOp op);
   void runConcat(mlir::tensor::ConcatOp op);
 
-  Pieces &set(mlir::Value value) {
-    Pieces &pieces = values[value];
+  LocalShards &set(mlir::Value value) {
+    LocalShards &shards = values[value];
     auto type = mlir::cast<mlir::RankedTensorType>(value.getType());
-    pieces.assign(numPes, {llvm::SmallVector<int64_t>(type.getShape()),
+    shards.assign(numPes, {llvm::SmallVector<int64_t>(type.getShape()),
                            std::vector<double>(type.getNumElements(), NAN)});
-    return pieces;
+    return shards;
   }
   /// Distributes a whole tensor by `layout`; `padding` gives what is beyond.
   void distribute(const Tensor &whole, wafer::LayoutAttr layout,
                   mlir::Value value, llvm::function_ref<double()> padding);
-  llvm::LogicalResult collect(const Pieces &pieces, wafer::LayoutAttr layout,
-                              Tensor &whole, mlir::Operation *op);
+  llvm::LogicalResult collect(const LocalShards &shards,
+                              wafer::LayoutAttr layout, Tensor &whole,
+                              mlir::Operation *op);
   llvm::SmallVector<int64_t> getPadded(llvm::ArrayRef<int64_t> local,
                                        wafer::LayoutAttr layout);
   int64_t column(int64_t pe) const { return pe % width; }
@@ -109,9 +110,9 @@ private:
   wafer::RegionAttr region;
   int64_t width, height, numPes;
   int64_t trip = 0;
-  llvm::DenseMap<mlir::Value, Pieces> values;
+  llvm::DenseMap<mlir::Value, LocalShards> values;
   llvm::DenseMap<mlir::Value, std::string> stateNames;
-  std::map<std::string, std::pair<wafer::LayoutAttr, Pieces>> states;
+  std::map<std::string, std::pair<wafer::LayoutAttr, LocalShards>> states;
 };
 
 } // namespace waferloom::interpret

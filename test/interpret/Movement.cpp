@@ -23,8 +23,8 @@ void Machine::runAllReduce(wafer::AllReduceOp op) {
   };
   auto groups = getGroups(op.getAxes().getAxes());
   for (auto [value, result] : llvm::zip(op.getValues(), op.getResults())) {
-    Pieces from = values[value];
-    Pieces &to = set(result);
+    LocalShards from = values[value];
+    LocalShards &to = set(result);
     for (const auto &group : groups) {
       // Both arms toward the middle, then the middle.
       size_t middle = group.size() / 2;
@@ -48,8 +48,8 @@ void Machine::runAllReduce(wafer::AllReduceOp op) {
 /// slice (whole -> share) and gather (share -> whole).
 template <typename OpT>
 void Machine::runShare(OpT op, bool slices) {
-  Pieces from = values[op.getValue()];
-  Pieces &to = set(op.getResult());
+  LocalShards from = values[op.getValue()];
+  LocalShards &to = set(op.getResult());
   ArrayRef<Axis> axes = op.getAxes().getAxes();
   auto dim = static_cast<size_t>(op.getDim());
   int64_t share = (slices ? to : from)[0].shape[dim];
@@ -80,7 +80,7 @@ void Machine::runShare(OpT op, bool slices) {
 }
 
 void Machine::runAppend(wafer::AppendOp op) {
-  Pieces update = values[op.getUpdate()], state = values[op.getState()];
+  LocalShards update = values[op.getUpdate()], state = values[op.getState()];
   auto dim = static_cast<size_t>(op.getDim());
   LayoutAttr layout = op.getLayoutAttr();
   bool oneRow = update[0].shape.size() < state[0].shape.size();
@@ -112,8 +112,8 @@ void Machine::runAppend(wafer::AppendOp op) {
 }
 
 void Machine::runLookup(wafer::LookupOp op) {
-  Pieces table = values[op.getTable()], indices = values[op.getIndices()];
-  Pieces &result = set(op.getResult());
+  LocalShards table = values[op.getTable()], indices = values[op.getIndices()];
+  LocalShards &result = set(op.getResult());
   for (int64_t pe = 0; pe < numPes; ++pe) {
     int64_t width = count(ArrayRef(table[pe].shape).drop_front());
     for (size_t i = 0; i < indices[pe].data.size(); ++i) {
@@ -132,8 +132,8 @@ void Machine::runLookup(wafer::LookupOp op) {
 }
 
 void Machine::runSlice(tensor::ExtractSliceOp op) {
-  Pieces from = values[op.getSource()];
-  Pieces &to = set(op.getResult());
+  LocalShards from = values[op.getSource()];
+  LocalShards &to = set(op.getResult());
   for (int64_t pe = 0; pe < numPes; ++pe) {
     int64_t next = 0;
     forEach(op.getStaticSizes(), [&](ArrayRef<int64_t> index) {
@@ -146,13 +146,13 @@ void Machine::runSlice(tensor::ExtractSliceOp op) {
 }
 
 void Machine::runConcat(tensor::ConcatOp op) {
-  SmallVector<Pieces> inputs;
+  SmallVector<LocalShards> inputs;
   for (Value input : op.getInputs())
     inputs.push_back(values[input]);
-  Pieces &to = set(op.getResult());
+  LocalShards &to = set(op.getResult());
   for (int64_t pe = 0; pe < numPes; ++pe) {
     int64_t start = 0;
-    for (const Pieces &input : inputs) {
+    for (const LocalShards &input : inputs) {
       int64_t next = 0;
       forEach(input[pe].shape, [&](ArrayRef<int64_t> index) {
         SmallVector<int64_t> target(index);

@@ -117,8 +117,8 @@ class Bisection:
         return self.verified("3-layouts.mlir", "--pass-pipeline=builtin.module(func.func(partition-verify))") \
             or self.lowered("3-layouts.mlir")
 
-    def pieces(self):
-        return self.lowered("4-pieces.mlir")
+    def shards(self):
+        return self.lowered("4-shards.mlir")
 
     def verified(self, file, *passes):
         done = subprocess.run([BIN / "waferloom-opt", self.folder / file, *passes, "-o", "/dev/null"],
@@ -149,7 +149,7 @@ class Bisection:
 
 STAGES = [("tensors", "import: 2-tensors.mlir by the JIT against ONNX Runtime"),
           ("layouts", "planning: every PE of 3-layouts.mlir against level 2"),
-          ("pieces", "partition-to-per-pe: every PE of 4-pieces.mlir against level 2"),
+          ("shards", "partition-to-per-pe: every PE of 4-shards.mlir against level 2"),
           ("fabric", "placement and routing: 5-fabric.mlir verified"),
           ("image", "code generation: the image by the executor against ONNX Runtime")]
 

@@ -58,9 +58,9 @@ TEST(Resources, BytesAreUsedAgain) {
   EXPECT_EQ(place(lives, 0), 80) << "a step reads and writes";
 }
 
-TEST(Resources, PiecesAreWholeWords) {
-  EXPECT_EQ(pieceBytes(3, 2), 8);
-  EXPECT_EQ(pieceBytes(3, 4), 12);
+TEST(Resources, ShardsAreWholeWords) {
+  EXPECT_EQ(shardBytes(3, 2), 8);
+  EXPECT_EQ(shardBytes(3, 4), 12);
 }
 
 TEST(Resources, EverythingCounts) {

@@ -122,12 +122,12 @@ struct Route {
 /// With `copies` > 1 a ReceiveFold takes so many vectors one after the other
 /// from one color, each folded into the buffer.
 ///
-/// A ring cuts the buffer into `length` pieces of ceil(words / length) words
+/// A ring cuts the buffer into `length` parts of ceil(words / length) words
 /// and takes `copies` turns r = 0, 1, ..; d is the PE's digit, indices are
 /// modulo length. PEs that send on color 0 send first in a turn, all others
 /// receive:
-///   RingFold         piece d - r -> out; piece d - r - 1 folds what comes in
-///   RingCopy         piece d + 1 - r -> out; in -> piece d - r
+///   RingFold         part d - r -> out; part d - r - 1 folds what comes in
+///   RingCopy         part d + 1 - r -> out; in -> part d - r
 struct Step {
   enum class Kind : uint8_t {
     Send,

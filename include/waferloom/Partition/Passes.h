@@ -1,4 +1,4 @@
-//===- Passes.h - From tensors to the piece of one PE -----------*- C++ -*-===//
+//===- Passes.h - From tensors to the local shard of one PE -----*- C++ -*-===//
 
 #ifndef WAFERLOOM_PARTITION_PASSES_H
 #define WAFERLOOM_PARTITION_PASSES_H

@@ -1,4 +1,4 @@
-//===- Passes.td - From tensors to the piece of one PE -----*- tablegen -*-===//
+//===- Passes.td - From tensors to the local shard of one PE -*- tablegen -*-===//
 
 #ifndef WAFERLOOM_PARTITION_PASSES
 #define WAFERLOOM_PARTITION_PASSES
@@ -98,7 +98,7 @@ def PartitionVerify : Pass<"partition-verify", "::mlir::func::FuncOp"> {
 }
 
 def PartitionToPerPe : Pass<"partition-to-per-pe", "::mlir::ModuleOp"> {
-  let summary = "Turn tensors into the piece of one PE";
+  let summary = "Turn tensors into the local shard of one PE";
   let description = [{
     Needs: level 3 (partition-plan, or written by hand and verified).
     Gives: level 4: plain local types; wafer.parameter, state, input, output,

@@ -34,8 +34,9 @@ struct Fit {
   bool fits() const { return total() <= limit; }
 };
 
-/// Bytes that a piece of `elements` takes in the memory of a PE: whole words.
-int64_t pieceBytes(int64_t elements, int64_t elementBytes);
+/// Bytes that a local shard of `elements` takes in the memory of a PE: whole
+/// words.
+int64_t shardBytes(int64_t elements, int64_t elementBytes);
 
 /// Bytes that lie in memory from step `first` to step `last` of a program,
 /// both included. `address` is the answer; `start` is what it should be modulo

@@ -7,15 +7,15 @@ using namespace waferloom;
 using namespace waferloom::wafer;
 
 /// Whether each trip of `repeat` has a weight or a state of its own.
-static bool hasPiecesByTrip(RepeatOp repeat) {
+static bool hasWeightsByTrip(RepeatOp repeat) {
   return repeat.getBody()
       .walk([](Operation *op) {
-        size_t pieces = 0;
+        size_t count = 0;
         if (auto parameter = dyn_cast<ParameterOp>(op))
-          pieces = parameter.getWeights().size();
+          count = parameter.getWeights().size();
         else if (auto state = dyn_cast<StateOp>(op))
-          pieces = state.getNames().size();
-        return pieces > 1 ? WalkResult::interrupt() : WalkResult::advance();
+          count = state.getNames().size();
+        return count > 1 ? WalkResult::interrupt() : WalkResult::advance();
       })
       .wasInterrupted();
 }
@@ -23,7 +23,7 @@ static bool hasPiecesByTrip(RepeatOp repeat) {
 SmallVector<RepeatOp> wafer::getLayersCandidates(func::FuncOp entry) {
   SmallVector<RepeatOp> all =
       llvm::to_vector(entry.getBody().getOps<RepeatOp>());
-  SmallVector<RepeatOp> found = llvm::filter_to_vector(all, hasPiecesByTrip);
+  SmallVector<RepeatOp> found = llvm::filter_to_vector(all, hasWeightsByTrip);
   return found.empty() ? all : found;
 }
 

@@ -35,7 +35,7 @@ ParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
     auto weight = symbolTable.lookupNearestSymbolFrom<WeightOp>(*this, name);
     if (!weight)
       return emitOpError() << "names " << name << ", which is not a weight";
-    // A piece of a weight (its layout says which) has fewer elements.
+    // A local shard of a weight (its layout says which) has fewer elements.
     int64_t stored = cast<ShapedType>(weight.getType()).getNumElements();
     if (!(*this)->hasAttr("layout") && stored != elements)
       return emitOpError() << "reads " << elements << " elements but weight "

@@ -36,8 +36,8 @@ RegionAttr getRegion(mlir::Operation *entry);
 /// The layout in the encoding of a tensor type, or null.
 LayoutAttr getLayout(mlir::Type type);
 
-/// The type of the piece that one PE holds of a tensor of type `global`, which
-/// has a layout.
+/// The type of the local shard that one PE holds of a tensor of type `global`,
+/// which has a layout.
 mlir::RankedTensorType getLocalType(mlir::RankedTensorType global,
                                     RegionAttr region);
 

@@ -166,7 +166,7 @@ def Wafer_LayoutAttr : Wafer_Attr<"Layout", "layout"> {
     LayoutAttr withPartial(::llvm::ArrayRef<Axis> axes, Combiner combiner) const;
     /// The axes that split some dimension, in the order of the dimensions.
     ::llvm::SmallVector<Axis> getSplitAxes() const;
-    /// The shape of the piece one PE holds of a tensor of shape `padded`.
+    /// The shape of the local shard one PE holds of a tensor of shape `padded`.
     ::llvm::SmallVector<int64_t> getLocalShape(::llvm::ArrayRef<int64_t> padded,
                                                RegionAttr region) const;
   }];

@@ -1,7 +1,7 @@
 //===- WaferLayoutOps.td - Changes of layout, rolled layers -*- tablegen -*-===//
 //
 // The ops that levels 3 and 4 add. At level 3 their types carry layouts; at
-// level 4 the same ops stand on the piece that one PE holds.
+// level 4 the same ops stand on the local shard that one PE holds.
 //
 //===----------------------------------------------------------------------===//
 

@@ -113,7 +113,7 @@ def Wafer_IotaOp : Wafer_Op<"iota", [Pure]> {
   let summary = "Count 0, 1, 2, ...";
   let description = [{
     Index arithmetic reads its indices from here and never from
-    `linalg.index`, so that a piece of a tensor knows its own indices.
+    `linalg.index`, so that a local shard of a tensor knows its own indices.
   }];
   let arguments = (ins OptionalAttr<Wafer_LayoutAttr>:$layout);
   let results = (outs 1DTensorOf<[I32]>:$result);
@@ -133,7 +133,7 @@ def Wafer_LookupOp : Wafer_Op<"lookup", [Pure]> {
     ```mlir
     %x = wafer.lookup %table[%ids]
        : (tensor<512x64xf32>, tensor<1x1xi32>) -> tensor<1x1x64xf32>
-    %y = wafer.lookup %piece[%ids] rows %r : tensor<64xi32>
+    %y = wafer.lookup %shard[%ids] rows %r : tensor<64xi32>
        : (tensor<64x8xf32>, tensor<1x1xi32>) -> tensor<1x1x8xf32>
     ```
   }];
