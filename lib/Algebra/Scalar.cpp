@@ -1,5 +1,5 @@
 // One table of what scalar ops compute. Used where a pass needs the value of a
-// body at a known element (the tail of a padded dimension) and by the
+// body at a known element (the padding of a padded dimension) and by the
 // interpreter that tests passes against each other.
 
 #include "waferloom/Algebra/Scalar.h"

@@ -384,7 +384,7 @@ std::optional<View> Lowering::contract(Operand a, Operand b,
 }
 
 Quantity *Lowering::reduce(Quantity *q, ArrayRef<int64_t> axes,
-                           Combiner combiner, bool tailIsNeutral) {
+                           Combiner combiner, bool paddingIsNeutral) {
   const View *view = viewOf(q);
   if (!view)
     return nullptr;
@@ -393,8 +393,8 @@ Quantity *Lowering::reduce(Quantity *q, ArrayRef<int64_t> axes,
                    : combiner == Combiner::Max ? -infinity
                                                : infinity;
   for (int64_t axis : axes)
-    if (isBounded(q->shape[axis]) && !tailIsNeutral)
-      if (!(q = cutTail(q, axis, neutral)))
+    if (isBounded(q->shape[axis]) && !paddingIsNeutral)
+      if (!(q = maskPadding(q, axis, neutral)))
         return nullptr;
   Operand operand{*viewOf(q), {}};
   SmallVector<int64_t> sizes;

@@ -109,17 +109,17 @@ public:
   std::optional<View> contract(Operand a, Operand b,
                                llvm::ArrayRef<int64_t> sizes,
                                llvm::ArrayRef<bool> reduced, mlir::Type type);
-  /// Reduces the axes of `q` and keeps them with size 1. Tails are cut first
-  /// unless they are known to hold the neutral element.
+  /// Reduces the axes of `q` and keeps them with size 1. Padding is masked
+  /// first unless they are known to hold the neutral element.
   Quantity *reduce(Quantity *q, llvm::ArrayRef<int64_t> axes, Combiner combiner,
-                   bool tailIsNeutral = false);
+                   bool paddingIsNeutral = false);
   /// `q` where `inside` holds, a function of the indices d0, d1, .. of `axes`
   /// over the whole tensor, and `neutral` elsewhere. All axes that are bounded
-  /// must be among them, or their tails stay as they are.
+  /// must be among them, or their padding stays as it is.
   Quantity *keepWhere(Quantity *q, Expr inside, llvm::ArrayRef<int64_t> axes,
                       double neutral);
   /// `q` with `neutral` beyond the live length of `axis`.
-  Quantity *cutTail(Quantity *q, int64_t axis, double neutral);
+  Quantity *maskPadding(Quantity *q, int64_t axis, double neutral);
   /// `a / b`, as a product with a reciprocal where b is the smaller one.
   Quantity *divide(Quantity *a, Quantity *b);
   Quantity *unary(ScalarOp op, Quantity *q);

@@ -89,10 +89,10 @@ Quantity *transposed(Call &call, Quantity *q, llvm::ArrayRef<int64_t> order);
 /// Matrix product over the last two dimensions; the others broadcast.
 Quantity *product(Call &call, Quantity *a, Quantity *b);
 
-/// Softmax over `axis`. With `tailIsExcluded`, what lies beyond the live length
-/// is known to be -inf.
+/// Softmax over `axis`. With `paddingIsExcluded`, what lies beyond the live
+/// length is known to be -inf.
 Quantity *softmax(Call &call, Quantity *q, int64_t axis,
-                  bool tailIsExcluded = false);
+                  bool paddingIsExcluded = false);
 
 /// Stores the new rows of the state `past` behind what it holds.
 Quantity *append(Call &call, Quantity *past, Quantity *rows, int64_t axis,

@@ -7,8 +7,8 @@
 //   query [b, n, (kv g) d] -> [b, kv, g, n, d]     key, value -> [b, kv, n, d]
 //   scores [b, kv, g, n, L], kept where k <= q + p and q + p - k < window
 //
-// The predicate is over the capacity of the cache, so it cuts the tail as well.
-// Every row of a batch is equally long: `seqlens_k` must fold to L - 1.
+// The predicate is over the capacity of the cache, so it masks the padding as
+// well. Every row of a batch is equally long: `seqlens_k` must fold to L - 1.
 //
 //===----------------------------------------------------------------------===//
 
@@ -363,7 +363,7 @@ Quantity *Attention::scores() {
   if (!scores)
     return nullptr;
   // Over the capacity, so that it holds for no slot beyond the live length.
-  bool isKept = lowering.options.mistakeTailsAreKept;
+  bool isKept = lowering.options.mistakePaddingIsKept;
   math.dims = {tokens, isKept ? live : math.constant(lowering.capacity(live))};
   Expr at = math.add(math.dim(0), math.sub(live, tokens));
   Expr inside = math.lessEqual(math.dim(1), at);
@@ -373,7 +373,7 @@ Quantity *Attention::scores() {
   if (!inside->isTrue())
     scores = lowering.keepWhere(scores, inside, {3, 4},
                                 -std::numeric_limits<double>::infinity());
-  return scores ? softmax(c, scores, 4, /*tailIsExcluded=*/true) : nullptr;
+  return scores ? softmax(c, scores, 4, /*paddingIsExcluded=*/true) : nullptr;
 }
 
 Results Attention::lower() {

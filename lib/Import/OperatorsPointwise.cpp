@@ -123,8 +123,8 @@ static Quantity *arithmetic(Call &c, Quantity *a, Quantity *b) {
   Quantity *result =
       op == ScalarOp::Div ? lowering.divide(a, b) : lowering.binary(op, a, b);
   if (result && op == ScalarOp::Mul)
-    result->tailIsZero = (a->tailIsZero && b->tailIsFinite) ||
-                         (b->tailIsZero && a->tailIsFinite);
+    result->paddingIsZero = (a->paddingIsZero && b->paddingIsFinite) ||
+                            (b->paddingIsZero && a->paddingIsFinite);
   return result;
 }
 

@@ -138,13 +138,14 @@ Results import::lowerWhere(Call &c) {
   };
   auto isZero = [&](Quantity *q) {
     auto value = constant(q);
-    return value ? *value == 0 : q->tailIsZero;
+    return value ? *value == 0 : q->paddingIsZero;
   };
   auto isFinite = [&](Quantity *q) {
     auto value = constant(q);
-    return value ? std::isfinite(*value) : q->tailIsFinite || q->tailIsZero;
+    return value ? std::isfinite(*value)
+                 : q->paddingIsFinite || q->paddingIsZero;
   };
-  result->tailIsZero = isZero(a) && isZero(b);
-  result->tailIsFinite = isFinite(a) && isFinite(b);
+  result->paddingIsZero = isZero(a) && isZero(b);
+  result->paddingIsFinite = isFinite(a) && isFinite(b);
   return one(result);
 }

@@ -13,18 +13,18 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
 
-/// Cuts the tails of a product over a bounded dimension: of both operands,
-/// unless a tail of exact zeros meets one of finite numbers.
-static bool cutTails(Lowering &lowering, Quantity *&a, int64_t axisA,
+/// Masks the padding of a product over a bounded dimension: of both operands,
+/// unless padding of exact zeros meets padding of finite numbers.
+static bool maskBoth(Lowering &lowering, Quantity *&a, int64_t axisA,
                      Quantity *&b, int64_t axisB) {
   if (!lowering.isBounded(a->shape[axisA]))
     return true;
-  if (!a->tailIsZero && !(b->tailIsZero && a->tailIsFinite))
-    a = lowering.cutTail(a, axisA, 0);
+  if (!a->paddingIsZero && !(b->paddingIsZero && a->paddingIsFinite))
+    a = lowering.maskPadding(a, axisA, 0);
   if (!a)
     return false;
-  if (!b->tailIsZero && !(a->tailIsZero && b->tailIsFinite))
-    b = lowering.cutTail(b, axisB, 0);
+  if (!b->paddingIsZero && !(a->paddingIsZero && b->paddingIsFinite))
+    b = lowering.maskPadding(b, axisB, 0);
   return b != nullptr;
 }
 
@@ -40,7 +40,7 @@ Quantity *import::product(Call &c, Quantity *a, Quantity *b) {
   if (a->shape[innerA] != b->shape[innerB])
     return c.refuse("inner sizes " + math.print(a->shape[innerA]) + " and " +
                     math.print(b->shape[innerB]) + " differ");
-  if (!cutTails(lowering, a, innerA, b, innerB))
+  if (!maskBoth(lowering, a, innerA, b, innerB))
     return nullptr;
 
   auto batch =

@@ -141,15 +141,15 @@ Results import::lowerReduce(Call &c) {
 }
 
 Quantity *import::softmax(Call &c, Quantity *q, int64_t axis,
-                          bool tailIsExcluded) {
+                          bool paddingIsExcluded) {
   Lowering &lowering = c.lowering;
   bool bounded = lowering.isBounded(q->shape[axis]);
-  if (bounded && !tailIsExcluded &&
-      !(q = lowering.cutTail(q, axis,
-                             -std::numeric_limits<double>::infinity())))
+  if (bounded && !paddingIsExcluded &&
+      !(q = lowering.maskPadding(q, axis,
+                                 -std::numeric_limits<double>::infinity())))
     return nullptr;
   Quantity *largest =
-      lowering.reduce(q, {axis}, Combiner::Max, /*tailIsNeutral=*/true);
+      lowering.reduce(q, {axis}, Combiner::Max, /*paddingIsNeutral=*/true);
   if (!largest)
     return nullptr;
   Quantity *weights = lowering.pointwise(
@@ -161,13 +161,13 @@ Quantity *import::softmax(Call &c, Quantity *q, int64_t axis,
   if (!weights)
     return nullptr;
   // exp(-inf) is an exact zero: the sum needs no second cut.
-  Quantity *sum =
-      lowering.reduce(weights, {axis}, Combiner::Sum, /*tailIsNeutral=*/true);
+  Quantity *sum = lowering.reduce(weights, {axis}, Combiner::Sum,
+                                  /*paddingIsNeutral=*/true);
   Quantity *result = sum ? lowering.divide(weights, sum) : nullptr;
   if (!result)
     return nullptr;
-  result->tailIsZero = result->tailIsFinite =
-      bounded && !lowering.options.mistakeTailsAreKept;
+  result->paddingIsZero = result->paddingIsFinite =
+      bounded && !lowering.options.mistakePaddingIsKept;
   return result;
 }
 

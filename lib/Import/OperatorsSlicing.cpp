@@ -102,8 +102,8 @@ Quantity *import::sliceAxis(Lowering &lowering, Quantity *q, int64_t axis,
     part.assign(1, Factor{size, base});
   }
   Quantity *slice = lowering.fromView(shape, q->type, std::move(result));
-  slice->tailIsZero = q->tailIsZero && *first == 0;
-  slice->tailIsFinite = q->tailIsFinite;
+  slice->paddingIsZero = q->paddingIsZero && *first == 0;
+  slice->paddingIsFinite = q->paddingIsFinite;
   return slice;
 }
 
@@ -287,7 +287,7 @@ Quantity *import::append(Call &c, Quantity *past, Quantity *rows, int64_t axis,
       lowering.position(), axis, wafer::LayoutAttr());
   Quantity *result = lowering.fromTensor(std::move(shape), past->type, now);
   result->appended = past->past;
-  result->tailIsFinite = true;
+  result->paddingIsFinite = true;
   return result;
 }
 

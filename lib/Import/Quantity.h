@@ -63,8 +63,8 @@ struct Quantity {
   int appended = -1;
 
   /// What lies beyond the live length along the last bounded dimension.
-  bool tailIsZero = false;
-  bool tailIsFinite = false;
+  bool paddingIsZero = false;
+  bool paddingIsFinite = false;
 
   bool isFloat() const { return mlir::isa<mlir::FloatType>(type); }
   bool isBool() const { return type.isInteger(1); }

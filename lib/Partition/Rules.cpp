@@ -20,8 +20,8 @@ using wafer::Axis;
 using wafer::Combiner;
 using wafer::DimAttr;
 using wafer::LayoutAttr;
+using wafer::Padding;
 using wafer::RegionAttr;
-using wafer::Tail;
 
 static std::string text(DimAttr dim) {
   if (dim.isWhole())
@@ -73,10 +73,10 @@ LogicalResult partition::checkLayout(LayoutAttr layout,
     if (dim.getLive() > padded[d])
       return error() << "dimension " << d << " holds " << padded[d]
                      << " elements, fewer than its live size " << dim.getLive();
-    if (dim.isPadded() && dim.getTail().kind == Tail::None)
+    if (dim.isPadded() && dim.getPadding().kind == Padding::None)
       return error() << "dimension " << d << " is padded (" << padded[d]
                      << " > " << dim.getLive()
-                     << ") but says nothing of its tail";
+                     << ") but says nothing of its padding";
   }
   for (Axis axis : layout.getPartial())
     if (failed(use(axis, "is partial", "partial along")))
@@ -151,7 +151,7 @@ struct Inference {
   LogicalResult checkPartial();
   LogicalResult checkBody(Axis axis, ArrayRef<int> partial);
   FailureOr<LayoutAttr> run();
-  Tail getResultTail(unsigned loop, algebra::Fold fold);
+  Padding getResultPadding(unsigned loop, algebra::Fold fold);
 };
 } // namespace
 
@@ -310,17 +310,17 @@ LogicalResult Inference::checkPartial() {
   return success();
 }
 
-Tail Inference::getResultTail(unsigned loop, algebra::Fold fold) {
-  Tail tail = getBodyTail(op, inputs, loop);
-  auto afterSum = [](Tail t) {
-    if (t.kind != Tail::Constant || t.value == 0)
+Padding Inference::getResultPadding(unsigned loop, algebra::Fold fold) {
+  Padding padding = getBodyPadding(op, inputs, loop);
+  auto afterSum = [](Padding t) {
+    if (t.kind != Padding::Constant || t.value == 0)
       return t;
-    return std::isfinite(t.value) ? Tail::finite() : Tail::any();
+    return std::isfinite(t.value) ? Padding::finite() : Padding::any();
   };
   if (fold == algebra::Fold::Sum ||
       (partialFold && *partialFold == Combiner::Sum))
-    tail = afterSum(tail);
-  // Where a reduction loop is at its tail too, the corner enters the fold.
+    padding = afterSum(padding);
+  // Where a reduction loop is in its padding too, the corner enters the fold.
   double neutral =
       algebra::getNeutral(fold, op.getBody()->getArguments().back().getType());
   SmallVector<unsigned> reductions;
@@ -328,12 +328,13 @@ Tail Inference::getResultTail(unsigned loop, algebra::Fold fold) {
   for (unsigned reduction : reductions) {
     if (!loops[reduction].dim.isPadded())
       continue;
-    Tail corner = getBodyTail(op, inputs, {loop, reduction});
+    Padding corner = getBodyPadding(op, inputs, {loop, reduction});
     if (!corner.isConstant(neutral))
-      tail = corner.kind == Tail::Any ? Tail::any()
-                                      : joinTails(tail, Tail::finite());
+      padding = corner.kind == Padding::Any
+                    ? Padding::any()
+                    : joinPadding(padding, Padding::finite());
   }
-  return tail;
+  return padding;
 }
 
 FailureOr<LayoutAttr> Inference::run() {
@@ -367,13 +368,13 @@ FailureOr<LayoutAttr> Inference::run() {
         fold, op.getBody()->getArguments().back().getType());
     if (!init || *init != neutral)
       return error() << "a split reduction starts from the neutral element "
-                     << Tail::constant(neutral).str()
+                     << Padding::constant(neutral).str()
                      << ": add another start to the result";
   }
-  if (std::optional<TailFault> fault = findTailFault(op, inputs)) {
+  if (std::optional<PaddingFault> fault = findPaddingFault(op, inputs)) {
     unsigned loop = fault->loops.front();
     InFlightDiagnostic diag = error();
-    diag << "the tail of reduction loop";
+    diag << "the padding of reduction loop";
     if (fault->loops.size() > 1)
       diag << "s d" << loop << " and d" << fault->loops.back();
     else
@@ -381,7 +382,7 @@ FailureOr<LayoutAttr> Inference::run() {
     diag << " (padded to " << loops[loop].padded << ", live "
          << loops[loop].dim.getLiveSize(loops[loop].padded) << ") is "
          << fault->found.str() << "; " << stringifyCombiner(combiner)
-         << " needs " << Tail::constant(fault->needed).str()
+         << " needs " << Padding::constant(fault->needed).str()
          << ": mask an operand";
     return diag;
   }
@@ -389,8 +390,8 @@ FailureOr<LayoutAttr> Inference::run() {
   for (AffineExpr expr : op.getIndexingMapsArray().back().getResults()) {
     unsigned loop = cast<AffineDimExpr>(expr).getPosition();
     DimAttr dim = loops[loop].dim;
-    dims.push_back(dim.isPadded() ? dim.withTail(getResultTail(loop, fold))
-                                  : dim);
+    dims.push_back(
+        dim.isPadded() ? dim.withPadding(getResultPadding(loop, fold)) : dim);
   }
   SmallVector<Axis> rootAxes;
   SmallVector<int64_t> coordinates;

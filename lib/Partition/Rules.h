@@ -2,7 +2,7 @@
 //-*-===//
 //
 // The rules G1 to G9 of docs/partition.md: which layouts a generic accepts, the
-// layout of its result, and what is known of tails.
+// layout of its result, and what is known of padding.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,23 +23,23 @@ llvm::LogicalResult checkLayout(wafer::LayoutAttr layout,
                                 wafer::RegionAttr region, ErrorFn error);
 
 /// What the body of `op` gives (for a reduction: what enters its fold) where
-/// the loops in `loops` are at their tail and all others live. `inputs` are the
-/// types of the inputs, with layouts; null for scalars.
-wafer::Tail getBodyTail(mlir::linalg::GenericOp op,
-                        llvm::ArrayRef<mlir::RankedTensorType> inputs,
-                        llvm::ArrayRef<unsigned> loops);
+/// the loops in `loops` are in their padding and all others live. `inputs` are
+/// the types of the inputs, with layouts; null for scalars.
+wafer::Padding getBodyPadding(mlir::linalg::GenericOp op,
+                              llvm::ArrayRef<mlir::RankedTensorType> inputs,
+                              llvm::ArrayRef<unsigned> loops);
 
-/// A reduction loop, or two of them, at whose tail the body is not neutral.
-struct TailFault {
+/// A reduction loop, or two of them, in whose padding the body is not neutral.
+struct PaddingFault {
   llvm::SmallVector<unsigned> loops;
-  wafer::Tail found;
+  wafer::Padding found;
   double needed;
 };
 
-/// Rule G8: the first fault of a generic's tails, or nothing.
-std::optional<TailFault>
-findTailFault(mlir::linalg::GenericOp op,
-              llvm::ArrayRef<mlir::RankedTensorType> inputs);
+/// Rule G8: the first fault of a generic's padding, or nothing.
+std::optional<PaddingFault>
+findPaddingFault(mlir::linalg::GenericOp op,
+                 llvm::ArrayRef<mlir::RankedTensorType> inputs);
 
 /// The layout of the result of `op` on inputs of types `inputs`. `result` gives
 /// the digits of loops that no input has. Errors: every rule that is broken.
@@ -47,8 +47,8 @@ mlir::FailureOr<wafer::LayoutAttr> inferGeneric(
     mlir::linalg::GenericOp op, llvm::ArrayRef<mlir::RankedTensorType> inputs,
     mlir::RankedTensorType result, wafer::RegionAttr region, ErrorFn error);
 
-/// What is known where either of two tails may be.
-wafer::Tail joinTails(wafer::Tail a, wafer::Tail b);
+/// What is known where either of two paddings may be.
+wafer::Padding joinPadding(wafer::Padding a, wafer::Padding b);
 
 } // namespace waferloom::partition
 

@@ -37,7 +37,7 @@ static void expandMask(wafer::MaskOp op) {
       RankedTensorType::get(
           {type.getDimSize(dim)}, builder.getI32Type(),
           LayoutAttr::get(builder.getContext(),
-                          entry.withTail(wafer::Tail::finite()))),
+                          entry.withPadding(wafer::Padding::finite()))),
       LayoutAttr());
   Value init = tensor::EmptyOp::create(
       builder, loc, type.getShape(), type.getElementType(), type.getEncoding());

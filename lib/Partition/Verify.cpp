@@ -1,6 +1,6 @@
 // Proves that a module of level 3 means what its types say: every layout is one
 // that its tensor can have, every op accepts the layouts of its operands, and
-// no result claims more of its tail than its op gives. Whoever wrote the
+// no result claims more of its padding than its op gives. Whoever wrote the
 // layouts, planner or person, is not asked.
 
 #include "Rules.h"
@@ -28,12 +28,12 @@ using namespace waferloom::partition;
 using wafer::Axis;
 using wafer::DimAttr;
 using wafer::LayoutAttr;
+using wafer::Padding;
 using wafer::RegionAttr;
-using wafer::Tail;
 
 /// Does knowing `known` justify the claim `claimed`?
-static bool implies(Tail known, Tail claimed) {
-  return claimed.kind == Tail::Any || joinTails(known, claimed) == claimed;
+static bool implies(Padding known, Padding claimed) {
+  return claimed.kind == Padding::Any || joinPadding(known, claimed) == claimed;
 }
 
 /// Checks a claimed layout against the one that the op gives.
@@ -55,11 +55,11 @@ static LogicalResult checkClaim(Operation *op, LayoutAttr given,
         have.getLiveSize(size) != says.getLiveSize(size))
       return op->emitOpError() << "gives " << given << " but its result claims "
                                << claimed << " in dimension " << d;
-    if (says.isPadded() && !implies(have.getTail(), says.getTail()))
+    if (says.isPadded() && !implies(have.getPadding(), says.getPadding()))
       return op->emitOpError()
-             << "leaves " << have.getTail().str()
-             << " in the tail of dimension " << d << " but its result claims "
-             << says.getTail().str();
+             << "leaves " << have.getPadding().str()
+             << " in the padding of dimension " << d
+             << " but its result claims " << says.getPadding().str();
   }
   return success();
 }
@@ -74,21 +74,21 @@ static LogicalResult checkPlain(Operation *op, Type type) {
   return success();
 }
 
-/// The tail that a source promises.
-static LogicalResult checkSource(Operation *op, Tail promised) {
+/// The padding that a source promises.
+static LogicalResult checkSource(Operation *op, Padding promised) {
   auto type = cast<RankedTensorType>(op->getResult(0).getType());
   if (failed(checkPlain(op, type)))
     return failure();
   for (auto [d, dim] : llvm::enumerate(wafer::getLayout(type).getDims()))
-    if (dim.isPadded() && !implies(promised, dim.getTail()))
+    if (dim.isPadded() && !implies(promised, dim.getPadding()))
       return op->emitOpError()
-             << "promises " << promised.str() << " in the tail of dimension "
-             << d << " but its type claims " << dim.getTail().str();
+             << "promises " << promised.str() << " in the padding of dimension "
+             << d << " but its type claims " << dim.getPadding().str();
   return success();
 }
 
 /// A dimension of a result that takes over one of an operand: split alike, and
-/// with no more known of its tail.
+/// with no more known of its padding.
 static LogicalResult checkKept(Operation *op, Value from, int64_t dim,
                                int64_t resultDim, RegionAttr region) {
   auto source = cast<RankedTensorType>(from.getType());
@@ -106,10 +106,11 @@ static LogicalResult checkKept(Operation *op, Value from, int64_t dim,
            << "gives dimension " << resultDim << " as "
            << wafer::getLayout(source) << " has dimension " << dim
            << ", but its result claims " << wafer::getLayout(target);
-  if (says.isPadded() && !implies(have.getTail(), says.getTail()))
+  if (says.isPadded() && !implies(have.getPadding(), says.getPadding()))
     return op->emitOpError()
-           << "leaves " << have.getTail().str() << " in the tail of dimension "
-           << resultDim << " but its result claims " << says.getTail().str();
+           << "leaves " << have.getPadding().str()
+           << " in the padding of dimension " << resultDim
+           << " but its result claims " << says.getPadding().str();
   return success();
 }
 
@@ -147,10 +148,10 @@ static LogicalResult checkLookup(wafer::LookupOp op, RegionAttr region) {
       return failure();
     // What is found for garbage indices is garbage.
     if (result.getDim(d).isPadded() &&
-        result.getDim(d).getTail().kind != Tail::Any)
-      return op.emitOpError()
-             << "finds anything in the tail of dimension " << d
-             << " but its result claims " << result.getDim(d).getTail().str();
+        result.getDim(d).getPadding().kind != Padding::Any)
+      return op.emitOpError() << "finds anything in the padding of dimension "
+                              << d << " but its result claims "
+                              << result.getDim(d).getPadding().str();
   }
   for (int64_t d = 1; d < static_cast<int64_t>(table.getDims().size()); ++d)
     if (failed(checkKept(op, op.getTable(), d, lead + d - 1, region)))
@@ -189,11 +190,12 @@ static LogicalResult checkAppend(wafer::AppendOp op, RegionAttr region) {
       return op.emitOpError() << "dimension " << d
                               << " of the update is split otherwise than that "
                                  "of the state";
-    if (from.isPadded() && !implies(from.getTail(), state.getDim(d).getTail()))
+    if (from.isPadded() &&
+        !implies(from.getPadding(), state.getDim(d).getPadding()))
       return op.emitOpError()
-             << "stores " << from.getTail().str() << " into the tail of "
+             << "stores " << from.getPadding().str() << " into the padding of "
              << "dimension " << d << ", where the state promises "
-             << state.getDim(d).getTail().str() << ": mask the update";
+             << state.getDim(d).getPadding().str() << ": mask the update";
   }
   return success();
 }
@@ -336,16 +338,16 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
   if (auto append = dyn_cast<wafer::AppendOp>(op))
     return checkAppend(append, region);
   if (isa<wafer::ParameterOp, wafer::InputOp>(op))
-    return checkSource(op, Tail::constant(0));
+    return checkSource(op, Padding::constant(0));
   if (isa<wafer::StateOp, wafer::IotaOp, wafer::PositionOp>(op))
-    return checkSource(op, Tail::finite());
+    return checkSource(op, Padding::finite());
   if (auto output = dyn_cast<wafer::OutputOp>(op))
     return checkPlain(op, output.getValue().getType());
   if (auto mask = dyn_cast<wafer::MaskOp>(op)) {
     auto type = cast<RankedTensorType>(mask.getValue().getType());
     SmallVector<DimAttr> dims(wafer::getLayout(type).getDims());
-    dims[mask.getDim()] = dims[mask.getDim()].withTail(
-        Tail::constant(algebra::getNumber(mask.getFill()).value_or(NAN)));
+    dims[mask.getDim()] = dims[mask.getDim()].withPadding(
+        Padding::constant(algebra::getNumber(mask.getFill()).value_or(NAN)));
     if (wafer::getLayout(type).isPartial())
       return op->emitOpError("masks a value that is still partial");
     return checkClaim(op, wafer::getLayout(type).withDims(dims),
@@ -363,9 +365,9 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
     if (type && number)
       for (DimAttr dim : wafer::getLayout(type).getDims())
         if (dim.isPadded() && !wafer::getLayout(type).isPartial() &&
-            !implies(Tail::constant(*number), dim.getTail()) &&
+            !implies(Padding::constant(*number), dim.getPadding()) &&
             isa<arith::ConstantOp>(op))
-          return op->emitOpError("claims another tail than its value");
+          return op->emitOpError("claims another padding than its value");
     return success();
   }
   if (isa<wafer::AllReduceOp, wafer::ReduceOp, wafer::BroadcastOp,
@@ -400,7 +402,7 @@ struct PartitionVerify : partition::impl::PartitionVerifyBase<PartitionVerify> {
     for (Value argument : entry.getArguments())
       if (isa<RankedTensorType>(argument.getType())) {
         entry.emitError("takes tensors as arguments, whose callers promise "
-                        "nothing of layout and tail: read a wafer.input");
+                        "nothing of layout and padding: read a wafer.input");
         failedAny = true;
         break;
       }

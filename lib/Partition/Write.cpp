@@ -1,5 +1,5 @@
 // Writes a plan into a module. Ops are rebuilt in program order on values whose
-// types carry layouts, so what is known of tails is always at hand:
+// types carry layouts, so what is known of padding is always at hand:
 //
 //   1. an operand that is read with another split is sliced or gathered first;
 //   2. where a padded reduction loop would let garbage in, an operand is
@@ -22,9 +22,9 @@ using namespace waferloom::partition;
 using wafer::Axis;
 using wafer::DimAttr;
 using wafer::LayoutAttr;
-using wafer::Tail;
+using wafer::Padding;
 
-DimAttr Writer::getDim(int index, Tail tail) {
+DimAttr Writer::getDim(int index, Padding padding) {
   const DimClass &entry = classes.problem.classes[index];
   SmallVector<wafer::Digit> digits;
   for (Axis axis : plan.axes[index])
@@ -34,15 +34,16 @@ DimAttr Writer::getDim(int index, Tail tail) {
   bool cyclic = entry.cyclic && !digits.empty() &&
                 plan.padded[index] > region.getSize(plan.axes[index]);
   return DimAttr::get(context, digits, cyclic, padded ? entry.size : -1,
-                      padded ? tail : Tail::none());
+                      padded ? padding : Padding::none());
 }
 
-RankedTensorType Writer::getType(Type element, ArrayRef<int> list, Tail tail) {
+RankedTensorType Writer::getType(Type element, ArrayRef<int> list,
+                                 Padding padding) {
   SmallVector<int64_t> shape;
   SmallVector<DimAttr> dims;
   for (int index : list) {
     shape.push_back(plan.padded[index]);
-    dims.push_back(getDim(index, tail));
+    dims.push_back(getDim(index, padding));
   }
   return RankedTensorType::get(shape, element, LayoutAttr::get(context, dims));
 }
@@ -69,7 +70,7 @@ Value Writer::changeTo(Value value, ArrayRef<int> target) {
   // need the axes of a gathered dimension come last.
   for (bool gathers : {false, true, false}) {
     for (auto [d, index] : llvm::enumerate(target)) {
-      DimAttr have = dimOf(d), want = getDim(index, have.getTail());
+      DimAttr have = dimOf(d), want = getDim(index, have.getPadding());
       if (have.getDigits() == want.getDigits() &&
           have.getCyclic() == want.getCyclic())
         continue;
@@ -101,7 +102,7 @@ Value Writer::mask(Value value, int64_t dim, double fill) {
   RankedTensorType type = typeOf(value);
   LayoutAttr layout = wafer::getLayout(type);
   SmallVector<DimAttr> dims(layout.getDims());
-  dims[dim] = dims[dim].withTail(Tail::constant(fill));
+  dims[dim] = dims[dim].withPadding(Padding::constant(fill));
   return wafer::MaskOp::create(
       builder, value.getLoc(), withLayout(type, layout.withDims(dims)), value,
       dim, algebra::getAttribute(type.getElementType(), fill));
@@ -139,10 +140,11 @@ LogicalResult Writer::writeOp(Operation *op) {
   if (isa<tensor::ExtractSliceOp, tensor::ConcatOp, tensor::ExpandShapeOp>(op))
     return writeMove(op);
   if (isa<wafer::ParameterOp>(op))
-    return cloneWith(op, getType(op->getResult(0), Tail::constant(0))),
+    return cloneWith(op, getType(op->getResult(0), Padding::constant(0))),
            success();
   if (isa<wafer::StateOp, wafer::IotaOp, wafer::PositionOp>(op))
-    return cloneWith(op, getType(op->getResult(0), Tail::finite())), success();
+    return cloneWith(op, getType(op->getResult(0), Padding::finite())),
+           success();
   if (isa<tensor::EmptyOp>(op)) // generics and fills make their own
     return success();
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
@@ -153,7 +155,8 @@ LogicalResult Writer::writeOp(Operation *op) {
     if (!number)
       return op->emitError("a constant that is no splat is a weight by now "
                            "(partition-cut)");
-    RankedTensorType type = getType(op->getResult(0), Tail::constant(*number));
+    RankedTensorType type =
+        getType(op->getResult(0), Padding::constant(*number));
     bind(op->getResult(0),
          arith::ConstantOp::create(
              builder, op->getLoc(),
@@ -164,8 +167,9 @@ LogicalResult Writer::writeOp(Operation *op) {
   }
   if (auto fill = dyn_cast<linalg::FillOp>(op)) {
     std::optional<double> number = algebra::getNumber(fill.getInputs().front());
-    RankedTensorType type = getType(
-        fill.getResult(0), number ? Tail::constant(*number) : Tail::any());
+    RankedTensorType type =
+        getType(fill.getResult(0),
+                number ? Padding::constant(*number) : Padding::any());
     Value empty =
         tensor::EmptyOp::create(builder, op->getLoc(), type.getShape(),
                                 type.getElementType(), type.getEncoding());

@@ -11,7 +11,8 @@
 namespace waferloom::partition {
 
 /// Brings a module from level 2 to level 3: padded types with layouts, and the
-/// changes of layout that the rules ask for. Errors: a tail that no mask mends.
+/// changes of layout that the rules ask for. Errors: padding that no mask
+/// mends.
 llvm::LogicalResult write(mlir::ModuleOp module, const ModuleClasses &classes,
                           const Plan &plan);
 

@@ -1,5 +1,5 @@
 // What moves, stores and repeats: inputs, appends, slices, joins, and the
-// rolled layers, whose carried values must know as much of their tails at the
+// rolled layers, whose carried values must know as much of their padding at the
 // end of a trip as at its beginning.
 
 #include "Rules.h"
@@ -12,12 +12,12 @@ using namespace waferloom;
 using namespace waferloom::partition;
 using wafer::DimAttr;
 using wafer::LayoutAttr;
-using wafer::Tail;
+using wafer::Padding;
 
 LogicalResult Writer::writeInput(wafer::InputOp op) {
   // The host gives every PE the whole input; what lies split is sliced from it.
   ArrayRef<int> list = classes.values.at(op.getResult());
-  RankedTensorType type = getType(op.getResult(), Tail::constant(0));
+  RankedTensorType type = getType(op.getResult(), Padding::constant(0));
   SmallVector<DimAttr> dims;
   for (DimAttr dim : wafer::getLayout(type).getDims())
     dims.push_back(dim.withoutAxes(dim.getAxes()));
@@ -32,7 +32,7 @@ LogicalResult Writer::writeAppend(wafer::AppendOp op) {
   // A state promises finite numbers, so no garbage may be stored.
   LayoutAttr layout = wafer::getLayout(update.getType());
   for (auto [d, dim] : llvm::enumerate(layout.getDims()))
-    if (dim.isPadded() && dim.getTail().kind == Tail::Any)
+    if (dim.isPadded() && dim.getPadding().kind == Padding::Any)
       update = mask(update, d, 0);
   auto copy = wafer::AppendOp::create(
       builder, op.getLoc(), state.getType(), update, state,
@@ -45,14 +45,15 @@ LogicalResult Writer::writeMove(Operation *op) {
   SmallVector<Value> operands;
   for (unsigned i = 0; i < op->getNumOperands(); ++i)
     operands.push_back(getOperand(op, i));
-  RankedTensorType type = getType(op->getResult(0), Tail::any());
+  RankedTensorType type = getType(op->getResult(0), Padding::any());
   SmallVector<DimAttr> dims(wafer::getLayout(type).getDims());
-  // A dimension's tail is what all operands that have its class know of it.
+  // The padding of a dimension is what all operands that have its class know of
+  // it.
   ArrayRef<int> list = classes.values.at(op->getResult(0));
   for (auto [d, dim] : llvm::enumerate(dims)) {
     if (!dim.isPadded())
       continue;
-    std::optional<Tail> known;
+    std::optional<Padding> known;
     for (auto [i, operand] : llvm::enumerate(operands)) {
       auto changed = classes.changes.find({op, static_cast<unsigned>(i)});
       ArrayRef<int> of =
@@ -61,11 +62,12 @@ LogicalResult Writer::writeMove(Operation *op) {
               : ArrayRef<int>(classes.values.at(op->getOperand(i)));
       for (auto [e, index] : llvm::enumerate(of))
         if (index == list[d]) {
-          Tail tail = wafer::getLayout(operand.getType()).getDim(e).getTail();
-          known = known ? joinTails(*known, tail) : tail;
+          Padding padding =
+              wafer::getLayout(operand.getType()).getDim(e).getPadding();
+          known = known ? joinPadding(*known, padding) : padding;
         }
     }
-    dim = dim.withTail(known.value_or(Tail::any()));
+    dim = dim.withPadding(known.value_or(Padding::any()));
   }
   RankedTensorType result = withLayout(type, LayoutAttr::get(context, dims));
   if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
@@ -100,7 +102,7 @@ LogicalResult Writer::writeRepeat(wafer::RepeatOp op) {
   for (Value init : op.getInits())
     inits.push_back(map.lookup(init));
   // The types of carried values hold in every trip. If a trip ends with less
-  // known of a tail than it began with, the value is masked at its end; if it
+  // known of padding than it began with, the value is masked at its end; if it
   // began with less, before the first trip, and the body is written again.
   for (int attempt = 0; attempt < 8; ++attempt) {
     SmallVector<Type> types;
@@ -123,17 +125,18 @@ LogicalResult Writer::writeRepeat(wafer::RepeatOp op) {
       if (isa<RankedTensorType>(value.getType())) {
         LayoutAttr begins = wafer::getLayout(inits[i].getType());
         for (auto [d, dim] : llvm::enumerate(begins.getDims())) {
-          Tail ends = wafer::getLayout(value.getType()).getDim(d).getTail();
-          if (!dim.isPadded() || dim.getTail() == ends)
+          Padding ends =
+              wafer::getLayout(value.getType()).getDim(d).getPadding();
+          if (!dim.isPadded() || dim.getPadding() == ends)
             continue;
-          if (dim.getTail().kind == Tail::Constant) {
-            value = mask(value, d, dim.getTail().value);
+          if (dim.getPadding().kind == Padding::Constant) {
+            value = mask(value, d, dim.getPadding().value);
             continue;
           }
           OpBuilder::InsertionGuard guard(builder);
           builder.setInsertionPoint(copy);
-          inits[i] =
-              mask(inits[i], d, ends.kind == Tail::Constant ? ends.value : 0);
+          inits[i] = mask(inits[i], d,
+                          ends.kind == Padding::Constant ? ends.value : 0);
           again = true;
         }
       }
@@ -149,5 +152,5 @@ LogicalResult Writer::writeRepeat(wafer::RepeatOp op) {
       bind(from, to);
     return success();
   }
-  return op.emitError("the tails of carried values do not settle");
+  return op.emitError("the padding of carried values does not settle");
 }

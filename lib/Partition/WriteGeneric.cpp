@@ -1,4 +1,4 @@
-// What computes: generics, whose tails are mended before and whose partial
+// What computes: generics, whose padding is masked before and whose partial
 // results are all-reduced behind, and lookups, which give a partial sum over
 // the PEs that hold rows.
 
@@ -16,12 +16,12 @@ using namespace waferloom::partition;
 using wafer::Axis;
 using wafer::DimAttr;
 using wafer::LayoutAttr;
-using wafer::Tail;
+using wafer::Padding;
 
 /// Rule G8: masks an operand where a reduction would read garbage. Values that
 /// are computed are masked before weights.
-LogicalResult Writer::mendTails(linalg::GenericOp op,
-                                SmallVectorImpl<Value> &inputs) {
+LogicalResult Writer::maskPadding(linalg::GenericOp op,
+                                  SmallVectorImpl<Value> &inputs) {
   auto getTypes = [&] {
     SmallVector<RankedTensorType> types;
     for (Value value : inputs)
@@ -29,7 +29,7 @@ LogicalResult Writer::mendTails(linalg::GenericOp op,
     return types;
   };
   for (int round = 0; round < 16; ++round) {
-    std::optional<TailFault> fault = findTailFault(op, getTypes());
+    std::optional<PaddingFault> fault = findPaddingFault(op, getTypes());
     if (!fault)
       return success();
     auto maskInput = [&](size_t i) {
@@ -47,8 +47,8 @@ LogicalResult Writer::mendTails(linalg::GenericOp op,
       Value before = inputs[i];
       maskInput(i);
       bool good =
-          inputs[i] != before &&
-          getBodyTail(op, getTypes(), fault->loops).isConstant(fault->needed);
+          inputs[i] != before && getBodyPadding(op, getTypes(), fault->loops)
+                                     .isConstant(fault->needed);
       if (!good) {
         while (inputs[i] != before) {
           Operation *unused = inputs[i].getDefiningOp();
@@ -77,9 +77,9 @@ LogicalResult Writer::mendTails(linalg::GenericOp op,
         }
       if (!any || round == 15)
         return op.emitError()
-               << "the tail of reduction loop d" << fault->loops.front()
+               << "the padding of reduction loop d" << fault->loops.front()
                << " is " << fault->found.str() << " where "
-               << Tail::constant(fault->needed).str()
+               << Padding::constant(fault->needed).str()
                << " is needed, and no mask of an operand mends it: choose a "
                   "grid that divides the dimension";
     }
@@ -92,7 +92,7 @@ LogicalResult Writer::mendTails(linalg::GenericOp op,
         bind(old, input);
     }
   }
-  return op.emitError("tails cannot be masked");
+  return op.emitError("padding cannot be masked");
 }
 
 LogicalResult Writer::writeGeneric(linalg::GenericOp op) {
@@ -101,12 +101,12 @@ LogicalResult Writer::writeGeneric(linalg::GenericOp op) {
     inputs.push_back(isa<ShapedType>(op->getOperand(i).getType())
                          ? getOperand(op, i)
                          : map.lookup(op->getOperand(i)));
-  if (failed(mendTails(op, inputs)))
+  if (failed(maskPadding(op, inputs)))
     return failure();
   SmallVector<RankedTensorType> types;
   for (Value value : inputs)
     types.push_back(dyn_cast<RankedTensorType>(value.getType()));
-  RankedTensorType wanted = getType(op.getResult(0), Tail::any());
+  RankedTensorType wanted = getType(op.getResult(0), Padding::any());
   FailureOr<LayoutAttr> layout =
       inferGeneric(op, types, wanted, region, [&] { return op.emitError(); });
   if (failed(layout))
@@ -144,21 +144,21 @@ LogicalResult Writer::writeLookup(wafer::LookupOp op) {
         RankedTensorType::get(
             {typeOf(table).getDimSize(0)}, builder.getI32Type(),
             LayoutAttr::get(context, rows.isPadded()
-                                         ? rows.withTail(Tail::finite())
+                                         ? rows.withPadding(Padding::finite())
                                          : rows)),
         LayoutAttr());
   SmallVector<DimAttr> dims(wafer::getLayout(indices.getType()).getDims());
   // Rows found for garbage indices are garbage.
   for (DimAttr &dim : dims)
     if (dim.isPadded())
-      dim = dim.withTail(Tail::any());
+      dim = dim.withPadding(Padding::any());
   llvm::append_range(dims, layout.getDims().drop_front());
   SmallVector<Axis> partial = rows.getAxes();
   llvm::sort(partial);
   LayoutAttr result =
       LayoutAttr::get(context, dims).withPartial(partial, wafer::Combiner::Sum);
   RankedTensorType type =
-      withLayout(getType(op.getResult(), Tail::any()), result);
+      withLayout(getType(op.getResult(), Padding::any()), result);
   Value found =
       wafer::LookupOp::create(builder, loc, type, table, indices, numbers);
   bind(op.getResult(), allReduce(found));

@@ -48,15 +48,15 @@ private:
   llvm::LogicalResult writeInput(wafer::InputOp op);
   /// An op that moves whole elements: each dimension keeps what is known.
   llvm::LogicalResult writeMove(mlir::Operation *op);
-  llvm::LogicalResult mendTails(mlir::linalg::GenericOp op,
-                                llvm::SmallVectorImpl<mlir::Value> &inputs);
+  llvm::LogicalResult maskPadding(mlir::linalg::GenericOp op,
+                                  llvm::SmallVectorImpl<mlir::Value> &inputs);
 
-  wafer::DimAttr getDim(int index, wafer::Tail tail);
+  wafer::DimAttr getDim(int index, wafer::Padding padding);
   mlir::RankedTensorType getType(mlir::Type element, llvm::ArrayRef<int> list,
-                                 wafer::Tail tail);
-  mlir::RankedTensorType getType(mlir::Value old, wafer::Tail tail) {
+                                 wafer::Padding padding);
+  mlir::RankedTensorType getType(mlir::Value old, wafer::Padding padding) {
     return getType(mlir::getElementTypeOrSelf(old.getType()),
-                   classes.values.at(old), tail);
+                   classes.values.at(old), padding);
   }
   /// Operand `index` of `op` as `op` reads it.
   mlir::Value getOperand(mlir::Operation *op, unsigned index);

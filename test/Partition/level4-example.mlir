@@ -26,15 +26,15 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
 
   // Each PE owns the rows `%rows` of the table; the others of its row of PEs
   // have the rest. Rows that are not here read as zeros, so a sum finds them.
-  %table = wafer.parameter [@embed] {layout = #wafer.layout<[x0 x1 live 23 tail 0, y live 10 tail 0]>} : tensor<6x6xf32>
-  %rows = wafer.iota {layout = #wafer.layout<[x0 x1 live 23 tail num]>} : tensor<6xi32>
+  %table = wafer.parameter [@embed] {layout = #wafer.layout<[x0 x1 live 23 padding 0, y live 10 padding 0]>} : tensor<6x6xf32>
+  %rows = wafer.iota {layout = #wafer.layout<[x0 x1 live 23 padding num]>} : tensor<6xi32>
   // CHECK: wafer.lookup %{{.*}}[%{{.*}}] rows %{{.*}} : tensor<6xi32> : (tensor<6x6xf32>, tensor<i32>) -> tensor<6xf32>
   %x0 = wafer.lookup %table[%ids] rows %rows : tensor<6xi32> : (tensor<6x6xf32>, tensor<i32>) -> tensor<6xf32>
   // CHECK: wafer.all_reduce %{{.*}} over [x0, x1] sum : (tensor<6xf32>) -> tensor<6xf32>
   %x = wafer.all_reduce %x0 over [x0, x1] sum : (tensor<6xf32>) -> tensor<6xf32>
 
   // Sum of squares and product travel together.
-  %g = wafer.parameter [@gain] {layout = #wafer.layout<[y live 10 tail 0]>} : tensor<6xf32>
+  %g = wafer.parameter [@gain] {layout = #wafer.layout<[y live 10 padding 0]>} : tensor<6xf32>
   %e0 = tensor.empty() : tensor<f32>
   %f0 = linalg.fill ins(%zero : f32) outs(%e0 : tensor<f32>) -> tensor<f32>
   %ss0 = linalg.generic {indexing_maps = [#id, #none], iterator_types = ["reduction"]}
@@ -51,7 +51,7 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
     %0 = arith.mulf %a, %b : f32
     linalg.yield %0 : f32
   } -> tensor<6xf32>
-  %wk = wafer.parameter [@wk] {layout = #wafer.layout<[y live 10 tail 0, x0, *]>} : tensor<6x1x4xf32>
+  %wk = wafer.parameter [@wk] {layout = #wafer.layout<[y live 10 padding 0, x0, *]>} : tensor<6x1x4xf32>
   %e2 = tensor.empty() : tensor<1x4xf32>
   %f2 = linalg.fill ins(%zero : f32) outs(%e2 : tensor<1x4xf32>) -> tensor<1x4xf32>
   %k0 = linalg.generic {indexing_maps = [affine_map<(h, e, d) -> (d)>, affine_map<(h, e, d) -> (d, h, e)>, affine_map<(h, e, d) -> (h, e)>],
@@ -67,8 +67,8 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
 
   // Position p lies at row p mod 2 of the PEs, slot p / 2: only that row stores.
   // The update of one token leaves the position's dimension out.
-  %s = wafer.state ["past_key_values.0.key"] {layout = #wafer.layout<[x0, cyclic y live 7 tail num, *]>} : tensor<1x4x4xf32>
-  %cache = wafer.append %pack#1 into %s at %p : tensor<i32> dim 1 {layout = #wafer.layout<[x0, cyclic y live 7 tail num, *]>}
+  %s = wafer.state ["past_key_values.0.key"] {layout = #wafer.layout<[x0, cyclic y live 7 padding num, *]>} : tensor<1x4x4xf32>
+  %cache = wafer.append %pack#1 into %s at %p : tensor<i32> dim 1 {layout = #wafer.layout<[x0, cyclic y live 7 padding num, *]>}
       : tensor<1x4xf32> into tensor<1x4x4xf32> -> tensor<1x4x4xf32>
   %e3 = tensor.empty() : tensor<1x4xf32>
   %f3 = linalg.fill ins(%zero : f32) outs(%e3 : tensor<1x4xf32>) -> tensor<1x4xf32>
@@ -83,7 +83,7 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
 
   // The causal mask is the model's; the slots of the padding (index 7) are cut
   // by the same select, because an iota knows the global indices of the local shard.
-  %slots = wafer.iota {layout = #wafer.layout<[cyclic y live 7 tail num]>} : tensor<4xi32>
+  %slots = wafer.iota {layout = #wafer.layout<[cyclic y live 7 padding num]>} : tensor<4xi32>
   %e4 = tensor.empty() : tensor<1x4xf32>
   %s1 = linalg.generic {indexing_maps = [affine_map<(h, s) -> (h, s)>, affine_map<(h, s) -> (s)>, affine_map<(h, s) -> ()>, affine_map<(h, s) -> (h, s)>],
                         iterator_types = ["parallel", "parallel"]}
@@ -114,10 +114,10 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
 
   // CHECK: wafer.repeat 2 (%{{.*}} = %{{.*}}) : tensor<6xf32>
   %y = wafer.repeat 2 (%r = %x) : tensor<6xf32> {
-    %w = wafer.parameter [@gain, @gain] {layout = #wafer.layout<[y live 10 tail 0]>} : tensor<6xf32>
+    %w = wafer.parameter [@gain, @gain] {layout = #wafer.layout<[y live 10 padding 0]>} : tensor<6xf32>
     wafer.yield %w : tensor<6xf32>
   }
-  // CHECK: wafer.output "hidden", %{{.*}} {layout = #wafer.layout<[y live 10 tail 0]>} : tensor<6xf32>
-  wafer.output "hidden", %y {layout = #wafer.layout<[y live 10 tail 0]>} : tensor<6xf32>
+  // CHECK: wafer.output "hidden", %{{.*}} {layout = #wafer.layout<[y live 10 padding 0]>} : tensor<6xf32>
+  wafer.output "hidden", %y {layout = #wafer.layout<[y live 10 padding 0]>} : tensor<6xf32>
   return
 }

@@ -24,12 +24,12 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   // PLAN: wafer.slice %{{.*}} dim 0 over [y]
   // SHARD: wafer.slice %{{.*}} dim 0 over [y] : (tensor<10xf32>) -> tensor<5xf32>
   %x = wafer.input "x" : tensor<10xf32>
-  // PLAN: wafer.parameter [@w] : tensor<10x32xf32, #wafer.layout<[y, x live 30 tail 0]>>
-  // SHARD: wafer.parameter [@w] {layout = #wafer.layout<[y, x live 30 tail 0]>} : tensor<5x8xf32>
+  // PLAN: wafer.parameter [@w] : tensor<10x32xf32, #wafer.layout<[y, x live 30 padding 0]>>
+  // SHARD: wafer.parameter [@w] {layout = #wafer.layout<[y, x live 30 padding 0]>} : tensor<5x8xf32>
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<30xf32>
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<30xf32>) -> tensor<30xf32>
-  // PLAN: linalg.generic {{.*}} outs(%{{.*}} : tensor<32xf32, #wafer.layout<[x live 30 tail 0] partial<y, sum>>>)
+  // PLAN: linalg.generic {{.*}} outs(%{{.*}} : tensor<32xf32, #wafer.layout<[x live 30 padding 0] partial<y, sum>>>)
   %y = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
       ins(%x, %w : tensor<10xf32>, tensor<10x30xf32>) outs(%f : tensor<30xf32>) {
   ^bb0(%a: f32, %b: f32, %o: f32):
@@ -39,7 +39,7 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   } -> tensor<30xf32>
   // PLAN: wafer.all_reduce %{{.*}} over [y] sum
   // SHARD: wafer.all_reduce %{{.*}} over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
-  // SHARD: wafer.output "y", %{{.*}} {layout = #wafer.layout<[x live 30 tail 0]>} : tensor<8xf32>
+  // SHARD: wafer.output "y", %{{.*}} {layout = #wafer.layout<[x live 30 padding 0]>} : tensor<8xf32>
   wafer.output "y", %y : tensor<30xf32>
   return
 }

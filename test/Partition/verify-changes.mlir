@@ -38,10 +38,10 @@ func.func @all_reduce_splits() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @all_reduce_forgets_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>
+func.func @all_reduce_forgets_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding any] partial<y, sum>>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail 0]>>
+  %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[* live 7 padding any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>
   return
 }
 
@@ -164,10 +164,10 @@ func.func @slice_other_axis() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @slice_forgets_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail any]>>
+func.func @slice_forgets_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding any]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
-  %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[* live 7 tail any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[* live 7 padding any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return
 }
 
@@ -219,40 +219,40 @@ func.func @gather_other_dimension() attributes {wafer.region = #wafer.region<x =
 // -----
 
 func.func @mask_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding any] partial<y, sum>>>
   // expected-error @below {{masks a value that is still partial}}
-  %r = wafer.mask %v dim 0 fill 0.0 : f32 : (tensor<8xf32, #wafer.layout<[* live 7 tail any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail 0] partial<y, sum>>>
+  %r = wafer.mask %v dim 0 fill 0.0 : f32 : (tensor<8xf32, #wafer.layout<[* live 7 padding any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding 0] partial<y, sum>>>
   return
 }
 
 // -----
 
 func.func @mask_other_fill() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail any]>>
-  // expected-error @below {{leaves 1 in the tail of dimension 0 but its result claims 0}}
-  %r = wafer.mask %v dim 0 fill 1.0 : f32 : (tensor<8xf32, #wafer.layout<[y live 7 tail any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>
+  // expected-error @below {{leaves 1 in the padding of dimension 0 but its result claims 0}}
+  %r = wafer.mask %v dim 0 fill 1.0 : f32 : (tensor<8xf32, #wafer.layout<[y live 7 padding any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return
 }
 
 // -----
 
 func.func @mask_type() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail any]>>
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>
   // expected-error @below {{a tensor of 'f32'}}
-  %r = wafer.mask %v dim 0 fill 0 : i32 : (tensor<8xf32, #wafer.layout<[y live 7 tail any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  %r = wafer.mask %v dim 0 fill 0 : i32 : (tensor<8xf32, #wafer.layout<[y live 7 padding any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return
 }
 
 // -----
 
 func.func @good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %p = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<x0 y, sum>>>
-  %a = wafer.all_reduce %p over [x0] sum : (tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<y, sum>>>
-  %b = wafer.reduce %a to [y] = 3 sum : (tensor<8xf32, #wafer.layout<[* live 7 tail num] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail num] root<y = 3>>>
-  %c = wafer.broadcast %b from [y] = 3 : (tensor<8xf32, #wafer.layout<[* live 7 tail num] root<y = 3>>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail num]>>
-  %d = wafer.slice %c dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[* live 7 tail num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 tail num]>>
-  %e = wafer.mask %d dim 0 fill 0.0 : f32 : (tensor<8xf32, #wafer.layout<[cyclic y live 7 tail num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 tail 0]>>
-  %f = wafer.gather %e dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[cyclic y live 7 tail 0]>>) -> tensor<8xf32, #wafer.layout<[* live 7 tail 0]>>
+  %p = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<x0 y, sum>>>
+  %a = wafer.all_reduce %p over [x0] sum : (tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<y, sum>>>
+  %b = wafer.reduce %a to [y] = 3 sum : (tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding num] root<y = 3>>>
+  %c = wafer.broadcast %b from [y] = 3 : (tensor<8xf32, #wafer.layout<[* live 7 padding num] root<y = 3>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding num]>>
+  %d = wafer.slice %c dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[* live 7 padding num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 padding num]>>
+  %e = wafer.mask %d dim 0 fill 0.0 : f32 : (tensor<8xf32, #wafer.layout<[cyclic y live 7 padding num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 padding 0]>>
+  %f = wafer.gather %e dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[cyclic y live 7 padding 0]>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>
   %q = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0 x1, max>>>
   %g = wafer.reduce %q to [x0, x1] = 2 max : (tensor<8xf32, #wafer.layout<[*] partial<x0 x1, max>>>) -> tensor<8xf32, #wafer.layout<[*] root<x0 = 1, x1 = 0>>>
   return

@@ -1,10 +1,10 @@
 // RUN: waferloom-opt %s --partition-verify --allow-unregistered-dialect --verify-diagnostics --split-input-file
 // What enters, leaves and stays; lookups, appends, slices; ops without a rule.
 
-// The promise of a tail that no caller gives.
-// expected-error @below {{takes tensors as arguments, whose callers promise nothing of layout and tail: read a wafer.input}}
-func.func @argument(%x: tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>) attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  wafer.output "x", %x : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+// The promise of padding that no caller gives.
+// expected-error @below {{takes tensors as arguments, whose callers promise nothing of layout and padding: read a wafer.input}}
+func.func @argument(%x: tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>) attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  wafer.output "x", %x : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return
 }
 
@@ -62,17 +62,17 @@ func.func @output_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 // -----
 
 wafer.weight @w : tensor<7xf32>
-func.func @weight_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{promises 0 in the tail of dimension 0 but its type claims -inf}}
-  %s = wafer.parameter [@w] : tensor<8xf32, #wafer.layout<[y live 7 tail -inf]>>
+func.func @weight_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{promises 0 in the padding of dimension 0 but its type claims -inf}}
+  %s = wafer.parameter [@w] : tensor<8xf32, #wafer.layout<[y live 7 padding -inf]>>
   return
 }
 
 // -----
 
-func.func @iota_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{promises num in the tail of dimension 0 but its type claims 0}}
-  %s = wafer.iota : tensor<8xi32, #wafer.layout<[y live 7 tail 0]>>
+func.func @iota_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{promises num in the padding of dimension 0 but its type claims 0}}
+  %s = wafer.iota : tensor<8xi32, #wafer.layout<[y live 7 padding 0]>>
   return
 }
 
@@ -89,10 +89,10 @@ func.func @no_layout() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4
 // A state stays as it lies.
 func.func @append_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
-  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0]>>
   // expected-error @below {{gives another type than its state has}}
-  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, *]>>
+  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, *]>>
   return
 }
 
@@ -100,10 +100,10 @@ func.func @append_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 func.func @append_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
-  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0] partial<x1, sum>>>
   // expected-error @below {{stores a value that is still partial}}
-  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0] partial<x1, sum>>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0] partial<x1, sum>>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   return
 }
 
@@ -111,10 +111,10 @@ func.func @append_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 func.func @append_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
-  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0] root<x1 = 0>>>
   // expected-error @below {{lives at a root}}
-  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0] root<x1 = 0>>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0] root<x1 = 0>>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   return
 }
 
@@ -122,10 +122,10 @@ func.func @append_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 func.func @append_other_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
-  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{dimension 1 of the update is split otherwise than that of the state}}
-  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[*]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[*]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   return
 }
 
@@ -133,10 +133,10 @@ func.func @append_other_split() attributes {wafer.region = #wafer.region<x = 2 x
 
 func.func @append_split_rows() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
-  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<4x8xf32, #wafer.layout<[y, x0]>>
   // expected-error @below {{new rows are whole on every PE: gather them}}
-  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<4x8xf32, #wafer.layout<[y, x0]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0]>>
+  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<4x8xf32, #wafer.layout<[y, x0]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   return
 }
 
@@ -144,10 +144,10 @@ func.func @append_split_rows() attributes {wafer.region = #wafer.region<x = 2 x 
 
 func.func @append_garbage() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
-  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0 live 7 tail num]>>
-  %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 live 7 tail any]>>
-  // expected-error @below {{stores any into the tail of dimension 1, where the state promises num: mask the update}}
-  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0 live 7 tail any]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0 live 7 tail num]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0 live 7 tail num]>>
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0 live 7 padding num]>>
+  %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 live 7 padding any]>>
+  // expected-error @below {{stores any into the padding of dimension 1, where the state promises num: mask the update}}
+  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0 live 7 padding any]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0 live 7 padding num]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0 live 7 padding num]>>
   return
 }
 
@@ -155,9 +155,9 @@ func.func @append_garbage() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 func.func @append_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
-  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0 live 7 tail num]>>
-  %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 live 7 tail 0]>>
-  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0 live 7 tail 0]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0 live 7 tail num]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 tail num, x0 live 7 tail num]>>
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0 live 7 padding num]>>
+  %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 live 7 padding 0]>>
+  %r = wafer.append %u into %s at %p : tensor<i32, #wafer.layout<[]>> dim 0 : tensor<8xf32, #wafer.layout<[x0 live 7 padding 0]>> into tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0 live 7 padding num]>> -> tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0 live 7 padding num]>>
   return
 }
 
@@ -239,12 +239,12 @@ func.func @lookup_width() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @lookup_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @lookup_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
-  %i = tensor.empty() : tensor<4xi32, #wafer.layout<[x1 live 3 tail num]>>
+  %i = tensor.empty() : tensor<4xi32, #wafer.layout<[x1 live 3 padding num]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
-  // expected-error @below {{finds anything in the tail of dimension 0 but its result claims num}}
-  %r = wafer.lookup %t[%i] rows %n : tensor<12xi32, #wafer.layout<[y]>> : (tensor<12x8xf32, #wafer.layout<[y, x0]>>, tensor<4xi32, #wafer.layout<[x1 live 3 tail num]>>) -> tensor<4x8xf32, #wafer.layout<[x1 live 3 tail num, x0] partial<y, sum>>>
+  // expected-error @below {{finds anything in the padding of dimension 0 but its result claims num}}
+  %r = wafer.lookup %t[%i] rows %n : tensor<12xi32, #wafer.layout<[y]>> : (tensor<12x8xf32, #wafer.layout<[y, x0]>>, tensor<4xi32, #wafer.layout<[x1 live 3 padding num]>>) -> tensor<4x8xf32, #wafer.layout<[x1 live 3 padding num, x0] partial<y, sum>>>
   return
 }
 
@@ -252,18 +252,18 @@ func.func @lookup_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
 
 func.func @lookup_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
-  %i = tensor.empty() : tensor<4xi32, #wafer.layout<[x1 live 3 tail num]>>
+  %i = tensor.empty() : tensor<4xi32, #wafer.layout<[x1 live 3 padding num]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
-  %r = wafer.lookup %t[%i] rows %n : tensor<12xi32, #wafer.layout<[y]>> : (tensor<12x8xf32, #wafer.layout<[y, x0]>>, tensor<4xi32, #wafer.layout<[x1 live 3 tail num]>>) -> tensor<4x8xf32, #wafer.layout<[x1 live 3 tail any, x0] partial<y, sum>>>
+  %r = wafer.lookup %t[%i] rows %n : tensor<12xi32, #wafer.layout<[y]>> : (tensor<12x8xf32, #wafer.layout<[y, x0]>>, tensor<4xi32, #wafer.layout<[x1 live 3 padding num]>>) -> tensor<4x8xf32, #wafer.layout<[x1 live 3 padding any, x0] partial<y, sum>>>
   return
 }
 
 // -----
 
 func.func @slice_padded() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 5 tail any]>>
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 5 padding any]>>
   // expected-error @below {{takes elements up to 6 of dimension 0, of which 5 are live}}
-  %r = tensor.extract_slice %x[3] [4] [1] : tensor<8xf32, #wafer.layout<[* live 5 tail any]>> to tensor<4xf32, #wafer.layout<[*]>>
+  %r = tensor.extract_slice %x[3] [4] [1] : tensor<8xf32, #wafer.layout<[* live 5 padding any]>> to tensor<4xf32, #wafer.layout<[*]>>
   return
 }
 
@@ -278,10 +278,10 @@ func.func @slice_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @slice_claims_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %x = tensor.empty() : tensor<8x6xf32, #wafer.layout<[x0 live 7 tail any, *]>>
-  // expected-error @below {{leaves any in the tail of dimension 0 but its result claims 0}}
-  %r = tensor.extract_slice %x[0, 0] [8, 3] [1, 1] : tensor<8x6xf32, #wafer.layout<[x0 live 7 tail any, *]>> to tensor<8x3xf32, #wafer.layout<[x0 live 7 tail 0, *]>>
+func.func @slice_claims_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %x = tensor.empty() : tensor<8x6xf32, #wafer.layout<[x0 live 7 padding any, *]>>
+  // expected-error @below {{leaves any in the padding of dimension 0 but its result claims 0}}
+  %r = tensor.extract_slice %x[0, 0] [8, 3] [1, 1] : tensor<8x6xf32, #wafer.layout<[x0 live 7 padding any, *]>> to tensor<8x3xf32, #wafer.layout<[x0 live 7 padding 0, *]>>
   return
 }
 
@@ -306,8 +306,8 @@ func.func @slice_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 // -----
 
 func.func @slice_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %x = tensor.empty() : tensor<8x6xf32, #wafer.layout<[x0 live 7 tail num, *]>>
-  %r = tensor.extract_slice %x[0, 3] [8, 3] [1, 1] : tensor<8x6xf32, #wafer.layout<[x0 live 7 tail num, *]>> to tensor<8x3xf32, #wafer.layout<[x0 live 7 tail num, *]>>
+  %x = tensor.empty() : tensor<8x6xf32, #wafer.layout<[x0 live 7 padding num, *]>>
+  %r = tensor.extract_slice %x[0, 3] [8, 3] [1, 1] : tensor<8x6xf32, #wafer.layout<[x0 live 7 padding num, *]>> to tensor<8x3xf32, #wafer.layout<[x0 live 7 padding num, *]>>
   return
 }
 
@@ -357,9 +357,9 @@ func.func @constant_shards() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @constant_tail() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{claims another tail than its value}}
-  %k = arith.constant dense<1.0> : tensor<4xf32, #wafer.layout<[y live 3 tail 0]>>
+func.func @constant_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  // expected-error @below {{claims another padding than its value}}
+  %k = arith.constant dense<1.0> : tensor<4xf32, #wafer.layout<[y live 3 padding 0]>>
   return
 }
 

@@ -3,12 +3,12 @@
 // Layouts and generics that are refused, each with its message:
 //
 //   a layout that no tensor has    axis_twice, unknown_axis, below_live, split_and_partial, root_outside, uneven;
-//                                  padding without a tail, partial without a combiner: Dialect/Wafer/errors.mlir
+//                                  padding without padding, partial without a combiner: Dialect/Wafer/errors.mlir
 //   G1, G2, G3                     contraction_split_in_one, contraction_split_otherwise, axis_on_two_loops,
 //                                  split_otherwise, block_and_cyclic, order_of_axes, live_sizes
 //   G6                             exp_of_partial, product_of_partials, bias_added_often, sum_and_max, scaled_max,
 //                                  sum_of_max, partial_on_a_loop
-//   G7, G8                         verify-ops.mlir: roots, tails, starts that are not neutral, claims of results
+//   G7, G8                         verify-ops.mlir: roots, padding, starts that are not neutral, claims of results
 //   changes of layout              verify-changes.mlir
 //   entries, states, moves         verify-entries.mlir
 //   what shard does silently       verify-shard.mlir
@@ -31,7 +31,7 @@ func.func @unknown_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 func.func @below_live() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   // expected-error @below {{dimension 0 holds 8 elements, fewer than its live size 9}}
-  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 9 tail 0]>>
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 9 padding 0]>>
   return
 }
 
@@ -281,13 +281,13 @@ func.func @partial_on_a_loop() attributes {wafer.region = #wafer.region<x = 2 x 
 // -----
 
 func.func @sum_over_any() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail any]>>
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %c = arith.constant 0.0 : f32
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<f32, #wafer.layout<[] partial<y, sum>>>) -> tensor<f32, #wafer.layout<[] partial<y, sum>>>
-  // expected-error @below {{the tail of reduction loop d0 (padded to 8, live 7) is any; sum needs 0: mask an operand}}
+  // expected-error @below {{the padding of reduction loop d0 (padded to 8, live 7) is any; sum needs 0: mask an operand}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
-      ins(%v0 : tensor<8xf32, #wafer.layout<[y live 7 tail any]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
+      ins(%v0 : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
   ^bb0(%a0: f32, %o: f32):
     %y = arith.addf %o, %a0 : f32
     linalg.yield %y : f32
@@ -298,15 +298,15 @@ func.func @sum_over_any() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 // -----
 
 func.func @live_sizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
-  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 6 tail 0]>>
-  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 6 padding 0]>>
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   // expected-error @below {{loop d0 has live size 7 in operand 0 but 6 in operand 1}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
-      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>, tensor<8xf32, #wafer.layout<[y live 6 tail 0]>>) outs(%e : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>) {
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>, tensor<8xf32, #wafer.layout<[y live 6 padding 0]>>) outs(%e : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
     %y = arith.addf %a0, %a1 : f32
     linalg.yield %y : f32
-  } -> tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  } -> tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return
 }

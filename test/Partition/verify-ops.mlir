@@ -1,13 +1,13 @@
 // RUN: waferloom-opt %s --partition-verify --verify-diagnostics --split-input-file
 
 func.func @sum_over_finite() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail num]>>
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding num]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %c = arith.constant 0.0 : f32
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<f32, #wafer.layout<[] partial<y, sum>>>) -> tensor<f32, #wafer.layout<[] partial<y, sum>>>
-  // expected-error @below {{the tail of reduction loop d0 (padded to 8, live 7) is num; sum needs 0}}
+  // expected-error @below {{the padding of reduction loop d0 (padded to 8, live 7) is num; sum needs 0}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
-      ins(%v0 : tensor<8xf32, #wafer.layout<[y live 7 tail num]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
+      ins(%v0 : tensor<8xf32, #wafer.layout<[y live 7 padding num]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
   ^bb0(%a0: f32, %o: f32):
     %y = arith.addf %o, %a0 : f32
     linalg.yield %y : f32
@@ -18,13 +18,13 @@ func.func @sum_over_finite() attributes {wafer.region = #wafer.region<x = 2 x 2,
 // -----
 
 func.func @max_over_zero() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, max>>>
   %c = arith.constant 0xFF800000 : f32
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<f32, #wafer.layout<[] partial<y, max>>>) -> tensor<f32, #wafer.layout<[] partial<y, max>>>
-  // expected-error @below {{the tail of reduction loop d0 (padded to 8, live 7) is 0; max needs -inf}}
+  // expected-error @below {{the padding of reduction loop d0 (padded to 8, live 7) is 0; max needs -inf}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
-      ins(%v0 : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, max>>>) {
+      ins(%v0 : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, max>>>) {
   ^bb0(%a0: f32, %o: f32):
     %y = arith.maximumf %o, %a0 : f32
     linalg.yield %y : f32
@@ -35,14 +35,14 @@ func.func @max_over_zero() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 // -----
 
 func.func @zero_times_any() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
-  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail any]>>
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %c = arith.constant 0.0 : f32
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<f32, #wafer.layout<[] partial<y, sum>>>) -> tensor<f32, #wafer.layout<[] partial<y, sum>>>
   // expected-error @below {{is any; sum needs 0}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
-      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>, tensor<8xf32, #wafer.layout<[y live 7 tail any]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>, tensor<8xf32, #wafer.layout<[y live 7 padding any]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
     %p = arith.mulf %a0, %a1 : f32
     %y = arith.addf %o, %p : f32
@@ -54,13 +54,13 @@ func.func @zero_times_any() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 // -----
 
 func.func @zero_times_finite() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
-  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail num]>>
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
+  %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding num]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %c = arith.constant 0.0 : f32
   %f = linalg.fill ins(%c : f32) outs(%e : tensor<f32, #wafer.layout<[] partial<y, sum>>>) -> tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
-      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>, tensor<8xf32, #wafer.layout<[y live 7 tail num]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>, tensor<8xf32, #wafer.layout<[y live 7 padding num]>>) outs(%f : tensor<f32, #wafer.layout<[] partial<y, sum>>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
     %p = arith.mulf %a0, %a1 : f32
     %y = arith.addf %o, %p : f32
@@ -137,17 +137,17 @@ func.func @partial_not_said() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @tail_claimed() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+func.func @padding_claimed() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   %v1 = tensor.empty() : tensor<f32, #wafer.layout<[]>>
-  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
-  // expected-error @below {{leaves num in the tail of dimension 0 but its result claims 0}}
+  %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
+  // expected-error @below {{leaves num in the padding of dimension 0 but its result claims 0}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
-      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>, tensor<f32, #wafer.layout<[]>>) outs(%e : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>) {
+      ins(%v0, %v1 : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>, tensor<f32, #wafer.layout<[]>>) outs(%e : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>) {
   ^bb0(%a0: f32, %a1: f32, %o: f32):
     %y = arith.addf %a0, %a1 : f32
     linalg.yield %y : f32
-  } -> tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  } -> tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return
 }
 
@@ -186,9 +186,9 @@ func.func @slice_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 // -----
 
 func.func @concat_of_padded() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 tail 0]>>
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>
   // expected-error @below {{joins along dimension 0, which is padded}}
-  %r = tensor.concat dim(0) %x, %x : (tensor<8xf32, #wafer.layout<[* live 7 tail 0]>>, tensor<8xf32, #wafer.layout<[* live 7 tail 0]>>) -> tensor<16xf32, #wafer.layout<[*]>>
+  %r = tensor.concat dim(0) %x, %x : (tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>, tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>) -> tensor<16xf32, #wafer.layout<[*]>>
   return
 }
 
@@ -204,7 +204,7 @@ func.func @no_rule() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>}
 // -----
 
 func.func @state_promises() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  // expected-error @below {{promises num in the tail of dimension 0 but its type claims 0}}
-  %s = wafer.state ["s"] : tensor<8xf32, #wafer.layout<[y live 7 tail 0]>>
+  // expected-error @below {{promises num in the padding of dimension 0 but its type claims 0}}
+  %s = wafer.state ["s"] : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return
 }

@@ -71,7 +71,7 @@ func.func @uneven() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
 // Local shards of 11 and of 10 elements: sizes that differ from PE to PE do not exist.
 func.func @offsets() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
   // expected-error @below {{dimension 0 holds 66 elements, which 72 does not divide}}
-  %e = tensor.empty() : tensor<66xf32, #wafer.layout<[x 12 live 64 tail 0]>>
+  %e = tensor.empty() : tensor<66xf32, #wafer.layout<[x 12 live 64 padding 0]>>
   return
 }
 

@@ -252,10 +252,10 @@ def test_a_trained_model_for_64_tokens(tool, models):
         np.testing.assert_allclose(ours["logits"], theirs, atol=1e-3, rtol=0)
 
 
-def test_the_harness_catches_tails_that_are_kept(tool, tmp_path):
+def test_the_harness_catches_padding_that_is_kept(tool, tmp_path):
     from unittest import mock
     run = session.run
-    with mock.patch.object(session, "run", lambda *a, options, **k: run(*a, options=[*options, "--mistake-tails-are-kept"], **k)):
+    with mock.patch.object(session, "run", lambda *a, options, **k: run(*a, options=[*options, "--mistake-padding-is-kept"], **k)):
         with pytest.raises(AssertionError, match="step 0"):
             Attention(tmp_path).compare(tool, 1, [1] * 7, 9)
 

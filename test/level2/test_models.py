@@ -82,8 +82,8 @@ def test_recorded_runs(tool, models, name):
 
 
 @pytest.mark.parametrize("name", ["gpt2-dynamo-op18", "llama-torchscript-op17"])
-def test_the_harness_catches_tails_that_are_kept(tool, models, name):
-    assert replay(tool, models / "exporters", name, "greedy", 24, ["--mistake-tails-are-kept"]) > 0.1
+def test_the_harness_catches_padding_that_is_kept(tool, models, name):
+    assert replay(tool, models / "exporters", name, "greedy", 24, ["--mistake-padding-is-kept"]) > 0.1
 
 
 @pytest.mark.parametrize("name", ["gpt2-dynamo-op18", "llama-torchscript-op17", "mistral-dynamo-op18"])

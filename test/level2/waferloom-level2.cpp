@@ -33,7 +33,7 @@ static cl::list<std::string> dims("dim", cl::desc("NAME=SIZE"));
 static cl::list<std::string> states("state", cl::desc("PAST=PRESENT"));
 static cl::list<std::string> sets("set", cl::desc("INPUT=VALUE"));
 static cl::opt<bool> mistakeCapacity("mistake-shape-is-capacity");
-static cl::opt<bool> mistakeTails("mistake-tails-are-kept");
+static cl::opt<bool> mistakePadding("mistake-padding-is-kept");
 
 static import::Options optionsOf() {
   import::Options options;
@@ -57,7 +57,7 @@ static import::Options optionsOf() {
     options.sets.push_back({name.str(), value});
   }
   options.mistakeShapeIsCapacity = mistakeCapacity;
-  options.mistakeTailsAreKept = mistakeTails;
+  options.mistakePaddingIsKept = mistakePadding;
   return options;
 }
 

@@ -35,9 +35,9 @@ struct Options {
   std::vector<std::pair<std::string, double>> sets;
 
   /// Two mistakes on purpose, for the tests of the tests: `Shape` of a bounded
-  /// dimension is its capacity; tails of reductions are not cut.
+  /// dimension is its capacity; padding of reductions is not masked.
   bool mistakeShapeIsCapacity = false;
-  bool mistakeTailsAreKept = false;
+  bool mistakePaddingIsKept = false;
 };
 
 /// Reads and checks a model and gives level 1: a module with one `onnx.graph`.

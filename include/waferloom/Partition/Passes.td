@@ -92,7 +92,7 @@ def PartitionVerify : Pass<"partition-verify", "::mlir::func::FuncOp"> {
   let summary = "Prove that layouts fit their ops";
   let description = [{
     Checks every layout and every op of level 3 by the rules of
-    docs/partition.md, and that no type claims more of a tail than its op gives.
+    docs/partition.md, and that no type claims more of padding than its op gives.
     Changes nothing. All faults of an entry are reported, not the first alone.
   }];
 }

@@ -18,7 +18,7 @@ using namespace mlir;
 using namespace waferloom::wafer;
 
 //===----------------------------------------------------------------------===//
-// Axis, Tail
+// Axis, Padding
 //===----------------------------------------------------------------------===//
 
 std::string Axis::str() const {
@@ -42,7 +42,7 @@ std::optional<Axis> Axis::parse(StringRef name) {
   return axis;
 }
 
-std::string Tail::str() const {
+std::string Padding::str() const {
   if (kind == None)
     return "none";
   if (kind == Finite)
@@ -239,9 +239,9 @@ int64_t DimAttr::getGlobalIndex(int64_t local, int64_t padded,
   return index;
 }
 
-DimAttr DimAttr::withTail(Tail tail) const {
+DimAttr DimAttr::withPadding(Padding padding) const {
   return DimAttr::get(getContext(), getDigits(), getCyclic(), getLive(),
-                      getLiveState(), tail);
+                      getLiveState(), padding);
 }
 
 DimAttr DimAttr::withoutAxes(ArrayRef<Axis> axes) const {
@@ -254,7 +254,7 @@ DimAttr DimAttr::withoutAxes(ArrayRef<Axis> axes) const {
   if (!anyAxis)
     digits.clear();
   return DimAttr::get(getContext(), digits, anyAxis && getCyclic(), getLive(),
-                      getLiveState(), getTail());
+                      getLiveState(), getPadding());
 }
 
 void DimAttr::write(llvm::raw_ostream &os) const {
@@ -278,17 +278,17 @@ void DimAttr::write(llvm::raw_ostream &os) const {
     os << "@" << getLiveState().getValue();
   else
     os << getLive();
-  os << " tail " << getTail().str();
+  os << " padding " << getPadding().str();
 }
 
-static FailureOr<Tail> parseTail(AsmParser &parser) {
+static FailureOr<Padding> parsePadding(AsmParser &parser) {
   bool negative = succeeded(parser.parseOptionalMinus());
   if (succeeded(parser.parseOptionalKeyword("inf")))
-    return Tail::constant(negative ? -INFINITY : INFINITY);
+    return Padding::constant(negative ? -INFINITY : INFINITY);
   if (!negative && succeeded(parser.parseOptionalKeyword("num")))
-    return Tail::finite();
+    return Padding::finite();
   if (!negative && succeeded(parser.parseOptionalKeyword("any")))
-    return Tail::any();
+    return Padding::any();
   int64_t integer;
   OptionalParseResult parsed = parser.parseOptionalInteger(integer);
   double value;
@@ -299,7 +299,7 @@ static FailureOr<Tail> parseTail(AsmParser &parser) {
   } else if (parser.parseFloat(value)) {
     return failure();
   }
-  return Tail::constant(negative ? -value : value);
+  return Padding::constant(negative ? -value : value);
 }
 
 FailureOr<DimAttr> DimAttr::parseEntry(AsmParser &parser) {
@@ -307,7 +307,7 @@ FailureOr<DimAttr> DimAttr::parseEntry(AsmParser &parser) {
   bool cyclic = false;
   int64_t live = -1;
   StringAttr state;
-  Tail tail;
+  Padding padding;
   SMLoc loc = parser.getCurrentLocation();
   if (failed(parser.parseOptionalStar())) {
     cyclic = succeeded(parser.parseOptionalKeyword("cyclic"));
@@ -335,14 +335,15 @@ FailureOr<DimAttr> DimAttr::parseEntry(AsmParser &parser) {
       return failure();
     if (!state && live < 0)
       return parser.emitError(loc, "a live size is not negative");
-    if (parser.parseKeyword("tail"))
+    if (parser.parseKeyword("padding"))
       return failure();
-    FailureOr<Tail> known = parseTail(parser);
+    FailureOr<Padding> known = parsePadding(parser);
     if (failed(known))
       return failure();
-    tail = *known;
+    padding = *known;
   }
-  return DimAttr::get(parser.getContext(), digits, cyclic, live, state, tail);
+  return DimAttr::get(parser.getContext(), digits, cyclic, live, state,
+                      padding);
 }
 
 Attribute DimAttr::parse(AsmParser &parser, Type) {

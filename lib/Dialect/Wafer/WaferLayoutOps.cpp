@@ -244,7 +244,7 @@ static LogicalResult verifyShare(Operation *op, Type whole, Type split,
       (b.getCyclic() != cyclic && !one) ||
       a.getLiveSize(from.getDimSize(dim)) !=
           b.getLiveSize(to.getDimSize(dim)) ||
-      a.getTail() != b.getTail())
+      a.getPadding() != b.getPadding())
     return op->emitOpError()
            << "changes dimension " << dim << " otherwise than it says";
   return verifySameDims(op, source, target, dim);

@@ -2,8 +2,8 @@
 // What cannot even be said of a layout.
 
 // Elements beyond the live size, and nothing said of them.
-// expected-error @below {{expected 'tail'}}
-func.func private @padding_without_a_tail(tensor<8xf32, #wafer.layout<[y live 7]>>)
+// expected-error @below {{expected 'padding'}}
+func.func private @padding_without_a_padding(tensor<8xf32, #wafer.layout<[y live 7]>>)
 
 // -----
 

@@ -1,4 +1,4 @@
-//===- Axis.h - Axes, digits and tails of a layout --------------*- C++ -*-===//
+//===- Axis.h - Axes, digits and padding of a layout ------------*- C++ -*-===//
 //
 // The plain values that #wafer.region and #wafer.layout are made of.
 //
@@ -62,7 +62,7 @@ struct Digit {
 };
 
 /// What is known of the elements of a dimension beyond its live size.
-struct Tail {
+struct Padding {
   enum Kind : uint8_t {
     None,     ///< there are no such elements
     Constant, ///< `value`
@@ -72,19 +72,19 @@ struct Tail {
   Kind kind = None;
   double value = 0;
 
-  static Tail none() { return {}; }
-  static Tail constant(double value) { return {Constant, value}; }
-  static Tail finite() { return {Finite, 0}; }
-  static Tail any() { return {Any, 0}; }
+  static Padding none() { return {}; }
+  static Padding constant(double value) { return {Constant, value}; }
+  static Padding finite() { return {Finite, 0}; }
+  static Padding any() { return {Any, 0}; }
 
   bool isConstant(double v) const { return kind == Constant && value == v; }
   /// "0", "-inf", "num", "any", as layouts print it.
   std::string str() const;
 
-  bool operator==(const Tail &other) const {
+  bool operator==(const Padding &other) const {
     return kind == other.kind && (kind != Constant || value == other.value);
   }
-  bool operator!=(const Tail &other) const { return !(*this == other); }
+  bool operator!=(const Padding &other) const { return !(*this == other); }
 };
 
 inline llvm::hash_code hash_value(const Axis &axis) {
@@ -94,13 +94,14 @@ inline llvm::hash_code hash_value(const Digit &digit) {
   return digit.isAxis() ? hash_value(digit.axis)
                         : llvm::hash_value(digit.extent);
 }
-inline llvm::hash_code hash_value(const Tail &tail) {
-  double value =
-      tail.kind == Tail::Constant && tail.value != 0 ? tail.value : 0;
+inline llvm::hash_code hash_value(const Padding &padding) {
+  double value = padding.kind == Padding::Constant && padding.value != 0
+                     ? padding.value
+                     : 0;
   uint64_t bits;
   static_assert(sizeof(bits) == sizeof(value));
   std::memcpy(&bits, &value, sizeof(bits));
-  return llvm::hash_combine(static_cast<int>(tail.kind), bits);
+  return llvm::hash_combine(static_cast<int>(padding.kind), bits);
 }
 
 } // namespace waferloom::wafer

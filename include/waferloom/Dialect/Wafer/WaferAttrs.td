@@ -82,7 +82,7 @@ def Wafer_DimAttr : Wafer_Attr<"Dim", "dim"> {
     a block (`cyclic` false: a local extent follows) or a cyclic division (true:
     a local extent precedes); else all digits, major to minor, local extents
     included. `live` is the number of elements that count, or -1 for all of
-    them; `liveState` names the state that says so at run time. `tail` is known
+    them; `liveState` names the state that says so at run time. `padding` is known
     of the rest.
   }];
   let parameters = (ins
@@ -90,23 +90,23 @@ def Wafer_DimAttr : Wafer_Attr<"Dim", "dim"> {
     "bool":$cyclic,
     "int64_t":$live,
     "::mlir::StringAttr":$liveState,
-    "::waferloom::wafer::Tail":$tail
+    "::waferloom::wafer::Padding":$padding
   );
   let builders = [
     AttrBuilder<(ins CArg<"::llvm::ArrayRef<::waferloom::wafer::Digit>", "{}">:$digits,
                      CArg<"bool", "false">:$cyclic, CArg<"int64_t", "-1">:$live,
-                     CArg<"::waferloom::wafer::Tail", "{}">:$tail), [{
-      return $_get($_ctxt, digits, cyclic, live, ::mlir::StringAttr(), tail);
+                     CArg<"::waferloom::wafer::Padding", "{}">:$padding), [{
+      return $_get($_ctxt, digits, cyclic, live, ::mlir::StringAttr(), padding);
     }]>
   ];
   let hasCustomAssemblyFormat = 1;
   let extraClassDeclaration = [{
-    /// Writes the entry as layouts do: "cyclic y live 3 tail 0".
+    /// Writes the entry as layouts do: "cyclic y live 3 padding 0".
     void write(::llvm::raw_ostream &os) const;
     static ::mlir::FailureOr<DimAttr> parseEntry(::mlir::AsmParser &parser);
 
     bool isWhole() const { return getDigits().empty(); }
-    /// Is there a tail, that is, may elements be beyond the live size?
+    /// Is there padding, that is, may elements be beyond the live size?
     bool isPadded() const { return getLive() >= 0 || getLiveState(); }
     /// The axes among the digits, major to minor.
     ::llvm::SmallVector<Axis> getAxes() const;
@@ -122,7 +122,7 @@ def Wafer_DimAttr : Wafer_Attr<"Dim", "dim"> {
     /// The global index of local element `local` at the PE (column, row).
     int64_t getGlobalIndex(int64_t local, int64_t padded, RegionAttr region,
                            int64_t column, int64_t row) const;
-    DimAttr withTail(Tail tail) const;
+    DimAttr withPadding(Padding padding) const;
     DimAttr withoutAxes(::llvm::ArrayRef<Axis> axes) const;
   }];
 }
@@ -138,7 +138,7 @@ def Wafer_LayoutAttr : Wafer_Attr<"Layout", "layout"> {
     ```mlir
     tensor<576xf16, #wafer.layout<[y]>>
     tensor<3x4x2112xf32,
-      #wafer.layout<[x0, x1 live 3 tail num, cyclic y live 2050 tail any]
+      #wafer.layout<[x0, x1 live 3 padding num, cyclic y live 2050 padding any]
                     partial<x2, sum> root<x3 = 1>>>
     ```
   }];

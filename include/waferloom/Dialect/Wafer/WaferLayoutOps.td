@@ -129,15 +129,15 @@ def Wafer_GatherOp : Wafer_Op<"gather", [Pure]> {
 }
 
 def Wafer_MaskOp : Wafer_Op<"mask", [Pure]> {
-  let summary = "Set the tail of a dimension to a constant";
+  let summary = "Set the padding of a dimension to a constant";
   let description = [{
     Elements of dimension `dim` beyond its live size become `fill`. Level 3 only:
     at level 4 it is a select against an iota of the dimension.
 
     ```mlir
     %1 = wafer.mask %0 dim 0 fill 0xFF800000 : f32
-       : (tensor<12xf32, #wafer.layout<[y live 10 tail any]>>)
-       -> tensor<12xf32, #wafer.layout<[y live 10 tail -inf]>>
+       : (tensor<12xf32, #wafer.layout<[y live 10 padding any]>>)
+       -> tensor<12xf32, #wafer.layout<[y live 10 padding -inf]>>
     ```
   }];
   let arguments = (ins AnyStaticShapeTensor:$value, I64Attr:$dim,

@@ -1,4 +1,4 @@
-//===- Tails.cpp - What lies beyond the live length -----------------------===//
+//===- Padding.cpp - What lies beyond the live length ---------------------===//
 //
 // The tensor of a bounded dimension has more elements than are live. A value
 // takes part where a predicate over some of its dimensions holds, and is
@@ -51,13 +51,13 @@ Quantity *Lowering::keepWhere(Quantity *q, Expr inside, ArrayRef<int64_t> axes,
   if (!result)
     return nullptr;
   result->shape = q->shape;
-  result->tailIsZero = neutral == 0;
-  result->tailIsFinite = std::isfinite(neutral);
+  result->paddingIsZero = neutral == 0;
+  result->paddingIsFinite = std::isfinite(neutral);
   return result;
 }
 
-Quantity *Lowering::cutTail(Quantity *q, int64_t axis, double neutral) {
-  if (options.mistakeTailsAreKept)
+Quantity *Lowering::maskPadding(Quantity *q, int64_t axis, double neutral) {
+  if (options.mistakePaddingIsKept)
     return q;
   math.dims.assign(1, math.constant(capacity(q->shape[axis])));
   Expr inside = math.lessEqual(math.add(math.dim(0), 1), q->shape[axis]);

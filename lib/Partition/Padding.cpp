@@ -15,20 +15,20 @@
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
-using wafer::Tail;
+using wafer::Padding;
 
 /// A constant that is some finite number, or such a number itself.
-static bool isFinite(Tail tail) {
-  return tail.kind == Tail::Finite || tail.kind == Tail::None ||
-         (tail.kind == Tail::Constant && std::isfinite(tail.value));
+static bool isFinite(Padding padding) {
+  return padding.kind == Padding::Finite || padding.kind == Padding::None ||
+         (padding.kind == Padding::Constant && std::isfinite(padding.value));
 }
 
-static bool isLow(Tail tail) { return tail.isConstant(-INFINITY); }
+static bool isLow(Padding padding) { return padding.isConstant(-INFINITY); }
 
-Tail partition::joinTails(Tail a, Tail b) {
+Padding partition::joinPadding(Padding a, Padding b) {
   if (a == b)
     return a;
-  return isFinite(a) && isFinite(b) ? Tail::finite() : Tail::any();
+  return isFinite(a) && isFinite(b) ? Padding::finite() : Padding::any();
 }
 
 /// Finite operands give a finite result.
@@ -40,82 +40,85 @@ static bool staysFinite(Operation *op) {
              math::CeilOp>(op);
 }
 
-static Tail applyToTails(Operation *op, ArrayRef<Tail> v) {
-  if (llvm::all_of(v, [](Tail t) { return t.kind == Tail::Constant; })) {
+static Padding applyToPadding(Operation *op, ArrayRef<Padding> v) {
+  if (llvm::all_of(v, [](Padding t) { return t.kind == Padding::Constant; })) {
     SmallVector<double> numbers;
-    for (Tail tail : v)
-      numbers.push_back(tail.value);
+    for (Padding padding : v)
+      numbers.push_back(padding.value);
     std::optional<double> value = algebra::evaluate(op, numbers);
-    return value && !std::isnan(*value) ? Tail::constant(*value) : Tail::any();
+    return value && !std::isnan(*value) ? Padding::constant(*value)
+                                        : Padding::any();
   }
   if (isa<arith::SelectOp>(op)) {
-    if (v[0].kind == Tail::Constant)
+    if (v[0].kind == Padding::Constant)
       return v[0].value != 0 ? v[1] : v[2];
-    return joinTails(v[1], v[2]);
+    return joinPadding(v[1], v[2]);
   }
   // Integers have no NaN.
   if (isa<IntegerType, IndexType>(op->getResult(0).getType()))
-    return Tail::finite();
-  if (llvm::any_of(v, [](Tail t) { return t.kind == Tail::Any; }))
-    return Tail::any();
+    return Padding::finite();
+  if (llvm::any_of(v, [](Padding t) { return t.kind == Padding::Any; }))
+    return Padding::any();
   if (isa<arith::SIToFPOp, arith::UIToFPOp>(op))
-    return Tail::finite();
+    return Padding::finite();
   if (isa<arith::MulFOp>(op) && llvm::all_of(v, isFinite) &&
       (v[0].isConstant(0) || v[1].isConstant(0)))
-    return Tail::constant(0);
+    return Padding::constant(0);
   if (isa<arith::AddFOp>(op) &&
       ((isLow(v[0]) && isFinite(v[1])) || (isLow(v[1]) && isFinite(v[0]))))
-    return Tail::constant(-INFINITY);
+    return Padding::constant(-INFINITY);
   if (isa<arith::SubFOp>(op) && isLow(v[0]) && isFinite(v[1]))
-    return Tail::constant(-INFINITY);
+    return Padding::constant(-INFINITY);
   if (isa<arith::MaximumFOp, arith::MaxNumFOp>(op) &&
       (isLow(v[0]) || isLow(v[1])))
     return isLow(v[0]) ? v[1] : v[0];
-  return llvm::all_of(v, isFinite) && staysFinite(op) ? Tail::finite()
-                                                      : Tail::any();
+  return llvm::all_of(v, isFinite) && staysFinite(op) ? Padding::finite()
+                                                      : Padding::any();
 }
 
-/// What is known of an input where some of its dimensions are at their tail.
-static Tail getInputTail(RankedTensorType type, AffineMap map,
-                         ArrayRef<unsigned> loops) {
+/// What is known of an input where some of its dimensions are in their padding.
+static Padding getInputPadding(RankedTensorType type, AffineMap map,
+                               ArrayRef<unsigned> loops) {
   wafer::LayoutAttr layout = wafer::getLayout(type);
-  std::optional<Tail> known;
+  std::optional<Padding> known;
   for (auto [d, expr] : llvm::enumerate(map.getResults())) {
     if (!llvm::is_contained(loops, cast<AffineDimExpr>(expr).getPosition()))
       continue;
-    Tail tail = layout.getDim(d).isPadded() ? layout.getDim(d).getTail()
-                                            : Tail::finite();
-    // In two tails at once the constant holds only if both agree on it.
-    if (known && (*known != tail || tail.kind != Tail::Constant))
-      return Tail::any();
-    known = tail;
+    Padding padding = layout.getDim(d).isPadded()
+                          ? layout.getDim(d).getPadding()
+                          : Padding::finite();
+    // In the padding of two at once the constant holds only if both agree on
+    // it.
+    if (known && (*known != padding || padding.kind != Padding::Constant))
+      return Padding::any();
+    known = padding;
   }
-  return known.value_or(Tail::finite());
+  return known.value_or(Padding::finite());
 }
 
-Tail partition::getBodyTail(linalg::GenericOp op,
-                            ArrayRef<RankedTensorType> inputs,
-                            ArrayRef<unsigned> loops) {
+Padding partition::getBodyPadding(linalg::GenericOp op,
+                                  ArrayRef<RankedTensorType> inputs,
+                                  ArrayRef<unsigned> loops) {
   Value result;
   if (algebra::getFold(op, result) == algebra::Fold::None)
     result = op.getBody()->getTerminator()->getOperand(0);
-  llvm::DenseMap<Value, Tail> known;
+  llvm::DenseMap<Value, Padding> known;
   for (auto [i, type] : llvm::enumerate(inputs))
     known[op.getBody()->getArgument(i)] =
-        type ? getInputTail(type, op.getIndexingMapsArray()[i], loops)
-             : Tail::finite();
+        type ? getInputPadding(type, op.getIndexingMapsArray()[i], loops)
+             : Padding::finite();
   auto get = [&](Value value) {
     auto it = known.find(value);
     if (it != known.end())
       return it->second;
     std::optional<double> number = algebra::getNumber(value);
-    return number ? Tail::constant(*number) : Tail::any();
+    return number ? Padding::constant(*number) : Padding::any();
   };
   for (Operation &inner : op.getBody()->without_terminator()) {
-    SmallVector<Tail> operands;
+    SmallVector<Padding> operands;
     for (Value operand : inner.getOperands())
       operands.push_back(get(operand));
-    known[inner.getResult(0)] = applyToTails(&inner, operands);
+    known[inner.getResult(0)] = applyToPadding(&inner, operands);
   }
   return get(result);
 }
@@ -132,9 +135,9 @@ static bool isPadded(linalg::GenericOp op, ArrayRef<RankedTensorType> inputs,
   return false;
 }
 
-std::optional<TailFault>
-partition::findTailFault(linalg::GenericOp op,
-                         ArrayRef<RankedTensorType> inputs) {
+std::optional<PaddingFault>
+partition::findPaddingFault(linalg::GenericOp op,
+                            ArrayRef<RankedTensorType> inputs) {
   Value term;
   algebra::Fold fold = algebra::getFold(op, term);
   SmallVector<unsigned> reductions, padded;
@@ -146,11 +149,11 @@ partition::findTailFault(linalg::GenericOp op,
     return std::nullopt;
   double neutral =
       algebra::getNeutral(fold, op.getBody()->getArguments().back().getType());
-  auto check = [&](ArrayRef<unsigned> loops) -> std::optional<TailFault> {
-    Tail tail = getBodyTail(op, inputs, loops);
-    if (tail.isConstant(neutral) && fold != algebra::Fold::None)
+  auto check = [&](ArrayRef<unsigned> loops) -> std::optional<PaddingFault> {
+    Padding padding = getBodyPadding(op, inputs, loops);
+    if (padding.isConstant(neutral) && fold != algebra::Fold::None)
       return std::nullopt;
-    return TailFault{SmallVector<unsigned>(loops), tail, neutral};
+    return PaddingFault{SmallVector<unsigned>(loops), padding, neutral};
   };
   for (unsigned loop : padded)
     if (auto fault = check(loop))
