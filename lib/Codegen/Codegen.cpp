@@ -30,7 +30,7 @@ struct EntryOf {
   StringRef name() {
     return facts ? facts.getAs<StringAttr>("name").getValue() : func.getName();
   }
-  /// Of inputs, outputs and states, before any was cut or padded.
+  /// Of inputs, outputs and states, before any was factored or padded.
   DictionaryAttr shapes() {
     return facts ? facts.getAs<DictionaryAttr>("shapes")
                  : func->getAttrOfType<DictionaryAttr>("wafer.shapes");

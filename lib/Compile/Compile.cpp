@@ -200,7 +200,7 @@ LogicalResult Compilation::run(StringRef path) {
     return failure();
   if (options.measureRewrites)
     prepared = module->clone();
-  // From here on dimensions are atoms, and like layers are one body.
+  // From here on dimensions are factors, and like layers are one body.
   if (failed(planEntries(module, options, *target, planned))) {
     if (result.diagnostics.empty())
       result.diagnostics.push_back(

@@ -24,8 +24,8 @@ using namespace mlir;
 using namespace waferloom;
 using partition::Planned;
 
-/// Remembers the shapes that users know, before any is cut or padded: on each
-/// entry, a dictionary from names of inputs, outputs and states to shapes.
+/// Remembers the shapes that users know, before any is factored or padded: on
+/// each entry, a dictionary from names of inputs, outputs and states to shapes.
 static void recordShapes(ModuleOp module) {
   for (auto func : module.getOps<func::FuncOp>()) {
     NamedAttrList shapes;
@@ -104,10 +104,10 @@ LogicalResult waferloom::prepare(ModuleOp module,
   algebra::AlgebraPrecisionOptions precision;
   precision.precision = options.precision;
   pm.addPass(algebra::createAlgebraPrecision(precision));
-  pm.addPass(partition::createPartitionCut());
+  pm.addPass(partition::createPartitionFactor());
   pm.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
   pm.addPass(createCSEPass());
-  // From here on dimensions are atoms, and no reshape is left.
+  // From here on dimensions are factors, and no reshape is left.
   algebra::populateRewrites(pm, options.disabledRewrites);
   pm.addNestedPass<func::FuncOp>(partition::createPartitionRoll());
   // Behind the loop of the layers, so that all of them stay alike.

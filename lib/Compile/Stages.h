@@ -26,8 +26,8 @@ llvm::Expected<Sampling> samplingOf(const CompileOptions &options);
 mlir::OwningOpRef<mlir::ModuleOp> lowerToTensors(mlir::ModuleOp onnx,
                                                  const CompileOptions &options);
 
-/// Level 2 as planning needs it: dimensions cut, copies folded, messages saved,
-/// layers rolled.
+/// Level 2 as planning needs it: dimensions factored, copies folded, messages
+/// saved, layers rolled.
 llvm::LogicalResult prepare(mlir::ModuleOp module,
                             const CompileOptions &options);
 

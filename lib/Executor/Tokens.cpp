@@ -167,28 +167,29 @@ size_t Step::entryFor(int64_t left, const RunOptions &options,
 
 namespace {
 /// A window along dimension 1 of an array, as an array of its own.
-struct Cut {
+struct Slice {
   HostTensor tensor;
   std::vector<char> bytes;
 };
 } // namespace
 
-static Cut cutColumns(const HostTensor &from, int64_t begin, int64_t count) {
-  Cut cut{from, {}};
-  cut.tensor.shape[1] = count;
+static Slice sliceColumns(const HostTensor &from, int64_t begin,
+                          int64_t count) {
+  Slice slice{from, {}};
+  slice.tensor.shape[1] = count;
   size_t column = bytesOf(from.type);
   for (size_t d = 2; d < from.shape.size(); ++d)
     column *= static_cast<size_t>(from.shape[d]);
   size_t row = column * static_cast<size_t>(from.shape[1]);
   size_t width = column * static_cast<size_t>(count);
-  cut.bytes.resize(width * static_cast<size_t>(from.shape[0]));
+  slice.bytes.resize(width * static_cast<size_t>(from.shape[0]));
   const char *data = static_cast<const char *>(from.data);
   for (int64_t i = 0; i < from.shape[0]; ++i)
-    std::memcpy(cut.bytes.data() + width * static_cast<size_t>(i),
+    std::memcpy(slice.bytes.data() + width * static_cast<size_t>(i),
                 data + row * static_cast<size_t>(i) +
                     column * static_cast<size_t>(begin),
                 width);
-  return cut;
+  return slice;
 }
 
 /// Appends `part` to `whole` along dimension 1.
@@ -213,8 +214,8 @@ static void keepLast(OutputTensor &tensor) {
   view.type = tensor.type;
   view.shape = tensor.shape;
   view.data = tensor.bytes.data();
-  Cut cut = cutColumns(view, tensor.shape[1] - 1, 1);
-  tensor.bytes = std::move(cut.bytes);
+  Slice slice = sliceColumns(view, tensor.shape[1] - 1, 1);
+  tensor.bytes = std::move(slice.bytes);
   tensor.shape[1] = 1;
 }
 
@@ -265,22 +266,22 @@ Expected<TokensResult> executor::runTokens(Session &session,
   for (int64_t done = 0; done < step.tokens;) {
     size_t entry = step.entryFor(step.tokens - done, options, lastOnly);
     int64_t count = image.entries[entry]->tokens;
-    std::vector<Cut> cuts;
-    cuts.reserve(inputs.size());
+    std::vector<Slice> slices;
+    slices.reserve(inputs.size());
     for (const HostTensor &tensor : inputs) {
       if (tensor.shape.size() >= 2 && step.countsTokens(tensor))
-        cuts.push_back(cutColumns(tensor, done, count));
+        slices.push_back(sliceColumns(tensor, done, count));
       else if (tensor.shape.size() >= 2 && image.capacity &&
                tensor.shape[1] == start + step.tokens)
-        cuts.push_back(cutColumns(tensor, 0, start + done + count));
+        slices.push_back(sliceColumns(tensor, 0, start + done + count));
       else
-        cuts.push_back({tensor, {}});
+        slices.push_back({tensor, {}});
     }
     std::vector<HostTensor> now;
-    for (Cut &cut : cuts) {
-      if (!cut.bytes.empty())
-        cut.tensor.data = cut.bytes.data();
-      now.push_back(cut.tensor);
+    for (Slice &slice : slices) {
+      if (!slice.bytes.empty())
+        slice.tensor.data = slice.bytes.data();
+      now.push_back(slice.tensor);
     }
     Expected<StepResult> part = session.step(entry, now, options);
     if (!part)

@@ -93,23 +93,23 @@ bool Lowering::alignDim(MutableArrayRef<Operand> operands, int dim,
         boundaries.insert(inner *= part);
     }
     int64_t inner = 1;
-    SmallVector<int64_t> cuts;
+    SmallVector<int64_t> sizes;
     for (int64_t boundary : boundaries) {
       if (boundary % inner)
         return refuse("a dimension of size " + Twine(size) +
                       " is seen in parts that do not nest"),
                false;
-      cuts.push_back(boundary / inner);
+      sizes.push_back(boundary / inner);
       inner = boundary;
     }
-    std::reverse(cuts.begin(), cuts.end());
+    std::reverse(sizes.begin(), sizes.end());
     for (auto &[view, i] : parties) {
-      size_t cut = 0;
+      size_t next = 0;
       for (size_t part = 0; part < view->dims[i].size(); ++part) {
         Factor factor = view->dims[i][part];
         SmallVector<int64_t> factors;
         for (int64_t product = 1; product < factor.size;)
-          product *= factors.emplace_back(cuts[cut++]);
+          product *= factors.emplace_back(sizes[next++]);
         if (factors.size() < 2)
           continue;
         if (factor.base >= 0) {

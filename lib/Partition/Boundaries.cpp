@@ -1,9 +1,9 @@
-// Where dimensions are cut. A boundary of a dimension is the product of the
-// factors minor to a cut: 576 cut as 9 x 64 has the boundaries {1, 64, 576}.
+// Where dimensions are factored. A boundary of a dimension is the product of
+// the factors minor to it: 576 as 9 x 64 has the boundaries {1, 64, 576}.
 //
-// Ops say which dimensions are cut alike (the loops of a generic) and which
-// boundaries follow from others (a reshape: those of its flattened group; a
-// slice of half a dimension: its length). All rules are applied until nothing
+// Ops say which dimensions are factored alike (the loops of a generic) and
+// which boundaries follow from others (a reshape: those of its flattened group;
+// a slice of half a dimension: its length). All rules are applied until nothing
 // changes; boundaries are divisors, so this ends. At last each set must be a
 // chain of divisors, whose quotients are the factors.
 
@@ -106,8 +106,8 @@ void Boundaries::relatePart(Value whole, Value part, int64_t dim, int64_t start,
         addBound(part, dim, bound / step);
     return;
   }
-  // An aligned part is one index of a major factor; any other shares the cuts
-  // that its ends leave alone, and the major factor stays whole.
+  // An aligned part is one index of a major factor; any other shares the
+  // boundaries that its ends leave alone, and the major factor stays whole.
   if (n % m == 0 && start % m == 0)
     addBound(whole, dim, m);
   for (int64_t bound : ofWhole)
@@ -231,7 +231,7 @@ void Boundaries::visit(Operation *op) {
         return isa<ShapedType>(type);
       })) {
     op->emitError() << "'" << op->getName()
-                    << "' has no rule for cutting its dimensions: express it "
+                    << "' has no rule for factoring its dimensions: express it "
                        "by linalg.generic";
     failedOp = true;
   }
@@ -250,7 +250,7 @@ LogicalResult Boundaries::checkNesting() {
         llvm::interleaveComma(bounds[id], os);
         return emitError(dims.getValue(id).getLoc())
                << "a dimension of " << dims.getSize(id)
-               << " is cut at boundaries that do not nest: " << all
+               << " is factored at boundaries that do not nest: " << all
                << "; reshape it in steps whose parts divide each other";
       }
       below = bound;

@@ -1,4 +1,4 @@
-//===- Boundaries.h - Where each dimension must be cut -----------*- C++
+//===- Boundaries.h - Where each dimension must be factored ------*- C++
 //-*-===//
 
 #ifndef WAFERLOOM_LIB_PARTITION_BOUNDARIES_H
@@ -21,7 +21,7 @@ public:
 
   /// The factors of a dimension; none if it has one element.
   llvm::SmallVector<int64_t> getFactors(mlir::Value value, int64_t dim);
-  /// The shape of `value` after the cut.
+  /// The shape of `value` after factoring.
   llvm::SmallVector<int64_t> getShape(mlir::Value value);
   mlir::RankedTensorType getType(mlir::Value value);
 

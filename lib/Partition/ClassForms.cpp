@@ -115,7 +115,7 @@ void Reader::readExpand(tensor::ExpandShapeOp op) {
   Loops source, result;
   int64_t d = 0, fresh = 1000;
   for (int64_t size : op.getResultType().getShape()) {
-    // Only dimensions of one element are new (partition-cut).
+    // Only dimensions of one element are new (partition-factor).
     if (d < op.getSrcType().getRank() &&
         size == op.getSrcType().getDimSize(d) && size != 1) {
       source.push_back(static_cast<int>(d));

@@ -22,7 +22,7 @@ struct ModuleClasses {
       changes;
 };
 
-/// Reads the classes off a module whose dimensions are cut. Errors: an op
+/// Reads the classes off a module whose dimensions are factored. Errors: an op
 /// without a rule; a weight or state that entries use in ways that cannot
 /// agree.
 mlir::FailureOr<ModuleClasses> classify(mlir::ModuleOp module);

@@ -331,10 +331,10 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
 void partition::buildPipeline(OpPassManager &manager,
                               const PartitionPlanOptions &options, bool roll,
                               ArrayRef<std::string> disabledRewrites) {
-  manager.addPass(createPartitionCut());
+  manager.addPass(createPartitionFactor());
   manager.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
   manager.addPass(createCSEPass());
-  // From here on reshapes are gone and dimensions are atoms.
+  // From here on reshapes are gone and dimensions are factors.
   algebra::populateRewrites(manager, disabledRewrites);
   if (roll)
     manager.addNestedPass<func::FuncOp>(createPartitionRoll());

@@ -113,7 +113,7 @@ static LogicalResult localize(func::FuncOp entry) {
         if (wafer::getLayout(dense.getType())) {
           if (!dense.isSplat())
             return op->emitError("a constant with a layout that is no splat: "
-                                 "make it a weight (partition-cut)");
+                                 "make it a weight (partition-factor)");
           constant.setValueAttr(dense.resizeSplat(wafer::getLocalType(
               cast<RankedTensorType>(dense.getType()), region)));
         }

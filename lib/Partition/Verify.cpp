@@ -260,7 +260,7 @@ static LogicalResult checkExpand(tensor::ExpandShapeOp op, RegionAttr region) {
         large.push_back(e);
     if (large.size() > 1)
       return op->emitOpError() << "cuts dimension " << d
-                               << ": partition-cut does so before layouts";
+                               << ": partition-factor does so before layouts";
     int64_t kept = large.empty() ? group.back() : large.front();
     if (failed(checkKept(op, op.getSrc(), d, kept, region)))
       return failure();
@@ -361,7 +361,7 @@ static LogicalResult checkOp(Operation *op, RegionAttr region) {
     if (type && !number && isa<arith::ConstantOp>(op) && isDistributed(op))
       return op->emitOpError(
           "is split but no splat, so its local shards differ: "
-          "make it a weight (partition-cut)");
+          "make it a weight (partition-factor)");
     if (type && number)
       for (DimAttr dim : wafer::getLayout(type).getDims())
         if (dim.isPadded() && !wafer::getLayout(type).isPartial() &&

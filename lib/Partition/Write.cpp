@@ -154,7 +154,7 @@ LogicalResult Writer::writeOp(Operation *op) {
              success();
     if (!number)
       return op->emitError("a constant that is no splat is a weight by now "
-                           "(partition-cut)");
+                           "(partition-factor)");
     RankedTensorType type =
         getType(op->getResult(0), Padding::constant(*number));
     bind(op->getResult(0),

@@ -16,7 +16,7 @@ func.func @argument(%x: tensor<8xf32, #wafer.layout<[y]>>) attributes {wafer.reg
 // -----
 
 func.func @constant() attributes {wafer.region = #wafer.region<x = 2, y = 4>} {
-  // expected-error @below {{a constant with a layout that is no splat: make it a weight (partition-cut)}}
+  // expected-error @below {{a constant with a layout that is no splat: make it a weight (partition-factor)}}
   %k = arith.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32, #wafer.layout<[y]>>
   return
 }

@@ -342,7 +342,7 @@ func.func @concat_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 func.func @expand_cuts() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
-  // expected-error @below {{cuts dimension 0: partition-cut does so before layouts}}
+  // expected-error @below {{cuts dimension 0: partition-factor does so before layouts}}
   %r = tensor.expand_shape %x [[0, 1]] output_shape [4, 2] : tensor<8xf32, #wafer.layout<[*]>> into tensor<4x2xf32, #wafer.layout<[*, *]>>
   return
 }

@@ -5,13 +5,13 @@
 
 include "mlir/Pass/PassBase.td"
 
-def PartitionCut : Pass<"partition-cut", "::mlir::ModuleOp"> {
-  let summary = "Cut dimensions until reshapes vanish";
+def PartitionFactor : Pass<"partition-factor", "::mlir::ModuleOp"> {
+  let summary = "Factor dimensions until reshapes vanish";
   let description = [{
-    Every dimension is cut at all boundaries that any reshape, slice or concat
+    Every dimension is factored at all boundaries that any reshape, slice or concat
     needs, in every entry alike; dimensions of one element are left out. A
     reshape is then nothing, and heads are dimensions of their own. Weights keep
-    their type in the file: a cut changes no row-major order.
+    their type in the file: factoring changes no row-major order.
 
     Needs: level 2.
     Gives: no tensor.expand_shape or collapse_shape but those that add or drop a
@@ -32,7 +32,7 @@ def PartitionRoll : Pass<"partition-roll", "::mlir::func::FuncOp"> {
     weights and states are listed one per trip. What the layers share stays in
     front of it. Does nothing when nothing repeats.
 
-    Needs: partition-cut, algebra-fold.
+    Needs: partition-factor, algebra-fold.
   }];
 }
 
@@ -44,7 +44,7 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
     tensor types. Where the rules ask for it, values are sliced, gathered or
     masked; all-reduces stand behind their products and are packed.
 
-    Needs: partition-cut, algebra-fold; every entry of the program.
+    Needs: partition-factor, algebra-fold; every entry of the program.
     Gives: level 3, which partition-verify accepts.
 
     The same input and options always give the same plan. Fails with the numbers

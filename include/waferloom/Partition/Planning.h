@@ -37,10 +37,10 @@ struct Planned {
   std::string reason; ///< of the last plan that a later stage could not do
 };
 
-/// Brings `module` from level 2 (cut, folded) to level 3 by the cheapest plan
-/// whose measure fits; asks about at most `mostAnswers` plans. `reservedBytes`
-/// of the options are the system's alone. On failure `module` is unchanged and
-/// nothing is reported but errors of the module itself.
+/// Brings `module` from level 2 (factored, folded) to level 3 by the cheapest
+/// plan whose measure fits; asks about at most `mostAnswers` plans.
+/// `reservedBytes` of the options are the system's alone. On failure `module`
+/// is unchanged and nothing is reported but errors of the module itself.
 llvm::LogicalResult planWithin(mlir::ModuleOp module,
                                const PartitionPlanOptions &options,
                                Measure measure, Planned &planned,

@@ -13,7 +13,7 @@ def SamplingLast : Pass<"sampling-last", "::mlir::ModuleOp"> {
     becomes that of the last token, one element of dimension 1. Everything else about a prompt
     is in the states, and the logits of 16 tokens are 16 times as large.
 
-    Needs: level 2, before dimensions are cut. Does nothing to entries without
+    Needs: level 2, before dimensions are factored. Does nothing to entries without
     states, nor where no entry takes one token.
   }];
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
@@ -29,7 +29,7 @@ def SamplingPull : Pass<"sampling-pull", "::mlir::func::FuncOp"> {
     of a token are those of one token. It stops at a loop of layers, at states,
     and where the whole is needed as well.
 
-    Needs: level 2, behind partition-cut. Does nothing to entries without states.
+    Needs: level 2, behind partition-factor. Does nothing to entries without states.
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect",
                            "::mlir::tensor::TensorDialect"];
@@ -51,7 +51,7 @@ def SamplingChoose : Pass<"sampling-choose", "::mlir::func::FuncOp"> {
     are inputs that a caller may give: `wafer.temperature`, `wafer.seed`,
     `wafer.top_k`.
 
-    Needs: level 2, before dimensions are cut. Does nothing to an entry that
+    Needs: level 2, before dimensions are factored. Does nothing to an entry that
     takes several tokens and keeps no states, or has no single output over the
     vocabulary.
   }];

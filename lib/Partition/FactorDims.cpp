@@ -16,7 +16,7 @@
 #include "llvm/ADT/STLExtras.h"
 
 namespace waferloom::partition {
-#define GEN_PASS_DEF_PARTITIONCUT
+#define GEN_PASS_DEF_PARTITIONFACTOR
 #include "waferloom/Partition/Passes.h.inc"
 } // namespace waferloom::partition
 
@@ -25,10 +25,11 @@ using namespace waferloom;
 using namespace waferloom::partition;
 
 namespace {
-class Cutter {
+class Factorizer {
 public:
-  Cutter(Boundaries &cuts, SymbolTable &symbols)
-      : cuts(cuts), symbols(symbols), builder(symbols.getOp()->getContext()) {}
+  Factorizer(Boundaries &boundaries, SymbolTable &symbols)
+      : boundaries(boundaries), symbols(symbols),
+        builder(symbols.getOp()->getContext()) {}
 
   LogicalResult rewriteEntry(func::FuncOp entry);
 
@@ -42,34 +43,34 @@ private:
   LogicalResult rewriteRepeat(wafer::RepeatOp op);
   LogicalResult rewriteConstant(arith::ConstantOp op);
   LogicalResult rewriteAppend(wafer::AppendOp op);
-  /// The same op on cut operands, its results retyped.
-  Operation *cloneCut(Operation *op);
+  /// The same op on factored operands, its results retyped.
+  Operation *cloneFactored(Operation *op);
   /// The number of factors of the dimensions before `dim`.
   int64_t countBefore(Value value, int64_t dim);
 
-  Boundaries &cuts;
+  Boundaries &boundaries;
   SymbolTable &symbols;
   OpBuilder builder;
   IRMapping map;
 };
 } // namespace
 
-int64_t Cutter::countBefore(Value value, int64_t dim) {
+int64_t Factorizer::countBefore(Value value, int64_t dim) {
   int64_t count = 0;
   for (int64_t d = 0; d < dim; ++d)
-    count += cuts.getFactors(value, d).size();
+    count += boundaries.getFactors(value, d).size();
   return count;
 }
 
-Operation *Cutter::cloneCut(Operation *op) {
+Operation *Factorizer::cloneFactored(Operation *op) {
   Operation *copy = builder.clone(*op, map);
   for (auto [from, to] : llvm::zip(op->getResults(), copy->getResults()))
     if (isa<ShapedType>(from.getType()))
-      to.setType(cuts.getType(from));
+      to.setType(boundaries.getType(from));
   return copy;
 }
 
-LogicalResult Cutter::rewriteGeneric(linalg::GenericOp op) {
+LogicalResult Factorizer::rewriteGeneric(linalg::GenericOp op) {
   MLIRContext *context = op.getContext();
   SmallVector<AffineMap> oldMaps = op.getIndexingMapsArray();
   // The factors of each loop, from an operand that has it.
@@ -77,7 +78,7 @@ LogicalResult Cutter::rewriteGeneric(linalg::GenericOp op) {
   for (auto [operand, oldMap] : llvm::zip(op->getOperands(), oldMaps))
     for (auto [d, expr] : llvm::enumerate(oldMap.getResults()))
       factors[cast<AffineDimExpr>(expr).getPosition()] =
-          cuts.getFactors(operand, d);
+          boundaries.getFactors(operand, d);
 
   SmallVector<SmallVector<AffineExpr>> newLoops;
   SmallVector<utils::IteratorType> iterators;
@@ -102,15 +103,15 @@ LogicalResult Cutter::rewriteGeneric(linalg::GenericOp op) {
   for (Value value : op.getOutputs())
     inits.push_back(map.lookupOrDefault(value));
   auto copy = linalg::GenericOp::create(builder, op.getLoc(),
-                                        cuts.getType(op.getResult(0)), inputs,
-                                        inits, maps, iterators);
+                                        boundaries.getType(op.getResult(0)),
+                                        inputs, inits, maps, iterators);
   IRMapping bodyMap(map);
   op.getRegion().cloneInto(&copy.getRegion(), bodyMap);
   map.map(op.getResult(0), copy.getResult(0));
   return success();
 }
 
-LogicalResult Cutter::rewriteSlice(tensor::ExtractSliceOp op) {
+LogicalResult Factorizer::rewriteSlice(tensor::ExtractSliceOp op) {
   if (ShapedType::isDynamicShape(op.getStaticOffsets()) ||
       op.getSourceType().getRank() != op.getResultType().getRank())
     return op.emitError("partitioning takes slices with static offsets that "
@@ -122,8 +123,8 @@ LogicalResult Cutter::rewriteSlice(tensor::ExtractSliceOp op) {
     strides.push_back(builder.getIndexAttr(1));
   };
   for (int64_t d = 0; d < op.getSourceType().getRank(); ++d) {
-    SmallVector<int64_t> whole = cuts.getFactors(op.getSource(), d);
-    SmallVector<int64_t> part = cuts.getFactors(op.getResult(), d);
+    SmallVector<int64_t> whole = boundaries.getFactors(op.getSource(), d);
+    SmallVector<int64_t> part = boundaries.getFactors(op.getResult(), d);
     int64_t start = op.getStaticOffset(d), step = op.getStaticStride(d);
     if (whole == part) {
       for (int64_t factor : whole)
@@ -166,21 +167,21 @@ LogicalResult Cutter::rewriteSlice(tensor::ExtractSliceOp op) {
   Value source = map.lookup(op.getSource());
   map.map(op.getResult(),
           tensor::ExtractSliceOp::create(builder, op.getLoc(),
-                                         cuts.getType(op.getResult()), source,
-                                         offsets, sizes, strides));
+                                         boundaries.getType(op.getResult()),
+                                         source, offsets, sizes, strides));
   return success();
 }
 
-LogicalResult Cutter::rewriteConcat(tensor::ConcatOp op) {
+LogicalResult Factorizer::rewriteConcat(tensor::ConcatOp op) {
   if (op.getInputs().size() == 1) {
     map.map(op.getResult(), map.lookup(op.getInputs().front()));
     return success();
   }
   int64_t dim = op.getDim(), before = countBefore(op.getResult(), dim);
-  SmallVector<int64_t> whole = cuts.getFactors(op.getResult(), dim);
+  SmallVector<int64_t> whole = boundaries.getFactors(op.getResult(), dim);
   SmallVector<Value> parts;
   for (Value part : op.getInputs()) {
-    SmallVector<int64_t> factors = cuts.getFactors(part, dim);
+    SmallVector<int64_t> factors = boundaries.getFactors(part, dim);
     Value value = map.lookup(part);
     if (factors.size() + 1 == whole.size()) {
       // The part is one index of the factor: give it that dimension.
@@ -205,17 +206,18 @@ LogicalResult Cutter::rewriteConcat(tensor::ConcatOp op) {
     }
     parts.push_back(value);
   }
-  map.map(op.getResult(), tensor::ConcatOp::create(builder, op.getLoc(),
-                                                   cuts.getType(op.getResult()),
-                                                   before, parts));
+  map.map(op.getResult(),
+          tensor::ConcatOp::create(builder, op.getLoc(),
+                                   boundaries.getType(op.getResult()), before,
+                                   parts));
   return success();
 }
 
-LogicalResult Cutter::rewriteIota(wafer::IotaOp op) {
+LogicalResult Factorizer::rewriteIota(wafer::IotaOp op) {
   Location loc = op.getLoc();
-  RankedTensorType type = cuts.getType(op.getResult());
+  RankedTensorType type = boundaries.getType(op.getResult());
   if (type.getRank() == 1) {
-    cloneCut(op);
+    cloneFactored(op);
     return success();
   }
   if (type.getRank() == 0) {
@@ -263,15 +265,15 @@ LogicalResult Cutter::rewriteIota(wafer::IotaOp op) {
   return success();
 }
 
-LogicalResult Cutter::rewriteConstant(arith::ConstantOp op) {
+LogicalResult Factorizer::rewriteConstant(arith::ConstantOp op) {
   auto dense = dyn_cast<DenseElementsAttr>(op.getValue());
   if (!dense) {
     if (isa<ShapedType>(op.getType()))
       return op.emitError("partitioning takes dense constants only");
-    cloneCut(op);
+    cloneFactored(op);
     return success();
   }
-  RankedTensorType type = cuts.getType(op.getResult());
+  RankedTensorType type = boundaries.getType(op.getResult());
   if (dense.isSplat()) {
     map.map(op.getResult(), arith::ConstantOp::create(builder, op.getLoc(),
                                                       dense.resizeSplat(type)));
@@ -296,23 +298,23 @@ LogicalResult Cutter::rewriteConstant(arith::ConstantOp op) {
   return success();
 }
 
-LogicalResult Cutter::rewriteAppend(wafer::AppendOp op) {
+LogicalResult Factorizer::rewriteAppend(wafer::AppendOp op) {
   int64_t dim = op.getDim();
   bool oneRow = cast<ShapedType>(op.getUpdate().getType()).getRank() <
                 cast<ShapedType>(op.getState().getType()).getRank();
-  size_t slots = cuts.getFactors(op.getState(), dim).size();
-  size_t rows = oneRow ? 0 : cuts.getFactors(op.getUpdate(), dim).size();
+  size_t slots = boundaries.getFactors(op.getState(), dim).size();
+  size_t rows = oneRow ? 0 : boundaries.getFactors(op.getUpdate(), dim).size();
   if (slots != 1 || rows > 1)
-    return op.emitError() << "the dimension of positions is cut into " << slots
-                          << " factors and that of the new rows into " << rows
-                          << ": it must stay whole";
-  int64_t cutDim = countBefore(op.getState(), dim);
-  auto copy = cast<wafer::AppendOp>(cloneCut(op));
-  copy.setDim(cutDim);
+    return op.emitError() << "the dimension of positions is factored into "
+                          << slots << " factors and that of the new rows into "
+                          << rows << ": it must stay whole";
+  int64_t factoredDim = countBefore(op.getState(), dim);
+  auto copy = cast<wafer::AppendOp>(cloneFactored(op));
+  copy.setDim(factoredDim);
   return success();
 }
 
-LogicalResult Cutter::rewriteRepeat(wafer::RepeatOp op) {
+LogicalResult Factorizer::rewriteRepeat(wafer::RepeatOp op) {
   SmallVector<Value> inits;
   SmallVector<Type> types;
   SmallVector<Location> locs;
@@ -337,12 +339,13 @@ LogicalResult Cutter::rewriteRepeat(wafer::RepeatOp op) {
   return success();
 }
 
-LogicalResult Cutter::rewrite(Operation *op) {
+LogicalResult Factorizer::rewrite(Operation *op) {
   if (auto generic = dyn_cast<linalg::GenericOp>(op))
     return rewriteGeneric(generic);
   if (isa<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(op)) {
-    if (cuts.getShape(op->getOperand(0)) != cuts.getShape(op->getResult(0)))
-      return op->emitError("reshape does not vanish after the cut");
+    if (boundaries.getShape(op->getOperand(0)) !=
+        boundaries.getShape(op->getResult(0)))
+      return op->emitError("reshape does not vanish after factoring");
     map.map(op->getResult(0), map.lookup(op->getOperand(0)));
     return success();
   }
@@ -359,22 +362,23 @@ LogicalResult Cutter::rewrite(Operation *op) {
   if (auto append = dyn_cast<wafer::AppendOp>(op))
     return rewriteAppend(append);
   if (auto lookup = dyn_cast<wafer::LookupOp>(op))
-    if (cuts.getFactors(lookup.getTable(), 0).size() != 1)
-      return op->emitError() << "the rows of the table are cut into "
-                             << cuts.getFactors(lookup.getTable(), 0).size()
-                             << " factors: they must stay one dimension";
-  cloneCut(op);
+    if (boundaries.getFactors(lookup.getTable(), 0).size() != 1)
+      return op->emitError()
+             << "the rows of the table are factored into "
+             << boundaries.getFactors(lookup.getTable(), 0).size()
+             << " factors: they must stay one dimension";
+  cloneFactored(op);
   return success();
 }
 
-LogicalResult Cutter::rewriteBlock(Block &block) {
+LogicalResult Factorizer::rewriteBlock(Block &block) {
   for (Operation &op : block.without_terminator())
     if (failed(rewrite(&op)))
       return failure();
   return success();
 }
 
-LogicalResult Cutter::rewriteEntry(func::FuncOp entry) {
+LogicalResult Factorizer::rewriteEntry(func::FuncOp entry) {
   if (!entry.getBody().hasOneBlock())
     return entry.emitError("an entry has one block");
   Block &block = entry.getBody().front();
@@ -393,14 +397,14 @@ LogicalResult Cutter::rewriteEntry(func::FuncOp entry) {
 }
 
 namespace {
-struct PartitionCut : partition::impl::PartitionCutBase<PartitionCut> {
+struct PartitionFactor : partition::impl::PartitionFactorBase<PartitionFactor> {
   void runOnOperation() override {
-    Boundaries cuts;
-    if (failed(cuts.compute(getOperation())))
+    Boundaries boundaries;
+    if (failed(boundaries.compute(getOperation())))
       return signalPassFailure();
     SymbolTable symbols(getOperation());
     for (auto entry : getOperation().getOps<func::FuncOp>())
-      if (failed(Cutter(cuts, symbols).rewriteEntry(entry)))
+      if (failed(Factorizer(boundaries, symbols).rewriteEntry(entry)))
         return signalPassFailure();
   }
 };

@@ -1,4 +1,4 @@
-// RUN: waferloom-opt %s --partition-cut --split-input-file | FileCheck %s
+// RUN: waferloom-opt %s --partition-factor --split-input-file | FileCheck %s
 
 // Heads become dimensions and unit dimensions vanish: the reshape is nothing.
 // CHECK-LABEL: @heads
@@ -53,7 +53,7 @@ func.func @halves() attributes {wafer.tokens = 1 : i64} {
 // -----
 
 // A constant that differs from element to element is distributed as a weight;
-// a count over a cut dimension is put together from counts over its factors.
+// a count over a factored dimension is put together from counts over its factors.
 // CHECK: wafer.weight @constant = dense<[1.0{{.*}}, 5.0{{.*}}]>
 // CHECK-LABEL: @sources
 func.func @sources() attributes {wafer.tokens = 1 : i64} {

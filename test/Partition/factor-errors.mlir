@@ -1,7 +1,7 @@
-// RUN: waferloom-opt %s --partition-cut --verify-diagnostics --split-input-file
+// RUN: waferloom-opt %s --partition-factor --verify-diagnostics --split-input-file
 
 func.func @not_nested() attributes {wafer.tokens = 1 : i64} {
-  // expected-error @below {{a dimension of 24 is cut at boundaries that do not nest: 1, 4, 6, 24}}
+  // expected-error @below {{a dimension of 24 is factored at boundaries that do not nest: 1, 4, 6, 24}}
   %x = wafer.input "x" : tensor<24xf32>
   %a = tensor.expand_shape %x [[0, 1]] output_shape [6, 4] : tensor<24xf32> into tensor<6x4xf32>
   wafer.output "a", %a : tensor<6x4xf32>
@@ -14,7 +14,7 @@ func.func @not_nested() attributes {wafer.tokens = 1 : i64} {
 
 func.func @no_rule() attributes {wafer.tokens = 1 : i64} {
   %x = wafer.input "x" : tensor<4xf32>
-  // expected-error @below {{'math.exp' has no rule for cutting its dimensions}}
+  // expected-error @below {{'math.exp' has no rule for factoring its dimensions}}
   %y = math.exp %x : tensor<4xf32>
   wafer.output "y", %y : tensor<4xf32>
   return
