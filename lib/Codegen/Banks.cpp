@@ -88,10 +88,10 @@ std::vector<int64_t> codegen::chooseStarts(const std::vector<Buffer> &buffers,
     findMeetings(draft, times, target, meetings);
     if (draft.op == Opcode::loop) {
       // Entries that share code share its addresses.
-      auto trips = static_cast<double>(
+      auto tripCount = static_cast<double>(
           draft.perEntry ? 1 : std::max<int64_t>(draft.count, 1));
-      open.emplace_back(i + draft.body, trips);
-      times *= trips;
+      open.emplace_back(i + draft.body, tripCount);
+      times *= tripCount;
     }
   }
   std::vector<SmallVector<size_t>> meetingsOf(buffers.size());

@@ -160,7 +160,7 @@ Ref ProgramEmitter::coordinate(ArrayRef<wafer::Axis> axes) {
 
 LogicalResult ProgramEmitter::parameterLike(Operation *op,
                                             FailureOr<LocalShard> shard,
-                                            size_t trips) {
+                                            size_t tripCount) {
   if (values.contains(op->getResult(0)))
     return success(); // copied
   auto type = cast<ShapedType>(op->getResult(0).getType());
@@ -168,10 +168,10 @@ LogicalResult ProgramEmitter::parameterLike(Operation *op,
   if (failed(shard) || failed(word))
     return failure();
   Ref ref = sharedRef(*shard, *word, type.getShape());
-  if (auto repeat = op->getParentOfType<wafer::RepeatOp>(); trips > 1) {
-    if (!repeat || repeat.getTrips() != trips)
+  if (auto repeat = op->getParentOfType<wafer::RepeatOp>(); tripCount > 1) {
+    if (!repeat || repeat.getTripCount() != tripCount)
       return op->emitOpError()
-             << "has " << trips << " shards but is not repeated as often";
+             << "has " << tripCount << " shards but is not repeated as often";
     ref.steps.push_back({depths[repeat], shard->step});
   }
   values[op->getResult(0)] = ref;
@@ -354,7 +354,8 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
     FailureOr<LocalShard> shard = shared.parameter(parameter);
     if (failed(shard))
       return failure();
-    if (parameter.getWeights().size() != op.getTrips() || op.getTrips() < 2)
+    if (parameter.getWeights().size() != op.getTripCount() ||
+        op.getTripCount() < 2)
       continue;
     Trip &trip = trips[shard->front];
     trip.parameters.emplace_back(parameter, *shard);
@@ -400,7 +401,7 @@ LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
     carried.push_back(emitter.temporary(*word, type.getShape()));
     emitter.vector(Opcode::mov, type.getShape(), carried.back(), *from);
   }
-  if (failed(emitTrips(op, static_cast<int64_t>(op.getTrips()), carried)))
+  if (failed(emitTrips(op, static_cast<int64_t>(op.getTripCount()), carried)))
     return failure();
   for (auto [value, ref] : llvm::zip_equal(op.getResults(), carried))
     values[value] = ref;
@@ -455,7 +456,7 @@ LogicalResult ProgramEmitter::emitShare(wafer::RepeatOp op, wafer::RunBy who) {
   }
   return success(
       succeeded(handOver(op, who, Lines::Half::Receive)) &&
-      succeeded(emitTrips(op, wafer::getTripsPerStage(op), *carried)) &&
+      succeeded(emitTrips(op, wafer::getTripCountPerStage(op), *carried)) &&
       succeeded(handOver(op, who, Lines::Half::Send)));
 }
 
@@ -467,13 +468,13 @@ LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
 }
 
 /// A loop of `trips` around the body, which works on `carried` in place.
-LogicalResult ProgramEmitter::emitTrips(wafer::RepeatOp op, int64_t trips,
+LogicalResult ProgramEmitter::emitTrips(wafer::RepeatOp op, int64_t tripCount,
                                         ArrayRef<Ref> carried) {
   Block *body = op.getBodyBlock();
   for (auto [argument, ref] : llvm::zip_equal(body->getArguments(), carried))
     values[argument] = ref;
   depths[op] = emitter.depth();
-  emitter.loop(trips);
+  emitter.loop(tripCount);
   if (failed(copyWeights(op)) || failed(emitBlock(*body)))
     return failure();
   // What is yielded may itself be an argument: read all, then write all.

@@ -66,7 +66,7 @@ private:
   mlir::LogicalResult emit(fabric::CollectiveOpInterface op);
   mlir::LogicalResult emit(fabric::PutOp op);
   mlir::LogicalResult emit(wafer::RepeatOp op);
-  mlir::LogicalResult emitTrips(wafer::RepeatOp op, int64_t trips,
+  mlir::LogicalResult emitTrips(wafer::RepeatOp op, int64_t tripCount,
                                 llvm::ArrayRef<Ref> carried);
   mlir::LogicalResult emitStaged(wafer::RepeatOp op);
   mlir::LogicalResult emitShare(wafer::RepeatOp op, wafer::RunBy who);
@@ -103,7 +103,7 @@ private:
                               mlir::ShapedType to);
   mlir::LogicalResult parameterLike(mlir::Operation *op,
                                     mlir::FailureOr<LocalShard> shard,
-                                    size_t trips);
+                                    size_t tripCount);
 
   mlir::FailureOr<Ref> get(mlir::Operation *user, mlir::Value value);
   /// A buffer for the result of `value`: inside the pack that it travels in, or

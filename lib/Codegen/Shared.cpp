@@ -19,32 +19,33 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
   return layout;
 }
 
-LocalShard Shared::reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy) {
+LocalShard Shared::reserve(int64_t bytes, int64_t tripCount,
+                           wafer::RunBy runBy) {
   int64_t &top = tops[static_cast<size_t>(runBy)];
   int64_t base = runBy == wafer::RunBy::All ? 0 : laid(wafer::RunBy::All);
   int64_t step = target::shardBytes(bytes, 1);
   LocalShard shard{base + top, step, step, base + top};
-  top += step * trips;
+  top += step * tripCount;
   return shard;
 }
 
-/// Of `trips` local shards, those that one PE holds.
-static int64_t tripsHeld(Operation *op, size_t trips) {
+/// Of `tripCount` local shards, those that one PE holds.
+static int64_t tripCountHeld(Operation *op, size_t tripCount) {
   auto repeat = op->getParentOfType<wafer::RepeatOp>();
-  return repeat && trips > 1 &&
+  return repeat && tripCount > 1 &&
                  repeat ==
                      wafer::getStagedRepeat(op->getParentOfType<func::FuncOp>())
-             ? wafer::getTripsPerStage(repeat)
-             : static_cast<int64_t>(trips);
+             ? wafer::getTripCountPerStage(repeat)
+             : static_cast<int64_t>(tripCount);
 }
 
 void Shared::add(std::unique_ptr<image::BindingT> binding, Operation *op,
-                 const LocalShard &shard, size_t trip, size_t trips) {
-  auto held = static_cast<size_t>(tripsHeld(op, trips));
+                 const LocalShard &shard, size_t trip, size_t tripCount) {
+  auto held = static_cast<size_t>(tripCountHeld(op, tripCount));
   binding->address = static_cast<uint32_t>(
       shard.address + shard.step * static_cast<int64_t>(trip % held));
   Holder holder{runByOf(op), std::nullopt};
-  if (held < trips)
+  if (held < tripCount)
     holder.stage = static_cast<uint32_t>(1 + trip / held);
   bindings.push_back(std::move(binding));
   holders.push_back(holder);
@@ -193,21 +194,21 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
   int64_t &top = tops[static_cast<size_t>(runBy)];
   const int64_t before = top;
   std::vector<Key> laid;
-  int64_t trips = 0;
+  int64_t tripCount = 0;
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
     Key key = keyOf(parameter);
     auto type = cast<ShapedType>(parameter.getType());
     FailureOr<Word> word = wordType(parameter, type.getElementType());
     if (failed(word))
       return failure();
-    if (parameter.getWeights().size() != op.getTrips() ||
+    if (parameter.getWeights().size() != op.getTripCount() ||
         runByOf(parameter) != runBy || known.count(key))
       continue;
     auto [it, isNew] = reserved.try_emplace(key);
     if (!isNew)
       continue;
     it->second = reserve(type.getNumElements() * bytesOf(*word), 1, runBy);
-    trips = tripsHeld(parameter, op.getTrips());
+    tripCount = tripCountHeld(parameter, op.getTripCount());
     laid.push_back(key);
   }
   const int64_t step = top - before;
@@ -216,7 +217,7 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
     reserved[key].front = reserved[laid.front()].address;
   }
   if (!laid.empty())
-    top += step * (trips - 1);
+    top += step * (tripCount - 1);
   return success();
 }
 
@@ -228,12 +229,12 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
   FailureOr<Word> word = wordType(op, type.getElementType());
   if (failed(word))
     return failure();
-  const size_t trips = op.getWeights().size();
+  const size_t tripCount = op.getWeights().size();
   auto perTrip = reserved.find(key);
   LocalShard shard = perTrip != reserved.end()
                          ? perTrip->second
                          : reserve(type.getNumElements() * bytesOf(*word),
-                                   tripsHeld(op, trips), runByOf(op));
+                                   tripCountHeld(op, tripCount), runByOf(op));
   for (auto [trip, name] :
        llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
     auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
@@ -248,7 +249,7 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
       if (!image.sources[**from].narrows)
         (*made)->source_type =
             *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
-      add(std::move(*made), op, shard, trip, trips);
+      add(std::move(*made), op, shard, trip, tripCount);
     }
   }
   return known[key] = shard;
@@ -262,9 +263,9 @@ FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
   FailureOr<Word> word = wordType(op, type.getElementType());
   if (failed(word))
     return failure();
-  const size_t trips = op.getNames().size();
+  const size_t tripCount = op.getNames().size();
   LocalShard shard = reserve(type.getNumElements() * bytesOf(*word),
-                             tripsHeld(op, trips), runByOf(op));
+                             tripCountHeld(op, tripCount), runByOf(op));
   for (auto [trip, name] :
        llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
     // Every entry must find the state where the others left it.
@@ -274,7 +275,7 @@ FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
     auto made = binding(op, type, name.getValue(), image::Role::state);
     if (failed(made))
       return failure();
-    add(std::move(*made), op, shard, trip, trips);
+    add(std::move(*made), op, shard, trip, tripCount);
   }
   return known[key] = shard;
 }

@@ -86,12 +86,12 @@ private:
   /// result.
   using Key = std::tuple<const void *, const void *, const void *>;
   static Key keyOf(mlir::Operation *op);
-  /// A place for `trips` local shards behind each other.
-  LocalShard reserve(int64_t bytes, int64_t trips, wafer::RunBy runBy);
+  /// A place for `tripCount` local shards behind each other.
+  LocalShard reserve(int64_t bytes, int64_t tripCount, wafer::RunBy runBy);
   /// Sets `binding` of trip `trip` of `op` behind those that `shard` begins
   /// with.
   void add(std::unique_ptr<image::BindingT> binding, mlir::Operation *op,
-           const LocalShard &shard, size_t trip, size_t trips);
+           const LocalShard &shard, size_t trip, size_t tripCount);
   mlir::FailureOr<std::optional<uint32_t>> source(wafer::WeightOp weight,
                                                   Word stored);
 

@@ -109,7 +109,7 @@ LogicalResult waferloom::prepare(ModuleOp module,
   pm.addPass(createCSEPass());
   // From here on dimensions are factors, and no reshape is left.
   algebra::populateRewrites(pm, options.disabledRewrites);
-  pm.addNestedPass<func::FuncOp>(partition::createPartitionRoll());
+  pm.addNestedPass<func::FuncOp>(partition::createPartitionReroll());
   // Behind the loop of the layers, so that all of them stay alike.
   pm.addNestedPass<func::FuncOp>(sampling::createSamplingPull());
   pm.addPass(createCSEPass());
@@ -190,18 +190,18 @@ regionsOf(const target::Target &target) {
 
 /// The trips that stages can share: of the layers of every entry, if all have
 /// as many; else 1.
-static int64_t sharedTrips(ModuleOp module) {
-  int64_t trips = 0;
+static int64_t sharedTripCount(ModuleOp module) {
+  int64_t tripCount = 0;
   for (auto entry : module.getOps<mlir::func::FuncOp>()) {
     wafer::RepeatOp layers = wafer::getLayersRepeat(entry);
     if (!layers)
       return 1;
-    auto mine = static_cast<int64_t>(layers.getTrips());
-    if (trips && mine != trips)
+    auto mine = static_cast<int64_t>(layers.getTripCount());
+    if (tripCount && mine != tripCount)
       return 1;
-    trips = mine;
+    tripCount = mine;
   }
-  return std::max<int64_t>(trips, 1);
+  return std::max<int64_t>(tripCount, 1);
 }
 
 /// How many regions may stand side by side, the fewest first: one for all, or
@@ -213,10 +213,11 @@ static SmallVector<int64_t> stageCounts(ModuleOp module,
   if (options.stages)
     return {*options.stages};
   SmallVector<int64_t> counts = {1};
-  const int64_t trips = sharedTrips(module);
-  for (int64_t sharing = 1; trips > 1 && sharing <= trips; ++sharing)
-    if (trips % sharing == 0 && ((sharing + 1) * width <= target.userWidth ||
-                                 (sharing + 1) * height <= target.userHeight))
+  const int64_t tripCount = sharedTripCount(module);
+  for (int64_t sharing = 1; tripCount > 1 && sharing <= tripCount; ++sharing)
+    if (tripCount % sharing == 0 &&
+        ((sharing + 1) * width <= target.userWidth ||
+         (sharing + 1) * height <= target.userHeight))
       counts.push_back(sharing + 1);
   return counts;
 }

@@ -27,7 +27,7 @@ mlir::OwningOpRef<mlir::ModuleOp> lowerToTensors(mlir::ModuleOp onnx,
                                                  const CompileOptions &options);
 
 /// Level 2 as planning needs it: dimensions factored, copies folded, messages
-/// saved, layers rolled.
+/// saved, layers rerolled.
 llvm::LogicalResult prepare(mlir::ModuleOp module,
                             const CompileOptions &options);
 

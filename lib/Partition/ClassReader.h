@@ -78,7 +78,7 @@ private:
   std::vector<std::pair<Stored, Ids>> stored;
   llvm::DenseMap<mlir::Value, int> producer; // the work that computes a value
   llvm::DenseMap<mlir::Attribute, mlir::Value> firstUse;
-  int64_t trips = 1;
+  int64_t tripCount = 1;
   int scope = 0, scopes = 0;
 };
 

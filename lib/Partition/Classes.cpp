@@ -68,7 +68,7 @@ DimId Reader::addChange(Operation *op, unsigned operand, Ids &operandIds,
       RankedTensorType::get({size}, getElementTypeOrSelf(value.getType())),
       value);
   RawWork change;
-  change.work.trips = trips;
+  change.work.tripCount = tripCount;
   change.work.scope = scope;
   change.change = {before, after};
   operandIds[dim] = after;
@@ -132,7 +132,7 @@ RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
       keepApart(i->second, j->second);
 
   RawWork raw;
-  raw.work.trips = trips;
+  raw.work.tripCount = tripCount;
   raw.work.scope = scope;
   for (const auto &[loop, id] : loops)
     (llvm::is_contained(reductions, loop) ? raw.reduction : raw.parallel)
@@ -171,9 +171,9 @@ LogicalResult Reader::readRepeat(wafer::RepeatOp op) {
     if (it != producer.end())
       producer[argument] = it->second;
   }
-  int64_t outerTrips = trips;
+  int64_t outerTripCount = tripCount;
   int outerScope = scope;
-  trips *= op.getTrips();
+  tripCount *= op.getTripCount();
   scope = ++scopes;
   if (failed(readBlock(*body)))
     return failure();
@@ -188,7 +188,7 @@ LogicalResult Reader::readRepeat(wafer::RepeatOp op) {
     if (it != producer.end())
       producer[op.getResult(i)] = it->second;
   }
-  trips = outerTrips;
+  tripCount = outerTripCount;
   scope = outerScope;
   return success();
 }

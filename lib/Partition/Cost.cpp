@@ -277,17 +277,17 @@ void Costs::rank(const Assignment &assignment, Plan &plan) const {
     for (int producer : work.producers)
       depth = std::max(depth, depths[producer]);
     WorkCost cost = getCost(work, assignment, padded);
-    plan.computeCycles += cost.cycles * work.trips;
+    plan.computeCycles += cost.cycles * work.tripCount;
     if (!cost.along.empty()) {
       if (work.change) {
-        gathers += cost.collective * work.trips;
+        gathers += cost.collective * work.tripCount;
         ++plan.packs;
       } else {
         auto &pack = packs[Key(work.scope, depth, work.combiner,
                                {cost.along.begin(), cost.along.end()},
                                problem.packs ? 0 : number)];
         pack.first += cost.words;
-        pack.second = work.trips;
+        pack.second = work.tripCount;
       }
       ++depth;
     }

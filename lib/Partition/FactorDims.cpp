@@ -324,7 +324,7 @@ LogicalResult Factorizer::rewriteRepeat(wafer::RepeatOp op) {
     locs.push_back(op.getLoc());
   }
   auto copy = wafer::RepeatOp::create(builder, op.getLoc(), types,
-                                      op.getTripsAttr(), inits);
+                                      op.getTripCountAttr(), inits);
   Block *body = builder.createBlock(&copy.getBody(), {}, types, locs);
   for (auto [from, to] :
        llvm::zip(op.getBodyBlock()->getArguments(), body->getArguments()))

@@ -329,15 +329,15 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
 } // namespace
 
 void partition::buildPipeline(OpPassManager &manager,
-                              const PartitionPlanOptions &options, bool roll,
+                              const PartitionPlanOptions &options, bool reroll,
                               ArrayRef<std::string> disabledRewrites) {
   manager.addPass(createPartitionFactor());
   manager.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
   manager.addPass(createCSEPass());
   // From here on reshapes are gone and dimensions are factors.
   algebra::populateRewrites(manager, disabledRewrites);
-  if (roll)
-    manager.addNestedPass<func::FuncOp>(createPartitionRoll());
+  if (reroll)
+    manager.addNestedPass<func::FuncOp>(createPartitionReroll());
   // From here on like layers are one body.
   PartitionPlanOptions plan = options;
   plan.packs = !llvm::is_contained(disabledRewrites, algebra::packedMessages);
@@ -360,8 +360,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<int64_t> reserved{*this, "reserved",
                            llvm::cl::desc("Of them not for data"),
                            llvm::cl::init(12288)};
-  Option<bool> roll{*this, "roll", llvm::cl::desc("Roll like layers"),
-                    llvm::cl::init(true)};
+  Option<bool> reroll{*this, "reroll", llvm::cl::desc("Reroll like layers"),
+                      llvm::cl::init(true)};
 };
 } // namespace
 
@@ -374,6 +374,6 @@ void partition::registerPipeline() {
         plan.height = options.height;
         plan.sramBytes = options.sram;
         plan.reservedBytes = options.reserved;
-        buildPipeline(manager, plan, options.roll);
+        buildPipeline(manager, plan, options.reroll);
       });
 }

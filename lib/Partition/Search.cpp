@@ -182,7 +182,7 @@ void Branches::descend(size_t group, double cost) {
   for (int w : worksAfter[group]) {
     const Work &work = problem.works[w];
     Costs::WorkCost part = costs.getCost(work, assignment, padded);
-    cost += (part.cycles + part.collective) * work.trips;
+    cost += (part.cycles + part.collective) * work.tripCount;
   }
   if (cost > bound || cost >= impossibleCycles ||
       (leaves.size() >= leavesToRank && cost > leaves.rbegin()->first))

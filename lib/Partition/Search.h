@@ -46,7 +46,7 @@ struct Work {
   llvm::SmallVector<int> parallel, reduction;
   double cyclesPerElement = 1;
   int combiner = 0;
-  int64_t trips = 1;
+  int64_t tripCount = 1;
   int scope = 0; ///< the block it stands in
   std::vector<int> producers;
   std::vector<TensorShape> buffers; ///< operands and result that are computed

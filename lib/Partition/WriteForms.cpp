@@ -1,6 +1,6 @@
 // What moves, stores and repeats: inputs, appends, slices, joins, and the
-// rolled layers, whose carried values must know as much of their padding at the
-// end of a trip as at its beginning.
+// rerolled layers, whose carried values must know as much of their padding at
+// the end of a trip as at its beginning.
 
 #include "Rules.h"
 #include "Writer.h"
@@ -110,7 +110,7 @@ LogicalResult Writer::writeRepeat(wafer::RepeatOp op) {
     for (Value init : inits)
       types.push_back(init.getType());
     auto copy = wafer::RepeatOp::create(builder, op.getLoc(), types,
-                                        op.getTripsAttr(), inits);
+                                        op.getTripCountAttr(), inits);
     Block *body = builder.createBlock(&copy.getBody(), {}, types, locs);
     for (auto [from, to] :
          llvm::zip(op.getBodyBlock()->getArguments(), body->getArguments()))

@@ -60,12 +60,12 @@ static Type messageType(Operation *op, unsigned operand) {
                                   : op->getOperand(operand).getType();
 }
 
-static uint64_t tripsAround(Operation *op) {
-  uint64_t trips = 1;
+static uint64_t tripCountAround(Operation *op) {
+  uint64_t tripCount = 1;
   for (auto repeat = op->getParentOfType<wafer::RepeatOp>(); repeat;
        repeat = repeat->getParentOfType<wafer::RepeatOp>())
-    trips *= repeat.getTrips();
-  return trips;
+    tripCount *= repeat.getTripCount();
+  return tripCount;
 }
 
 LogicalResult Conversion::add(Operation *op) {
@@ -174,7 +174,7 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
           crossing.root < 0
               ? (middleRoots ? c.line.length / 2 : 0)
               : rootOn(run, crossing.axes, crossing.root, crossing.region);
-      c.times = tripsAround(crossing.op);
+      c.times = tripCountAround(crossing.op);
       lines.push_back(c);
     }
   }

@@ -167,7 +167,7 @@ LogicalResult Machine::runRepeat(wafer::RepeatOp op) {
   SmallVector<LocalShards> carried;
   for (Value init : op.getInits())
     carried.push_back(values[init]);
-  for (trip = 0; trip < static_cast<int64_t>(op.getTrips()); ++trip) {
+  for (trip = 0; trip < static_cast<int64_t>(op.getTripCount()); ++trip) {
     for (auto [argument, shards] :
          llvm::zip(op.getBodyBlock()->getArguments(), carried))
       values[argument] = shards;

@@ -1,7 +1,7 @@
 //===- compare-levels.cpp - Partitioning changes no number ----------------===//
 //
 // compare-levels FILE [--grids=1x1,5x3] [--position=P] [--sram=BYTES]
-// [--roll=0] [--disable-rewrite=NAME]
+// [--reroll=0] [--disable-rewrite=NAME]
 //
 // Runs every entry of a level-2 module, then partitions it for each grid, runs
 // all PEs of level 4, and compares outputs and states.
@@ -38,7 +38,7 @@ static llvm::cl::opt<std::string> lowered("lowered");
 static llvm::cl::list<std::string> grids("grids", llvm::cl::CommaSeparated);
 static llvm::cl::opt<int64_t> position("position", llvm::cl::init(3));
 static llvm::cl::opt<int64_t> sram("sram", llvm::cl::init(1 << 24));
-static llvm::cl::opt<bool> roll("roll", llvm::cl::init(true));
+static llvm::cl::opt<bool> reroll("reroll", llvm::cl::init(true));
 static llvm::cl::list<std::string> disabled("disable-rewrite");
 static llvm::cl::opt<bool> verbose("v");
 static llvm::cl::opt<bool> print("print");
@@ -168,7 +168,7 @@ int main(int argc, char **argv) {
     OwningOpRef<ModuleOp> module = source->clone();
     PassManager manager(&context);
     partition::buildPipeline(
-        manager, options, roll,
+        manager, options, reroll,
         std::vector<std::string>(disabled.begin(), disabled.end()));
     if (failed(manager.run(*module)))
       return 1;

@@ -48,13 +48,13 @@ def compare(path, grids=GRIDS, *options):
 
 
 # Sizes that nothing divides: heads, widths and slots are padded on every grid.
-@pytest.mark.parametrize("position, rolled", [(0, "--roll=1"), (9, "--roll=0")])
-def test_odd_llama(tmp_path, position, rolled):
+@pytest.mark.parametrize("position, rerolled", [(0, "--reroll=1"), (9, "--reroll=0")])
+def test_odd_llama(tmp_path, position, rerolled):
     zoo = llama()
     shape = zoo.Shape(layers=2, width=20, heads=6, kv_heads=2, head_dim=6, hidden=14, vocabulary=23, positions=16)
     onnx.save(zoo.build(shape, zoo.weights(shape, 0)), tmp_path / "model.onnx")
     path = level2(tmp_path / "model.onnx", tmp_path, "--context=13", "--chunk=3")
-    compare(path, GRIDS, f"--position={position}", rolled)
+    compare(path, GRIDS, f"--position={position}", rerolled)
 
 
 @pytest.mark.parametrize("name, options", [

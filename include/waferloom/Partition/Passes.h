@@ -27,10 +27,10 @@ namespace waferloom::partition {
 #define GEN_PASS_REGISTRATION
 #include "waferloom/Partition/Passes.h.inc"
 
-/// Level 2 in, level 4 out. `roll`: layers that repeat become a wafer.repeat;
+/// Level 2 in, level 4 out. `reroll`: layers that repeat become a wafer.repeat;
 /// `disabledRewrites`: names that algebra::rewriteNames() lists.
 void buildPipeline(mlir::OpPassManager &manager,
-                   const PartitionPlanOptions &options, bool roll = true,
+                   const PartitionPlanOptions &options, bool reroll = true,
                    llvm::ArrayRef<std::string> disabledRewrites = {});
 
 /// Registers it as `waferloom-partition`.

@@ -25,8 +25,8 @@ def PartitionFactor : Pass<"partition-factor", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
-def PartitionRoll : Pass<"partition-roll", "::mlir::func::FuncOp"> {
-  let summary = "Roll layers that repeat into one body";
+def PartitionReroll : Pass<"partition-reroll", "::mlir::func::FuncOp"> {
+  let summary = "Reroll layers that repeat into one body";
   let description = [{
     Finds the longest run of like layers and makes it a wafer.repeat, whose
     weights and states are listed one per trip. What the layers share stays in

@@ -45,9 +45,9 @@ RepeatOp wafer::getStagedRepeat(func::FuncOp entry) {
   return getStages(entry).getCount() == 1 ? RepeatOp() : getLayersRepeat(entry);
 }
 
-int64_t wafer::getTripsPerStage(RepeatOp repeat) {
+int64_t wafer::getTripCountPerStage(RepeatOp repeat) {
   int64_t sharing = std::max<int64_t>(getStages(repeat).getCount() - 1, 1);
-  return static_cast<int64_t>(repeat.getTrips()) / sharing;
+  return static_cast<int64_t>(repeat.getTripCount()) / sharing;
 }
 
 llvm::DenseMap<Operation *, RunBy> wafer::getRunBy(func::FuncOp entry) {
@@ -127,15 +127,15 @@ LogicalResult wafer::verifyStages(func::FuncOp entry) {
              "one; compile it with one stage";
     for (RepeatOp repeat : found)
       error.attachNote(repeat.getLoc())
-          << "one of " << repeat.getTrips() << " trips";
+          << "one of " << repeat.getTripCount() << " trips";
     return error;
   }
   if (staged.getInits().empty())
     return staged.emitOpError("carries nothing from stage to stage");
   int64_t sharing = stages.getCount() - 1;
-  auto trips = static_cast<int64_t>(staged.getTrips());
-  if (trips % sharing != 0)
-    return staged.emitOpError() << "has " << trips << " trips, which "
+  auto tripCount = static_cast<int64_t>(staged.getTripCount());
+  if (tripCount % sharing != 0)
+    return staged.emitOpError() << "has " << tripCount << " trips, which "
                                 << sharing << " stages cannot share evenly";
   Axis::Direction direction = getDirection(stages);
   for (Value value : staged.getInits()) {

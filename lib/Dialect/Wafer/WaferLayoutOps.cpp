@@ -1,4 +1,4 @@
-// The ops that change a layout, and rolled layers. Their verifiers compare
+// The ops that change a layout, and rerolled layers. Their verifiers compare
 // shapes and, where types carry layouts, the states of the axes before and
 // after. What an op's operands may lie like is for the layout verifier
 // (Partition/Verify.cpp), which sees whole functions.
@@ -280,7 +280,7 @@ YieldOp RepeatOp::getYield() {
 }
 
 ParseResult RepeatOp::parse(OpAsmParser &parser, OperationState &result) {
-  int64_t trips;
+  int64_t tripCount;
   SmallVector<OpAsmParser::Argument> arguments;
   SmallVector<OpAsmParser::UnresolvedOperand> inits;
   SmallVector<Type> types;
@@ -290,7 +290,7 @@ ParseResult RepeatOp::parse(OpAsmParser &parser, OperationState &result) {
                    parser.parseOperand(inits.emplace_back()));
   };
   SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseInteger(trips) ||
+  if (parser.parseInteger(tripCount) ||
       parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, parsePair))
     return failure();
   if (!inits.empty() && (parser.parseColon() || parser.parseTypeList(types)))
@@ -300,7 +300,8 @@ ParseResult RepeatOp::parse(OpAsmParser &parser, OperationState &result) {
                                  << types.size() << " types";
   for (auto [argument, type] : llvm::zip(arguments, types))
     argument.type = type;
-  result.addAttribute("trips", parser.getBuilder().getI64IntegerAttr(trips));
+  result.addAttribute("tripCount",
+                      parser.getBuilder().getI64IntegerAttr(tripCount));
   result.addTypes(types);
   return failure(parser.resolveOperands(inits, types, loc, result.operands) ||
                  parser.parseRegion(*result.addRegion(), arguments) ||
@@ -308,7 +309,7 @@ ParseResult RepeatOp::parse(OpAsmParser &parser, OperationState &result) {
 }
 
 void RepeatOp::print(OpAsmPrinter &printer) {
-  printer << " " << getTrips() << " (";
+  printer << " " << getTripCount() << " (";
   llvm::interleaveComma(llvm::zip(getBodyBlock()->getArguments(), getInits()),
                         printer, [&](auto pair) {
                           printer << std::get<0>(pair) << " = "
@@ -319,7 +320,7 @@ void RepeatOp::print(OpAsmPrinter &printer) {
     printer << " : " << getInits().getTypes();
   printer << " ";
   printer.printRegion(getBody(), /*printEntryBlockArgs=*/false);
-  printer.printOptionalAttrDict((*this)->getAttrs(), {"trips"});
+  printer.printOptionalAttrDict((*this)->getAttrs(), {"tripCount"});
 }
 
 LogicalResult RepeatOp::verify() {
@@ -332,16 +333,17 @@ LogicalResult RepeatOp::verify() {
       inits != llvm::to_vector(getYield().getValues().getTypes()))
     return emitOpError("carries a value whose type changes from trip to trip");
   auto result = success();
-  int64_t trips = getTrips();
+  int64_t tripCount = getTripCount();
   getBody().walk([&](Operation *op) {
     ArrayAttr names;
     if (auto parameter = dyn_cast<ParameterOp>(op))
       names = parameter.getWeights();
     else if (auto state = dyn_cast<StateOp>(op))
       names = state.getNames();
-    if (names && static_cast<int64_t>(names.size()) != trips)
-      result = op->emitOpError() << "names " << names.size()
-                                 << " for a repeat of " << trips << " trips";
+    if (names && static_cast<int64_t>(names.size()) != tripCount)
+      result = op->emitOpError()
+               << "names " << names.size() << " for a repeat of " << tripCount
+               << " trips";
   });
   return result;
 }

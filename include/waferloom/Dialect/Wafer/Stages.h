@@ -34,7 +34,7 @@ int64_t getStageLength(RegionAttr region, StagesAttr stages);
 RepeatOp getStagedRepeat(mlir::func::FuncOp entry);
 
 /// The trips of `repeat` on each stage behind stage 0.
-int64_t getTripsPerStage(RepeatOp repeat);
+int64_t getTripCountPerStage(RepeatOp repeat);
 
 enum class RunBy : uint8_t { All, First, Others };
 

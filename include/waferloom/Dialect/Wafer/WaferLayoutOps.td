@@ -1,4 +1,4 @@
-//===- WaferLayoutOps.td - Changes of layout, rolled layers -*- tablegen -*-===//
+//===- WaferLayoutOps.td - Changes of layout, rerolled layers -*- tablegen -*-===//
 //
 // The ops that levels 3 and 4 add. At level 3 their types carry layouts; at
 // level 4 the same ops stand on the local shard that one PE holds.
@@ -153,7 +153,7 @@ def Wafer_RepeatOp : Wafer_Op<"repeat", [
     RecursiveMemoryEffects, SingleBlock]> {
   let summary = "Run the same layers one after another";
   let description = [{
-    The body runs `trips` times; its arguments are the initial values, then what
+    The body runs `tripCount` times; its arguments are the initial values, then what
     the trip before yielded. A `wafer.parameter` or `wafer.state` in the body
     names one weight or state per trip. Values from outside may be read.
 
@@ -165,7 +165,7 @@ def Wafer_RepeatOp : Wafer_Op<"repeat", [
     }
     ```
   }];
-  let arguments = (ins ConfinedAttr<I64Attr, [IntPositive]>:$trips,
+  let arguments = (ins ConfinedAttr<I64Attr, [IntPositive]>:$tripCount,
                        Variadic<AnyType>:$inits);
   let results = (outs Variadic<AnyType>:$results);
   let regions = (region SizedRegion<1>:$body);

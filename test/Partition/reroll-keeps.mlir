@@ -1,4 +1,4 @@
-// RUN: waferloom-opt %s --partition-roll --split-input-file | FileCheck %s
+// RUN: waferloom-opt %s --partition-reroll --split-input-file | FileCheck %s
 // What looks like layers but is none stays as it is.
 
 wafer.weight @a0 : tensor<4xf32>

@@ -1,4 +1,4 @@
-// Finds layers that repeat and rolls them into one body with a trip count.
+// Finds layers that repeat and rerolls them into one body with a trip count.
 //
 // Ops that compute are a sequence of signatures: what an op is, without the
 // values and weights it reads. A model of n layers has a long run in which
@@ -27,7 +27,7 @@
 #include <set>
 
 namespace waferloom::partition {
-#define GEN_PASS_DEF_PARTITIONROLL
+#define GEN_PASS_DEF_PARTITIONREROLL
 #include "waferloom/Partition/Passes.h.inc"
 } // namespace waferloom::partition
 
@@ -93,7 +93,7 @@ namespace {
 /// A guess at a loop: ops[t * period + k] is op k of trip t.
 struct Loop {
   std::vector<Operation *> ops;
-  size_t period = 0, trips = 0;
+  size_t period = 0, tripCount = 0;
   /// Carried values: what trip 0 reads, and the op and result of the body whose
   /// value the next trip reads in its place.
   struct Carried {
@@ -107,11 +107,11 @@ struct Loop {
   Operation *at(size_t trip, size_t k) const { return ops[trip * period + k]; }
 };
 
-class Roller {
+class Reroller {
 public:
-  explicit Roller(Block &block) : block(block) {}
+  explicit Reroller(Block &block) : block(block) {}
 
-  /// Rolls the best loop of the block; false if there is none.
+  /// Rerolls the best loop of the block; false if there is none.
   bool run();
 
 private:
@@ -131,7 +131,7 @@ private:
 };
 } // namespace
 
-void Roller::readSequence() {
+void Reroller::readSequence() {
   std::map<std::string, int> known;
   for (Operation &op : block.without_terminator()) {
     if (isSource(&op))
@@ -139,7 +139,7 @@ void Roller::readSequence() {
     indexOf[&op] = sequence.size();
     sequence.push_back(&op);
     auto next = static_cast<int>(known.size());
-    // What enters, leaves or is rolled already belongs to no layer.
+    // What enters, leaves or is rerolled already belongs to no layer.
     bool single = isa<wafer::InputOp, wafer::OutputOp, wafer::PositionOp,
                       wafer::LookupOp, wafer::RepeatOp>(op);
     std::string key = getSignature(&op);
@@ -151,7 +151,7 @@ void Roller::readSequence() {
 
 /// The longest run: `length` ops from `start` on have the signature of the op
 /// `period` behind them.
-bool Roller::findRun(size_t &start, size_t &length, size_t &period) const {
+bool Reroller::findRun(size_t &start, size_t &length, size_t &period) const {
   size_t n = sequence.size(), saved = 0; // the longest run so far
   for (size_t p = 4; p <= n / 2; ++p) {
     size_t run = 0;
@@ -175,8 +175,8 @@ bool Roller::findRun(size_t &start, size_t &length, size_t &period) const {
 
 /// The ops of the run, preceded by those in front of it that continue its
 /// pattern backwards. Skipped ops must not read matched ones.
-std::vector<Operation *> Roller::extendBackwards(size_t start, size_t length,
-                                                 size_t period) const {
+std::vector<Operation *> Reroller::extendBackwards(size_t start, size_t length,
+                                                   size_t period) const {
   std::vector<Operation *> ops(sequence.begin() + start,
                                sequence.begin() + start + length);
   std::vector<Operation *> front;
@@ -211,7 +211,7 @@ static bool sameSource(Operation *a, Operation *b) {
   return true;
 }
 
-bool Roller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
+bool Reroller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
   // The trip and place of the op that computes a value, if it is in the loop.
   auto find = [&](Value value) -> std::optional<std::pair<size_t, size_t>> {
     auto it = loop.indexOf.find(value.getDefiningOp());
@@ -221,7 +221,7 @@ bool Roller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
   };
   Value first = loop.at(0, k)->getOperand(operand);
   auto origin = find(first);
-  for (size_t t = 1; t < loop.trips; ++t) {
+  for (size_t t = 1; t < loop.tripCount; ++t) {
     Value value = loop.at(t, k)->getOperand(operand);
     auto here = find(value);
     if (origin) {
@@ -256,7 +256,7 @@ bool Roller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
   }
   // Carried in one trip means carried in all.
   bool everCarried = false, always = true;
-  for (size_t t = 1; t < loop.trips; ++t) {
+  for (size_t t = 1; t < loop.tripCount; ++t) {
     auto here = find(loop.at(t, k)->getOperand(operand));
     bool carried = !origin && here && here->first + 1 == t;
     everCarried |= carried;
@@ -266,9 +266,9 @@ bool Roller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
 }
 
 /// After the loop only the last trip's carried values may be read.
-bool Roller::checkUses(const Loop &loop) const {
+bool Reroller::checkUses(const Loop &loop) const {
   const auto &tripOf = loop.indexOf;
-  for (size_t i = 0; i < loop.period * loop.trips; ++i) {
+  for (size_t i = 0; i < loop.period * loop.tripCount; ++i) {
     size_t trip = i / loop.period, k = i % loop.period;
     for (OpResult result : loop.ops[i]->getResults())
       for (Operation *user : result.getUsers()) {
@@ -282,14 +282,14 @@ bool Roller::checkUses(const Loop &loop) const {
         bool carried = llvm::any_of(loop.carried, [&](const auto &c) {
           return c.op == k && c.result == result.getResultNumber();
         });
-        if (trip + 1 != loop.trips || !carried)
+        if (trip + 1 != loop.tripCount || !carried)
           return false;
       }
   }
   return true;
 }
 
-bool Roller::check(Loop &loop) const {
+bool Reroller::check(Loop &loop) const {
   for (size_t k = 0; k < loop.period; ++k)
     for (unsigned i = 0; i < loop.at(0, k)->getNumOperands(); ++i)
       if (!checkOperand(loop, k, i))
@@ -297,8 +297,8 @@ bool Roller::check(Loop &loop) const {
   return checkUses(loop);
 }
 
-void Roller::build(const Loop &loop) {
-  Operation *last = loop.at(loop.trips - 1, loop.period - 1);
+void Reroller::build(const Loop &loop) {
+  Operation *last = loop.at(loop.tripCount - 1, loop.period - 1);
   OpBuilder builder(last->getContext());
   builder.setInsertionPointAfter(last);
   SmallVector<Value> inits;
@@ -311,7 +311,7 @@ void Roller::build(const Loop &loop) {
   }
   auto repeat = wafer::RepeatOp::create(
       builder, loop.at(0, 0)->getLoc(), types,
-      builder.getI64IntegerAttr(static_cast<int64_t>(loop.trips)), inits);
+      builder.getI64IntegerAttr(static_cast<int64_t>(loop.tripCount)), inits);
   Block *body = builder.createBlock(&repeat.getBody(), {}, types, locs);
   IRMapping map;
 
@@ -352,7 +352,7 @@ void Roller::build(const Loop &loop) {
     Operation *copy = builder.clone(*op, map);
     for (unsigned i = 0; i < op->getNumOperands(); ++i) {
       SmallVector<Value> perTrip;
-      for (size_t t = 0; t < loop.trips; ++t)
+      for (size_t t = 0; t < loop.tripCount; ++t)
         perTrip.push_back(loop.at(t, k)->getOperand(i));
       Value first = perTrip.front();
       // Which of the carried values this operand reads, by its second trip.
@@ -380,17 +380,17 @@ void Roller::build(const Loop &loop) {
   wafer::YieldOp::create(builder, repeat.getLoc(), yielded);
 
   for (auto [i, carried] : llvm::enumerate(loop.carried))
-    loop.at(loop.trips - 1, carried.op)
+    loop.at(loop.tripCount - 1, carried.op)
         ->getResult(carried.result)
         .replaceUsesWithIf(repeat.getResult(i), [&](OpOperand &use) {
           return !llvm::is_contained(
               loop.ops, block.findAncestorOpInBlock(*use.getOwner()));
         });
-  for (size_t i = loop.trips * loop.period; i-- > 0;)
+  for (size_t i = loop.tripCount * loop.period; i-- > 0;)
     loop.ops[i]->erase();
 }
 
-bool Roller::run() {
+bool Reroller::run() {
   readSequence();
   size_t start, length, period;
   if (!findRun(start, length, period))
@@ -400,14 +400,14 @@ bool Roller::run() {
   for (size_t phase = 0; phase < period; ++phase) {
     Loop loop;
     loop.period = period;
-    loop.trips = (ops.size() - phase) / period;
-    if (loop.trips < 2 || (best && loop.trips < best->trips))
+    loop.tripCount = (ops.size() - phase) / period;
+    if (loop.tripCount < 2 || (best && loop.tripCount < best->tripCount))
       break;
     loop.ops.assign(ops.begin() + phase,
-                    ops.begin() + phase + loop.trips * period);
+                    ops.begin() + phase + loop.tripCount * period);
     for (auto [i, op] : llvm::enumerate(loop.ops))
       loop.indexOf[op] = i;
-    if (check(loop) && (!best || loop.trips > best->trips ||
+    if (check(loop) && (!best || loop.tripCount > best->tripCount ||
                         loop.carried.size() < best->carried.size()))
       best = loop;
   }
@@ -418,12 +418,12 @@ bool Roller::run() {
 }
 
 namespace {
-struct PartitionRoll : partition::impl::PartitionRollBase<PartitionRoll> {
+struct PartitionReroll : partition::impl::PartitionRerollBase<PartitionReroll> {
   void runOnOperation() override {
     Block &block = getOperation().getBody().front();
-    if (!Roller(block).run())
+    if (!Reroller(block).run())
       return;
-    // Sources that only the rolled layers read are read by nobody now.
+    // Sources that only the rerolled layers read are read by nobody now.
     SmallVector<Operation *> ops;
     for (Operation &op : block)
       ops.push_back(&op);

@@ -1,4 +1,4 @@
-// RUN: waferloom-opt %s --partition-roll | FileCheck %s
+// RUN: waferloom-opt %s --partition-reroll | FileCheck %s
 
 // Three layers that differ in their weights and caches are one body. What comes
 // in front of them and behind stays.
