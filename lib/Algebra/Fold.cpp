@@ -85,13 +85,13 @@ static void foldCopies(linalg::GenericOp op) {
 /// Makes splat inputs constants of the body, and joins inputs that are read
 /// twice by the same map.
 static linalg::GenericOp simplifyInputs(linalg::GenericOp op) {
-  struct Source {
+  struct Input {
     std::optional<double> constant;
     size_t input = 0;
   };
   SmallVector<AffineMap> oldMaps = op.getIndexingMapsArray(), maps;
   SmallVector<Value> inputs;
-  SmallVector<Source> sources;
+  SmallVector<Input> sources;
   llvm::SmallBitVector covered(op.getNumLoops());
   auto cover = [&](AffineMap map) {
     for (AffineExpr expr : map.getResults())
@@ -99,7 +99,7 @@ static linalg::GenericOp simplifyInputs(linalg::GenericOp op) {
   };
   cover(oldMaps.back());
   for (auto [value, map] : llvm::zip(op.getInputs(), oldMaps)) {
-    Source source;
+    Input source;
     source.constant = getNumber(value);
     if (!source.constant) {
       while (source.input < inputs.size() &&

@@ -141,7 +141,7 @@ public:
 
 /// A tensor that index functions read: a constant table, or a tensor that
 /// exists at run time. Where the values lie, if that is known.
-struct Source {
+struct ReadTensor {
   std::string name;
   llvm::SmallVector<int64_t> dims; // at capacity
   std::vector<int64_t> table;      // empty: a run-time tensor
@@ -157,7 +157,7 @@ public:
   int64_t maxPosition = 0;
   /// Sizes of the tensor whose elements are being described.
   llvm::SmallVector<Expr> dims;
-  std::vector<Source> sources;
+  std::vector<ReadTensor> reads;
   /// Set when a coefficient left 64 bits or an expression grew too deep to be
   /// walked; the node at hand must be refused.
   bool overflowed = false;

@@ -311,11 +311,11 @@ Value Lowering::copy(const View &view) {
 }
 
 //===----------------------------------------------------------------------===//
-// Operations on quantities
+// Operations on symbolic tensors
 //===----------------------------------------------------------------------===//
 
 /// A constant that fits into the body of an operation; null otherwise.
-static TypedAttr inlineConstant(Lowering &lowering, Quantity *q) {
+static TypedAttr inlineConstant(Lowering &lowering, SymbolicTensor *q) {
   Expr function = lowering.functionOf(q);
   if (!function)
     return nullptr;
@@ -330,8 +330,8 @@ static TypedAttr inlineConstant(Lowering &lowering, Quantity *q) {
   return nullptr;
 }
 
-Quantity *Lowering::pointwise(ArrayRef<Quantity *> inputs, Type type,
-                              BodyFn body) {
+SymbolicTensor *Lowering::pointwise(ArrayRef<SymbolicTensor *> inputs,
+                                    Type type, BodyFn body) {
   auto shape = broadcast(inputs);
   if (!shape)
     return nullptr;
@@ -340,7 +340,7 @@ Quantity *Lowering::pointwise(ArrayRef<Quantity *> inputs, Type type,
     sizes.push_back(capacity(size));
   SmallVector<Operand> operands;
   SmallVector<TypedAttr> constants;
-  for (Quantity *input : inputs) {
+  for (SymbolicTensor *input : inputs) {
     constants.push_back(inlineConstant(*this, input));
     if (constants.back())
       continue;
@@ -383,8 +383,8 @@ std::optional<View> Lowering::contract(Operand a, Operand b,
               });
 }
 
-Quantity *Lowering::reduce(Quantity *q, ArrayRef<int64_t> axes,
-                           Combiner combiner, bool paddingIsNeutral) {
+SymbolicTensor *Lowering::reduce(SymbolicTensor *q, ArrayRef<int64_t> axes,
+                                 Combiner combiner, bool paddingIsNeutral) {
   const View *view = viewOf(q);
   if (!view)
     return nullptr;
@@ -425,7 +425,7 @@ Quantity *Lowering::reduce(Quantity *q, ArrayRef<int64_t> axes,
   return fromView(std::move(shape), q->type, std::move(*result));
 }
 
-Quantity *Lowering::unary(ScalarOp op, Quantity *q) {
+SymbolicTensor *Lowering::unary(ScalarOp op, SymbolicTensor *q) {
   if (Expr function = functionOf(q); function && q->isFloat() && !q->view) {
     math.dims = q->shape;
     return fromFunction(q->shape, q->type,
@@ -436,7 +436,8 @@ Quantity *Lowering::unary(ScalarOp op, Quantity *q) {
   });
 }
 
-Quantity *Lowering::binary(ScalarOp op, Quantity *x, Quantity *y) {
+SymbolicTensor *Lowering::binary(ScalarOp op, SymbolicTensor *x,
+                                 SymbolicTensor *y) {
   if (x->type != y->type || !x->isFloat())
     return refuse("operands are not floats of one type");
   return pointwise({x, y}, x->type,
@@ -445,7 +446,7 @@ Quantity *Lowering::binary(ScalarOp op, Quantity *x, Quantity *y) {
                    });
 }
 
-Quantity *Lowering::divide(Quantity *a, Quantity *b) {
+SymbolicTensor *Lowering::divide(SymbolicTensor *a, SymbolicTensor *b) {
   Expr constant = functionOf(b);
   if (constant && constant->kind == ExprKind::FloatConstant) {
     Expr one = math.floatConstant(1, constant->format);
@@ -468,7 +469,7 @@ Quantity *Lowering::divide(Quantity *a, Quantity *b) {
     all *= capacity(size);
   if (held == all)
     return binary(ScalarOp::Div, a, b);
-  Quantity *one = fromFunction({}, b->type, constantOf(1, b->type));
-  Quantity *inverse = binary(ScalarOp::Div, one, b);
+  SymbolicTensor *one = fromFunction({}, b->type, constantOf(1, b->type));
+  SymbolicTensor *inverse = binary(ScalarOp::Div, one, b);
   return inverse ? binary(ScalarOp::Mul, a, inverse) : nullptr;
 }

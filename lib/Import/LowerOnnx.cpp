@@ -41,9 +41,10 @@ private:
   FailureOr<SmallVector<int64_t>> chooseEntries(Bindings &bindings);
   LogicalResult lowerEntry(Bindings &bindings, int64_t tokens);
   LogicalResult addInputs(Lowering &lowering, Bindings &bindings);
-  Quantity *makeLengthMask(Lowering &lowering, onnx::InputOp input,
-                           Sizes shape);
-  Quantity *makeInput(Lowering &lowering, onnx::InputOp input, Sizes shape);
+  SymbolicTensor *makeLengthMask(Lowering &lowering, onnx::InputOp input,
+                                 Sizes shape);
+  SymbolicTensor *makeInput(Lowering &lowering, onnx::InputOp input,
+                            Sizes shape);
   void addState(Lowering &lowering, onnx::InputOp input, Sizes shape,
                 bool isOpen);
   void lowerNode(Lowering &lowering, onnx::NodeOp node);
@@ -59,7 +60,7 @@ private:
   SmallVector<State> states;
   SmallVector<onnx::InputOp> lengthMasks;
   llvm::StringMap<StringAttr> weights;
-  llvm::DenseMap<Value, Quantity *> values; // null: poisoned
+  llvm::DenseMap<Value, SymbolicTensor *> values; // null: poisoned
   bool failed = false;
 };
 
@@ -243,7 +244,7 @@ LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
   for (Operation &op : graph.getBody().front()) {
     lowering.loc = op.getLoc();
     if (auto weight = dyn_cast<onnx::WeightOp>(op)) {
-      Quantity q;
+      SymbolicTensor q;
       auto type = cast<RankedTensorType>(weight.getType());
       for (int64_t size : type.getShape())
         q.shape.push_back(lowering.math.constant(size));
@@ -303,7 +304,7 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
       addState(lowering, input, shape, isOpen);
       continue;
     }
-    Quantity *q = makeInput(lowering, input, shape);
+    SymbolicTensor *q = makeInput(lowering, input, shape);
     if (!q)
       return error() << "input '" << input.getName()
                      << "' has an element type that is not supported",
@@ -325,7 +326,7 @@ void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
                                              : lowering.capacity(size));
   if (!isOpen)
     lowering.stateTensors[number] = lowering.makeState(number, sizes);
-  Quantity q;
+  SymbolicTensor q;
   q.shape = shape;
   q.type = input.getElementType();
   q.past = number;
@@ -334,8 +335,9 @@ void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
 
 /// All elements are 1, which the host checks: no step reads the input, and the
 /// entry only says its name and type.
-Quantity *ModelLowering::makeLengthMask(Lowering &lowering, onnx::InputOp input,
-                                        Sizes shape) {
+SymbolicTensor *ModelLowering::makeLengthMask(Lowering &lowering,
+                                              onnx::InputOp input,
+                                              Sizes shape) {
   auto function =
       cast<func::FuncOp>(builder.getInsertionBlock()->getParentOp());
   SmallVector<int64_t> sizes;
@@ -351,8 +353,8 @@ Quantity *ModelLowering::makeLengthMask(Lowering &lowering, onnx::InputOp input,
                                lowering.constantOf(1, input.getElementType()));
 }
 
-Quantity *ModelLowering::makeInput(Lowering &lowering, onnx::InputOp input,
-                                   Sizes shape) {
+SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
+                                         onnx::InputOp input, Sizes shape) {
   Type type = input.getElementType();
   if (type.isBF16() || type.isF64())
     return nullptr;
@@ -369,20 +371,19 @@ Quantity *ModelLowering::makeInput(Lowering &lowering, onnx::InputOp input,
       builder, lowering.loc,
       RankedTensorType::get(sizes, lowering.runtimeType(type)), input.getName(),
       fallbackOf(input), int64_t(0), TypeAttr::get(type), wafer::LayoutAttr());
-  Quantity *q = lowering.fromTensor(shape, type, op.getResult());
+  SymbolicTensor *q = lowering.fromTensor(shape, type, op.getResult());
   if (q->isFloat())
     return q;
-  unsigned source = lowering.math.sources.size() - 1;
-  lowering.math.sources[source].name = input.getName().str();
+  unsigned source = lowering.math.reads.size() - 1;
+  lowering.math.reads[source].name = input.getName().str();
   lowering.inputs[source] = op;
   // Ids and positions index tables: the host refuses negative ones.
   StringRef name = input.getName();
   if (name == "input_ids" || name == "position_ids" ||
       name == "token_type_ids") {
     op.setLimit(std::numeric_limits<int32_t>::max());
-    lowering.math.sources[source].low = 0;
-    lowering.math.sources[source].high =
-        std::numeric_limits<int32_t>::max() - 1;
+    lowering.math.reads[source].low = 0;
+    lowering.math.reads[source].high = std::numeric_limits<int32_t>::max() - 1;
   }
   return q;
 }
@@ -411,7 +412,7 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
       call.inputs.push_back(nullptr);
       continue;
     }
-    Quantity *q = values.lookup(input);
+    SymbolicTensor *q = values.lookup(input);
     if (!q)
       return; // depends on a node that was refused
     if (q->type.isBF16())
@@ -439,7 +440,7 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
 LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
   for (auto output : graph.getBody().getOps<onnx::OutputOp>()) {
     lowering.loc = output.getLoc();
-    Quantity *q = values.lookup(output.getValue());
+    SymbolicTensor *q = values.lookup(output.getValue());
     if (!q)
       return error() << "output '" << output.getName()
                      << "' has no value at run time",

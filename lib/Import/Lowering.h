@@ -8,8 +8,8 @@
 #ifndef WAFERLOOM_LIB_IMPORT_LOWERING_H
 #define WAFERLOOM_LIB_IMPORT_LOWERING_H
 
-#include "Quantity.h"
 #include "States.h"
+#include "SymbolicTensor.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Import/Import.h"
@@ -56,29 +56,29 @@ public:
   std::nullptr_t refuse(const llvm::Twine &reason);
   std::string refusal;
 
-  //===--- Quantities (Quantities.cpp) ------------------------------------===//
+  //===--- Symbolic tensors (SymbolicTensors.cpp) -------------------------===//
 
-  Quantity *fromElements(Sizes elements, bool isScalar, mlir::Type type);
-  Quantity *fromFunction(Sizes shape, mlir::Type type, Expr function);
-  Quantity *fromView(Sizes shape, mlir::Type type, View view);
-  Quantity *fromConstant(mlir::DenseElementsAttr constant,
-                         llvm::StringRef name);
-  Quantity *fromInts(llvm::ArrayRef<int64_t> values);
+  SymbolicTensor *fromElements(Sizes elements, bool isScalar, mlir::Type type);
+  SymbolicTensor *fromFunction(Sizes shape, mlir::Type type, Expr function);
+  SymbolicTensor *fromView(Sizes shape, mlir::Type type, View view);
+  SymbolicTensor *fromConstant(mlir::DenseElementsAttr constant,
+                               llvm::StringRef name);
+  SymbolicTensor *fromInts(llvm::ArrayRef<int64_t> values);
   /// A tensor whose dimensions are those of the value, one by one.
-  Quantity *fromTensor(Sizes shape, mlir::Type type, mlir::Value tensor);
-  Quantity *clone(const Quantity &quantity);
+  SymbolicTensor *fromTensor(Sizes shape, mlir::Type type, mlir::Value tensor);
+  SymbolicTensor *clone(const SymbolicTensor &tensor);
 
   /// The value as an index function; null for floats at run time.
-  Expr functionOf(Quantity *q);
+  Expr functionOf(SymbolicTensor *q);
   /// The same seen from a shape that it broadcasts to; sets math.dims.
-  Expr functionAt(Quantity *q, llvm::ArrayRef<Expr> shape);
+  Expr functionAt(SymbolicTensor *q, llvm::ArrayRef<Expr> shape);
   /// The elements of a small value; null if they are not known.
-  const Sizes *elementsOf(Quantity *q);
+  const Sizes *elementsOf(SymbolicTensor *q);
   /// Elements that decide a size, an axis or a bound. Refuses data.
-  const Sizes *sizesOf(Quantity *q, llvm::StringRef what);
-  std::optional<llvm::SmallVector<int64_t>> constantsOf(Quantity *q,
+  const Sizes *sizesOf(SymbolicTensor *q, llvm::StringRef what);
+  std::optional<llvm::SmallVector<int64_t>> constantsOf(SymbolicTensor *q,
                                                         llvm::StringRef what);
-  std::optional<Sizes> broadcast(llvm::ArrayRef<Quantity *> operands);
+  std::optional<Sizes> broadcast(llvm::ArrayRef<SymbolicTensor *> operands);
   std::optional<Sizes> broadcast(llvm::ArrayRef<Expr> a,
                                  llvm::ArrayRef<Expr> b);
 
@@ -90,10 +90,11 @@ public:
 
   //===--- Views (Views.cpp) ----------------------------------------------===//
 
-  /// The run-time tensor of a quantity and its view. Null after a refusal.
-  const View *viewOf(Quantity *q);
+  /// The run-time tensor of a symbolic tensor and its view. Null after a
+  /// refusal.
+  const View *viewOf(SymbolicTensor *q);
   /// The tensor in the value's own shape at capacity. Null after a refusal.
-  mlir::Value plain(Quantity *q);
+  mlir::Value plain(SymbolicTensor *q);
   void splitBase(View &view, int base, llvm::ArrayRef<int64_t> sizes);
   void mergeBases(View &view, int first, int count);
   /// A tensor with other boundaries between the same elements in order.
@@ -101,9 +102,10 @@ public:
 
   //===--- Generics (Generics.cpp) ----------------------------------------===//
 
-  /// `body` over the broadcast of the operands, which may be any quantities.
-  Quantity *pointwise(llvm::ArrayRef<Quantity *> operands, mlir::Type type,
-                      BodyFn body);
+  /// `body` over the broadcast of the operands, which may be any symbolic
+  /// tensors.
+  SymbolicTensor *pointwise(llvm::ArrayRef<SymbolicTensor *> operands,
+                            mlir::Type type, BodyFn body);
   /// Multiplies and adds: operands over a space of `sizes`, summed over the
   /// dims marked in `reduced`; the result has the others in order.
   std::optional<View> contract(Operand a, Operand b,
@@ -111,19 +113,19 @@ public:
                                llvm::ArrayRef<bool> reduced, mlir::Type type);
   /// Reduces the axes of `q` and keeps them with size 1. Padding is masked
   /// first unless they are known to hold the neutral element.
-  Quantity *reduce(Quantity *q, llvm::ArrayRef<int64_t> axes, Combiner combiner,
-                   bool paddingIsNeutral = false);
+  SymbolicTensor *reduce(SymbolicTensor *q, llvm::ArrayRef<int64_t> axes,
+                         Combiner combiner, bool paddingIsNeutral = false);
   /// `q` where `inside` holds, a function of the indices d0, d1, .. of `axes`
   /// over the whole tensor, and `neutral` elsewhere. All axes that are bounded
   /// must be among them, or their padding stays as it is.
-  Quantity *keepWhere(Quantity *q, Expr inside, llvm::ArrayRef<int64_t> axes,
-                      double neutral);
+  SymbolicTensor *keepWhere(SymbolicTensor *q, Expr inside,
+                            llvm::ArrayRef<int64_t> axes, double neutral);
   /// `q` with `neutral` beyond the live length of `axis`.
-  Quantity *maskPadding(Quantity *q, int64_t axis, double neutral);
+  SymbolicTensor *maskPadding(SymbolicTensor *q, int64_t axis, double neutral);
   /// `a / b`, as a product with a reciprocal where b is the smaller one.
-  Quantity *divide(Quantity *a, Quantity *b);
-  Quantity *unary(ScalarOp op, Quantity *q);
-  Quantity *binary(ScalarOp op, Quantity *a, Quantity *b);
+  SymbolicTensor *divide(SymbolicTensor *a, SymbolicTensor *b);
+  SymbolicTensor *unary(ScalarOp op, SymbolicTensor *q);
+  SymbolicTensor *binary(ScalarOp op, SymbolicTensor *a, SymbolicTensor *b);
 
   /// Refuses a tensor that no step could hold.
   bool fits(llvm::ArrayRef<int64_t> shape);
@@ -137,9 +139,9 @@ public:
   //===--- Index functions (Materialize.cpp) ------------------------------===//
 
   /// Emits the tensor of a function of `q`'s indices.
-  std::optional<View> materialize(Quantity *q, Expr function);
+  std::optional<View> materialize(SymbolicTensor *q, Expr function);
   /// A lookup of rows; `indices` must be provably in range or is clamped.
-  Quantity *lookup(Quantity *table, Quantity *indices);
+  SymbolicTensor *lookup(SymbolicTensor *table, SymbolicTensor *indices);
 
   mlir::Value position();
   /// The tensor of a state at capacity.
@@ -147,7 +149,7 @@ public:
   mlir::Value iota(int64_t size);
 
   /// Run-time tensors that index functions read, by number of the source.
-  llvm::SmallVector<Quantity *> sourceQuantities;
+  llvm::SmallVector<SymbolicTensor *> readSymbolic;
   /// The inputs of the step, by number of the source.
   std::map<unsigned, wafer::InputOp> inputs;
 
@@ -174,14 +176,14 @@ private:
                           mlir::Type type, std::optional<double> init,
                           BodyFn body);
 
-  Quantity *readWhole(Quantity *q, Expr function);
+  SymbolicTensor *readWhole(SymbolicTensor *q, Expr function);
 
   friend class BodyWriter;
-  std::deque<Quantity> quantities;
+  std::deque<SymbolicTensor> symbolicTensors;
   std::map<std::pair<void *, std::vector<int64_t>>, mlir::Value> reshapes;
   std::map<int64_t, mlir::Value> iotas;
   /// Where values are kept, by the ids of the predicate and of the sizes.
-  std::map<std::vector<unsigned>, Quantity *> keptMasks;
+  std::map<std::vector<unsigned>, SymbolicTensor *> keptMasks;
   mlir::Value positionTensor;
 };
 
@@ -197,14 +199,14 @@ struct Call {
   llvm::StringRef domain;
   int64_t version;
   /// Null for an optional input that is left out.
-  llvm::SmallVector<Quantity *> inputs;
+  llvm::SmallVector<SymbolicTensor *> inputs;
   mlir::DictionaryAttr attributes;
   unsigned resultCount;
   /// Per result, whether anyone reads it.
   llvm::SmallVector<bool> wanted;
 
   bool wants(unsigned i) const { return i < wanted.size() && wanted[i]; }
-  Quantity *input(unsigned i) const {
+  SymbolicTensor *input(unsigned i) const {
     return i < inputs.size() ? inputs[i] : nullptr;
   }
   std::nullptr_t refuse(const llvm::Twine &reason) const {
@@ -219,7 +221,7 @@ struct Call {
 };
 
 /// Results of an operator; empty after a refusal. Absent results are null.
-using Results = llvm::SmallVector<Quantity *, 1>;
+using Results = llvm::SmallVector<SymbolicTensor *, 1>;
 using LowerFn = Results (*)(Call &);
 
 struct OperatorEntry {
@@ -239,7 +241,7 @@ struct OperatorEntry {
 llvm::ArrayRef<OperatorEntry> operatorTable();
 const OperatorEntry *findOperator(llvm::StringRef domain, llvm::StringRef name);
 
-inline Results one(Quantity *q) { return q ? Results{q} : Results{}; }
+inline Results one(SymbolicTensor *q) { return q ? Results{q} : Results{}; }
 
 } // namespace waferloom::import
 

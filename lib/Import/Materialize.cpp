@@ -187,7 +187,7 @@ static int asDim(Expr e) {
 }
 
 bool BodyWriter::collectRead(Expr e) {
-  const Source &source = lowering.math.sources[e->payload];
+  const ReadTensor &source = lowering.math.reads[e->payload];
   SmallVector<int> map;
   SmallVector<int64_t> offsets, sizes;
   for (auto [index, size] : llvm::zip_equal(e->args, source.dims)) {
@@ -208,7 +208,7 @@ bool BodyWriter::collectRead(Expr e) {
     sizes.push_back(wanted);
   }
   Sizes dims = lowering.math.dims;
-  Value tensor = lowering.plain(lowering.sourceQuantities[e->payload]);
+  Value tensor = lowering.plain(lowering.readSymbolic[e->payload]);
   lowering.math.dims = dims;
   if (!tensor)
     return false;
@@ -236,7 +236,7 @@ bool BodyWriter::collectRead(Expr e) {
 /// A read at computed indices: a lookup in the flattened source.
 bool BodyWriter::collectLookup(Expr e) {
   Arithmetic &math = lowering.math;
-  Source source = math.sources[e->payload];
+  ReadTensor source = math.reads[e->payload];
   Expr flat = math.constant(0);
   int64_t elements = 1;
   for (auto [index, size] : llvm::zip_equal(e->args, source.dims)) {
@@ -257,10 +257,10 @@ bool BodyWriter::collectLookup(Expr e) {
   }
   math.dims = used;
   flat = math.substitute(flat, to);
-  Quantity *indices =
+  SymbolicTensor *indices =
       lowering.fromFunction(used, lowering.builder.getI64Type(), flat);
   Value at = lowering.plain(indices);
-  Value table = lowering.plain(lowering.sourceQuantities[e->payload]);
+  Value table = lowering.plain(lowering.readSymbolic[e->payload]);
   math.dims = dims;
   if (!at || !table)
     return false;
@@ -415,7 +415,7 @@ Value BodyWriter::write(OpBuilder &b, Location at, Expr e, ValueRange args) {
 }
 
 /// The tensor whose every element the function reads in its place; or null.
-Quantity *Lowering::readWhole(Quantity *q, Expr function) {
+SymbolicTensor *Lowering::readWhole(SymbolicTensor *q, Expr function) {
   Expr read = function;
   if (function->isInt() && function->terms.size() == 1 &&
       function->terms[0].coefficient == 1 &&
@@ -423,7 +423,7 @@ Quantity *Lowering::readWhole(Quantity *q, Expr function) {
     read = function->terms[0].atoms[0];
   if (read->kind != ExprKind::IntRead && read->kind != ExprKind::BoolRead)
     return nullptr;
-  Quantity *source = sourceQuantities[read->payload];
+  SymbolicTensor *source = readSymbolic[read->payload];
   if (source->rank() != q->rank() || source->isBool() != q->isBool() ||
       (!source->view && source->function == function))
     return nullptr;
@@ -431,13 +431,13 @@ Quantity *Lowering::readWhole(Quantity *q, Expr function) {
     int64_t size = capacity(q->shape[k]);
     bool own = asDim(index) == static_cast<int>(k) ||
                (size == 1 && index == math.constant(0));
-    if (!own || math.sources[read->payload].dims[k] != size)
+    if (!own || math.reads[read->payload].dims[k] != size)
       return nullptr;
   }
   return source == q ? nullptr : source;
 }
 
-std::optional<View> Lowering::materialize(Quantity *q, Expr function) {
+std::optional<View> Lowering::materialize(SymbolicTensor *q, Expr function) {
   // A dimension of size 1 has the index 0.
   Sizes indices;
   math.dims = q->shape;
@@ -457,7 +457,7 @@ std::optional<View> Lowering::materialize(Quantity *q, Expr function) {
     }
     view.dims.push_back({Factor{capacity(size), loopOfDim[k]}});
   }
-  if (Quantity *whole = readWhole(q, function)) {
+  if (SymbolicTensor *whole = readWhole(q, function)) {
     const View *read = viewOf(whole);
     return read ? std::optional(*read) : std::nullopt;
   }
@@ -475,7 +475,8 @@ std::optional<View> Lowering::materialize(Quantity *q, Expr function) {
   return view;
 }
 
-Quantity *Lowering::lookup(Quantity *table, Quantity *indices) {
+SymbolicTensor *Lowering::lookup(SymbolicTensor *table,
+                                 SymbolicTensor *indices) {
   Value rows = plain(table), at = plain(indices);
   if (!rows || !at)
     return nullptr;

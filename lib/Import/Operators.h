@@ -74,55 +74,57 @@ Results lowerCumSum(Call &);
 
 /// A value with other indices: `indices` are those of `q` in terms of the dims
 /// of `shape`; `change` does the same to a view.
-Quantity *moved(Lowering &lowering, Quantity *q, Sizes shape, Sizes indices,
-                llvm::function_ref<void(View &)> change);
+SymbolicTensor *moved(Lowering &lowering, SymbolicTensor *q, Sizes shape,
+                      Sizes indices, llvm::function_ref<void(View &)> change);
 
 /// `q` in another element type.
-Quantity *converted(Call &call, Quantity *q, mlir::Type to);
+SymbolicTensor *converted(Call &call, SymbolicTensor *q, mlir::Type to);
 
 /// `q` in another shape, elements in the same order.
-Quantity *reshaped(Call &call, Quantity *q, Sizes to);
+SymbolicTensor *reshaped(Call &call, SymbolicTensor *q, Sizes to);
 
 /// `q` with its dimension order[i] as dimension i.
-Quantity *transposed(Call &call, Quantity *q, llvm::ArrayRef<int64_t> order);
+SymbolicTensor *transposed(Call &call, SymbolicTensor *q,
+                           llvm::ArrayRef<int64_t> order);
 
 /// Matrix product over the last two dimensions; the others broadcast.
-Quantity *product(Call &call, Quantity *a, Quantity *b);
+SymbolicTensor *product(Call &call, SymbolicTensor *a, SymbolicTensor *b);
 
 /// Softmax over `axis`. With `paddingIsExcluded`, what lies beyond the live
 /// length is known to be -inf.
-Quantity *softmax(Call &call, Quantity *q, int64_t axis,
-                  bool paddingIsExcluded = false);
+SymbolicTensor *softmax(Call &call, SymbolicTensor *q, int64_t axis,
+                        bool paddingIsExcluded = false);
 
 /// Stores the new rows of the state `past` behind what it holds.
-Quantity *append(Call &call, Quantity *past, Quantity *rows, int64_t axis,
-                 Sizes shape);
+SymbolicTensor *append(Call &call, SymbolicTensor *past, SymbolicTensor *rows,
+                       int64_t axis, Sizes shape);
 
 /// Run-time tensors one behind the other; only `axis` may differ in size.
-Quantity *joined(Call &call, llvm::ArrayRef<Quantity *> parts, int64_t axis,
-                 Sizes shape);
+SymbolicTensor *joined(Call &call, llvm::ArrayRef<SymbolicTensor *> parts,
+                       int64_t axis, Sizes shape);
 
 using SymbolicFn = llvm::function_ref<Expr(llvm::ArrayRef<Expr>)>;
 
 /// Applies `symbolic` if every operand is an index function; otherwise null
 /// without a refusal.
-Quantity *trySymbolic(Call &call, llvm::ArrayRef<Quantity *> operands,
-                      mlir::Type type, SymbolicFn symbolic);
+SymbolicTensor *trySymbolic(Call &call,
+                            llvm::ArrayRef<SymbolicTensor *> operands,
+                            mlir::Type type, SymbolicFn symbolic);
 
 /// Refuses operands of different element types.
-bool sameTypes(Call &call, llvm::ArrayRef<Quantity *> operands);
+bool sameTypes(Call &call, llvm::ArrayRef<SymbolicTensor *> operands);
 
 /// `axis` counted from the front; none and a refusal if it is out of range.
 std::optional<int64_t> normalizeAxis(Lowering &lowering, int64_t axis,
                                      int64_t rank);
 
 /// [start, start + step, ..] along one axis; `length` is the new size.
-Quantity *sliceAxis(Lowering &lowering, Quantity *q, int64_t axis, Expr start,
-                    Expr length, int64_t step);
+SymbolicTensor *sliceAxis(Lowering &lowering, SymbolicTensor *q, int64_t axis,
+                          Expr start, Expr length, int64_t step);
 
 /// Elements of `axis` at computed indices (a function of d0), by lookup.
-Quantity *takeAlong(Lowering &lowering, Quantity *q, int64_t axis,
-                    Quantity *indices);
+SymbolicTensor *takeAlong(Lowering &lowering, SymbolicTensor *q, int64_t axis,
+                          SymbolicTensor *indices);
 
 } // namespace waferloom::import
 

@@ -25,8 +25,8 @@ using namespace waferloom::import;
 // Rotation
 //===----------------------------------------------------------------------===//
 
-static Quantity *slice(Call &c, Quantity *q, int64_t axis, int64_t start,
-                       int64_t length) {
+static SymbolicTensor *slice(Call &c, SymbolicTensor *q, int64_t axis,
+                             int64_t start, int64_t length) {
   return sliceAxis(c.lowering, q, axis, c.math.constant(start),
                    c.math.constant(length), 1);
 }
@@ -34,12 +34,13 @@ static Quantity *slice(Call &c, Quantity *q, int64_t axis, int64_t start,
 /// Rotates pairs of elements of x [b, h, n, d] by the angles whose cosines and
 /// sines [b or 1, n, r / 2] are given: the first r elements of each head, as
 /// neighbours or as the two halves.
-static Quantity *rotated(Call &c, Quantity *x, Quantity *cosines,
-                         Quantity *sines, bool isInterleaved) {
+static SymbolicTensor *rotated(Call &c, SymbolicTensor *x,
+                               SymbolicTensor *cosines, SymbolicTensor *sines,
+                               bool isInterleaved) {
   Lowering &lowering = c.lowering;
   int64_t size = *x->shape[3]->constant();
   int64_t pairs = *cosines->shape[2]->constant(), turned = 2 * pairs;
-  Quantity *rest = nullptr, *whole = x;
+  SymbolicTensor *rest = nullptr, *whole = x;
   if (turned < size) {
     rest = slice(c, x, 3, turned, size - turned);
     x = slice(c, x, 3, 0, turned);
@@ -51,7 +52,7 @@ static Quantity *rotated(Call &c, Quantity *x, Quantity *cosines,
   int64_t two = isInterleaved ? 4 : 3;
   split.push_back(c.math.constant(isInterleaved ? pairs : 2));
   split.push_back(c.math.constant(isInterleaved ? 2 : pairs));
-  auto perHead = [&](Quantity *q) {
+  auto perHead = [&](SymbolicTensor *q) {
     return reshaped(
         c, q, {q->shape[0], c.math.constant(1), q->shape[1], q->shape[2]});
   };
@@ -60,22 +61,25 @@ static Quantity *rotated(Call &c, Quantity *x, Quantity *cosines,
   x = sines ? reshaped(c, x, split) : nullptr;
   if (!x)
     return nullptr;
-  auto part = [&](int64_t which) -> Quantity * {
-    Quantity *taken = slice(c, x, two, which, 1);
+  auto part = [&](int64_t which) -> SymbolicTensor * {
+    SymbolicTensor *taken = slice(c, x, two, which, 1);
     return taken ? reshaped(c, taken, half) : nullptr;
   };
-  auto mix = [&](Quantity *a, Quantity *b, ScalarOp op) -> Quantity * {
-    Quantity *left = lowering.binary(ScalarOp::Mul, a, cosines);
-    Quantity *right = left ? lowering.binary(ScalarOp::Mul, b, sines) : nullptr;
-    Quantity *both = right ? lowering.binary(op, left, right) : nullptr;
+  auto mix = [&](SymbolicTensor *a, SymbolicTensor *b,
+                 ScalarOp op) -> SymbolicTensor * {
+    SymbolicTensor *left = lowering.binary(ScalarOp::Mul, a, cosines);
+    SymbolicTensor *right =
+        left ? lowering.binary(ScalarOp::Mul, b, sines) : nullptr;
+    SymbolicTensor *both = right ? lowering.binary(op, left, right) : nullptr;
     Sizes unit = split;
     unit[two] = c.math.constant(1);
     return both ? reshaped(c, both, unit) : nullptr;
   };
-  Quantity *first = part(0), *second = first ? part(1) : nullptr;
-  Quantity *real = second ? mix(first, second, ScalarOp::Sub) : nullptr;
-  Quantity *imaginary = real ? mix(second, first, ScalarOp::Add) : nullptr;
-  Quantity *result =
+  SymbolicTensor *first = part(0), *second = first ? part(1) : nullptr;
+  SymbolicTensor *real = second ? mix(first, second, ScalarOp::Sub) : nullptr;
+  SymbolicTensor *imaginary =
+      real ? mix(second, first, ScalarOp::Add) : nullptr;
+  SymbolicTensor *result =
       imaginary ? joined(c, {real, imaginary}, two, split) : nullptr;
   result = result ? reshaped(c, result, shape) : nullptr;
   if (!result || !rest)
@@ -84,8 +88,8 @@ static Quantity *rotated(Call &c, Quantity *x, Quantity *cosines,
 }
 
 /// The rows of a table of cosines or sines at `positions` [b or 1, n].
-static Quantity *anglesAt(Call &c, Quantity *table, Quantity *positions,
-                          int64_t headSize) {
+static SymbolicTensor *anglesAt(Call &c, SymbolicTensor *table,
+                                SymbolicTensor *positions, int64_t headSize) {
   auto width = table->rank() == 2 ? table->shape[1]->constant()
                                   : std::optional<int64_t>();
   if (!width || *width < 1 || 2 * *width > headSize)
@@ -95,14 +99,14 @@ static Quantity *anglesAt(Call &c, Quantity *table, Quantity *positions,
 }
 
 /// Tokens p, p + 1, .. as a value [1, n].
-static Quantity *runningPositions(Call &c, Expr tokens) {
+static SymbolicTensor *runningPositions(Call &c, Expr tokens) {
   c.math.dims = {c.math.constant(1), tokens};
   return c.lowering.fromFunction(c.math.dims, c.lowering.builder.getI64Type(),
                                  c.math.add(c.math.dim(1), c.math.position()));
 }
 
 /// [b, n, h * d] -> [b, h, n, d]; null after a refusal.
-static Quantity *splitHeads(Call &c, Quantity *q, int64_t heads) {
+static SymbolicTensor *splitHeads(Call &c, SymbolicTensor *q, int64_t heads) {
   auto width = q->shape[2]->constant();
   if (!width || *width % heads)
     return c.refuse("a width of " + c.math.print(q->shape[2]) + " has no " +
@@ -114,7 +118,7 @@ static Quantity *splitHeads(Call &c, Quantity *q, int64_t heads) {
 }
 
 /// [b, h, n, d] -> [b, n, h * d].
-static Quantity *joinHeads(Call &c, Quantity *q) {
+static SymbolicTensor *joinHeads(Call &c, SymbolicTensor *q) {
   q = transposed(c, q, {0, 2, 1, 3});
   return q ? reshaped(c, q,
                       {q->shape[0], q->shape[1],
@@ -123,7 +127,7 @@ static Quantity *joinHeads(Call &c, Quantity *q) {
 }
 
 Results import::lowerRotaryEmbedding(Call &c) {
-  Quantity *x = c.input(0), *positions = c.input(1);
+  SymbolicTensor *x = c.input(0), *positions = c.input(1);
   Arithmetic &math = c.math;
   if (c.integer("is_packed_batching", 0))
     return one(c.refuse("is_packed_batching is not supported"));
@@ -162,8 +166,8 @@ Results import::lowerRotaryEmbedding(Call &c) {
     positions = c.lowering.fromFunction(math.dims, positions->type,
                                         math.add(at, math.dim(1)));
   }
-  Quantity *cosines = anglesAt(c, c.input(2), positions, *size);
-  Quantity *sines =
+  SymbolicTensor *cosines = anglesAt(c, c.input(2), positions, *size);
+  SymbolicTensor *sines =
       cosines ? anglesAt(c, c.input(3), positions, *size) : nullptr;
   if (!sines)
     return {};
@@ -191,14 +195,14 @@ private:
   bool splitOperands();
   bool rotate();
   bool checkLengths();
-  Quantity *extend(unsigned input, Quantity *rows);
-  Quantity *scores();
+  SymbolicTensor *extend(unsigned input, SymbolicTensor *rows);
+  SymbolicTensor *scores();
 
   Call &c;
   Lowering &lowering;
   Arithmetic &math;
   int64_t heads = 0, kvHeads = 0, headSize = 0, window = -1;
-  Quantity *query = nullptr, *key = nullptr, *value = nullptr;
+  SymbolicTensor *query = nullptr, *key = nullptr, *value = nullptr;
   Type type;
   Expr tokens = nullptr, live = nullptr;
 };
@@ -252,7 +256,7 @@ bool Attention::splitOperands() {
     return false;
   headSize = *query->shape[3]->constant();
   if (!c.input(1)) {
-    Quantity *packed = query;
+    SymbolicTensor *packed = query;
     query = slice(c, packed, 1, 0, heads);
     key = query ? slice(c, packed, 1, heads, kvHeads) : nullptr;
     value = key ? slice(c, packed, 1, heads + kvHeads, kvHeads) : nullptr;
@@ -266,7 +270,7 @@ bool Attention::splitOperands() {
   value = key ? splitHeads(c, c.input(2), kvHeads) : nullptr;
   if (!value)
     return false;
-  for (Quantity *rows : {key, value})
+  for (SymbolicTensor *rows : {key, value})
     if (*rows->shape[3]->constant() != headSize)
       return c.refuse("heads of " + Twine(headSize) + " and " +
                       Twine(*rows->shape[3]->constant()) + " elements differ"),
@@ -282,11 +286,12 @@ bool Attention::rotate() {
   for (unsigned i : {7, 8})
     if (c.input(i)->type != type)
       return c.refuse("its tables and its query are not of one type"), false;
-  Quantity *positions = c.input(9) ? c.input(9) : runningPositions(c, tokens);
+  SymbolicTensor *positions =
+      c.input(9) ? c.input(9) : runningPositions(c, tokens);
   if (positions->rank() != 2)
     return c.refuse("its position_ids are not of rank 2"), false;
-  Quantity *cosines = anglesAt(c, c.input(7), positions, headSize);
-  Quantity *sines =
+  SymbolicTensor *cosines = anglesAt(c, c.input(7), positions, headSize);
+  SymbolicTensor *sines =
       cosines ? anglesAt(c, c.input(8), positions, headSize) : nullptr;
   if (!sines)
     return false;
@@ -320,8 +325,8 @@ bool Attention::checkLengths() {
 }
 
 /// The cache [b, kv, L, d] with the new rows.
-Quantity *Attention::extend(unsigned input, Quantity *rows) {
-  Quantity *past = c.input(input);
+SymbolicTensor *Attention::extend(unsigned input, SymbolicTensor *rows) {
+  SymbolicTensor *past = c.input(input);
   if (!past)
     return rows;
   if (past->past < 0)
@@ -339,7 +344,7 @@ Quantity *Attention::extend(unsigned input, Quantity *rows) {
 }
 
 /// Probabilities [b, kv, g, n, L] of the queries over what `key` holds.
-Quantity *Attention::scores() {
+SymbolicTensor *Attention::scores() {
   Expr one = math.constant(1), group = math.constant(heads / kvHeads);
   Expr batch = key->shape[0], kv = key->shape[1], size = key->shape[3];
   double scale = c.real("scale", 0), cap = c.real("softcap", 0);
@@ -348,12 +353,12 @@ Quantity *Attention::scores() {
   auto constant = [&](double number) {
     return lowering.fromFunction({}, type, lowering.constantOf(number, type));
   };
-  Quantity *rows = lowering.binary(ScalarOp::Mul, query, constant(scale));
+  SymbolicTensor *rows = lowering.binary(ScalarOp::Mul, query, constant(scale));
   rows = rows ? reshaped(c, rows, {batch, kv, group, tokens, size}) : nullptr;
-  Quantity *columns = rows ? transposed(c, key, {0, 1, 3, 2}) : nullptr;
+  SymbolicTensor *columns = rows ? transposed(c, key, {0, 1, 3, 2}) : nullptr;
   columns =
       columns ? reshaped(c, columns, {batch, kv, one, size, live}) : nullptr;
-  Quantity *scores = columns ? product(c, rows, columns) : nullptr;
+  SymbolicTensor *scores = columns ? product(c, rows, columns) : nullptr;
   if (scores && cap != 0) {
     scores = lowering.binary(ScalarOp::Mul, scores, constant(1 / cap));
     scores = scores ? lowering.unary(ScalarOp::Tanh, scores) : nullptr;
@@ -381,13 +386,13 @@ Results Attention::lower() {
     return {};
   key = extend(3, key);
   value = key ? extend(4, value) : nullptr;
-  Quantity *weights = value ? scores() : nullptr;
+  SymbolicTensor *weights = value ? scores() : nullptr;
   if (!weights)
     return {};
-  Quantity *held = reshaped(c, value,
-                            {value->shape[0], value->shape[1], math.constant(1),
-                             live, value->shape[3]});
-  Quantity *result = held ? product(c, weights, held) : nullptr;
+  SymbolicTensor *held = reshaped(c, value,
+                                  {value->shape[0], value->shape[1],
+                                   math.constant(1), live, value->shape[3]});
+  SymbolicTensor *result = held ? product(c, weights, held) : nullptr;
   result = result ? reshaped(c, result,
                              {value->shape[0], math.constant(heads), tokens,
                               value->shape[3]})

@@ -45,12 +45,12 @@ static Expr castElement(Call &c, Expr e, Type from, Type to) {
   return integer;
 }
 
-Quantity *import::converted(Call &c, Quantity *q, Type to) {
+SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
   if (!to || to.isBF16())
     return c.refuse("casts to an element type that is not supported");
   if (q->type == to)
     return q;
-  Quantity *result = trySymbolic(c, {q}, to, [&](ArrayRef<Expr> args) {
+  SymbolicTensor *result = trySymbolic(c, {q}, to, [&](ArrayRef<Expr> args) {
     return castElement(c, args[0], q->type, to);
   });
   if (result || !c.lowering.refusal.empty())

@@ -46,8 +46,8 @@ static void limitInput(Lowering &lowering, Expr index, int64_t rows) {
   if (int64_t known = input->second.getLimit())
     limit = std::min(limit, known);
   input->second.setLimit(limit);
-  lowering.math.sources[source].low = 0;
-  lowering.math.sources[source].high = limit - 1;
+  lowering.math.reads[source].low = 0;
+  lowering.math.reads[source].high = limit - 1;
   lowering.math.forgetBounds();
 }
 
@@ -76,8 +76,8 @@ static Expr checkedIndex(Lowering &lowering, Expr index, Expr size,
   return index;
 }
 
-Quantity *import::takeAlong(Lowering &lowering, Quantity *q, int64_t axis,
-                            Quantity *indices) {
+SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
+                                  int64_t axis, SymbolicTensor *indices) {
   Arithmetic &math = lowering.math;
   Expr index = lowering.functionOf(indices);
   if (!index || !index->isInt())
@@ -88,11 +88,11 @@ Quantity *import::takeAlong(Lowering &lowering, Quantity *q, int64_t axis,
   index = checkedIndex(lowering, index, q->shape[axis], bounded);
   if (!index)
     return nullptr;
-  Quantity *checked =
+  SymbolicTensor *checked =
       lowering.fromFunction(indices->shape, indices->type, index);
 
   // Rows are dimension 0: bring the axis there, and back afterwards.
-  Quantity *table = lowering.clone(*q);
+  SymbolicTensor *table = lowering.clone(*q);
   const View *view = lowering.viewOf(q);
   if (!view)
     return nullptr;
@@ -102,7 +102,7 @@ Quantity *import::takeAlong(Lowering &lowering, Quantity *q, int64_t axis,
   std::rotate(table->view->dims.begin(), table->view->dims.begin() + axis,
               table->view->dims.begin() + axis + 1);
   table->function = nullptr;
-  Quantity *rows = lowering.lookup(table, checked);
+  SymbolicTensor *rows = lowering.lookup(table, checked);
   if (!rows || axis == 0)
     return rows;
   size_t count = indices->rank();
@@ -118,7 +118,7 @@ Quantity *import::takeAlong(Lowering &lowering, Quantity *q, int64_t axis,
 Results import::lowerGather(Call &c) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
-  Quantity *q = c.input(0), *indices = c.input(1);
+  SymbolicTensor *q = c.input(0), *indices = c.input(1);
   auto axis = normalizeAxis(lowering, c.integer("axis", 0), q->rank());
   if (!axis)
     return {};
@@ -179,7 +179,8 @@ Results import::lowerGather(Call &c) {
   if (fixed && indices->shape.empty() && size && *fixed >= -*size &&
       *fixed < *size) {
     Expr start = math.constant(*fixed < 0 ? *fixed + *size : *fixed);
-    Quantity *slice = sliceAxis(lowering, q, *axis, start, math.constant(1), 1);
+    SymbolicTensor *slice =
+        sliceAxis(lowering, q, *axis, start, math.constant(1), 1);
     if (!slice)
       return {};
     Sizes dropped, from;
@@ -196,7 +197,7 @@ Results import::lowerGather(Call &c) {
 Results import::lowerGatherElements(Call &c) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
-  Quantity *q = c.input(0), *indices = c.input(1);
+  SymbolicTensor *q = c.input(0), *indices = c.input(1);
   auto axis = normalizeAxis(lowering, c.integer("axis", 0), q->rank());
   if (!axis)
     return {};
@@ -222,7 +223,7 @@ Results import::lowerGatherElements(Call &c) {
 Results import::lowerGatherND(Call &c) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
-  Quantity *q = c.input(0), *indices = c.input(1);
+  SymbolicTensor *q = c.input(0), *indices = c.input(1);
   int64_t batch = c.integer("batch_dims", 0), rank = q->rank();
   auto count = indices->rank() ? indices->shape.back()->constant()
                                : std::optional<int64_t>();
@@ -261,7 +262,7 @@ Results import::lowerGatherND(Call &c) {
   if (batch == 0 && *count == 1) {
     Sizes there(shape.begin(), shape.begin() + places);
     math.dims = there;
-    Quantity *rows = lowering.fromFunction(there, indices->type, from[0]);
+    SymbolicTensor *rows = lowering.fromFunction(there, indices->type, from[0]);
     return one(takeAlong(lowering, q, 0, rows));
   }
   return one(c.refuse("takes single elements of a float tensor at run time"));

@@ -9,7 +9,7 @@ using namespace waferloom;
 using namespace waferloom::import;
 
 /// Range of floats: constants, or 0, 1, .. up to a size.
-static Quantity *floatRange(Call &c, Type type) {
+static SymbolicTensor *floatRange(Call &c, Type type) {
   Lowering &lowering = c.lowering;
   Expr bounds[3];
   for (unsigned i = 0; i < 3; ++i) {
@@ -114,7 +114,7 @@ Results import::lowerConstantOfShape(Call &c) {
 }
 
 Results import::lowerTrilu(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   Arithmetic &math = c.math;
   Expr offset = math.constant(0);
   if (c.input(1)) {
@@ -137,7 +137,7 @@ Results import::lowerTrilu(Call &c) {
 }
 
 Results import::lowerCumSum(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   Arithmetic &math = c.math;
   auto given = c.lowering.constantsOf(c.input(1), "the axis");
   if (!given || given->size() != 1)

@@ -13,8 +13,9 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
 
-Quantity *import::moved(Lowering &lowering, Quantity *q, Sizes shape,
-                        Sizes indices, function_ref<void(View &)> change) {
+SymbolicTensor *import::moved(Lowering &lowering, SymbolicTensor *q,
+                              Sizes shape, Sizes indices,
+                              function_ref<void(View &)> change) {
   for (Expr size : shape)
     if (lowering.math.lowest(size) < 0)
       return lowering.refuse("the size " + lowering.math.print(size) +
@@ -33,7 +34,7 @@ Quantity *import::moved(Lowering &lowering, Quantity *q, Sizes shape,
   const View *view = lowering.viewOf(q);
   if (!view)
     return nullptr;
-  Quantity *result = lowering.clone(*q);
+  SymbolicTensor *result = lowering.clone(*q);
   result->weight = nullptr;
   result->constant = nullptr;
   result->appended = -1;
@@ -45,7 +46,7 @@ Quantity *import::moved(Lowering &lowering, Quantity *q, Sizes shape,
 Results import::lowerIdentity(Call &c) { return one(c.input(0)); }
 
 Results import::lowerShape(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   int64_t rank = q->rank();
   int64_t start = c.integer("start", 0), end = c.integer("end", rank);
   auto clamp = [&](int64_t at) {
@@ -74,7 +75,7 @@ static std::optional<SmallVector<int64_t>> axesOf(Call &c) {
 }
 
 Results import::lowerUnsqueeze(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   auto axes = axesOf(c);
   if (!axes)
     return {};
@@ -111,7 +112,7 @@ Results import::lowerUnsqueeze(Call &c) {
 }
 
 Results import::lowerSqueeze(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   auto axes = axesOf(c);
   if (!axes)
     return {};
@@ -145,7 +146,8 @@ Results import::lowerSqueeze(Call &c) {
   }));
 }
 
-Quantity *import::transposed(Call &c, Quantity *q, ArrayRef<int64_t> order) {
+SymbolicTensor *import::transposed(Call &c, SymbolicTensor *q,
+                                   ArrayRef<int64_t> order) {
   Sizes shape, indices(q->rank(), nullptr);
   for (auto [to, from] : llvm::enumerate(order)) {
     if (from < 0 || from >= static_cast<int64_t>(q->rank()) || indices[from])
@@ -175,7 +177,7 @@ Results import::lowerTranspose(Call &c) {
 }
 
 Results import::lowerExpand(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   const Sizes *target = c.lowering.sizesOf(c.input(1), "the target shape");
   if (!target)
     return {};
@@ -202,7 +204,7 @@ Results import::lowerExpand(Call &c) {
 }
 
 Results import::lowerTile(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   const Sizes *repeats = c.lowering.sizesOf(c.input(1), "the repeats");
   if (!repeats)
     return {};

@@ -20,26 +20,27 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
 
-Quantity *import::trySymbolic(Call &c, ArrayRef<Quantity *> operands, Type type,
-                              SymbolicFn symbolic) {
+SymbolicTensor *import::trySymbolic(Call &c,
+                                    ArrayRef<SymbolicTensor *> operands,
+                                    Type type, SymbolicFn symbolic) {
   Lowering &lowering = c.lowering;
-  bool small = llvm::all_of(operands, [&](Quantity *q) {
+  bool small = llvm::all_of(operands, [&](SymbolicTensor *q) {
     return q->rank() <= 1 && lowering.elementsOf(q);
   });
   size_t count = 1;
-  for (Quantity *q : operands)
+  for (SymbolicTensor *q : operands)
     if (small && q->elements->size() != 1)
       count = q->elements->size();
-  if (small && llvm::all_of(operands, [&](Quantity *q) {
+  if (small && llvm::all_of(operands, [&](SymbolicTensor *q) {
         return q->elements->size() == 1 || q->elements->size() == count;
       })) {
     bool scalar =
-        llvm::all_of(operands, [](Quantity *q) { return !q->rank(); });
+        llvm::all_of(operands, [](SymbolicTensor *q) { return !q->rank(); });
     Sizes elements;
     c.math.dims.clear();
     for (size_t i = 0; i < count; ++i) {
       Sizes args;
-      for (Quantity *q : operands)
+      for (SymbolicTensor *q : operands)
         args.push_back((*q->elements)[q->elements->size() == 1 ? 0 : i]);
       Expr element = symbolic(args);
       if (!element)
@@ -48,22 +49,22 @@ Quantity *import::trySymbolic(Call &c, ArrayRef<Quantity *> operands, Type type,
     }
     return lowering.fromElements(elements, scalar, type);
   }
-  for (Quantity *q : operands)
+  for (SymbolicTensor *q : operands)
     if (!lowering.functionOf(q))
       return nullptr;
   auto shape = lowering.broadcast(operands);
   if (!shape)
     return nullptr;
   Sizes args;
-  for (Quantity *q : operands)
+  for (SymbolicTensor *q : operands)
     args.push_back(lowering.functionAt(q, *shape));
   c.math.dims = *shape;
   Expr function = symbolic(args);
   return function ? lowering.fromFunction(*shape, type, function) : nullptr;
 }
 
-bool import::sameTypes(Call &c, ArrayRef<Quantity *> operands) {
-  for (Quantity *q : operands)
+bool import::sameTypes(Call &c, ArrayRef<SymbolicTensor *> operands) {
+  for (SymbolicTensor *q : operands)
     if (q->type != operands[0]->type)
       return c.refuse("operands have different element types"), false;
   return true;
@@ -103,14 +104,15 @@ static ScalarOp floatArithmetic(StringRef op) {
       .Default(ScalarOp::Min);
 }
 
-static Quantity *arithmetic(Call &c, Quantity *a, Quantity *b) {
+static SymbolicTensor *arithmetic(Call &c, SymbolicTensor *a,
+                                  SymbolicTensor *b) {
   Lowering &lowering = c.lowering;
   if (!sameTypes(c, {a, b}))
     return nullptr;
   if (a->isBool())
     return c.refuse("is arithmetic on booleans");
   ScalarOp op = floatArithmetic(c.op);
-  Quantity *symbolic =
+  SymbolicTensor *symbolic =
       trySymbolic(c, {a, b}, a->type, [&](ArrayRef<Expr> args) -> Expr {
         if (a->isInt())
           return integerArithmetic(c, args[0], args[1]);
@@ -120,7 +122,7 @@ static Quantity *arithmetic(Call &c, Quantity *a, Quantity *b) {
     return symbolic;
   if (a->isInt())
     return c.refuse("is integer arithmetic on values that are not known");
-  Quantity *result =
+  SymbolicTensor *result =
       op == ScalarOp::Div ? lowering.divide(a, b) : lowering.binary(op, a, b);
   if (result && op == ScalarOp::Mul)
     result->paddingIsZero = (a->paddingIsZero && b->paddingIsFinite) ||
@@ -131,7 +133,7 @@ static Quantity *arithmetic(Call &c, Quantity *a, Quantity *b) {
 Results import::lowerArithmetic(Call &c) {
   if (c.op == "Mod" && c.input(0)->isFloat())
     return one(c.refuse("is a remainder of floats"));
-  Quantity *result = c.input(0);
+  SymbolicTensor *result = c.input(0);
   for (size_t i = 1; i < c.inputs.size(); ++i) {
     if (!c.input(i))
       continue;
@@ -143,7 +145,7 @@ Results import::lowerArithmetic(Call &c) {
 }
 
 Results import::lowerUnary(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   if (!q->isFloat()) {
     Arithmetic &math = c.math;
     if (!q->isInt() || (c.op != "Neg" && c.op != "Abs"))
@@ -171,7 +173,7 @@ Results import::lowerUnary(Call &c) {
 }
 
 Results import::lowerPow(Call &c) {
-  Quantity *q = c.input(0), *exponent = c.input(1);
+  SymbolicTensor *q = c.input(0), *exponent = c.input(1);
   Lowering &lowering = c.lowering;
   Expr e = lowering.functionOf(exponent);
   if (q->isInt()) {
@@ -194,9 +196,9 @@ Results import::lowerPow(Call &c) {
       return one(c.refuse("base and exponent have different types"));
     return one(lowering.binary(ScalarOp::Pow, q, exponent));
   }
-  Quantity *constant = lowering.fromFunction(
+  SymbolicTensor *constant = lowering.fromFunction(
       exponent->shape, q->type, lowering.constantOf(*power, q->type));
-  if (Quantity *symbolic =
+  if (SymbolicTensor *symbolic =
           trySymbolic(c, {q, constant}, q->type, [&](ArrayRef<Expr> args) {
             return c.math.apply(ScalarOp::Pow, args,
                                 lowering.formatOf(q->type));
@@ -218,10 +220,10 @@ Results import::lowerPow(Call &c) {
 }
 
 Results import::lowerClip(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   Lowering &lowering = c.lowering;
-  Quantity *low = c.input(1), *high = c.input(2);
-  auto attribute = [&](StringRef name) -> Quantity * {
+  SymbolicTensor *low = c.input(1), *high = c.input(2);
+  auto attribute = [&](StringRef name) -> SymbolicTensor * {
     if (!c.has(name))
       return nullptr;
     return lowering.fromFunction({}, q->type,
@@ -244,7 +246,7 @@ Results import::lowerClip(Call &c) {
 }
 
 Results import::lowerGelu(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   if (!q->isFloat())
     return one(c.refuse("of a value that is not a float"));
   bool tanh = c.text("approximate", "none") == "tanh";

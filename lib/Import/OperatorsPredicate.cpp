@@ -18,7 +18,7 @@ using namespace waferloom;
 using namespace waferloom::import;
 
 Results import::lowerComparison(Call &c) {
-  Quantity *a = c.input(0), *b = c.input(1);
+  SymbolicTensor *a = c.input(0), *b = c.input(1);
   Arithmetic &math = c.math;
   if (!sameTypes(c, {a, b}))
     return {};
@@ -50,7 +50,7 @@ Results import::lowerComparison(Call &c) {
       return math.lessEqual(y, x);
     }
   };
-  Quantity *result = trySymbolic(c, {a, b}, type, symbolic);
+  SymbolicTensor *result = trySymbolic(c, {a, b}, type, symbolic);
   if (result || !c.lowering.refusal.empty())
     return one(result);
   static const arith::CmpFPredicate predicates[] = {
@@ -69,10 +69,10 @@ Results import::lowerComparison(Call &c) {
 
 Results import::lowerLogic(Call &c) {
   Arithmetic &math = c.math;
-  for (Quantity *q : c.inputs)
+  for (SymbolicTensor *q : c.inputs)
     if (!q->isBool())
       return one(c.refuse("operands are not booleans"));
-  Quantity *result = trySymbolic(
+  SymbolicTensor *result = trySymbolic(
       c, c.inputs, c.input(0)->type, [&](ArrayRef<Expr> args) -> Expr {
         if (c.op == "Not")
           return math.logicalNot(args[0]);
@@ -86,11 +86,11 @@ Results import::lowerLogic(Call &c) {
 }
 
 Results import::lowerIsNaN(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   Type type = c.lowering.builder.getI1Type();
   if (!q->isFloat())
     return one(c.refuse("of a value that is not a float"));
-  Quantity *result = trySymbolic(
+  SymbolicTensor *result = trySymbolic(
       c, {q}, type, [&](ArrayRef<Expr> args) { return c.math.isNaN(args[0]); });
   if (result || !c.lowering.refusal.empty())
     return one(result);
@@ -102,13 +102,13 @@ Results import::lowerIsNaN(Call &c) {
 }
 
 Results import::lowerWhere(Call &c) {
-  Quantity *condition = c.input(0), *a = c.input(1), *b = c.input(2);
+  SymbolicTensor *condition = c.input(0), *a = c.input(1), *b = c.input(2);
   Lowering &lowering = c.lowering;
   if (!sameTypes(c, {a, b}))
     return {};
   if (!condition->isBool())
     return one(c.refuse("its condition is not boolean"));
-  Quantity *result =
+  SymbolicTensor *result =
       trySymbolic(c, {condition, a, b}, a->type, [&](ArrayRef<Expr> args) {
         return c.math.where(args[0], args[1], args[2]);
       });
@@ -130,17 +130,17 @@ Results import::lowerWhere(Call &c) {
       });
   if (!result)
     return {};
-  auto constant = [&](Quantity *q) -> std::optional<double> {
+  auto constant = [&](SymbolicTensor *q) -> std::optional<double> {
     Expr function = lowering.functionOf(q);
     if (function && function->kind == ExprKind::FloatConstant)
       return function->floatValue();
     return std::nullopt;
   };
-  auto isZero = [&](Quantity *q) {
+  auto isZero = [&](SymbolicTensor *q) {
     auto value = constant(q);
     return value ? *value == 0 : q->paddingIsZero;
   };
-  auto isFinite = [&](Quantity *q) {
+  auto isFinite = [&](SymbolicTensor *q) {
     auto value = constant(q);
     return value ? std::isfinite(*value)
                  : q->paddingIsFinite || q->paddingIsZero;

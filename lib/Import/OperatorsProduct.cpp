@@ -15,8 +15,8 @@ using namespace waferloom::import;
 
 /// Masks the padding of a product over a bounded dimension: of both operands,
 /// unless padding of exact zeros meets padding of finite numbers.
-static bool maskBoth(Lowering &lowering, Quantity *&a, int64_t axisA,
-                     Quantity *&b, int64_t axisB) {
+static bool maskBoth(Lowering &lowering, SymbolicTensor *&a, int64_t axisA,
+                     SymbolicTensor *&b, int64_t axisB) {
   if (!lowering.isBounded(a->shape[axisA]))
     return true;
   if (!a->paddingIsZero && !(b->paddingIsZero && a->paddingIsFinite))
@@ -28,7 +28,7 @@ static bool maskBoth(Lowering &lowering, Quantity *&a, int64_t axisA,
   return b != nullptr;
 }
 
-Quantity *import::product(Call &c, Quantity *a, Quantity *b) {
+SymbolicTensor *import::product(Call &c, SymbolicTensor *a, SymbolicTensor *b) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
   if (!a->isFloat() || a->type != b->type)
@@ -92,7 +92,7 @@ Results import::lowerMatMul(Call &c) {
 }
 
 Results import::lowerGemm(Call &c) {
-  Quantity *a = c.input(0), *b = c.input(1), *bias = c.input(2);
+  SymbolicTensor *a = c.input(0), *b = c.input(1), *bias = c.input(2);
   Lowering &lowering = c.lowering;
   if (a->rank() != 2 || b->rank() != 2)
     return one(c.refuse("operands are not matrices"));
@@ -100,9 +100,9 @@ Results import::lowerGemm(Call &c) {
     a = transposed(c, a, {1, 0});
   if (c.integer("transB", 0))
     b = transposed(c, b, {1, 0});
-  Quantity *result = a && b ? product(c, a, b) : nullptr;
+  SymbolicTensor *result = a && b ? product(c, a, b) : nullptr;
   double alpha = c.real("alpha", 1), beta = c.real("beta", 1);
-  auto scale = [&](Quantity *q, double factor) -> Quantity * {
+  auto scale = [&](SymbolicTensor *q, double factor) -> SymbolicTensor * {
     if (!q || factor == 1)
       return q;
     return lowering.binary(

@@ -27,14 +27,14 @@ struct Packed {
 
   wafer::WeightOp weight(unsigned input, StringRef what, uint64_t bytes);
   bool read();
-  Quantity *declare();
+  SymbolicTensor *declare();
   wafer::WeightOp integers, scales, zeros;
 };
 } // namespace
 
 /// The weight that an input is, which must have so many bytes.
 wafer::WeightOp Packed::weight(unsigned input, StringRef what, uint64_t bytes) {
-  Quantity *q = c.input(input);
+  SymbolicTensor *q = c.input(input);
   auto found =
       q->weight
           ? dyn_cast_or_null<wafer::WeightOp>(module.lookupSymbol(q->weight))
@@ -77,7 +77,7 @@ bool Packed::read() {
   format.size = size;
   if (c.input(2)->type != type)
     return refuse("its scales are not of the type of its operand");
-  if (Quantity *given = c.input(3))
+  if (SymbolicTensor *given = c.input(3))
     format.zeros = given->type == type ? wafer::Blocks::Zeros::Scaled
                                        : wafer::Blocks::Zeros::Packed;
   uint64_t blocks = llvm::divideCeil(columns, size), count = rows * blocks;
@@ -95,7 +95,7 @@ bool Packed::read() {
 }
 
 /// The weight of numbers; all entries and nodes that read it share one.
-Quantity *Packed::declare() {
+SymbolicTensor *Packed::declare() {
   Lowering &lowering = c.lowering;
   Type type = c.input(0)->type;
   std::string name = (integers.getSymName() + ".expanded").str();
@@ -121,7 +121,7 @@ Quantity *Packed::declare() {
       wafer::setBlocks(known, blocks);
     }
   }
-  Quantity q;
+  SymbolicTensor q;
   q.shape = {c.math.constant(shape.getDimSize(0)),
              c.math.constant(shape.getDimSize(1))};
   q.type = type;
@@ -136,9 +136,9 @@ Results import::lowerMatMulNBits(Call &c) {
       {}};
   if (!packed.read())
     return {};
-  Quantity *weight = packed.declare();
-  Quantity *columns = weight ? transposed(c, weight, {1, 0}) : nullptr;
-  Quantity *result = columns ? product(c, c.input(0), columns) : nullptr;
+  SymbolicTensor *weight = packed.declare();
+  SymbolicTensor *columns = weight ? transposed(c, weight, {1, 0}) : nullptr;
+  SymbolicTensor *result = columns ? product(c, c.input(0), columns) : nullptr;
   if (result && c.input(5))
     result = c.lowering.binary(ScalarOp::Add, result, c.input(5));
   return one(result);

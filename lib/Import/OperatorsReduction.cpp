@@ -19,7 +19,7 @@ using namespace waferloom;
 using namespace waferloom::import;
 
 /// A reduction of an index function that stays one; null if it does not.
-static Expr reduceSymbolic(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
+static Expr reduceSymbolic(Call &c, SymbolicTensor *q, ArrayRef<int64_t> axes) {
   Arithmetic &math = c.math;
   Expr function = c.lowering.functionOf(q);
   if (!function || !function->isInt())
@@ -61,7 +61,8 @@ static Expr reduceSymbolic(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
 }
 
 /// The number of elements of some dimensions, as a value to divide by.
-static Quantity *countOf(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
+static SymbolicTensor *countOf(Call &c, SymbolicTensor *q,
+                               ArrayRef<int64_t> axes) {
   Expr count = c.math.constant(1);
   for (int64_t axis : axes)
     count = c.math.mul(count, q->shape[axis]);
@@ -69,13 +70,15 @@ static Quantity *countOf(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
       {}, q->type, c.math.toFloat(count, c.lowering.formatOf(q->type)));
 }
 
-static Quantity *mean(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
-  Quantity *sum = c.lowering.reduce(q, axes, Combiner::Sum);
+static SymbolicTensor *mean(Call &c, SymbolicTensor *q,
+                            ArrayRef<int64_t> axes) {
+  SymbolicTensor *sum = c.lowering.reduce(q, axes, Combiner::Sum);
   return sum ? c.lowering.divide(sum, countOf(c, q, axes)) : nullptr;
 }
 
 /// Removes dimensions of size 1.
-static Quantity *dropAxes(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
+static SymbolicTensor *dropAxes(Call &c, SymbolicTensor *q,
+                                ArrayRef<int64_t> axes) {
   Sizes shape, indices;
   for (size_t i = 0; i < q->rank(); ++i) {
     bool dropped = llvm::is_contained(axes, static_cast<int64_t>(i));
@@ -93,7 +96,7 @@ static Quantity *dropAxes(Call &c, Quantity *q, ArrayRef<int64_t> axes) {
 }
 
 Results import::lowerReduce(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   Lowering &lowering = c.lowering;
   SmallVector<int64_t> axes;
   if (c.input(1)) {
@@ -119,7 +122,7 @@ Results import::lowerReduce(Call &c) {
   llvm::sort(axes);
   axes.erase(llvm::unique(axes), axes.end());
 
-  Quantity *result = nullptr;
+  SymbolicTensor *result = nullptr;
   if (Expr function = reduceSymbolic(c, q, axes)) {
     Sizes shape = q->shape;
     for (int64_t axis : axes)
@@ -140,19 +143,19 @@ Results import::lowerReduce(Call &c) {
   return one(c.integer("keepdims", 1) ? result : dropAxes(c, result, axes));
 }
 
-Quantity *import::softmax(Call &c, Quantity *q, int64_t axis,
-                          bool paddingIsExcluded) {
+SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q, int64_t axis,
+                                bool paddingIsExcluded) {
   Lowering &lowering = c.lowering;
   bool bounded = lowering.isBounded(q->shape[axis]);
   if (bounded && !paddingIsExcluded &&
       !(q = lowering.maskPadding(q, axis,
                                  -std::numeric_limits<double>::infinity())))
     return nullptr;
-  Quantity *largest =
+  SymbolicTensor *largest =
       lowering.reduce(q, {axis}, Combiner::Max, /*paddingIsNeutral=*/true);
   if (!largest)
     return nullptr;
-  Quantity *weights = lowering.pointwise(
+  SymbolicTensor *weights = lowering.pointwise(
       {q, largest}, q->type,
       [](OpBuilder &b, Location at, ValueRange args) -> Value {
         Value below = arith::SubFOp::create(b, at, args[0], args[1]);
@@ -161,9 +164,9 @@ Quantity *import::softmax(Call &c, Quantity *q, int64_t axis,
   if (!weights)
     return nullptr;
   // exp(-inf) is an exact zero: the sum needs no second cut.
-  Quantity *sum = lowering.reduce(weights, {axis}, Combiner::Sum,
-                                  /*paddingIsNeutral=*/true);
-  Quantity *result = sum ? lowering.divide(weights, sum) : nullptr;
+  SymbolicTensor *sum = lowering.reduce(weights, {axis}, Combiner::Sum,
+                                        /*paddingIsNeutral=*/true);
+  SymbolicTensor *result = sum ? lowering.divide(weights, sum) : nullptr;
   if (!result)
     return nullptr;
   result->paddingIsZero = result->paddingIsFinite =
@@ -172,7 +175,7 @@ Quantity *import::softmax(Call &c, Quantity *q, int64_t axis,
 }
 
 Results import::lowerSoftmax(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   auto axis = normalizeAxis(
       c.lowering, c.integer("axis", c.version >= 13 ? -1 : 1), q->rank());
   if (!axis)
@@ -190,7 +193,8 @@ Results import::lowerSoftmax(Call &c) {
 //===----------------------------------------------------------------------===//
 
 /// The axes of a norm: from `axis` to the last, none of them bounded.
-static std::optional<SmallVector<int64_t>> normAxes(Call &c, Quantity *q) {
+static std::optional<SmallVector<int64_t>> normAxes(Call &c,
+                                                    SymbolicTensor *q) {
   auto first = normalizeAxis(c.lowering, c.integer("axis", -1), q->rank());
   if (!first)
     return std::nullopt;
@@ -210,13 +214,13 @@ static std::optional<SmallVector<int64_t>> normAxes(Call &c, Quantity *q) {
 }
 
 /// 1 / sqrt(mean(q * q) + epsilon) over the axes.
-static Quantity *inverseDeviation(Call &c, Quantity *q,
-                                  ArrayRef<int64_t> axes) {
-  Quantity *square = c.lowering.pointwise(
+static SymbolicTensor *inverseDeviation(Call &c, SymbolicTensor *q,
+                                        ArrayRef<int64_t> axes) {
+  SymbolicTensor *square = c.lowering.pointwise(
       q, q->type, [](OpBuilder &b, Location at, ValueRange args) -> Value {
         return arith::MulFOp::create(b, at, args[0], args[0]);
       });
-  Quantity *variance = square ? mean(c, square, axes) : nullptr;
+  SymbolicTensor *variance = square ? mean(c, square, axes) : nullptr;
   if (!variance)
     return nullptr;
   double epsilon = c.real("epsilon", c.domain.empty() ? 1e-5 : 1e-12);
@@ -236,9 +240,10 @@ static Quantity *inverseDeviation(Call &c, Quantity *q,
 /// A norm over the axes: (q - mean(q)) or q itself, by the inverse of its
 /// deviation, times `scale` (+ `bias`). Half precision is widened: a sum of
 /// squares leaves its range. `inverse` is set if it is asked for.
-static Quantity *normalized(Call &c, Quantity *q, ArrayRef<int64_t> axes,
-                            bool isCentred, Quantity *scale, Quantity *bias,
-                            Quantity **inverse = nullptr) {
+static SymbolicTensor *normalized(Call &c, SymbolicTensor *q,
+                                  ArrayRef<int64_t> axes, bool isCentred,
+                                  SymbolicTensor *scale, SymbolicTensor *bias,
+                                  SymbolicTensor **inverse = nullptr) {
   Lowering &lowering = c.lowering;
   Type type = q->type, wide = lowering.builder.getF32Type();
   if (scale->type != type || (bias && bias->type != type))
@@ -251,10 +256,10 @@ static Quantity *normalized(Call &c, Quantity *q, ArrayRef<int64_t> axes,
   if (!scale || (bias && !(bias = converted(c, bias, wide))))
     return nullptr;
   if (isCentred) {
-    Quantity *average = mean(c, q, axes);
+    SymbolicTensor *average = mean(c, q, axes);
     q = average ? lowering.binary(ScalarOp::Sub, q, average) : nullptr;
   }
-  Quantity *factor = q ? inverseDeviation(c, q, axes) : nullptr;
+  SymbolicTensor *factor = q ? inverseDeviation(c, q, axes) : nullptr;
   q = factor ? lowering.binary(ScalarOp::Mul, q, factor) : nullptr;
   q = q ? lowering.binary(ScalarOp::Mul, q, scale) : nullptr;
   if (q && bias)
@@ -270,7 +275,7 @@ static bool onlyFirstResult(Call &c) {
 }
 
 Results import::lowerLayerNormalization(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   auto axes = normAxes(c, q);
   if (!axes || !onlyFirstResult(c))
     return {};
@@ -279,32 +284,33 @@ Results import::lowerLayerNormalization(Call &c) {
 }
 
 Results import::lowerRMSNormalization(Call &c) {
-  Quantity *q = c.input(0), *inverse;
+  SymbolicTensor *q = c.input(0), *inverse;
   auto axes = normAxes(c, q);
   if (!axes)
     return {};
-  Quantity *result = normalized(c, q, *axes, /*isCentred=*/false, c.input(1),
-                                nullptr, &inverse);
+  SymbolicTensor *result = normalized(c, q, *axes, /*isCentred=*/false,
+                                      c.input(1), nullptr, &inverse);
   return result ? Results{result, inverse} : Results{};
 }
 
 /// The norm of input + skip (+ bias), and that sum.
 Results import::lowerSkipNormalization(Call &c) {
   bool isCentred = c.op == "SkipLayerNormalization";
-  Quantity *gamma = c.input(2);
-  Quantity *beta = isCentred ? c.input(3) : nullptr;
-  Quantity *bias = isCentred ? c.input(4) : c.input(3);
+  SymbolicTensor *gamma = c.input(2);
+  SymbolicTensor *beta = isCentred ? c.input(3) : nullptr;
+  SymbolicTensor *bias = isCentred ? c.input(4) : c.input(3);
   for (unsigned i : {1, 2})
     if (c.wants(i))
       return one(c.refuse(i == 1
                               ? "its output 'mean' is not supported"
                               : "its output 'inv_std_var' is not supported"));
-  Quantity *sum = c.lowering.binary(ScalarOp::Add, c.input(0), c.input(1));
+  SymbolicTensor *sum =
+      c.lowering.binary(ScalarOp::Add, c.input(0), c.input(1));
   if (sum && bias)
     sum = c.lowering.binary(ScalarOp::Add, sum, bias);
   auto axes = sum ? normAxes(c, sum) : std::nullopt;
   if (!axes)
     return {};
-  Quantity *result = normalized(c, sum, *axes, isCentred, gamma, beta);
+  SymbolicTensor *result = normalized(c, sum, *axes, isCentred, gamma, beta);
   return result ? Results{result, nullptr, nullptr, sum} : Results{};
 }

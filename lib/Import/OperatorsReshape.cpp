@@ -119,7 +119,7 @@ static bool regroup(Call &c, View &view, ArrayRef<Expr> to,
   return true;
 }
 
-Quantity *import::reshaped(Call &c, Quantity *q, Sizes to) {
+SymbolicTensor *import::reshaped(Call &c, SymbolicTensor *q, Sizes to) {
   Arithmetic &math = c.math;
   Lowering &lowering = c.lowering;
   math.dims = to;
@@ -175,7 +175,7 @@ Quantity *import::reshaped(Call &c, Quantity *q, Sizes to) {
 }
 
 Results import::lowerReshape(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   Arithmetic &math = c.math;
   const Sizes *target = c.lowering.sizesOf(c.input(1), "the target shape");
   if (!target)
@@ -213,7 +213,7 @@ Results import::lowerReshape(Call &c) {
 }
 
 Results import::lowerFlatten(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   int64_t rank = q->rank(), axis = c.integer("axis", 1);
   if (axis < -rank || axis > rank)
     return one(

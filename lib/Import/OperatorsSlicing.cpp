@@ -35,8 +35,9 @@ static Value extract(Lowering &lowering, Value tensor, int64_t dim,
                                         strides);
 }
 
-Quantity *import::sliceAxis(Lowering &lowering, Quantity *q, int64_t axis,
-                            Expr start, Expr length, int64_t step) {
+SymbolicTensor *import::sliceAxis(Lowering &lowering, SymbolicTensor *q,
+                                  int64_t axis, Expr start, Expr length,
+                                  int64_t step) {
   Arithmetic &math = lowering.math;
   Sizes shape = q->shape, indices;
   shape[axis] = length;
@@ -72,7 +73,7 @@ Quantity *import::sliceAxis(Lowering &lowering, Quantity *q, int64_t axis,
       return lowering.refuse("the slice starts at " + math.print(start) +
                              " and its length " + math.print(length) +
                              " changes too");
-    Quantity *rows =
+    SymbolicTensor *rows =
         lowering.fromFunction({length}, lowering.builder.getI64Type(), at);
     return takeAlong(lowering, q, axis, rows);
   }
@@ -101,7 +102,7 @@ Quantity *import::sliceAxis(Lowering &lowering, Quantity *q, int64_t axis,
           extract(lowering, result.tensor, base, *first, size, step);
     part.assign(1, Factor{size, base});
   }
-  Quantity *slice = lowering.fromView(shape, q->type, std::move(result));
+  SymbolicTensor *slice = lowering.fromView(shape, q->type, std::move(result));
   slice->paddingIsZero = q->paddingIsZero && *first == 0;
   slice->paddingIsFinite = q->paddingIsFinite;
   return slice;
@@ -171,7 +172,7 @@ resolveSlice(Call &c, Expr size, Expr start, Expr end, int64_t step) {
 
 /// Values of one list of Slice: an input, or an attribute before opset 10.
 static std::optional<Sizes> sliceList(Call &c, unsigned input, StringRef name) {
-  if (Quantity *q = c.input(input)) {
+  if (SymbolicTensor *q = c.input(input)) {
     const Sizes *values = c.lowering.sizesOf(q, "a bound");
     return values ? std::optional(*values) : std::nullopt;
   }
@@ -183,7 +184,7 @@ static std::optional<Sizes> sliceList(Call &c, unsigned input, StringRef name) {
 }
 
 Results import::lowerSlice(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   auto starts = sliceList(c, 1, "starts"), ends = sliceList(c, 2, "ends");
   auto axes = sliceList(c, 3, "axes"), steps = sliceList(c, 4, "steps");
   if (!starts || !ends || !axes || !steps)
@@ -213,7 +214,7 @@ Results import::lowerSlice(Call &c) {
 }
 
 Results import::lowerSplit(Call &c) {
-  Quantity *q = c.input(0);
+  SymbolicTensor *q = c.input(0);
   auto axis = normalizeAxis(c.lowering, c.integer("axis", 0), q->rank());
   if (!axis)
     return {};
@@ -242,8 +243,9 @@ Results import::lowerSplit(Call &c) {
     if (length < 0 || length > *size - start)
       return one(c.refuse("a part of " + Twine(length) + " at " + Twine(start) +
                           " leaves the dimension of " + Twine(*size)));
-    Quantity *part = sliceAxis(c.lowering, q, *axis, c.math.constant(start),
-                               c.math.constant(length), 1);
+    SymbolicTensor *part =
+        sliceAxis(c.lowering, q, *axis, c.math.constant(start),
+                  c.math.constant(length), 1);
     if (!part)
       return {};
     results.push_back(part);
@@ -256,8 +258,9 @@ Results import::lowerSplit(Call &c) {
 // Concat
 //===----------------------------------------------------------------------===//
 
-Quantity *import::append(Call &c, Quantity *past, Quantity *rows, int64_t axis,
-                         Sizes shape) {
+SymbolicTensor *import::append(Call &c, SymbolicTensor *past,
+                               SymbolicTensor *rows, int64_t axis,
+                               Sizes shape) {
   Lowering &lowering = c.lowering;
   State state = lowering.states[past->past];
   if (axis != state.axis)
@@ -285,18 +288,20 @@ Quantity *import::append(Call &c, Quantity *past, Quantity *rows, int64_t axis,
   Value now = wafer::AppendOp::create(
       lowering.builder, lowering.loc, target.getType(), update, target,
       lowering.position(), axis, wafer::LayoutAttr());
-  Quantity *result = lowering.fromTensor(std::move(shape), past->type, now);
+  SymbolicTensor *result =
+      lowering.fromTensor(std::move(shape), past->type, now);
   result->appended = past->past;
   result->paddingIsFinite = true;
   return result;
 }
 
 /// Elements of each operand where its part of the axis begins.
-static Quantity *concatFunctions(Call &c, ArrayRef<Quantity *> parts,
-                                 int64_t axis, Sizes shape) {
+static SymbolicTensor *concatFunctions(Call &c,
+                                       ArrayRef<SymbolicTensor *> parts,
+                                       int64_t axis, Sizes shape) {
   Arithmetic &math = c.math;
   Expr result = nullptr, end = shape[axis];
-  for (Quantity *part : llvm::reverse(parts)) {
+  for (SymbolicTensor *part : llvm::reverse(parts)) {
     Expr start = math.sub(end, part->shape[axis]);
     Sizes indices;
     for (size_t i = 0; i < shape.size(); ++i)
@@ -312,11 +317,11 @@ static Quantity *concatFunctions(Call &c, ArrayRef<Quantity *> parts,
   return c.lowering.fromFunction(std::move(shape), parts[0]->type, result);
 }
 
-Quantity *import::joined(Call &c, ArrayRef<Quantity *> parts, int64_t axis,
-                         Sizes shape) {
+SymbolicTensor *import::joined(Call &c, ArrayRef<SymbolicTensor *> parts,
+                               int64_t axis, Sizes shape) {
   Lowering &lowering = c.lowering;
   SmallVector<Value> tensors;
-  for (Quantity *part : parts) {
+  for (SymbolicTensor *part : parts) {
     if (lowering.isBounded(part->shape[axis]))
       return c.refuse("joins a value of live length " +
                       c.math.print(part->shape[axis]) +
@@ -340,26 +345,26 @@ Results import::lowerConcat(Call &c) {
   auto axis = normalizeAxis(lowering, c.integer("axis", 0), rank);
   if (!axis || !sameTypes(c, c.inputs))
     return {};
-  for (Quantity *q : c.inputs)
+  for (SymbolicTensor *q : c.inputs)
     if (static_cast<int64_t>(q->rank()) != rank)
       return one(c.refuse("joins values of different ranks"));
-  if (rank == 1 && llvm::all_of(c.inputs, [&](Quantity *q) {
+  if (rank == 1 && llvm::all_of(c.inputs, [&](SymbolicTensor *q) {
         return lowering.elementsOf(q) != nullptr;
       })) {
     Sizes all;
-    for (Quantity *q : c.inputs)
+    for (SymbolicTensor *q : c.inputs)
       llvm::append_range(all, *q->elements);
     return one(lowering.fromElements(all, false, c.input(0)->type));
   }
-  SmallVector<Quantity *> parts;
-  for (Quantity *q : c.inputs)
+  SmallVector<SymbolicTensor *> parts;
+  for (SymbolicTensor *q : c.inputs)
     if (q->past >= 0 || q->shape[*axis] != math.constant(0))
       parts.push_back(q);
   if (parts.empty())
     return one(c.input(0));
   Sizes shape = parts[0]->shape;
   shape[*axis] = math.constant(0);
-  for (Quantity *part : parts) {
+  for (SymbolicTensor *part : parts) {
     for (int64_t i = 0; i < rank; ++i)
       if (i != *axis && part->shape[i] != shape[i])
         return one(c.refuse("sizes " + math.print(shape[i]) + " and " +
@@ -370,7 +375,8 @@ Results import::lowerConcat(Call &c) {
     return one(parts[0]);
   if (parts.size() == 2 && parts[0]->past >= 0)
     return one(append(c, parts[0], parts[1], *axis, shape));
-  if (llvm::all_of(parts, [&](Quantity *q) { return lowering.functionOf(q); }))
+  if (llvm::all_of(parts,
+                   [&](SymbolicTensor *q) { return lowering.functionOf(q); }))
     return one(concatFunctions(c, parts, *axis, shape));
   return one(joined(c, parts, *axis, shape));
 }

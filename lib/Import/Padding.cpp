@@ -18,8 +18,8 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
 
-Quantity *Lowering::keepWhere(Quantity *q, Expr inside, ArrayRef<int64_t> axes,
-                              double neutral) {
+SymbolicTensor *Lowering::keepWhere(SymbolicTensor *q, Expr inside,
+                                    ArrayRef<int64_t> axes, double neutral) {
   Sizes sizes;
   for (int64_t axis : axes)
     sizes.push_back(math.constant(capacity(q->shape[axis])));
@@ -27,23 +27,24 @@ Quantity *Lowering::keepWhere(Quantity *q, Expr inside, ArrayRef<int64_t> axes,
   std::vector<unsigned> key{inside->id};
   for (Expr size : sizes)
     key.push_back(size->id);
-  Quantity *&kept = keptMasks[key];
+  SymbolicTensor *&kept = keptMasks[key];
   if (!kept)
     kept = fromFunction(sizes, builder.getI1Type(), inside);
   const View *mask = viewOf(kept);
   if (!mask)
     return nullptr;
-  Quantity *where = clone(*kept);
+  SymbolicTensor *where = clone(*kept);
   where->function = nullptr;
   where->shape.assign(q->rank(), math.constant(1));
   where->view->dims.assign(q->rank(), {Factor{1, -1}});
-  Quantity *whole = clone(*q);
+  SymbolicTensor *whole = clone(*q);
   for (auto [i, axis] : llvm::enumerate(axes)) {
     where->shape[axis] = whole->shape[axis] = sizes[i];
     where->view->dims[axis] = mask->dims[i];
   }
-  Quantity *otherwise = fromFunction({}, q->type, constantOf(neutral, q->type));
-  Quantity *result = pointwise(
+  SymbolicTensor *otherwise =
+      fromFunction({}, q->type, constantOf(neutral, q->type));
+  SymbolicTensor *result = pointwise(
       {where, whole, otherwise}, q->type,
       [](OpBuilder &b, Location at, ValueRange args) -> Value {
         return arith::SelectOp::create(b, at, args[0], args[1], args[2]);
@@ -56,7 +57,8 @@ Quantity *Lowering::keepWhere(Quantity *q, Expr inside, ArrayRef<int64_t> axes,
   return result;
 }
 
-Quantity *Lowering::maskPadding(Quantity *q, int64_t axis, double neutral) {
+SymbolicTensor *Lowering::maskPadding(SymbolicTensor *q, int64_t axis,
+                                      double neutral) {
   if (options.mistakePaddingIsKept)
     return q;
   math.dims.assign(1, math.constant(capacity(q->shape[axis])));

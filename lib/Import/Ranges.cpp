@@ -132,7 +132,7 @@ std::pair<Expr, Expr> Arithmetic::atomBounds(Expr atom) {
   case ExprKind::Abs:
     return {constant(0), nullptr};
   case ExprKind::IntRead: {
-    const Source &source = sources[atom->payload];
+    const ReadTensor &source = reads[atom->payload];
     return {source.low ? constant(*source.low) : nullptr,
             source.high ? constant(*source.high) : nullptr};
   }

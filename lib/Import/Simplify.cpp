@@ -229,7 +229,7 @@ Expr Arithmetic::where(Expr condition, Expr a, Expr b) {
 }
 
 Expr Arithmetic::read(unsigned source, ArrayRef<Expr> indices, Sort sort) {
-  const Source &from = sources[source];
+  const ReadTensor &from = reads[source];
   if (!from.table.empty()) {
     int64_t flat = 0;
     bool known = true;

@@ -143,7 +143,7 @@ bool Arithmetic::readsData(Expr e) {
       continue;
     bool isRead =
         next->kind == ExprKind::IntRead || next->kind == ExprKind::BoolRead;
-    if (isRead && sources[next->payload].table.empty())
+    if (isRead && reads[next->payload].table.empty())
       return true;
     llvm::append_range(todo, next->args);
     for (const Term &term : next->terms)
@@ -214,7 +214,7 @@ std::string Arithmetic::print(Expr e) {
     return "d" + llvm::itostr(e->payload);
   case ExprKind::IntRead:
   case ExprKind::BoolRead:
-    return sources[e->payload].name + "[" + args + "]";
+    return reads[e->payload].name + "[" + args + "]";
   case ExprKind::IntWhere:
   case ExprKind::FloatWhere:
     return call("where");

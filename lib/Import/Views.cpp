@@ -165,10 +165,10 @@ void Lowering::mergeBases(View &view, int first, int count) {
 }
 
 //===----------------------------------------------------------------------===//
-// From quantities to tensors
+// From symbolic tensors to tensors
 //===----------------------------------------------------------------------===//
 
-const View *Lowering::viewOf(Quantity *q) {
+const View *Lowering::viewOf(SymbolicTensor *q) {
   if (q->view)
     return &*q->view;
   if (q->past >= 0)
@@ -219,7 +219,7 @@ const View *Lowering::viewOf(Quantity *q) {
   return &*q->view;
 }
 
-Value Lowering::plain(Quantity *q) {
+Value Lowering::plain(SymbolicTensor *q) {
   const View *view = viewOf(q);
   if (!view)
     return nullptr;

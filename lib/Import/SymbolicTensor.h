@@ -1,4 +1,4 @@
-//===- Quantity.h - What import knows about an ONNX value -------*- C++ -*-===//
+//===- SymbolicTensor.h - What import knows about an ONNX value -*- C++ -*-===//
 //
 // An ONNX value is known in one or more of these ways:
 //
@@ -15,8 +15,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WAFERLOOM_LIB_IMPORT_QUANTITY_H
-#define WAFERLOOM_LIB_IMPORT_QUANTITY_H
+#ifndef WAFERLOOM_LIB_IMPORT_SYMBOLICTENSOR_H
+#define WAFERLOOM_LIB_IMPORT_SYMBOLICTENSOR_H
 
 #include "Expr.h"
 
@@ -41,7 +41,7 @@ struct View {
   llvm::SmallVector<llvm::SmallVector<Factor, 1>> dims;
 };
 
-struct Quantity {
+struct SymbolicTensor {
   /// Polynomials in p. A dimension in which p occurs is bounded: its tensor
   /// has the size at the largest p, and only a prefix of it is live.
   llvm::SmallVector<Expr> shape;
@@ -76,4 +76,4 @@ struct Quantity {
 
 } // namespace waferloom::import
 
-#endif // WAFERLOOM_LIB_IMPORT_QUANTITY_H
+#endif // WAFERLOOM_LIB_IMPORT_SYMBOLICTENSOR_H

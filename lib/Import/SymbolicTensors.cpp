@@ -1,4 +1,4 @@
-//===- Quantities.cpp - Making and reading what is known ------------------===//
+//===- SymbolicTensors.cpp - Making and reading what is known -------------===//
 //
 // Constants become index functions where they are one (splat, affine,
 // triangle): the arange and causal buffers that exporters leave in the file
@@ -22,13 +22,14 @@ std::nullptr_t Lowering::refuse(const Twine &reason) {
   return nullptr;
 }
 
-Quantity *Lowering::clone(const Quantity &quantity) {
-  quantities.push_back(quantity);
-  return &quantities.back();
+SymbolicTensor *Lowering::clone(const SymbolicTensor &tensor) {
+  symbolicTensors.push_back(tensor);
+  return &symbolicTensors.back();
 }
 
-Quantity *Lowering::fromElements(Sizes elements, bool isScalar, Type type) {
-  Quantity q;
+SymbolicTensor *Lowering::fromElements(Sizes elements, bool isScalar,
+                                       Type type) {
+  SymbolicTensor q;
   if (!isScalar)
     q.shape.push_back(math.constant(elements.size()));
   q.type = type;
@@ -36,48 +37,48 @@ Quantity *Lowering::fromElements(Sizes elements, bool isScalar, Type type) {
   return clone(q);
 }
 
-Quantity *Lowering::fromInts(ArrayRef<int64_t> values) {
+SymbolicTensor *Lowering::fromInts(ArrayRef<int64_t> values) {
   Sizes elements;
   for (int64_t value : values)
     elements.push_back(math.constant(value));
   return fromElements(elements, false, builder.getI64Type());
 }
 
-Quantity *Lowering::fromFunction(Sizes shape, Type type, Expr function) {
-  Quantity q;
+SymbolicTensor *Lowering::fromFunction(Sizes shape, Type type, Expr function) {
+  SymbolicTensor q;
   q.shape = std::move(shape);
   q.type = type;
   q.function = function;
   return clone(q);
 }
 
-Quantity *Lowering::fromView(Sizes shape, Type type, View view) {
-  Quantity q;
+SymbolicTensor *Lowering::fromView(Sizes shape, Type type, View view) {
+  SymbolicTensor q;
   q.shape = std::move(shape);
   q.type = type;
   q.view = std::move(view);
-  Quantity *made = clone(q);
+  SymbolicTensor *made = clone(q);
   if (q.isFloat())
     return made;
   // Integers and booleans stay symbolic: this tensor read at its own indices.
-  Source source;
+  ReadTensor source;
   source.name = "a value";
   Sizes indices;
   for (auto [i, size] : llvm::enumerate(q.shape)) {
     source.dims.push_back(capacity(size));
     indices.push_back(math.dim(i));
   }
-  math.sources.push_back(source);
-  sourceQuantities.resize(math.sources.size());
-  sourceQuantities.back() = made;
+  math.reads.push_back(source);
+  readSymbolic.resize(math.reads.size());
+  readSymbolic.back() = made;
   math.dims = q.shape;
   made->function =
-      math.read(math.sources.size() - 1, indices,
+      math.read(math.reads.size() - 1, indices,
                 q.isBool() ? Arithmetic::Sort::Bool : Arithmetic::Sort::Int);
   return made;
 }
 
-Quantity *Lowering::fromTensor(Sizes shape, Type type, Value tensor) {
+SymbolicTensor *Lowering::fromTensor(Sizes shape, Type type, Value tensor) {
   View view;
   view.tensor = tensor;
   for (auto [i, size] :
@@ -160,10 +161,11 @@ static Expr recognizeTriangle(Arithmetic &math, ArrayRef<int64_t> values,
   return nullptr;
 }
 
-Quantity *Lowering::fromConstant(DenseElementsAttr constant, StringRef name) {
+SymbolicTensor *Lowering::fromConstant(DenseElementsAttr constant,
+                                       StringRef name) {
   ArrayRef<int64_t> dims = constant.getType().getShape();
   int64_t count = constant.getNumElements();
-  Quantity q;
+  SymbolicTensor q;
   q.type = constant.getElementType();
   for (int64_t size : dims)
     q.shape.push_back(math.constant(size));
@@ -205,7 +207,7 @@ Quantity *Lowering::fromConstant(DenseElementsAttr constant, StringRef name) {
   if (q.function)
     return clone(q);
 
-  Source table;
+  ReadTensor table;
   table.name = name.str();
   table.dims.assign(dims.begin(), dims.end());
   table.low = *llvm::min_element(values);
@@ -214,13 +216,13 @@ Quantity *Lowering::fromConstant(DenseElementsAttr constant, StringRef name) {
   Sizes indices;
   for (size_t k = 0; k < dims.size(); ++k)
     indices.push_back(math.dim(k));
-  math.sources.push_back(std::move(table));
+  math.reads.push_back(std::move(table));
   q.constant = constant;
-  Quantity *made = clone(q);
-  sourceQuantities.resize(math.sources.size());
-  sourceQuantities.back() = made;
+  SymbolicTensor *made = clone(q);
+  readSymbolic.resize(math.reads.size());
+  readSymbolic.back() = made;
   made->function =
-      math.read(math.sources.size() - 1, indices,
+      math.read(math.reads.size() - 1, indices,
                 q.isBool() ? Arithmetic::Sort::Bool : Arithmetic::Sort::Int);
   return made;
 }
@@ -229,7 +231,7 @@ Quantity *Lowering::fromConstant(DenseElementsAttr constant, StringRef name) {
 // Reading
 //===----------------------------------------------------------------------===//
 
-Expr Lowering::functionOf(Quantity *q) {
+Expr Lowering::functionOf(SymbolicTensor *q) {
   if (q->function || !q->elements || q->elements->empty())
     return q->function;
   const Sizes &elements = *q->elements;
@@ -252,7 +254,7 @@ Expr Lowering::functionOf(Quantity *q) {
   return q->function = result;
 }
 
-Expr Lowering::functionAt(Quantity *q, ArrayRef<Expr> shape) {
+Expr Lowering::functionAt(SymbolicTensor *q, ArrayRef<Expr> shape) {
   Expr function = functionOf(q);
   math.dims.assign(shape.begin(), shape.end());
   if (!function)
@@ -265,7 +267,7 @@ Expr Lowering::functionAt(Quantity *q, ArrayRef<Expr> shape) {
   return math.substitute(function, indices);
 }
 
-const Sizes *Lowering::elementsOf(Quantity *q) {
+const Sizes *Lowering::elementsOf(SymbolicTensor *q) {
   if (q->elements)
     return &*q->elements;
   // What depends on data decides nothing, and reads best as one function.
@@ -282,7 +284,7 @@ const Sizes *Lowering::elementsOf(Quantity *q) {
   return &*q->elements;
 }
 
-const Sizes *Lowering::sizesOf(Quantity *q, StringRef what) {
+const Sizes *Lowering::sizesOf(SymbolicTensor *q, StringRef what) {
   const Sizes *elements = elementsOf(q);
   if (!elements) {
     if (q->function)
@@ -295,7 +297,7 @@ const Sizes *Lowering::sizesOf(Quantity *q, StringRef what) {
   return elements;
 }
 
-std::optional<SmallVector<int64_t>> Lowering::constantsOf(Quantity *q,
+std::optional<SmallVector<int64_t>> Lowering::constantsOf(SymbolicTensor *q,
                                                           StringRef what) {
   const Sizes *elements = sizesOf(q, what);
   if (!elements)
@@ -331,9 +333,9 @@ std::optional<Sizes> Lowering::broadcast(ArrayRef<Expr> a, ArrayRef<Expr> b) {
   return shape;
 }
 
-std::optional<Sizes> Lowering::broadcast(ArrayRef<Quantity *> operands) {
+std::optional<Sizes> Lowering::broadcast(ArrayRef<SymbolicTensor *> operands) {
   Sizes shape;
-  for (Quantity *operand : operands) {
+  for (SymbolicTensor *operand : operands) {
     auto wider = broadcast(ArrayRef<Expr>(shape), operand->shape);
     if (!wider)
       return std::nullopt;
