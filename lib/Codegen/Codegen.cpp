@@ -54,7 +54,7 @@ struct ImageEmitter {
 
   LogicalResult findEntries();
   LogicalResult layShared(Shared &shared);
-  LogicalResult layShared(Shared &shared, wafer::RunBy runBy,
+  LogicalResult layShared(Shared &shared, wafer::StageSet stageSet,
                           target::Fit &part);
   LogicalResult emitPrograms(Shared &shared, Names &names, Budget budget,
                              image::RegionT &out, int64_t &memory);
@@ -129,33 +129,34 @@ LogicalResult ImageEmitter::findEntries() {
 
 LogicalResult ImageEmitter::layShared(Shared &shared) {
   // What all stages hold lies first; then what only some do.
-  using wafer::RunBy;
+  using wafer::StageSet;
   target::Fit parts[3];
   for (func::FuncOp func : functions) {
-    auto runBy = wafer::getRunBy(func);
+    auto stageSets = wafer::getStageSets(func);
     func.walk([&](Operation *op) {
       if (isa<wafer::ParameterOp, wafer::StateOp, wafer::IotaOp>(op))
-        shared.use(op, wafer::lookup(runBy, op));
+        shared.use(op, wafer::lookup(stageSets, op));
     });
   }
-  for (RunBy runBy : {RunBy::All, RunBy::First, RunBy::Others})
-    if (failed(layShared(shared, runBy, parts[static_cast<size_t>(runBy)])))
+  for (StageSet stageSet : {StageSet::All, StageSet::First, StageSet::Others})
+    if (failed(
+            layShared(shared, stageSet, parts[static_cast<size_t>(stageSet)])))
       return failure();
   // The fullest stage has these besides.
-  bool first = shared.laid(RunBy::First) >= shared.laid(RunBy::Others);
+  bool first = shared.laid(StageSet::First) >= shared.laid(StageSet::Others);
   const target::Fit &other =
-      parts[static_cast<size_t>(first ? RunBy::First : RunBy::Others)];
+      parts[static_cast<size_t>(first ? StageSet::First : StageSet::Others)];
   fit.weights = parts[0].weights + other.weights;
   fit.states = parts[0].states + other.states;
   fit.tables = parts[0].tables + other.tables;
   return success();
 }
 
-LogicalResult ImageEmitter::layShared(Shared &shared, wafer::RunBy runBy,
+LogicalResult ImageEmitter::layShared(Shared &shared, wafer::StageSet stageSet,
                                       target::Fit &part) {
-  int64_t before = shared.laid(runBy);
+  int64_t before = shared.laid(stageSet);
   auto grown = [&] {
-    return shared.laid(runBy) - std::exchange(before, shared.laid(runBy));
+    return shared.laid(stageSet) - std::exchange(before, shared.laid(stageSet));
   };
   auto hold = [&](ArrayAttr names, int64_t bytes) {
     for (Attribute name : names)
@@ -167,12 +168,12 @@ LogicalResult ImageEmitter::layShared(Shared &shared, wafer::RunBy runBy,
   for (func::FuncOp func : functions) {
     WalkResult walked = func.walk<WalkOrder::PreOrder>([&](Operation *op) {
       if (auto repeat = dyn_cast<wafer::RepeatOp>(op)) {
-        if (failed(shared.layTrips(repeat, runBy)))
+        if (failed(shared.layTrips(repeat, stageSet)))
           return WalkResult::interrupt();
         part.weights += grown();
         return WalkResult::advance();
       }
-      if (shared.runByOf(op) != runBy)
+      if (shared.stageSetOf(op) != stageSet)
         return WalkResult::advance();
       if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
         bool isNew = !shared.isKnown(parameter);
@@ -218,11 +219,12 @@ LogicalResult ImageEmitter::layShared(Shared &shared, wafer::RunBy runBy,
 LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
                                          Budget budget, image::RegionT &out,
                                          int64_t &memory) {
-  Lines lines(region.getWidth(), region.getHeight(), stages, target);
+  CollectiveEmitter collectives(region.getWidth(), region.getHeight(), stages,
+                                target);
   memory = shared.bytes();
   llvm::DenseMap<Operation *, uint32_t> codeOf;
   for (EntryOf &entry : entries) {
-    ProgramEmitter program(entry.func, entry.stream, shared, lines, names,
+    ProgramEmitter program(entry.func, entry.stream, shared, collectives, names,
                            target, budget);
     if (failed(program.run()))
       return failure();
@@ -237,19 +239,19 @@ LogicalResult ImageEmitter::emitPrograms(Shared &shared, Names &names,
     auto [code, fresh] = codeOf.try_emplace(entry.func, out.programs.size());
     made->shares = fresh ? 0 : code->second + 1;
     out.programs.push_back(std::move(made));
-    lines.nextProgram();
+    collectives.nextProgram();
   }
   SmallVector<image::ProgramT *> programs;
   for (auto &program : out.programs)
     programs.push_back(program.get());
   for (auto [binding, holder] :
        llvm::zip_equal(shared.bindings, shared.holders)) {
-    Guard guard = holder.stage ? lines.guardOf(*holder.stage)
-                               : lines.guardOf(holder.runBy);
+    Guard guard = holder.stage ? collectives.guardOf(*holder.stage)
+                               : collectives.guardOf(holder.stageSet);
     binding->columns = guard.columns;
     binding->rows = guard.rows;
   }
-  if (llvm::Error error = lines.finish(out, queues, programs))
+  if (llvm::Error error = collectives.finish(out, queues, programs))
     return module.emitError() << llvm::toString(std::move(error));
   return success();
 }

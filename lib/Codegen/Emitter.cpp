@@ -202,12 +202,12 @@ static std::unique_ptr<image::OperandT> encode(const Ref &ref,
       static_cast<uint32_t>(*buffers[ref.buffer].address + ref.offset);
   for (int64_t stride : ref.strides)
     operand->strides.push_back(static_cast<int32_t>(stride));
-  for (Step step : ref.steps)
+  for (LoopStep step : ref.steps)
     operand->steps.emplace_back(step.depth, static_cast<int32_t>(step.bytes));
   if (ref.indexBuffer >= 0) {
     operand->index_at = static_cast<uint32_t>(
         *buffers[ref.indexBuffer].address + ref.indexOffset);
-    for (Step step : ref.indexSteps)
+    for (LoopStep step : ref.indexSteps)
       operand->index_steps.emplace_back(step.depth,
                                         static_cast<int32_t>(step.bytes));
     operand->index_scale = static_cast<int32_t>(ref.indexScale);

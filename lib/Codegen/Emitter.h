@@ -38,7 +38,7 @@ struct Buffer {
 };
 
 /// Movement per iteration of the loop at `depth`, in bytes.
-struct Step {
+struct LoopStep {
   unsigned depth;
   int64_t bytes;
 };
@@ -49,10 +49,10 @@ struct Ref {
   int64_t offset = 0; // bytes
   Word type = Word::f32;
   llvm::SmallVector<int64_t, 4> strides; // elements, one per dimension
-  llvm::SmallVector<Step, 2> steps;
+  llvm::SmallVector<LoopStep, 2> steps;
   int indexBuffer = -1; // an i32 word that selects a row
   int64_t indexOffset = 0;
-  llvm::SmallVector<Step, 2> indexSteps;
+  llvm::SmallVector<LoopStep, 2> indexSteps;
   int64_t indexScale = 0, indexCount = 0; // bytes, rows
   bool immediate = false;
   uint32_t bits = 0;

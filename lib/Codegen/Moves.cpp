@@ -1,4 +1,4 @@
-// What moves data by position: collectives over packs, rows of tables, slots of
+// What moves data by position: fused collectives, rows of tables, slots of
 // caches, shares of dimensions. Which PE does what never depends on a branch:
 // it is a class of the line, a coordinate word in memory, or a predicate on a
 // store.
@@ -31,9 +31,9 @@ static bool continues(fabric::CollectiveOpInterface op) {
                       [](Value value) { return value.hasOneUse(); });
 }
 
-/// Gives the operands of every pack their places in its buffer, so that what
-/// computes them writes there.
-void ProgramEmitter::placePacks(Block &block) {
+/// Gives the operands of every fused collective their places in its buffer, so
+/// that what computes them writes there.
+void ProgramEmitter::placeFusedCollectives(Block &block) {
   for (auto op : block.getOps<fabric::CollectiveOpInterface>()) {
     if (continues(op)) {
       for (auto [value, result] :
@@ -46,7 +46,7 @@ void ProgramEmitter::placePacks(Block &block) {
     int64_t bytes = 0;
     for (Value value : op.getValues())
       bytes += elementsOf(shapeOf(value)) * 4;
-    int pack = emitter.newBuffer(bytes);
+    int fused = emitter.newBuffer(bytes);
     int64_t offset = 0;
     for (auto [value, result] :
          llvm::zip_equal(op.getValues(), op->getResults())) {
@@ -54,7 +54,7 @@ void ProgramEmitter::placePacks(Block &block) {
           isa<FloatType>(cast<ShapedType>(value.getType()).getElementType())
               ? Word::f32
               : Word::i32;
-      Ref ref = dense(pack, word, shapeOf(value), offset);
+      Ref ref = dense(fused, word, shapeOf(value), offset);
       values[result] = ref;
       offset += elementsOf(shapeOf(value)) * 4;
       if (value.hasOneUse() &&
@@ -67,7 +67,7 @@ void ProgramEmitter::placePacks(Block &block) {
 }
 
 LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
-  if (isa<fabric::HandOverOp>(op.getOperation()))
+  if (isa<fabric::StageSendRecvOp>(op.getOperation()))
     return success(); // the repeat before it did
   for (auto [value, result] :
        llvm::zip_equal(op.getValues(), op->getResults())) {
@@ -82,8 +82,8 @@ LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
       return failure();
     emitter.vector(Opcode::mov, type.getShape(), values[result], *ref);
   }
-  if (llvm::Error error =
-          lines.emit(emitter, op, values[op->getResult(0)], runnerOf(op)))
+  if (llvm::Error error = collectives.emit(
+          emitter, op, values[op->getResult(0)], stageSetOf(op)))
     return op->emitOpError() << llvm::toString(std::move(error));
   return success();
 }

@@ -29,13 +29,13 @@ uint32_t Names::of(Location loc) {
 }
 
 ProgramEmitter::ProgramEmitter(func::FuncOp func, Stream stream, Shared &shared,
-                               Lines &lines, Names &names,
+                               CollectiveEmitter &collectives, Names &names,
                                const image::TargetT &target, Budget budget)
-    : func(func), stream(stream), shared(shared), lines(lines), names(names),
-      target(target), budget(budget) {
+    : func(func), stream(stream), shared(shared), collectives(collectives),
+      names(names), target(target), budget(budget) {
   sharedBuffer = emitter.pinBuffer(shared.bytes());
   emitter.buffers[sharedBuffer].address = 0;
-  runBy = wafer::getRunBy(func);
+  stageSets = wafer::getStageSets(func);
 }
 
 LogicalResult ProgramEmitter::run() {
@@ -50,25 +50,25 @@ LogicalResult ProgramEmitter::run() {
 }
 
 LogicalResult ProgramEmitter::emitBlock(Block &block) {
-  placePacks(block);
+  placeFusedCollectives(block);
   for (Operation &op : block)
     if (failed(emitOp(&op)))
       return failure();
   return success();
 }
 
-wafer::RunBy ProgramEmitter::runnerOf(Operation *op) const {
-  return writingFor.value_or(wafer::lookup(runBy, op));
+wafer::StageSet ProgramEmitter::stageSetOf(Operation *op) const {
+  return writingFor.value_or(wafer::lookup(stageSets, op));
 }
 
 bool ProgramEmitter::isWritten(Operation *op) const {
-  wafer::RunBy runner = wafer::lookup(runBy, op);
-  return !writingFor || runner == wafer::RunBy::All || runner == *writingFor;
+  wafer::StageSet runner = wafer::lookup(stageSets, op);
+  return !writingFor || runner == wafer::StageSet::All || runner == *writingFor;
 }
 
 LogicalResult ProgramEmitter::emitOp(Operation *op) {
   emitter.setNode(names.of(op->getLoc()));
-  Guard guard = lines.guardOf(runnerOf(op));
+  Guard guard = collectives.guardOf(stageSetOf(op));
   // What other PEs have rounded is not here.
   if (guard.columns != roundedBy.columns || guard.rows != roundedBy.rows)
     rounded.clear();
@@ -206,7 +206,7 @@ LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
   emitter.vector(Opcode::mov, type.getShape(),
                  dense(buffer, (*binding)->type, type.getShape()), *value);
   bound.emplace_back(binding->get(), buffer);
-  Guard holders = lines.guardOf(runnerOf(op));
+  Guard holders = collectives.guardOf(stageSetOf(op));
   (*binding)->columns = holders.columns;
   (*binding)->rows = holders.rows;
   outputs.push_back(std::move(*binding));
@@ -408,63 +408,64 @@ LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
   return success();
 }
 
-static fabric::HandOverOp handOverOf(wafer::RepeatOp op) {
+static fabric::StageSendRecvOp sendRecvOf(wafer::RepeatOp op) {
   for (Operation *user : op->getUsers())
-    if (auto found = dyn_cast<fabric::HandOverOp>(user);
+    if (auto found = dyn_cast<fabric::StageSendRecvOp>(user);
         found && found->getNumResults() == op->getNumResults())
       return found;
   return {};
 }
 
-/// What is carried lies in the buffer that the hand-over sends and receives.
+/// What is carried lies in the buffer that stages send and receive.
 FailureOr<SmallVector<Ref>> ProgramEmitter::carriedBy(wafer::RepeatOp op) {
-  fabric::HandOverOp handOver = handOverOf(op);
-  if (!handOver)
+  fabric::StageSendRecvOp sendRecv = sendRecvOf(op);
+  if (!sendRecv)
     return op.emitOpError("is shared by stages but nothing hands its results "
                           "over");
-  return llvm::map_to_vector(handOver->getResults(), [&](Value result) {
+  return llvm::map_to_vector(sendRecv->getResults(), [&](Value result) {
     return values.lookup(result);
   });
 }
 
-LogicalResult ProgramEmitter::handOver(wafer::RepeatOp op, wafer::RunBy who,
-                                       Lines::Half half) {
+LogicalResult ProgramEmitter::sendRecv(wafer::RepeatOp op, wafer::StageSet who,
+                                       CollectiveEmitter::Half half) {
   FailureOr<SmallVector<Ref>> carried = carriedBy(op);
   if (failed(carried))
     return failure();
-  if (llvm::Error error = lines.emitHandOver(emitter, handOverOf(op),
-                                             carried->front(), who, half))
+  if (llvm::Error error = collectives.emitSendRecv(emitter, sendRecvOf(op),
+                                                   carried->front(), who, half))
     return op.emitOpError() << llvm::toString(std::move(error));
   return success();
 }
 
 /// The part of `who` in the trips of one token: stage 0 sends what they begin
 /// with; the others receive, run theirs, and send.
-LogicalResult ProgramEmitter::emitShare(wafer::RepeatOp op, wafer::RunBy who) {
+LogicalResult ProgramEmitter::emitShare(wafer::RepeatOp op,
+                                        wafer::StageSet who) {
   FailureOr<SmallVector<Ref>> carried = carriedBy(op);
   if (failed(carried))
     return failure();
-  emitter.setGuard(lines.guardOf(who));
-  if (who == wafer::RunBy::First) {
+  emitter.setGuard(collectives.guardOf(who));
+  if (who == wafer::StageSet::First) {
     for (auto [init, ref] : llvm::zip_equal(op.getInits(), *carried)) {
       FailureOr<Ref> from = get(op, init);
       if (failed(from))
         return failure();
       emitter.vector(Opcode::mov, shapeOf(init), ref, *from);
     }
-    return handOver(op, who, Lines::Half::Send);
+    return sendRecv(op, who, CollectiveEmitter::Half::Send);
   }
   return success(
-      succeeded(handOver(op, who, Lines::Half::Receive)) &&
+      succeeded(sendRecv(op, who, CollectiveEmitter::Half::Receive)) &&
       succeeded(emitTrips(op, wafer::getTripCountPerStage(op), *carried)) &&
-      succeeded(handOver(op, who, Lines::Half::Send)));
+      succeeded(sendRecv(op, who, CollectiveEmitter::Half::Send)));
 }
 
 LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
-  return success(
-      succeeded(emitShare(op, wafer::RunBy::First)) &&
-      succeeded(emitShare(op, wafer::RunBy::Others)) &&
-      succeeded(handOver(op, wafer::RunBy::First, Lines::Half::Receive)));
+  return success(succeeded(emitShare(op, wafer::StageSet::First)) &&
+                 succeeded(emitShare(op, wafer::StageSet::Others)) &&
+                 succeeded(sendRecv(op, wafer::StageSet::First,
+                                    CollectiveEmitter::Half::Receive)));
 }
 
 /// A loop of `trips` around the body, which works on `carried` in place.

@@ -13,8 +13,8 @@
 #ifndef WAFERLOOM_LIB_CODEGEN_PROGRAM_H
 #define WAFERLOOM_LIB_CODEGEN_PROGRAM_H
 
+#include "CollectiveEmitter.h"
 #include "Generic.h"
-#include "Lines.h"
 #include "Shared.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -49,8 +49,8 @@ struct Stream {
 class ProgramEmitter {
 public:
   ProgramEmitter(mlir::func::FuncOp func, Stream stream, Shared &shared,
-                 Lines &lines, Names &names, const image::TargetT &target,
-                 Budget budget);
+                 CollectiveEmitter &collectives, Names &names,
+                 const image::TargetT &target, Budget budget);
 
   mlir::LogicalResult run();
 
@@ -69,17 +69,18 @@ private:
   mlir::LogicalResult emitTrips(wafer::RepeatOp op, int64_t tripCount,
                                 llvm::ArrayRef<Ref> carried);
   mlir::LogicalResult emitStaged(wafer::RepeatOp op);
-  mlir::LogicalResult emitShare(wafer::RepeatOp op, wafer::RunBy who);
+  mlir::LogicalResult emitShare(wafer::RepeatOp op, wafer::StageSet who);
   mlir::FailureOr<llvm::SmallVector<Ref>> carriedBy(wafer::RepeatOp op);
-  mlir::LogicalResult handOver(wafer::RepeatOp op, wafer::RunBy who,
-                               Lines::Half half);
+  mlir::LogicalResult sendRecv(wafer::RepeatOp op, wafer::StageSet who,
+                               CollectiveEmitter::Half half);
 
   // Streamed entries (Stream.cpp).
   mlir::LogicalResult emitStream();
   mlir::LogicalResult emitStagedTokens(wafer::RepeatOp repeat);
   mlir::LogicalResult emitToken(wafer::RepeatOp repeat);
   mlir::LogicalResult emitAgain(wafer::RepeatOp repeat);
-  mlir::LogicalResult emitLoop(int64_t tokens, std::optional<wafer::RunBy> who,
+  mlir::LogicalResult emitLoop(int64_t tokens,
+                               std::optional<wafer::StageSet> who,
                                llvm::function_ref<mlir::LogicalResult()> body);
   /// A place for an input of all tokens, of which each takes its part.
   mlir::LogicalResult emitPerToken(wafer::InputOp op);
@@ -88,7 +89,7 @@ private:
   bool isPerToken(wafer::InputOp op) const;
 
   /// Who runs `op`; while a loop is written for some stages, those.
-  wafer::RunBy runnerOf(mlir::Operation *op) const;
+  wafer::StageSet stageSetOf(mlir::Operation *op) const;
   /// Whether `op` is run by those whom the loop is written for.
   bool isWritten(mlir::Operation *op) const;
   mlir::LogicalResult copyWeights(wafer::RepeatOp op);
@@ -106,12 +107,12 @@ private:
                                     size_t tripCount);
 
   mlir::FailureOr<Ref> get(mlir::Operation *user, mlir::Value value);
-  /// A buffer for the result of `value`: inside the pack that it travels in, or
-  /// its own.
+  /// A buffer for the result of `value`: inside the fused collective that it
+  /// travels in, or its own.
   mlir::FailureOr<Ref> result(mlir::Value value);
   Ref sharedRef(LocalShard shard, Word type, llvm::ArrayRef<int64_t> shape);
   Ref coordinate(llvm::ArrayRef<wafer::Axis> axes);
-  void placePacks(mlir::Block &block);
+  void placeFusedCollectives(mlir::Block &block);
 
   /// Where position p + t of a state lies: the local slot, and whether this PE
   /// owns it. Computed once, before everything else.
@@ -128,18 +129,18 @@ private:
   mlir::func::FuncOp func;
   Stream stream;
   Shared &shared;
-  Lines &lines;
+  CollectiveEmitter &collectives;
   Names &names;
   const image::TargetT &target;
   Budget budget;
   int sharedBuffer;
   std::optional<Ref> position;
-  llvm::DenseMap<mlir::Operation *, wafer::RunBy> runBy;
-  std::optional<wafer::RunBy> writingFor;
+  llvm::DenseMap<mlir::Operation *, wafer::StageSet> stageSets;
+  std::optional<wafer::StageSet> writingFor;
   Ref tokenNumber; // of this step
   llvm::DenseMap<mlir::Operation *, std::pair<Ref, int64_t>> perToken;
   llvm::DenseMap<mlir::Value, Ref> values;
-  llvm::DenseMap<mlir::Value, Ref> placed;  // operands of packs
+  llvm::DenseMap<mlir::Value, Ref> placed;  // operands of fused collectives
   llvm::DenseMap<mlir::Value, Ref> rounded; // what products read as halves
   Guard roundedBy;
   llvm::DenseMap<mlir::Operation *, unsigned> depths;

@@ -20,9 +20,10 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
 }
 
 LocalShard Shared::reserve(int64_t bytes, int64_t tripCount,
-                           wafer::RunBy runBy) {
-  int64_t &top = tops[static_cast<size_t>(runBy)];
-  int64_t base = runBy == wafer::RunBy::All ? 0 : laid(wafer::RunBy::All);
+                           wafer::StageSet stageSet) {
+  int64_t &top = tops[static_cast<size_t>(stageSet)];
+  int64_t base =
+      stageSet == wafer::StageSet::All ? 0 : laid(wafer::StageSet::All);
   int64_t step = target::shardBytes(bytes, 1);
   LocalShard shard{base + top, step, step, base + top};
   top += step * tripCount;
@@ -44,7 +45,7 @@ void Shared::add(std::unique_ptr<image::BindingT> binding, Operation *op,
   auto held = static_cast<size_t>(tripCountHeld(op, tripCount));
   binding->address = static_cast<uint32_t>(
       shard.address + shard.step * static_cast<int64_t>(trip % held));
-  Holder holder{runByOf(op), std::nullopt};
+  Holder holder{stageSetOf(op), std::nullopt};
   if (held < tripCount)
     holder.stage = static_cast<uint32_t>(1 + trip / held);
   bindings.push_back(std::move(binding));
@@ -175,23 +176,23 @@ Shared::Key Shared::keyOf(Operation *op) {
           type.getAsOpaquePointer()};
 }
 
-void Shared::use(Operation *op, wafer::RunBy runBy) {
-  auto [it, fresh] = users.try_emplace(keyOf(op), runBy);
-  if (it->second != runBy)
-    it->second = wafer::RunBy::All;
+void Shared::use(Operation *op, wafer::StageSet stageSet) {
+  auto [it, fresh] = users.try_emplace(keyOf(op), stageSet);
+  if (it->second != stageSet)
+    it->second = wafer::StageSet::All;
 }
 
-wafer::RunBy Shared::runByOf(Operation *op) const {
+wafer::StageSet Shared::stageSetOf(Operation *op) const {
   auto it = users.find(keyOf(op));
-  return it == users.end() ? wafer::RunBy::All : it->second;
+  return it == users.end() ? wafer::StageSet::All : it->second;
 }
 
 bool Shared::isKnown(wafer::ParameterOp op) const {
   return known.count(keyOf(op)) != 0;
 }
 
-LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
-  int64_t &top = tops[static_cast<size_t>(runBy)];
+LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::StageSet stageSet) {
+  int64_t &top = tops[static_cast<size_t>(stageSet)];
   const int64_t before = top;
   std::vector<Key> laid;
   int64_t tripCount = 0;
@@ -202,12 +203,12 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::RunBy runBy) {
     if (failed(word))
       return failure();
     if (parameter.getWeights().size() != op.getTripCount() ||
-        runByOf(parameter) != runBy || known.count(key))
+        stageSetOf(parameter) != stageSet || known.count(key))
       continue;
     auto [it, isNew] = reserved.try_emplace(key);
     if (!isNew)
       continue;
-    it->second = reserve(type.getNumElements() * bytesOf(*word), 1, runBy);
+    it->second = reserve(type.getNumElements() * bytesOf(*word), 1, stageSet);
     tripCount = tripCountHeld(parameter, op.getTripCount());
     laid.push_back(key);
   }
@@ -231,10 +232,11 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
     return failure();
   const size_t tripCount = op.getWeights().size();
   auto perTrip = reserved.find(key);
-  LocalShard shard = perTrip != reserved.end()
-                         ? perTrip->second
-                         : reserve(type.getNumElements() * bytesOf(*word),
-                                   tripCountHeld(op, tripCount), runByOf(op));
+  LocalShard shard =
+      perTrip != reserved.end()
+          ? perTrip->second
+          : reserve(type.getNumElements() * bytesOf(*word),
+                    tripCountHeld(op, tripCount), stageSetOf(op));
   for (auto [trip, name] :
        llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
     auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
@@ -265,7 +267,7 @@ FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
     return failure();
   const size_t tripCount = op.getNames().size();
   LocalShard shard = reserve(type.getNumElements() * bytesOf(*word),
-                             tripCountHeld(op, tripCount), runByOf(op));
+                             tripCountHeld(op, tripCount), stageSetOf(op));
   for (auto [trip, name] :
        llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
     // Every entry must find the state where the others left it.
@@ -287,7 +289,8 @@ FailureOr<LocalShard> Shared::iota(wafer::IotaOp op) {
   auto made = binding(op, op.getType(), "", image::Role::index);
   if (failed(made))
     return failure();
-  LocalShard shard = reserve(op.getType().getNumElements() * 4, 1, runByOf(op));
+  LocalShard shard =
+      reserve(op.getType().getNumElements() * 4, 1, stageSetOf(op));
   // Padding elements have indices of their own: masks look at them.
   for (auto &dim : (*made)->dims) {
     dim->live = 1;
@@ -304,7 +307,7 @@ LocalShard Shared::coordinate(ArrayRef<wafer::Axis> axes) {
     key += " " + axis.str();
   if (auto it = coordinates.find(key); it != coordinates.end())
     return it->second;
-  LocalShard shard = reserve(4, 1, wafer::RunBy::All);
+  LocalShard shard = reserve(4, 1, wafer::StageSet::All);
   auto made = std::make_unique<image::BindingT>();
   made->role = image::Role::index;
   made->type = made->source_type = Word::i32;

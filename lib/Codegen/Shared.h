@@ -35,7 +35,7 @@ struct LocalShard {
 
 /// Which PEs hold something: one stage, or those that run it.
 struct Holder {
-  wafer::RunBy runBy = wafer::RunBy::All;
+  wafer::StageSet stageSet = wafer::StageSet::All;
   std::optional<uint32_t> stage;
 };
 
@@ -45,14 +45,14 @@ public:
       : region(region), symbols(module), image(image) {}
 
   /// Tells, before anything is laid, that `op` (a parameter, state or iota) is
-  /// run by `runBy`; other entries may say otherwise.
-  void use(mlir::Operation *op, wafer::RunBy runBy);
+  /// run by `stageSet`; other entries may say otherwise.
+  void use(mlir::Operation *op, wafer::StageSet stageSet);
   /// Who runs it in any entry. What all run must be laid first.
-  wafer::RunBy runByOf(mlir::Operation *op) const;
+  wafer::StageSet stageSetOf(mlir::Operation *op) const;
 
   /// Reserves the weights that the trips of a loop read, trip by trip; of these
-  /// what `runBy` runs.
-  mlir::LogicalResult layTrips(wafer::RepeatOp op, wafer::RunBy runBy);
+  /// what `stageSet` runs.
+  mlir::LogicalResult layTrips(wafer::RepeatOp op, wafer::StageSet stageSet);
   bool isKnown(wafer::ParameterOp op) const;
   mlir::FailureOr<LocalShard> parameter(wafer::ParameterOp op);
   mlir::FailureOr<LocalShard> state(wafer::StateOp op);
@@ -70,12 +70,12 @@ public:
 
   /// On the fullest PE.
   int64_t bytes() const {
-    return laid(wafer::RunBy::All) +
-           std::max(laid(wafer::RunBy::First), laid(wafer::RunBy::Others));
+    return laid(wafer::StageSet::All) + std::max(laid(wafer::StageSet::First),
+                                                 laid(wafer::StageSet::Others));
   }
-  /// Of what just `runBy` need.
-  int64_t laid(wafer::RunBy runBy) const {
-    return tops[static_cast<size_t>(runBy)];
+  /// Of what just `stageSet` need.
+  int64_t laid(wafer::StageSet stageSet) const {
+    return tops[static_cast<size_t>(stageSet)];
   }
   wafer::RegionAttr getRegion() const { return region; }
   std::vector<std::unique_ptr<image::BindingT>> bindings;
@@ -87,7 +87,8 @@ private:
   using Key = std::tuple<const void *, const void *, const void *>;
   static Key keyOf(mlir::Operation *op);
   /// A place for `tripCount` local shards behind each other.
-  LocalShard reserve(int64_t bytes, int64_t tripCount, wafer::RunBy runBy);
+  LocalShard reserve(int64_t bytes, int64_t tripCount,
+                     wafer::StageSet stageSet);
   /// Sets `binding` of trip `trip` of `op` behind those that `shard` begins
   /// with.
   void add(std::unique_ptr<image::BindingT> binding, mlir::Operation *op,
@@ -100,7 +101,7 @@ private:
   Image &image;
   int64_t tops[3] = {};
   // Never iterated over: keys have no order that stays.
-  llvm::DenseMap<Key, wafer::RunBy> users;
+  llvm::DenseMap<Key, wafer::StageSet> users;
   llvm::DenseMap<Key, LocalShard> known;
   llvm::DenseMap<Key, LocalShard> reserved; // weights of trips
   std::map<std::string, LocalShard> coordinates;

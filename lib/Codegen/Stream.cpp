@@ -127,10 +127,10 @@ LogicalResult ProgramEmitter::emitToken(wafer::RepeatOp repeat) {
 
 /// A loop over `tokens` that is written for `who`; all, if nobody.
 LogicalResult
-ProgramEmitter::emitLoop(int64_t tokens, std::optional<wafer::RunBy> who,
+ProgramEmitter::emitLoop(int64_t tokens, std::optional<wafer::StageSet> who,
                          llvm::function_ref<LogicalResult()> body) {
   writingFor = who;
-  Guard guard = lines.guardOf(who.value_or(wafer::RunBy::All));
+  Guard guard = collectives.guardOf(who.value_or(wafer::StageSet::All));
   emitter.setGuard(guard);
   rounded.clear(); // of another token
   emitter.loop(tokens, /*perEntry=*/true);
@@ -170,8 +170,8 @@ static SmallVector<Operation *> readBehind(wafer::RepeatOp repeat) {
 /// What ops behind the layers read of the last token: which of stage 0's loops
 /// worked it out depends on the number of tokens.
 LogicalResult ProgramEmitter::emitAgain(wafer::RepeatOp repeat) {
-  writingFor = wafer::RunBy::First;
-  emitter.setGuard(lines.guardOf(*writingFor));
+  writingFor = wafer::StageSet::First;
+  emitter.setGuard(collectives.guardOf(*writingFor));
   for (Operation *op : readBehind(repeat)) {
     if (!isWritten(op))
       continue;
@@ -185,23 +185,23 @@ LogicalResult ProgramEmitter::emitAgain(wafer::RepeatOp repeat) {
 }
 
 LogicalResult ProgramEmitter::emitStagedTokens(wafer::RepeatOp repeat) {
-  using wafer::RunBy;
+  using wafer::StageSet;
   const int64_t others = wafer::getStages(func).getCount() - 1;
   const int64_t ahead = std::min(stream.tokens, others);
   auto token = [&] { return emitToken(repeat); };
   auto receive = [&] {
-    return handOver(repeat, RunBy::First, Lines::Half::Receive);
+    return sendRecv(repeat, StageSet::First, CollectiveEmitter::Half::Receive);
   };
-  if (failed(emitLoop(ahead, RunBy::First, token)) ||
-      failed(emitLoop(stream.tokens - ahead, RunBy::First, [&] {
+  if (failed(emitLoop(ahead, StageSet::First, token)) ||
+      failed(emitLoop(stream.tokens - ahead, StageSet::First, [&] {
         return success(succeeded(receive()) && succeeded(token()));
       })))
     return failure();
   auto first = values;
-  if (failed(emitLoop(stream.tokens, RunBy::Others, token)))
+  if (failed(emitLoop(stream.tokens, StageSet::Others, token)))
     return failure();
   values = first;
-  return success(succeeded(emitLoop(ahead, RunBy::First, receive)) &&
+  return success(succeeded(emitLoop(ahead, StageSet::First, receive)) &&
                  succeeded(emitAgain(repeat)));
 }
 
@@ -210,7 +210,7 @@ LogicalResult ProgramEmitter::emitStream() {
   wafer::RepeatOp repeat = wafer::getLayersRepeat(func);
   if (!repeat)
     return func.emitOpError("streams tokens but has no single loop of layers");
-  placePacks(block);
+  placeFusedCollectives(block);
   for (auto input : block.getOps<wafer::InputOp>())
     if (failed(emitOp(input)))
       return failure();

@@ -1,6 +1,6 @@
 //===- Algorithms.h - What an algorithm of reduction is ---------*- C++ -*-===//
 //
-// One file per algorithm: its routes and steps, its colors, its cycles. The
+// One file per algorithm: its routes and transfers, its colors, its cycles. The
 // table in Algorithms.cpp is the only list of them; everyone else goes through
 // it (docs/add-a-collective.md).
 //

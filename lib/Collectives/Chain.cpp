@@ -28,33 +28,33 @@ static void reduceByChain(Segment &segment, const Request &, const Costs &) {
     size_t before = size_t(root) * h - 1 - pe; // 0: nearest to the root
     return base + (h + size_t(h) * before) % (h + 1);
   };
-  using Kind = Step::Kind;
+  using Kind = Transfer::Kind;
   for (size_t pe = 0; pe < segment.pes.size(); ++pe) {
     const unsigned digit = pe / h;
     if (digit > root) {
       segment.stream(pe, pe - h, linkColor(pe));
       if (digit + 1 < length)
-        segment.step(pe, Kind::ReceiveFoldSend, linkColor(pe + h),
-                     linkColor(pe));
+        segment.transfer(pe, Kind::ReceiveFoldSend, linkColor(pe + h),
+                         linkColor(pe));
       else
-        segment.step(pe, Kind::Send, 0, linkColor(pe));
+        segment.transfer(pe, Kind::Send, 0, linkColor(pe));
     } else if (digit < root) {
       segment.stream(pe, pe + h, linkColor(pe));
       if (digit > 0)
-        segment.step(pe, Kind::ReceiveFoldSend, linkColor(pe - h),
-                     linkColor(pe));
+        segment.transfer(pe, Kind::ReceiveFoldSend, linkColor(pe - h),
+                         linkColor(pe));
       else
-        segment.step(pe, Kind::Send, 0, linkColor(pe));
+        segment.transfer(pe, Kind::Send, 0, linkColor(pe));
     } else {
       // The shorter arm is ready first.
       const bool high = root + 1 < length, low = root > 0;
       const bool highFirst = length - 1 - root < root;
       if (high && highFirst)
-        segment.step(pe, Kind::ReceiveFold, linkColor(pe + h));
+        segment.transfer(pe, Kind::ReceiveFold, linkColor(pe + h));
       if (low)
-        segment.step(pe, Kind::ReceiveFold, linkColor(pe - h));
+        segment.transfer(pe, Kind::ReceiveFold, linkColor(pe - h));
       if (high && !highFirst)
-        segment.step(pe, Kind::ReceiveFold, linkColor(pe + h));
+        segment.transfer(pe, Kind::ReceiveFold, linkColor(pe + h));
     }
   }
 }

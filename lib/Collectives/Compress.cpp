@@ -53,8 +53,9 @@ static std::vector<Run> runsOf(const std::vector<unsigned> &classes) {
   return runs;
 }
 
-Plan waferloom::collectives::compress(const Line &line, Segment &&segment) {
-  Plan plan;
+CollectivePlan waferloom::collectives::compress(const Line &line,
+                                                Segment &&segment) {
+  CollectivePlan plan;
   plan.colors = segment.colors;
   std::vector<unsigned> classes;
   classes.reserve(segment.pes.size());
@@ -81,7 +82,7 @@ Plan waferloom::collectives::compress(const Line &line, Segment &&segment) {
   return plan;
 }
 
-std::vector<unsigned> Plan::classPerPosition() const {
+std::vector<unsigned> CollectivePlan::classPerPosition() const {
   std::vector<unsigned> classes;
   for (const Run &run : runs)
     for (uint64_t i = 0; i < run.repeats; ++i)
@@ -89,7 +90,7 @@ std::vector<unsigned> Plan::classPerPosition() const {
   return classes;
 }
 
-unsigned Plan::classAt(uint64_t position) const {
+unsigned CollectivePlan::classAt(uint64_t position) const {
   for (const Run &run : runs) {
     const uint64_t covered = run.pattern.size() * run.repeats;
     if (position < covered)
@@ -99,7 +100,7 @@ unsigned Plan::classAt(uint64_t position) const {
   return 0;
 }
 
-bool Plan::hasRoutesOf(const Plan &other) const {
+bool CollectivePlan::hasRoutesOf(const CollectivePlan &other) const {
   if (colors != other.colors)
     return false;
   std::vector<unsigned> mine = classPerPosition();

@@ -23,7 +23,7 @@ uint64_t waferloom::collectives::cycles(const Line &line,
   switch (request.kind) {
   case Kind::Broadcast:
     return broadcast;
-  case Kind::HandOver: {
+  case Kind::StageSendRecv: {
     // Every stage but the last to the next, and the last one back over all.
     const uint64_t message = costs.issue + model.words + 2 * costs.ramp;
     const uint64_t hops = (2 * (line.length - 1) * line.stride) * costs.hop;
@@ -96,7 +96,7 @@ double waferloom::collectives::lowerBoundCycles(Kind kind, unsigned length,
   switch (kind) {
   case Kind::Broadcast:
     return across + arm - 1;
-  case Kind::HandOver: // there and back
+  case Kind::StageSendRecv: // there and back
     return 2 * (across + length - 1);
   case Kind::Reduce:
     return reduceBound(arm, words, ramp);

@@ -1,7 +1,7 @@
 // A tree of neighbours, grown to the line's length, the message's words and the
 // machine's latencies. A PE has at most two children: it folds the sum of the
 // PEs right behind it into its own vector, and then folds the sum of the PEs
-// behind those as it passes through. These are the two steps of a two-phase
+// behind those as it passes through. These are the two transfers of a two-phase
 // reduce, in another shape.
 //
 // Which shape: let put(p) be the cycle at which the nearest of p neighbours
@@ -194,15 +194,15 @@ static void reduceByGrownTree(Segment &segment, const Request &request,
     const bool passes = !isRoot && !node.children.empty();
     for (unsigned child :
          llvm::ArrayRef(node.children).drop_back(passes ? 1 : 0))
-      segment.step(pe, Step::Kind::ReceiveFold, from(child));
+      segment.transfer(pe, Transfer::Kind::ReceiveFold, from(child));
     if (isRoot)
       continue;
     segment.stream(pe, node.parent, base + node.color);
     if (passes)
-      segment.step(pe, Step::Kind::ReceiveFoldSend, from(node.children.back()),
-                   base + node.color);
+      segment.transfer(pe, Transfer::Kind::ReceiveFoldSend,
+                       from(node.children.back()), base + node.color);
     else
-      segment.step(pe, Step::Kind::Send, 0, base + node.color);
+      segment.transfer(pe, Transfer::Kind::Send, 0, base + node.color);
   }
 }
 

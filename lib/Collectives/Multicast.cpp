@@ -19,7 +19,7 @@ void waferloom::collectives::multicast(Segment &segment) {
       if (pe == root) {
         segment.route(pe, color, Ramp,
                       (pe > lowest ? Low : 0) | (pe < highest ? High : 0));
-        segment.step(pe, Step::Kind::Send, 0, color);
+        segment.transfer(pe, Transfer::Kind::Send, 0, color);
         continue;
       }
       const bool mine = pe % h == minor;
@@ -28,7 +28,7 @@ void waferloom::collectives::multicast(Segment &segment) {
       const bool end = pe == lowest || pe == highest;
       segment.route(pe, color, from, (mine ? Ramp : 0) | (end ? 0 : on));
       if (mine)
-        segment.step(pe, Step::Kind::Receive, color);
+        segment.transfer(pe, Transfer::Kind::Receive, color);
     }
   }
 }

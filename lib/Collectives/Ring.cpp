@@ -22,23 +22,24 @@ static void allReduceOnRing(Segment &segment, const Request &, const Costs &) {
     const unsigned in = linkColor(pe ? pe - 1 : length - 1);
     const unsigned out = linkColor(pe);
     segment.stream(pe, (pe + 1) % length, out);
-    for (Step::Kind kind : {Step::Kind::RingFold, Step::Kind::RingCopy}) {
-      segment.step(pe, kind, in, out);
-      segment.pes[pe].steps.back().copies = length - 1;
+    for (Transfer::Kind kind :
+         {Transfer::Kind::RingFold, Transfer::Kind::RingCopy}) {
+      segment.transfer(pe, kind, in, out);
+      segment.pes[pe].transfers.back().copies = length - 1;
     }
   }
 }
 
-/// In each of 2 (P - 1) turns half of the PEs send while the others receive,
+/// In each of 2 (P - 1) rounds half of the PEs send while the others receive,
 /// and then the other way. A ring of an odd length has two neighbours that
-/// receive first, and loses one turn in P to them.
+/// receive first, and loses one round in P to them.
 static uint64_t cyclesOfRing(const Line &line, const Request &request,
                              const Costs &costs) {
   const uint64_t length = line.length;
   const uint64_t part = (request.words + length - 1) / length;
-  const uint64_t turn =
+  const uint64_t round =
       2 * (costs.rewrite + costs.issue + part + 2 * costs.ramp + costs.hop + 1);
-  return length % 2 ? 2 * length * turn : 2 * (length - 1) * turn;
+  return length % 2 ? 2 * length * round : 2 * (length - 1) * round;
 }
 
 static double publishedRing(double p, double words, double ramp, unsigned) {
@@ -49,7 +50,8 @@ const Rules waferloom::collectives::ringRules = {
     .name = "ring",
     .neighboursOnly = true,
     .wholeAllReduce = true,
-    .longest = 0, // its steps work on parts of a buffer, which programs cannot
+    .longest =
+        0, // its transfers work on parts of a buffer, which programs cannot
     .colors = [](const Line &, const Request &, const Costs &) { return 3u; },
     .solve = allReduceOnRing,
     .cycles = cyclesOfRing,

@@ -15,7 +15,7 @@ static constexpr std::pair<Kind, llvm::StringLiteral> kindNames[] = {
     {Kind::Reduce, "reduce"},
     {Kind::AllReduce, "all-reduce"},
     {Kind::Broadcast, "broadcast"},
-    {Kind::HandOver, "hand-over"}};
+    {Kind::StageSendRecv, "stage send/recv"}};
 static constexpr std::pair<Combiner, llvm::StringLiteral> combinerNames[] = {
     {Combiner::Add, "add"}, {Combiner::Max, "max"}, {Combiner::Min, "min"}};
 
@@ -44,7 +44,7 @@ llvm::StringRef waferloom::collectives::nameOf(Combiner combiner) {
 std::optional<Kind> waferloom::collectives::parseKind(llvm::StringRef name) {
   std::optional<Kind> kind = valueIn<Kind>(kindNames, name);
   // Stages are not what a row of PEs has.
-  return kind == Kind::HandOver ? std::nullopt : kind;
+  return kind == Kind::StageSendRecv ? std::nullopt : kind;
 }
 static constexpr unsigned longestLine = 8192;
 
@@ -56,12 +56,12 @@ static Error refuse(const char *format, Values... values) {
 
 /// What is one multicast, or a row of them: nothing to choose.
 static bool isMulticast(Kind kind) {
-  return kind == Kind::Broadcast || kind == Kind::HandOver;
+  return kind == Kind::Broadcast || kind == Kind::StageSendRecv;
 }
 
 static unsigned colorsFor(const Line &line, const Request &request,
                           const Costs &costs) {
-  if (request.kind == Kind::HandOver)
+  if (request.kind == Kind::StageSendRecv)
     return line.length == 2 ? 2 : 3;
   if (request.kind == Kind::Broadcast)
     return line.stride;
@@ -90,7 +90,7 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
                   "auto",
                   nameOf(request.kind).data(),
                   nameOf(request.algorithm).data());
-  if (request.kind == Kind::HandOver && line.segments > 1)
+  if (request.kind == Kind::StageSendRecv && line.segments > 1)
     return refuse("stages are in one segment, not in %u", line.segments);
   if (request.algorithm != Algorithm::Auto &&
       rulesOf(request.algorithm).neighboursOnly && line.stride > 1)
@@ -142,9 +142,9 @@ static Request chosen(const Line &line, Request request, const Costs &costs) {
   return best;
 }
 
-Expected<Plan> waferloom::collectives::solve(const Line &line,
-                                             const Request &asked,
-                                             const Costs &costs) {
+Expected<CollectivePlan> waferloom::collectives::solve(const Line &line,
+                                                       const Request &asked,
+                                                       const Costs &costs) {
   if (Error error = check(line, asked, costs))
     return std::move(error);
   Request request = chosen(line, asked, costs);
@@ -158,9 +158,9 @@ Expected<Plan> waferloom::collectives::solve(const Line &line,
   if (request.kind == Kind::Broadcast ||
       (request.kind == Kind::AllReduce && !rules.wholeAllReduce))
     multicast(segment);
-  if (request.kind == Kind::HandOver)
-    handOver(segment);
-  Plan plan = compress(line, std::move(segment));
+  if (request.kind == Kind::StageSendRecv)
+    stageSendRecv(segment);
+  CollectivePlan plan = compress(line, std::move(segment));
   plan.algorithm = request.algorithm;
   plan.group = reduces ? request.group : 0;
   plan.routesCountWords = reduces && rules.countsWords;

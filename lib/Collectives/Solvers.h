@@ -22,8 +22,8 @@ struct Segment {
   void route(size_t pe, unsigned color, Port from, unsigned to) {
     pes[pe].routes.push_back({color, {{from, 0}}, uint8_t(to)});
   }
-  void step(size_t pe, Step::Kind kind, unsigned in, unsigned out = 0) {
-    pes[pe].steps.push_back({kind, in, out, 1});
+  void transfer(size_t pe, Transfer::Kind kind, unsigned in, unsigned out = 0) {
+    pes[pe].transfers.push_back({kind, in, out, 1});
   }
   /// Routes a stream from one PE to another and through those between.
   void stream(size_t from, size_t to, unsigned color);
@@ -36,10 +36,10 @@ struct Segment {
 };
 
 void multicast(Segment &);
-void handOver(Segment &);
+void stageSendRecv(Segment &);
 
 /// Equal programs become classes, equal stretches runs.
-Plan compress(const Line &, Segment &&);
+CollectivePlan compress(const Line &, Segment &&);
 
 } // namespace waferloom::collectives
 

@@ -23,8 +23,8 @@ static void gatherArm(Segment &segment, unsigned minor, Port outward,
     const uint64_t farther = members - hops / h;
     if (hops == 0) {
       segment.route(pe, color, outward, Ramp);
-      segment.step(pe, Step::Kind::ReceiveFold, color);
-      segment.pes[pe].steps.back().copies = members;
+      segment.transfer(pe, Transfer::Kind::ReceiveFold, color);
+      segment.pes[pe].transfers.back().copies = members;
     } else if (hops % h != 0) {
       segment.route(pe, color, outward, inward);
     } else {
@@ -32,7 +32,7 @@ static void gatherArm(Segment &segment, unsigned minor, Port outward,
       if (farther)
         segment.pes[pe].routes.back().inputs = {{Ramp, words},
                                                 {outward, farther * words}};
-      segment.step(pe, Step::Kind::Send, 0, color);
+      segment.transfer(pe, Transfer::Kind::Send, 0, color);
     }
   }
 }

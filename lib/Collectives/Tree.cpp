@@ -41,10 +41,10 @@ static void reduceArm(Segment &segment, unsigned end, Port outward,
         if (uint64_t(member) + (1u << round) >= members)
           continue;
         segment.route(pe, color, outward, Ramp);
-        segment.step(pe, Step::Kind::ReceiveFold, color);
+        segment.transfer(pe, Transfer::Kind::ReceiveFold, color);
       } else if (round == zeros) {
         segment.route(pe, color, Ramp, inward);
-        segment.step(pe, Step::Kind::Send, 0, color);
+        segment.transfer(pe, Transfer::Kind::Send, 0, color);
       } else {
         segment.route(pe, color, outward, inward);
       }
@@ -63,8 +63,8 @@ static void reduceByTree(Segment &segment, const Request &, const Costs &) {
   reduceArm(segment, root - 1, Low, root, base);
   const unsigned last = segment.colors - 1;
   segment.stream(root - 1, root, last);
-  segment.step(root - 1, Step::Kind::Send, 0, last);
-  segment.step(root, Step::Kind::ReceiveFold, last);
+  segment.transfer(root - 1, Transfer::Kind::Send, 0, last);
+  segment.transfer(root, Transfer::Kind::ReceiveFold, last);
 }
 
 /// The last message comes from the PE at the largest power of two, which has

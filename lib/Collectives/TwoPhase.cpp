@@ -17,7 +17,7 @@
 
 using namespace waferloom::collectives;
 
-using StepKind = Step::Kind;
+using TransferKind = Transfer::Kind;
 
 namespace {
 
@@ -42,7 +42,7 @@ struct Arm {
 
 } // namespace
 
-/// The steps of everybody but the root; says what the root has to receive.
+/// The transfers of everybody but the root; says what the root has to receive.
 static void reduceArm(const Arm &arm, unsigned group) {
   Segment &segment = arm.segment;
   const unsigned groups = (arm.members + group - 1) / group;
@@ -53,26 +53,27 @@ static void reduceArm(const Arm &arm, unsigned group) {
     if (index > 0) {
       segment.stream(pe, arm.at(member - 1), arm.inner(index));
       if (follower)
-        segment.step(pe, StepKind::ReceiveFoldSend, arm.inner(index + 1),
-                     arm.inner(index));
+        segment.transfer(pe, TransferKind::ReceiveFoldSend,
+                         arm.inner(index + 1), arm.inner(index));
       else
-        segment.step(pe, StepKind::Send, 0, arm.inner(index));
+        segment.transfer(pe, TransferKind::Send, 0, arm.inner(index));
       continue;
     }
     const unsigned out = arm.outer(number);
     segment.stream(pe, arm.at(member - group), out);
     if (number + 1 == groups) {
       if (follower)
-        segment.step(pe, StepKind::ReceiveFoldSend, arm.inner(1), out);
+        segment.transfer(pe, TransferKind::ReceiveFoldSend, arm.inner(1), out);
       else
-        segment.step(pe, StepKind::Send, 0, out);
+        segment.transfer(pe, TransferKind::Send, 0, out);
       continue;
     }
     if (follower) {
-      segment.step(pe, StepKind::ReceiveFold, arm.inner(1));
-      segment.step(pe, StepKind::Rewrite, 0);
+      segment.transfer(pe, TransferKind::ReceiveFold, arm.inner(1));
+      segment.transfer(pe, TransferKind::Rewrite, 0);
     }
-    segment.step(pe, StepKind::ReceiveFoldSend, arm.outer(number + 1), out);
+    segment.transfer(pe, TransferKind::ReceiveFoldSend, arm.outer(number + 1),
+                     out);
   }
 }
 
@@ -92,15 +93,15 @@ static void reduceInTwoPhases(Segment &segment, const Request &request,
   const Arm *second = above < root ? &low : &high;
   for (const Arm *arm : {first, second})
     if (group > 1 && arm->members > 1)
-      segment.step(root, StepKind::ReceiveFold, arm->inner(1));
-  bool rewritten = segment.pes[root].steps.empty();
+      segment.transfer(root, TransferKind::ReceiveFold, arm->inner(1));
+  bool rewritten = segment.pes[root].transfers.empty();
   for (const Arm *arm : {first, second}) {
     if (arm->members <= group)
       continue;
     if (!rewritten)
-      segment.step(root, StepKind::Rewrite, 0);
+      segment.transfer(root, TransferKind::Rewrite, 0);
     rewritten = true;
-    segment.step(root, StepKind::ReceiveFold, arm->outer(1));
+    segment.transfer(root, TransferKind::ReceiveFold, arm->outer(1));
   }
 }
 

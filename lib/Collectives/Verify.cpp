@@ -1,7 +1,7 @@
 // A plan is believed only after this: every stream is followed from router to
-// router, the steps of all PEs are played with sets of contributors in place of
-// numbers, and at the end each PE that must have the result has every member of
-// its group in it, once. Knows nothing of how the solvers choose.
+// router, the transfers of all PEs are played with sets of contributors in
+// place of numbers, and at the end each PE that must have the result has every
+// member of its group in it, once. Knows nothing of how the solvers choose.
 
 #include "waferloom/Collectives/Collectives.h"
 
@@ -71,7 +71,7 @@ struct Path {
 
 class Player {
 public:
-  Player(const Line &line, const Request &request, const Plan &plan)
+  Player(const Line &line, const Request &request, const CollectivePlan &plan)
       : line(line), request(request), plan(plan),
         classes(plan.classPerPosition()) {}
 
@@ -79,13 +79,13 @@ public:
 
 private:
   Error checkRouters() const;
-  Error checkStep(uint64_t pe, const Step &step) const;
+  Error checkTransfer(uint64_t pe, const Transfer &transfer) const;
   llvm::Expected<const Path *> pathOf(uint64_t pe, unsigned color);
   Error follow(uint64_t sender, unsigned color, Path &path);
   Error put(uint64_t pe, unsigned color, const Contributors &, uint64_t words);
   /// Does what PE can do now.
   Error advance(uint64_t pe);
-  Error turn(uint64_t pe, const Step &step, bool &blocked);
+  Error round(uint64_t pe, const Transfer &transfer, bool &blocked);
   Error checkEnd() const;
   Error checkTurns() const;
 
@@ -102,21 +102,21 @@ private:
         return &route;
     return nullptr;
   }
-  bool isRing(const Step &step) const {
-    return step.kind == Step::Kind::RingFold ||
-           step.kind == Step::Kind::RingCopy;
+  bool isRing(const Transfer &transfer) const {
+    return transfer.kind == Transfer::Kind::RingFold ||
+           transfer.kind == Transfer::Kind::RingCopy;
   }
 
   struct PE {
     std::vector<Contributors> parts;
-    size_t step = 0;
-    uint64_t turn = 0; // of the current step
-    bool sent = false; // in the current turn
+    size_t transfer = 0;
+    uint64_t round = 0; // of the current transfer
+    bool sent = false;  // in the current round
   };
 
   const Line &line;
   const Request &request;
-  const Plan &plan;
+  const CollectivePlan &plan;
   std::vector<unsigned> classes;
   std::vector<PE> pes;
   std::map<std::pair<uint64_t, unsigned>, Stream> queues;
@@ -154,30 +154,30 @@ Error Player::checkRouters() const {
                        named(route.color));
       }
     }
-    for (const Step &step : programOf(pe).steps)
-      if (Error error = checkStep(pe, step))
+    for (const Transfer &transfer : programOf(pe).transfers)
+      if (Error error = checkTransfer(pe, transfer))
         return error;
   }
   return Error::success();
 }
 
-Error Player::checkStep(uint64_t pe, const Step &step) const {
-  if (step.copies == 0)
-    return wrong(at(pe) + " has a step that does nothing");
-  if (isRing(step) && step.copies != line.length - 1)
-    return wrong(at(pe) + " takes " + Twine(step.copies) +
-                 " turns in a ring of " + Twine(line.length));
-  if (step.sends()) {
-    const Route *route = routeOf(pe, step.out);
+Error Player::checkTransfer(uint64_t pe, const Transfer &transfer) const {
+  if (transfer.copies == 0)
+    return wrong(at(pe) + " has a transfer that does nothing");
+  if (isRing(transfer) && transfer.copies != line.length - 1)
+    return wrong(at(pe) + " takes " + Twine(transfer.copies) +
+                 " rounds in a ring of " + Twine(line.length));
+  if (transfer.sends()) {
+    const Route *route = routeOf(pe, transfer.out);
     if (!route || std::none_of(route->inputs.begin(), route->inputs.end(),
                                [](const Turn &t) { return t.from == Ramp; }))
-      return wrong(at(pe) + " sends on " + named(step.out) +
+      return wrong(at(pe) + " sends on " + named(transfer.out) +
                    ", which its router does not take");
   }
-  if (step.receives()) {
-    const Route *route = routeOf(pe, step.in);
+  if (transfer.receives()) {
+    const Route *route = routeOf(pe, transfer.in);
     if (!route || !(route->outputs & Ramp))
-      return wrong(at(pe) + " receives " + named(step.in) +
+      return wrong(at(pe) + " receives " + named(transfer.in) +
                    ", which its router does not give");
   }
   return Error::success();
@@ -243,38 +243,38 @@ Error Player::put(uint64_t pe, unsigned color, const Contributors &value,
   return Error::success();
 }
 
-Error Player::turn(uint64_t pe, const Step &step, bool &blocked) {
+Error Player::round(uint64_t pe, const Transfer &transfer, bool &blocked) {
   PE &state = pes[pe];
-  const bool ring = isRing(step);
+  const bool ring = isRing(transfer);
   const uint64_t length = line.length, digit = digitOf(pe);
   uint64_t sendPart = 0, takePart = 0;
   uint64_t words = request.words;
   if (ring) {
-    const uint64_t start = step.kind == Step::Kind::RingFold ? 0 : 1;
-    sendPart = (digit + start + length - state.turn) % length;
+    const uint64_t start = transfer.kind == Transfer::Kind::RingFold ? 0 : 1;
+    sendPart = (digit + start + length - state.round) % length;
     takePart = (sendPart + length - 1) % length;
     words = (request.words + length - 1) / length;
   }
-  const bool forwards = step.kind == Step::Kind::ReceiveFoldSend;
-  if (step.sends() && !forwards && !state.sent) {
+  const bool forwards = transfer.kind == Transfer::Kind::ReceiveFoldSend;
+  if (transfer.sends() && !forwards && !state.sent) {
     state.sent = true;
-    if (Error error = put(pe, step.out, state.parts[sendPart], words))
+    if (Error error = put(pe, transfer.out, state.parts[sendPart], words))
       return error;
   }
-  if (step.receives()) {
-    Stream &queue = queues[{pe, step.in}];
+  if (transfer.receives()) {
+    Stream &queue = queues[{pe, transfer.in}];
     if (queue.empty()) {
       blocked = true;
       return Error::success();
     }
     Contributors value = std::move(queue.front());
     queue.pop_front();
-    const bool folds =
-        step.kind != Step::Kind::Receive && step.kind != Step::Kind::RingCopy;
+    const bool folds = transfer.kind != Transfer::Kind::Receive &&
+                       transfer.kind != Transfer::Kind::RingCopy;
     if (folds && !value.merge(state.parts[takePart], line.stride))
       return wrong(at(pe) + " counts a vector twice");
     if (forwards) {
-      if (Error error = put(pe, step.out, value, words))
+      if (Error error = put(pe, transfer.out, value, words))
         return error;
     } else {
       state.parts[takePart] = std::move(value);
@@ -286,18 +286,18 @@ Error Player::turn(uint64_t pe, const Step &step, bool &blocked) {
 
 Error Player::advance(uint64_t pe) {
   PE &state = pes[pe];
-  const auto &steps = programOf(pe).steps;
-  while (state.step < steps.size()) {
-    const Step &step = steps[state.step];
+  const auto &transfers = programOf(pe).transfers;
+  while (state.transfer < transfers.size()) {
+    const Transfer &transfer = transfers[state.transfer];
     bool blocked = false;
-    if (step.kind != Step::Kind::Rewrite)
-      if (Error error = turn(pe, step, blocked))
+    if (transfer.kind != Transfer::Kind::Rewrite)
+      if (Error error = round(pe, transfer, blocked))
         return error;
     if (blocked)
       return Error::success();
-    if (++state.turn == step.copies) {
-      state.turn = 0;
-      ++state.step;
+    if (++state.round == transfer.copies) {
+      state.round = 0;
+      ++state.transfer;
     }
   }
   return Error::success();
@@ -321,19 +321,19 @@ Error Player::checkTurns() const {
 
 Error Player::checkEnd() const {
   for (uint64_t pe = 0; pe < pes.size(); ++pe) {
-    if (pes[pe].step < programOf(pe).steps.size())
-      return wrong(at(pe) + " waits without end in step " +
-                   Twine(pes[pe].step));
+    if (pes[pe].transfer < programOf(pe).transfers.size())
+      return wrong(at(pe) + " waits without end in transfer " +
+                   Twine(pes[pe].transfer));
     const uint64_t minor = pe % line.stride;
     const uint64_t first = pe / segmentSize() * segmentSize() + minor;
     const uint64_t last = first + uint64_t(line.length - 1) * line.stride;
-    const uint64_t root = request.kind == Kind::HandOver
+    const uint64_t root = request.kind == Kind::StageSendRecv
                               ? line.stride - 1 // who speaks for stage 0
                               : first + uint64_t(request.root) * line.stride;
     if (request.kind == Kind::Reduce && pe != root)
       continue;
     for (const Contributors &part : pes[pe].parts)
-      if (request.kind == Kind::Broadcast || request.kind == Kind::HandOver
+      if (request.kind == Kind::Broadcast || request.kind == Kind::StageSendRecv
               ? !part.isOnly(root)
               : !part.areAll(first, last))
         return wrong(at(pe) + " ends without the result");
@@ -355,8 +355,8 @@ Error Player::run() {
     return error;
   bool ring = false;
   for (const ClassProgram &program : plan.classes)
-    for (const Step &step : program.steps)
-      ring |= isRing(step);
+    for (const Transfer &transfer : program.transfers)
+      ring |= isRing(transfer);
   pes.resize(classes.size());
   for (uint64_t pe = 0; pe < pes.size(); ++pe) {
     pes[pe].parts.assign(ring ? line.length : 1, Contributors(pe));
@@ -372,6 +372,6 @@ Error Player::run() {
 }
 
 Error waferloom::collectives::verify(const Line &line, const Request &request,
-                                     const Plan &plan) {
+                                     const CollectivePlan &plan) {
   return Player(line, request, plan).run();
 }

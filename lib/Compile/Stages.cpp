@@ -240,7 +240,7 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
   grid.fmaMixed = target.fmaMixed;
   grid.add = target.addF32;
   grid.convert = target.convert;
-  grid.packs = enabled(algebra::packedMessages, options);
+  grid.fusedCollectives = enabled(algebra::packedMessages, options);
   grid.middleRoots = enabled(algebra::middleRoot, options);
   SmallVector<std::pair<int64_t, int64_t>> regions = regionsOf(target);
   if (options.region)

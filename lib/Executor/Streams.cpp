@@ -42,7 +42,7 @@ Error refuseStream(const Streams &streams, size_t entry, uint32_t pe,
 
 namespace {
 /// A set of outputs that is still to be followed from a router.
-struct Step {
+struct Hop {
   uint32_t pe;
   Side from;
   uint32_t hops;
@@ -83,10 +83,9 @@ private:
   void indexRoutes();
   Error followSources();
   Error follow(uint32_t producer);
-  Error arrive(uint32_t producer, const Step &step,
-               SmallVectorImpl<Step> &todo);
-  void leave(const image::RouteT &route, const Step &step,
-             SmallVectorImpl<Step> &todo);
+  Error arrive(uint32_t producer, const Hop &hop, SmallVectorImpl<Hop> &todo);
+  void leave(const image::RouteT &route, const Hop &hop,
+             SmallVectorImpl<Hop> &todo);
   void consume(uint32_t producer, uint32_t pe, uint32_t gate, uint32_t hops);
   uint32_t gateOf(uint32_t pe, uint8_t color, const image::RouteT &route);
   void collectTurns();
@@ -215,7 +214,7 @@ Error Tracer::follow(uint32_t producer) {
   uint8_t color = out.producers[producer].color;
   out.producers[producer].consumers.first =
       static_cast<uint32_t>(out.consumers.size());
-  SmallVector<Step> todo;
+  SmallVector<Hop> todo;
   if (out.producers[producer].gate == none) {
     if (Error error = arrive(producer, {pe, Side::ramp, 0}, todo))
       return error;
@@ -224,16 +223,16 @@ Error Tracer::follow(uint32_t producer) {
   }
   DenseSet<uint32_t> visited;
   while (!todo.empty()) {
-    Step step = todo.pop_back_val();
-    if (step.from == Side::ramp) { // marks an output into the PE
-      consume(producer, step.pe, none, step.hops);
+    Hop hop = todo.pop_back_val();
+    if (hop.from == Side::ramp) { // marks an output into the PE
+      consume(producer, hop.pe, none, hop.hops);
       continue;
     }
-    if (!visited.insert(step.pe).second)
-      return refuse(step.pe, color,
+    if (!visited.insert(hop.pe).second)
+      return refuse(hop.pe, color,
                     "a stream from PE " + nameOf(out.places[pe]) +
                         " comes by twice");
-    if (Error error = arrive(producer, step, todo))
+    if (Error error = arrive(producer, hop, todo))
       return error;
   }
   Producer &done = out.producers[producer];
@@ -257,53 +256,53 @@ Error Tracer::follow(uint32_t producer) {
   return Error::success();
 }
 
-/// A stream comes into a router from `step.from`.
-Error Tracer::arrive(uint32_t producer, const Step &step,
-                     SmallVectorImpl<Step> &todo) {
+/// A stream comes into a router from `hop.from`.
+Error Tracer::arrive(uint32_t producer, const Hop &hop,
+                     SmallVectorImpl<Hop> &todo) {
   uint8_t color = out.producers[producer].color;
   const Producer &from = out.producers[producer];
-  const image::RouteT *route = routeAt(step.pe, color);
+  const image::RouteT *route = routeAt(hop.pe, color);
   auto described = [&] {
     return "words of PE " + nameOf(out.places[from.pe]) + " come from " +
-           image::EnumNameSide(step.from);
+           image::EnumNameSide(hop.from);
   };
   if (!route)
-    return refuse(step.pe, color, described() + ", but there is no route");
+    return refuse(hop.pe, color, described() + ", but there is no route");
   bool isInput = false;
   for (const image::Turn &turn : route->inputs)
-    isInput |= turn.side() == step.from;
+    isInput |= turn.side() == hop.from;
   if (!isInput)
-    return refuse(step.pe, color,
+    return refuse(hop.pe, color,
                   described() + std::string(", which is no input"));
   if (route->inputs.size() == 1) {
-    leave(*route, step, todo);
+    leave(*route, hop, todo);
     return Error::success();
   }
-  uint32_t gate = gateOf(step.pe, color, *route);
-  auto key = std::make_pair(gate, static_cast<uint32_t>(step.from));
+  uint32_t gate = gateOf(hop.pe, color, *route);
+  auto key = std::make_pair(gate, static_cast<uint32_t>(hop.from));
   if (gateInputs.count(key))
-    return refuse(step.pe, color,
+    return refuse(hop.pe, color,
                   described() + std::string(", where others come from too"));
   gateInputs[key] = static_cast<uint32_t>(out.consumers.size());
-  consume(producer, step.pe, gate, step.hops);
+  consume(producer, hop.pe, gate, hop.hops);
   return Error::success();
 }
 
-void Tracer::leave(const image::RouteT &route, const Step &step,
-                   SmallVectorImpl<Step> &todo) {
+void Tracer::leave(const image::RouteT &route, const Hop &hop,
+                   SmallVectorImpl<Hop> &todo) {
   for (Side side :
        {Side::north, Side::south, Side::east, Side::west, Side::ramp}) {
     if (!((route.outputs >> static_cast<unsigned>(side)) & 1))
       continue;
     if (side == Side::ramp) {
-      todo.push_back({step.pe, Side::ramp, step.hops});
+      todo.push_back({hop.pe, Side::ramp, hop.hops});
       continue;
     }
-    uint32_t next = neighbour(step.pe, side);
+    uint32_t next = neighbour(hop.pe, side);
     if (next == none)
-      fellOff = fellOff == none ? step.pe : fellOff;
+      fellOff = fellOff == none ? hop.pe : fellOff;
     else
-      todo.push_back({next, opposite(side), step.hops + 1});
+      todo.push_back({next, opposite(side), hop.hops + 1});
   }
 }
 

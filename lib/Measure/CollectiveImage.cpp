@@ -7,7 +7,7 @@
 
 using namespace waferloom;
 using namespace waferloom::measure;
-using collectives::Step;
+using collectives::Transfer;
 using image::Opcode;
 using llvm::Error;
 using llvm::Expected;
@@ -54,8 +54,8 @@ static std::unique_ptr<image::RouteT> encode(const collectives::Route &route,
 namespace {
 
 /// The buffer is at address 0, dense. A ring's buffer is a whole number of
-/// parts, and behind it lie the numbers of the parts that a PE works on, turn
-/// by turn: digit, digit - 1, .. modulo length.
+/// parts, and behind it lie the numbers of the parts that a PE works on, round
+/// by round: digit, digit - 1, .. modulo length.
 struct Encoder {
   image::Type type;
   Opcode fold;
@@ -77,50 +77,50 @@ struct Encoder {
     operand->strides.back() = 1;
     return operand;
   }
-  std::unique_ptr<image::InstructionT> encode(const Step &step,
+  std::unique_ptr<image::InstructionT> encode(const Transfer &transfer,
                                               uint32_t set) const;
-  /// The part that number `first` and the turn of the loop around name.
+  /// The part that number `first` and the round of the loop around name.
   std::unique_ptr<image::OperandT> part(uint32_t first) const;
   /// The loop of a RingFold or RingCopy.
-  void encodeRing(const Step &step, uint32_t set,
+  void encodeRing(const Transfer &transfer, uint32_t set,
                   image::ProgramT &program) const;
 };
 
 } // namespace
 
-std::unique_ptr<image::InstructionT> Encoder::encode(const Step &step,
+std::unique_ptr<image::InstructionT> Encoder::encode(const Transfer &transfer,
                                                      uint32_t set) const {
   auto to = std::make_unique<image::InstructionT>();
   to->columns = set;
-  to->in_color = step.receives() ? static_cast<uint8_t>(step.in) : 0;
-  to->out_color = step.sends() ? static_cast<uint8_t>(step.out) : 0;
+  to->in_color = transfer.receives() ? static_cast<uint8_t>(transfer.in) : 0;
+  to->out_color = transfer.sends() ? static_cast<uint8_t>(transfer.out) : 0;
   to->fold = fold;
   to->node = 1;
-  if (step.kind != Step::Kind::Rewrite) {
-    if (step.copies > 1)
-      to->shape.push_back(static_cast<uint32_t>(step.copies));
+  if (transfer.kind != Transfer::Kind::Rewrite) {
+    if (transfer.copies > 1)
+      to->shape.push_back(static_cast<uint32_t>(transfer.copies));
     to->shape.push_back(elements);
   }
-  switch (step.kind) {
-  case Step::Kind::Send:
+  switch (transfer.kind) {
+  case Transfer::Kind::Send:
     to->op = Opcode::send;
     to->a = buffer(to->shape.size());
     break;
-  case Step::Kind::Receive:
+  case Transfer::Kind::Receive:
     to->op = Opcode::recv;
     to->dst = buffer(to->shape.size());
     break;
-  case Step::Kind::ReceiveFold:
+  case Transfer::Kind::ReceiveFold:
     to->op = Opcode::recv_fold;
     to->dst = buffer(to->shape.size());
     break;
-  case Step::Kind::ReceiveFoldSend:
+  case Transfer::Kind::ReceiveFoldSend:
     to->op = Opcode::recv_fold_send;
     to->a = buffer(to->shape.size());
     break;
-  case Step::Kind::Rewrite:
-  case Step::Kind::RingFold:
-  case Step::Kind::RingCopy:
+  case Transfer::Kind::Rewrite:
+  case Transfer::Kind::RingFold:
+  case Transfer::Kind::RingCopy:
     to->op = Opcode::rewrite;
     break;
   }
@@ -136,9 +136,9 @@ std::unique_ptr<image::OperandT> Encoder::part(uint32_t first) const {
   return operand;
 }
 
-void Encoder::encodeRing(const Step &step, uint32_t set,
+void Encoder::encodeRing(const Transfer &transfer, uint32_t set,
                          image::ProgramT &program) const {
-  const bool folds = step.kind == Step::Kind::RingFold;
+  const bool folds = transfer.kind == Transfer::Kind::RingFold;
   const uint32_t first = folds ? 0 : length - 1;
   auto make = [&](Opcode op) {
     auto to = std::make_unique<image::InstructionT>();
@@ -148,18 +148,18 @@ void Encoder::encodeRing(const Step &step, uint32_t set,
     return to;
   };
   auto loop = make(Opcode::loop);
-  loop->count = static_cast<uint32_t>(step.copies);
+  loop->count = static_cast<uint32_t>(transfer.copies);
   loop->body = 2;
   auto send = make(Opcode::send);
   send->a = part(first);
-  send->out_color = static_cast<uint8_t>(step.out);
+  send->out_color = static_cast<uint8_t>(transfer.out);
   auto receive = make(folds ? Opcode::recv_fold : Opcode::recv);
   receive->dst = part(first + 1);
   receive->fold = fold;
-  receive->in_color = static_cast<uint8_t>(step.in);
+  receive->in_color = static_cast<uint8_t>(transfer.in);
   send->shape = receive->shape = {partBytes / elementBytes()};
   program.instructions.push_back(std::move(loop));
-  if (step.out != 0)
+  if (transfer.out != 0)
     std::swap(send, receive);
   program.instructions.push_back(std::move(send));
   program.instructions.push_back(std::move(receive));
@@ -231,7 +231,7 @@ static collectives::Costs costsOf(const image::TargetT &target) {
 }
 
 static std::unique_ptr<image::RegionT>
-encodeRegion(const collectives::Plan &plan, const Encoder &encoder,
+encodeRegion(const collectives::CollectivePlan &plan, const Encoder &encoder,
              uint32_t pes) {
   auto region = std::make_unique<image::RegionT>();
   region->width = pes;
@@ -256,11 +256,11 @@ encodeRegion(const collectives::Plan &plan, const Encoder &encoder,
     region->sets.push_back(std::move(only));
     for (const collectives::Route &route : plan.classes[id].routes)
       program->routes.push_back(encode(route, set));
-    for (const Step &step : plan.classes[id].steps)
+    for (const Transfer &transfer : plan.classes[id].transfers)
       if (encoder.length)
-        encoder.encodeRing(step, set, *program);
+        encoder.encodeRing(transfer, set, *program);
       else
-        program->instructions.push_back(encoder.encode(step, set));
+        program->instructions.push_back(encoder.encode(transfer, set));
   }
   program->inputs.push_back(
       bind("x", image::Role::input, encoder.type, pes, encoder.elements));
@@ -280,9 +280,9 @@ encodeRegion(const collectives::Plan &plan, const Encoder &encoder,
 static std::string partNumbers(const Encoder &encoder, uint32_t pes) {
   std::string data;
   for (uint32_t pe = 0; pe < pes; ++pe)
-    for (uint32_t turn = 0; turn < encoder.numbers(); ++turn) {
+    for (uint32_t round = 0; round < encoder.numbers(); ++round) {
       const uint32_t number =
-          (pe % encoder.length + 2 * encoder.length - turn) % encoder.length;
+          (pe % encoder.length + 2 * encoder.length - round) % encoder.length;
       for (unsigned shift = 0; shift < 32; shift += 8)
         data.push_back(static_cast<char>(number >> shift));
     }
@@ -319,7 +319,8 @@ measure::collectiveImage(const collectives::Line &line,
   if (Error error = checkFit(line.extent(), encoder.memory(), target))
     return std::move(error);
   const collectives::Costs costs = costsOf(target);
-  Expected<collectives::Plan> plan = collectives::solve(line, request, costs);
+  Expected<collectives::CollectivePlan> plan =
+      collectives::solve(line, request, costs);
   if (!plan)
     return plan.takeError();
 

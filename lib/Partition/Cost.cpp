@@ -266,10 +266,10 @@ int64_t Costs::getBytes(const Assignment &assignment,
          largest;
 }
 
-void Costs::rank(const Assignment &assignment, Plan &plan) const {
+void Costs::rank(const Assignment &assignment, LayoutPlan &plan) const {
   std::vector<int64_t> padded = getPadded(assignment);
   using Key = std::tuple<int, int, int, std::vector<Axis>, size_t>;
-  std::map<Key, std::pair<int64_t, int64_t>> packs; // words, trips
+  std::map<Key, std::pair<int64_t, int64_t>> messages; // words, trips
   std::vector<int> depths;
   double gathers = 0;
   for (auto [number, work] : llvm::enumerate(problem.works)) {
@@ -281,23 +281,23 @@ void Costs::rank(const Assignment &assignment, Plan &plan) const {
     if (!cost.along.empty()) {
       if (work.change) {
         gathers += cost.collective * work.tripCount;
-        ++plan.packs;
+        ++plan.messages;
       } else {
-        auto &pack = packs[Key(work.scope, depth, work.combiner,
-                               {cost.along.begin(), cost.along.end()},
-                               problem.packs ? 0 : number)];
-        pack.first += cost.words;
-        pack.second = work.tripCount;
+        auto &message = messages[Key(work.scope, depth, work.combiner,
+                                     {cost.along.begin(), cost.along.end()},
+                                     problem.fusedCollectives ? 0 : number)];
+        message.first += cost.words;
+        message.second = work.tripCount;
       }
       ++depth;
     }
     depths.push_back(depth);
   }
   plan.cycles = plan.computeCycles + gathers;
-  for (const auto &[key, pack] : packs) {
-    plan.cycles +=
-        pack.second * getAllReduceCycles(axes, std::get<3>(key), pack.first);
-    ++plan.packs;
+  for (const auto &[key, message] : messages) {
+    plan.cycles += message.second *
+                   getAllReduceCycles(axes, std::get<3>(key), message.first);
+    ++plan.messages;
   }
   plan.bytes = getBytes(assignment, padded);
   plan.padded = std::move(padded);

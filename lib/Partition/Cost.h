@@ -66,7 +66,7 @@ public:
   int64_t getBytes(const Assignment &assignment,
                    llvm::ArrayRef<int64_t> padded) const;
   /// All works, collectives of one depth, axes and combiner in one message.
-  void rank(const Assignment &assignment, Plan &plan) const;
+  void rank(const Assignment &assignment, LayoutPlan &plan) const;
 
 private:
   double getProductCycles(const Work &work, int64_t elements, int64_t results,

@@ -58,7 +58,8 @@ static void unshareSources(ModuleOp module) {
   }
 }
 
-static void describe(const Problem &problem, const Plan &plan, Location loc) {
+static void describe(const Problem &problem, const LayoutPlan &plan,
+                     Location loc) {
   auto join = [](ArrayRef<int64_t> factors) {
     std::string text;
     for (int64_t factor : factors)
@@ -72,7 +73,7 @@ static void describe(const Problem &problem, const Plan &plan, Location loc) {
       << remark::metric("cycles_estimated", static_cast<int64_t>(plan.cycles))
       << remark::metric("cycles_compute_estimated",
                         static_cast<int64_t>(plan.computeCycles))
-      << remark::metric("collectives", plan.packs)
+      << remark::metric("collectives", plan.messages)
       << remark::metric("bytes_per_pe", plan.bytes)
       << remark::metric("classes",
                         static_cast<int64_t>(problem.classes.size()));
@@ -119,7 +120,7 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.stages = options.stages;
   classes->problem.mostHops = target::mostHops(options.colors);
   classes->problem.mostBranches = options.mostBranches;
-  classes->problem.packs = options.packs;
+  classes->problem.fusedCollectives = options.fusedCollectives;
   classes->problem.middleRoots = options.middleRoots;
   classes->problem.figures = {options.issue,
                               options.rewrite,
@@ -148,7 +149,7 @@ static LogicalResult setStages(ModuleOp module, int64_t count) {
 
 /// What the values carried from stage to stage cost per step of the shortest
 /// entry.
-static double getHandOverCycles(ModuleOp module) {
+static double getStageSendRecvCycles(ModuleOp module) {
   auto entries = module.getOps<func::FuncOp>();
   if (entries.empty())
     return 0;
@@ -159,7 +160,7 @@ static double getHandOverCycles(ModuleOp module) {
   wafer::RegionAttr region = wafer::getRegion(entry);
   wafer::StagesAttr stages = wafer::getStages(entry);
   collectives::Request request;
-  request.kind = collectives::Kind::HandOver;
+  request.kind = collectives::Kind::StageSendRecv;
   request.words = 0;
   for (Value value : repeat.getInits())
     request.words += static_cast<uint64_t>(
@@ -184,7 +185,7 @@ public:
 
 private:
   /// True: `module` is at level 3 now.
-  bool ask(const Plan &plan);
+  bool ask(const LayoutPlan &plan);
 
   ModuleOp module;
   const PartitionPlanOptions &options;
@@ -197,7 +198,7 @@ private:
 };
 } // namespace
 
-bool Asking::ask(const Plan &plan) {
+bool Asking::ask(const LayoutPlan &plan) {
   OwningOpRef<ModuleOp> copy = module.clone();
   FailureOr<ModuleClasses> classes = failure();
   {
@@ -225,14 +226,14 @@ bool Asking::ask(const Plan &plan) {
   planned.asked = true;
   if (!fits)
     return false;
-  planned.cycles = plan.cycles + getHandOverCycles(*copy);
+  planned.cycles = plan.cycles + getStageSendRecvCycles(*copy);
   module.getBodyRegion().takeBody(copy->getBodyRegion());
   describe(classes->problem, plan, module.getLoc());
   return true;
 }
 
 /// What makes two plans one.
-static std::vector<SmallVector<int64_t>> getKey(const Plan &plan) {
+static std::vector<SmallVector<int64_t>> getKey(const LayoutPlan &plan) {
   std::vector<SmallVector<int64_t>> key{plan.factors.x, plan.factors.y};
   for (ArrayRef<Axis> axes : plan.axes) {
     SmallVector<int64_t> &numbers = key.emplace_back();
@@ -256,10 +257,10 @@ LogicalResult Asking::run() {
     if (problem.bytesPerPe < 1)
       break;
     int64_t looked = 0;
-    std::vector<Plan> plans = search(problem, 64, &looked);
+    std::vector<LayoutPlan> plans = search(problem, 64, &looked);
     if (plans.empty() && !planned.asked && planned.reason.empty())
       planned.reason = tellWhetherGaveUp(problem, looked);
-    for (const Plan &plan : plans) {
+    for (const LayoutPlan &plan : plans) {
       if (planned.answers >= mostAnswers)
         return failure();
       if (plan.bytes + leastOverhead.value_or(0) * percent / 100 > memory ||
@@ -308,14 +309,14 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     options.add = add;
     options.convert = convert;
     options.stages = stages;
-    options.packs = packs;
+    options.fusedCollectives = fusedCollectives;
     options.middleRoots = middleRoots;
     unshareSources(module);
     FailureOr<ModuleClasses> classes = pose(module, options);
     if (failed(classes))
       return signalPassFailure();
     int64_t looked = 0;
-    std::vector<Plan> plans = search(classes->problem, 1, &looked);
+    std::vector<LayoutPlan> plans = search(classes->problem, 1, &looked);
     if (plans.empty()) {
       refuse(module, classes->problem, looked);
       return signalPassFailure();
@@ -340,7 +341,8 @@ void partition::buildPipeline(OpPassManager &manager,
     manager.addNestedPass<func::FuncOp>(createPartitionReroll());
   // From here on like layers are one body.
   PartitionPlanOptions plan = options;
-  plan.packs = !llvm::is_contained(disabledRewrites, algebra::packedMessages);
+  plan.fusedCollectives =
+      !llvm::is_contained(disabledRewrites, algebra::packedMessages);
   plan.middleRoots = !llvm::is_contained(disabledRewrites, algebra::middleRoot);
   manager.addPass(createPartitionPlan(plan));
   // From here on types carry layouts; what they say is proven, not believed.

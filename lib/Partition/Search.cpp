@@ -42,7 +42,7 @@ public:
   void run() { descend(0, 0); }
   int64_t getVisited() const { return visited; }
   /// Adds the leaves, by full cost.
-  void addPlans(std::vector<Plan> &plans) const;
+  void addPlans(std::vector<LayoutPlan> &plans) const;
   double getLeastCost() const {
     return leaves.empty() ? std::numeric_limits<double>::infinity()
                           : leaves.begin()->first;
@@ -210,16 +210,17 @@ void Branches::descend(size_t group, double cost) {
   }
 }
 
-void Branches::addPlans(std::vector<Plan> &plans) const {
+void Branches::addPlans(std::vector<LayoutPlan> &plans) const {
   for (const auto &[key, candidate] : ordered) {
-    Plan plan;
+    LayoutPlan plan;
     plan.factors = factors;
     costs.rank(candidate, plan);
     // Behind its equals: costs that differ by rounding only stay in the order
     // of enumeration.
-    auto at = llvm::upper_bound(plans, plan, [](const Plan &a, const Plan &b) {
-      return std::floor(a.cycles * 1024) < std::floor(b.cycles * 1024);
-    });
+    auto at = llvm::upper_bound(
+        plans, plan, [](const LayoutPlan &a, const LayoutPlan &b) {
+          return std::floor(a.cycles * 1024) < std::floor(b.cycles * 1024);
+        });
     plans.insert(at, std::move(plan));
   }
 }
@@ -297,9 +298,9 @@ static std::vector<Factors> listFactors(const Problem &problem) {
   return all;
 }
 
-std::vector<Plan> partition::search(const Problem &problem, size_t most,
-                                    int64_t *looked) {
-  std::vector<Plan> plans;
+std::vector<LayoutPlan> partition::search(const Problem &problem, size_t most,
+                                          int64_t *looked) {
+  std::vector<LayoutPlan> plans;
   int64_t visited = 0;
   double least = std::numeric_limits<double>::infinity();
   for (const Factors &factors : listFactors(problem)) {

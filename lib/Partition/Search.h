@@ -83,9 +83,9 @@ struct Problem {
   int64_t bytesPerPe = 0;        ///< for weights, states and the largest op
   /// Regions side by side, of which all but the first share what is repeated.
   int64_t stages = 1;
-  int64_t mostHops = 4;    ///< between the PEs of a line
-  bool packs = true;       ///< collectives that can are one message
-  bool middleRoots = true; ///< of sums along a line; else at its end
+  int64_t mostHops = 4;         ///< between the PEs of a line
+  bool fusedCollectives = true; ///< collectives that can are one message
+  bool middleRoots = true;      ///< of sums along a line; else at its end
   /// Branches that a search looks at before it has any plan.
   int64_t mostBranches = 300'000;
 };
@@ -96,19 +96,19 @@ struct Factors {
 };
 
 /// One split per class; the answer of the search.
-struct Plan {
+struct LayoutPlan {
   Factors factors;
   std::vector<llvm::SmallVector<wafer::Axis>> axes; ///< per class
   std::vector<int64_t> padded;                      ///< per class
   double cycles = 0, computeCycles = 0;
   int64_t bytes = 0;
-  int packs = 0; ///< collectives, those of one message counted once
+  int messages = 0; ///< collectives, those of one message counted once
 };
 
 /// The cheapest plans that fit, the cheapest first, at most `most`. None and
 /// `looked` (at so many branches) at the problem's limit: there may be one.
-std::vector<Plan> search(const Problem &problem, size_t most = 1,
-                         int64_t *looked = nullptr);
+std::vector<LayoutPlan> search(const Problem &problem, size_t most = 1,
+                               int64_t *looked = nullptr);
 
 /// "gave up after ... without a plan", with the numbers and a way out; empty if
 /// the search came to its end.

@@ -215,7 +215,7 @@ LogicalResult Writer::writeEntry(func::FuncOp entry) {
 }
 
 LogicalResult partition::write(ModuleOp module, const ModuleClasses &classes,
-                               const Plan &plan) {
+                               const LayoutPlan &plan) {
   auto region = wafer::RegionAttr::get(module.getContext(), plan.factors.x,
                                        plan.factors.y);
   for (auto entry : module.getOps<func::FuncOp>()) {
@@ -231,7 +231,7 @@ LogicalResult partition::write(ModuleOp module, const ModuleClasses &classes,
     entry.walk(
         [&](wafer::RepeatOp op) { blocks.push_back(op.getBodyBlock()); });
     for (Block *block : blocks)
-      packCombines(*block, classes.problem.packs);
+      fuseAllReduces(*block, classes.problem.fusedCollectives);
   }
   return success();
 }

@@ -14,11 +14,11 @@ namespace waferloom::partition {
 /// changes of layout that the rules ask for. Errors: padding that no mask
 /// mends.
 llvm::LogicalResult write(mlir::ModuleOp module, const ModuleClasses &classes,
-                          const Plan &plan);
+                          const LayoutPlan &plan);
 
 /// Sorts the ops of a block by the number of all-reduces before them and, if
-/// `packs`, joins all-reduces of one depth, axes and combiner.
-void packCombines(mlir::Block &block, bool packs);
+/// `fusedCollectives`, joins all-reduces of one depth, axes and combiner.
+void fuseAllReduces(mlir::Block &block, bool fusedCollectives);
 
 } // namespace waferloom::partition
 

@@ -31,7 +31,7 @@ inline mlir::RankedTensorType withLayout(mlir::RankedTensorType type,
 
 class Writer {
 public:
-  Writer(const ModuleClasses &classes, const Plan &plan,
+  Writer(const ModuleClasses &classes, const LayoutPlan &plan,
          wafer::RegionAttr region)
       : classes(classes), plan(plan), region(region),
         context(region.getContext()), builder(context) {}
@@ -67,7 +67,7 @@ private:
   void bind(mlir::Value old, mlir::Value fresh) { map.map(old, fresh); }
 
   const ModuleClasses &classes;
-  const Plan &plan;
+  const LayoutPlan &plan;
   wafer::RegionAttr region;
   mlir::MLIRContext *context;
   mlir::OpBuilder builder;

@@ -186,7 +186,8 @@ LogicalResult routing::choose(MutableArrayRef<Collective> collectives,
     // What no algorithm can do is said here, with its own reason.
     if (llvm::Error error = collectives::check(c.line, c.request, costs))
       return emitError(c.loc) << llvm::toString(std::move(error));
-    if (c.request.kind == Kind::Broadcast || c.request.kind == Kind::HandOver) {
+    if (c.request.kind == Kind::Broadcast ||
+        c.request.kind == Kind::StageSendRecv) {
       c.request.algorithm = Algorithm::Chain;
       continue;
     }

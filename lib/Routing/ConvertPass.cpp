@@ -91,7 +91,7 @@ LogicalResult Conversion::add(Operation *op) {
     auto entry = op->getParentOfType<func::FuncOp>();
     if (repeat != wafer::getStagedRepeat(entry))
       return success();
-    crossing.kind = Kind::HandOver;
+    crossing.kind = Kind::StageSendRecv;
   } else {
     return success();
   }
@@ -126,7 +126,7 @@ static unsigned rootOn(ArrayRef<wafer::Axis> run, ArrayRef<wafer::Axis> axes,
 }
 
 /// Over all stages, a place for each.
-static routing::Collective handOverLine(const Crossing &crossing) {
+static routing::Collective stageLine(const Crossing &crossing) {
   routing::Collective c{crossing.op->getLoc(),
                         wafer::getDirection(crossing.stages) == wafer::Axis::X
                             ? routing::Direction::X
@@ -136,14 +136,14 @@ static routing::Collective handOverLine(const Crossing &crossing) {
   c.line.length = static_cast<unsigned>(crossing.stages.getCount());
   c.line.stride = static_cast<unsigned>(
       wafer::getStageLength(crossing.region, crossing.stages));
-  c.request.kind = Kind::HandOver;
+  c.request.kind = Kind::StageSendRecv;
   return c;
 }
 
 LogicalResult Conversion::addLines(Crossing &crossing) {
   SmallVector<routing::Collective> lines;
-  if (crossing.kind == Kind::HandOver)
-    lines.push_back(handOverLine(crossing));
+  if (crossing.kind == Kind::StageSendRecv)
+    lines.push_back(stageLine(crossing));
   auto [width, height] = wafer::getExtents(crossing.region, crossing.stages);
   for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
     SmallVector<wafer::Axis> mine =
@@ -231,9 +231,9 @@ static SmallVector<Value> createCollective(OpBuilder &builder,
     return fabric::ReduceOp::create(builder, c.loc, types, values, combiner,
                                     line, algorithm, group, root, IntegerAttr())
         ->getResults();
-  case Kind::HandOver:
-    return fabric::HandOverOp::create(builder, c.loc, types, values, line,
-                                      IntegerAttr())
+  case Kind::StageSendRecv:
+    return fabric::StageSendRecvOp::create(builder, c.loc, types, values, line,
+                                           IntegerAttr())
         ->getResults();
   case Kind::Broadcast:
     break;
@@ -261,22 +261,22 @@ static Value createPut(OpBuilder &builder, wafer::GatherOp op,
 }
 
 /// What stands behind the repeat hands its results over.
-static void addHandOver(const Crossing &crossing,
-                        ArrayRef<routing::Collective> all) {
+static void addStageSendRecv(const Crossing &crossing,
+                             ArrayRef<routing::Collective> all) {
   OpBuilder builder(crossing.op->getContext());
   builder.setInsertionPointAfter(crossing.op);
   SmallVector<Value> results = crossing.op->getResults();
   for (size_t line : crossing.lines.front()) {
     SmallVector<Value> back = createCollective(builder, all[line], results);
-    Operation *handOver = back.front().getDefiningOp();
+    Operation *stageSendRecv = back.front().getDefiningOp();
     for (auto [from, to] : llvm::zip_equal(results, back))
-      from.replaceAllUsesExcept(to, handOver);
+      from.replaceAllUsesExcept(to, stageSendRecv);
   }
 }
 
 void Conversion::rewrite(Crossing &crossing) {
-  if (crossing.kind == Kind::HandOver)
-    return addHandOver(crossing, all);
+  if (crossing.kind == Kind::StageSendRecv)
+    return addStageSendRecv(crossing, all);
   OpBuilder builder(crossing.op);
   SmallVector<Value> now(crossing.op->getOperands());
   if (auto gather = dyn_cast<wafer::GatherOp>(crossing.op))

@@ -47,7 +47,7 @@ namespace {
 /// A set of routes and its colors.
 struct Routes {
   Direction direction;
-  const collectives::Plan *plan;
+  const collectives::CollectivePlan *plan;
   unsigned firstColor;
 };
 /// Which PEs along which direction take (or put) words of a color.
@@ -61,9 +61,10 @@ static Users usersOf(const Routes &routes, unsigned color, bool takes) {
   std::vector<unsigned> classes = routes.plan->classPerPosition();
   Users users{routes.direction, llvm::BitVector(classes.size())};
   for (auto [position, id] : llvm::enumerate(classes))
-    for (const collectives::Step &step : routes.plan->classes[id].steps)
-      if (takes ? step.receives() && step.in == color
-                : step.sends() && step.out == color)
+    for (const collectives::Transfer &transfer :
+         routes.plan->classes[id].transfers)
+      if (takes ? transfer.receives() && transfer.in == color
+                : transfer.sends() && transfer.out == color)
         users.positions.set(static_cast<unsigned>(position));
   return users;
 }
@@ -97,7 +98,7 @@ FailureOr<Solution> routing::route(const Problem &problem) {
   SmallVector<Routes> sets;
   unsigned colors = 0;
   for (const Collective &c : problem.collectives) {
-    const collectives::Plan &plan = problem.plans[c.plan];
+    const collectives::CollectivePlan &plan = problem.plans[c.plan];
     auto same = llvm::find_if(sets, [&](const Routes &set) {
       return set.direction == c.direction &&
              (set.plan == &plan || set.plan->hasRoutesOf(plan));

@@ -47,8 +47,8 @@ routing::Collective routing::readCollective(fabric::CollectiveOpInterface op) {
   for (Value value : op.getValues())
     c.request.words += static_cast<uint64_t>(
         cast<ShapedType>(value.getType()).getNumElements());
-  if (isa<fabric::HandOverOp>(op.getOperation()))
-    c.request.kind = collectives::Kind::HandOver;
+  if (isa<fabric::StageSendRecvOp>(op.getOperation()))
+    c.request.kind = collectives::Kind::StageSendRecv;
   else if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op.getOperation())) {
     c.request.kind = collectives::Kind::AllReduce;
     readAlgorithm(allReduce, c.request);

@@ -80,7 +80,8 @@ private:
   const std::vector<Table> &tablesOf(Direction direction) const {
     return tables[direction == Direction::X ? 0 : 1];
   }
-  const collectives::Plan &planOf(const Collective &collective) const {
+  const collectives::CollectivePlan &
+  planOf(const Collective &collective) const {
     return problem.plans[collective.plan];
   }
 
@@ -92,7 +93,7 @@ private:
 } // namespace
 
 LogicalResult Overlay::add(const Collective &collective, unsigned first) {
-  const collectives::Plan &plan = planOf(collective);
+  const collectives::CollectivePlan &plan = planOf(collective);
   std::vector<Table> &line =
       tables[collective.direction == Direction::X ? 0 : 1];
   for (auto [position, id] : llvm::enumerate(plan.classPerPosition()))
@@ -176,21 +177,22 @@ FailureOr<std::set<int64_t>> Overlay::follow(const Collective &collective,
 
 LogicalResult Overlay::checkStreams(const Collective &collective,
                                     unsigned first) const {
-  const collectives::Plan &plan = planOf(collective);
+  const collectives::CollectivePlan &plan = planOf(collective);
   std::vector<unsigned> classes = plan.classPerPosition();
   std::map<unsigned, std::set<int64_t>> wanted, reached;
   for (auto [position, id] : llvm::enumerate(classes)) {
     std::set<unsigned> sent;
-    for (const collectives::Step &step : plan.classes[id].steps) {
-      if (step.receives())
-        wanted[first + step.in].insert(static_cast<int64_t>(position));
-      if (!step.sends() || !sent.insert(step.out).second)
+    for (const collectives::Transfer &transfer : plan.classes[id].transfers) {
+      if (transfer.receives())
+        wanted[first + transfer.in].insert(static_cast<int64_t>(position));
+      if (!transfer.sends() || !sent.insert(transfer.out).second)
         continue;
-      auto receivers =
-          follow(collective, first + step.out, static_cast<int64_t>(position));
+      auto receivers = follow(collective, first + transfer.out,
+                              static_cast<int64_t>(position));
       if (failed(receivers))
         return failure();
-      reached[first + step.out].insert(receivers->begin(), receivers->end());
+      reached[first + transfer.out].insert(receivers->begin(),
+                                           receivers->end());
     }
   }
   for (const auto &[color, positions] : reached)
@@ -226,12 +228,13 @@ LogicalResult Overlay::checkQueues(const Collective &collective,
     return success();
   };
   for (const collectives::ClassProgram &program : planOf(collective).classes)
-    for (const collectives::Step &step : program.steps)
-      if ((step.receives() &&
-           failed(wrong(first + step.in, solution.inputQueues,
+    for (const collectives::Transfer &transfer : program.transfers)
+      if ((transfer.receives() &&
+           failed(wrong(first + transfer.in, solution.inputQueues,
                         problem.limits.inputQueues, "takes"))) ||
-          (step.sends() && failed(wrong(first + step.out, solution.outputQueues,
-                                        problem.limits.outputQueues, "puts"))))
+          (transfer.sends() &&
+           failed(wrong(first + transfer.out, solution.outputQueues,
+                        problem.limits.outputQueues, "puts"))))
         return failure();
   return success();
 }

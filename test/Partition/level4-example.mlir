@@ -63,18 +63,18 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64,
     linalg.yield %1 : f32
   } -> tensor<1x4xf32>
   // CHECK: %{{.*}}:2 = wafer.all_reduce %{{.*}}, %{{.*}} over [y] sum : (tensor<f32>, tensor<1x4xf32>) -> (tensor<f32>, tensor<1x4xf32>)
-  %pack:2 = wafer.all_reduce %ss0, %k0 over [y] sum : (tensor<f32>, tensor<1x4xf32>) -> (tensor<f32>, tensor<1x4xf32>)
+  %fused:2 = wafer.all_reduce %ss0, %k0 over [y] sum : (tensor<f32>, tensor<1x4xf32>) -> (tensor<f32>, tensor<1x4xf32>)
 
   // Position p lies at row p mod 2 of the PEs, slot p / 2: only that row stores.
   // The update of one token leaves the position's dimension out.
   %s = wafer.state ["past_key_values.0.key"] {layout = #wafer.layout<[x0, cyclic y live 7 padding num, *]>} : tensor<1x4x4xf32>
-  %cache = wafer.append %pack#1 into %s at %p : tensor<i32> dim 1 {layout = #wafer.layout<[x0, cyclic y live 7 padding num, *]>}
+  %cache = wafer.append %fused#1 into %s at %p : tensor<i32> dim 1 {layout = #wafer.layout<[x0, cyclic y live 7 padding num, *]>}
       : tensor<1x4xf32> into tensor<1x4x4xf32> -> tensor<1x4x4xf32>
   %e3 = tensor.empty() : tensor<1x4xf32>
   %f3 = linalg.fill ins(%zero : f32) outs(%e3 : tensor<1x4xf32>) -> tensor<1x4xf32>
   %s0 = linalg.generic {indexing_maps = [affine_map<(h, s, e) -> (h, e)>, affine_map<(h, s, e) -> (h, s, e)>, affine_map<(h, s, e) -> (h, s)>],
                         iterator_types = ["parallel", "parallel", "reduction"]}
-      ins(%pack#1, %cache : tensor<1x4xf32>, tensor<1x4x4xf32>) outs(%f3 : tensor<1x4xf32>) {
+      ins(%fused#1, %cache : tensor<1x4xf32>, tensor<1x4x4xf32>) outs(%f3 : tensor<1x4xf32>) {
   ^bb0(%a: f32, %b: f32, %c: f32):
     %0 = arith.mulf %a, %b : f32
     %1 = arith.addf %c, %0 : f32

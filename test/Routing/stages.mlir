@@ -1,7 +1,7 @@
 // RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place="width=20 height=9" --fabric-route | FileCheck %s
 // RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place="width=20 height=9" --fabric-route | waferloom-opt | FileCheck %s
 
-// Lines go over all stages, in more segments; what is carried is handed over
+// Lines go over all stages, in more segments; what is carried is sent
 // behind the repeat, in colors of its own.
 
 // CHECK-LABEL: func.func @stages
@@ -17,14 +17,14 @@ func.func @stages() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.re
     %c = wafer.all_reduce %b over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
     wafer.yield %c : tensor<8xf32>
   }
-  // CHECK: %[[OUT:.*]] = fabric.hand_over %{{.*}} along <x, length = 3, stride = 4, segments = 1> color {{[0-9]+}}
+  // CHECK: %[[OUT:.*]] = fabric.stage_send_recv %{{.*}} along <x, length = 3, stride = 4, segments = 1> color {{[0-9]+}}
   // CHECK: wafer.output "y", %[[OUT]]
   wafer.output "y", %y {layout = #wafer.layout<[*]>} : tensor<8xf32>
   return
 }
 
 // Layers are what has a state (or weights) for each trip; other repeats are run
-// by stage 0, and nothing of theirs is handed over.
+// by stage 0, and nothing of theirs is sent.
 
 // CHECK-LABEL: func.func @behind
 func.func @behind() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
@@ -35,12 +35,12 @@ func.func @behind() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.re
     %s = wafer.state ["a", "b", "c", "d"] {layout = #wafer.layout<[*]>} : tensor<8xf32>
     wafer.yield %a : tensor<8xf32>
   }
-  // CHECK: %[[HANDED:.*]] = fabric.hand_over %[[LAYERS]] along <x, length = 3, stride = 4, segments = 1>
+  // CHECK: %[[HANDED:.*]] = fabric.stage_send_recv %[[LAYERS]] along <x, length = 3, stride = 4, segments = 1>
   // CHECK: %[[OTHER:.*]] = wafer.repeat 2 (%{{.*}} = %[[HANDED]])
   %z = wafer.repeat 2 (%b = %y) : tensor<8xf32> {
     wafer.yield %b : tensor<8xf32>
   }
-  // CHECK-NOT: fabric.hand_over
+  // CHECK-NOT: fabric.stage_send_recv
   // CHECK: wafer.output "y", %[[OTHER]]
   wafer.output "y", %z {layout = #wafer.layout<[*]>} : tensor<8xf32>
   return

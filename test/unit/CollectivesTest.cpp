@@ -11,11 +11,11 @@ static std::string messageOf(llvm::Error error) {
   return llvm::toString(std::move(error));
 }
 
-static Plan solved(const Line &line, const Request &request,
-                   const Costs &costs = {}) {
+static CollectivePlan solved(const Line &line, const Request &request,
+                             const Costs &costs = {}) {
   auto plan = solve(line, request, costs);
   EXPECT_TRUE(bool(plan)) << messageOf(plan.takeError());
-  return plan ? *plan : Plan();
+  return plan ? *plan : CollectivePlan();
 }
 
 static Request allReduce(Algorithm algorithm, unsigned root, uint64_t words = 7,
@@ -57,7 +57,7 @@ TEST(Collectives, interleavedGroupsDoNotMeet) {
       for (unsigned stride = 2; stride <= 11; ++stride)
         for (unsigned root = 0; root < length; ++root) {
           const Line line{length, stride, 2};
-          Plan plan = solved(line, allReduce(algorithm, root));
+          CollectivePlan plan = solved(line, allReduce(algorithm, root));
           EXPECT_EQ(plan.colors, 2 * stride + 1);
         }
 }
@@ -72,21 +72,21 @@ TEST(Collectives, broadcastsFromEverywhere) {
     }
 }
 
-static Request handOver(uint64_t words = 5) {
+static Request stageSendRecv(uint64_t words = 5) {
   Request request;
-  request.kind = Kind::HandOver;
+  request.kind = Kind::StageSendRecv;
   request.words = words;
   return request;
 }
 
-TEST(Collectives, handsOverFromStageToStage) {
+TEST(Collectives, sendsFromStageToStage) {
   for (unsigned stages = 2; stages <= 7; ++stages)
     for (unsigned width : {1u, 2u, 3u, 8u})
-      EXPECT_EQ(solved({stages, width, 1}, handOver()).colors,
+      EXPECT_EQ(solved({stages, width, 1}, stageSendRecv()).colors,
                 stages == 2 ? 2u : 3u);
   // What stages do does not depend on how many and how long they are.
-  EXPECT_EQ(solved({6, 8, 1}, handOver()).classes.size(),
-            solved({12, 96, 1}, handOver()).classes.size());
+  EXPECT_EQ(solved({6, 8, 1}, stageSendRecv()).classes.size(),
+            solved({12, 96, 1}, stageSendRecv()).classes.size());
 }
 
 TEST(Collectives, rings) {
@@ -98,8 +98,10 @@ TEST(Collectives, rings) {
 TEST(Collectives, sizeDoesNotFollowTheLine) {
   for (Algorithm algorithm : {Algorithm::Chain, Algorithm::TwoPhase}) {
     const unsigned group = algorithm == Algorithm::TwoPhase ? 8 : 0;
-    Plan small = solved({64, 1, 1}, allReduce(algorithm, 32, 7, group));
-    Plan large = solved({1024, 1, 1}, allReduce(algorithm, 512, 7, group));
+    CollectivePlan small =
+        solved({64, 1, 1}, allReduce(algorithm, 32, 7, group));
+    CollectivePlan large =
+        solved({1024, 1, 1}, allReduce(algorithm, 512, 7, group));
     EXPECT_EQ(small.classes.size(), large.classes.size());
     EXPECT_LE(large.runs.size(), small.runs.size());
     EXPECT_LE(large.classes.size(), 24u);
@@ -110,7 +112,8 @@ TEST(Collectives, sizeDoesNotFollowTheLine) {
 }
 
 TEST(Collectives, classAtAgreesWithRuns) {
-  Plan plan = solved({37, 1, 3}, allReduce(Algorithm::TwoPhase, 18, 7, 5));
+  CollectivePlan plan =
+      solved({37, 1, 3}, allReduce(Algorithm::TwoPhase, 18, 7, 5));
   std::vector<unsigned> all = plan.classPerPosition();
   ASSERT_EQ(all.size(), 111u);
   for (uint64_t i = 0; i < all.size(); ++i)
@@ -118,8 +121,9 @@ TEST(Collectives, classAtAgreesWithRuns) {
 }
 
 TEST(Collectives, routesDoNotDependOnWords) {
-  Plan few = solved({24, 1, 1}, allReduce(Algorithm::Chain, 12, 1));
-  Plan many = solved({24, 1, 1}, allReduce(Algorithm::Chain, 12, 500));
+  CollectivePlan few = solved({24, 1, 1}, allReduce(Algorithm::Chain, 12, 1));
+  CollectivePlan many =
+      solved({24, 1, 1}, allReduce(Algorithm::Chain, 12, 500));
   EXPECT_TRUE(few.hasRoutesOf(many));
   EXPECT_FALSE(few.routesCountWords);
   EXPECT_TRUE(
@@ -152,13 +156,14 @@ TEST(Collectives, refusals) {
             "a line of 9000 PEs is longer than any wafer (limit 8192)");
   EXPECT_EQ(refusal({8, 1, 1}, allReduce(Algorithm::TwoPhase, 0, 1, 9)),
             "groups of 9 PEs do not fit a line of 8");
-  EXPECT_EQ(refusal({3, 8, 2}, handOver()),
+  EXPECT_EQ(refusal({3, 8, 2}, stageSendRecv()),
             "stages are in one segment, not in 2");
-  Request chained = handOver();
+  Request chained = stageSendRecv();
   chained.algorithm = Algorithm::Tree;
-  EXPECT_EQ(refusal({3, 8, 1}, chained),
-            "a hand-over is made of multicasts and has no algorithm 'tree': "
-            "use auto");
+  EXPECT_EQ(
+      refusal({3, 8, 1}, chained),
+      "a stage send/recv is made of multicasts and has no algorithm 'tree': "
+      "use auto");
   Request ring = allReduce(Algorithm::Ring, 0);
   ring.kind = Kind::Reduce;
   EXPECT_EQ(
@@ -172,42 +177,42 @@ TEST(Collectives, verifyNoticesWrongPlans) {
   auto all = algorithms();
   all.push_back(Algorithm::Auto);
   for (Algorithm algorithm : all) {
-    // Auto stands for a hand-over, which has no algorithm to choose.
+    // Auto stands for a stage send/recv, which has no algorithm to choose.
     const bool stages = algorithm == Algorithm::Auto;
     const Line line = stages ? Line{4, 3, 1} : Line{11, 1, 2};
     Request request =
-        stages ? handOver()
+        stages ? stageSendRecv()
                : allReduce(algorithm, algorithm == Algorithm::Ring ? 0 : 5, 6,
                            algorithm == Algorithm::TwoPhase ? 3 : 0);
-    const Plan right = solved(line, request);
+    const CollectivePlan right = solved(line, request);
     unsigned tried = 0, missed = 0;
-    auto expectWrong = [&](const Plan &plan) {
+    auto expectWrong = [&](const CollectivePlan &plan) {
       ++tried;
       llvm::Error error = verify(line, request, plan);
       missed += !error;
       llvm::consumeError(std::move(error));
     };
     for (size_t c = 0; c < right.classes.size(); ++c) {
-      for (size_t s = 0; s < right.classes[c].steps.size(); ++s) {
-        if (right.classes[c].steps[s].kind == Step::Kind::Rewrite)
+      for (size_t s = 0; s < right.classes[c].transfers.size(); ++s) {
+        if (right.classes[c].transfers[s].kind == Transfer::Kind::Rewrite)
           continue;
-        Plan plan = right;
-        plan.classes[c].steps.erase(plan.classes[c].steps.begin() + s);
+        CollectivePlan plan = right;
+        plan.classes[c].transfers.erase(plan.classes[c].transfers.begin() + s);
         expectWrong(plan);
         plan = right;
-        ++plan.classes[c].steps[s].in;
-        if (right.classes[c].steps[s].receives())
+        ++plan.classes[c].transfers[s].in;
+        if (right.classes[c].transfers[s].receives())
           expectWrong(plan);
         plan = right;
-        ++plan.classes[c].steps[s].out;
-        if (right.classes[c].steps[s].sends())
+        ++plan.classes[c].transfers[s].out;
+        if (right.classes[c].transfers[s].sends())
           expectWrong(plan);
         plan = right;
-        plan.classes[c].steps[s].copies += 1;
+        plan.classes[c].transfers[s].copies += 1;
         expectWrong(plan);
       }
       for (size_t r = 0; r < right.classes[c].routes.size(); ++r) {
-        Plan plan = right;
+        CollectivePlan plan = right;
         plan.classes[c].routes.push_back(plan.classes[c].routes[r]);
         expectWrong(plan);
         plan = right;
@@ -215,7 +220,7 @@ TEST(Collectives, verifyNoticesWrongPlans) {
         expectWrong(plan);
       }
     }
-    Plan plan = right;
+    CollectivePlan plan = right;
     plan.runs.back().repeats += 1;
     expectWrong(plan);
     plan = right;
@@ -230,7 +235,7 @@ TEST(Collectives, verifyComparesWithTheRequest) {
   const Line line{8, 1, 1};
   Request reduce = allReduce(Algorithm::Chain, 3);
   reduce.kind = Kind::Reduce;
-  const Plan plan = solved(line, reduce);
+  const CollectivePlan plan = solved(line, reduce);
   EXPECT_NE(messageOf(verify(line, allReduce(Algorithm::Chain, 3), plan)), "");
   reduce.root = 4;
   EXPECT_NE(messageOf(verify(line, reduce, plan)), "");

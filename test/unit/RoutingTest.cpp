@@ -252,6 +252,6 @@ TEST_F(Routing, brokenPlansAreNoticed) {
   EXPECT_TRUE(failed(verify(problem, right)));
   // A PE that does not take what comes.
   problem = sound;
-  problem.plans[0].classes.back().steps.clear();
+  problem.plans[0].classes.back().transfers.clear();
   EXPECT_TRUE(failed(verify(problem, right)));
 }

@@ -3,7 +3,7 @@
 // A collective is solved for one line of PEs, without knowing any dialect:
 // what each router does with each color, and what each PE does, as a list of
 // classes and of runs of classes along the line. Code generation turns the
-// steps into instructions and merges the classes of all lines of an axis.
+// transfers into instructions and merges the classes of all lines of an axis.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,11 +20,11 @@
 
 namespace waferloom::collectives {
 
-/// HandOver: a place of the line is not a PE but a stage of `stride` PEs. The
-/// last PE of a stage gives its vector to all PEs of the next one; the first PE
-/// of the last stage gives it back to all PEs of stage 0. Stage 0 sends first,
-/// the others receive first.
-enum class Kind : uint8_t { Reduce, AllReduce, Broadcast, HandOver };
+/// StageSendRecv: a place of the line is not a PE but a stage of `stride` PEs.
+/// The last PE of a stage gives its vector to all PEs of the next one; the
+/// first PE of the last stage gives it back to all PEs of stage 0. Stage 0
+/// sends first, the others receive first.
+enum class Kind : uint8_t { Reduce, AllReduce, Broadcast, StageSendRecv };
 enum class Algorithm : uint8_t {
   Auto,
   Chain,
@@ -123,12 +123,12 @@ struct Route {
 /// from one color, each folded into the buffer.
 ///
 /// A ring cuts the buffer into `length` parts of ceil(words / length) words
-/// and takes `copies` turns r = 0, 1, ..; d is the PE's digit, indices are
-/// modulo length. PEs that send on color 0 send first in a turn, all others
+/// and takes `copies` rounds r = 0, 1, ..; d is the PE's digit, indices are
+/// modulo length. PEs that send on color 0 send first in a round, all others
 /// receive:
 ///   RingFold         part d - r -> out; part d - r - 1 folds what comes in
 ///   RingCopy         part d + 1 - r -> out; in -> part d - r
-struct Step {
+struct Transfer {
   enum class Kind : uint8_t {
     Send,
     Receive,
@@ -154,7 +154,7 @@ struct Step {
     return kind != Kind::Receive && kind != Kind::ReceiveFold &&
            kind != Kind::Rewrite;
   }
-  bool operator==(const Step &other) const {
+  bool operator==(const Transfer &other) const {
     return kind == other.kind && in == other.in && out == other.out &&
            copies == other.copies;
   }
@@ -163,10 +163,10 @@ struct Step {
 /// What the PEs of one class do. Routes are sorted by color.
 struct ClassProgram {
   llvm::SmallVector<Route, 3> routes;
-  llvm::SmallVector<Step, 3> steps;
+  llvm::SmallVector<Transfer, 3> transfers;
 
   bool operator==(const ClassProgram &other) const {
-    return routes == other.routes && steps == other.steps;
+    return routes == other.routes && transfers == other.transfers;
   }
 };
 
@@ -177,8 +177,8 @@ struct Run {
 };
 
 /// A solved collective. Runs cover the line's whole extent, from position 0.
-struct Plan {
-  /// What was chosen; never Auto. A broadcast or hand-over is a Chain of
+struct CollectivePlan {
+  /// What was chosen; never Auto. A broadcast or stage send/recv is a Chain of
   /// nothing.
   Algorithm algorithm = Algorithm::Chain;
   unsigned group = 0;
@@ -195,12 +195,12 @@ struct Plan {
   std::vector<unsigned> classPerPosition() const;
   /// Whether both plans do the same at every router: the same line, algorithm,
   /// group and root, any number of words.
-  bool hasRoutesOf(const Plan &other) const;
+  bool hasRoutesOf(const CollectivePlan &other) const;
 };
 
 /// The algorithms among which `auto` chooses for a line, the first of equally
-/// cheap ones first. It never chooses the ring, whose steps work on parts of
-/// the buffer.
+/// cheap ones first. It never chooses the ring, whose transfers work on parts
+/// of the buffer.
 llvm::SmallVector<Algorithm> candidates(const Line &);
 
 /// Refuses what no algorithm can do: says what, the number and the limit.
@@ -208,11 +208,12 @@ llvm::Error check(const Line &, const Request &, const Costs & = {});
 
 /// Chooses (for `auto`) by cost among what fits `costs.colors`, and solves. The
 /// plan has passed `verify`.
-llvm::Expected<Plan> solve(const Line &, const Request &, const Costs & = {});
+llvm::Expected<CollectivePlan> solve(const Line &, const Request &,
+                                     const Costs & = {});
 
 /// Traces every route and counts words: that a plan does what was requested is
 /// established here and nowhere else. Shares no code with the solvers.
-llvm::Error verify(const Line &, const Request &, const Plan &);
+llvm::Error verify(const Line &, const Request &, const CollectivePlan &);
 
 /// Cycles by the closed forms of docs/collectives.md, with the issue of
 /// instructions that the published ones leave out (`costs.issue` = 0 is close

@@ -42,7 +42,7 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
     Searches one split per class of dimensions (docs/partition.md) under the
     memory of a PE as a hard limit, pads dimensions, and writes layouts on all
     tensor types. Where the rules ask for it, values are sliced, gathered or
-    masked; all-reduces stand behind their products and are packed.
+    masked; all-reduces stand behind their products and are fused.
 
     Needs: partition-factor, algebra-fold; every entry of the program.
     Gives: level 3, which partition-verify accepts.
@@ -78,7 +78,7 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
     Option<"stages", "stages", "int64_t", /*default=*/"1",
            "Regions side by side: one for what is not repeated, the others "
            "share the trips of the repeat">,
-    Option<"packs", "packs", "bool", /*default=*/"true",
+    Option<"fusedCollectives", "fused-collectives", "bool", /*default=*/"true",
            "One message for all all-reduces of equal depth, axes and combiner">,
     Option<"middleRoots", "middle-roots", "bool", /*default=*/"true",
            "Expect sums along a line to end in its middle, not at its end">,

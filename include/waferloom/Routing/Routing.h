@@ -44,7 +44,7 @@ struct Problem {
   int64_t width, height; // of the region, in PEs
   Limits limits;
   llvm::SmallVector<Collective> collectives;
-  std::vector<collectives::Plan> plans;
+  std::vector<collectives::CollectivePlan> plans;
 };
 
 struct Solution {

@@ -165,7 +165,7 @@ LogicalResult fabric::verifyCollective(Operation *op) {
              << "turns " << value.getType() << " into " << result.getType();
     if (getElementTypeOrSelf(value.getType()) != element)
       return op->emitOpError()
-             << "packs " << getElementTypeOrSelf(value.getType()) << " with "
+             << "fuses " << getElementTypeOrSelf(value.getType()) << " with "
              << element << ", but one message has one element type";
   }
   LineAttr line = collective.getLine();
@@ -206,9 +206,9 @@ static LogicalResult verifyAlgorithm(ReduceLike op) {
 LogicalResult AllReduceOp::verify() { return verifyAlgorithm(*this); }
 LogicalResult ReduceOp::verify() { return verifyAlgorithm(*this); }
 
-uint64_t HandOverOp::getRoot() { return 0; }
+uint64_t StageSendRecvOp::getRoot() { return 0; }
 
-LogicalResult HandOverOp::verify() {
+LogicalResult StageSendRecvOp::verify() {
   if (getLine().getLength() < 2 || getLine().getSegments() != 1)
     return emitOpError() << "goes over " << getLine()
                          << ", but stages are at least two, in one segment";

@@ -50,13 +50,13 @@ int64_t wafer::getTripCountPerStage(RepeatOp repeat) {
   return static_cast<int64_t>(repeat.getTripCount()) / sharing;
 }
 
-llvm::DenseMap<Operation *, RunBy> wafer::getRunBy(func::FuncOp entry) {
-  llvm::DenseMap<Operation *, RunBy> runBy;
+llvm::DenseMap<Operation *, StageSet> wafer::getStageSets(func::FuncOp entry) {
+  llvm::DenseMap<Operation *, StageSet> stageSets;
   RepeatOp staged = getStagedRepeat(entry);
   if (!staged) {
     for (Operation &op : entry.getBody().front())
-      runBy[&op] = RunBy::All;
-    return runBy;
+      stageSets[&op] = StageSet::All;
+    return stageSets;
   }
   // What the body reads, and what that reads.
   SetVector<Value> captured;
@@ -77,30 +77,31 @@ llvm::DenseMap<Operation *, RunBy> wafer::getRunBy(func::FuncOp entry) {
   // Stage 0 runs all ops whose values do not go to the body alone.
   for (Operation &op : llvm::reverse(entry.getBody().front())) {
     if (&op == staged) {
-      runBy[&op] = RunBy::Others;
+      stageSets[&op] = StageSet::Others;
       continue;
     }
-    bool first = op.getNumResults() == 0 || op.use_empty() ||
-                 llvm::any_of(op.getUses(), [&](OpOperand &use) {
-                   Operation *user = use.getOwner();
-                   if (user == staged)
-                     return true; // an initial value
-                   user = entry.getBody().front().findAncestorOpInBlock(*user);
-                   return user != staged && runBy.lookup(user) != RunBy::Others;
-                 });
-    runBy[&op] = !needed.contains(&op) ? RunBy::First
-                 : first               ? RunBy::All
-                                       : RunBy::Others;
+    bool first =
+        op.getNumResults() == 0 || op.use_empty() ||
+        llvm::any_of(op.getUses(), [&](OpOperand &use) {
+          Operation *user = use.getOwner();
+          if (user == staged)
+            return true; // an initial value
+          user = entry.getBody().front().findAncestorOpInBlock(*user);
+          return user != staged && stageSets.lookup(user) != StageSet::Others;
+        });
+    stageSets[&op] = !needed.contains(&op) ? StageSet::First
+                     : first               ? StageSet::All
+                                           : StageSet::Others;
   }
-  return runBy;
+  return stageSets;
 }
 
-RunBy wafer::lookup(const llvm::DenseMap<Operation *, RunBy> &runBy,
-                    Operation *op) {
+StageSet wafer::lookup(const llvm::DenseMap<Operation *, StageSet> &stageSets,
+                       Operation *op) {
   for (; op; op = op->getParentOp())
-    if (auto it = runBy.find(op); it != runBy.end())
+    if (auto it = stageSets.find(op); it != stageSets.end())
       return it->second;
-  return RunBy::All;
+  return StageSet::All;
 }
 
 /// Whether words of `value` differ along the direction of the stages.
@@ -152,12 +153,12 @@ LogicalResult wafer::verifyStages(func::FuncOp entry) {
              << ", which does not travel between stages";
   }
   // What a stage leaves for the next step must be where that step reads it.
-  auto runBy = getRunBy(entry);
+  auto stageSets = getStageSets(entry);
   for (auto output : entry.getBody().getOps<OutputOp>())
     if (output.getFeeds())
       for (auto input : entry.getBody().getOps<InputOp>())
         if (input.getName() == *output.getFeeds() &&
-            lookup(runBy, input) != RunBy::First)
+            lookup(stageSets, input) != StageSet::First)
           return output.emitOpError()
                  << "feeds '" << *output.getFeeds()
                  << "', which not only the first stage reads";

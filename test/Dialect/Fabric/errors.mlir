@@ -103,7 +103,7 @@ func.func @other_type(%a: tensor<4xf32>) {
 // -----
 
 func.func @mixed(%a: tensor<4xf32>, %b: tensor<4xi32>) {
-  // expected-error @below {{packs 'i32' with 'f32', but one message has one element type}}
+  // expected-error @below {{fuses 'i32' with 'f32', but one message has one element type}}
   %0:2 = fabric.all_reduce %a, %b sum along <x, length = 4, stride = 1, segments = 1> by chain root 0
       : (tensor<4xf32>, tensor<4xi32>) -> (tensor<4xf32>, tensor<4xi32>)
   return

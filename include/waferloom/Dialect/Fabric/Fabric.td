@@ -131,7 +131,7 @@ def Fabric_BroadcastOp : Fabric_CollectiveOp<"broadcast"> {
   }];
 }
 
-def Fabric_HandOverOp : Fabric_CollectiveOp<"hand_over"> {
+def Fabric_StageSendRecvOp : Fabric_CollectiveOp<"stage_send_recv"> {
   let summary = "From stage to stage, and back to the first";
   let description = [{
     Stands behind a `wafer.repeat` whose trips several stages share, and names
@@ -148,7 +148,7 @@ def Fabric_HandOverOp : Fabric_CollectiveOp<"hand_over"> {
     ```
 
     ```mlir
-    %1 = fabric.hand_over %0 along <x, length = 3, stride = 8, segments = 1>
+    %1 = fabric.stage_send_recv %0 along <x, length = 3, stride = 8, segments = 1>
         color 7 : (tensor<8xf32>) -> tensor<8xf32>
     ```
   }];

@@ -36,15 +36,17 @@ RepeatOp getStagedRepeat(mlir::func::FuncOp entry);
 /// The trips of `repeat` on each stage behind stage 0.
 int64_t getTripCountPerStage(RepeatOp repeat);
 
-enum class RunBy : uint8_t { All, First, Others };
+/// A set of stages: all, stage 0 (First), or all behind it (Others).
+enum class StageSet : uint8_t { All, First, Others };
 
 /// Who runs each op of `entry` that does not stand in another op. With one
 /// stage, all.
-llvm::DenseMap<mlir::Operation *, RunBy> getRunBy(mlir::func::FuncOp entry);
+llvm::DenseMap<mlir::Operation *, StageSet>
+getStageSets(mlir::func::FuncOp entry);
 
-/// Who runs `op`, by the ancestor that is in `runBy`.
-RunBy lookup(const llvm::DenseMap<mlir::Operation *, RunBy> &runBy,
-             mlir::Operation *op);
+/// Who runs `op`, by the ancestor that is in `stageSets`.
+StageSet lookup(const llvm::DenseMap<mlir::Operation *, StageSet> &stageSets,
+                mlir::Operation *op);
 
 /// Reports why `entry` cannot run on its stages: no single repeat, trips that
 /// do not divide, states or outputs that need what no stage has. At level 3

@@ -17,8 +17,8 @@ def Wafer_AllReduceOp : Wafer_Op<"all_reduce", [Pure]> {
   let summary = "All-reduce partial values along axes";
   let description = [{
     An all-reduce of each operand over the PEs that differ only on `axes`; every
-    one of them gets the result. Several operands travel in one message (a
-    pack). The order of the reduction is both arms of the line toward its
+    one of them gets the result. Several operands travel in one message (fused
+    collectives). The order of the reduction is both arms of the line toward its
     middle, then the middle; it is the same on every run.
 
     ```

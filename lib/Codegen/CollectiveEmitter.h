@@ -1,4 +1,4 @@
-//===- Lines.h - The collectives of one region ------------------*- C++ -*-===//
+//===- CollectiveEmitter.h - The collectives of one region ------*- C++ -*-===//
 //
 // Expands plans, at the colors that routing gave them, into instructions,
 // routes and classes. Nothing is chosen here.
@@ -12,8 +12,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef WAFERLOOM_LIB_CODEGEN_LINES_H
-#define WAFERLOOM_LIB_CODEGEN_LINES_H
+#ifndef WAFERLOOM_LIB_CODEGEN_COLLECTIVEEMITTER_H
+#define WAFERLOOM_LIB_CODEGEN_COLLECTIVEEMITTER_H
 
 #include "Emitter.h"
 
@@ -28,25 +28,26 @@ namespace waferloom::codegen {
 
 using routing::Direction;
 
-class Lines {
+class CollectiveEmitter {
 public:
   /// `stages` regions of `width` x `height` PEs of `target`.
-  Lines(int64_t width, int64_t height, wafer::StagesAttr stages,
-        const image::TargetT &target)
+  CollectiveEmitter(int64_t width, int64_t height, wafer::StagesAttr stages,
+                    const image::TargetT &target)
       : width(width), height(height), stages(stages), target(target) {}
 
-  /// The PEs of stage `stage`, or of all stages that `runBy` names.
+  /// The PEs of stage `stage`, or of all stages that `stageSet` names.
   Guard guardOf(uint32_t stage) { return guardOf(stage, stage + 1); }
-  Guard guardOf(wafer::RunBy runBy);
+  Guard guardOf(wafer::StageSet stageSet);
 
   /// Emits one collective in place on `buffer`: dense, all elements of its
   /// values.
   llvm::Error emit(Emitter &emitter, fabric::CollectiveOpInterface op,
-                   Ref buffer, wafer::RunBy runBy);
-  /// What stage 0 (`First`) or the others of a hand-over send or receive.
+                   Ref buffer, wafer::StageSet stageSet);
+  /// What stage 0 (`First`) or the others send or receive of what goes from
+  /// stage to stage.
   enum class Half { Send, Receive };
-  llvm::Error emitHandOver(Emitter &emitter, fabric::HandOverOp op, Ref buffer,
-                           wafer::RunBy who, Half half);
+  llvm::Error emitSendRecv(Emitter &emitter, fabric::StageSendRecvOp op,
+                           Ref buffer, wafer::StageSet who, Half half);
 
   /// Writes the classes, sets and routes of all that was emitted, and binds
   /// colors to their queues.
@@ -57,9 +58,9 @@ public:
   void nextProgram() { ++program; }
 
 private:
-  struct Planned {
+  struct Emitted {
     Direction direction;
-    collectives::Plan plan;
+    collectives::CollectivePlan plan;
     unsigned firstColor;
     unsigned firstSet; // one set per class of the plan
     llvm::SmallVector<unsigned> programs;
@@ -68,21 +69,21 @@ private:
   /// some stages, from `firstStage` to before `endStage`.
   struct Set {
     Direction direction = Direction::X;
-    const Planned *planned = nullptr;
+    const Emitted *emitted = nullptr;
     unsigned cls = 0;
     uint32_t firstStage = 0, endStage = UINT32_MAX;
 
     bool operator==(const Set &other) const {
-      return std::tie(direction, planned, cls, firstStage, endStage) ==
-             std::tie(other.direction, other.planned, other.cls,
+      return std::tie(direction, emitted, cls, firstStage, endStage) ==
+             std::tie(other.direction, other.emitted, other.cls,
                       other.firstStage, other.endStage);
     }
   };
 
   /// The plan of `op` at its color; this program uses it.
-  llvm::Expected<Planned *> planOf(fabric::CollectiveOpInterface op, Ref buffer,
+  llvm::Expected<Emitted *> planOf(fabric::CollectiveOpInterface op, Ref buffer,
                                    routing::Collective &collective);
-  llvm::Expected<Planned *> plan(const routing::Collective &collective,
+  llvm::Expected<Emitted *> plan(const routing::Collective &collective,
                                  unsigned firstColor);
   llvm::SmallVector<uint32_t> classesOf(Direction direction,
                                         std::vector<image::ClassSetT> &out);
@@ -97,8 +98,8 @@ private:
     return static_cast<uint32_t>(position /
                                  (direction == Direction::X ? width : height));
   }
-  /// The PEs of a class of a plan that run what `runBy` runs.
-  Guard guardOf(const Planned &planned, unsigned cls, wafer::RunBy runBy);
+  /// The PEs of a class of a plan that run what `stageSet` runs.
+  Guard guardOf(const Emitted &emitted, unsigned cls, wafer::StageSet stageSet);
 
   llvm::Error bindQueues(fabric::QueuesAttr queues,
                          llvm::ArrayRef<image::ProgramT *> programs) const;
@@ -106,11 +107,11 @@ private:
   int64_t width, height; // of one stage
   wafer::StagesAttr stages;
   const image::TargetT &target;
-  std::vector<std::unique_ptr<Planned>> plans;
+  std::vector<std::unique_ptr<Emitted>> plans;
   std::vector<Set> sets = {Set()}; // 0 is all classes
   unsigned program = 0;
 };
 
 } // namespace waferloom::codegen
 
-#endif // WAFERLOOM_LIB_CODEGEN_LINES_H
+#endif // WAFERLOOM_LIB_CODEGEN_COLLECTIVEEMITTER_H

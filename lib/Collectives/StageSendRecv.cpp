@@ -1,4 +1,4 @@
-// From stage to stage. What is handed over is the same in all columns of a
+// From stage to stage. What a stage sends is the same in all columns of a
 // stage, so its last column speaks for it, and one multicast reaches every
 // column of the next. A stage that takes and gives in one row of routers needs
 // two colors for it; stages alternate. The way back passes under all stages in
@@ -8,7 +8,7 @@
 
 using namespace waferloom::collectives;
 
-void waferloom::collectives::handOver(Segment &segment) {
+void waferloom::collectives::stageSendRecv(Segment &segment) {
   const size_t stages = segment.length, width = segment.stride;
   if (stages < 2)
     return;
@@ -24,20 +24,20 @@ void waferloom::collectives::handOver(Segment &segment) {
       const bool sends = last && stage + 1 < stages;
       if (stage > 0) {
         segment.route(pe, colorFrom(stage - 1), Low, Ramp | (last ? 0 : High));
-        segment.step(pe, Step::Kind::Receive, colorFrom(stage - 1));
+        segment.transfer(pe, Transfer::Kind::Receive, colorFrom(stage - 1));
       }
       if (sends) {
         segment.route(pe, colorFrom(stage), Ramp, High);
-        segment.step(pe, Step::Kind::Send, 0, colorFrom(stage));
+        segment.transfer(pe, Transfer::Kind::Send, 0, colorFrom(stage));
       }
       if (pe == speaker) {
         segment.route(pe, back, Ramp, Low);
-        segment.step(pe, Step::Kind::Send, 0, back);
+        segment.transfer(pe, Transfer::Kind::Send, 0, back);
       } else if (pe < speaker) {
         segment.route(pe, back, High,
                       (stage == 0 ? Ramp : 0) | (pe == 0 ? 0 : Low));
         if (stage == 0)
-          segment.step(pe, Step::Kind::Receive, back);
+          segment.transfer(pe, Transfer::Kind::Receive, back);
       }
     }
 }

@@ -1,4 +1,4 @@
-#include "Lines.h"
+#include "CollectiveEmitter.h"
 
 #include "waferloom/Routing/Passes.h"
 
@@ -13,11 +13,12 @@ using llvm::Error;
 using llvm::Expected;
 using llvm::SmallVector;
 
-Expected<Lines::Planned *> Lines::plan(const routing::Collective &collective,
-                                       unsigned firstColor) {
+Expected<CollectiveEmitter::Emitted *>
+CollectiveEmitter::plan(const routing::Collective &collective,
+                        unsigned firstColor) {
   collectives::Costs costs;
   costs.colors = target.colors;
-  Expected<collectives::Plan> solved =
+  Expected<collectives::CollectivePlan> solved =
       collectives::solve(collective.line, collective.request, costs);
   if (!solved)
     return solved.takeError();
@@ -29,49 +30,50 @@ Expected<Lines::Planned *> Lines::plan(const routing::Collective &collective,
     return llvm::createStringError(llvm::formatv(
         "takes colors {0} to {1} but the target has {2}", firstColor,
         firstColor + solved->colors - 1, target.colors));
-  auto planned = std::make_unique<Planned>();
-  planned->direction = collective.direction;
-  planned->firstColor = firstColor;
-  planned->firstSet = sets.size();
-  planned->plan = std::move(*solved);
-  for (unsigned cls = 0; cls < planned->plan.classes.size(); ++cls)
-    sets.push_back({collective.direction, planned.get(), cls});
-  return plans.emplace_back(std::move(planned)).get();
+  auto emitted = std::make_unique<Emitted>();
+  emitted->direction = collective.direction;
+  emitted->firstColor = firstColor;
+  emitted->firstSet = sets.size();
+  emitted->plan = std::move(*solved);
+  for (unsigned cls = 0; cls < emitted->plan.classes.size(); ++cls)
+    sets.push_back({collective.direction, emitted.get(), cls});
+  return plans.emplace_back(std::move(emitted)).get();
 }
 
-uint32_t Lines::idOf(const Set &set) {
+uint32_t CollectiveEmitter::idOf(const Set &set) {
   auto known = llvm::find(sets, set);
   if (known == sets.end())
     known = sets.insert(sets.end(), set);
   return static_cast<uint32_t>(known - sets.begin());
 }
 
-Guard Lines::guardOf(uint32_t firstStage, uint32_t endStage) {
+Guard CollectiveEmitter::guardOf(uint32_t firstStage, uint32_t endStage) {
   Guard guard;
   (alongStages() == Direction::X ? guard.columns : guard.rows) =
       idOf({alongStages(), nullptr, 0, firstStage, endStage});
   return guard;
 }
 
-Guard Lines::guardOf(wafer::RunBy runBy) {
-  switch (runBy) {
-  case wafer::RunBy::First:
+Guard CollectiveEmitter::guardOf(wafer::StageSet stageSet) {
+  switch (stageSet) {
+  case wafer::StageSet::First:
     return guardOf(uint32_t(0));
-  case wafer::RunBy::Others:
+  case wafer::StageSet::Others:
     return guardOf(1, UINT32_MAX);
-  case wafer::RunBy::All:
+  case wafer::StageSet::All:
     break;
   }
   return {};
 }
 
-Guard Lines::guardOf(const Planned &planned, unsigned cls, wafer::RunBy runBy) {
-  Guard guard = guardOf(runBy);
-  const bool alongX = planned.direction == Direction::X;
+Guard CollectiveEmitter::guardOf(const Emitted &emitted, unsigned cls,
+                                 wafer::StageSet stageSet) {
+  Guard guard = guardOf(stageSet);
+  const bool alongX = emitted.direction == Direction::X;
   uint32_t &mine = alongX ? guard.columns : guard.rows;
   Set set = sets[mine];
-  set.direction = planned.direction;
-  set.planned = &planned;
+  set.direction = emitted.direction;
+  set.emitted = &emitted;
   set.cls = cls;
   mine = idOf(set);
   return guard;
@@ -105,9 +107,9 @@ static void foldCopies(Emitter &emitter, uint8_t color, Ref buffer,
   draft.dst.strides = {0, 1};
 }
 
-Expected<Lines::Planned *> Lines::planOf(fabric::CollectiveOpInterface op,
-                                         Ref buffer,
-                                         routing::Collective &collective) {
+Expected<CollectiveEmitter::Emitted *>
+CollectiveEmitter::planOf(fabric::CollectiveOpInterface op, Ref buffer,
+                          routing::Collective &collective) {
   std::optional<uint64_t> color = op.getColor();
   if (!color || *color >= target.colors)
     return llvm::createStringError(
@@ -118,58 +120,60 @@ Expected<Lines::Planned *> Lines::planOf(fabric::CollectiveOpInterface op,
   // Two f16 travel in one word.
   if (buffer.type == Word::f16)
     collective.request.words = (collective.request.words + 1) / 2;
-  Expected<Planned *> found = plan(collective, static_cast<unsigned>(*color));
+  Expected<Emitted *> found = plan(collective, static_cast<unsigned>(*color));
   if (found &&
       ((*found)->programs.empty() || (*found)->programs.back() != program))
     (*found)->programs.push_back(program);
   return found;
 }
 
-Error Lines::emitHandOver(Emitter &emitter, fabric::HandOverOp op, Ref buffer,
-                          wafer::RunBy who, Half half) {
+Error CollectiveEmitter::emitSendRecv(Emitter &emitter,
+                                      fabric::StageSendRecvOp op, Ref buffer,
+                                      wafer::StageSet who, Half half) {
   auto collective = routing::readCollective(op);
   auto elements = static_cast<int64_t>(collective.request.words);
-  Expected<Planned *> found = planOf(op, buffer, collective);
+  Expected<Emitted *> found = planOf(op, buffer, collective);
   if (!found)
     return found.takeError();
-  Planned &planned = **found;
-  const std::vector<unsigned> classes = planned.plan.classPerPosition();
+  Emitted &emitted = **found;
+  const std::vector<unsigned> classes = emitted.plan.classPerPosition();
   const size_t width = collective.line.stride; // of stage 0
-  const auto mine = who == wafer::RunBy::First
+  const auto mine = who == wafer::StageSet::First
                         ? llvm::ArrayRef(classes).take_front(width)
                         : llvm::ArrayRef(classes).drop_front(width);
-  for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
+  for (auto [id, program] : llvm::enumerate(emitted.plan.classes)) {
     if (!llvm::is_contained(mine, id))
       continue;
-    Guard guard = guardOf(planned, static_cast<unsigned>(id), who);
-    for (const collectives::Step &step : steps.steps)
-      if (step.sends() && half == Half::Send)
-        emitter.send(static_cast<uint8_t>(planned.firstColor + step.out),
+    Guard guard = guardOf(emitted, static_cast<unsigned>(id), who);
+    for (const collectives::Transfer &transfer : program.transfers)
+      if (transfer.sends() && half == Half::Send)
+        emitter.send(static_cast<uint8_t>(emitted.firstColor + transfer.out),
                      buffer, elements, guard);
-      else if (step.receives() && half == Half::Receive)
-        emitter.receive(static_cast<uint8_t>(planned.firstColor + step.in),
+      else if (transfer.receives() && half == Half::Receive)
+        emitter.receive(static_cast<uint8_t>(emitted.firstColor + transfer.in),
                         buffer, elements, guard);
   }
   return Error::success();
 }
 
-Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
-                  Ref buffer, wafer::RunBy runBy) {
+Error CollectiveEmitter::emit(Emitter &emitter,
+                              fabric::CollectiveOpInterface op, Ref buffer,
+                              wafer::StageSet stageSet) {
   routing::Collective collective = routing::readCollective(op);
   auto elements = static_cast<int64_t>(collective.request.words);
-  Expected<Planned *> found = planOf(op, buffer, collective);
+  Expected<Emitted *> found = planOf(op, buffer, collective);
   if (!found)
     return found.takeError();
-  Planned &planned = **found;
+  Emitted &emitted = **found;
 
-  using Kind = collectives::Step::Kind;
+  using Kind = collectives::Transfer::Kind;
   Opcode fold = foldOf(collective.request.combiner);
-  for (auto [id, steps] : llvm::enumerate(planned.plan.classes)) {
-    Guard guard = guardOf(planned, static_cast<unsigned>(id), runBy);
-    for (const collectives::Step &step : steps.steps) {
-      auto in = static_cast<uint8_t>(planned.firstColor + step.in);
-      auto out = static_cast<uint8_t>(planned.firstColor + step.out);
-      switch (step.kind) {
+  for (auto [id, program] : llvm::enumerate(emitted.plan.classes)) {
+    Guard guard = guardOf(emitted, static_cast<unsigned>(id), stageSet);
+    for (const collectives::Transfer &transfer : program.transfers) {
+      auto in = static_cast<uint8_t>(emitted.firstColor + transfer.in);
+      auto out = static_cast<uint8_t>(emitted.firstColor + transfer.out);
+      switch (transfer.kind) {
       case Kind::Send:
         emitter.send(out, buffer, elements, guard);
         break;
@@ -177,7 +181,7 @@ Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
         emitter.receive(in, buffer, elements, guard);
         break;
       case Kind::ReceiveFold:
-        foldCopies(emitter, in, buffer, elements, step.copies, fold, guard);
+        foldCopies(emitter, in, buffer, elements, transfer.copies, fold, guard);
         break;
       case Kind::ReceiveFoldSend:
         emitter.receiveFoldSend(in, out, buffer, elements, fold, guard);
@@ -198,16 +202,17 @@ Error Lines::emit(Emitter &emitter, fabric::CollectiveOpInterface op,
 
 /// One class per position along `direction`, and for every plan in this
 /// direction the set of classes that each of its own classes became.
-SmallVector<uint32_t> Lines::classesOf(Direction direction,
-                                       std::vector<image::ClassSetT> &out) {
+SmallVector<uint32_t>
+CollectiveEmitter::classesOf(Direction direction,
+                             std::vector<image::ClassSetT> &out) {
   int64_t extent = direction == Direction::X ? width * stages.getColumns()
                                              : height * stages.getRows();
   std::vector<std::vector<unsigned>> perPlan;
-  SmallVector<const Planned *> mine;
-  for (auto &planned : plans)
-    if (planned->direction == direction) {
-      mine.push_back(planned.get());
-      perPlan.push_back(planned->plan.classPerPosition());
+  SmallVector<const Emitted *> mine;
+  for (auto &emitted : plans)
+    if (emitted->direction == direction) {
+      mine.push_back(emitted.get());
+      perPlan.push_back(emitted->plan.classPerPosition());
     }
   const bool staged = stages.getCount() > 1 && direction == alongStages();
   std::map<std::vector<unsigned>, uint32_t> ids;
@@ -223,11 +228,11 @@ SmallVector<uint32_t> Lines::classesOf(Direction direction,
   for (auto [set, contents] : llvm::drop_begin(llvm::zip_equal(sets, out))) {
     if (set.direction != direction)
       continue;
-    auto *which = llvm::find(mine, set.planned);
+    auto *which = llvm::find(mine, set.emitted);
     for (const auto &[key, id] : ids) {
       uint32_t stage = staged ? key.back() : 0;
       if (stage < set.firstStage || stage >= set.endStage ||
-          (set.planned && key[which - mine.begin()] != set.cls))
+          (set.emitted && key[which - mine.begin()] != set.cls))
         continue;
       std::vector<uint64_t> &words = contents.words;
       words.resize(std::max<size_t>(words.size(), id / 64 + 1));
@@ -292,8 +297,9 @@ compress(llvm::ArrayRef<uint32_t> classes) {
   return runs;
 }
 
-Error Lines::bindQueues(fabric::QueuesAttr queues,
-                        llvm::ArrayRef<image::ProgramT *> programs) const {
+Error CollectiveEmitter::bindQueues(
+    fabric::QueuesAttr queues,
+    llvm::ArrayRef<image::ProgramT *> programs) const {
   auto bind = [](llvm::ArrayRef<int64_t> table, unsigned color, unsigned limit,
                  uint8_t &queue) -> Error {
     int64_t given = color < table.size() ? table[color] : -1;
@@ -320,8 +326,9 @@ Error Lines::bindQueues(fabric::QueuesAttr queues,
   return Error::success();
 }
 
-Error Lines::finish(image::RegionT &region, fabric::QueuesAttr queues,
-                    llvm::ArrayRef<image::ProgramT *> programs) {
+Error CollectiveEmitter::finish(image::RegionT &region,
+                                fabric::QueuesAttr queues,
+                                llvm::ArrayRef<image::ProgramT *> programs) {
   std::vector<image::ClassSetT> contents(sets.size());
   for (Direction direction : {Direction::X, Direction::Y}) {
     SmallVector<uint32_t> classes = classesOf(direction, contents);
@@ -332,12 +339,12 @@ Error Lines::finish(image::RegionT &region, fabric::QueuesAttr queues,
     region.sets.push_back(std::make_unique<image::ClassSetT>(set));
   if (Error error = bindQueues(queues, programs))
     return error;
-  for (auto &planned : plans)
-    for (unsigned entry : planned->programs)
-      for (auto [id, steps] : llvm::enumerate(planned->plan.classes))
-        for (const collectives::Route &route : steps.routes)
+  for (auto &emitted : plans)
+    for (unsigned entry : emitted->programs)
+      for (auto [id, program] : llvm::enumerate(emitted->plan.classes))
+        for (const collectives::Route &route : program.routes)
           programs[entry]->routes.push_back(
-              encode(route, planned->direction, planned->firstColor,
-                     planned->firstSet + static_cast<uint32_t>(id)));
+              encode(route, emitted->direction, emitted->firstColor,
+                     emitted->firstSet + static_cast<uint32_t>(id)));
   return Error::success();
 }

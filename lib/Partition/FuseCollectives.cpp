@@ -39,30 +39,30 @@ static llvm::DenseMap<Operation *, int> getDepths(Block &block) {
   return depths;
 }
 
-static void join(MutableArrayRef<wafer::AllReduceOp> pack) {
-  if (pack.size() == 1)
+static void join(MutableArrayRef<wafer::AllReduceOp> message) {
+  if (message.size() == 1)
     return;
   SmallVector<Value> values;
   SmallVector<Type> types;
   SmallVector<Location> locs;
-  for (wafer::AllReduceOp op : pack) {
+  for (wafer::AllReduceOp op : message) {
     llvm::append_range(values, op.getValues());
     llvm::append_range(types, op.getResults().getTypes());
     locs.push_back(op.getLoc());
   }
-  OpBuilder builder(pack.back());
+  OpBuilder builder(message.back());
   auto joined = wafer::AllReduceOp::create(
       builder, FusedLoc::get(builder.getContext(), locs), types, values,
-      pack.front().getAxesAttr(), pack.front().getCombiner());
+      message.front().getAxesAttr(), message.front().getCombiner());
   unsigned next = 0;
-  for (wafer::AllReduceOp op : pack) {
+  for (wafer::AllReduceOp op : message) {
     for (Value result : op.getResults())
       result.replaceAllUsesWith(joined.getResult(next++));
     op.erase();
   }
 }
 
-void partition::packCombines(Block &block, bool packs) {
+void partition::fuseAllReduces(Block &block, bool fusedCollectives) {
   llvm::DenseMap<Operation *, int> depths = getDepths(block);
   // By depth; at one depth, first what computes, then what reduces, in the old
   // order. Constants and inits stay before their first reader.
@@ -87,12 +87,12 @@ void partition::packCombines(Block &block, bool packs) {
   llvm::MapVector<Key, SmallVector<wafer::AllReduceOp>> messages;
   for (const Entry &entry : entries)
     if (auto allReduce = dyn_cast<wafer::AllReduceOp>(entry.op);
-        allReduce && packs)
+        allReduce && fusedCollectives)
       messages[Key(entry.depth, allReduce.getAxesAttr(),
                    static_cast<int>(allReduce.getCombiner()))]
           .push_back(allReduce);
-  for (auto &[key, pack] : messages)
-    join(pack);
+  for (auto &[key, message] : messages)
+    join(message);
 
   // What reads nothing stands directly before its first reader: its buffer is
   // not held from the beginning of the entry.

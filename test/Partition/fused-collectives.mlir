@@ -1,5 +1,5 @@
 // RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-verify | FileCheck %s
-// RUN: waferloom-opt %s --partition-plan="width=4 height=2 packs=false" --partition-verify | FileCheck %s --check-prefix=APART
+// RUN: waferloom-opt %s --partition-plan="width=4 height=2 fused-collectives=false" --partition-verify | FileCheck %s --check-prefix=APART
 
 // Two products of one vector leave sums partial along the same axis: one message carries
 // both, unless each value is to have its own.
