@@ -55,9 +55,9 @@ public:
     }
   }
 
-  /// Whether every consumer leaves room for the next word; raises `earliest`
-  /// to when it did.
-  bool hasRoom(uint32_t producer, uint64_t &earliest) const {
+  /// Whether every consumer leaves a credit for the next word; raises
+  /// `earliest` to when it did.
+  bool hasCredit(uint32_t producer, uint64_t &earliest) const {
     const Producer &info = streams.producers[producer];
     uint64_t i = producers[producer].count;
     for (uint32_t c = info.consumers.first, end = c + info.consumers.count;
@@ -112,7 +112,7 @@ public:
     uint32_t mask;
     uint64_t count;  // words put
     uint64_t next;   // earliest stamp of the next word
-    uint32_t waiter; // actor that waits for room
+    uint32_t waiter; // actor that waits for a credit
   };
   struct In {
     size_t ring;

@@ -17,8 +17,8 @@ static std::string describe(const Waiting &waiting) {
   text += "): ";
   if (waiting.forThread >= 0)
     return text + formatv("waits for microthread {0}", waiting.forThread).str();
-  if (waiting.forRoom)
-    return text + formatv("waits for room on color {0}, word {1} of {2}",
+  if (waiting.forCredit)
+    return text + formatv("waits for a credit on color {0}, word {1} of {2}",
                           unsigned(waiting.color), waiting.word, waiting.words)
                       .str();
   return text + formatv("waits for a word on color {0} from PE {1}, word {2} "

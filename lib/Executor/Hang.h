@@ -16,8 +16,8 @@ struct Waiting {
   uint32_t instruction = 0;
   Opcode op = Opcode::end;
   std::string node;
-  int forThread = -1;   // waits for this microthread to end
-  bool forRoom = false; // else for a word
+  int forThread = -1;     // waits for this microthread to end
+  bool forCredit = false; // else for a word
   uint8_t color = 0;
   uint64_t word = 0, words = 0;
   std::string source; // who should send the word

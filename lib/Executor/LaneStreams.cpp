@@ -1,5 +1,5 @@
-// Lines on values: words go from memory into the line's buffer and from there
-// into memory. Nothing waits, since the order of the line says what is there.
+// Groups on values: words go from memory into the group's buffer and from there
+// into memory. Nothing waits, since the order of the group says what is there.
 
 #include "LaneValues.h"
 #include <cstring>
@@ -88,7 +88,7 @@ static void scatter(const Instruction &instruction, const Elements &to,
 }
 
 /// One PE's act on whole words.
-void LaneValues::wordsOfPe(const LineOp &op, uint32_t pe, Bench &bench) {
+void LaneValues::wordsOfPe(const GroupOp &op, uint32_t pe, Bench &bench) {
   const LaneAct &act = acts[op.act];
   const Instruction &instruction = *act.act->instruction;
   auto *words = reinterpret_cast<uint32_t *>(bench.buffer.data());
@@ -111,14 +111,14 @@ void LaneValues::wordsOfPe(const LineOp &op, uint32_t pe, Bench &bench) {
 }
 
 /// One PE's act. The buffer has one word after the other.
-void LaneValues::streamOfPe(const LineOp &op, uint32_t pe, size_t phase,
+void LaneValues::streamOfPe(const GroupOp &op, uint32_t pe, size_t superstep,
                             Bench &bench) {
   const LaneAct &act = acts[op.act];
   if (act.inWords)
     return wordsOfPe(op, pe, bench);
   const Instruction &instruction = *act.act->instruction;
   uint32_t at[5];
-  if (!resolve(act, pe, op.begun, phase, /*afterTape=*/true, bench, at))
+  if (!resolve(act, pe, op.begun, superstep, /*afterCompute=*/true, bench, at))
     return;
   auto elements = [&](unsigned k) {
     const Operand &operand = act.act->operand(k);
@@ -162,7 +162,7 @@ static void finishOdd(const Instruction &instruction, bool passes,
 }
 
 /// The same act of neighbours. The buffer is in lanes.
-void LaneValues::streamOfLanes(const LineOp &op, const BlockPart &part,
+void LaneValues::streamOfLanes(const GroupOp &op, const BlockPart &part,
                                Bench &bench) {
   const LaneAct &act = acts[op.act];
   const Instruction &instruction = *act.act->instruction;
@@ -211,20 +211,21 @@ void LaneValues::streamOfLanes(const LineOp &op, const BlockPart &part,
               in->words, out->words);
 }
 
-void LaneValues::runLine(const LineTask &task, size_t phase, Bench &bench) {
-  const Line &line = *task.line;
+void LaneValues::runGroup(const GroupTask &task, size_t superstep,
+                          Bench &bench) {
+  const ExchangeGroup &group = *task.group;
   bool inLanes = task.bits != 0;
-  size_t splatsNeeded = inLanes ? line.words : line.words / lanes + 1;
+  size_t splatsNeeded = inLanes ? group.words : group.words / lanes + 1;
   if (bench.buffer.size() < splatsNeeded)
     bench.buffer.resize(splatsNeeded);
   Memory &memory = memories[task.region];
   uint32_t base = inLanes ? task.base : 0;
-  for (const LineOp &op : line.ops) {
+  for (const GroupOp &op : group.ops) {
     switch (op.kind) {
-    case LineOp::Start:
-    case LineOp::Wait:
+    case GroupOp::Start:
+    case GroupOp::Wait:
       break;
-    case LineOp::Gate: {
+    case GroupOp::Gate: {
       if (inLanes) {
         std::copy_n(bench.buffer.data() + op.inAt, op.words,
                     bench.buffer.data() + op.outAt);
@@ -235,21 +236,22 @@ void LaneValues::runLine(const LineTask &task, size_t phase, Bench &bench) {
         words[op.outAt + w] = words[op.inAt + w];
       break;
     }
-    case LineOp::Vector: {
-      uint32_t pe = task.base + line.pes[op.pe];
+    case GroupOp::Vector: {
+      uint32_t pe = task.base + group.pes[op.pe];
       uint32_t region = streams.places[pe].region;
       uint32_t slot = memories[region].slotOf(pe - firstPe[region]);
       runAct(acts[op.act], {region, slot / lanes, 1u << slot % lanes}, op.begun,
-             phase, /*afterTape=*/true, bench);
+             superstep, /*afterCompute=*/true, bench);
       break;
     }
-    case LineOp::Stream:
+    case GroupOp::Stream:
       if (!inLanes)
-        streamOfPe(op, task.base + line.pes[op.pe], phase, bench);
+        streamOfPe(op, task.base + group.pes[op.pe], superstep, bench);
       else
         streamOfLanes(op,
                       {task.region,
-                       base + memory.blocksBetween(line.pes[op.pe]), task.bits},
+                       base + memory.blocksBetween(group.pes[op.pe]),
+                       task.bits},
                       bench);
     }
   }

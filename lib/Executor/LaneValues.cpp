@@ -35,9 +35,9 @@ LaneValues::LaneValues(const image::ImageT &image,
   prepareFetches();
   for (const std::vector<uint32_t> &set : schedule.sets)
     parts.push_back(partsOf(set));
-  for (const std::vector<LinePlaces> &exchange : schedule.exchanges) {
+  for (const std::vector<GroupPlaces> &exchange : schedule.exchanges) {
     exchanges.emplace_back();
-    for (const LinePlaces &places : exchange)
+    for (const GroupPlaces &places : exchange)
       addTasks(places, exchanges.back());
   }
 }
@@ -55,7 +55,7 @@ static void makeDense(Operand &operand, Type type,
   }
 }
 
-/// A stream act is a vector operation between memory and the line's buffer.
+/// A stream act is a vector operation between memory and the group's buffer.
 void LaneValues::prepareStream(LaneAct &to) {
   Instruction &made = to.instruction;
   Opcode op = made.op;
@@ -101,15 +101,16 @@ static void wordsOf(const Instruction &instruction, const Operand &operand,
   }
 }
 
-/// What a tape reads of a block is known before, and mostly lies in no cache.
+/// What a compute block reads of a block of PEs is known before, and mostly
+/// lies in no cache.
 void LaneValues::prepareFetches() {
   constexpr size_t most = 1024; // words: 64 KiB of a block
-  for (const Tape &tape : schedule.turns.tapes) {
+  for (const ComputeBlock &computeBlock : schedule.segments.computeBlocks) {
     std::set<uint32_t> words;
-    for (uint32_t index : tape) {
+    for (uint32_t index : computeBlock) {
       if (words.size() >= most)
         break;
-      const Act &act = schedule.turns.acts[index];
+      const Act &act = schedule.segments.acts[index];
       for (unsigned k = 1; k < 4; ++k) {
         const Operand &operand = act.operand(k);
         if (operand.present && !operand.immediate && operand.indexScale == 0)
@@ -121,16 +122,16 @@ void LaneValues::prepareFetches() {
 }
 
 void LaneValues::prepareActs() {
-  acts.resize(schedule.turns.acts.size());
+  acts.resize(schedule.segments.acts.size());
   size_t count = 0;
-  for (const Act &act : schedule.turns.acts)
+  for (const Act &act : schedule.segments.acts)
     for (unsigned k = 0; k < 5; ++k)
       count += act.operand(k).immediate;
   splats.resize(count);
   size_t next = 0;
   for (size_t i = 0; i < acts.size(); ++i) {
     LaneAct &to = acts[i];
-    to.act = &schedule.turns.acts[i];
+    to.act = &schedule.segments.acts[i];
     to.instruction = *to.act->instruction;
     for (unsigned k = 0; k < 5; ++k) {
       const Operand &operand = to.act->operand(k);
@@ -173,11 +174,11 @@ LaneValues::partsOf(const std::vector<uint32_t> &pes) const {
   return list;
 }
 
-/// Whether the PEs of a line have one lane.
-bool LaneValues::isColumn(const Line &line, uint32_t base) const {
+/// Whether the PEs of an exchange group have one lane.
+bool LaneValues::isColumn(const ExchangeGroup &group, uint32_t base) const {
   uint32_t region = streams.places[base].region;
   uint32_t slot = memories[region].slotOf(base - firstPe[region]);
-  for (uint32_t pe : line.pes) {
+  for (uint32_t pe : group.pes) {
     if (streams.places[base + pe].region != region)
       return false;
     uint32_t other = memories[region].slotOf(base + pe - firstPe[region]);
@@ -185,36 +186,36 @@ bool LaneValues::isColumn(const Line &line, uint32_t base) const {
         other / lanes - slot / lanes != memories[region].blocksBetween(pe))
       return false;
   }
-  for (const LineOp &op : line.ops)
-    if (op.act != none && (acts[op.act].indexed || op.kind == LineOp::Vector))
+  for (const GroupOp &op : group.ops)
+    if (op.act != none && (acts[op.act].indexed || op.kind == GroupOp::Vector))
       return false;
   return true;
 }
 
 /// Columns of neighbours become one task where all of their PEs lie in the same
 /// blocks.
-void LaneValues::addTasks(const LinePlaces &places,
-                          std::vector<LineTask> &tasks) const {
-  const Line &line = schedule.lines[places.line];
+void LaneValues::addTasks(const GroupPlaces &places,
+                          std::vector<GroupTask> &tasks) const {
+  const ExchangeGroup &group = schedule.groups[places.group];
   // (region, block of the base PE, distance to the last) -> task
   std::map<std::pair<uint32_t, uint32_t>, size_t> known;
   for (uint32_t base : places.bases) {
     uint32_t region = streams.places[base].region;
-    if (!isColumn(line, base)) {
-      tasks.push_back({&line, base, region, 0});
+    if (!isColumn(group, base)) {
+      tasks.push_back({&group, base, region, 0});
       continue;
     }
     uint32_t slot = memories[region].slotOf(base - firstPe[region]);
     auto [it, fresh] = known.try_emplace({region, slot / lanes}, tasks.size());
     if (fresh)
-      tasks.push_back({&line, slot / lanes, region, 0});
+      tasks.push_back({&group, slot / lanes, region, 0});
     tasks[it->second].bits |= 1u << slot % lanes;
   }
 }
 
 /// The addresses of a PE's operands; false after an index out of its range.
 bool LaneValues::resolve(const LaneAct &act, uint32_t pe, uint64_t begun,
-                         size_t phase, bool afterTape, Bench &bench,
+                         size_t superstep, bool afterCompute, Bench &bench,
                          uint32_t (&addresses)[5]) {
   for (unsigned k = 0; k < 5; ++k) {
     const Operand &operand = act.act->operand(k);
@@ -224,7 +225,7 @@ bool LaneValues::resolve(const LaneAct &act, uint32_t pe, uint64_t begun,
     int32_t value;
     std::memcpy(&value, laneAt(laneOf(pe), act.act->indexAt[k]), 4);
     if (value < 0 || static_cast<uint32_t>(value) >= operand.indexCount) {
-      bench.failures.push_back({pe, phase, begun, afterTape, value,
+      bench.failures.push_back({pe, superstep, begun, afterCompute, value,
                                 operand.indexCount, act.act->instruction});
       return false;
     }
@@ -235,14 +236,14 @@ bool LaneValues::resolve(const LaneAct &act, uint32_t pe, uint64_t begun,
 
 /// Every PE has its own addresses; lanes that agree go together.
 void LaneValues::runIndexed(const LaneAct &act, const BlockPart &part,
-                            uint64_t begun, size_t phase, bool afterTape,
+                            uint64_t begun, size_t superstep, bool afterCompute,
                             Bench &bench) {
   uint32_t addresses[lanes][5];
   uint32_t left = 0;
   for (uint32_t l = 0; l < lanes; ++l) {
     uint32_t pe = peOfSlot[part.region][part.block * lanes + l];
     if ((part.bits >> l) & 1 && pe != none &&
-        resolve(act, pe, begun, phase, afterTape, bench, addresses[l]))
+        resolve(act, pe, begun, superstep, afterCompute, bench, addresses[l]))
       left |= 1u << l;
   }
   char *block = memories[part.region].block(part.block);
@@ -268,10 +269,10 @@ void LaneValues::runIndexed(const LaneAct &act, const BlockPart &part,
 }
 
 void LaneValues::runAct(const LaneAct &act, const BlockPart &part,
-                        uint64_t begun, size_t phase, bool afterTape,
+                        uint64_t begun, size_t superstep, bool afterCompute,
                         Bench &bench) {
   if (act.indexed)
-    return runIndexed(act, part, begun, phase, afterTape, bench);
+    return runIndexed(act, part, begun, superstep, afterCompute, bench);
   char *block = memories[part.region].block(part.block);
   LaneAddresses x;
   LaneAddress *to[] = {&x.dst, &x.a, &x.b, &x.c, &x.predicate};
@@ -296,36 +297,38 @@ void LaneValues::fetch(const std::vector<uint32_t> &words,
     __builtin_prefetch(block + size_t(word) * (4 * lanes), 0, 2);
 }
 
-void LaneValues::runTape(const PhaseTape &tape, const BlockPart &part,
-                         size_t phase, Bench &bench) {
+void LaneValues::runComputeBlock(const SuperstepBlock &computeBlock,
+                                 const BlockPart &part, size_t superstep,
+                                 Bench &bench) {
   uint64_t begun = 0;
-  for (uint32_t act : schedule.turns.tapes[tape.tape])
-    runAct(acts[act], part, begun++, phase, /*afterTape=*/false, bench);
+  for (uint32_t act :
+       schedule.segments.computeBlocks[computeBlock.computeBlock])
+    runAct(acts[act], part, begun++, superstep, /*afterCompute=*/false, bench);
 }
 
 bool LaneValues::run(Workers &workers, std::map<uint32_t, Stop> &stops) {
   benches.resize(workers.size());
   for (Bench &bench : benches)
     bench.failures.clear();
-  for (size_t p = 0; p < schedule.phases.size(); ++p) {
-    const Phase &phase = schedule.phases[p];
-    for (const PhaseTape &tape : phase.tapes) {
-      const std::vector<BlockPart> &list = parts[tape.pes];
+  for (size_t p = 0; p < schedule.supersteps.size(); ++p) {
+    const Superstep &superstep = schedule.supersteps[p];
+    for (const SuperstepBlock &computeBlock : superstep.computeBlocks) {
+      const std::vector<BlockPart> &list = parts[computeBlock.pes];
       // A few blocks at a time, so that a thread knows the next one.
       constexpr size_t group = 8;
-      workers.forEach((list.size() + group - 1) / group,
-                      [&](size_t g, unsigned thread) {
-                        size_t end = std::min(list.size(), (g + 1) * group);
-                        for (size_t i = g * group; i < end; ++i) {
-                          if (i + 1 < end)
-                            fetch(fetches[tape.tape], list[i + 1]);
-                          runTape(tape, list[i], p, benches[thread]);
-                        }
-                      });
+      workers.forEach(
+          (list.size() + group - 1) / group, [&](size_t g, unsigned thread) {
+            size_t end = std::min(list.size(), (g + 1) * group);
+            for (size_t i = g * group; i < end; ++i) {
+              if (i + 1 < end)
+                fetch(fetches[computeBlock.computeBlock], list[i + 1]);
+              runComputeBlock(computeBlock, list[i], p, benches[thread]);
+            }
+          });
     }
-    const std::vector<LineTask> &tasks = exchanges[phase.lines];
+    const std::vector<GroupTask> &tasks = exchanges[superstep.exchange];
     workers.forEach(tasks.size(), [&](size_t i, unsigned thread) {
-      runLine(tasks[i], p, benches[thread]);
+      runGroup(tasks[i], p, benches[thread]);
     });
   }
   return collect(stops);
@@ -335,11 +338,12 @@ bool LaneValues::run(Workers &workers, std::map<uint32_t, Stop> &stops) {
 bool LaneValues::collect(std::map<uint32_t, Stop> &stops) const {
   for (const Bench &bench : benches)
     for (const Failure &failure : bench.failures) {
-      const Phase &phase = schedule.phases[failure.phase];
-      uint32_t kind = schedule.kindIn(phase, failure.pe);
+      const Superstep &superstep = schedule.supersteps[failure.superstep];
+      uint32_t kind = schedule.kindIn(superstep, failure.pe);
       Stop stop;
-      stop.begun = failure.begun + (failure.afterTape ? phase.begunAfterTape
-                                                      : phase.begun)[kind];
+      stop.begun =
+          failure.begun + (failure.afterCompute ? superstep.begunAfterCompute
+                                                : superstep.begun)[kind];
       auto [it, fresh] = stops.try_emplace(failure.pe, stop);
       if (!fresh && it->second.begun <= stop.begun)
         continue;

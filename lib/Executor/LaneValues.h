@@ -1,5 +1,6 @@
-// Executes a schedule on values: tapes on blocks of sixteen PEs, lines on
-// sixteen columns at a time, or PE by PE where a line runs along the lanes.
+// Executes a schedule on values: compute blocks on blocks of sixteen PEs,
+// groups on sixteen columns at a time, or PE by PE where an exchange group runs
+// along the lanes.
 
 #ifndef WAFERLOOM_LIB_EXECUTOR_LANEVALUES_H
 #define WAFERLOOM_LIB_EXECUTOR_LANEVALUES_H
@@ -40,25 +41,26 @@ private:
     uint32_t region, block;
     uint32_t bits;
   };
-  /// A line at one place, or at the places of a block's lanes.
-  struct LineTask {
-    const Line *line;
+  /// An exchange group at one place, or at the places of a block's lanes.
+  struct GroupTask {
+    const ExchangeGroup *group;
     uint32_t base; // the first PE; of lanes: the block of the first PEs
     uint32_t region;
     uint32_t bits; // 0: one place
   };
   struct Failure {
     uint32_t pe;
-    size_t phase;
-    uint64_t begun; // since the phase began, or since its tape ended
-    bool afterTape;
+    size_t superstep;
+    uint64_t
+        begun; // since the superstep began, or since its compute block ended
+    bool afterCompute;
     int32_t value;
     uint32_t count;
     const Instruction *instruction;
   };
   /// What a thread works with.
   struct Bench {
-    std::vector<Splat> buffer; // words of a line
+    std::vector<Splat> buffer; // words of an exchange group
     std::vector<Failure> failures;
   };
 
@@ -66,22 +68,24 @@ private:
   void prepareStream(LaneAct &to);
   void prepareFetches();
   std::vector<BlockPart> partsOf(const std::vector<uint32_t> &pes) const;
-  void addTasks(const LinePlaces &places, std::vector<LineTask> &tasks) const;
-  bool isColumn(const Line &line, uint32_t base) const;
+  void addTasks(const GroupPlaces &places, std::vector<GroupTask> &tasks) const;
+  bool isColumn(const ExchangeGroup &group, uint32_t base) const;
 
   void fetch(const std::vector<uint32_t> &words, const BlockPart &part);
-  void runTape(const PhaseTape &tape, const BlockPart &part, size_t phase,
-               Bench &bench);
+  void runComputeBlock(const SuperstepBlock &computeBlock,
+                       const BlockPart &part, size_t superstep, Bench &bench);
   void runAct(const LaneAct &act, const BlockPart &part, uint64_t begun,
-              size_t phase, bool afterTape, Bench &bench);
+              size_t superstep, bool afterCompute, Bench &bench);
   void runIndexed(const LaneAct &act, const BlockPart &part, uint64_t begun,
-                  size_t phase, bool afterTape, Bench &bench);
-  void runLine(const LineTask &task, size_t phase, Bench &bench);
-  void streamOfLanes(const LineOp &op, const BlockPart &part, Bench &bench);
-  void wordsOfPe(const LineOp &op, uint32_t pe, Bench &bench);
-  void streamOfPe(const LineOp &op, uint32_t pe, size_t phase, Bench &bench);
-  bool resolve(const LaneAct &act, uint32_t pe, uint64_t begun, size_t phase,
-               bool afterTape, Bench &bench, uint32_t (&addresses)[5]);
+                  size_t superstep, bool afterCompute, Bench &bench);
+  void runGroup(const GroupTask &task, size_t superstep, Bench &bench);
+  void streamOfLanes(const GroupOp &op, const BlockPart &part, Bench &bench);
+  void wordsOfPe(const GroupOp &op, uint32_t pe, Bench &bench);
+  void streamOfPe(const GroupOp &op, uint32_t pe, size_t superstep,
+                  Bench &bench);
+  bool resolve(const LaneAct &act, uint32_t pe, uint64_t begun,
+               size_t superstep, bool afterCompute, Bench &bench,
+               uint32_t (&addresses)[5]);
   char *laneOf(uint32_t pe) { return laneOfPe[pe]; }
   bool collect(std::map<uint32_t, Stop> &stops) const;
 
@@ -93,11 +97,12 @@ private:
   std::vector<std::vector<uint32_t>> peOfSlot; // by region; none: no PE
   std::vector<char *> laneOfPe;
   std::vector<LaneAct> acts;
-  std::vector<std::vector<uint32_t>> fetches; // by tape: words that it reads
+  std::vector<std::vector<uint32_t>>
+      fetches; // by compute block: words that it reads
   std::vector<Splat> splats;
-  std::vector<std::vector<BlockPart>> parts;    // by set
-  std::vector<std::vector<LineTask>> exchanges; // by exchange
-  std::vector<Bench> benches;                   // by thread
+  std::vector<std::vector<BlockPart>> parts;     // by set
+  std::vector<std::vector<GroupTask>> exchanges; // by exchange
+  std::vector<Bench> benches;                    // by thread
 };
 
 } // namespace waferloom::executor

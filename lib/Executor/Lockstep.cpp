@@ -3,11 +3,11 @@
 //
 //   - Schedule.cpp finds, once per entry, an order in which whole instructions
 //     can follow each other, for many PEs at a time: first all PEs execute what
-//     they can alone, then lines of PEs exchange words, and so on. A word that
+//     they can alone, then groups of PEs exchange words, and so on. A word that
 //     is put may wait as long as it likes, so there is nothing to wait for.
 //   - LaneValues.cpp executes that order. The memories of sixteen PEs are
 //     interleaved word by word, so one instruction of the host does an element
-//     of sixteen PEs. Blocks of PEs, and lines, are shared by threads.
+//     of sixteen PEs. Blocks of PEs, and groups, are shared by threads.
 //   - Timing.cpp counts cycles along the same order. They do not depend on
 //   inputs,
 //     so that is done once per entry.

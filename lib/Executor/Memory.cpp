@@ -14,9 +14,9 @@ static uint32_t toLanes(uint64_t count) {
   return static_cast<uint32_t>((count + lanes - 1) / lanes * lanes);
 }
 
-/// Zeroed pages, large ones where the host has them: a phase touches some words
-/// of every block, so with small pages most of its time would go into finding
-/// them. What nobody touches takes no memory.
+/// Zeroed pages, large ones where the host has them: a superstep touches some
+/// words of every block, so with small pages most of its time would go into
+/// finding them. What nobody touches takes no memory.
 static char *mapPages(size_t bytes) {
 #if defined(__linux__)
   void *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,

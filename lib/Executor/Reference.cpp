@@ -1,5 +1,5 @@
 // The reference engine: every PE runs its program as far as it can, then waits
-// for a word, for room, or for a microthread, and is woken when there is
+// for a word, for a credit, or for a microthread, and is woken when there is
 // something new. All stamps are maxima and sums of other stamps, and each
 // instruction's predecessors are fixed by program and stream order, so the
 // order in which PEs run changes neither values nor cycles.
@@ -37,7 +37,7 @@ void Reference::wakeConsumers(uint32_t producer) {
   }
 }
 
-/// New room may let the producer go on.
+/// A new credit may let the producer go on.
 void Reference::wakeProducer(uint32_t consumer) {
   uint32_t producer = streams.consumers[consumer].producer;
   uint32_t gate = streams.producers[producer].gate;
@@ -141,7 +141,7 @@ void Reference::runGate(uint32_t index) {
       break;
     uint64_t stamp = std::max(channels.arrival(turn.consumer),
                               channels.producers[gate.producer].next);
-    if (!channels.hasRoom(gate.producer, stamp))
+    if (!channels.hasCredit(gate.producer, stamp))
       break;
     channels.put(gate.producer, stamp, channels.value(turn.consumer));
     channels.take(turn.consumer, stamp);
@@ -176,9 +176,9 @@ Error Reference::report() const {
     waiting.node = image.names[instruction->node];
     waiting.word = thread.word;
     waiting.words = instruction->words;
-    waiting.forRoom = thread.waits == Waits::Room;
+    waiting.forCredit = thread.waits == Waits::Credit;
     waiting.color =
-        waiting.forRoom ? instruction->outColor : instruction->inColor;
+        waiting.forCredit ? instruction->outColor : instruction->inColor;
     if (thread.waits == Waits::Word) {
       uint32_t consumer = streams.sinkOf(pe, waiting.color);
       uint32_t from = streams.consumers[consumer].producer;

@@ -12,7 +12,7 @@
 
 namespace waferloom::executor {
 
-enum class Waits : uint8_t { Nothing, Word, Room, Thread };
+enum class Waits : uint8_t { Nothing, Word, Credit, Thread };
 
 /// A program counter with a clock: the main program of a PE or a microthread.
 struct Thread {

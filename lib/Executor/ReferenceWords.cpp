@@ -82,8 +82,8 @@ static void scatter(const Instruction &instruction, const Addresses &x,
   }
 }
 
-/// The earliest stamp of a stream's next word, room aside: one per cycle, and
-/// where the target says so one more cycle after every burst.
+/// The earliest stamp of a stream's next word, credits aside: one per cycle,
+/// and where the target says so one more cycle after every burst.
 static uint64_t earliestPut(const Channels::Out &out, uint64_t ready,
                             const image::TargetT &target) {
   if (out.count == 0)
@@ -100,9 +100,9 @@ bool Reference::send(uint32_t pe, uint32_t actor, Thread &thread) {
   uint64_t before = thread.word;
   while (thread.word < instruction.words) {
     uint64_t stamp = earliestPut(out, thread.clock, target);
-    if (!channels.hasRoom(producer, stamp)) {
+    if (!channels.hasCredit(producer, stamp)) {
       out.waiter = actor;
-      thread.waits = Waits::Room;
+      thread.waits = Waits::Credit;
       break;
     }
     channels.put(producer, stamp,
@@ -165,9 +165,9 @@ bool Reference::pass(uint32_t pe, uint32_t actor, Thread &thread) {
     }
     uint64_t ready = thread.clock - 1 + target.forward_cycles;
     uint64_t stamp = earliestPut(out, ready, target);
-    if (!channels.hasRoom(producer, stamp)) {
+    if (!channels.hasCredit(producer, stamp)) {
       out.waiter = actor;
-      thread.waits = Waits::Room;
+      thread.waits = Waits::Credit;
       break;
     }
     uint32_t value = 0;

@@ -19,14 +19,14 @@ using KeyMap = std::unordered_map<Key, Value, KeyHash>;
 
 struct Kind {
   uint32_t region, program;
-  uint32_t turn = 0, progress = 0; // acts of the turn's run that are done
-  bool fresh = true;               // the turn's tape is to be done
+  uint32_t segment = 0, progress = 0; // acts of its sequence that are done
+  bool fresh = true;                  // the compute block is to be done
   bool ended = false;
   std::vector<uint32_t> pes;
 };
 
-/// PEs whose runs may move words to each other, ascending, and the routers with
-/// turns between them, by PE and color.
+/// PEs whose sequences may move words to each other, ascending, and the routers
+/// with turns between them, by PE and color.
 struct Component {
   std::vector<uint32_t> pes, gates;
 };
@@ -39,7 +39,7 @@ struct KindState {
 
 /// What an exchange was found to do.
 struct Exchange {
-  uint32_t lines;
+  uint32_t exchange;
   std::vector<uint32_t> done; // by kind
   std::vector<GateState> gates;
 };
@@ -55,22 +55,22 @@ public:
 private:
   void makeKinds();
   void describeLinks();
-  bool tapes(Phase &phase);
-  bool exchange(Phase &phase);
+  bool computeBlocks(Superstep &superstep);
+  bool exchange(Superstep &superstep);
   Exchange find();
   std::vector<Component> components();
   std::vector<uint8_t> colorsOf(const Kind &kind) const;
   Key keyOf(const Component &component, ArrayRef<KindState> states) const;
   bool split(const std::vector<uint32_t> &done);
   Key keyOfKinds() const;
-  uint64_t begunBy(const Kind &kind, bool beforeTape) const;
-  const Turn &turnOf(const Kind &kind) const {
-    return out->turns.programs[kind.region][kind.program][kind.turn];
+  uint64_t begunBy(const Kind &kind, bool beforeCompute) const;
+  const Segment &segmentOf(const Kind &kind) const {
+    return out->segments.programs[kind.region][kind.program][kind.segment];
   }
-  ArrayRef<RunAct> runOf(const Kind &kind) const {
+  ArrayRef<SequenceAct> sequenceOf(const Kind &kind) const {
     if (kind.ended)
       return {};
-    return ArrayRef(out->turns.runs[turnOf(kind).run])
+    return ArrayRef(out->segments.sequences[segmentOf(kind).sequence])
         .drop_front(kind.progress);
   }
   void advance(Kind &kind, uint32_t done);
@@ -83,7 +83,7 @@ private:
   std::vector<GateState> gates;
   std::vector<uint32_t> linksOf; // by producer: equal links, equal numbers
   KeyMap<Exchange> known;
-  KeyMap<uint32_t> stateOf, lineOf, setOf;
+  KeyMap<uint32_t> stateOf, groupOf, setOf;
 };
 } // namespace
 
@@ -157,11 +157,11 @@ void Scheduler::describeLinks() {
   }
 }
 
-/// The colors that a kind's run sends on.
+/// The colors that a kind's sequence sends on.
 std::vector<uint8_t> Scheduler::colorsOf(const Kind &kind) const {
   std::vector<uint8_t> colors;
-  for (const RunAct &act : runOf(kind)) {
-    const Instruction &instruction = *out->turns.acts[act.act].instruction;
+  for (const SequenceAct &act : sequenceOf(kind)) {
+    const Instruction &instruction = *out->segments.acts[act.act].instruction;
     if (image::sends(instruction.op) &&
         !is_contained(colors, instruction.outColor))
       colors.push_back(instruction.outColor);
@@ -172,7 +172,7 @@ std::vector<uint8_t> Scheduler::colorsOf(const Kind &kind) const {
 Key Scheduler::keyOfKinds() const {
   Key key;
   for (const Kind &kind : kinds) {
-    key.push_back(kind.ended ? none : turnOf(kind).run);
+    key.push_back(kind.ended ? none : segmentOf(kind).sequence);
     key.push_back(kind.progress);
   }
   for (uint32_t g = 0; g < gates.size(); ++g)
@@ -181,37 +181,42 @@ Key Scheduler::keyOfKinds() const {
   return key;
 }
 
-/// Instructions that PEs of a kind have begun, without the tape or with it.
-uint64_t Scheduler::begunBy(const Kind &kind, bool beforeTape) const {
+/// Instructions that PEs of a kind have begun, without the compute block or
+/// with it.
+uint64_t Scheduler::begunBy(const Kind &kind, bool beforeCompute) const {
   if (kind.ended)
     return 0;
-  const Turn &turn = turnOf(kind);
-  if (beforeTape)
-    return turn.begun;
-  uint64_t begun = turn.begun + out->turns.tapes[turn.tape].size();
+  const Segment &segment = segmentOf(kind);
+  if (beforeCompute)
+    return segment.begun;
+  uint64_t begun =
+      segment.begun + out->segments.computeBlocks[segment.computeBlock].size();
   for (uint32_t k = 0; k < kind.progress; ++k)
     begun += !image::isControl(
-        out->turns.acts[out->turns.runs[turn.run][k].act].instruction->op);
+        out->segments.acts[out->segments.sequences[segment.sequence][k].act]
+            .instruction->op);
   return begun;
 }
 
-/// The tapes of kinds that have come to a new turn. False: none has.
-bool Scheduler::tapes(Phase &phase) {
+/// The compute blocks of kinds that have come to a new segment. False: none
+/// has.
+bool Scheduler::computeBlocks(Superstep &superstep) {
   bool any = false;
-  std::map<uint32_t, Key> kindsOf; // by tape
+  std::map<uint32_t, Key> kindsOf; // by compute block
   for (uint32_t k = 0; k < kinds.size(); ++k) {
     Kind &kind = kinds[k];
-    phase.begun.push_back(begunBy(kind, kind.fresh));
-    phase.begunAfterTape.push_back(begunBy(kind, false));
-    phase.cycles.push_back(!kind.ended && kind.fresh ? turnOf(kind).cycles : 0);
+    superstep.begun.push_back(begunBy(kind, kind.fresh));
+    superstep.begunAfterCompute.push_back(begunBy(kind, false));
+    superstep.cycles.push_back(
+        !kind.ended && kind.fresh ? segmentOf(kind).cycles : 0);
     if (kind.ended || !kind.fresh)
       continue;
     any = true;
     kind.fresh = false;
-    if (turnOf(kind).tape != 0)
-      kindsOf[turnOf(kind).tape].push_back(k);
+    if (segmentOf(kind).computeBlock != 0)
+      kindsOf[segmentOf(kind).computeBlock].push_back(k);
   }
-  for (auto &[tape, list] : kindsOf) {
+  for (auto &[computeBlock, list] : kindsOf) {
     Key key = list;
     key.push_back(static_cast<uint32_t>(kinds.size()));
     auto [it, fresh] =
@@ -223,20 +228,20 @@ bool Scheduler::tapes(Phase &phase) {
       std::sort(pes.begin(), pes.end());
       out->sets.push_back(std::move(pes));
     }
-    phase.tapes.push_back({tape, it->second});
+    superstep.computeBlocks.push_back({computeBlock, it->second});
   }
   return any;
 }
 
 void Scheduler::advance(Kind &kind, uint32_t done) {
   kind.progress += done;
-  if (kind.progress < out->turns.runs[turnOf(kind).run].size())
+  if (kind.progress < out->segments.sequences[segmentOf(kind).sequence].size())
     return;
   kind.progress = 0;
   kind.fresh = true;
-  ++kind.turn;
+  ++kind.segment;
   kind.ended =
-      kind.turn == out->turns.programs[kind.region][kind.program].size();
+      kind.segment == out->segments.programs[kind.region][kind.program].size();
 }
 
 namespace {
@@ -317,7 +322,7 @@ private:
 std::vector<Component> Scheduler::components() {
   Joiner joiner(streams);
   for (const Kind &kind : kinds)
-    if (!runOf(kind).empty())
+    if (!sequenceOf(kind).empty())
       for (uint32_t pe : kind.pes)
         joiner.add(pe);
   for (const Kind &kind : kinds)
@@ -373,17 +378,17 @@ Key Scheduler::keyOf(const Component &component,
   return key;
 }
 
-/// Finds the lines of an exchange and what they do.
+/// Finds the groups of an exchange and what they do.
 Exchange Scheduler::find() {
   std::vector<uint32_t> done(streams.places.size(), 0);
-  std::vector<LinePlaces> places;
-  std::vector<uint32_t> at; // line -> index in places
+  std::vector<GroupPlaces> places;
+  std::vector<uint32_t> at; // group -> index in places
   std::vector<GateState> after = gates;
   std::vector<KindState> states;
   for (const Kind &kind : kinds) {
     Key state;
     if (!kind.ended)
-      state = {turnOf(kind).run, kind.progress};
+      state = {segmentOf(kind).sequence, kind.progress};
     uint32_t number =
         stateOf.try_emplace(std::move(state), uint32_t(stateOf.size()))
             .first->second;
@@ -391,22 +396,22 @@ Exchange Scheduler::find() {
   }
   for (const Component &component : components()) {
     const std::vector<uint32_t> &pes = component.pes;
-    auto [it, fresh] = lineOf.try_emplace(keyOf(component, states), none);
+    auto [it, fresh] = groupOf.try_emplace(keyOf(component, states), none);
     if (fresh) {
       std::vector<Member> members;
       for (uint32_t pe : pes)
-        members.push_back({pe, runOf(kinds[out->kindOf[pe]])});
-      it->second = static_cast<uint32_t>(out->lines.size());
-      out->lines.push_back(orderLine(streams, out->turns, members, gates));
+        members.push_back({pe, sequenceOf(kinds[out->kindOf[pe]])});
+      it->second = static_cast<uint32_t>(out->groups.size());
+      out->groups.push_back(orderGroup(streams, out->segments, members, gates));
     }
-    const Line &line = out->lines[it->second];
+    const ExchangeGroup &group = out->groups[it->second];
     for (size_t i = 0; i < pes.size(); ++i)
-      done[pes[i]] = line.done[i];
-    for (const LineGate &gate : line.gates)
+      done[pes[i]] = group.done[i];
+    for (const GroupGate &gate : group.gates)
       after[streams.gateAt(pes.front() + gate.pe, gate.color)] = gate.after;
-    if (line.ops.empty())
+    if (group.ops.empty())
       continue;
-    at.resize(out->lines.size(), none);
+    at.resize(out->groups.size(), none);
     if (at[it->second] == none) {
       at[it->second] = static_cast<uint32_t>(places.size());
       places.push_back({it->second, {}});
@@ -415,7 +420,7 @@ Exchange Scheduler::find() {
   }
   split(done);
   Exchange found;
-  found.lines = static_cast<uint32_t>(out->exchanges.size());
+  found.exchange = static_cast<uint32_t>(out->exchanges.size());
   found.gates = std::move(after);
   for (const Kind &kind : kinds)
     found.done.push_back(kind.pes.empty() ? 0 : done[kind.pes.front()]);
@@ -423,15 +428,15 @@ Exchange Scheduler::find() {
   return found;
 }
 
-/// The exchange after the tapes. False: nothing could be done.
-bool Scheduler::exchange(Phase &phase) {
+/// The exchange after the compute blocks. False: nothing could be done.
+bool Scheduler::exchange(Superstep &superstep) {
   Key key = keyOfKinds();
   auto it = known.find(key);
   if (it == known.end()) {
     Exchange found = find();
     it = known.try_emplace(keyOfKinds(), std::move(found)).first;
   }
-  phase.lines = it->second.lines;
+  superstep.exchange = it->second.exchange;
   gates = it->second.gates;
   bool any = false;
   for (size_t k = 0; k < kinds.size(); ++k) {
@@ -443,21 +448,22 @@ bool Scheduler::exchange(Phase &phase) {
 }
 
 std::unique_ptr<Schedule> Scheduler::run() {
-  std::optional<Turns> turns = unroll(prepared, axesOf(streams), issueCycles);
+  std::optional<Segments> turns =
+      unroll(prepared, axesOf(streams), issueCycles);
   if (!turns)
     return nullptr;
-  out->turns = std::move(*turns);
+  out->segments = std::move(*turns);
   gates.resize(streams.gates.size());
   makeKinds();
   describeLinks();
   auto ended = [](const Kind &kind) { return kind.ended; };
   while (!all_of(kinds, ended)) {
-    Phase phase;
-    bool any = tapes(phase);
-    any |= exchange(phase);
+    Superstep superstep;
+    bool any = computeBlocks(superstep);
+    any |= exchange(superstep);
     if (!any)
       return nullptr;
-    out->phases.push_back(std::move(phase));
+    out->supersteps.push_back(std::move(superstep));
   }
   return std::move(out);
 }

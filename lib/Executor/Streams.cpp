@@ -332,20 +332,20 @@ void Tracer::consume(uint32_t producer, uint32_t pe, uint32_t gate,
   consumer.color = from.color;
   consumer.gate = gate;
   consumer.hops = hops;
-  uint32_t stages = hops * target.hop_cycles;
-  uint32_t room = 0;
+  uint32_t cycles = hops * target.hop_cycles;
+  uint32_t credits = 0;
   if (from.gate == none) { // from a PE: its ramp and its output queue
-    stages += target.ramp_cycles;
-    room += target.output_queue_words;
+    cycles += target.ramp_cycles;
+    credits += target.output_queue_words;
   }
   if (gate == none) { // into a PE
-    stages += target.ramp_cycles;
-    room += target.input_queue_words;
+    cycles += target.ramp_cycles;
+    credits += target.input_queue_words;
   } else {
-    room += 1; // the word that waits for its turn
+    credits += 1; // the word that waits for its turn
   }
-  consumer.delay = stages;
-  consumer.window = std::max(1u, stages + room);
+  consumer.delay = cycles;
+  consumer.window = std::max(1u, cycles + credits);
   consumer.places = gate == none ? target.input_queue_words : 1;
   out.consumers.push_back(consumer);
 }

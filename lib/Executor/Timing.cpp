@@ -1,11 +1,11 @@
-// All PEs' clocks, phase by phase. What words of earlier phases do to a line
-// is little: when a router passed its last word, and, where a sender runs far
-// ahead of a receiver, which words still stand in its way. The latter is kept
-// only for colors on which it happens: the count begins again when one more is
-// found.
+// All PEs' clocks, superstep by superstep. What words of earlier supersteps do
+// to an exchange group is little: when a router passed its last word, and,
+// where a sender runs far ahead of a receiver, which words still stand in its
+// way. The latter is kept only for colors on which it happens: the count begins
+// again when one more is found.
 
 #include "Timing.h"
-#include "LineTimer.h"
+#include "GroupTimer.h"
 #include <algorithm>
 
 using namespace llvm;
@@ -30,15 +30,16 @@ private:
   enum class Outcome { Counted, Again, Unknown };
 
   void begin();
-  void tapes(const Phase &phase);
-  Outcome exchange(const Phase &phase);
-  Outcome count(LineTimer &timer, uint32_t base);
-  bool describeSource(const LineTimer &timer, uint32_t base, uint32_t source,
+  void computeBlocks(const Superstep &superstep);
+  Outcome exchange(const Superstep &superstep);
+  Outcome count(GroupTimer &timer, uint32_t base);
+  bool describeSource(const GroupTimer &timer, uint32_t base, uint32_t source,
                       uint64_t least);
-  bool describeRooms(const LineTimer &timer, const LineTimer::Source &source,
-                     uint32_t producer, uint64_t clock, uint64_t origin);
-  void goOn(const LineTimer &timer, uint32_t base, const LineAfter &after);
-  uint32_t producerOf(const LineTimer::Source &source, uint32_t base) const;
+  bool describeCredits(const GroupTimer &timer,
+                       const GroupTimer::Source &source, uint32_t producer,
+                       uint64_t clock, uint64_t origin);
+  void goOn(const GroupTimer &timer, uint32_t base, const GroupAfter &after);
+  uint32_t producerOf(const GroupTimer::Source &source, uint32_t base) const;
   EngineResult result();
   void spend(StageEnd &stage) const;
 
@@ -56,9 +57,10 @@ private:
   /// its window.
   std::vector<size_t> ringOf;
   std::vector<uint64_t> rings;
-  std::vector<std::unique_ptr<LineTimer>> timers; // by line
-  std::vector<std::vector<uint32_t>> found; // by phase: what each line counted
-  LineBefore before;
+  std::vector<std::unique_ptr<GroupTimer>> timers; // by group
+  std::vector<std::vector<uint32_t>>
+      found; // by superstep: what each group counted
+  GroupBefore before;
 };
 } // namespace
 
@@ -77,22 +79,22 @@ void Timer::begin() {
     }
   rings.assign(words, 0);
   timers.clear();
-  timers.resize(schedule.lines.size());
+  timers.resize(schedule.groups.size());
   found.clear();
 }
 
-void Timer::tapes(const Phase &phase) {
+void Timer::computeBlocks(const Superstep &superstep) {
   for (uint32_t kind = 0; kind < pesOfKind.size(); ++kind) {
-    uint32_t then = kind; // its kind in this phase
-    while (then >= phase.cycles.size())
+    uint32_t then = kind; // its kind in this superstep
+    while (then >= superstep.cycles.size())
       then = schedule.parentOf[then];
-    if (uint64_t cycles = phase.cycles[then])
+    if (uint64_t cycles = superstep.cycles[then])
       for (uint32_t pe : pesOfKind[kind])
         clocks[pe] += cycles;
   }
 }
 
-uint32_t Timer::producerOf(const LineTimer::Source &source,
+uint32_t Timer::producerOf(const GroupTimer::Source &source,
                            uint32_t base) const {
   uint32_t pe = base + source.pe;
   if (!source.isGate)
@@ -100,16 +102,16 @@ uint32_t Timer::producerOf(const LineTimer::Source &source,
   return streams.gates[streams.gateAt(pe, source.color)].producer;
 }
 
-/// What earlier takes leave no room for. No word of the source is put before
+/// What earlier takes leave no credits for. No word of the source is put before
 /// `clock`. Takes are at least a cycle apart, and so are puts: if the last take
-/// leaves room for the first word, earlier ones leave room for the others.
-/// False: the color is not tracked yet.
-bool Timer::describeRooms(const LineTimer &timer,
-                          const LineTimer::Source &source, uint32_t producer,
-                          uint64_t clock, uint64_t origin) {
+/// leaves a credit for the first word, earlier ones leave credits for the
+/// others. False: the color is not tracked yet.
+bool Timer::describeCredits(const GroupTimer &timer,
+                            const GroupTimer::Source &source, uint32_t producer,
+                            uint64_t clock, uint64_t origin) {
   for (uint32_t k = 0; k < source.taps.count; ++k) {
     uint32_t consumer = streams.producers[producer].consumers.first + k;
-    const LineTimer::Tap &tap = timer.taps[source.taps.first + k];
+    const GroupTimer::Tap &tap = timer.taps[source.taps.first + k];
     if (taken[consumer] + 1 <= clock + tap.window)
       continue;
     if (!tracked[source.color]) {
@@ -122,25 +124,25 @@ bool Timer::describeRooms(const LineTimer &timer,
       uint64_t from =
           rings[ringOf[consumer] + (before + word) % tap.window] + 1;
       if (from > clock + word)
-        this->before.rooms.push_back({source.taps.first + k,
-                                      static_cast<uint32_t>(word),
-                                      static_cast<Stamp>(from - origin)});
+        this->before.credits.push_back({source.taps.first + k,
+                                        static_cast<uint32_t>(word),
+                                        static_cast<Stamp>(from - origin)});
     }
   }
   return true;
 }
 
-/// `least`: before it no PE of the line begins.
-bool Timer::describeSource(const LineTimer &timer, uint32_t base,
+/// `least`: before it no PE of the group begins.
+bool Timer::describeSource(const GroupTimer &timer, uint32_t base,
                            uint32_t index, uint64_t least) {
-  const LineTimer::Source &source = timer.sources[index];
+  const GroupTimer::Source &source = timer.sources[index];
   uint32_t producer = producerOf(source, base);
   uint64_t origin = clocks[base];
   if (source.isGate) {
     before.sources.push_back(
         static_cast<Stamp>(std::max(next[producer], least) - origin));
     return put[producer] == 0 ||
-           describeRooms(timer, source, producer, least, origin);
+           describeCredits(timer, source, producer, least, origin);
   }
   uint64_t clock = clocks[base + source.pe];
   uint64_t inBurst =
@@ -151,18 +153,18 @@ bool Timer::describeSource(const LineTimer &timer, uint32_t base,
   // The cycle after a full burst is most often that of an issue.
   if (target.words_per_burst != 0 && inBurst == 0 &&
       next[producer] + 1 > clock + target.issue_cycles)
-    before.rooms.push_back({source.taps.first, 0,
-                            static_cast<Stamp>(next[producer] + 1 - origin)});
-  return describeRooms(timer, source, producer, clock, origin);
+    before.credits.push_back({source.taps.first, 0,
+                              static_cast<Stamp>(next[producer] + 1 - origin)});
+  return describeCredits(timer, source, producer, clock, origin);
 }
 
-/// The line has been counted: clocks and streams go on.
-void Timer::goOn(const LineTimer &timer, uint32_t base,
-                 const LineAfter &after) {
-  const std::vector<uint32_t> &pes = timer.line.pes;
+/// The group has been counted: clocks and streams go on.
+void Timer::goOn(const GroupTimer &timer, uint32_t base,
+                 const GroupAfter &after) {
+  const std::vector<uint32_t> &pes = timer.group.pes;
   uint64_t origin = clocks[base];
   for (size_t s = 0; s < timer.sources.size(); ++s) {
-    const LineTimer::Source &source = timer.sources[s];
+    const GroupTimer::Source &source = timer.sources[s];
     if (source.words == 0)
       continue;
     uint32_t producer = producerOf(source, base);
@@ -171,7 +173,7 @@ void Timer::goOn(const LineTimer &timer, uint32_t base,
     for (uint32_t k = 0; k < source.taps.count; ++k) {
       uint32_t consumer = streams.producers[producer].consumers.first + k;
       uint32_t t = source.taps.first + k;
-      const LineTimer::Tap &tap = timer.taps[t];
+      const GroupTimer::Tap &tap = timer.taps[t];
       taken[consumer] = origin + static_cast<uint64_t>(after.takes[t]) + 1;
       for (uint32_t i = 0; i < tap.tailWords; ++i)
         rings[ringOf[consumer] + (words - tap.tailWords + i) % tap.window] =
@@ -182,19 +184,19 @@ void Timer::goOn(const LineTimer &timer, uint32_t base,
     clocks[base + pes[i]] = origin + static_cast<uint64_t>(after.ends[i]);
 }
 
-Timer::Outcome Timer::count(LineTimer &timer, uint32_t base) {
+Timer::Outcome Timer::count(GroupTimer &timer, uint32_t base) {
   uint64_t origin = clocks[base], least = origin;
   before.starts.clear();
   before.sources.clear();
-  before.rooms.clear();
-  for (uint32_t pe : timer.line.pes) {
+  before.credits.clear();
+  for (uint32_t pe : timer.group.pes) {
     before.starts.push_back(static_cast<Stamp>(clocks[base + pe] - origin));
     least = std::min(least, clocks[base + pe]);
   }
   for (uint32_t s = 0; s < timer.sources.size(); ++s)
     if (!describeSource(timer, base, s, least))
       return Outcome::Again;
-  const LineAfter *after = timer.count(before);
+  const GroupAfter *after = timer.count(before);
   if (!after)
     return Outcome::Unknown;
   goOn(timer, base, *after);
@@ -202,13 +204,14 @@ Timer::Outcome Timer::count(LineTimer &timer, uint32_t base) {
   return Outcome::Counted;
 }
 
-Timer::Outcome Timer::exchange(const Phase &phase) {
+Timer::Outcome Timer::exchange(const Superstep &superstep) {
   found.emplace_back();
-  for (const LinePlaces &places : schedule.exchanges[phase.lines]) {
-    std::unique_ptr<LineTimer> &timer = timers[places.line];
+  for (const GroupPlaces &places : schedule.exchanges[superstep.exchange]) {
+    std::unique_ptr<GroupTimer> &timer = timers[places.group];
     if (!timer)
-      timer = std::make_unique<LineTimer>(schedule.lines[places.line], streams,
-                                          schedule.turns, target, tracked);
+      timer =
+          std::make_unique<GroupTimer>(schedule.groups[places.group], streams,
+                                       schedule.segments, target, tracked);
     for (uint32_t base : places.bases)
       if (Outcome outcome = count(*timer, base); outcome != Outcome::Counted)
         return outcome;
@@ -223,15 +226,15 @@ std::optional<EngineResult> Timer::run() {
         return std::nullopt;
   for (Outcome outcome = Outcome::Again; outcome != Outcome::Counted;) {
     begin();
-    for (const Phase &phase : schedule.phases) {
-      tapes(phase);
-      outcome = exchange(phase);
+    for (const Superstep &superstep : schedule.supersteps) {
+      computeBlocks(superstep);
+      outcome = exchange(superstep);
       if (outcome != Outcome::Counted)
         break;
     }
     if (outcome == Outcome::Unknown)
       return std::nullopt;
-    if (schedule.phases.empty())
+    if (schedule.supersteps.empty())
       break;
   }
   return result();
@@ -242,7 +245,7 @@ EngineResult Timer::result() {
   result.countedInLanes = true;
   for (uint32_t pe = 0; pe < clocks.size(); ++pe) {
     const Place &at = streams.places[pe];
-    const Totals &totals = schedule.turns.totals[at.region][at.program];
+    const Totals &totals = schedule.segments.totals[at.region][at.program];
     result.instructions += totals.instructions;
     result.words += totals.words;
     result.end(pe, at.stage, clocks[pe]);
@@ -256,22 +259,23 @@ EngineResult Timer::result() {
 void Timer::spend(StageEnd &stage) const {
   stage.spent.resize(prepared.accounts.size());
   const Place &at = streams.places[stage.pe];
-  for (auto [account, busy] : schedule.turns.totals[at.region][at.program].busy)
+  for (auto [account, busy] :
+       schedule.segments.totals[at.region][at.program].busy)
     stage.spent[account].busy += busy;
   for (size_t p = 0; p < found.size(); ++p) {
     size_t following = 0;
-    for (const LinePlaces &places :
-         schedule.exchanges[schedule.phases[p].lines]) {
-      const LineTimer &timer = *timers[places.line];
+    for (const GroupPlaces &places :
+         schedule.exchanges[schedule.supersteps[p].exchange]) {
+      const GroupTimer &timer = *timers[places.group];
       for (uint32_t base : places.bases) {
-        const LineAfter &after = timer.at(found[p][following++]);
-        const std::vector<uint32_t> &pes = timer.line.pes;
+        const GroupAfter &after = timer.at(found[p][following++]);
+        const std::vector<uint32_t> &pes = timer.group.pes;
         auto it = std::lower_bound(pes.begin(), pes.end(), stage.pe - base);
         if (stage.pe < base || it == pes.end() || *it != stage.pe - base)
           continue;
-        for (size_t i = 0; i < timer.line.ops.size(); ++i) {
-          const LineOp &op = timer.line.ops[i];
-          if (op.kind != LineOp::Gate && op.pe == uint32_t(it - pes.begin()))
+        for (size_t i = 0; i < timer.group.ops.size(); ++i) {
+          const GroupOp &op = timer.group.ops[i];
+          if (op.kind != GroupOp::Gate && op.pe == uint32_t(it - pes.begin()))
             stage.spent[timer.accounts[i]].wait += after.waits[i];
         }
       }

@@ -1,4 +1,4 @@
-// The cycles of an entry, counted line by line along its schedule.
+// The cycles of an entry, counted group by group along its schedule.
 
 #ifndef WAFERLOOM_LIB_EXECUTOR_TIMING_H
 #define WAFERLOOM_LIB_EXECUTOR_TIMING_H
@@ -11,7 +11,7 @@ namespace waferloom::executor {
 
 /// What the reference engine counts for a run of the entry. Nothing where it
 /// has to count itself: with microthreads or routers that take turns, where a
-/// stream is held up by words of an earlier phase, and where the entry may
+/// stream is held up by words of an earlier superstep, and where the entry may
 /// hang.
 std::optional<EngineResult> timeSchedule(const image::TargetT &target,
                                          const PreparedEntry &prepared,

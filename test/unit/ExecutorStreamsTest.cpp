@@ -197,7 +197,7 @@ static Builder exchange(uint32_t words) {
   return b;
 }
 
-/// Room between neighbours: output queue 2, ramp 2, one hop, ramp 2, input
+/// Credits between neighbours: output queue 2, ramp 2, one hop, ramp 2, input
 /// queue 4, so 11 words.
 TEST(ExecutorStreams, ExchangeEndsWithinTheWindow) {
   Builder b = exchange(11);
@@ -210,7 +210,7 @@ TEST(ExecutorStreams, HangNamesWhoWaitsForWhat) {
   std::string text = failure(session->step(0, {}));
   EXPECT_TRUE(contains(text, "2 programs unfinished")) << text;
   EXPECT_TRUE(contains(text, "PE (0, 0), instruction 0 (send, node 'node/a'): "
-                             "waits for room on color 0, word 11 of 12"));
+                             "waits for a credit on color 0, word 11 of 12"));
   EXPECT_TRUE(contains(text, "PE (1, 0), instruction 1 (send"));
   EXPECT_TRUE(contains(failure(session->step(0, {})), "reset"));
 }
@@ -221,7 +221,8 @@ TEST(ExecutorStreams, WhatFitsTheQueuesCannotHang) {
   EXPECT_FALSE(bool(sessionOf(fits)->proveHangFree(0)));
   auto session = sessionOf(lives);
   std::string text = toString(session->proveHangFree(0));
-  EXPECT_TRUE(contains(text, "waits for room on color 0, word 4 of 5")) << text;
+  EXPECT_TRUE(contains(text, "waits for a credit on color 0, word 4 of 5"))
+      << text;
   EXPECT_GT(stepOf(session.get()).cycles, 0u);
   Builder collectives[] = {chain(9, 300, grid(9, "")), star(6, 40, grid(6, "")),
                            multicast(7, 200, "")};

@@ -1,6 +1,6 @@
 // The lock-step engine counts cycles itself: random programs of collectives one
 // after the other, with work of random length between them, on targets with
-// short queues, where senders run ahead and have to wait for room.
+// short queues, where senders run ahead and have to wait for credits.
 
 #include "Running.h"
 #include <random>

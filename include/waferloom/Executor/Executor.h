@@ -118,8 +118,8 @@ public:
                                           const RunOptions &options = {}) = 0;
 
   /// Shows that an entry cannot hang, whatever its inputs: runs its streams
-  /// without values where words find room only in the queues of their
-  /// receivers. An entry that needs room in the network fails here, with who
+  /// without values where words find credits only in the queues of their
+  /// receivers. An entry that needs credits of the network fails here, with who
   /// waits for what, though it may run. Changes nothing.
   virtual llvm::Error proveHangFree(size_t entry) = 0;
 

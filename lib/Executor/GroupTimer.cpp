@@ -1,17 +1,18 @@
-// Stamps are maxima and sums of other stamps (E11 to E15), so a line whose PEs
-// all start later by the same number of cycles ends later by that number. A
-// line is therefore counted once for each set of differences between its PEs'
-// clocks, wherever and in whichever phase they come up: equal rows, equal
-// columns and equal layers cost one comparison.
+// Stamps are maxima and sums of other stamps (E11 to E15), so an exchange group
+// whose PEs all start later by the same number of cycles ends later by that
+// number. A group is therefore counted once for each set of differences between
+// its PEs' clocks, wherever and in whichever superstep they come up: equal
+// rows, equal columns and equal layers cost one comparison.
 //
-// Within a line an instruction's stamps follow from those of the instructions
-// before it in the line's order, but for room: a word may be put one cycle
-// after the word `window` before it was taken, and that may come later in the
-// order. So a line is first counted as if there were always room. Where that
-// breaks a window, its PEs and routers go on word by word, each as far as words
-// and room allow. Both find the least solution, and there is only one.
+// Within an exchange group an instruction's stamps follow from those of the
+// instructions before it in the group's order, but for credits: a word may be
+// put one cycle after the word `window` before it was taken, and that may come
+// later in the order. So an exchange group is first counted as if there were
+// always credits. Where that breaks a window, its PEs and routers go on word by
+// word, each as far as words and credits allow. Both find the least solution,
+// and there is only one.
 
-#include "LineTimer.h"
+#include "GroupTimer.h"
 #include "llvm/ADT/Hashing.h"
 #include <algorithm>
 
@@ -19,37 +20,37 @@ using namespace llvm;
 
 namespace waferloom::executor {
 
-bool LineBefore::operator==(const LineBefore &other) const {
-  auto same = [](const Room &a, const Room &b) {
+bool GroupBefore::operator==(const GroupBefore &other) const {
+  auto same = [](const Credit &a, const Credit &b) {
     return a.tap == b.tap && a.word == b.word && a.from == b.from;
   };
   return starts == other.starts && sources == other.sources &&
-         std::equal(rooms.begin(), rooms.end(), other.rooms.begin(),
-                    other.rooms.end(), same);
+         std::equal(credits.begin(), credits.end(), other.credits.begin(),
+                    other.credits.end(), same);
 }
 
-size_t LineBefore::hash() const {
+size_t GroupBefore::hash() const {
   size_t hash =
       hash_combine(hash_combine_range(starts.begin(), starts.end()),
                    hash_combine_range(sources.begin(), sources.end()));
-  for (const Room &room : rooms)
-    hash = hash_combine(hash, room.tap, room.word, room.from);
+  for (const Credit &credit : credits)
+    hash = hash_combine(hash, credit.tap, credit.word, credit.from);
   return hash;
 }
 
-LineTimer::LineTimer(const Line &line, const Streams &streams,
-                     const Turns &turns, const image::TargetT &target,
-                     const std::vector<bool> &tracked)
-    : line(line), target(target) {
-  for (const LineSource &from : line.sources) {
+GroupTimer::GroupTimer(const ExchangeGroup &group, const Streams &streams,
+                       const Segments &segments, const image::TargetT &target,
+                       const std::vector<bool> &tracked)
+    : group(group), target(target) {
+  for (const GroupSource &from : group.sources) {
     const Producer &producer = streams.producers[from.producer];
-    sources.push_back({producer.pe - line.first, from.at, from.words,
+    sources.push_back({producer.pe - group.first, from.at, from.words,
                        producer.color, producer.gate != none, from.taps});
   }
   uint32_t words = 0;
-  for (const LineTap &from : line.taps) {
+  for (const GroupTap &from : group.taps) {
     const Consumer &consumer = streams.consumers[from.consumer];
-    uint32_t own = line.sources[from.source].words;
+    uint32_t own = group.sources[from.source].words;
     Tap tap{words, from.source, consumer.delay, consumer.window, none, 0};
     if (tracked[consumer.color]) {
       tap.tail = tailWords;
@@ -59,21 +60,21 @@ LineTimer::LineTimer(const Line &line, const Streams &streams,
     taps.push_back(tap);
     words += own;
   }
-  puts.resize(line.words);
+  puts.resize(group.words);
   takes.resize(words);
-  rooms.resize(sources.size());
-  addOps(turns);
+  credits.resize(sources.size());
+  addOps(segments);
 }
 
-void LineTimer::addOps(const Turns &turns) {
-  firstOps.assign(line.pes.size(), none);
+void GroupTimer::addOps(const Segments &segments) {
+  firstOps.assign(group.pes.size(), none);
   givers.assign(sources.size(), none);
   takers.assign(taps.size(), none);
-  std::vector<uint32_t> last(line.pes.size(), none);
-  for (const LineOp &from : line.ops) {
+  std::vector<uint32_t> last(group.pes.size(), none);
+  for (const GroupOp &from : group.ops) {
     auto index = static_cast<uint32_t>(ops.size());
     Op op;
-    op.isGate = from.kind == LineOp::Gate;
+    op.isGate = from.kind == GroupOp::Gate;
     op.words = from.words;
     op.in = from.in;
     op.out = from.out;
@@ -82,7 +83,7 @@ void LineTimer::addOps(const Turns &turns) {
     if (op.out != none)
       op.outFrom = from.outAt - sources[op.out].at;
     if (!op.isGate) {
-      const Instruction &instruction = *turns.acts[from.act].instruction;
+      const Instruction &instruction = *segments.acts[from.act].instruction;
       op.actor = from.pe;
       op.lead = from.lead;
       op.prologue =
@@ -108,9 +109,9 @@ void LineTimer::addOps(const Turns &turns) {
   }
 }
 
-/// When a word can be put, room aside: E11, E13.
-Stamp LineTimer::earliest(const LineBefore &before, const Op &op, uint32_t word,
-                          Stamp ready) const {
+/// When a word can be put, credits aside: E11, E13.
+Stamp GroupTimer::earliest(const GroupBefore &before, const Op &op,
+                           uint32_t word, Stamp ready) const {
   if (word == 0)
     return op.isGate ? std::max(ready, before.sources[op.out]) : ready;
   bool pause = !op.isGate && target.words_per_burst != 0 &&
@@ -118,7 +119,7 @@ Stamp LineTimer::earliest(const LineBefore &before, const Op &op, uint32_t word,
   return std::max(ready, puts[sources[op.out].at + word - 1] + 1 + pause);
 }
 
-void LineTimer::start(const LineBefore &before) {
+void GroupTimer::start(const GroupBefore &before) {
   actors.assign(firstOps.size(), Actor());
   for (size_t i = 0; i < actors.size(); ++i) {
     actors[i].op = firstOps[i];
@@ -127,8 +128,8 @@ void LineTimer::start(const LineBefore &before) {
   }
 }
 
-void LineTimer::finish(const Op &op, uint32_t index, Actor &actor,
-                       LineAfter &after) {
+void GroupTimer::finish(const Op &op, uint32_t index, Actor &actor,
+                        GroupAfter &after) {
   if (!op.isGate)
     after.waits[index] = static_cast<uint64_t>(
         std::max<Stamp>(0, actor.clock - actor.begun - op.prologue - op.words));
@@ -137,9 +138,9 @@ void LineTimer::finish(const Op &op, uint32_t index, Actor &actor,
   actor.begins = true;
 }
 
-/// All ops once, as if there were always room.
-void LineTimer::inOrder(LineAfter &after) {
-  const LineBefore &before = after.before;
+/// All ops once, as if there were always credits.
+void GroupTimer::inOrder(GroupAfter &after) {
+  const GroupBefore &before = after.before;
   for (uint32_t i = 0; i < ops.size(); ++i) {
     const Op &op = ops[i];
     Actor &actor = actors[op.actor];
@@ -177,8 +178,8 @@ void LineTimer::inOrder(LineAfter &after) {
   }
 }
 
-/// Whether every word was put when there was room for it.
-bool LineTimer::hasRoom() const {
+/// Whether every word was put when there was a credit for it.
+bool GroupTimer::hasCredit() const {
   for (const Tap &tap : taps) {
     const Source &from = sources[tap.source];
     for (uint32_t word = tap.window; word < from.words; ++word)
@@ -188,11 +189,12 @@ bool LineTimer::hasRoom() const {
   return true;
 }
 
-/// Raises `ready` to when there is room (E12). False: not known yet.
-bool LineTimer::findRoom(uint32_t source, uint32_t word, Stamp &ready) const {
+/// Raises `ready` to when there is a credit (E12). False: not known yet.
+bool GroupTimer::findCredit(uint32_t source, uint32_t word,
+                            Stamp &ready) const {
   const Source &from = sources[source];
-  if (word < rooms[source].size())
-    ready = std::max(ready, rooms[source][word]);
+  if (word < credits[source].size())
+    ready = std::max(ready, credits[source][word]);
   for (uint32_t t = from.taps.first; t < from.taps.first + from.taps.count;
        ++t) {
     const Tap &tap = taps[t];
@@ -206,7 +208,7 @@ bool LineTimer::findRoom(uint32_t source, uint32_t word, Stamp &ready) const {
 }
 
 /// A router passes words on until it has to wait. True: it passed all.
-bool LineTimer::pass(const Op &op, Actor &actor, const LineBefore &before) {
+bool GroupTimer::pass(const Op &op, Actor &actor, const GroupBefore &before) {
   const Tap &tap = taps[op.in];
   for (; actor.word < op.words; ++actor.word) {
     uint32_t in = op.inFrom + actor.word, out = op.outFrom + actor.word;
@@ -214,7 +216,7 @@ bool LineTimer::pass(const Op &op, Actor &actor, const LineBefore &before) {
       return false;
     Stamp stamp = earliest(before, op, out,
                            puts[sources[tap.source].at + in] + tap.delay);
-    if (!findRoom(op.out, out, stamp))
+    if (!findCredit(op.out, out, stamp))
       return false;
     puts[sources[op.out].at + out] = takes[tap.at + in] = stamp;
     ++putSoFar[op.out];
@@ -224,7 +226,7 @@ bool LineTimer::pass(const Op &op, Actor &actor, const LineBefore &before) {
 }
 
 /// A PE takes and puts words until it has to wait. True: the op has ended.
-bool LineTimer::move(const Op &op, Actor &actor, const LineBefore &before) {
+bool GroupTimer::move(const Op &op, Actor &actor, const GroupBefore &before) {
   const Tap *tap = op.in == none ? nullptr : &taps[op.in];
   for (; actor.word < op.words; ++actor.word) {
     if (tap && !actor.holds) {
@@ -243,7 +245,7 @@ bool LineTimer::move(const Op &op, Actor &actor, const LineBefore &before) {
     uint32_t out = op.outFrom + actor.word;
     Stamp ready = tap ? actor.clock - 1 + target.forward_cycles : actor.clock;
     Stamp stamp = earliest(before, op, out, ready);
-    if (!findRoom(op.out, out, stamp))
+    if (!findCredit(op.out, out, stamp))
       return false;
     puts[sources[op.out].at + out] = stamp;
     ++putSoFar[op.out];
@@ -256,15 +258,15 @@ bool LineTimer::move(const Op &op, Actor &actor, const LineBefore &before) {
   return true;
 }
 
-void LineTimer::wake(uint32_t actor) {
+void GroupTimer::wake(uint32_t actor) {
   if (actor == none || actors[actor].queued)
     return;
   actors[actor].queued = true;
   queue.push_back(actor);
 }
 
-/// Those that the op's words and room may let go on.
-void LineTimer::wakeAround(const Op &op) {
+/// Those that the op's words and credits may let go on.
+void GroupTimer::wakeAround(const Op &op) {
   if (op.in != none)
     wake(givers[taps[op.in].source]);
   if (op.out == none)
@@ -275,7 +277,7 @@ void LineTimer::wakeAround(const Op &op) {
 }
 
 /// Goes on with an actor. True: it did something.
-bool LineTimer::perform(uint32_t index, LineAfter &after) {
+bool GroupTimer::perform(uint32_t index, GroupAfter &after) {
   Actor &actor = actors[index];
   bool any = false;
   while (actor.op != none) {
@@ -300,12 +302,12 @@ bool LineTimer::perform(uint32_t index, LineAfter &after) {
   return any;
 }
 
-bool LineTimer::wordByWord(LineAfter &after) {
-  for (const LineBefore::Room &room : after.before.rooms) {
-    std::vector<Stamp> &from = rooms[taps[room.tap].source];
-    if (from.size() <= room.word)
-      from.resize(room.word + 1, INT64_MIN);
-    from[room.word] = std::max(from[room.word], room.from);
+bool GroupTimer::wordByWord(GroupAfter &after) {
+  for (const GroupBefore::Credit &credit : after.before.credits) {
+    std::vector<Stamp> &from = credits[taps[credit.tap].source];
+    if (from.size() <= credit.word)
+      from.resize(credit.word + 1, INT64_MIN);
+    from[credit.word] = std::max(from[credit.word], credit.from);
   }
   putSoFar.assign(sources.size(), 0);
   takenSoFar.assign(taps.size(), 0);
@@ -321,14 +323,14 @@ bool LineTimer::wordByWord(LineAfter &after) {
     actors[actor].queued = false;
     perform(actor, after);
   }
-  for (std::vector<Stamp> &list : rooms)
+  for (std::vector<Stamp> &list : credits)
     list.clear();
   return all_of(actors, [](const Actor &actor) { return actor.op == none; });
 }
 
-/// What later phases need to know.
-void LineTimer::keep(LineAfter &after) const {
-  for (size_t i = 0; i < line.pes.size(); ++i)
+/// What later supersteps need to know.
+void GroupTimer::keep(GroupAfter &after) const {
+  for (size_t i = 0; i < group.pes.size(); ++i)
     after.ends.push_back(actors[i].clock);
   for (const Source &source : sources)
     after.puts.push_back(
@@ -341,20 +343,20 @@ void LineTimer::keep(LineAfter &after) const {
   }
 }
 
-const LineAfter *LineTimer::count(const LineBefore &before) {
+const GroupAfter *GroupTimer::count(const GroupBefore &before) {
   size_t hash = before.hash();
   auto [first, last] = byHash.equal_range(hash);
   for (auto it = first; it != last; ++it)
     if (before == known[it->second]->before)
       return known[it->second].get();
-  auto after = std::make_unique<LineAfter>();
+  auto after = std::make_unique<GroupAfter>();
   after->before = before;
   after->waits.resize(ops.size());
-  if (before.rooms.empty()) {
+  if (before.credits.empty()) {
     start(before);
     inOrder(*after);
   }
-  if (!before.rooms.empty() || !hasRoom()) {
+  if (!before.credits.empty() || !hasCredit()) {
     start(before);
     if (!wordByWord(*after))
       return nullptr;

@@ -1,4 +1,4 @@
-#include "Line.h"
+#include "ExchangeGroup.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SmallVector.h"
 #include <algorithm>
@@ -9,32 +9,33 @@ using namespace llvm;
 namespace waferloom::executor {
 
 namespace {
-/// Tries to do all of all runs; what sends words that nobody takes, or begins
-/// beside a program and does not end, is barred, and then again.
+/// Tries to do all of all sequences; what sends words that nobody takes, or
+/// begins beside a program and does not end, is barred, and then again.
 class Orderer {
 public:
-  Orderer(const Streams &streams, const Turns &turns, ArrayRef<Member> members,
-          const std::vector<GateState> &gates)
-      : streams(streams), turns(turns), members(members), gatesBefore(gates) {
+  Orderer(const Streams &streams, const Segments &segments,
+          ArrayRef<Member> members, const std::vector<GateState> &gates)
+      : streams(streams), segments(segments), members(members),
+        gatesBefore(gates) {
     for (uint32_t i = 0; i < members.size(); ++i) {
       localOf[members[i].pe] = i;
-      limits.push_back(static_cast<uint32_t>(members[i].run.size()));
+      limits.push_back(static_cast<uint32_t>(members[i].sequence.size()));
     }
   }
 
-  Line run() {
+  ExchangeGroup run() {
     do
       attempt();
     while (bar());
     for (auto &[gate, state] : gatesNow) {
       const Producer &at = streams.producers[streams.gates[gate].producer];
-      line.gates.push_back({at.pe - members.front().pe, at.color, state});
+      group.gates.push_back({at.pe - members.front().pe, at.color, state});
     }
-    line.first = members.front().pe;
+    group.first = members.front().pe;
     for (const Member &member : members)
-      line.pes.push_back(member.pe - members.front().pe);
-    line.done.assign(positions.begin(), positions.end());
-    return std::move(line);
+      group.pes.push_back(member.pe - members.front().pe);
+    group.done.assign(positions.begin(), positions.end());
+    return std::move(group);
   }
 
 private:
@@ -63,13 +64,13 @@ private:
   bool barWord(uint32_t source, uint32_t word);
 
   const Streams &streams;
-  const Turns &turns;
+  const Segments &segments;
   ArrayRef<Member> members;
   const std::vector<GateState> &gatesBefore;
   DenseMap<uint32_t, uint32_t> localOf; // PE -> member
   std::vector<uint32_t> limits;         // acts that each member may do
   // Of the attempt.
-  Line line;
+  ExchangeGroup group;
   std::map<uint32_t, GateState> gatesNow;     // of those that words came to
   DenseMap<uint32_t, uint32_t> sources, taps; // producer, consumer -> index
   DenseMap<uint32_t, uint32_t> sending;       // producer -> words it may send
@@ -104,25 +105,25 @@ uint32_t Orderer::wordsOf(uint32_t producer, unsigned depth) const {
   return words;
 }
 
-/// The source of a producer, with room for all its words.
+/// The source of a producer, with space for all its words.
 uint32_t Orderer::sourceOf(uint32_t producer) {
-  auto [it, fresh] =
-      sources.try_emplace(producer, static_cast<uint32_t>(line.sources.size()));
+  auto [it, fresh] = sources.try_emplace(
+      producer, static_cast<uint32_t>(group.sources.size()));
   if (!fresh)
     return it->second;
   uint32_t index = it->second;
-  LineSource source;
+  GroupSource source;
   source.producer = producer;
-  source.at = line.words;
+  source.at = group.words;
   const Range &consumers = streams.producers[producer].consumers;
-  source.taps = {static_cast<uint32_t>(line.taps.size()), consumers.count};
+  source.taps = {static_cast<uint32_t>(group.taps.size()), consumers.count};
   for (uint32_t k = 0; k < consumers.count; ++k) {
-    taps[consumers.first + k] = static_cast<uint32_t>(line.taps.size());
-    line.taps.push_back({index, consumers.first + k});
+    taps[consumers.first + k] = static_cast<uint32_t>(group.taps.size());
+    group.taps.push_back({index, consumers.first + k});
   }
-  taken.resize(line.taps.size());
-  line.words += wordsOf(producer);
-  line.sources.push_back(source);
+  taken.resize(group.taps.size());
+  group.words += wordsOf(producer);
+  group.sources.push_back(source);
   put.push_back(0);
   sent.emplace_back();
   return index;
@@ -130,9 +131,9 @@ uint32_t Orderer::sourceOf(uint32_t producer) {
 
 /// New words may let their consumers go on.
 void Orderer::wake(uint32_t source) {
-  Range range = line.sources[source].taps;
+  Range range = group.sources[source].taps;
   for (uint32_t t = range.first; t < range.first + range.count; ++t) {
-    const Consumer &consumer = streams.consumers[line.taps[t].consumer];
+    const Consumer &consumer = streams.consumers[group.taps[t].consumer];
     if (consumer.gate != none) {
       pass(consumer.gate);
       continue;
@@ -157,19 +158,19 @@ void Orderer::pass(uint32_t index) {
     auto tap = taps.find(turn.consumer);
     if (tap == taps.end())
       break;
-    uint32_t from = line.taps[tap->second].source;
+    uint32_t from = group.taps[tap->second].source;
     uint32_t now =
         std::min(put[from] - taken[tap->second], turn.words - state.given);
     if (now == 0)
       break;
-    LineOp op;
-    op.kind = LineOp::Gate;
+    GroupOp op;
+    op.kind = GroupOp::Gate;
     op.words = now;
     op.in = tap->second;
-    op.inAt = line.sources[from].at + taken[tap->second];
+    op.inAt = group.sources[from].at + taken[tap->second];
     op.out = to;
-    op.outAt = line.sources[to].at + put[to];
-    line.ops.push_back(op);
+    op.outAt = group.sources[to].at + put[to];
+    group.ops.push_back(op);
     taken[tap->second] += now;
     put[to] += now;
     state.given += now;
@@ -184,12 +185,12 @@ void Orderer::pass(uint32_t index) {
 
 /// Does a member's act if its words are there.
 bool Orderer::perform(uint32_t member, uint32_t position, bool beside) {
-  const RunAct &act = members[member].run[position];
-  const Instruction &instruction = *turns.acts[act.act].instruction;
+  const SequenceAct &act = members[member].sequence[position];
+  const Instruction &instruction = *segments.acts[act.act].instruction;
   uint32_t pe = members[member].pe;
   auto words = static_cast<uint32_t>(instruction.words);
-  LineOp op;
-  op.kind = image::isStream(instruction.op) ? LineOp::Stream : LineOp::Vector;
+  GroupOp op;
+  op.kind = image::isStream(instruction.op) ? GroupOp::Stream : GroupOp::Vector;
   op.pe = member;
   op.act = act.act;
   op.lead = beside ? 0 : act.lead;
@@ -198,23 +199,23 @@ bool Orderer::perform(uint32_t member, uint32_t position, bool beside) {
     auto tap = taps.find(streams.sinkOf(pe, instruction.inColor));
     if (tap == taps.end())
       return false;
-    uint32_t from = line.taps[tap->second].source;
+    uint32_t from = group.taps[tap->second].source;
     if (put[from] - taken[tap->second] < words)
       return false;
     op.in = tap->second;
-    op.inAt = line.sources[from].at + taken[tap->second];
+    op.inAt = group.sources[from].at + taken[tap->second];
     taken[tap->second] += words;
   }
   uint32_t to = none;
   if (image::sends(instruction.op)) {
     to = sourceOf(streams.sourceOf(pe, instruction.outColor));
     op.out = to;
-    op.outAt = line.sources[to].at + put[to];
+    op.outAt = group.sources[to].at + put[to];
     sent[to].push_back({member, position, put[to], put[to] + words});
     put[to] += words;
   }
   op.begun = begun[member]++;
-  line.ops.push_back(op);
+  group.ops.push_back(op);
   if (to != none)
     wake(to);
   return true;
@@ -229,15 +230,15 @@ void Orderer::advance(uint32_t member) {
       ++i;
   uint32_t &position = positions[member];
   while (position < limits[member]) {
-    const RunAct &act = members[member].run[position];
-    const Instruction &instruction = *turns.acts[act.act].instruction;
+    const SequenceAct &act = members[member].sequence[position];
+    const Instruction &instruction = *segments.acts[act.act].instruction;
     if (instruction.op == Opcode::wait) {
       for (const Pending &other : beside)
         if (other.thread == instruction.thread)
           return;
-      line.ops.push_back({LineOp::Wait, member, act.act, act.lead});
+      group.ops.push_back({GroupOp::Wait, member, act.act, act.lead});
     } else if (instruction.thread >= 0) {
-      line.ops.push_back({LineOp::Start, member, act.act, act.lead});
+      group.ops.push_back({GroupOp::Start, member, act.act, act.lead});
       if (!perform(member, position, true))
         beside.push_back({position, instruction.thread});
     } else if (!perform(member, position, false)) {
@@ -248,7 +249,7 @@ void Orderer::advance(uint32_t member) {
 }
 
 void Orderer::attempt() {
-  line = Line();
+  group = ExchangeGroup();
   sources.clear();
   taps.clear();
   sending.clear();
@@ -265,7 +266,7 @@ void Orderer::attempt() {
     queue.push_back(i);
     for (uint32_t k = 0; k < limits[i]; ++k) {
       const Instruction &instruction =
-          *turns.acts[members[i].run[k].act].instruction;
+          *segments.acts[members[i].sequence[k].act].instruction;
       if (image::sends(instruction.op))
         sending[streams.sourceOf(members[i].pe, instruction.outColor)] +=
             static_cast<uint32_t>(instruction.words);
@@ -277,24 +278,24 @@ void Orderer::attempt() {
     queued[member] = false;
     advance(member);
   }
-  for (uint32_t s = 0; s < line.sources.size(); ++s)
-    line.sources[s].words = put[s];
+  for (uint32_t s = 0; s < group.sources.size(); ++s)
+    group.sources[s].words = put[s];
 }
 
 /// Bars the send that a word of a source comes from.
 bool Orderer::barWord(uint32_t source, uint32_t word) {
-  if (streams.producers[line.sources[source].producer].gate == none) {
+  if (streams.producers[group.sources[source].producer].gate == none) {
     for (const Sent &each : sent[source])
       if (each.end > word)
         return lower(each.member, each.position);
     return false;
   }
-  uint32_t at = line.sources[source].at + word;
-  for (const LineOp &op : line.ops)
-    if (op.kind == LineOp::Gate && op.out == source && op.outAt <= at &&
+  uint32_t at = group.sources[source].at + word;
+  for (const GroupOp &op : group.ops)
+    if (op.kind == GroupOp::Gate && op.out == source && op.outAt <= at &&
         at < op.outAt + op.words) {
-      uint32_t from = line.taps[op.in].source;
-      return barWord(from, op.inAt + (at - op.outAt) - line.sources[from].at);
+      uint32_t from = group.taps[op.in].source;
+      return barWord(from, op.inAt + (at - op.outAt) - group.sources[from].at);
     }
   return false;
 }
@@ -305,8 +306,8 @@ bool Orderer::bar() {
   for (uint32_t i = 0; i < members.size(); ++i)
     for (const Pending &left : pending[i])
       any |= lower(i, left.position);
-  for (uint32_t s = 0; s < line.sources.size(); ++s) {
-    Range range = line.sources[s].taps;
+  for (uint32_t s = 0; s < group.sources.size(); ++s) {
+    Range range = group.sources[s].taps;
     uint32_t least = put[s];
     for (uint32_t t = range.first; t < range.first + range.count; ++t)
       least = std::min(least, taken[t]);
@@ -316,9 +317,10 @@ bool Orderer::bar() {
   return any;
 }
 
-Line orderLine(const Streams &streams, const Turns &turns,
-               ArrayRef<Member> members, const std::vector<GateState> &gates) {
-  return Orderer(streams, turns, members, gates).run();
+ExchangeGroup orderGroup(const Streams &streams, const Segments &segments,
+                         ArrayRef<Member> members,
+                         const std::vector<GateState> &gates) {
+  return Orderer(streams, segments, members, gates).run();
 }
 
 } // namespace waferloom::executor

@@ -1,22 +1,23 @@
-// Counts the cycles of a line: what a phase makes of the clocks of its PEs.
+// Counts the cycles of an exchange group: what a superstep makes of the clocks
+// of its PEs.
 
-#ifndef WAFERLOOM_LIB_EXECUTOR_LINETIMER_H
-#define WAFERLOOM_LIB_EXECUTOR_LINETIMER_H
+#ifndef WAFERLOOM_LIB_EXECUTOR_GROUPTIMER_H
+#define WAFERLOOM_LIB_EXECUTOR_GROUPTIMER_H
 
-#include "Line.h"
+#include "ExchangeGroup.h"
 #include <memory>
 #include <unordered_map>
 
 namespace waferloom::executor {
 
-/// Cycles since the clock of the line's first PE, when the line begins.
+/// Cycles since the clock of the group's first PE, when the group begins.
 using Stamp = int64_t;
 
-/// What a line begins with.
-struct LineBefore {
+/// What an exchange group begins with.
+struct GroupBefore {
   /// A word of a tap's source may be put only from a cycle on: words of earlier
-  /// phases leave no room before.
-  struct Room {
+  /// supersteps leave no credit before.
+  struct Credit {
     uint32_t tap, word;
     Stamp from;
   };
@@ -24,36 +25,37 @@ struct LineBefore {
   /// By source: of PEs, words since the last full burst; of gates, the first
   /// cycle in which the next word can pass.
   std::vector<Stamp> sources;
-  std::vector<Room> rooms;
+  std::vector<Credit> credits;
 
   size_t hash() const;
-  bool operator==(const LineBefore &other) const;
+  bool operator==(const GroupBefore &other) const;
 };
 
-/// What a line makes of it.
-struct LineAfter {
-  LineBefore before;
+/// What an exchange group makes of it.
+struct GroupAfter {
+  GroupBefore before;
   std::vector<Stamp> ends;     // by PE
   std::vector<Stamp> puts;     // by source: of the last word
   std::vector<Stamp> takes;    // by tap: of the last word
-  std::vector<Stamp> tails;    // of a tap from LineTimer::Tap::tail on
+  std::vector<Stamp> tails;    // of a tap from GroupTimer::Tap::tail on
   std::vector<uint64_t> waits; // by op
-  uint32_t index = 0;          // LineTimer::at
+  uint32_t index = 0;          // GroupTimer::at
 };
 
-class LineTimer {
+class GroupTimer {
 public:
   /// Keeps the tails of what is taken on `tracked` colors: as many words as a
   /// tap's window.
-  LineTimer(const Line &line, const Streams &streams, const Turns &turns,
-            const image::TargetT &target, const std::vector<bool> &tracked);
+  GroupTimer(const ExchangeGroup &group, const Streams &streams,
+             const Segments &segments, const image::TargetT &target,
+             const std::vector<bool> &tracked);
 
-  /// Null: the line does not end.
-  const LineAfter *count(const LineBefore &before);
-  const LineAfter &at(uint32_t index) const { return *known[index]; }
+  /// Null: the group does not end.
+  const GroupAfter *count(const GroupBefore &before);
+  const GroupAfter &at(uint32_t index) const { return *known[index]; }
 
   struct Source {
-    uint32_t pe; // less the line's first
+    uint32_t pe; // less the group's first
     uint32_t at, words;
     uint8_t color;
     bool isGate;
@@ -64,7 +66,7 @@ public:
     uint32_t delay, window;
     uint32_t tail, tailWords; // none if the color is not tracked
   };
-  const Line &line;
+  const ExchangeGroup &group;
   std::vector<Source> sources;
   std::vector<Tap> taps;
   std::vector<uint32_t> accounts; // by op
@@ -87,21 +89,21 @@ private:
     bool queued = false;
   };
 
-  void addOps(const Turns &turns);
-  void start(const LineBefore &before);
-  void inOrder(LineAfter &after);
-  bool hasRoom() const;
-  bool wordByWord(LineAfter &after);
-  bool perform(uint32_t index, LineAfter &after);
-  bool pass(const Op &op, Actor &actor, const LineBefore &before);
-  bool move(const Op &op, Actor &actor, const LineBefore &before);
-  Stamp earliest(const LineBefore &before, const Op &op, uint32_t word,
+  void addOps(const Segments &segments);
+  void start(const GroupBefore &before);
+  void inOrder(GroupAfter &after);
+  bool hasCredit() const;
+  bool wordByWord(GroupAfter &after);
+  bool perform(uint32_t index, GroupAfter &after);
+  bool pass(const Op &op, Actor &actor, const GroupBefore &before);
+  bool move(const Op &op, Actor &actor, const GroupBefore &before);
+  Stamp earliest(const GroupBefore &before, const Op &op, uint32_t word,
                  Stamp ready) const;
-  bool findRoom(uint32_t source, uint32_t word, Stamp &ready) const;
-  void finish(const Op &op, uint32_t index, Actor &actor, LineAfter &after);
+  bool findCredit(uint32_t source, uint32_t word, Stamp &ready) const;
+  void finish(const Op &op, uint32_t index, Actor &actor, GroupAfter &after);
   void wake(uint32_t actor);
   void wakeAround(const Op &op);
-  void keep(LineAfter &after) const;
+  void keep(GroupAfter &after) const;
 
   const image::TargetT &target;
   uint32_t tailWords = 0;
@@ -109,15 +111,15 @@ private:
   std::vector<uint32_t> firstOps; // by actor: PEs, then gates
   std::vector<uint32_t> givers;   // by source: the actor
   std::vector<uint32_t> takers;   // by tap
-  std::vector<Stamp> puts, takes; // puts as the line's buffer
+  std::vector<Stamp> puts, takes; // puts as the group's buffer
   std::vector<uint32_t> putSoFar, takenSoFar;
-  std::vector<std::vector<Stamp>> rooms; // by source, by word: from when
+  std::vector<std::vector<Stamp>> credits; // by source, by word: from when
   std::vector<Actor> actors;
   std::vector<uint32_t> queue;
-  std::vector<std::unique_ptr<LineAfter>> known;
+  std::vector<std::unique_ptr<GroupAfter>> known;
   std::unordered_multimap<size_t, uint32_t> byHash;
 };
 
 } // namespace waferloom::executor
 
-#endif // WAFERLOOM_LIB_EXECUTOR_LINETIMER_H
+#endif // WAFERLOOM_LIB_EXECUTOR_GROUPTIMER_H

@@ -1,4 +1,4 @@
-#include "Turns.h"
+#include "Segments.h"
 #include "llvm/ADT/SmallVector.h"
 #include <array>
 #include <unordered_map>
@@ -19,10 +19,10 @@ public:
            uint32_t issue, const UnrollLimits &limits)
       : prepared(prepared), axes(axes), issue(issue), limits(limits) {}
 
-  std::optional<Turns> run() {
-    tapeOf[{}] = runOf[{}] = 0;
-    out.tapes.emplace_back();
-    out.runs.emplace_back();
+  std::optional<Segments> run() {
+    computeBlockOf[{}] = sequenceOf[{}] = 0;
+    out.computeBlocks.emplace_back();
+    out.sequences.emplace_back();
     for (const RegionPrograms &from : prepared.regions) {
       region = &from;
       still.assign(from.instructions.size(), none);
@@ -47,20 +47,20 @@ private:
   const std::vector<uint8_t> &axes;
   const uint32_t issue;
   const UnrollLimits limits;
-  size_t turns = 0; // of all programs
-  Turns out;
+  size_t segments = 0; // of all programs
+  Segments out;
   const RegionPrograms *region = nullptr;
-  std::map<Tape, uint32_t> tapeOf;
-  std::map<Run, uint32_t> runOf;
+  std::map<ComputeBlock, uint32_t> computeBlockOf;
+  std::map<CommunicationSequence, uint32_t> sequenceOf;
   std::vector<uint32_t> still; // act of an instruction that no loop moves
   std::map<std::array<uint32_t, 11>, uint32_t> moving;
   SmallVector<Loop, 8> loops;
-  // The turn that is being made.
-  Tape tape;
-  Run acts;
+  // The segment that is being made.
+  ComputeBlock computeBlock;
+  CommunicationSequence acts;
   uint64_t cycles = 0, begun = 0, begunHere = 0;
   uint32_t lead = 0;
-  uint8_t axis = 0; // of the run
+  uint8_t axis = 0; // of the sequence
 };
 } // namespace
 
@@ -102,7 +102,7 @@ uint32_t Unroller::actOf(const Instruction &instruction) {
   return id;
 }
 
-/// Ends the turn.
+/// Ends the segment.
 void Unroller::close() {
   auto keep = [](auto &known, auto &list, auto &item) {
     auto [it, fresh] =
@@ -112,13 +112,13 @@ void Unroller::close() {
     item.clear();
     return it->second;
   };
-  Turn turn;
-  turn.cycles = cycles;
-  turn.begun = begun;
-  turn.tape = keep(tapeOf, out.tapes, tape);
-  turn.run = keep(runOf, out.runs, acts);
-  ++turns;
-  out.programs.back().back().push_back(turn);
+  Segment segment;
+  segment.cycles = cycles;
+  segment.begun = begun;
+  segment.computeBlock = keep(computeBlockOf, out.computeBlocks, computeBlock);
+  segment.sequence = keep(sequenceOf, out.sequences, acts);
+  ++segments;
+  out.programs.back().back().push_back(segment);
   begun += begunHere;
   begunHere = cycles = 0;
   axis = 0;
@@ -160,7 +160,7 @@ void Unroller::add(const Instruction &next) {
     lead = 0;
     return;
   }
-  tape.push_back(actOf(next));
+  computeBlock.push_back(actOf(next));
   cycles += lead + next.rewrite + issue + next.work;
   lead = 0;
 }
@@ -184,7 +184,7 @@ bool Unroller::unroll(const Program &program) {
     }
     if (counter >= program.order.size())
       break;
-    if (++followed > limits.instructions || turns > limits.turns)
+    if (++followed > limits.instructions || segments > limits.segments)
       return false;
     const Instruction &next = region->instructions[program.order[counter]];
     if (next.op == Opcode::end)
@@ -201,15 +201,16 @@ bool Unroller::unroll(const Program &program) {
     add(next);
   }
   if (lead != 0 && !acts.empty())
-    close(); // a last `rewrite` is a turn of its own
+    close(); // a last `rewrite` is a segment of its own
   cycles += lead;
   close();
   return true;
 }
 
-std::optional<Turns> unroll(const PreparedEntry &prepared,
-                            const std::vector<uint8_t> &axes,
-                            uint32_t issueCycles, const UnrollLimits &limits) {
+std::optional<Segments> unroll(const PreparedEntry &prepared,
+                               const std::vector<uint8_t> &axes,
+                               uint32_t issueCycles,
+                               const UnrollLimits &limits) {
   return Unroller(prepared, axes, issueCycles, limits).run();
 }
 
