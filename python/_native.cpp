@@ -93,10 +93,10 @@ py::tuple compileModel(const std::string &path, const py::dict &given,
                        const py::object &progress) {
   CompileOptions options = toOptions(given);
   if (!progress.is_none())
-    options.progress = [&](llvm::StringRef stage, double fraction) {
+    options.progress = [&](llvm::StringRef phase, double fraction) {
       py::gil_scoped_acquire acquire;
       try {
-        progress(stage.str(), fraction);
+        progress(phase.str(), fraction);
       } catch (py::error_already_set &error) {
         // A progress bar must not end a compilation.
         error.discard_as_unraisable("waferloom.compile progress");

@@ -1,11 +1,11 @@
-//===- Compile.cpp - The stages in order ----------------------------------===//
+//===- Compile.cpp - The phases in order ----------------------------------===//
 //
-// Reads as the list of stages: what each needs and gives is said in its own
+// Reads as the list of phases: what each needs and gives is said in its own
 // room; between two calls stands what is true from there on.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Stages.h"
+#include "Phases.h"
 
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
@@ -33,12 +33,12 @@ CompileResult::~CompileResult() = default;
 CompileResult::CompileResult(CompileResult &&) = default;
 CompileResult &CompileResult::operator=(CompileResult &&) = default;
 
-static constexpr llvm::StringLiteral stages[] = {"onnx",   "tensors", "layouts",
+static constexpr llvm::StringLiteral phases[] = {"onnx",   "tensors", "layouts",
                                                  "shards", "fabric",  "image"};
 
-ArrayRef<StringRef> waferloom::stageNames() {
-  static const SmallVector<StringRef> names(std::begin(stages),
-                                            std::end(stages));
+ArrayRef<StringRef> waferloom::phaseNames() {
+  static const SmallVector<StringRef> names(std::begin(phases),
+                                            std::end(phases));
   return names;
 }
 
@@ -71,7 +71,7 @@ std::string waferloom::format(const Diagnostic &diagnostic, StringRef file) {
   std::string text;
   llvm::raw_string_ostream os(text);
   os << file << ": " << diagnostic.severity << ": ";
-  // Import names nodes in its messages; later stages say where by location.
+  // Import names nodes in its messages; later phases say where by location.
   if (!diagnostic.node.empty() &&
       diagnostic.message.find("node '") == std::string::npos)
     os << "node '" << diagnostic.node << "': ";
@@ -87,17 +87,17 @@ struct Compilation {
   const CompileOptions &options;
   CompileResult &result;
   MLIRContext &context;
-  unsigned stage = 0;
+  unsigned phase = 0;
 
   LogicalResult run(StringRef path);
   LogicalResult fail(llvm::Error error);
   void begin(unsigned index) {
-    stage = index;
+    phase = index;
     if (options.progress)
-      options.progress(stages[index],
-                       static_cast<double>(index) / std::size(stages));
+      options.progress(phases[index],
+                       static_cast<double>(index) / std::size(phases));
   }
-  /// Saves the IR of a finished stage. True: stop here, as asked.
+  /// Saves the IR of a finished phase. True: stop here, as asked.
   FailureOr<bool> end(ModuleOp module);
 };
 } // namespace
@@ -109,7 +109,7 @@ LogicalResult Compilation::fail(llvm::Error error) {
 }
 
 FailureOr<bool> Compilation::end(ModuleOp module) {
-  StringRef name = stages[stage];
+  StringRef name = phases[phase];
   if (!options.saveIr.empty()) {
     if (std::error_code error =
             llvm::sys::fs::create_directories(options.saveIr)) {
@@ -120,7 +120,7 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
     }
     SmallString<128> file(options.saveIr);
     llvm::sys::path::append(file,
-                            llvm::formatv("{0}-{1}.mlir", stage + 1, name));
+                            llvm::formatv("{0}-{1}.mlir", phase + 1, name));
     std::error_code error;
     llvm::ToolOutputFile out(file, error, llvm::sys::fs::OF_None);
     if (error) {
@@ -166,10 +166,10 @@ LogicalResult Compilation::run(StringRef path) {
                                         options.prefill +
                                         "'; there are auto, block and stream"));
   if (!options.stopAfter.empty() &&
-      !llvm::is_contained(stages, options.stopAfter))
-    return fail(llvm::createStringError("there is no stage '" +
-                                        options.stopAfter + "'; stages are " +
-                                        llvm::join(stageNames(), ", ")));
+      !llvm::is_contained(phases, options.stopAfter))
+    return fail(llvm::createStringError("there is no phase '" +
+                                        options.stopAfter + "'; phases are " +
+                                        llvm::join(phaseNames(), ", ")));
 
   if (llvm::Error error = algebra::checkRewrites(options.disabledRewrites))
     return fail(std::move(error));
@@ -290,7 +290,7 @@ CompileResult waferloom::compile(StringRef path,
       }))
     result.diagnostics.push_back(
         {"error",
-         "the compiler failed in stage '" + stages[compilation.stage].str() +
+         "the compiler failed in phase '" + phases[compilation.phase].str() +
              "' without saying why; please report this model",
          "",
          {}});

@@ -1,7 +1,7 @@
 // When a model does not fit: what is where, and what would fit instead. Every
 // option that is named was planned; none is a guess.
 
-#include "Stages.h"
+#include "Phases.h"
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
 

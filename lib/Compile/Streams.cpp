@@ -2,7 +2,7 @@
 // code, and stages work on several tokens at a time; blocks of tokens have
 // programs of their own, which combine more per message and take more memory.
 
-#include "Stages.h"
+#include "Phases.h"
 
 #include "waferloom/Dialect/Wafer/Layers.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"

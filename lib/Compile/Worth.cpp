@@ -2,7 +2,7 @@
 // on the same region and as many stages, and one step is counted. Cycles need
 // no values, so no weight is read.
 
-#include "Stages.h"
+#include "Phases.h"
 
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"

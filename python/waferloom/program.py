@@ -345,7 +345,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         disable_rewrites: names of rewrites to leave out, to see what each is worth.
         measure_rewrites: also compile without each rewrite, on the same region, and keep
             the cycles that each saves in the program (`Program.rewrites`).
-        progress: callable(stage, fraction).
+        progress: callable(phase, fraction).
         sample: how the wafer picks the next token: "greedy", "softmax" (also drawn by
             temperature and seed), "top-40" (also of the 40 or fewer most likely), or "none".
         logits: of what the model gives for each token, entries of `chunks` give

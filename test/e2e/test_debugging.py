@@ -1,5 +1,5 @@
 """Bugs planted into one level of a compilation: the steps of docs/debugging.md name
-the stage that made them."""
+the phase that made them."""
 
 import re
 import subprocess
@@ -19,11 +19,11 @@ def tool(name, *args):
 
 
 def bisect(folder):
-    """The documented command; the guilty stage, or None."""
-    done = subprocess.run([sys.executable, TOP / "test/interpret/guilty_stage.py", folder / "model.onnx", folder],
+    """The documented command; the guilty phase, or None."""
+    done = subprocess.run([sys.executable, TOP / "test/interpret/guilty_phase.py", folder / "model.onnx", folder],
                           capture_output=True, text=True)
     assert not done.stderr, done.stderr
-    found = re.search(r"the guilty stage is '(\w+)'", done.stdout)
+    found = re.search(r"the guilty phase is '(\w+)'", done.stdout)
     assert (done.returncode == 0) == (found is None) == ("every level is right" in done.stdout), done.stdout
     return found.group(1) if found else None
 
@@ -105,6 +105,6 @@ def test_code_with_another_fold(folder):
 
 def test_the_page_shows_these_commands():
     page = (TOP / "docs/debugging.md").read_text()
-    assert "python test/interpret/guilty_stage.py model.onnx DIR" in page
-    for stage in ("tensors", "layouts", "shards", "fabric", "image"):
-        assert f"| {stage} |" in page
+    assert "python test/interpret/guilty_phase.py model.onnx DIR" in page
+    for phase in ("tensors", "layouts", "shards", "fabric", "image"):
+        assert f"| {phase} |" in page

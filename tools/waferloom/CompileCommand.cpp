@@ -34,8 +34,8 @@ static constexpr Option options[] = {
     {"stages", "N", "overrules how many regions share the layers"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
-    {"stop-after", "STAGE", "print the IR of a stage and stop"},
-    {"save-ir", "DIR", "write the IR after every stage"},
+    {"stop-after", "PHASE", "print the IR of a phase and stop"},
+    {"save-ir", "DIR", "write the IR after every phase"},
     {"disable-rewrite", "NAME", "leaves one rewrite out; repeatable"},
     {"measure-rewrites", "", "compile without each rewrite: what it saves"},
     {"seed", "N", "for everything that draws"},
@@ -169,9 +169,9 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
   bool line =
       !args.has("quiet") && llvm::sys::Process::StandardErrIsDisplayed();
   if (line)
-    compileOptions.progress = [](StringRef stage, double fraction) {
+    compileOptions.progress = [](StringRef phase, double fraction) {
       llvm::errs() << llvm::formatv("\r\033[K[{0,3}%] {1}",
-                                    static_cast<int>(fraction * 100), stage);
+                                    static_cast<int>(fraction * 100), phase);
     };
   const std::string &model = args.positional.front();
   CompileResult result = compile(model, compileOptions);

@@ -51,14 +51,14 @@ struct CompileOptions {
   std::optional<int64_t> stages;
   std::vector<std::pair<std::string, std::string>> states;
   std::vector<std::pair<std::string, double>> sets;
-  std::string stopAfter; // a stage's name; empty: go to the end
-  std::string saveIr;    // a folder for the IR after every stage
+  std::string stopAfter; // a phase's name; empty: go to the end
+  std::string saveIr;    // a folder for the IR after every phase
   std::vector<std::string> disabledRewrites; // names, docs/algebra.md
   bool measureRewrites = false; // compile without each, to tell what it saves
   uint64_t seed = 0;
   unsigned threads = 0; // 0: one per core
-  /// Called at the start of every stage with the share that is done.
-  std::function<void(llvm::StringRef stage, double fraction)> progress;
+  /// Called at the start of every phase with the share that is done.
+  std::function<void(llvm::StringRef phase, double fraction)> progress;
 };
 
 /// One finding, as it is shown to users.
@@ -94,8 +94,8 @@ struct CompileResult {
   CompileSummary summary;
 };
 
-/// The names of the stages, in order: what `stopAfter` accepts.
-llvm::ArrayRef<llvm::StringRef> stageNames();
+/// The names of the phases, in order: what `stopAfter` accepts.
+llvm::ArrayRef<llvm::StringRef> phaseNames();
 
 /// Compiles the ONNX file at `path`. Never throws and never exits: what went
 /// wrong is in the result's diagnostics.

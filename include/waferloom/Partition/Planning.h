@@ -2,7 +2,7 @@
 //
 // Bytes of weights and states follow from a layout. Buffers, tables and code
 // follow from the programs, which are written later. So a plan is asked about
-// before it is settled: whoever knows the later stages answers what the fullest
+// before it is settled: whoever knows the later phases answers what the fullest
 // PE would hold.
 //
 //===----------------------------------------------------------------------===//
@@ -23,7 +23,7 @@ namespace waferloom::partition {
 struct PartitionPlanOptions;
 
 /// What a level-3 module would take on the fullest PE. It must be the same for
-/// the same module. An error: a later stage cannot do it at all (colors, say).
+/// the same module. An error: a later phase cannot do it at all (colors, say).
 using Measure = llvm::function_ref<llvm::Expected<target::Fit>(mlir::ModuleOp)>;
 
 /// What planning found, whether or not a plan fits.
@@ -34,7 +34,7 @@ struct Planned {
   int64_t width = 0, height = 0; ///< of a region, in PEs
   int64_t stages = 1;            ///< regions side by side
   double cycles = 0;             ///< of the chosen plan, estimated
-  std::string reason; ///< of the last plan that a later stage could not do
+  std::string reason; ///< of the last plan that a later phase could not do
 };
 
 /// Brings `module` from level 2 (factored, folded) to level 3 by the cheapest

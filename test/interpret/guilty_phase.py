@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Names the stage of a compilation that made a wrong number.
+"""Names the phase of a compilation that made a wrong number.
 
     waferloom compile MODEL.onnx --save-ir DIR -o DIR/model.wafer ...
-    python test/interpret/guilty_stage.py MODEL.onnx DIR
+    python test/interpret/guilty_phase.py MODEL.onnx DIR
 
 Every level that was saved is executed, from the model down; the first that is
-wrong was made by the guilty stage (docs/debugging.md). Caches must be named
+wrong was made by the guilty phase (docs/debugging.md). Caches must be named
 past.../present..., in the same order.
 """
 
@@ -147,7 +147,7 @@ class Bisection:
         return None if error < TOLERANCE else f"off by {error:.1e}"
 
 
-STAGES = [("tensors", "import: 2-tensors.mlir by the JIT against ONNX Runtime"),
+PHASES = [("tensors", "import: 2-tensors.mlir by the JIT against ONNX Runtime"),
           ("layouts", "planning: every PE of 3-layouts.mlir against level 2"),
           ("shards", "partition-to-per-pe: every PE of 4-shards.mlir against level 2"),
           ("fabric", "placement and routing: 5-fabric.mlir verified"),
@@ -160,11 +160,11 @@ def main():
     parser.add_argument("folder", type=Path, help="what --save-ir wrote, and model.wafer")
     args = parser.parse_args()
     bisection = Bisection(args.model, args.folder)
-    for stage, what in STAGES:
-        fault = getattr(bisection, stage)()
-        print(f"{stage:8} {'right' if fault is None else 'WRONG'}  {what}" + (f": {fault}" if fault else ""))
+    for phase, what in PHASES:
+        fault = getattr(bisection, phase)()
+        print(f"{phase:8} {'right' if fault is None else 'WRONG'}  {what}" + (f": {fault}" if fault else ""))
         if fault is not None:
-            print(f"the guilty stage is '{stage}'")
+            print(f"the guilty phase is '{phase}'")
             return 1
     print("every level is right")
     return 0

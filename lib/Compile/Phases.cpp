@@ -1,6 +1,6 @@
-// What each stage of Compile.cpp is made of.
+// What each phase of Compile.cpp is made of.
 
-#include "Stages.h"
+#include "Phases.h"
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
@@ -152,7 +152,7 @@ LogicalResult waferloom::lowerToFabric(ModuleOp module,
   return pm.run(module);
 }
 
-/// What a plan takes: the later stages are run on a copy. They are the ones
+/// What a plan takes: the later phases are run on a copy. They are the ones
 /// that run in the end, so the answer is exact.
 static llvm::Expected<target::Fit> measure(ModuleOp planned,
                                            const CompileOptions &options,

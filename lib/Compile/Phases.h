@@ -1,7 +1,7 @@
-//===- Stages.h - One function per stage ------------------------*- C++ -*-===//
+//===- Phases.h - One function per phase ------------------------*- C++ -*-===//
 
-#ifndef WAFERLOOM_LIB_COMPILE_STAGES_H
-#define WAFERLOOM_LIB_COMPILE_STAGES_H
+#ifndef WAFERLOOM_LIB_COMPILE_PHASES_H
+#define WAFERLOOM_LIB_COMPILE_PHASES_H
 
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Partition/Planning.h"
@@ -79,4 +79,4 @@ Diagnostic explainFit(mlir::ModuleOp onnx, mlir::ModuleOp tensors,
 
 } // namespace waferloom
 
-#endif // WAFERLOOM_LIB_COMPILE_STAGES_H
+#endif // WAFERLOOM_LIB_COMPILE_PHASES_H
