@@ -1,7 +1,7 @@
-// Half precision is how weights and caches are stored and what the factors of
-// products are rounded to; everything between ops is f32. So f16 saves the
-// memory and the bandwidth that it is for, sums and norms keep their digits,
-// and no f16 travels between PEs:
+// With half precision weights and caches are stored as f16, and the factors of
+// products are rounded to it; all other values are f32. That saves memory and
+// makes products faster, while sums and norms stay accurate, and no f16
+// travels between PEs:
 //
 //   storage   parameters, states, and slices and reshapes of them
 //   factors   body: extf(w) * extf(truncf(x)), added up in f32; one instruction

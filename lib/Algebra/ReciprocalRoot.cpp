@@ -1,7 +1,8 @@
-// 1 / sqrt(x + c) with c > 0 becomes one reciprocal root. A machine without
-// either computes the root through its reciprocal, so dividing by it again pays
-// twice. Where x + c may be 0 the quotient is infinite and the guess behind a
-// reciprocal root is not: those stay.
+// 1 / sqrt(x + c) with c > 0 becomes one reciprocal root. The machine has no
+// instruction for a root and computes it from the reciprocal root, so a
+// division by it would compute the reciprocal twice. Where x + c may be 0
+// nothing is rewritten: the quotient is infinite there, the computed reciprocal
+// root is not.
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"

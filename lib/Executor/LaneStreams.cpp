@@ -1,5 +1,6 @@
-// Groups on values: words go from memory into the group's buffer and from there
-// into memory. Nothing waits, since the order of the group says what is there.
+// Executes exchange groups on values: words go from memory into the group's
+// buffer and from there into memory. Nothing waits, because in the order of a
+// group each word is sent before it is taken.
 
 #include "LaneValues.h"
 #include <cstring>

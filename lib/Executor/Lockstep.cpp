@@ -1,16 +1,15 @@
 // The lock-step engine. Values never depend on time and time depends on no
-// value, so the two are worked out apart:
+// value, so values and cycles are computed separately:
 //
 //   - Schedule.cpp finds, once per entry, an order in which whole instructions
 //     can follow each other, for many PEs at a time: first all PEs execute what
-//     they can alone, then groups of PEs exchange words, and so on. A word that
-//     is put may wait as long as it likes, so there is nothing to wait for.
+//     they can alone, then groups of PEs exchange words, and so on. A word may
+//     lie in its group's buffer for any time, so nobody waits for a credit.
 //   - LaneValues.cpp executes that order. The memories of sixteen PEs are
 //     interleaved word by word, so one instruction of the host does an element
 //     of sixteen PEs. Blocks of PEs, and groups, are shared by threads.
-//   - Timing.cpp counts cycles along the same order. They do not depend on
-//   inputs,
-//     so that is done once per entry.
+//   - Timing.cpp counts cycles along the same order, once per entry, since they
+//     do not depend on inputs.
 //
 // Both engines do the same arithmetic (Operations.h) on the same elements in
 // the same order, PE by PE and stream by stream, so the bits are the same.

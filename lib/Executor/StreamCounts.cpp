@@ -1,5 +1,6 @@
-// Words sent equal words taken: sources and sinks know their numbers from the
-// programs, routers that take turns follow from their inputs.
+// Checks that every stream carries as many words as are taken from it. The
+// programs say how many words PEs send and take; how many pass a router that
+// takes turns follows from its inputs.
 
 #include "Streams.h"
 #include "llvm/ADT/SmallVector.h"

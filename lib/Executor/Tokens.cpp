@@ -1,10 +1,10 @@
-// A caller thinks in steps of n tokens, an image has entries of fixed lengths.
-// Cutting a step: the longest entry that fits what is left and the capacity,
-// again and again; there is always an entry of one token. Inputs are cut along
-// their tokens; what has a column per token seen so far (an attention mask) is
-// given as far as the cut has come. An entry that has only the last token's
-// outputs is no use to a caller who wants all of them; the others give the
-// same.
+// A caller's step has any number of tokens, the entries of an image have fixed
+// numbers. So a step is divided: again and again the longest entry runs that
+// fits both the tokens that are left and the capacity; there is always an entry
+// of one token. Inputs are sliced along their tokens. An input that has a
+// column per token seen so far (an attention mask) is given up to the last
+// token of the slice. Entries that give only the last token's outputs are left
+// out where the caller wants the outputs of all tokens.
 
 #include "waferloom/Executor/Tokens.h"
 #include "Inputs.h"

@@ -1,8 +1,8 @@
-// From axes to lines. A collective over axes goes along x and along y; within a
-// direction, axes that are neighbours are one factor of it, hence one line, and
-// what other axes part is done one after the other. All lines of all entries
-// are collected first, algorithms are chosen for them together, and only then
-// is anything rewritten.
+// From axes to lines. A collective over axes goes along x and along y. Axes of
+// one direction that are neighbours are one factor of it and make one line;
+// axes with others between them make several, one after the other. All lines of
+// all entries are collected first, algorithms are chosen for them together, and
+// only then is anything rewritten.
 
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"

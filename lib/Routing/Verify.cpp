@@ -1,7 +1,8 @@
-// The proof. All routes of a direction are laid over each other, one table of
-// colors per position along it, in which two collectives may only agree. Then
-// every send of every PE is followed through that table, not through its own
-// plan, and must arrive where its plan takes the words, and nowhere else.
+// Proves that the collectives of a region do not disturb each other. The routes
+// of all collectives of a direction go into one table of colors per position;
+// two that use a color at a position must have the same route there. Then every
+// send of every PE is followed through that table, not through its own plan,
+// and must arrive where its plan takes the words, and nowhere else.
 //
 // Rows are alike, and so are columns: a table per position stands for the whole
 // region. A color that is routed in some column and in some row meets itself on

@@ -1,6 +1,7 @@
-// A decode step ends in a token, not in logits: the wafer picks it and has it
-// where the next step reads its token. Said in ops that every level knows; only
-// `feeds` is new, and it is a promise about memory that code generation keeps.
+// Lets a decode step end with a token instead of logits: the wafer picks it and
+// leaves it where the next step reads its token. All of that is ordinary ops,
+// but for `feeds`: it says that an output lies in the memory of an input, which
+// code generation sees to.
 
 #include "Rows.h"
 

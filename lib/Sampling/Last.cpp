@@ -1,6 +1,6 @@
-// Of a chunk of a prompt only the last token decides what comes next; what the
-// others leave behind is in the states. This pass says so at the outputs;
-// Pull.cpp takes the consequence.
+// Of a chunk of a prompt only the last token decides what comes next; the other
+// tokens matter through the states alone. This pass slices the outputs to the
+// last token, and Pull.cpp moves the slices to where work is saved.
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Sampling/Passes.h"
