@@ -1,4 +1,4 @@
-//===- Operators.h - One function per operator ------------------*- C++ -*-===//
+//===- Operators.h - Families of operators, and what they share -*- C++ -*-===//
 
 #ifndef WAFERLOOM_LIB_IMPORT_OPERATORS_H
 #define WAFERLOOM_LIB_IMPORT_OPERATORS_H
@@ -7,70 +7,19 @@
 
 namespace waferloom::import {
 
-// OperatorsMovement.cpp
-Results lowerIdentity(Call &);
-Results lowerShape(Call &);
-Results lowerSize(Call &);
-Results lowerUnsqueeze(Call &);
-Results lowerSqueeze(Call &);
-Results lowerTranspose(Call &);
-Results lowerExpand(Call &);
-Results lowerTile(Call &);
-
-// OperatorsReshape.cpp
-Results lowerReshape(Call &);
-Results lowerFlatten(Call &);
-
-// OperatorsSlicing.cpp
-Results lowerSlice(Call &);
-Results lowerSplit(Call &);
-Results lowerConcat(Call &);
-
-// OperatorsGather.cpp
-Results lowerGather(Call &);
-Results lowerGatherElements(Call &);
-Results lowerGatherND(Call &);
-
-// OperatorsPointwise.cpp
-Results lowerArithmetic(Call &);
-Results lowerUnary(Call &);
-Results lowerPow(Call &);
-Results lowerClip(Call &);
-Results lowerGelu(Call &);
-
-// OperatorsPredicate.cpp
-Results lowerComparison(Call &);
-Results lowerLogic(Call &);
-Results lowerIsNaN(Call &);
-Results lowerWhere(Call &);
-
-// OperatorsCast.cpp
-Results lowerCast(Call &);
-Results lowerCastLike(Call &);
-
-// OperatorsReduction.cpp
-Results lowerReduce(Call &);
-Results lowerSoftmax(Call &);
-Results lowerLayerNormalization(Call &);
-Results lowerRMSNormalization(Call &);
-Results lowerSkipNormalization(Call &);
-
-// OperatorsProduct.cpp
-Results lowerMatMul(Call &);
-Results lowerGemm(Call &);
-
-// OperatorsAttention.cpp
-Results lowerGroupQueryAttention(Call &);
-Results lowerRotaryEmbedding(Call &);
-
-// OperatorsQuantized.cpp
-Results lowerMatMulNBits(Call &);
-
-// OperatorsGenerator.cpp
-Results lowerRange(Call &);
-Results lowerConstantOfShape(Call &);
-Results lowerTrilu(Call &);
-Results lowerCumSum(Call &);
+/// The operators of each family, from the file that is called after it.
+llvm::ArrayRef<OperatorEntry> attentionOperators();
+llvm::ArrayRef<OperatorEntry> castOperators();
+llvm::ArrayRef<OperatorEntry> gatherOperators();
+llvm::ArrayRef<OperatorEntry> generatorOperators();
+llvm::ArrayRef<OperatorEntry> movementOperators();
+llvm::ArrayRef<OperatorEntry> pointwiseOperators();
+llvm::ArrayRef<OperatorEntry> predicateOperators();
+llvm::ArrayRef<OperatorEntry> productOperators();
+llvm::ArrayRef<OperatorEntry> quantizedOperators();
+llvm::ArrayRef<OperatorEntry> reductionOperators();
+llvm::ArrayRef<OperatorEntry> reshapeOperators();
+llvm::ArrayRef<OperatorEntry> slicingOperators();
 
 /// A value with other indices: `indices` are those of `q` in terms of the dims
 /// of `shape`; `change` does the same to a view.

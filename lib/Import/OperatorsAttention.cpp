@@ -126,7 +126,7 @@ static SymbolicTensor *joinHeads(Call &c, SymbolicTensor *q) {
            : nullptr;
 }
 
-Results import::lowerRotaryEmbedding(Call &c) {
+static Results lowerRotaryEmbedding(Call &c) {
   SymbolicTensor *x = c.input(0), *positions = c.input(1);
   Arithmetic &math = c.math;
   if (c.integer("is_packed_batching", 0))
@@ -401,6 +401,15 @@ Results Attention::lower() {
   return result ? Results{result, key, value} : Results{};
 }
 
-Results import::lowerGroupQueryAttention(Call &c) {
+static Results lowerGroupQueryAttention(Call &c) {
   return Attention(c).lower();
+}
+
+ArrayRef<OperatorEntry> import::attentionOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"com.microsoft", "GroupQueryAttention", 1, 16, lowerGroupQueryAttention},
+      {"com.microsoft", "RotaryEmbedding", 4, 4, lowerRotaryEmbedding},
+  };
+  return table;
 }

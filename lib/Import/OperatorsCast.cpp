@@ -101,11 +101,20 @@ static Type typeOf(OpBuilder &b, int64_t number) {
   }
 }
 
-Results import::lowerCast(Call &c) {
+static Results lowerCast(Call &c) {
   return one(
       converted(c, c.input(0), typeOf(c.lowering.builder, c.integer("to", 0))));
 }
 
-Results import::lowerCastLike(Call &c) {
+static Results lowerCastLike(Call &c) {
   return one(converted(c, c.input(0), c.input(1)->type));
+}
+
+ArrayRef<OperatorEntry> import::castOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "Cast", 1, 1, lowerCast},
+      {"", "CastLike", 2, 2, lowerCastLike},
+  };
+  return table;
 }

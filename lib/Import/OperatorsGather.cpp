@@ -115,7 +115,7 @@ SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
   return lowering.fromView(shape, q->type, std::move(moved));
 }
 
-Results import::lowerGather(Call &c) {
+static Results lowerGather(Call &c) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
   SymbolicTensor *q = c.input(0), *indices = c.input(1);
@@ -194,7 +194,7 @@ Results import::lowerGather(Call &c) {
   return one(takeAlong(lowering, q, *axis, indices));
 }
 
-Results import::lowerGatherElements(Call &c) {
+static Results lowerGatherElements(Call &c) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
   SymbolicTensor *q = c.input(0), *indices = c.input(1);
@@ -220,7 +220,7 @@ Results import::lowerGatherElements(Call &c) {
                                    math.substitute(function, from)));
 }
 
-Results import::lowerGatherND(Call &c) {
+static Results lowerGatherND(Call &c) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
   SymbolicTensor *q = c.input(0), *indices = c.input(1);
@@ -266,4 +266,14 @@ Results import::lowerGatherND(Call &c) {
     return one(takeAlong(lowering, q, 0, rows));
   }
   return one(c.refuse("takes single elements of a float tensor at run time"));
+}
+
+ArrayRef<OperatorEntry> import::gatherOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "Gather", 2, 2, lowerGather},
+      {"", "GatherElements", 2, 2, lowerGatherElements},
+      {"", "GatherND", 2, 2, lowerGatherND},
+  };
+  return table;
 }

@@ -49,7 +49,7 @@ static SymbolicTensor *floatRange(Call &c, Type type) {
   return lowering.fromFunction({size}, type, function);
 }
 
-Results import::lowerRange(Call &c) {
+static Results lowerRange(Call &c) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
   Type type = c.input(0)->type;
@@ -91,7 +91,7 @@ Results import::lowerRange(Call &c) {
       {size}, type, math.add(start, math.mul(math.dim(0), delta))));
 }
 
-Results import::lowerConstantOfShape(Call &c) {
+static Results lowerConstantOfShape(Call &c) {
   const Sizes *shape = c.lowering.sizesOf(c.input(0), "the shape");
   if (!shape)
     return {};
@@ -113,7 +113,7 @@ Results import::lowerConstantOfShape(Call &c) {
   return one(c.lowering.fromFunction(sizes, type, element));
 }
 
-Results import::lowerTrilu(Call &c) {
+static Results lowerTrilu(Call &c) {
   SymbolicTensor *q = c.input(0);
   Arithmetic &math = c.math;
   Expr offset = math.constant(0);
@@ -136,7 +136,7 @@ Results import::lowerTrilu(Call &c) {
                                      math.where(kept, function, zero)));
 }
 
-Results import::lowerCumSum(Call &c) {
+static Results lowerCumSum(Call &c) {
   SymbolicTensor *q = c.input(0);
   Arithmetic &math = c.math;
   auto given = c.lowering.constantsOf(c.input(1), "the axis");
@@ -157,4 +157,15 @@ Results import::lowerCumSum(Call &c) {
   Expr count = math.add(math.dim(*axis), c.integer("exclusive", 0) ? 0 : 1);
   return one(
       c.lowering.fromFunction(q->shape, q->type, math.mul(function, count)));
+}
+
+ArrayRef<OperatorEntry> import::generatorOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "ConstantOfShape", 1, 1, lowerConstantOfShape},
+      {"", "CumSum", 2, 2, lowerCumSum},
+      {"", "Range", 3, 3, lowerRange},
+      {"", "Trilu", 1, 2, lowerTrilu},
+  };
+  return table;
 }

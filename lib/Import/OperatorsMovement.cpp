@@ -43,9 +43,9 @@ SymbolicTensor *import::moved(Lowering &lowering, SymbolicTensor *q,
   return lowering.refusal.empty() ? result : nullptr;
 }
 
-Results import::lowerIdentity(Call &c) { return one(c.input(0)); }
+static Results lowerIdentity(Call &c) { return one(c.input(0)); }
 
-Results import::lowerShape(Call &c) {
+static Results lowerShape(Call &c) {
   SymbolicTensor *q = c.input(0);
   int64_t rank = q->rank();
   int64_t start = c.integer("start", 0), end = c.integer("end", rank);
@@ -61,7 +61,7 @@ Results import::lowerShape(Call &c) {
       c.lowering.fromElements(sizes, false, c.lowering.builder.getI64Type()));
 }
 
-Results import::lowerSize(Call &c) {
+static Results lowerSize(Call &c) {
   return one(c.lowering.fromElements({c.math.product(c.input(0)->shape)}, true,
                                      c.lowering.builder.getI64Type()));
 }
@@ -74,7 +74,7 @@ static std::optional<SmallVector<int64_t>> axesOf(Call &c) {
   return axes ? *axes : SmallVector<int64_t>();
 }
 
-Results import::lowerUnsqueeze(Call &c) {
+static Results lowerUnsqueeze(Call &c) {
   SymbolicTensor *q = c.input(0);
   auto axes = axesOf(c);
   if (!axes)
@@ -111,7 +111,7 @@ Results import::lowerUnsqueeze(Call &c) {
   }));
 }
 
-Results import::lowerSqueeze(Call &c) {
+static Results lowerSqueeze(Call &c) {
   SymbolicTensor *q = c.input(0);
   auto axes = axesOf(c);
   if (!axes)
@@ -166,7 +166,7 @@ SymbolicTensor *import::transposed(Call &c, SymbolicTensor *q,
   });
 }
 
-Results import::lowerTranspose(Call &c) {
+static Results lowerTranspose(Call &c) {
   SmallVector<int64_t> order;
   if (auto perm = c.integers("perm"))
     order = *perm;
@@ -176,7 +176,7 @@ Results import::lowerTranspose(Call &c) {
   return one(transposed(c, c.input(0), order));
 }
 
-Results import::lowerExpand(Call &c) {
+static Results lowerExpand(Call &c) {
   SymbolicTensor *q = c.input(0);
   const Sizes *target = c.lowering.sizesOf(c.input(1), "the target shape");
   if (!target)
@@ -203,7 +203,7 @@ Results import::lowerExpand(Call &c) {
   }));
 }
 
-Results import::lowerTile(Call &c) {
+static Results lowerTile(Call &c) {
   SymbolicTensor *q = c.input(0);
   const Sizes *repeats = c.lowering.sizesOf(c.input(1), "the repeats");
   if (!repeats)
@@ -232,4 +232,19 @@ Results import::lowerTile(Call &c) {
         view.dims[i].insert(view.dims[i].begin(),
                             Factor{c.lowering.capacity(times), -1});
   }));
+}
+
+ArrayRef<OperatorEntry> import::movementOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "Expand", 2, 2, lowerExpand},
+      {"", "Identity", 1, 1, lowerIdentity},
+      {"", "Shape", 1, 1, lowerShape},
+      {"", "Size", 1, 1, lowerSize},
+      {"", "Squeeze", 1, 2, lowerSqueeze},
+      {"", "Tile", 2, 2, lowerTile},
+      {"", "Transpose", 1, 1, lowerTranspose},
+      {"", "Unsqueeze", 1, 2, lowerUnsqueeze},
+  };
+  return table;
 }

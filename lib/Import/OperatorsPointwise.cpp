@@ -130,7 +130,7 @@ static SymbolicTensor *arithmetic(Call &c, SymbolicTensor *a,
   return result;
 }
 
-Results import::lowerArithmetic(Call &c) {
+static Results lowerArithmetic(Call &c) {
   if (c.op == "Mod" && c.input(0)->isFloat())
     return one(c.refuse("is a remainder of floats"));
   SymbolicTensor *result = c.input(0);
@@ -144,7 +144,7 @@ Results import::lowerArithmetic(Call &c) {
   return one(result);
 }
 
-Results import::lowerUnary(Call &c) {
+static Results lowerUnary(Call &c) {
   SymbolicTensor *q = c.input(0);
   if (!q->isFloat()) {
     Arithmetic &math = c.math;
@@ -172,7 +172,7 @@ Results import::lowerUnary(Call &c) {
   return one(c.lowering.unary(op, q));
 }
 
-Results import::lowerPow(Call &c) {
+static Results lowerPow(Call &c) {
   SymbolicTensor *q = c.input(0), *exponent = c.input(1);
   Lowering &lowering = c.lowering;
   Expr e = lowering.functionOf(exponent);
@@ -219,7 +219,7 @@ Results import::lowerPow(Call &c) {
       }));
 }
 
-Results import::lowerClip(Call &c) {
+static Results lowerClip(Call &c) {
   SymbolicTensor *q = c.input(0);
   Lowering &lowering = c.lowering;
   SymbolicTensor *low = c.input(1), *high = c.input(2);
@@ -245,7 +245,7 @@ Results import::lowerClip(Call &c) {
   return one(q);
 }
 
-Results import::lowerGelu(Call &c) {
+static Results lowerGelu(Call &c) {
   SymbolicTensor *q = c.input(0);
   if (!q->isFloat())
     return one(c.refuse("of a value that is not a float"));
@@ -273,4 +273,35 @@ Results import::lowerGelu(Call &c) {
         }
         return mul(mul(x, constant(0.5)), add(gate, constant(1)));
       }));
+}
+
+ArrayRef<OperatorEntry> import::pointwiseOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "Abs", 1, 1, lowerUnary},
+      {"", "Add", 2, 2, lowerArithmetic},
+      {"", "Ceil", 1, 1, lowerUnary},
+      {"", "Clip", 1, 3, lowerClip},
+      {"", "Cos", 1, 1, lowerUnary},
+      {"", "Div", 2, 2, lowerArithmetic},
+      {"", "Erf", 1, 1, lowerUnary},
+      {"", "Exp", 1, 1, lowerUnary},
+      {"", "Floor", 1, 1, lowerUnary},
+      {"", "Gelu", 1, 1, lowerGelu},
+      {"", "Log", 1, 1, lowerUnary},
+      {"", "Max", 1, OperatorEntry::anyNumber, lowerArithmetic},
+      {"", "Min", 1, OperatorEntry::anyNumber, lowerArithmetic},
+      {"", "Mod", 2, 2, lowerArithmetic},
+      {"", "Mul", 2, 2, lowerArithmetic},
+      {"", "Neg", 1, 1, lowerUnary},
+      {"", "Pow", 2, 2, lowerPow},
+      {"", "Reciprocal", 1, 1, lowerUnary},
+      {"", "Relu", 1, 1, lowerUnary},
+      {"", "Sigmoid", 1, 1, lowerUnary},
+      {"", "Sin", 1, 1, lowerUnary},
+      {"", "Sqrt", 1, 1, lowerUnary},
+      {"", "Sub", 2, 2, lowerArithmetic},
+      {"", "Tanh", 1, 1, lowerUnary},
+  };
+  return table;
 }

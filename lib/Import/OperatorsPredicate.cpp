@@ -17,7 +17,7 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
 
-Results import::lowerComparison(Call &c) {
+static Results lowerComparison(Call &c) {
   SymbolicTensor *a = c.input(0), *b = c.input(1);
   Arithmetic &math = c.math;
   if (!sameTypes(c, {a, b}))
@@ -67,7 +67,7 @@ Results import::lowerComparison(Call &c) {
       }));
 }
 
-Results import::lowerLogic(Call &c) {
+static Results lowerLogic(Call &c) {
   Arithmetic &math = c.math;
   for (SymbolicTensor *q : c.inputs)
     if (!q->isBool())
@@ -85,7 +85,7 @@ Results import::lowerLogic(Call &c) {
   return one(result);
 }
 
-Results import::lowerIsNaN(Call &c) {
+static Results lowerIsNaN(Call &c) {
   SymbolicTensor *q = c.input(0);
   Type type = c.lowering.builder.getI1Type();
   if (!q->isFloat())
@@ -101,7 +101,7 @@ Results import::lowerIsNaN(Call &c) {
       }));
 }
 
-Results import::lowerWhere(Call &c) {
+static Results lowerWhere(Call &c) {
   SymbolicTensor *condition = c.input(0), *a = c.input(1), *b = c.input(2);
   Lowering &lowering = c.lowering;
   if (!sameTypes(c, {a, b}))
@@ -148,4 +148,22 @@ Results import::lowerWhere(Call &c) {
   result->paddingIsZero = isZero(a) && isZero(b);
   result->paddingIsFinite = isFinite(a) && isFinite(b);
   return one(result);
+}
+
+ArrayRef<OperatorEntry> import::predicateOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "And", 2, 2, lowerLogic},
+      {"", "Equal", 2, 2, lowerComparison},
+      {"", "Greater", 2, 2, lowerComparison},
+      {"", "GreaterOrEqual", 2, 2, lowerComparison},
+      {"", "IsNaN", 1, 1, lowerIsNaN},
+      {"", "Less", 2, 2, lowerComparison},
+      {"", "LessOrEqual", 2, 2, lowerComparison},
+      {"", "Not", 1, 1, lowerLogic},
+      {"", "Or", 2, 2, lowerLogic},
+      {"", "Where", 3, 3, lowerWhere},
+      {"", "Xor", 2, 2, lowerLogic},
+  };
+  return table;
 }

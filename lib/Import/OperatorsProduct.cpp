@@ -87,11 +87,11 @@ SymbolicTensor *import::product(Call &c, SymbolicTensor *a, SymbolicTensor *b) {
   return lowering.fromView(shape, a->type, std::move(*result));
 }
 
-Results import::lowerMatMul(Call &c) {
+static Results lowerMatMul(Call &c) {
   return one(product(c, c.input(0), c.input(1)));
 }
 
-Results import::lowerGemm(Call &c) {
+static Results lowerGemm(Call &c) {
   SymbolicTensor *a = c.input(0), *b = c.input(1), *bias = c.input(2);
   Lowering &lowering = c.lowering;
   if (a->rank() != 2 || b->rank() != 2)
@@ -116,4 +116,13 @@ Results import::lowerGemm(Call &c) {
     result = bias ? lowering.binary(ScalarOp::Add, result, bias) : nullptr;
   }
   return one(result);
+}
+
+ArrayRef<OperatorEntry> import::productOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "Gemm", 2, 3, lowerGemm},
+      {"", "MatMul", 2, 2, lowerMatMul},
+  };
+  return table;
 }

@@ -129,7 +129,7 @@ SymbolicTensor *Packed::declare() {
   return lowering.clone(q);
 }
 
-Results import::lowerMatMulNBits(Call &c) {
+static Results lowerMatMulNBits(Call &c) {
   Block *block = c.lowering.builder.getInsertionBlock();
   Packed packed{
       c, block->getParentOp()->getParentOfType<ModuleOp>(), {}, 0, 0, {}, {},
@@ -142,4 +142,12 @@ Results import::lowerMatMulNBits(Call &c) {
   if (result && c.input(5))
     result = c.lowering.binary(ScalarOp::Add, result, c.input(5));
   return one(result);
+}
+
+ArrayRef<OperatorEntry> import::quantizedOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"com.microsoft", "MatMulNBits", 3, 6, lowerMatMulNBits},
+  };
+  return table;
 }

@@ -95,7 +95,7 @@ static SymbolicTensor *dropAxes(Call &c, SymbolicTensor *q,
   });
 }
 
-Results import::lowerReduce(Call &c) {
+static Results lowerReduce(Call &c) {
   SymbolicTensor *q = c.input(0);
   Lowering &lowering = c.lowering;
   SmallVector<int64_t> axes;
@@ -174,7 +174,7 @@ SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q, int64_t axis,
   return result;
 }
 
-Results import::lowerSoftmax(Call &c) {
+static Results lowerSoftmax(Call &c) {
   SymbolicTensor *q = c.input(0);
   auto axis = normalizeAxis(
       c.lowering, c.integer("axis", c.version >= 13 ? -1 : 1), q->rank());
@@ -274,7 +274,7 @@ static bool onlyFirstResult(Call &c) {
          (c.refuse("its further outputs are not supported"), false);
 }
 
-Results import::lowerLayerNormalization(Call &c) {
+static Results lowerLayerNormalization(Call &c) {
   SymbolicTensor *q = c.input(0);
   auto axes = normAxes(c, q);
   if (!axes || !onlyFirstResult(c))
@@ -283,7 +283,7 @@ Results import::lowerLayerNormalization(Call &c) {
       normalized(c, q, *axes, /*isCentred=*/true, c.input(1), c.input(2)));
 }
 
-Results import::lowerRMSNormalization(Call &c) {
+static Results lowerRMSNormalization(Call &c) {
   SymbolicTensor *q = c.input(0), *inverse;
   auto axes = normAxes(c, q);
   if (!axes)
@@ -294,7 +294,7 @@ Results import::lowerRMSNormalization(Call &c) {
 }
 
 /// The norm of input + skip (+ bias), and that sum.
-Results import::lowerSkipNormalization(Call &c) {
+static Results lowerSkipNormalization(Call &c) {
   bool isCentred = c.op == "SkipLayerNormalization";
   SymbolicTensor *gamma = c.input(2);
   SymbolicTensor *beta = isCentred ? c.input(3) : nullptr;
@@ -313,4 +313,22 @@ Results import::lowerSkipNormalization(Call &c) {
     return {};
   SymbolicTensor *result = normalized(c, sum, *axes, isCentred, gamma, beta);
   return result ? Results{result, nullptr, nullptr, sum} : Results{};
+}
+
+ArrayRef<OperatorEntry> import::reductionOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "LayerNormalization", 2, 3, lowerLayerNormalization},
+      {"", "RMSNormalization", 2, 2, lowerRMSNormalization},
+      {"", "ReduceMax", 1, 2, lowerReduce},
+      {"", "ReduceMean", 1, 2, lowerReduce},
+      {"", "ReduceMin", 1, 2, lowerReduce},
+      {"", "ReduceSum", 1, 2, lowerReduce},
+      {"", "SimplifiedLayerNormalization", 2, 2, lowerRMSNormalization},
+      {"", "Softmax", 1, 1, lowerSoftmax},
+      {"com.microsoft", "SkipLayerNormalization", 3, 5, lowerSkipNormalization},
+      {"com.microsoft", "SkipSimplifiedLayerNormalization", 3, 4,
+       lowerSkipNormalization},
+  };
+  return table;
 }

@@ -174,7 +174,7 @@ SymbolicTensor *import::reshaped(Call &c, SymbolicTensor *q, Sizes to) {
   });
 }
 
-Results import::lowerReshape(Call &c) {
+static Results lowerReshape(Call &c) {
   SymbolicTensor *q = c.input(0);
   Arithmetic &math = c.math;
   const Sizes *target = c.lowering.sizesOf(c.input(1), "the target shape");
@@ -212,7 +212,7 @@ Results import::lowerReshape(Call &c) {
   return one(reshaped(c, q, to));
 }
 
-Results import::lowerFlatten(Call &c) {
+static Results lowerFlatten(Call &c) {
   SymbolicTensor *q = c.input(0);
   int64_t rank = q->rank(), axis = c.integer("axis", 1);
   if (axis < -rank || axis > rank)
@@ -223,4 +223,13 @@ Results import::lowerFlatten(Call &c) {
   return one(reshaped(c, q,
                       {c.math.product(shape.take_front(axis)),
                        c.math.product(shape.drop_front(axis))}));
+}
+
+ArrayRef<OperatorEntry> import::reshapeOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "Flatten", 1, 1, lowerFlatten},
+      {"", "Reshape", 2, 2, lowerReshape},
+  };
+  return table;
 }

@@ -183,7 +183,7 @@ static std::optional<Sizes> sliceList(Call &c, unsigned input, StringRef name) {
   return values;
 }
 
-Results import::lowerSlice(Call &c) {
+static Results lowerSlice(Call &c) {
   SymbolicTensor *q = c.input(0);
   auto starts = sliceList(c, 1, "starts"), ends = sliceList(c, 2, "ends");
   auto axes = sliceList(c, 3, "axes"), steps = sliceList(c, 4, "steps");
@@ -213,7 +213,7 @@ Results import::lowerSlice(Call &c) {
   return one(q);
 }
 
-Results import::lowerSplit(Call &c) {
+static Results lowerSplit(Call &c) {
   SymbolicTensor *q = c.input(0);
   auto axis = normalizeAxis(c.lowering, c.integer("axis", 0), q->rank());
   if (!axis)
@@ -336,7 +336,7 @@ SymbolicTensor *import::joined(Call &c, ArrayRef<SymbolicTensor *> parts,
   return lowering.fromTensor(std::move(shape), parts[0]->type, all);
 }
 
-Results import::lowerConcat(Call &c) {
+static Results lowerConcat(Call &c) {
   Lowering &lowering = c.lowering;
   Arithmetic &math = c.math;
   if (c.inputs.size() == 1)
@@ -379,4 +379,14 @@ Results import::lowerConcat(Call &c) {
                    [&](SymbolicTensor *q) { return lowering.functionOf(q); }))
     return one(concatFunctions(c, parts, *axis, shape));
   return one(joined(c, parts, *axis, shape));
+}
+
+ArrayRef<OperatorEntry> import::slicingOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "Concat", 1, OperatorEntry::anyNumber, lowerConcat},
+      {"", "Slice", 1, 5, lowerSlice},
+      {"", "Split", 1, 2, lowerSplit},
+  };
+  return table;
 }
