@@ -174,18 +174,44 @@ SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q, int64_t axis,
   return result;
 }
 
-static Results lowerSoftmax(Call &c) {
+/// The axis of a softmax of any kind; refuses what it is not defined for.
+static std::optional<int64_t> softmaxAxis(Call &c) {
   SymbolicTensor *q = c.input(0);
   auto axis = normalizeAxis(
       c.lowering, c.integer("axis", c.version >= 13 ? -1 : 1), q->rank());
   if (!axis)
-    return {};
+    return std::nullopt;
   if (c.version < 13 && *axis + 1 != static_cast<int64_t>(q->rank()))
-    return one(c.refuse("before version 13 is over all dimensions from axis " +
-                        Twine(*axis) + " on"));
+    return c.refuse("before version 13 is over all dimensions from axis " +
+                    Twine(*axis) + " on"),
+           std::nullopt;
   if (!q->isFloat())
-    return one(c.refuse("of a value that is not a float"));
-  return one(softmax(c, q, *axis));
+    return c.refuse("of a value that is not a float"), std::nullopt;
+  return axis;
+}
+
+static Results lowerSoftmax(Call &c) {
+  auto axis = softmaxAxis(c);
+  return axis ? one(softmax(c, c.input(0), *axis)) : Results{};
+}
+
+/// x - max - log(sum(exp(x - max))): nothing overflows, and what is far below
+/// the largest keeps its digits, which a logarithm of the softmax would lose.
+static Results lowerLogSoftmax(Call &c) {
+  auto axis = softmaxAxis(c);
+  if (!axis)
+    return {};
+  Lowering &lowering = c.lowering;
+  SymbolicTensor *q = c.input(0);
+  SymbolicTensor *largest = lowering.reduce(q, {*axis}, Combiner::Max);
+  SymbolicTensor *below =
+      largest ? lowering.binary(ScalarOp::Sub, q, largest) : nullptr;
+  SymbolicTensor *powers =
+      below ? lowering.unary(ScalarOp::Exp, below) : nullptr;
+  SymbolicTensor *sum =
+      powers ? lowering.reduce(powers, {*axis}, Combiner::Sum) : nullptr;
+  SymbolicTensor *log = sum ? lowering.unary(ScalarOp::Log, sum) : nullptr;
+  return log ? one(lowering.binary(ScalarOp::Sub, below, log)) : Results{};
 }
 
 //===----------------------------------------------------------------------===//
@@ -319,6 +345,7 @@ ArrayRef<OperatorEntry> import::reductionOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
       {"", "LayerNormalization", 2, 3, lowerLayerNormalization},
+      {"", "LogSoftmax", 1, 1, lowerLogSoftmax},
       {"", "RMSNormalization", 2, 2, lowerRMSNormalization},
       {"", "ReduceMax", 1, 2, lowerReduce},
       {"", "ReduceMean", 1, 2, lowerReduce},

@@ -48,6 +48,7 @@ UNARY = {
     "Floor": "y = Floor(x)", "Log": "a = Abs(x) y = Log(a)", "Neg": "y = Neg(x)", "Reciprocal": "y = Reciprocal(x)",
     "Relu": "y = Relu(x)", "Sigmoid": "y = Sigmoid(x)", "Sin": "y = Sin(x)", "Sqrt": "a = Abs(x) y = Sqrt(a)",
     "Tanh": "y = Tanh(x)", "Identity": "a = Identity(x) y = Neg(a)",
+    "LogSoftmax": "y = LogSoftmax (x)", "LogSoftmax far": "k = Constant <value = float {40.0}> () a = Mul(x, k) y = LogSoftmax <axis = 1> (a)",
     "Softmax": "y = Softmax <axis = -1> (x)", "Softmax middle": "y = Softmax <axis = 1> (x)",
     "ReduceMean": "y = ReduceMean(x, m1)", "ReduceMean two": "y = ReduceMean(x, a12)",
     "ReduceSum": "y = ReduceSum(x, m1)", "ReduceMax": "y = ReduceMax(x, one)", "ReduceMin": "y = ReduceMin(x, one)",
