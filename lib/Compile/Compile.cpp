@@ -281,10 +281,6 @@ CompileResult waferloom::compile(StringRef path,
   });
   Compilation compilation{options, result, context};
   result.succeeded = succeeded(compilation.run(path));
-  // What concerns the whole model is located at its file, which is no node.
-  for (waferloom::Diagnostic &diagnostic : result.diagnostics)
-    if (diagnostic.node == path)
-      diagnostic.node.clear();
   if (!result.succeeded && llvm::none_of(result.diagnostics, [](auto &d) {
         return d.severity == "error";
       }))

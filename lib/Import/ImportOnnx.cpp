@@ -34,6 +34,12 @@ namespace level1 = waferloom::onnx; // ::onnx is the library
 using llvm::Error;
 using llvm::Expected;
 
+/// Where what concerns the whole model is. Names are kept for its nodes, and a
+/// program must not depend on where the file lies.
+static Location fileLoc(MLIRContext *context, StringRef file) {
+  return FileLineColLoc::get(context, file, 0, 0);
+}
+
 namespace {
 
 Error makeError(const Twine &message) {
@@ -82,7 +88,7 @@ private:
 };
 
 Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
-  Location loc = NameLoc::get(builder.getStringAttr(file));
+  Location loc = fileLoc(builder.getContext(), file);
   OwningOpRef<ModuleOp> module = ModuleOp::create(builder, loc);
   builder.setInsertionPointToEnd(module->getBody());
   auto graph = level1::GraphOp::create(builder, loc, model.graph().name());
@@ -407,7 +413,7 @@ Error GraphBuilder::addOutputs() {
 
 OwningOpRef<ModuleOp> finish(Expected<CheckedModel> model, StringRef file,
                              MLIRContext *context) {
-  Location loc = NameLoc::get(StringAttr::get(context, file));
+  Location loc = fileLoc(context, file);
   if (!model) {
     emitError(loc) << llvm::toString(model.takeError());
     return nullptr;
@@ -445,7 +451,7 @@ OwningOpRef<ModuleOp> import::importOnnx(StringRef path, MLIRContext *context) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
                                             /*RequiresNullTerminator=*/false);
   if (!buffer) {
-    emitError(NameLoc::get(StringAttr::get(context, path)))
+    emitError(fileLoc(context, path))
         << "the file cannot be read: " << buffer.getError().message();
     return nullptr;
   }
