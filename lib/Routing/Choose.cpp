@@ -14,6 +14,7 @@
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <map>
 #include <optional>
@@ -43,6 +44,9 @@ struct Choice {
   void chooseFor(ArrayRef<Collective *> members);
   uint64_t cycles(const Collective &collective, Algorithm algorithm,
                   unsigned group) const;
+  uint64_t cycles(ArrayRef<Collective *> members, Algorithm algorithm,
+                  unsigned group) const;
+  unsigned bestGroup(ArrayRef<Collective *> members, Algorithm algorithm) const;
   unsigned colorsOf(const Collective &collective);
   bool giveUpColors();
 };
@@ -71,6 +75,28 @@ uint64_t Choice::cycles(const Collective &collective, Algorithm algorithm,
   return possible ? collective.times *
                         collectives::cycles(collective.line, request, costs)
                   : UINT64_MAX;
+}
+
+/// The same of all members, which are on one line.
+uint64_t Choice::cycles(ArrayRef<Collective *> members, Algorithm algorithm,
+                        unsigned group) const {
+  uint64_t total = 0;
+  for (const Collective *c : members)
+    total = llvm::SaturatingAdd(total, cycles(*c, algorithm, group));
+  return total;
+}
+
+/// The group size with which members of one line cost least in all.
+unsigned Choice::bestGroup(ArrayRef<Collective *> members,
+                           Algorithm algorithm) const {
+  if (!collectives::hasGroups(algorithm))
+    return 0;
+  unsigned best = 2;
+  uint64_t least = UINT64_MAX;
+  for (unsigned group = 2; group < members.front()->line.length; ++group)
+    if (uint64_t total = cycles(members, algorithm, group); total < least)
+      std::tie(least, best) = std::pair(total, group);
+  return best;
 }
 
 /// Cheapest of all for each, with the group that is cheapest for all.
@@ -139,14 +165,20 @@ bool Choice::giveUpColors() {
   Algorithm target = Algorithm::Chain;
   unsigned targetGroup = 0;
   for (auto &[key, users] : used) {
-    // Where to: a chain, or what another option of this bucket is.
-    SmallVector<std::pair<Algorithm, unsigned>> others = {
-        {Algorithm::Chain, 0}};
+    // Where to: what another option of this bucket is, or any algorithm that
+    // the bucket has no option of yet.
+    SmallVector<std::pair<Algorithm, unsigned>> others;
     for (auto &[other, members] : used)
       if (other.first == key.first &&
           !collectives::countsWords(std::get<0>(other.second)))
         others.emplace_back(std::get<0>(other.second),
                             std::get<1>(other.second));
+    for (Algorithm algorithm : collectives::candidates(users.front()->line))
+      if (!collectives::countsWords(algorithm) &&
+          llvm::none_of(others, [algorithm](auto other) {
+            return other.first == algorithm;
+          }))
+        others.emplace_back(algorithm, bestGroup(users, algorithm));
     for (auto [algorithm, group] : others) {
       Collective moved = *users.front();
       moved.request.algorithm = algorithm;
@@ -158,11 +190,10 @@ bool Choice::giveUpColors() {
       unsigned taken = there ? 0 : colorsOf(moved);
       if (taken >= freed)
         continue;
-      double more = 0;
-      for (const Collective *c : users)
-        more += static_cast<double>(cycles(*c, algorithm, group)) -
-                static_cast<double>(
-                    cycles(*c, c->request.algorithm, c->request.group));
+      const collectives::Request &now = users.front()->request;
+      double more =
+          static_cast<double>(cycles(users, algorithm, group)) -
+          static_cast<double>(cycles(users, now.algorithm, now.group));
       double price = more / (freed - taken);
       if (leastPrice && price >= *leastPrice)
         continue;

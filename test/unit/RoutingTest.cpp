@@ -154,6 +154,22 @@ TEST_F(Routing, oneGroupPerLineAndWhatColorsAllow) {
             (std::set<std::pair<Algorithm, unsigned>>{{Algorithm::Chain, 0}}));
 }
 
+/// Where trees of two lines do not fit together, the next best way is taken,
+/// which nobody used before: not a chain, which is several times as long.
+TEST_F(Routing, twoPhaseIsTheRefugeOfTrees) {
+  Problem problem{loc, 762, 1024, {}, {}, {}};
+  problem.limits.colors = 21;
+  for (auto [direction, length, words] :
+       {std::tuple(Direction::X, 762u, 13u), {Direction::Y, 1024u, 6u}})
+    problem.collectives.push_back(
+        collective(direction, {length, 1, 1}, uint64_t(words)));
+  ASSERT_TRUE(succeeded(solve(problem))) << said;
+  std::set<Algorithm> used;
+  for (const Collective &c : problem.collectives)
+    used.insert(c.request.algorithm);
+  EXPECT_EQ(used, (std::set<Algorithm>{Algorithm::Tree, Algorithm::TwoPhase}));
+}
+
 TEST_F(Routing, refusesWhenColorsRunOut) {
   Problem problem{loc, 6, 5, {}, {}, {}};
   problem.limits.colors = 5;
