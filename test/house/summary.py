@@ -1,12 +1,10 @@
-"""Sums the JUnit files of all suites: what failed, what was skipped and why,
-then one closing line. Exits with 1 when something failed or a suite is missing."""
+"""Sums the JUnit files of suites, summary.py FOLDER SUITE...: what failed, what was
+skipped and why, then one closing line. Exits with 1 when something failed or a suite is
+missing."""
 
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
-
-SUITES = ("unit", "lit", "pytest")
-
 
 def outcomes(path):
     """Yields (name, outcome, reason) for every test case in a JUnit file."""
@@ -21,9 +19,9 @@ def outcomes(path):
             yield name, "passed", []
 
 
-def main(folder):
+def main(folder, suites):
     counts = {"passed": 0, "failed": 0, "skipped": 0}
-    for suite in SUITES:
+    for suite in suites:
         path = Path(folder) / f"{suite}.xml"
         if not path.exists():
             print(f"{suite}: left no results")
@@ -42,4 +40,4 @@ def main(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
