@@ -6,6 +6,8 @@
 
 #include "Emitter.h"
 
+#include "waferloom/Machine/MachineModel.h"
+
 #include "llvm/ADT/STLExtras.h"
 
 using namespace waferloom;
@@ -22,28 +24,6 @@ struct Meeting {
 };
 } // namespace
 
-/// Elements per cycle if nothing collides (see lib/Executor/Cost.cpp).
-static int64_t rateOf(const Draft &draft, const image::TargetT &target) {
-  bool half = draft.a.type == Word::f16, integer = draft.a.type == Word::i32;
-  switch (draft.op) {
-  case Opcode::select:
-    return half ? target.rate_mov_16 : target.rate_mov_32;
-  case Opcode::add:
-  case Opcode::sub:
-    return integer ? target.rate_integer
-           : half  ? target.rate_add_f16
-                   : target.rate_add_f32;
-  case Opcode::mul:
-    return integer ? target.rate_integer
-           : half  ? target.rate_mul_f16
-                   : target.rate_mul_f32;
-  case Opcode::fma:
-    return half ? target.rate_fma_f16 : target.rate_fma_f32;
-  default:
-    return 1;
-  }
-}
-
 static void findMeetings(const Draft &draft, double times,
                          const image::TargetT &target,
                          std::vector<Meeting> &meetings) {
@@ -53,8 +33,10 @@ static void findMeetings(const Draft &draft, double times,
   for (int64_t extent : draft.shape)
     elements *= extent;
   bool folds = llvm::is_contained(draft.dst.strides, 0);
-  int64_t rate = folds ? 1 : std::max<int64_t>(rateOf(draft, target), 1);
-  int64_t period = int64_t(target.banks) * target.bank_bytes;
+  const machine::MachineModel model(target);
+  int64_t rate = folds ? 1
+                       : model.getRate(draft.op, draft.dst.type, draft.a.type,
+                                       draft.b.type);
   const Ref *refs[] = {&draft.a, &draft.b, &draft.c};
   for (int i = 0; i < 3; ++i)
     for (int j = 0; j < i; ++j) {
@@ -65,7 +47,7 @@ static void findMeetings(const Draft &draft, double times,
               b.strides.back() * bytesOf(b.type))
         continue;
       meetings.push_back({a.buffer, b.buffer, b.offset - a.offset,
-                          std::min(rate * bytesOf(a.type), period / 2),
+                          model.getBytesPerCycle(a.type, rate),
                           times * static_cast<double>(elements) / rate});
     }
 }
@@ -73,7 +55,8 @@ static void findMeetings(const Draft &draft, double times,
 std::vector<int64_t> codegen::chooseStarts(const std::vector<Buffer> &buffers,
                                            const std::vector<Draft> &drafts,
                                            const image::TargetT &target) {
-  const int64_t period = int64_t(target.banks) * target.bank_bytes;
+  const machine::MachineModel model(target);
+  const int64_t period = model.getBankPeriod();
   std::vector<int64_t> starts(buffers.size(), -1);
   if (period <= 4)
     return starts;
@@ -123,9 +106,7 @@ std::vector<int64_t> codegen::chooseStarts(const std::vector<Buffer> &buffers,
         if (other < 0)
           continue;
         int64_t from = first ? start : other, to = first ? other : start;
-        int64_t distance =
-            ((to - from + meeting.distance) % period + period) % period;
-        if (std::min(distance, period - distance) < meeting.width)
+        if (model.collide(to - from + meeting.distance, meeting.width))
           cost += meeting.cycles;
       }
       if (least < 0 || cost < least) {

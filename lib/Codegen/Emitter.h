@@ -10,7 +10,7 @@
 #ifndef WAFERLOOM_LIB_CODEGEN_EMITTER_H
 #define WAFERLOOM_LIB_CODEGEN_EMITTER_H
 
-#include "waferloom/Image/Image_generated.h"
+#include "waferloom/Image/Programs.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
@@ -25,8 +25,7 @@ using image::Opcode;
 /// The element types of the machine. Booleans are i32, 0 or 1.
 using Word = image::Type;
 
-/// Bytes of an element on the wafer.
-inline int64_t bytesOf(Word type) { return type == Word::f16 ? 2 : 4; }
+using image::bytesOf;
 
 /// Bytes that instructions use. A pinned buffer keeps its address for the whole
 /// life of the image (weights, states) or of the entry (inputs, outputs).

@@ -349,7 +349,8 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
     int64_t saved = 0;
   };
   std::map<int64_t, Trip> trips; // by the address of their first local shard
-  int64_t rate = std::max<int64_t>(target.rate_mov_32, 1) * 4;
+  const machine::MachineModel machine(target);
+  const int64_t rate = machine.getRate(Opcode::mov, Word::i32) * 4; // bytes
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
     FailureOr<LocalShard> shard = shared.parameter(parameter);
     if (failed(shard))
@@ -361,15 +362,14 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
     trip.parameters.emplace_back(parameter, *shard);
     auto type = cast<ShapedType>(parameter.getType());
     for (Operation *user : parameter.getResult().getUsers()) {
-      trip.saved += target.rewrite_cycles;
+      trip.saved += machine.getRewrite();
       if (isFactorOf(user, type, budget.unrolled)) // copied by itself, else
-        trip.saved += target.issue_cycles + shard->bytes / rate;
+        trip.saved += machine.getInstructionCycles(shard->bytes, rate);
     }
   }
   for (auto &[front, trip] : trips) {
     int64_t bytes = trip.parameters.front().second.step;
-    if (trip.saved <=
-        target.issue_cycles + target.rewrite_cycles + (bytes + rate - 1) / rate)
+    if (trip.saved <= machine.getInstructionCycles(bytes, rate, true))
       continue;
     Ref from = sharedRef({front, bytes, bytes, front}, Word::i32, {bytes / 4});
     from.steps.push_back({depths[op], bytes});

@@ -15,16 +15,18 @@
 
 #include "Sums.h"
 
+#include "waferloom/Machine/MachineModel.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
-#include <cstdlib>
 #include <limits>
 
 using namespace waferloom;
 using namespace waferloom::codegen;
 using llvm::ArrayRef;
 using llvm::SmallVector;
+using machine::MachineModel;
 
 /// An operand that moves with a loop costs a descriptor rewrite.
 static bool moves(const Ref &ref) {
@@ -49,55 +51,30 @@ static int64_t strideLimit(ArrayRef<int64_t> extents, const Ref &ref) {
   for (size_t loop = extents.size(); loop-- > 0;) {
     if (extents[loop] == 1)
       continue;
-    int64_t words = std::abs(ref.strides[loop]) * bytesOf(ref.type) / 2;
-    if (words <= 1)
-      break;
-    switch (words % 8) {
-    case 0:
-      return 1;
-    case 1:
-    case 4:
-    case 7:
-      return 2;
-    default:
-      return std::numeric_limits<int64_t>::max();
-    }
+    return MachineModel::getStrideLimit(ref.strides[loop] * bytesOf(ref.type));
   }
-  return std::numeric_limits<int64_t>::max();
+  return MachineModel::unlimited;
 }
 
 /// Are two windows of one buffer read from the same banks (E18)?
 static bool collide(ArrayRef<int64_t> extents, const Ref &a, const Ref &b,
                     int64_t rate, const image::TargetT &target) {
-  const int64_t period = int64_t(target.banks) * target.bank_bytes;
-  int64_t width = std::min(rate * bytesOf(a.type), period / 2);
+  const MachineModel machine(target);
   for (size_t loop = extents.size(); loop-- > 0;) {
     if (extents[loop] == 1)
       continue;
     if (a.strides[loop] == 0 || a.strides[loop] != b.strides[loop])
       return false;
-    int64_t distance = std::abs(a.offset - b.offset) % period;
-    return std::min(distance, period - distance) < width;
+    return machine.collide(a.offset - b.offset,
+                           machine.getBytesPerCycle(a.type, rate));
   }
   return false;
-}
-
-static int64_t rateOf(Opcode op, Word type, const image::TargetT &target) {
-  bool half = type == Word::f16;
-  if (type == Word::i32)
-    return target.rate_integer;
-  if (op == Opcode::add)
-    return half ? target.rate_add_f16 : target.rate_add_f32;
-  if (op == Opcode::mul)
-    return half ? target.rate_mul_f16 : target.rate_mul_f32;
-  return half ? target.rate_max_f16 : target.rate_max_f32;
 }
 
 /// Cycles of one instruction over `count` elements.
 static int64_t cyclesOf(const image::TargetT &target, int64_t count,
                         int64_t rate, bool isMoving = false) {
-  return target.issue_cycles + (isMoving ? target.rewrite_cycles : 0) +
-         llvm::divideCeil(count, std::max<int64_t>(rate, 1));
+  return MachineModel(target).getInstructionCycles(count, rate, isMoving);
 }
 
 /// Is `x op init` x, whatever x is?
@@ -138,7 +115,7 @@ struct Halving {
   void step(ArrayRef<int64_t> extents, const Ref &to, const Ref &a,
             const Ref &b) {
     ++steps;
-    int64_t rate = rateOf(op, a.type, target);
+    int64_t rate = MachineModel(target).getRate(op, a.type);
     for (const Ref *ref : {&to, &a, &b})
       rate = std::min(rate, strideLimit(extents, *ref));
     cycles += cyclesOf(target, elements(extents), rate, moves(a) || moves(b));
@@ -193,9 +170,11 @@ void Sum::fold(Opcode op, const Ref &source, bool isOwned) {
   SmallVector<int64_t> kept = ownExtents(extents, dst);
   int64_t folded = elements(extents) / elements(kept);
   bool isFresh = isNeutral(op, init);
-  int64_t begins = isSame(init, dst)
-                       ? 0
-                       : cyclesOf(target, elements(kept), target.rate_mov_32);
+  int64_t begins =
+      isSame(init, dst)
+          ? 0
+          : cyclesOf(target, elements(kept),
+                     MachineModel(target).getRate(Opcode::mov, dst.type));
   int64_t atOnce =
       begins + cyclesOf(target, elements(extents), 1, moves(source));
   Halving counted{op, target, dst, nullptr};
@@ -260,9 +239,9 @@ struct Scalars {
     return result;
   }
   int64_t rate() const {
-    const image::TargetT &target = sum.target;
     int64_t most =
-        scalar.type == Word::f16 ? target.rate_fma_mixed : target.rate_fma_f32;
+        MachineModel(sum.target)
+            .getRate(Opcode::fma, sum.dst.type, sum.dst.type, scalar.type);
     if (foldsInside)
       return 1;
     return std::min({most, strideLimit(inner, over(vector)),
@@ -275,8 +254,7 @@ struct Scalars {
   int64_t copyCycles(const Ref &ref) const {
     if (!moves(ref))
       return 0;
-    int64_t rate =
-        ref.type == Word::f16 ? sum.target.rate_mov_16 : sum.target.rate_mov_32;
+    int64_t rate = MachineModel(sum.target).getRate(Opcode::mov, ref.type);
     SmallVector<int64_t> own = ownExtents(sum.extents, ref);
     return cyclesOf(sum.target, elements(own),
                     std::min(rate, strideLimit(own, ref)), true);
@@ -394,6 +372,7 @@ void Sum::products(Ref a, Ref b) {
     half = widened(*this, half);
   }
   // Products, then their fold.
+  const MachineModel machine(target);
   int64_t count = elements(extents);
   bool isMoving = false;
   int64_t temporary = count * bytesOf(dst.type), byFold = 0;
@@ -403,14 +382,16 @@ void Sum::products(Ref a, Ref b) {
       continue;
     }
     int64_t own = elements(ownExtents(extents, *factor));
-    byFold += cyclesOf(target, own, target.rate_convert, moves(*factor));
+    byFold += cyclesOf(target, own, machine.getRate(Opcode::convert, dst.type),
+                       moves(*factor));
     temporary += own * bytesOf(dst.type);
   }
-  byFold += cyclesOf(target, count, target.rate_mul_f32, isMoving);
+  byFold +=
+      cyclesOf(target, count, machine.getRate(Opcode::mul, dst.type), isMoving);
   Halving halving{Opcode::add, target, dst, nullptr};
   halving.run(SmallVector<int64_t>(extents), imagined(dst.type, extents), true);
-  int64_t begin =
-      cyclesOf(target, elements(ownExtents(extents, dst)), target.rate_mov_32);
+  int64_t begin = cyclesOf(target, elements(ownExtents(extents, dst)),
+                           machine.getRate(Opcode::mov, dst.type));
   int64_t atOnce = begin + cyclesOf(target, count, 1);
   byFold += halving.steps > budget.unrolled ? atOnce
                                             : std::min(halving.cycles, atOnce);

@@ -30,10 +30,12 @@ struct CostModel {
   uint64_t stream() const { return words * stride; }
   /// From the put of a word to its take.
   uint64_t travel(uint64_t distance) const {
-    return 2 * costs.ramp + distance * stride * costs.hop;
+    return costs.getTravel(distance * stride);
   }
   /// From the put of a word to the put of its sum at the next PE.
-  uint64_t link(uint64_t distance) const { return travel(distance) + 1; }
+  uint64_t link(uint64_t distance) const {
+    return costs.getLink(distance * stride);
+  }
 };
 
 /// When the root has what its two arms bring, each counted with the root; the

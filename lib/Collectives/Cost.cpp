@@ -18,16 +18,16 @@ uint64_t waferloom::collectives::cycles(const Line &line,
   const CostModel model(line, request, costs);
   const uint64_t farthest =
       std::max(request.root, line.length - 1 - request.root);
-  const uint64_t broadcast = costs.issue + model.stream() + 2 * costs.ramp +
-                             farthest * line.stride * costs.hop;
+  const uint64_t broadcast =
+      costs.issue + model.stream() + model.travel(farthest);
   switch (request.kind) {
   case Kind::Broadcast:
     return broadcast;
   case Kind::StageSendRecv: {
     // Every stage but the last to the next, and the last one back over all.
-    const uint64_t message = costs.issue + model.words + 2 * costs.ramp;
-    const uint64_t hops = (2 * (line.length - 1) * line.stride) * costs.hop;
-    return line.length * message + hops;
+    const uint64_t message = costs.issue + model.words + costs.getTravel(0);
+    const uint64_t hops = 2 * (line.length - 1) * line.stride;
+    return line.length * message + hops * costs.hop;
   }
   case Kind::Reduce:
     return rulesOf(request.algorithm).cycles(line, request, costs);

@@ -59,8 +59,7 @@ struct Latencies {
   uint64_t message(uint64_t words) const { return words; }
   uint64_t forward() const { return 1; }
   uint64_t take(uint64_t clock, uint64_t put, unsigned distance) const {
-    return std::max(clock + costs.issue,
-                    put + 2 * costs.ramp + distance * costs.hop);
+    return std::max(clock + costs.issue, put + costs.getTravel(distance));
   }
 };
 

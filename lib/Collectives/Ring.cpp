@@ -38,7 +38,7 @@ static uint64_t cyclesOfRing(const Line &line, const Request &request,
   const uint64_t length = line.length;
   const uint64_t part = (request.words + length - 1) / length;
   const uint64_t round =
-      2 * (costs.rewrite + costs.issue + part + 2 * costs.ramp + costs.hop + 1);
+      2 * (costs.rewrite + costs.issue + part + costs.getLink(1));
   return length % 2 ? 2 * length * round : 2 * (length - 1) * round;
 }
 

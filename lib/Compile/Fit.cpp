@@ -4,6 +4,7 @@
 #include "Phases.h"
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Format/TypeFormat.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -25,8 +26,9 @@ static std::vector<target::Held> listWhole(ModuleOp module,
   llvm::StringMap<bool> known;
   module.walk([&](Op op) {
     auto type = cast<ShapedType>(op.getResult().getType());
-    unsigned bits = type.getElementTypeBitWidth();
-    int64_t bytes = type.getNumElements() * (bits == 16 ? 2 : 4);
+    std::optional<Format> format = computedFormatOf(type);
+    int64_t bytes =
+        bytesOf(format.value_or(Format::f32), type.getNumElements());
     for (Attribute name : names(op)) {
       StringRef text = isa<StringAttr>(name)
                            ? cast<StringAttr>(name).getValue()

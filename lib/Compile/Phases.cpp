@@ -135,12 +135,7 @@ LogicalResult waferloom::lowerToFabric(ModuleOp module,
                                        const CompileOptions &options,
                                        const target::Target &target) {
   PassManager pm(module.getContext());
-  collectives::Costs costs;
-  costs.hop = target.hop;
-  costs.ramp = target.ramp;
-  costs.issue = target.issue;
-  costs.rewrite = target.rewrite;
-  costs.colors = target.colors;
+  const collectives::Costs costs(*target::toImage(target));
   placement::FabricPlaceOptions fabric;
   fabric.width = target.userWidth;
   fabric.height = target.userHeight;
@@ -234,6 +229,9 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
   grid.sramBytes = target.sram;
   grid.reservedBytes = target.reserved;
   grid.colors = target.colors;
+  grid.hop = target.hop;
+  grid.ramp = target.ramp;
+  grid.forward = target.forward;
   grid.issue = target.issue;
   grid.rewrite = target.rewrite;
   grid.fma = target.fmaF32;

@@ -13,6 +13,7 @@
 // and there is only one.
 
 #include "GroupTimer.h"
+#include "waferloom/Machine/MachineModel.h"
 #include "llvm/ADT/Hashing.h"
 #include <algorithm>
 
@@ -114,8 +115,8 @@ Stamp GroupTimer::earliest(const GroupBefore &before, const Op &op,
                            uint32_t word, Stamp ready) const {
   if (word == 0)
     return op.isGate ? std::max(ready, before.sources[op.out]) : ready;
-  bool pause = !op.isGate && target.words_per_burst != 0 &&
-               (before.sources[op.out] + word) % target.words_per_burst == 0;
+  bool pause = !op.isGate && machine::MachineModel(target).pausesAfter(
+                                 before.sources[op.out] + word);
   return std::max(ready, puts[sources[op.out].at + word - 1] + 1 + pause);
 }
 

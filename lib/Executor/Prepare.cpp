@@ -120,8 +120,8 @@ private:
 
   void stream(const image::InstructionT &in, Instruction &out) {
     Type type = image::sends(in.op) ? out.a.type : out.dst.type;
-    out.packed = type == Type::f16;
-    out.words = out.packed ? (out.elements + 1) / 2 : out.elements;
+    out.packed = elementsPerWord(image::formatOf(type)) == 2;
+    out.words = wordsOf(image::formatOf(type), out.elements);
     out.inColor = in.in_color;
     out.outColor = in.out_color;
     if (in.op == Opcode::recv_fold || in.op == Opcode::recv_fold_send)

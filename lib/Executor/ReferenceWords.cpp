@@ -2,6 +2,7 @@
 // when (docs/executor.md, E11 to E15).
 
 #include "Reference.h"
+#include "waferloom/Machine/MachineModel.h"
 #include <cstring>
 
 namespace waferloom::executor {
@@ -88,8 +89,7 @@ static uint64_t earliestPut(const Channels::Out &out, uint64_t ready,
                             const image::TargetT &target) {
   if (out.count == 0)
     return ready;
-  bool pause =
-      target.words_per_burst != 0 && out.count % target.words_per_burst == 0;
+  bool pause = machine::MachineModel(target).pausesAfter(out.count);
   return std::max(ready, out.next + (pause ? 1 : 0));
 }
 

@@ -63,7 +63,7 @@ struct Encoder {
   uint32_t length = 0;    // PEs of a ring, else 0
   uint32_t partBytes = 0; // of a ring
 
-  uint32_t elementBytes() const { return type == image::Type::f16 ? 2 : 4; }
+  uint32_t elementBytes() const { return image::bytesOf(type); }
   uint32_t numbers() const { return length ? 2 * length - 1 : 0; }
   uint32_t numbersAt() const {
     return length ? length * partBytes : elements * elementBytes();
@@ -220,16 +220,6 @@ static Error checkFit(uint64_t pes, uint64_t bytes,
   return Error::success();
 }
 
-static collectives::Costs costsOf(const image::TargetT &target) {
-  collectives::Costs costs;
-  costs.hop = target.hop_cycles;
-  costs.ramp = target.ramp_cycles;
-  costs.issue = target.issue_cycles;
-  costs.rewrite = target.rewrite_cycles;
-  costs.colors = target.colors;
-  return costs;
-}
-
 static std::unique_ptr<image::RegionT>
 encodeRegion(const collectives::CollectivePlan &plan, const Encoder &encoder,
              uint32_t pes) {
@@ -318,7 +308,7 @@ measure::collectiveImage(const collectives::Line &line,
   }
   if (Error error = checkFit(line.extent(), encoder.memory(), target))
     return std::move(error);
-  const collectives::Costs costs = costsOf(target);
+  const collectives::Costs costs(target);
   Expected<collectives::CollectivePlan> plan =
       collectives::solve(line, request, costs);
   if (!plan)

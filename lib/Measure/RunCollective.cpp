@@ -85,7 +85,7 @@ static void store(image::Type type, uint32_t value, char *to) {
 }
 
 static Error compare(const Numbers &numbers, llvm::ArrayRef<char> got) {
-  const size_t size = numbers.type == image::Type::f16 ? 2 : 4;
+  const size_t size = image::bytesOf(numbers.type);
   if (got.size() != numbers.line.extent() * numbers.elements * size)
     return llvm::createStringError(
         llvm::formatv("the collective gave {0} bytes", got.size()));
@@ -127,7 +127,7 @@ measure::runCollective(const collectives::Line &line,
   const uint64_t elements =
       type == image::Type::f16 ? request.words * 2 : request.words;
   const Numbers numbers{line, request, type, elements};
-  const size_t size = type == image::Type::f16 ? 2 : 4;
+  const size_t size = image::bytesOf(type);
   std::vector<char> bytes(line.extent() * elements * size);
   for (uint64_t pe = 0; pe < line.extent(); ++pe)
     for (uint64_t i = 0; i < elements; ++i)

@@ -1,7 +1,7 @@
 // What a split costs: cycles of the local arithmetic (issue, then elements over
 // the rate), cycles of collectives in closed form, bytes per PE. The forms are
-// those of T = max(contention, energy / links) + distance + ramps, with T_R = 2
-// cycles per ramp; docs/partition.md has the table.
+// those of T = max(contention, energy / links) + distance + ramps, with the
+// ramps and links of the machine; docs/partition.md has the table.
 
 #include "Cost.h"
 
@@ -19,10 +19,10 @@ using llvm::ArrayRef;
 using llvm::SmallVector;
 using wafer::Axis;
 
-static constexpr int64_t rampCycles = 2; // T_R
-
-Axes::Axes(const Factors &factors, int64_t mostHops, bool middleRoots)
-    : factors(factors), mostHops(mostHops), middleRoots(middleRoots) {
+Axes::Axes(const Factors &factors, int64_t mostHops, bool middleRoots,
+           machine::LinkCosts links)
+    : factors(factors), mostHops(mostHops), middleRoots(middleRoots),
+      links(links) {
   for (auto direction : {Axis::X, Axis::Y}) {
     const auto &sizes = direction == Axis::X ? factors.x : factors.y;
     for (size_t i = 0; i < sizes.size(); ++i) {
@@ -58,11 +58,12 @@ int64_t Axes::getStride(Axis axis) const {
 
 /// One arm of `p` PEs, the root included, `hop` apart; `words` of each share
 /// the links with `hop` - 1 other groups.
-static double getArmCycles(int64_t p, double words, double hop) {
+static double getArmCycles(const machine::LinkCosts &links, int64_t p,
+                           double words, double hop) {
   if (p <= 1)
     return 0;
-  double b = words * hop, length = (p - 1) * hop;
-  double step = 2 * rampCycles + 1;
+  double b = words * hop, length = (p - 1) * hop * links.hop;
+  auto step = static_cast<double>(links.getLink(0));
   double chain = b + length + step * (p - 1);
   double star = b * (p - 1) + step + length - (p - 1);
   double rounds = std::ceil(std::log2(static_cast<double>(p)));
@@ -99,10 +100,10 @@ double partition::getAllReduceCycles(const Axes &axes, ArrayRef<Axis> along,
       return impossibleCycles;
     int64_t arm = axes.hasMiddleRoots() ? size / 2 + 1 : size;
     double shared = static_cast<double>(words) * hop;
-    total += getArmCycles(arm, words, hop);
+    total += getArmCycles(axes.getLinks(), arm, words, hop);
     if (size > 2 && axes.hasMiddleRoots())
       total += shared; // the second arm enters the root
-    total += shared + (arm - 1) * hop + 2 * rampCycles;
+    total += shared + axes.getLinks().getTravel((arm - 1) * hop);
   }
   return total;
 }
@@ -115,13 +116,16 @@ double partition::getGatherCycles(const Axes &axes, ArrayRef<Axis> along,
     if (size > 1 && hop > axes.getMostHops())
       return impossibleCycles;
     if (size > 1)
-      total += 2.0 * words * hop + size * hop + 2 * (2 * rampCycles + 1);
+      total += 2.0 * words * hop + size * hop * axes.getLinks().hop +
+               2 * axes.getLinks().getLink(0);
   }
   return total;
 }
 
 Costs::Costs(const Problem &problem, const Factors &factors)
-    : problem(problem), axes(factors, problem.mostHops, problem.middleRoots) {}
+    : problem(problem), axes(factors, problem.mostHops, problem.middleRoots,
+                             machine::MachineModel(problem.target).getLinks()) {
+}
 
 std::vector<int64_t> Costs::getPadded(const Assignment &assignment) const {
   // Classes of one padding number share the least size that all can divide.
@@ -174,9 +178,14 @@ double Costs::getProductCycles(const Work &work, int64_t elements,
                                int64_t results, const Assignment &assignment,
                                ArrayRef<int64_t> padded) const {
   constexpr int64_t mostWritten = 16;
-  const Figures &figures = problem.figures;
+  using machine::Opcode;
+  using machine::Type;
+  const machine::MachineModel machine(problem.target);
+  const int64_t fma = machine.getRate(Opcode::fma, Type::f32),
+                add = machine.getRate(Opcode::add, Type::f32),
+                convert = machine.getRate(Opcode::convert, Type::f32);
   auto cyclesOf = [&](int64_t count, int64_t rate) {
-    return figures.issue + static_cast<int64_t>(llvm::divideCeil(count, rate));
+    return machine.getInstructionCycles(count, rate);
   };
   int64_t most = 0, all = 0;
   for (const TensorShape &factor : work.factors) {
@@ -185,21 +194,22 @@ double Costs::getProductCycles(const Work &work, int64_t elements,
     all += words;
   }
   // One factor is rounded to f16, or the other one is widened.
-  int64_t begin = work.halves == 1   ? cyclesOf(most, figures.convert)
-                  : work.halves == 2 ? cyclesOf(all - most, figures.convert)
+  int64_t begin = work.halves == 1   ? cyclesOf(most, convert)
+                  : work.halves == 2 ? cyclesOf(all - most, convert)
                                      : 0;
-  int64_t rate = work.halves == 2 ? figures.fmaMixed : figures.fma;
+  int64_t rate = work.halves == 2 ? machine.getRate(Opcode::fma, Type::f32,
+                                                    Type::f32, Type::f16)
+                                  : fma;
   int64_t rounds = llvm::Log2_64_Ceil(llvm::divideCeil(elements, results));
-  int64_t best =
-      cyclesOf(elements, figures.fma) +
-      std::min<int64_t>(elements + 2 * figures.issue,
-                        rounds * figures.issue +
-                            llvm::divideCeil(elements, figures.add)) +
-      (work.halves == 2 ? cyclesOf(most, figures.convert) : 0);
+  int64_t best = cyclesOf(elements, fma) +
+                 std::min<int64_t>(elements + 2 * machine.getIssue(),
+                                   rounds * machine.getIssue() +
+                                       machine.getVectorCycles(elements, add)) +
+                 (work.halves == 2 ? cyclesOf(most, convert) : 0);
   for (const TensorShape &factor : work.factors) {
     int64_t times = getWords(factor, assignment, padded);
     int64_t each = cyclesOf(llvm::divideCeil(elements, times), rate) +
-                   (times > mostWritten ? figures.rewrite : 0);
+                   (times > mostWritten ? machine.getRewrite() : 0);
     best = std::min(best, times * each);
   }
   return static_cast<double>(begin + best);
@@ -228,7 +238,7 @@ Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
   }
   cost.cycles = work.factors.empty()
                     ? work.cyclesPerElement *
-                          (problem.figures.issue + parallel * reduction)
+                          (problem.target.issue_cycles + parallel * reduction)
                     : getProductCycles(work, parallel * reduction, parallel,
                                        assignment, padded);
   llvm::sort(cost.along);

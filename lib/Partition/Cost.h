@@ -16,7 +16,8 @@ class Axes {
 public:
   /// PEs of one line may be at most `mostHops` apart. `middleRoots`: sums along
   /// a line end in its middle, not at its end.
-  Axes(const Factors &factors, int64_t mostHops, bool middleRoots);
+  Axes(const Factors &factors, int64_t mostHops, bool middleRoots,
+       machine::LinkCosts links = {});
 
   llvm::ArrayRef<wafer::Axis> all() const { return axes; }
   int64_t getSize(wafer::Axis axis) const;
@@ -25,11 +26,13 @@ public:
   int64_t getStride(wafer::Axis axis) const;
   int64_t getMostHops() const { return mostHops; }
   bool hasMiddleRoots() const { return middleRoots; }
+  const machine::LinkCosts &getLinks() const { return links; }
 
 private:
   Factors factors;
   int64_t mostHops;
   bool middleRoots;
+  machine::LinkCosts links;
   llvm::SmallVector<wafer::Axis> axes;
 };
 

@@ -122,12 +122,16 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.mostBranches = options.mostBranches;
   classes->problem.fusedCollectives = options.fusedCollectives;
   classes->problem.middleRoots = options.middleRoots;
-  classes->problem.figures = {options.issue,
-                              options.rewrite,
-                              std::max<int64_t>(options.fma, 1),
-                              std::max<int64_t>(options.fmaMixed, 1),
-                              std::max<int64_t>(options.add, 1),
-                              std::max<int64_t>(options.convert, 1)};
+  image::TargetT &target = classes->problem.target;
+  target.hop_cycles = options.hop;
+  target.ramp_cycles = options.ramp;
+  target.forward_cycles = options.forward;
+  target.issue_cycles = options.issue;
+  target.rewrite_cycles = options.rewrite;
+  target.rate_fma_f32 = options.fma;
+  target.rate_fma_mixed = options.fmaMixed;
+  target.rate_add_f32 = options.add;
+  target.rate_convert = options.convert;
   return classes;
 }
 

@@ -11,6 +11,7 @@
 #define WAFERLOOM_LIB_PARTITION_SEARCH_H
 
 #include "waferloom/Dialect/Wafer/Axis.h"
+#include "waferloom/Machine/MachineModel.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
@@ -65,17 +66,9 @@ struct Stored {
   bool repeated = false; ///< one for each trip of a repeat
 };
 
-/// Cycles of a PE (Target/Figures.def) that plans are compared by.
-struct Figures {
-  int64_t issue = 6;    ///< per instruction
-  int64_t rewrite = 16; ///< per instruction in a loop, besides
-  int64_t fma = 1;      ///< elements per cycle
-  int64_t fmaMixed = 2; ///< the same, of halves into singles
-  int64_t add = 2, convert = 1;
-};
-
 struct Problem {
-  Figures figures;
+  /// What cycles of a PE and of its links are counted by.
+  image::TargetT target;
   std::vector<DimClass> classes;
   std::vector<Work> works;
   std::vector<Stored> stored;

@@ -311,6 +311,7 @@ struct ConvertWaferToFabric
     collectives::Costs costs;
     costs.hop = hop;
     costs.ramp = ramp;
+    costs.forward = forward;
     costs.issue = issue;
     costs.rewrite = rewrite;
     costs.colors = colors;
@@ -331,6 +332,7 @@ void routing::populateConversionPipeline(OpPassManager &pm,
   options.colors = costs.colors;
   options.hop = costs.hop;
   options.ramp = costs.ramp;
+  options.forward = costs.forward;
   options.issue = costs.issue;
   options.rewrite = costs.rewrite;
   pm.addPass(createConvertWaferToFabric(options));

@@ -10,7 +10,7 @@
 using namespace waferloom;
 using namespace waferloom::collectives;
 
-static std::unique_ptr<image::TargetT> machine(const char *name) {
+static std::unique_ptr<image::TargetT> machineOf(const char *name) {
   auto target = target::parse(name);
   EXPECT_TRUE(bool(target)) << llvm::toString(target.takeError());
   return target::toImage(*target);
@@ -18,7 +18,7 @@ static std::unique_ptr<image::TargetT> machine(const char *name) {
 
 static measure::CollectiveRun run(const Line &line, const Request &request,
                                   image::Type type, const char *name) {
-  auto run = measure::runCollective(line, request, type, *machine(name));
+  auto run = measure::runCollective(line, request, type, *machineOf(name));
   EXPECT_TRUE(bool(run)) << llvm::toString(run.takeError());
   return run ? *run : measure::CollectiveRun();
 }
@@ -102,7 +102,7 @@ TEST(Measure, closedFormsTellTheCycles) {
 TEST(Measure, refusals) {
   auto refusal = [](const Line &line, const Request &request) {
     auto run = measure::runCollective(line, request, image::Type::f32,
-                                      *machine("wse2"));
+                                      *machineOf("wse2"));
     return run ? std::string("accepted") : llvm::toString(run.takeError());
   };
   Request request;

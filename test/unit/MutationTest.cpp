@@ -31,7 +31,7 @@ struct Outcome {
   std::vector<char> bytes;
 };
 
-std::unique_ptr<image::TargetT> machine() {
+std::unique_ptr<image::TargetT> machineOf() {
   auto target = target::parse("wse2");
   EXPECT_TRUE(bool(target));
   return target::toImage(*target);
@@ -204,7 +204,7 @@ constexpr std::array<Algorithm, 5> mutated = {
 } // namespace
 
 TEST(Mutation, oneChangedFactIsRefusedOrHarmless) {
-  const auto target = machine();
+  const auto target = machineOf();
   unsigned refusals = 0, same = 0, other = 0;
   for (Algorithm algorithm : mutated) {
     const Outcome right = run(image::adopt(program(algorithm, *target), ""));
@@ -236,7 +236,7 @@ TEST(Mutation, oneChangedFactIsRefusedOrHarmless) {
 
 /// Bytes of a file are changed: it is refused, or it runs as any image does.
 TEST(Mutation, changedBytesOfAFileDoNoHarm) {
-  const auto target = machine();
+  const auto target = machineOf();
   const std::string good =
       image::writeBytes(program(Algorithm::Chain, *target), {});
   unsigned refusals = 0;

@@ -10,6 +10,8 @@
 #ifndef WAFERLOOM_COLLECTIVES_COLLECTIVES_H
 #define WAFERLOOM_COLLECTIVES_COLLECTIVES_H
 
+#include "waferloom/Machine/MachineModel.h"
+
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
@@ -76,12 +78,16 @@ struct Request {
 };
 
 /// What of a target a choice depends on; the presets' values.
-struct Costs {
-  unsigned hop = 1;
-  unsigned ramp = 2;
+struct Costs : machine::LinkCosts {
   unsigned issue = 6;
   unsigned rewrite = 16;
   unsigned colors = 24;
+
+  Costs() = default;
+  explicit Costs(const image::TargetT &target)
+      : LinkCosts(machine::MachineModel(target).getLinks()),
+        issue(target.issue_cycles), rewrite(target.rewrite_cycles),
+        colors(target.colors) {}
 };
 
 /// Sides of a router along the line, as bits. Low is toward position 0 (west on

@@ -3,8 +3,10 @@
 #ifndef WAFERLOOM_IMAGE_PROGRAMS_H
 #define WAFERLOOM_IMAGE_PROGRAMS_H
 
+#include "waferloom/Format/Format.h"
 #include "waferloom/Image/Image_generated.h"
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <utility>
 #include <vector>
@@ -59,8 +61,29 @@ inline bool receives(Opcode op) {
 inline bool isStream(Opcode op) { return sends(op) || receives(op); }
 inline bool isControl(Opcode op) { return op >= Opcode::loop; }
 
+/// What an image computes with are the computed formats, in their order.
+constexpr Format formatOf(Type type) {
+  constexpr Format formats[] = {
+#define COMPUTED(name, fma, mul, add, max, mov) Format::name,
+#include "waferloom/Format/Formats.def"
+  };
+  return formats[static_cast<unsigned>(type)];
+}
+#define COMPUTED(name, fma, mul, add, max, mov)                                \
+  static_assert(formatOf(Type::name) == Format::name,                          \
+                "Image.fbs and Formats.def list " #name                        \
+                " at different places");
+#include "waferloom/Format/Formats.def"
+static_assert(static_cast<unsigned>(Type::MAX) + 1 == std::size({
+#define COMPUTED(name, fma, mul, add, max, mov) Format::name,
+#include "waferloom/Format/Formats.def"
+                                                      }),
+              "Image.fbs and Formats.def have different formats");
+
 /// Bytes of an element in a PE's memory.
-inline uint32_t bytesOf(Type type) { return type == Type::f16 ? 2 : 4; }
+constexpr uint32_t bytesOf(Type type) {
+  return waferloom::bytesOf(formatOf(type));
+}
 
 } // namespace waferloom::image
 

@@ -31,6 +31,8 @@ def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
     Option<"hop", "hop", "unsigned", /*default=*/"1", "Cycles of a hop">,
     Option<"ramp", "ramp", "unsigned", /*default=*/"2",
            "Cycles between a PE and its router">,
+    Option<"forward", "forward", "unsigned", /*default=*/"1",
+           "Cycles from taking a word to putting its sum">,
     Option<"issue", "issue", "unsigned", /*default=*/"6",
            "Cycles before an instruction's first element">,
     Option<"rewrite", "rewrite", "unsigned", /*default=*/"16",
