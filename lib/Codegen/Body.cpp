@@ -99,12 +99,24 @@ static std::optional<Comparison> comparisonOf(arith::CmpIPredicate predicate) {
   }
 }
 
+namespace {
+/// The flags as Functions.def names them.
+namespace fastmath {
+constexpr auto afn = arith::FastMathFlags::afn;
+constexpr auto nnan = arith::FastMathFlags::nnan;
+constexpr auto ninf = arith::FastMathFlags::ninf;
+} // namespace fastmath
+} // namespace
+
+static bool hasFlags(Operation *op, arith::FastMathFlags flags) {
+  auto math = dyn_cast<arith::ArithFastMathInterface>(op);
+  return math && arith::bitEnumContainsAll(
+                     math.getFastMathFlagsAttr().getValue(), flags);
+}
+
 /// Is `op` computed for readers that round it to f16 (docs/precision.md)?
 static bool isApproximate(Operation *op) {
-  auto math = dyn_cast<arith::ArithFastMathInterface>(op);
-  return math &&
-         arith::bitEnumContainsAll(math.getFastMathFlagsAttr().getValue(),
-                                   arith::FastMathFlags::afn);
+  return hasFlags(op, arith::FastMathFlags::afn);
 }
 
 /// Is `value` at least 0, or NaN, whatever the operands of its body are?
@@ -218,18 +230,32 @@ struct BodyEmitter {
 };
 } // namespace
 
+/// An instruction or a sequence of Functions.def; nothing for other ops.
+static std::optional<LogicalResult> emitListed(BodyEmitter &body) {
+  using namespace fastmath;
+  Operation *computed = body.op;
+#define INSTRUCTION(name, onnx, operands, op, opcode, finite, value)           \
+  if (isa<op>(computed))                                                       \
+    return body.simple(Opcode::opcode);
+#define SEQUENCE(name, onnx, op, exact, quick, flags, weight, temporaries,     \
+                 finite, value)                                                \
+  if (isa<op>(computed))                                                       \
+    return body.function(hasFlags(computed, flags) ? emit##quick : emit##exact);
+#include "waferloom/Scalar/Functions.def"
+  return std::nullopt;
+}
+
 LogicalResult codegen::emitBodyOp(Emitter &emitter, Operation *op,
                                   ArrayRef<int64_t> shape,
                                   ArrayRef<Ref> operands, Ref dst) {
   BodyEmitter body{emitter, op, shape, operands, dst};
   if (std::optional<Opcode> opcode = combinerOpcode(op))
     return body.simple(*opcode);
+  if (std::optional<LogicalResult> listed = emitListed(body))
+    return *listed;
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
-      .Case<arith::SubFOp, arith::SubIOp>(
-          [&](auto) { return body.simple(Opcode::sub); })
-      .Case<arith::NegFOp>([&](auto) { return body.simple(Opcode::neg); })
-      .Case<math::AbsFOp, math::AbsIOp>(
-          [&](auto) { return body.simple(Opcode::abs); })
+      .Case<arith::SubIOp>([&](auto) { return body.simple(Opcode::sub); })
+      .Case<math::AbsIOp>([&](auto) { return body.simple(Opcode::abs); })
       .Case<arith::XOrIOp>([&](auto) { return body.simple(Opcode::bit_xor); })
       .Case<arith::ShLIOp>([&](auto) { return body.simple(Opcode::shl); })
       .Case<arith::ShRUIOp>([&](auto) { return body.simple(Opcode::shr); })
@@ -263,25 +289,6 @@ LogicalResult codegen::emitBodyOp(Emitter &emitter, Operation *op,
             arith::ExtUIOp>([&](auto) { return body.convert(); })
       .Case<arith::FPToSIOp>([&](auto) { return body.truncate(); })
       .Case<arith::DivFOp>([&](auto) { return body.divide(); })
-      .Case<math::ExpOp>([&](auto) {
-        return body.function(isApproximate(op) ? emitQuickExp : emitExp);
-      })
-      .Case<math::RsqrtOp>([&](auto) {
-        return body.function(isApproximate(op) ? emitQuickRsqrt : emitRsqrt);
-      })
-      .Case<math::SqrtOp>([&](auto) { return body.function(emitSqrt); })
-      .Case<math::LogOp>([&](math::LogOp log) {
-        // Who wants no care of special cases says so.
-        using arith::FastMathFlags;
-        bool normal = arith::bitEnumContainsAll(
-            log.getFastmath(),
-            FastMathFlags::nnan | FastMathFlags::ninf | FastMathFlags::afn);
-        return body.function(normal ? emitNormalLog : emitLog);
-      })
-      .Case<math::SinOp>([&](auto) { return body.function(emitSin); })
-      .Case<math::CosOp>([&](auto) { return body.function(emitCos); })
-      .Case<math::TanhOp>([&](auto) { return body.function(emitTanh); })
-      .Case<math::ErfOp>([&](auto) { return body.function(emitErf); })
       .Default([](Operation *other) {
         return other->emitOpError("has no sequence of instructions");
       });

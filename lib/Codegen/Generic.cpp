@@ -14,6 +14,8 @@
 #include "Body.h"
 #include "Sums.h"
 
+#include "waferloom/Scalar/Functions.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/IR/Matchers.h"
@@ -139,10 +141,9 @@ LogicalResult GenericEmitter::run() {
 
 /// Temporaries that live at one time while `op` is computed, at most.
 static int64_t countTemporaries(Operation *op) {
-  if (isa<math::SinOp, math::CosOp, math::ErfOp, math::TanhOp, math::LogOp>(op))
-    return 8;
-  if (isa<math::ExpOp, math::RsqrtOp, math::SqrtOp, arith::DivFOp,
-          arith::FPToSIOp>(op))
+  if (std::optional<scalar::Function> function = scalar::functionOf(op))
+    return scalar::factsOf(*function).temporaries;
+  if (isa<arith::FPToSIOp>(op))
     return 6;
   return isa<arith::ConstantOp>(op) ? 0 : 1;
 }

@@ -20,6 +20,8 @@
 #ifndef WAFERLOOM_LIB_IMPORT_EXPR_H
 #define WAFERLOOM_LIB_IMPORT_EXPR_H
 
+#include "waferloom/Scalar/Functions.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/FoldingSet.h"
@@ -76,31 +78,22 @@ enum class Comparison : uint8_t {
   GreaterEqual
 };
 
-/// Pointwise operators on floats, in index functions and at run time.
+/// Pointwise operators on floats, in index functions and at run time: those of
+/// Functions.def, and what import makes of them.
 enum class ScalarOp : uint8_t {
-  Add,
-  Sub,
-  Mul,
-  Div,
-  Pow,
-  Max,
-  Min,
-  Neg,
-  Abs,
-  Log,
-  Sqrt,
-  Exp,
-  Cos,
-  Sin,
-  Floor,
-  Ceil,
+#define INSTRUCTION(name, onnx, operands, op, opcode, finite, value) name,
+#define COMPOSED(name, operands, op, weight, temporaries, finite, value) name,
+#define SEQUENCE(name, onnx, op, exact, quick, flags, weight, temporaries,     \
+                 finite, value)                                                \
+  name,
+#include "waferloom/Scalar/Functions.def"
   Reciprocal,
-  Tanh,
   Sigmoid,
-  Erf,
   Relu,
   Cast,
 };
+/// Those that Functions.def has.
+std::optional<scalar::Function> functionOf(ScalarOp op);
 const char *name(ScalarOp op);
 
 class Node;

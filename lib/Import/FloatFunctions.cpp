@@ -19,12 +19,19 @@ using namespace waferloom::import;
 using llvm::ArrayRef;
 using llvm::SmallVector;
 
+std::optional<waferloom::scalar::Function>
+waferloom::import::functionOf(ScalarOp op) {
+  if (op >= ScalarOp::Reciprocal)
+    return std::nullopt;
+  return static_cast<scalar::Function>(op); // both are Functions.def's
+}
+
 const char *waferloom::import::name(ScalarOp op) {
-  static const char *const names[] = {
-      "Add",        "Sub",  "Mul",     "Div", "Pow",  "Max", "Min",   "Neg",
-      "Abs",        "Log",  "Sqrt",    "Exp", "Cos",  "Sin", "Floor", "Ceil",
-      "Reciprocal", "Tanh", "Sigmoid", "Erf", "Relu", "Cast"};
-  return names[static_cast<size_t>(op)];
+  static const char *const own[] = {"Reciprocal", "Sigmoid", "Relu", "Cast"};
+  if (std::optional<scalar::Function> function = functionOf(op))
+    return scalar::factsOf(*function).name;
+  return own[static_cast<size_t>(op) -
+             static_cast<size_t>(ScalarOp::Reciprocal)];
 }
 
 static double round(double value, Format format) {
@@ -44,53 +51,18 @@ static double round(double value, Format format) {
 /// One operator in double precision; rounded by the caller. For +, -, *, / and
 /// sqrt of f32 and f16 that is the correctly rounded result.
 static double calculate(ScalarOp op, double a, double b) {
+  if (std::optional<waferloom::scalar::Function> function = functionOf(op))
+    return waferloom::scalar::evaluate(*function, a, b);
   switch (op) {
-  case ScalarOp::Add:
-    return a + b;
-  case ScalarOp::Sub:
-    return a - b;
-  case ScalarOp::Mul:
-    return a * b;
-  case ScalarOp::Div:
-    return a / b;
-  case ScalarOp::Pow:
-    return std::pow(a, b);
-  case ScalarOp::Max:
-    return std::isnan(a) || a > b ? a : b;
-  case ScalarOp::Min:
-    return std::isnan(a) || a < b ? a : b;
-  case ScalarOp::Neg:
-    return -a;
-  case ScalarOp::Abs:
-    return std::fabs(a);
-  case ScalarOp::Log:
-    return std::log(a);
-  case ScalarOp::Sqrt:
-    return std::sqrt(a);
-  case ScalarOp::Exp:
-    return std::exp(a);
-  case ScalarOp::Cos:
-    return std::cos(a);
-  case ScalarOp::Sin:
-    return std::sin(a);
-  case ScalarOp::Floor:
-    return std::floor(a);
-  case ScalarOp::Ceil:
-    return std::ceil(a);
   case ScalarOp::Reciprocal:
     return 1.0 / a;
-  case ScalarOp::Tanh:
-    return std::tanh(a);
   case ScalarOp::Sigmoid:
     return 1.0 / (1.0 + std::exp(-a));
-  case ScalarOp::Erf:
-    return std::erf(a);
   case ScalarOp::Relu:
     return a > 0 ? a : 0;
-  case ScalarOp::Cast:
-    return a;
+  default:
+    return a; // Cast
   }
-  return a;
 }
 
 Expr Arithmetic::floatConstant(double value, Format format) {

@@ -44,60 +44,25 @@ Value Lowering::iota(int64_t size) {
 
 Value Lowering::emitScalar(OpBuilder &b, Location at, ScalarOp op,
                            ValueRange args) {
-  Value x = args[0], y = args.size() > 1 ? args[1] : Value();
+  if (std::optional<scalar::Function> function = import::functionOf(op))
+    return scalar::create(b, at, *function, args);
+  Value x = args[0];
   auto constant = [&](double value) -> Value {
     return arith::ConstantOp::create(b, at, b.getFloatAttr(x.getType(), value));
   };
   switch (op) {
-  case ScalarOp::Add:
-    return arith::AddFOp::create(b, at, x, y);
-  case ScalarOp::Sub:
-    return arith::SubFOp::create(b, at, x, y);
-  case ScalarOp::Mul:
-    return arith::MulFOp::create(b, at, x, y);
-  case ScalarOp::Div:
-    return arith::DivFOp::create(b, at, x, y);
-  case ScalarOp::Pow:
-    return math::PowFOp::create(b, at, x, y);
-  case ScalarOp::Max:
-    return arith::MaximumFOp::create(b, at, x, y);
-  case ScalarOp::Min:
-    return arith::MinimumFOp::create(b, at, x, y);
-  case ScalarOp::Neg:
-    return arith::NegFOp::create(b, at, x);
-  case ScalarOp::Abs:
-    return math::AbsFOp::create(b, at, x);
-  case ScalarOp::Log:
-    return math::LogOp::create(b, at, x);
-  case ScalarOp::Sqrt:
-    return math::SqrtOp::create(b, at, x);
-  case ScalarOp::Exp:
-    return math::ExpOp::create(b, at, x);
-  case ScalarOp::Cos:
-    return math::CosOp::create(b, at, x);
-  case ScalarOp::Sin:
-    return math::SinOp::create(b, at, x);
-  case ScalarOp::Floor:
-    return math::FloorOp::create(b, at, x);
-  case ScalarOp::Ceil:
-    return math::CeilOp::create(b, at, x);
   case ScalarOp::Reciprocal:
     return arith::DivFOp::create(b, at, constant(1), x);
-  case ScalarOp::Tanh:
-    return math::TanhOp::create(b, at, x);
   case ScalarOp::Sigmoid: {
     Value e = math::ExpOp::create(b, at, arith::NegFOp::create(b, at, x));
     Value sum = arith::AddFOp::create(b, at, e, constant(1));
     return arith::DivFOp::create(b, at, constant(1), sum);
   }
-  case ScalarOp::Erf:
-    return math::ErfOp::create(b, at, x);
   case ScalarOp::Relu:
     return arith::MaximumFOp::create(b, at, x, constant(0));
-  case ScalarOp::Cast:
-    return x;
+  default:
+    return x; // Cast
   }
-  return x;
 }
 
 namespace waferloom::import {

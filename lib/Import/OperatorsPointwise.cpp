@@ -144,6 +144,14 @@ static Results lowerArithmetic(Call &c) {
   return one(result);
 }
 
+/// The function of one operand that is ONNX's operator `name`.
+static ScalarOp unaryNamed(StringRef name) {
+  auto op = ScalarOp::Add;
+  while (name != import::name(op) && op != ScalarOp::Cast)
+    op = static_cast<ScalarOp>(static_cast<int>(op) + 1);
+  return op;
+}
+
 static Results lowerUnary(Call &c) {
   SymbolicTensor *q = c.input(0);
   if (!q->isFloat()) {
@@ -154,22 +162,7 @@ static Results lowerUnary(Call &c) {
       return c.op == "Neg" ? math.neg(args[0]) : math.abs(args[0]);
     }));
   }
-  ScalarOp op = llvm::StringSwitch<ScalarOp>(c.op)
-                    .Case("Abs", ScalarOp::Abs)
-                    .Case("Ceil", ScalarOp::Ceil)
-                    .Case("Cos", ScalarOp::Cos)
-                    .Case("Erf", ScalarOp::Erf)
-                    .Case("Exp", ScalarOp::Exp)
-                    .Case("Floor", ScalarOp::Floor)
-                    .Case("Log", ScalarOp::Log)
-                    .Case("Neg", ScalarOp::Neg)
-                    .Case("Reciprocal", ScalarOp::Reciprocal)
-                    .Case("Relu", ScalarOp::Relu)
-                    .Case("Sigmoid", ScalarOp::Sigmoid)
-                    .Case("Sin", ScalarOp::Sin)
-                    .Case("Sqrt", ScalarOp::Sqrt)
-                    .Default(ScalarOp::Tanh);
-  return one(c.lowering.unary(op, q));
+  return one(c.lowering.unary(unaryNamed(c.op), q));
 }
 
 static Results lowerPow(Call &c) {
@@ -278,30 +271,29 @@ static Results lowerGelu(Call &c) {
 ArrayRef<OperatorEntry> import::pointwiseOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
-      {"", "Abs", 1, 1, lowerUnary},
       {"", "Add", 2, 2, lowerArithmetic},
-      {"", "Ceil", 1, 1, lowerUnary},
       {"", "Clip", 1, 3, lowerClip},
-      {"", "Cos", 1, 1, lowerUnary},
       {"", "Div", 2, 2, lowerArithmetic},
-      {"", "Erf", 1, 1, lowerUnary},
-      {"", "Exp", 1, 1, lowerUnary},
-      {"", "Floor", 1, 1, lowerUnary},
       {"", "Gelu", 1, 1, lowerGelu},
-      {"", "Log", 1, 1, lowerUnary},
       {"", "Max", 1, OperatorEntry::anyNumber, lowerArithmetic},
       {"", "Min", 1, OperatorEntry::anyNumber, lowerArithmetic},
       {"", "Mod", 2, 2, lowerArithmetic},
       {"", "Mul", 2, 2, lowerArithmetic},
-      {"", "Neg", 1, 1, lowerUnary},
       {"", "Pow", 2, 2, lowerPow},
-      {"", "Reciprocal", 1, 1, lowerUnary},
-      {"", "Relu", 1, 1, lowerUnary},
-      {"", "Sigmoid", 1, 1, lowerUnary},
-      {"", "Sin", 1, 1, lowerUnary},
-      {"", "Sqrt", 1, 1, lowerUnary},
       {"", "Sub", 2, 2, lowerArithmetic},
-      {"", "Tanh", 1, 1, lowerUnary},
-  };
+// Functions of one operand: those of Functions.def that ONNX has, and what
+// import makes of them.
+#define UNARY_0(name)
+#define UNARY_1(name) {"", #name, 1, 1, lowerUnary},
+#define UNARY_2(name)
+#define INSTRUCTION(name, onnx, operands, op, opcode, finite, value)           \
+  UNARY_##operands(name)
+#define COMPOSED(name, operands, op, weight, temporaries, finite, value)       \
+  UNARY_##operands(name)
+#define SEQUENCE(name, onnx, op, exact, quick, flags, weight, temporaries,     \
+                 finite, value)                                                \
+  UNARY_##onnx(name)
+#include "waferloom/Scalar/Functions.def"
+      UNARY_1(Reciprocal) UNARY_1(Relu) UNARY_1(Sigmoid)};
   return table;
 }

@@ -4,6 +4,7 @@
 #include "ClassReader.h"
 
 #include "waferloom/Algebra/Scalar.h"
+#include "waferloom/Scalar/Functions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -14,12 +15,8 @@ using namespace waferloom::partition;
 
 /// Cycles that an op of a body takes per element, in vector instructions.
 static double getWeight(Operation *op) {
-  if (isa<math::TanhOp, math::ErfOp, math::SinOp, math::CosOp>(op))
-    return 20;
-  if (isa<math::ExpOp, math::LogOp, math::PowFOp>(op))
-    return 12;
-  if (isa<arith::DivFOp, math::SqrtOp, math::RsqrtOp>(op))
-    return 8;
+  if (std::optional<scalar::Function> function = scalar::functionOf(op))
+    return scalar::factsOf(*function).weight;
   return isa<arith::ConstantOp>(op) ? 0 : 1;
 }
 

@@ -6,6 +6,7 @@
 #include "Rules.h"
 
 #include "waferloom/Algebra/Scalar.h"
+#include "waferloom/Scalar/Functions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -33,11 +34,9 @@ Padding partition::joinPadding(Padding a, Padding b) {
 
 /// Finite operands give a finite result.
 static bool staysFinite(Operation *op) {
-  return isa<arith::AddFOp, arith::SubFOp, arith::MulFOp, arith::NegFOp,
-             arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp,
-             arith::MinNumFOp, arith::ExtFOp, math::TanhOp, math::ErfOp,
-             math::AbsFOp, math::SinOp, math::CosOp, math::FloorOp,
-             math::CeilOp>(op);
+  if (std::optional<scalar::Function> function = scalar::functionOf(op))
+    return scalar::factsOf(*function).staysFinite;
+  return isa<arith::MaxNumFOp, arith::MinNumFOp, arith::ExtFOp>(op);
 }
 
 static Padding applyToPadding(Operation *op, ArrayRef<Padding> v) {

@@ -14,7 +14,9 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <optional>
 #include <random>
+#include <string>
 
 using namespace waferloom;
 using namespace waferloom::codegen;
@@ -291,5 +293,64 @@ TEST(Functions, erf) {
   expectAbsolute(
       emitErf, grid(-8, 8, 1 << 18), [](double x) { return std::erf(x); },
       8e-7);
+}
+/// What Functions.def promises of a sequence where such things go wrong.
+struct Special {
+  const char *name;
+  Function function;
+  std::optional<float> atNaN, atInf, atMinusInf, atZero, atMinusZero,
+      atSubnormal;
+};
+
+std::vector<Special> specials() {
+  constexpr std::nullopt_t any = std::nullopt;
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  return {
+#define SPECIAL(name, error, atNaN, atInf, atMinusInf, atZero, atMinusZero,    \
+                atSubnormal)                                                   \
+  {#name,      emit##name, atNaN,       atInf,                                 \
+   atMinusInf, atZero,     atMinusZero, atSubnormal},
+#include "waferloom/Scalar/Functions.def"
+  };
+}
+
+void expectValue(float found, float promised, const std::string &where) {
+  if (std::isnan(promised))
+    EXPECT_TRUE(std::isnan(found)) << where << " is " << found;
+  else if (std::isinf(promised))
+    EXPECT_EQ(found, promised) << where;
+  else
+    EXPECT_NEAR(found, promised, 1e-6 * std::max(1.0f, std::abs(promised)))
+        << where;
+  // A promised -0 is one.
+  if (promised == 0 && std::signbit(promised))
+    EXPECT_TRUE(std::signbit(found)) << where;
+}
+
+TEST(Functions, SpecialValuesAreThoseThatTheListPromises) {
+  const std::vector<float> at = {std::nanf(""), inf, -inf, 0, -0.0f, 1e-40f};
+  ASSERT_FALSE(specials().empty());
+  for (const Special &special : specials()) {
+    std::vector<float> y = OnePe(special.function)(at);
+    const std::optional<float> promised[] = {
+        special.atNaN,  special.atInf,       special.atMinusInf,
+        special.atZero, special.atMinusZero, special.atSubnormal};
+    for (size_t i = 0; i < at.size(); ++i)
+      if (promised[i])
+        expectValue(y[i], *promised[i],
+                    std::string(special.name) + "(" + std::to_string(at[i]) +
+                        ")");
+  }
+}
+
+TEST(Functions, EverySequenceOfTheListPromisesItsSpecialValues) {
+  std::vector<std::string> sequences, promised;
+#define SEQUENCE(name, onnx, op, exact, quick, flags, weight, temporaries,     \
+                 finite, value)                                                \
+  sequences.push_back(#exact);
+#include "waferloom/Scalar/Functions.def"
+  for (const Special &special : specials())
+    promised.push_back(special.name);
+  EXPECT_EQ(sequences, promised);
 }
 } // namespace
