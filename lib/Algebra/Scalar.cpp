@@ -117,7 +117,6 @@ static std::optional<double> evaluateMath(Operation *op, ArrayRef<double> v) {
       .Case([&](math::Exp2Op) { return std::exp2(v[0]); })
       .Case([&](math::Log1pOp) { return std::log1p(v[0]); })
       .Case([&](math::AbsIOp) { return std::fabs(v[0]); })
-      .Case([&](math::RoundEvenOp) { return std::nearbyint(v[0]); })
       .Case([&](math::FmaOp) { return std::fma(v[0], v[1], v[2]); })
       .Default([](Operation *) { return std::nullopt; });
 }

@@ -317,3 +317,43 @@ void codegen::emitErf(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
              Ref::constant(std::numeric_limits<int32_t>::min()), Word::i32);
   s.into(as(dst, Word::i32), Opcode::bit_or, as(sum, Word::i32), sign);
 }
+
+// A conversion rounds to the nearest whole number, halves to even; the next one
+// is a comparison away. The sign of x keeps -0, and from 2^23 on all numbers
+// are whole: there, x is the answer, which infinities and NaN are, too.
+static void emitWhole(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst, Ref x,
+                      Opcode correction) {
+  Sequence s{emitter, shape};
+  Ref whole = s.convert(x, Word::i32);
+  Ref value = s.convert(whole, Word::f32);
+  if (correction != Opcode::mov) {
+    bool isDown = correction == Opcode::sub;
+    Ref beyond =
+        s.make(Opcode::lt, isDown ? x : value, isDown ? value : x, Word::i32);
+    s.into(value, correction, value, s.convert(beyond, Word::f32));
+  }
+  Ref sign =
+      s.make(Opcode::bit_and, as(x, Word::i32),
+             Ref::constant(std::numeric_limits<int32_t>::min()), Word::i32);
+  s.into(as(value, Word::i32), Opcode::bit_or, as(value, Word::i32), sign);
+  Ref magnitude = s.fresh();
+  emitter.vector(Opcode::abs, shape, magnitude, x);
+  Ref isSmall =
+      s.make(Opcode::lt, magnitude, Ref::constant(0x1p23f), Word::i32);
+  s.select(dst, isSmall, value, x);
+}
+
+void codegen::emitFloor(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                        Ref x) {
+  emitWhole(emitter, shape, dst, x, Opcode::sub);
+}
+
+void codegen::emitCeil(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                       Ref x) {
+  emitWhole(emitter, shape, dst, x, Opcode::add);
+}
+
+void codegen::emitRound(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                        Ref x) {
+  emitWhole(emitter, shape, dst, x, Opcode::mov);
+}

@@ -159,8 +159,11 @@ def readers_of(member):
     """Whether a room other than Target reads a figure, or its like in the image's table."""
     names = [member, *re.findall(rf"to->(\w+) = target\.{member};", (TOP / "lib/Target/ImageTarget.cpp").read_text())]
     pattern = re.compile(rf"(\.|->)({'|'.join(names)})\b")
-    return [path for path in tracked("lib/*.cpp", "lib/*.h", "tools/*.cpp", "python/*.cpp")
-            if room_of(path) != "Target" and pattern.search(path.read_text())]
+    formats = (TOP / "include/waferloom/Format/Formats.def").read_text()
+    # Check.cpp looks at every figure of an image, whatever it is for.
+    return [path for path in tracked("lib/*.cpp", "lib/*.h", "include/waferloom/*.h", "tools/*.cpp", "python/*.cpp")
+            if room_of(path) != "Target" and path.name != "Check.cpp" and pattern.search(path.read_text())
+            ] + [name for name in names if re.search(rf"\b{name.removeprefix('rate_')}\b", formats)]
 
 
 def test_figures_are_marked_as_what_they_are():
@@ -170,3 +173,18 @@ def test_figures_are_marked_as_what_they_are():
         assert readers_of(member), f"nothing reads {key}: mark it INFORMATION in Figures.def"
     for member, key in figures("INFORMATION"):
         assert not readers_of(member), f"{readers_of(member)[0]} reads {key}, which is marked INFORMATION"
+
+
+def promised_of_functions():
+    """The rows of docs/add-a-scalar-function.md, from the list of scalar functions."""
+    text = (TOP / "include/waferloom/Scalar/Functions.def").read_text()
+    for name, error, values in re.findall(r'^SPECIAL\((\w+), "([^"]*)", (.*)\)$', text, re.MULTILINE):
+        cells = [re.sub(r"(?<=\d)f$", "", value.strip()) for value in values.split(",")]
+        yield " | ".join([f"| {name}", error, *({"nan": "NaN", "-0.0": "-0"}.get(cell, cell) for cell in cells)]) + " |"
+
+
+def test_docs_have_what_the_list_of_functions_promises():
+    rows = list(promised_of_functions())
+    page = (TOP / "docs/add-a-scalar-function.md").read_text()
+    assert len(rows) > 8
+    assert "\n".join(rows) in page, "the table of docs/add-a-scalar-function.md is:\n" + "\n".join(rows)

@@ -294,6 +294,24 @@ TEST(Functions, erf) {
       emitErf, grid(-8, 8, 1 << 18), [](double x) { return std::erf(x); },
       8e-7);
 }
+TEST(Functions, wholeNumbers) {
+  std::vector<float> x = grid(-5, 5, 4001);
+  for (float more : exponents(-149, 127, 4000)) {
+    x.push_back(more);
+    x.push_back(-more);
+  }
+  for (auto [function, exact] :
+       {std::pair<Function, float (*)(float)>(emitFloor, std::floor),
+        std::pair<Function, float (*)(float)>(emitCeil, std::ceil),
+        std::pair<Function, float (*)(float)>(emitRound, std::nearbyint)}) {
+    std::vector<float> y = OnePe(function)(x);
+    for (size_t i = 0; i < x.size(); ++i) {
+      ASSERT_EQ(y[i], exact(x[i])) << x[i];
+      ASSERT_EQ(std::signbit(y[i]), std::signbit(exact(x[i]))) << x[i];
+    }
+  }
+}
+
 /// What Functions.def promises of a sequence where such things go wrong.
 struct Special {
   const char *name;
