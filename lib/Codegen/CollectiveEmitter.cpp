@@ -79,18 +79,6 @@ Guard CollectiveEmitter::guardOf(const Emitted &emitted, unsigned cls,
   return guard;
 }
 
-static Opcode foldOf(collectives::Combiner combiner) {
-  switch (combiner) {
-  case collectives::Combiner::Max:
-    return Opcode::max;
-  case collectives::Combiner::Min:
-    return Opcode::min;
-  case collectives::Combiner::Add:
-    break;
-  }
-  return Opcode::add;
-}
-
 /// Folds `copies` vectors of a star as one instruction: dimension 0 stays at
 /// the same elements. An odd number of f16 ends each vector with half a word,
 /// so there each is an instruction of its own.
@@ -167,7 +155,7 @@ Error CollectiveEmitter::emit(Emitter &emitter,
   Emitted &emitted = **found;
 
   using Kind = collectives::Transfer::Kind;
-  Opcode fold = foldOf(collective.request.combiner);
+  Opcode fold = collectives::opcodeOf(collective.request.combiner);
   for (auto [id, program] : llvm::enumerate(emitted.plan.classes)) {
     Guard guard = guardOf(emitted, static_cast<unsigned>(id), stageSet);
     for (const collectives::Transfer &transfer : program.transfers) {

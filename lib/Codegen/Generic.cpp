@@ -14,6 +14,7 @@
 #include "Body.h"
 #include "Sums.h"
 
+#include "waferloom/Format/TypeFormat.h"
 #include "waferloom/Scalar/Functions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -27,14 +28,20 @@ using namespace waferloom;
 using namespace waferloom::codegen;
 
 FailureOr<Word> codegen::wordType(Operation *op, mlir::Type element) {
-  if (element.isF32())
-    return Word::f32;
-  if (element.isF16())
-    return Word::f16;
-  if (element.isInteger(32) || element.isInteger(1))
-    return Word::i32;
-  return op->emitOpError() << "holds elements of type " << element
-                           << ", which the machine does not have";
+  std::optional<Format> format = waferloom::formatOf(element);
+  if (format == Format::i1)
+    format = factsOf(*format).widened; // a word of 0 or 1
+  if (format)
+    if (std::optional<Word> word = image::typeOf(*format))
+      return *word;
+  InFlightDiagnostic diag = op->emitOpError()
+                            << "holds elements of type " << element
+                            << ", which the machine does not have";
+  if (format)
+    diag.attachNote() << nameOf(*format) << " is widened to "
+                      << nameOf(factsOf(*format).widened)
+                      << " before a PE computes with it";
+  return diag;
 }
 
 namespace {

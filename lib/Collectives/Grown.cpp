@@ -57,7 +57,7 @@ struct Latencies {
   const Costs &costs;
 
   uint64_t message(uint64_t words) const { return words; }
-  uint64_t forward() const { return 1; }
+  uint64_t forward() const { return costs.forward; }
   uint64_t take(uint64_t clock, uint64_t put, unsigned distance) const {
     return std::max(clock + costs.issue, put + costs.getTravel(distance));
   }
@@ -161,13 +161,13 @@ static Shape shapeFor(unsigned length, unsigned root, uint64_t words,
 /// Grown once: every plan that is considered asks for the same few.
 static const Shape &knownShape(unsigned length, unsigned root, uint64_t words,
                                const Costs &costs) {
-  using Key =
-      std::tuple<unsigned, unsigned, uint64_t, unsigned, unsigned, unsigned>;
+  using Key = std::tuple<unsigned, unsigned, uint64_t, unsigned, unsigned,
+                         unsigned, unsigned>;
   static std::mutex mutex;
   static std::map<Key, Shape> shapes;
   std::lock_guard<std::mutex> lock(mutex);
-  auto [it, isNew] = shapes.try_emplace(
-      Key{length, root, words, costs.issue, costs.ramp, costs.hop});
+  auto [it, isNew] = shapes.try_emplace(Key{
+      length, root, words, costs.issue, costs.ramp, costs.hop, costs.forward});
   if (isNew)
     it->second = shapeFor(length, root, words, costs);
   return it->second; // nodes of a map stay where they are

@@ -4,6 +4,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/ErrorHandling.h"
 
 #include <utility>
 
@@ -17,7 +18,9 @@ static constexpr std::pair<Kind, llvm::StringLiteral> kindNames[] = {
     {Kind::Broadcast, "broadcast"},
     {Kind::StageSendRecv, "stage send/recv"}};
 static constexpr std::pair<Combiner, llvm::StringLiteral> combinerNames[] = {
-    {Combiner::Add, "add"}, {Combiner::Max, "max"}, {Combiner::Min, "min"}};
+#define COMBINER(name, text, opcode) {Combiner::name, text},
+#include "waferloom/Collectives/Combiners.def"
+};
 
 template <typename Table, typename Value>
 static llvm::StringRef nameIn(const Table &table, Value value) {
@@ -40,6 +43,15 @@ llvm::StringRef waferloom::collectives::nameOf(Kind kind) {
 }
 llvm::StringRef waferloom::collectives::nameOf(Combiner combiner) {
   return nameIn(combinerNames, combiner);
+}
+waferloom::image::Opcode waferloom::collectives::opcodeOf(Combiner combiner) {
+  switch (combiner) {
+#define COMBINER(name, text, opcode)                                           \
+  case Combiner::name:                                                         \
+    return image::Opcode::opcode;
+#include "waferloom/Collectives/Combiners.def"
+  }
+  llvm_unreachable("every combiner is in the list");
 }
 std::optional<Kind> waferloom::collectives::parseKind(llvm::StringRef name) {
   std::optional<Kind> kind = valueIn<Kind>(kindNames, name);

@@ -34,18 +34,23 @@ StringRef nameOf(HostType type) {
   return "?";
 }
 
-unsigned bytesOf(HostType type) {
+Format formatOf(HostType type) {
   switch (type) {
+  case HostType::f32:
+    return Format::f32;
   case HostType::f16:
-    return 2;
+    return Format::f16;
+  case HostType::i32:
+    return Format::i32;
   case HostType::i64:
-    return 8;
+    return Format::i64;
   case HostType::boolean:
-    return 1;
-  default:
-    return 4;
+    return Format::i1;
   }
+  return Format::f32;
 }
+
+unsigned bytesOf(HostType type) { return waferloom::bytesOf(formatOf(type)); }
 
 std::optional<EngineKind> engineNamed(StringRef name) {
   if (name == "lockstep")

@@ -33,7 +33,7 @@ struct Operand {
 };
 
 /// How a generic combines what it reduces.
-enum class Combiner { Sum, Max, Min };
+using wafer::Combiner;
 
 class Lowering {
 public:

@@ -9,6 +9,7 @@
 
 #include "Operators.h"
 #include "waferloom/Dialect/Wafer/Blocks.h"
+#include "waferloom/Format/TypeFormat.h"
 
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/Support/MathExtras.h"
@@ -81,7 +82,8 @@ bool Packed::read() {
     format.zeros = given->type == type ? wafer::Blocks::Zeros::Scaled
                                        : wafer::Blocks::Zeros::Packed;
   uint64_t blocks = llvm::divideCeil(columns, size), count = rows * blocks;
-  uint64_t scaleBytes = count * (type.isF16() ? 2 : 4);
+  uint64_t scaleBytes = waferloom::bytesOf(
+      waferloom::formatOf(type).value_or(waferloom::Format::f32), count);
   uint64_t zeroBytes = format.zeros == wafer::Blocks::Zeros::Scaled
                            ? scaleBytes
                            : rows * llvm::divideCeil(blocks * bits, 8);

@@ -12,18 +12,6 @@ using image::Opcode;
 using llvm::Error;
 using llvm::Expected;
 
-static Opcode foldOf(collectives::Combiner combiner) {
-  switch (combiner) {
-  case collectives::Combiner::Max:
-    return Opcode::max;
-  case collectives::Combiner::Min:
-    return Opcode::min;
-  case collectives::Combiner::Add:
-    break;
-  }
-  return Opcode::add;
-}
-
 static image::Side sideOf(collectives::Port port) {
   switch (port) {
   case collectives::Port::Low:
@@ -298,7 +286,7 @@ measure::collectiveImage(const collectives::Line &line,
     return llvm::createStringError(
         llvm::formatv("{0} words are too many for any PE", request.words));
   const auto words = static_cast<uint32_t>(request.words);
-  Encoder encoder{type, foldOf(request.combiner),
+  Encoder encoder{type, collectives::opcodeOf(request.combiner),
                   type == image::Type::f16 ? words * 2 : words};
   if (request.algorithm == collectives::Algorithm::Ring &&
       line.extent() <= target.width) {

@@ -49,7 +49,7 @@ uint32_t Numbers::output(uint64_t pe, uint64_t i) const {
   for (unsigned digit = 1; digit < line.length; ++digit) {
     const uint32_t next = input(first + uint64_t(digit) * line.stride, i);
     switch (request.combiner) {
-    case Combiner::Add:
+    case Combiner::Sum:
       result += next;
       break;
     case Combiner::Max:

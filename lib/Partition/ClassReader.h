@@ -12,6 +12,7 @@
 #include "Dimensions.h"
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Format/TypeFormat.h"
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -63,8 +64,7 @@ private:
   /// A class of its own for dimension `dim` of an operand, behind a change.
   DimId addChange(mlir::Operation *op, unsigned operand, Ids &ids, int64_t dim);
   int64_t getBytes(mlir::Value value) {
-    mlir::Type type = mlir::getElementTypeOrSelf(value.getType());
-    return type.isF16() || type.isBF16() ? 2 : 4;
+    return bytesOf(computedFormatOf(value.getType()).value_or(Format::f32));
   }
 
   Dimensions dims;

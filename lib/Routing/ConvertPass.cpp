@@ -4,6 +4,7 @@
 // all entries are collected first, algorithms are chosen for them together, and
 // only then is anything rewritten.
 
+#include "Mirrors.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
@@ -168,8 +169,7 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
       c.line.stride = static_cast<unsigned>(stride);
       c.line.segments = static_cast<unsigned>(extent / (length * stride));
       c.request.kind = crossing.kind;
-      c.request.combiner =
-          static_cast<collectives::Combiner>(crossing.combiner);
+      c.request.combiner = mirrored<collectives::Combiner>(crossing.combiner);
       c.request.root =
           crossing.root < 0
               ? (middleRoots ? c.line.length / 2 : 0)
@@ -213,7 +213,7 @@ static SmallVector<Value> createCollective(OpBuilder &builder,
                                            : fabric::Direction::Y,
       c.line.length, c.line.stride, c.line.segments);
   auto combiner = fabric::CombinerAttr::get(
-      context, static_cast<fabric::Combiner>(c.request.combiner));
+      context, mirrored<fabric::Combiner>(c.request.combiner));
   auto algorithm =
       fabric::AlgorithmAttr::get(context, algorithmOf(c.request.algorithm));
   IntegerAttr root = builder.getI64IntegerAttr(c.request.root), group;
@@ -250,7 +250,7 @@ static Value createPut(OpBuilder &builder, wafer::GatherOp op,
   for (wafer::Axis axis : op.getAxes().getAxes())
     if (region.getSize(axis) > 1)
       axes.push_back(fabric::AxisAttr::get(
-          builder.getContext(), static_cast<fabric::Direction>(axis.direction),
+          builder.getContext(), mirrored<fabric::Direction>(axis.direction),
           region.getSize(axis), region.getStride(axis)));
   if (axes.empty())
     return op.getValue();

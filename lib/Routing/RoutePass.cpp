@@ -1,5 +1,6 @@
 // Collectives of all entries to a problem, solve, prove, and back.
 
+#include "Mirrors.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Routing/Passes.h"
 
@@ -28,7 +29,7 @@ template <typename ReduceLike>
 static void readAlgorithm(ReduceLike op, collectives::Request &request) {
   request.algorithm = algorithmOf(op.getAlgorithm());
   request.group = static_cast<unsigned>(op.getGroup().value_or(0));
-  request.combiner = static_cast<collectives::Combiner>(op.getCombiner());
+  request.combiner = mirrored<collectives::Combiner>(op.getCombiner());
 }
 
 routing::Collective routing::readCollective(fabric::CollectiveOpInterface op) {

@@ -40,7 +40,8 @@ ROOMS = {
                 "Executor", "Machine"},
 }
 
-# Solver rooms know no dialect, except in their passes (`Pass.cpp`, `ConvertPass.cpp`).
+# Solver rooms know no dialect, except in their passes (`Pass.cpp`, `ConvertPass.cpp`) and in what those
+# hold their enumerations together with (`Mirrors.h`).
 PASSES = {
     "Placement": {"Dialect/Wafer", "Dialect/Fabric"},
     "Routing": {"Dialect/Wafer", "Dialect/Fabric"},
@@ -77,7 +78,8 @@ def room_of(path):
 
 def wrong_includes(path, text, rooms=ROOMS):
     room = room_of(path)
-    known = rooms[room] | OPEN | (PASSES.get(room, set()) if path.name.endswith("Pass.cpp") else set())
+    passes = path.name.endswith("Pass.cpp") or path.name == "Mirrors.h"
+    known = rooms[room] | OPEN | (PASSES.get(room, set()) if passes else set())
     for number, line in enumerate(text.splitlines(), 1):
         match = re.match(r'#include "waferloom/((?:Dialect/)?\w+)/', line)
         if match and match.group(1) != room and match.group(1) not in known:

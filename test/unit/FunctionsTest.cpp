@@ -2,12 +2,16 @@
 // dense grids over their ranges, and at the points where such things go wrong.
 
 #include "../../lib/Codegen/Functions.h"
+#include "../../lib/Codegen/Generic.h"
 #include "Running.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Image/Image.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
 
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
 #include "gtest/gtest.h"
 
 #include <cmath>
@@ -370,5 +374,31 @@ TEST(Functions, EverySequenceOfTheListPromisesItsSpecialValues) {
   for (const Special &special : specials())
     promised.push_back(special.name);
   EXPECT_EQ(sequences, promised);
+}
+TEST(Formats, WhatNoPeComputesWithIsRefusedByName) {
+  mlir::MLIRContext context;
+  mlir::OwningOpRef<mlir::ModuleOp> op =
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+  std::string said;
+  mlir::ScopedDiagnosticHandler handler(
+      &context, [&](mlir::Diagnostic &diagnostic) {
+        said = diagnostic.str();
+        for (mlir::Diagnostic &note : diagnostic.getNotes())
+          said += "; " + note.str();
+        return mlir::success();
+      });
+  mlir::Builder b(&context);
+  EXPECT_EQ(*wordType(*op, b.getF16Type()), Word::f16);
+  EXPECT_EQ(*wordType(*op, b.getI1Type()), Word::i32);
+  EXPECT_TRUE(said.empty()) << said;
+  for (auto [type, name] : {std::pair<mlir::Type, const char *>(
+                                b.getIntegerType(4), "int4 is widened to f32"),
+                            {mlir::Float4E2M1FNType::get(&context), "mxfp4"},
+                            {mlir::Float8E4M3FNType::get(&context), "fp8"},
+                            {b.getBF16Type(), "bf16"}}) {
+    EXPECT_TRUE(mlir::failed(wordType(*op, type)));
+    EXPECT_NE(said.find("which the machine does not have"), std::string::npos);
+    EXPECT_NE(said.find(name), std::string::npos) << said;
+  }
 }
 } // namespace

@@ -27,7 +27,7 @@ TEST(Measure, everyCollectiveGivesTheRightNumbers) {
   for (Algorithm algorithm :
        {Algorithm::Auto, Algorithm::Chain, Algorithm::TwoPhase, Algorithm::Tree,
         Algorithm::Star, Algorithm::Grown})
-    for (Combiner combiner : {Combiner::Add, Combiner::Max, Combiner::Min})
+    for (Combiner combiner : {Combiner::Sum, Combiner::Max, Combiner::Min})
       for (image::Type type :
            {image::Type::f32, image::Type::f16, image::Type::i32})
         for (unsigned length : {1u, 2u, 3u, 7u, 12u})

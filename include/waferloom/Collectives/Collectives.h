@@ -36,7 +36,12 @@ enum class Algorithm : uint8_t {
   Ring,
   Grown
 };
-enum class Combiner : uint8_t { Add, Max, Min };
+enum class Combiner : uint8_t {
+#define COMBINER(name, text, opcode) name,
+#include "waferloom/Collectives/Combiners.def"
+};
+/// The instruction that combines two elements.
+image::Opcode opcodeOf(Combiner);
 
 /// The names a user types: "all-reduce", "two-phase", "max".
 llvm::StringRef nameOf(Kind);
@@ -67,7 +72,7 @@ struct Line {
 
 struct Request {
   Kind kind = Kind::AllReduce;
-  Combiner combiner = Combiner::Add;
+  Combiner combiner = Combiner::Sum;
   Algorithm algorithm = Algorithm::Auto;
   /// Where a reduce ends and a broadcast starts, 0 .. length - 1.
   unsigned root = 0;

@@ -7,6 +7,7 @@
 #ifndef WAFERLOOM_EXECUTOR_EXECUTOR_H
 #define WAFERLOOM_EXECUTOR_EXECUTOR_H
 
+#include "waferloom/Format/Format.h"
 #include "waferloom/Image/Image.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
@@ -23,6 +24,8 @@ enum class HostType : uint8_t { f32, f16, i32, i64, boolean };
 
 /// "float32", "int64", ... as NumPy says it.
 llvm::StringRef nameOf(HostType type);
+Format formatOf(HostType type);
+/// Of an element.
 unsigned bytesOf(HostType type);
 
 /// An array that the caller owns: row-major, `data` need not be aligned.

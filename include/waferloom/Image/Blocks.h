@@ -4,6 +4,7 @@
 #ifndef WAFERLOOM_IMAGE_BLOCKS_H
 #define WAFERLOOM_IMAGE_BLOCKS_H
 
+#include "waferloom/Format/Format.h"
 #include <cstdint>
 
 namespace waferloom::image {
@@ -24,7 +25,9 @@ struct BlockFormat {
 
   uint64_t blocks() const { return (columns + size - 1) / size; }
   uint64_t packedBytes() const { return rows * blocks() * (size * bits / 8); }
-  uint64_t scaleBytes() const { return rows * blocks() * (halfScales ? 2 : 4); }
+  uint64_t scaleBytes() const {
+    return bytesOf(halfScales ? Format::f16 : Format::f32, rows * blocks());
+  }
   uint64_t zeroBytes() const {
     return zeros == Zeros::packed   ? rows * ((blocks() * bits + 7) / 8)
            : zeros == Zeros::scaled ? scaleBytes()

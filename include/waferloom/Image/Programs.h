@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -79,6 +80,15 @@ static_assert(static_cast<unsigned>(Type::MAX) + 1 == std::size({
 #include "waferloom/Format/Formats.def"
                                                       }),
               "Image.fbs and Formats.def have different formats");
+
+/// The type of an image whose elements have `format`; none if PEs do not
+/// compute with it.
+constexpr std::optional<Type> typeOf(Format format) {
+  for (unsigned type = 0; type <= static_cast<unsigned>(Type::MAX); ++type)
+    if (formatOf(static_cast<Type>(type)) == format)
+      return static_cast<Type>(type);
+  return std::nullopt;
+}
 
 /// Bytes of an element in a PE's memory.
 constexpr uint32_t bytesOf(Type type) {

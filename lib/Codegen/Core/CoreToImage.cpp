@@ -1,6 +1,7 @@
 // Core text and the image have one shape; what differs is that text nests
 // loops, names class sets, and leaves out strides of dense operands.
 
+#include "ImageEnums.h"
 #include "waferloom/Codegen/CoreText.h"
 
 #include "waferloom/Target/ImageTarget.h"
@@ -12,14 +13,6 @@
 using namespace mlir;
 using namespace waferloom;
 using codegen::AssembledImage;
-
-static_assert(int(core::Opcode::floor_mod) == int(image::Opcode::floor_mod));
-static_assert(int(core::Opcode::convert) == int(image::Opcode::convert));
-static_assert(int(core::Fold::max) == int(image::Opcode::max));
-static_assert(int(core::Role::index) == int(image::Role::index));
-static_assert(int(core::Side::ramp) == int(image::Side::ramp));
-static_assert(int(core::Axis::y) == int(image::Axis::y));
-static_assert(int(core::Fallback::only_ones) == int(image::Default::only_ones));
 
 static image::Type typeOf(Type type) {
   if (type.isF32())
@@ -153,14 +146,14 @@ void Assembler::entry(core::EntryOp op) {
       if (auto input = dyn_cast<core::InputOp>(nested)) {
         auto to = std::make_unique<image::EntryInputT>();
         to->name = input.getName().str();
-        to->fallback = static_cast<image::Default>(input.getFallback());
+        to->fallback = mirrored<image::Default>(input.getFallback());
         to->limit = narrow(input.getLimit());
         to->fed = input.getFed();
         entry->inputs.push_back(std::move(to));
       } else if (auto tensor = dyn_cast<core::TensorOp>(nested)) {
         auto to = std::make_unique<image::TensorInfoT>();
         to->name = tensor.getName().str();
-        to->role = static_cast<image::Role>(tensor.getRole());
+        to->role = mirrored<image::Role>(tensor.getRole());
         image::Type host;
         setHostType(tensor.getHostType(), host, to->source_bool,
                     to->source_int64);
@@ -176,7 +169,7 @@ void Assembler::entry(core::EntryOp op) {
 std::unique_ptr<image::BindingT> Assembler::binding(core::BindOp op) {
   auto to = std::make_unique<image::BindingT>();
   to->name = op.getName().str();
-  to->role = static_cast<image::Role>(op.getRole());
+  to->role = mirrored<image::Role>(op.getRole());
   to->type = typeOf(op.getType());
   setHostType(op.getHostType(), to->source_type, to->source_bool,
               to->source_int64);
@@ -185,7 +178,7 @@ std::unique_ptr<image::BindingT> Assembler::binding(core::BindOp op) {
     toDim->live = narrow(dim.getLive());
     toDim->source_stride = dim.getSourceStride();
     for (core::DigitAttr digit : dim.getDigits())
-      toDim->digits.emplace_back(static_cast<image::Axis>(digit.getAxis()),
+      toDim->digits.emplace_back(mirrored<image::Axis>(digit.getAxis()),
                                  narrow(digit.getExtent()),
                                  narrow(digit.getStride()));
     to->dims.push_back(std::move(toDim));
@@ -204,7 +197,7 @@ std::unique_ptr<image::RouteT> Assembler::route(core::RouteOp op) {
   to->color = static_cast<uint8_t>(op.getColor());
   to->outputs = static_cast<uint8_t>(op.getOutputs());
   for (auto turn : op.getInputs().getAsRange<core::TurnAttr>())
-    to->inputs.emplace_back(static_cast<image::Side>(turn.getSide()),
+    to->inputs.emplace_back(mirrored<image::Side>(turn.getSide()),
                             narrow(turn.getWords()));
   to->columns = set(op.getColumns());
   to->rows = set(op.getRows());
@@ -269,7 +262,7 @@ void Assembler::instruction(Operation &op, image::ProgramT &program) {
 
   if (auto vector = dyn_cast<core::VectorOp>(op)) {
     common(vector);
-    ins->op = static_cast<image::Opcode>(vector.getOp());
+    ins->op = mirrored<image::Opcode>(vector.getOp());
     ins->product = vector.getProduct();
     ins->dst = operand(vector.getDst(), vector.getShape());
     auto sources = vector.getSources().getAsRange<core::OperandAttr>();
@@ -292,14 +285,14 @@ void Assembler::instruction(Operation &op, image::ProgramT &program) {
     common(fold);
     ins->op = image::Opcode::recv_fold;
     ins->dst = operand(fold.getDst(), fold.getShape());
-    ins->fold = static_cast<image::Opcode>(fold.getFold());
+    ins->fold = mirrored<image::Opcode>(fold.getFold());
     ins->in_color = static_cast<uint8_t>(fold.getColor());
     ins->in_queue = static_cast<uint8_t>(fold.getQueue());
   } else if (auto pass = dyn_cast<core::RecvFoldSendOp>(op)) {
     common(pass);
     ins->op = image::Opcode::recv_fold_send;
     ins->a = operand(pass.getA(), pass.getShape());
-    ins->fold = static_cast<image::Opcode>(pass.getFold());
+    ins->fold = mirrored<image::Opcode>(pass.getFold());
     ins->in_color = static_cast<uint8_t>(pass.getInColor());
     ins->in_queue = static_cast<uint8_t>(pass.getInQueue());
     ins->out_color = static_cast<uint8_t>(pass.getOutColor());

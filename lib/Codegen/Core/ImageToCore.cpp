@@ -2,6 +2,7 @@
 // @set2,
 // .. of their index; operands that lie densely lose their strides.
 
+#include "ImageEnums.h"
 #include "waferloom/Codegen/CoreText.h"
 
 #include "mlir/IR/Builders.h"
@@ -145,7 +146,7 @@ void Reader::binding(const image::BindingT &binding) {
     SmallVector<core::DigitAttr> digits;
     for (const image::Digit &digit : dim->digits)
       digits.push_back(core::DigitAttr::get(
-          builder.getContext(), static_cast<core::Axis>(digit.axis()),
+          builder.getContext(), mirrored<core::Axis>(digit.axis()),
           digit.extent(),
           // Only the digits of an axis have a stride.
           digit.axis() == image::Axis::none ? 1 : digit.stride()));
@@ -158,7 +159,7 @@ void Reader::binding(const image::BindingT &binding) {
   create<core::BindOp>(
       builder.getUnknownLoc(),
       core::RoleAttr::get(builder.getContext(),
-                          static_cast<core::Role>(binding.role)),
+                          mirrored<core::Role>(binding.role)),
       builder.getStringAttr(binding.name), TypeAttr::get(element(binding.type)),
       number(binding.address),
       TypeAttr::get(hostElement(binding.source_type, binding.source_bool,
@@ -170,9 +171,8 @@ void Reader::binding(const image::BindingT &binding) {
 void Reader::route(const image::RouteT &route) {
   SmallVector<Attribute> turns;
   for (const image::Turn &turn : route.inputs)
-    turns.push_back(core::TurnAttr::get(builder.getContext(),
-                                        static_cast<core::Side>(turn.side()),
-                                        turn.words()));
+    turns.push_back(core::TurnAttr::get(
+        builder.getContext(), mirrored<core::Side>(turn.side()), turn.words()));
   create<core::RouteOp>(builder.getUnknownLoc(), number(route.color),
                         builder.getArrayAttr(turns), number(route.outputs),
                         set(route.columns), set(route.rows));
@@ -188,7 +188,7 @@ void Reader::instruction(const image::InstructionT &from) {
   if (from.thread >= 0)
     thread = number(from.thread);
   const auto fold = core::FoldAttr::get(builder.getContext(),
-                                        static_cast<core::Fold>(from.fold));
+                                        mirrored<core::Fold>(from.fold));
   switch (from.op) {
   case image::Opcode::send:
     create<core::SendOp>(loc, shape(from.shape), operand(from.a, from.shape),
@@ -230,14 +230,13 @@ void Reader::instruction(const image::InstructionT &from) {
   for (const auto *source : {&from.a, &from.b, &from.c})
     if (*source)
       sources.push_back(operand(*source, from.shape));
-  create<core::VectorOp>(
-      loc,
-      core::OpcodeAttr::get(builder.getContext(),
-                            static_cast<core::Opcode>(from.op)),
-      shape(from.shape), operand(from.dst, from.shape),
-      builder.getArrayAttr(sources),
-      from.product ? builder.getUnitAttr() : UnitAttr(), columns, rows,
-      predicate, thread);
+  create<core::VectorOp>(loc,
+                         core::OpcodeAttr::get(builder.getContext(),
+                                               mirrored<core::Opcode>(from.op)),
+                         shape(from.shape), operand(from.dst, from.shape),
+                         builder.getArrayAttr(sources),
+                         from.product ? builder.getUnitAttr() : UnitAttr(),
+                         columns, rows, predicate, thread);
 }
 
 void Reader::instructions(const image::ProgramT &program, size_t begin,
@@ -276,13 +275,13 @@ void Reader::entry(const image::EntryT &entry) {
     create<core::InputOp>(
         builder.getUnknownLoc(), builder.getStringAttr(input->name),
         core::FallbackAttr::get(builder.getContext(),
-                                static_cast<core::Fallback>(input->fallback)),
+                                mirrored<core::Fallback>(input->fallback)),
         number(input->limit), input->fed ? builder.getUnitAttr() : UnitAttr());
   for (const auto &tensor : entry.tensors)
     create<core::TensorOp>(
         builder.getUnknownLoc(),
         core::RoleAttr::get(builder.getContext(),
-                            static_cast<core::Role>(tensor->role)),
+                            mirrored<core::Role>(tensor->role)),
         builder.getStringAttr(tensor->name), shape(tensor->shape),
         TypeAttr::get(element(tensor->type)),
         TypeAttr::get(hostElement(tensor->type, tensor->source_bool,
