@@ -10,6 +10,7 @@ is drawn by rooms.py.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -24,7 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 import rooms
 
 TOP = Path(__file__).resolve().parents[2]
-BIN = TOP / "build/bin"
+BIN = Path(os.environ.get("WAFERLOOM_BUILD", TOP / "build")) / "bin"
 BLOCK = re.compile(r"(<!-- from: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

@@ -7,9 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from conftest import TOP
-
-BIN = TOP / "build" / "bin"
+from conftest import BIN
 
 
 def tool(name, *args):

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 
 import pytest
-from conftest import TOP, BothEngines
+from conftest import BIN, BothEngines
 from waferloom import cycles, zoo
 
 import waferloom as wl
@@ -100,7 +100,7 @@ def test_tools_print_every_stage(tmp_path):
                          region=(5, 4), stages=3)
     image = tmp_path / "m.wafer"
     program.save(image)
-    tool = TOP / "build/bin/waferloom"
+    tool = BIN / "waferloom"
     told = json.loads(subprocess.run([tool, "run", image, "--cycles", "--json"], capture_output=True, check=True).stdout)
     result = program.session().run({"input_ids": [[5]]})
     assert told["entries"][0]["stages"] == cycles.facts(result)

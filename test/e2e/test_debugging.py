@@ -4,13 +4,12 @@ the phase that made them."""
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from waferloom import zoo
 
-TOP = Path(__file__).resolve().parents[2]
-BIN = TOP / "build/bin"
+from conftest import BIN, TOP
+
 SHAPE = zoo.Shape(layers=2, width=20, heads=6, kv_heads=2, head_dim=6, hidden=14, vocabulary=23, positions=16)
 
 

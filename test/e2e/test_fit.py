@@ -4,14 +4,15 @@ where and with options that do fit."""
 import json
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 from waferloom import zoo
 
 import waferloom as wl
 
-WAFERLOOM = Path(__file__).resolve().parents[2] / "build/bin/waferloom"
+from conftest import BIN
+
+WAFERLOOM = BIN / "waferloom"
 # The weights of this shape fill nearly all of the grids below.
 FULL = zoo.Shape(layers=3, width=96, heads=6, kv_heads=3, head_dim=16, hidden=256, vocabulary=1024, positions=512)
 

@@ -19,9 +19,9 @@ from waferloom import zoo
 from waferloom.generation import sample
 
 import waferloom as wl
-from conftest import TOP
+from conftest import BIN
 
-WAFERLOOM = TOP / "build" / "bin" / "waferloom"
+WAFERLOOM = BIN / "waferloom"
 CAPACITY = 48
 SHAPE = zoo.Shape(layers=1, width=32, heads=2, kv_heads=1, head_dim=8, hidden=40, vocabulary=260, positions=64)
 END = 258  # of text: a control token of the tokenizer

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from waferloom import zoo
 
-WAFERLOOM = Path(__file__).resolve().parents[2] / "build/bin/waferloom"
+from conftest import BIN
+
+WAFERLOOM = BIN / "waferloom"
 SHAPE = zoo.Shape(layers=1, width=16, heads=2, kv_heads=1, head_dim=4, hidden=17, vocabulary=31, positions=32)
 
 REFUSED, USAGE = 1, 2

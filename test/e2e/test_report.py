@@ -6,12 +6,12 @@ import subprocess
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from conftest import TOP
+from conftest import BIN
 
 import waferloom as wl
 from waferloom import zoo
 
-TOOL = TOP / "build" / "bin" / "waferloom"
+TOOL = BIN / "waferloom"
 SHAPE = zoo.Shape(layers=4, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32)
 PROGRAMS = {
     "plain": {"target": "grid-8x8"},

@@ -3,7 +3,6 @@ without each, against ONNX Runtime and each other."""
 
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +10,8 @@ import pytest
 import waferloom as wl
 from waferloom import cycles, zoo
 
-TOP = Path(__file__).resolve().parents[2]
+from conftest import BIN
+
 REWRITES = ["deferred-norm", "deferred-softmax", "reciprocal-root", "packed-messages", "middle-root"]
 CHOICES = [[], *([name] for name in REWRITES), REWRITES]
 SHAPES = {
@@ -67,7 +67,7 @@ def test_a_wrong_name_lists_the_names(tmp_path):
     names = ", ".join(REWRITES)
     with pytest.raises(wl.CompileError, match=f"no rewrite 'norms'; rewrites are {names}"):
         wl.compile(model, target="grid-8x8", disable_rewrites=["norms"])
-    tool = TOP / "build/bin/waferloom"
+    tool = BIN / "waferloom"
     if tool.exists():
         (tmp_path / "m.onnx").write_bytes(model)
         run = subprocess.run([tool, "compile", tmp_path / "m.onnx", "--target=grid-8x8", "--disable-rewrite=deferred-norm",
@@ -119,7 +119,7 @@ def test_what_is_not_there_saves_nothing(tmp_path):
     assert saved(wl.load(tmp_path / "m.wafer")) == found
     lines = cycles.rewrites(program, step=1000)
     assert len(lines.splitlines()) == 1 + len(REWRITES) and "left out" in lines and "changes nothing" in lines
-    told = subprocess.run([TOP / "build/bin/waferloom", "info", tmp_path / "m.wafer"], capture_output=True, text=True)
+    told = subprocess.run([BIN / "waferloom", "info", tmp_path / "m.wafer"], capture_output=True, text=True)
     assert all(name in told.stdout for name in REWRITES) and "left out" in told.stdout
 
 

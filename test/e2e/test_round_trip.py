@@ -2,14 +2,13 @@
 again, to a fixed point."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from waferloom import zoo
 
-TOP = Path(__file__).resolve().parents[2]
-BIN = TOP / "build/bin"
+from conftest import BIN
+
 SHAPE = zoo.Shape(layers=2, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32)
 
 

@@ -5,12 +5,13 @@ import json
 import os
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 from waferloom import zoo
 
-WAFERLOOM = Path(__file__).resolve().parents[2] / "build/bin/waferloom"
+from conftest import BIN
+
+WAFERLOOM = BIN / "waferloom"
 # One memory for all: the region alone differs. Given by hand, it is taken as it is.
 REGIONS = ["4x4", "64x64", "700x900"]
 SRAM = "sram=1MiB"

@@ -5,7 +5,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from conftest import TOP, BothEngines
+from conftest import BIN, BothEngines
 
 import waferloom as wl
 from waferloom import zoo
@@ -81,7 +81,7 @@ def test_generation_after_a_streamed_prompt(model):
 
 def test_text_comes_back(model, tmp_path):
     compile(model, [4], 3).save(tmp_path / "m.wafer")
-    tool = TOP / "build" / "bin" / "waferloom-opt"
+    tool = BIN / "waferloom-opt"
     text = subprocess.run([tool, "--image-to-core", "--mlir-print-debuginfo", tmp_path / "m.wafer"], capture_output=True, text=True, check=True).stdout
     assert 'program "tokens4" shares "tokens1"' in text.replace("core.program", "program")
     (tmp_path / "m.mlir").write_text(text)

@@ -21,7 +21,7 @@ import numpy as np
 
 TOP = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("WAFERLOOM_SHARED", TOP.parent / "shared"))
-TOOL = TOP / "build/bin/waferloom"
+TOOL = Path(os.environ.get("WAFERLOOM_BUILD", TOP / "build")) / "bin/waferloom"
 RECORD = Path(__file__).with_name("golden.json")
 
 

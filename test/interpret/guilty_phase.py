@@ -10,6 +10,7 @@ past.../present..., in the same order.
 """
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import numpy as np
 import onnxruntime
 
 TOP = Path(__file__).resolve().parents[2]
-BIN = TOP / "build/bin"
+BIN = Path(os.environ.get("WAFERLOOM_BUILD", TOP / "build")) / "bin"
 sys.path.insert(0, str(TOP / "test/level2"))
 import session  # noqa: E402
 

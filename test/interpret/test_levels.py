@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 TOP = Path(__file__).resolve().parents[2]
-BIN = TOP / "build/bin"
+BIN = Path(os.environ.get("WAFERLOOM_BUILD", TOP / "build")) / "bin"
 GRIDS = "1x1,5x3,8x8,1x12,12x1,6x4"
 
 

@@ -11,7 +11,7 @@ SHARED = Path(os.environ.get("WAFERLOOM_SHARED", TOP.parent / "shared"))
 
 @pytest.fixture(scope="session")
 def tool():
-    path = TOP / "build/bin/waferloom-level2"
+    path = Path(os.environ.get("WAFERLOOM_BUILD", TOP / "build")) / "bin/waferloom-level2"
     if not path.exists():
         pytest.skip("waferloom-level2 is not built")
     return path

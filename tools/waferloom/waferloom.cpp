@@ -7,9 +7,13 @@
 #include "Commands.h"
 
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Signals.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <unistd.h>
 
 using namespace waferloom::tool;
 
@@ -44,7 +48,21 @@ static void printCommands(llvm::raw_ostream &os) {
   os << "'waferloom COMMAND --help' lists the options of one\n";
 }
 
+/// Ends the process as any refusal does: no temporary file stays behind. It
+/// must not allocate.
+[[noreturn]] static void outOfMemory() {
+  static constexpr llvm::StringLiteral message =
+      "waferloom: error: this host has no more memory to give; a smaller "
+      "region, a shorter context or fewer steps to trace need less\n";
+  (void)!::write(STDERR_FILENO, message.data(), message.size());
+  llvm::sys::RunInterruptHandlers();
+  _exit(1);
+}
+
 int main(int argc, char **argv) {
+  // What InitLLVM does when memory is out asks this handler.
+  llvm::install_bad_alloc_error_handler(
+      [](void *, const char *, bool) { outOfMemory(); });
   llvm::InitLLVM init(argc, argv);
   llvm::StringRef name = argc > 1 ? argv[1] : "";
   if (name == "--help" || name == "-h") {
