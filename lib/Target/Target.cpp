@@ -272,16 +272,18 @@ Expected<Target> parse(StringRef specification, Reading reading) {
   return target;
 }
 
-Error checkRectangle(const Target &target, int64_t width, int64_t height) {
-  const bool wide = width > target.userWidth;
-  if (!wide && height <= target.userHeight)
+Error checkRectangle(const Target &target, int64_t width, int64_t height,
+                     int64_t x, int64_t y) {
+  const bool isWide = width > target.userWidth - x;
+  if (!isWide && height <= target.userHeight - y)
     return Error::success();
+  std::string at = x || y ? formatv(" at ({0}, {1})", x, y).str() : "";
   return createStringError(
-      formatv("a region of {0} x {1} PEs is too {2} for programs of '{3}': {4} "
-              "is {5}; the largest region is {6} x {7}",
-              width, height, wide ? "wide" : "high", target.name,
-              wide ? "user-width" : "user-height",
-              wide ? target.userWidth.value : target.userHeight.value,
+      formatv("a region of {0} x {1} PEs{2} is too {3} for programs of '{4}': "
+              "{5} is {6}; the largest region is {7} x {8}",
+              width, height, at, isWide ? "wide" : "high", target.name,
+              isWide ? "user-width" : "user-height",
+              isWide ? target.userWidth.value : target.userHeight.value,
               target.userWidth.value, target.userHeight.value)
           .str());
 }

@@ -3,6 +3,8 @@
 // RUN: not waferloom-opt --run-core %t/route.mlir 2>&1 | FileCheck --check-prefix=ROUTE %s
 // RUN: not waferloom-opt --run-core %t/edge.mlir 2>&1 | FileCheck --check-prefix=EDGE %s
 // RUN: not waferloom-opt --run-core %t/memory.mlir 2>&1 | FileCheck --check-prefix=MEMORY %s
+// RUN: not waferloom-opt --run-core %t/wide.mlir 2>&1 | FileCheck --check-prefix=WIDE %s
+// RUN: not waferloom-opt --run-core %t/low.mlir 2>&1 | FileCheck --check-prefix=LOW %s
 
 // Programs that do not fit their routes or their machine are refused before the
 // first cycle.
@@ -10,6 +12,8 @@
 // WORDS: error: {{.*}}color 0 at PE (1, 0): 4 words come from PE (0, 0) but the program takes 3
 // ROUTE: error: {{.*}}color 0 at PE (1, 0): words of PE (0, 0) come from west, but there is no route
 // EDGE: error: {{.*}}PE (1, 0) leaves the program's PEs
+// WIDE: error: {{.*}}a region of 5 x 1 PEs at (746, 0) is too wide for programs of 'wse2': user-width is 750; the largest region is 750 x 994
+// LOW: error: {{.*}}a region of 1 x 2 PEs at (0, 2) is too high for programs of 'grid-3x4,user-height=3': user-height is 3
 // MEMORY: error: {{.*}}(mov): dst reaches from 4 to 20 in a memory of 16 bytes
 
 //--- words.mlir
@@ -59,6 +63,22 @@ core.image "wse2" {
   core.region at 0, 0 size 1, 1 columns [0] rows [0] memory 16 {
     core.program "main" {
       core.vector mov [4] f32[4] = f32(1.0)
+    }
+  }
+}
+//--- wide.mlir
+core.image "wse2" {
+  core.entry "main"
+  core.region at 746, 0 size 5, 1 columns [0 x 5] rows [0] memory 16 {
+    core.program "main" {
+    }
+  }
+}
+//--- low.mlir
+core.image "grid-3x4,user-height=3" {
+  core.entry "main"
+  core.region at 0, 2 size 1, 2 columns [0] rows [0 x 2] memory 16 {
+    core.program "main" {
     }
   }
 }

@@ -49,9 +49,11 @@ llvm::Expected<Target> parse(llvm::StringRef specification,
 llvm::Expected<Target> parseYaml(llvm::StringRef text, llvm::StringRef origin,
                                  std::vector<std::string> *warnings = nullptr);
 
-/// Whether programs may take a rectangle of `width` by `height` PEs. The error
-/// names the figure that is in the way and the largest rectangle.
-llvm::Error checkRectangle(const Target &target, int64_t width, int64_t height);
+/// Whether programs may take a rectangle of `width` by `height` PEs that begins
+/// at column `x` and row `y`. The error names the figure that is in the way and
+/// the largest rectangle.
+llvm::Error checkRectangle(const Target &target, int64_t width, int64_t height,
+                           int64_t x = 0, int64_t y = 0);
 
 /// Writes a description that `parseYaml` reads back.
 void writeYaml(const Target &target, llvm::raw_ostream &os);

@@ -388,8 +388,9 @@ LogicalResult Assembler::image(core::ImageOp op) {
   for (auto nested : op.getBody().getOps<core::EntryOp>())
     entry(nested);
   for (auto nested : op.getBody().getOps<core::RegionOp>())
-    if (llvm::Error error = target::checkRectangle(*target, nested.getWidth(),
-                                                   nested.getHeight()))
+    if (llvm::Error error = target::checkRectangle(
+            *target, nested.getWidth(), nested.getHeight(), nested.getX(),
+            nested.getY()))
       return nested.emitOpError() << llvm::toString(std::move(error));
     else if (failed(region(nested)))
       return failure();
