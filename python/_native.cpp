@@ -12,6 +12,9 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
+#include <functional>
+
 namespace py = pybind11;
 using namespace waferloom;
 
@@ -199,17 +202,42 @@ py::dict describe(const LoadedImage &loaded) {
   return out;
 }
 
+const char *tripOf(image::LoopOver over) {
+  switch (over) {
+  case image::LoopOver::layers:
+    return "layer";
+  case image::LoopOver::tokens:
+    return "token";
+  case image::LoopOver::nothing:
+    break;
+  }
+  return "";
+}
+
 py::list toPython(const std::vector<executor::Account> &accounts) {
   py::list out;
   for (const executor::Account &account : accounts)
     out.append(py::make_tuple(account.node, image::EnumNameOpcode(account.op),
                               account.busy, account.wait, account.product,
-                              account.loop, account.repeats));
+                              account.loop, account.repeats,
+                              tripOf(account.over)));
   return out;
+}
+
+std::string nameOf(const py::handle &key) {
+  try {
+    return py::cast<std::string>(key);
+  } catch (py::cast_error &) {
+    PyErr_Clear();
+    throw py::type_error("names of inputs are strings of Unicode");
+  }
 }
 
 executor::HostType hostTypeOf(const py::array &array) {
   py::dtype type = array.dtype();
+  // Python has brought other orders of bytes into this host's.
+  if (!type.attr("isnative").cast<bool>())
+    throw Failure("arrays of another order of bytes are not taken");
   if (type.kind() == 'f' && type.itemsize() == 4)
     return executor::HostType::f32;
   if (type.kind() == 'f' && type.itemsize() == 2)
@@ -257,21 +285,42 @@ py::dict toPython(const executor::Trace &trace, const image::ImageT &image) {
   return out;
 }
 
+/// Ctrl-C, which Python only notes while native code runs. Work of less than
+/// half a second ends first, so that a session stays usable.
+std::function<bool()> interruption() {
+  return [start = std::chrono::steady_clock::now()] {
+    if (std::chrono::steady_clock::now() - start <
+        std::chrono::milliseconds(500))
+      return false;
+    py::gil_scoped_acquire acquire;
+    return PyErr_CheckSignals() != 0;
+  };
+}
+
+/// Throws what the signal's handler raised, or else the error.
+[[noreturn]] void failOrInterrupt(llvm::Error error) {
+  if (!PyErr_Occurred())
+    fail(std::move(error));
+  llvm::consumeError(std::move(error));
+  throw py::error_already_set();
+}
+
 /// `pick`: only the token that the wafer picked comes back, as `token`; it and
 /// the session's length are all that a next step with no inputs needs.
 py::dict runStep(executor::Session &session, const py::dict &inputs,
-                 unsigned threads, bool lastOnly, bool traced, bool pick) {
+                 unsigned threads, uint64_t workLimit, bool lastOnly,
+                 bool traced, bool pick) {
   std::vector<py::array> keep;
   std::vector<executor::HostTensor> tensors;
-  for (auto [name, value] : inputs) {
+  for (auto [key, value] : inputs) {
+    const std::string name = nameOf(key);
     py::array array = py::array::ensure(value, py::array::c_style);
     if (!array) {
       PyErr_Clear();
-      throw Failure("input '" + py::cast<std::string>(name) +
-                    "' is no array of numbers");
+      throw Failure("input '" + name + "' is no array of numbers");
     }
     executor::HostTensor tensor;
-    tensor.name = py::cast<std::string>(name);
+    tensor.name = name;
     tensor.data = array.data();
     tensor.type = hostTypeOf(array);
     tensor.shape.assign(array.shape(), array.shape() + array.ndim());
@@ -280,6 +329,8 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
   }
   executor::RunOptions options;
   options.threads = threads;
+  options.workLimit = workLimit;
+  options.interrupted = interruption();
   executor::Trace trace;
   if (traced)
     options.trace = &trace;
@@ -291,7 +342,7 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
     return executor::runTokens(session, tensors, options, lastOnly);
   }();
   if (!result)
-    fail(result.takeError());
+    failOrInterrupt(result.takeError());
   py::dict outputs;
   py::dict out;
   for (const executor::OutputTensor &tensor : result->outputs) {
@@ -326,13 +377,26 @@ PYBIND11_MODULE(_native, m) {
   py::register_exception<Failure>(m, "Failure", PyExc_RuntimeError);
 
   py::class_<image::Loaded, std::shared_ptr<image::Loaded>>(m, "Image")
-      .def("describe", [](const std::shared_ptr<image::Loaded> &image) {
-        return describe(image);
+      .def("describe",
+           [](const std::shared_ptr<image::Loaded> &image) {
+             return describe(image);
+           })
+      .def("save", [](const std::shared_ptr<image::Loaded> &image,
+                      const std::string &path) {
+        py::gil_scoped_release release;
+        if (llvm::Error error = image::save(path, *image)) {
+          py::gil_scoped_acquire acquire;
+          fail(std::move(error));
+        }
       });
 
   py::class_<executor::Session>(m, "Session")
       .def("run", &runStep)
-      .def("reset", &executor::Session::reset)
+      .def("reset",
+           [](executor::Session &session) {
+             if (llvm::Error error = session.reset())
+               fail(std::move(error));
+           })
       .def_property_readonly("length", &executor::Session::length);
 
   m.def("compile", &compileModel);
@@ -348,19 +412,24 @@ PYBIND11_MODULE(_native, m) {
       fail(loaded.takeError());
     return std::const_pointer_cast<image::Loaded>(*loaded);
   });
-  m.def("count", [](const std::shared_ptr<image::Loaded> &image) {
-    std::vector<uint64_t> cycles;
-    for (size_t e = 0; e < image->image.entries.size(); ++e) {
-      auto result = [&] {
-        py::gil_scoped_release release;
-        return executor::countStep(image, e);
-      }();
-      if (!result)
-        fail(result.takeError());
-      cycles.push_back(result->cycles);
-    }
-    return cycles;
-  });
+  m.attr("usual_work_limit") = executor::usualWorkLimit;
+  m.def("count",
+        [](const std::shared_ptr<image::Loaded> &image, uint64_t workLimit) {
+          executor::RunOptions options;
+          options.workLimit = workLimit;
+          options.interrupted = interruption();
+          std::vector<uint64_t> cycles;
+          for (size_t e = 0; e < image->image.entries.size(); ++e) {
+            auto result = [&] {
+              py::gil_scoped_release release;
+              return executor::countStep(image, e, options);
+            }();
+            if (!result)
+              failOrInterrupt(result.takeError());
+            cycles.push_back(result->cycles);
+          }
+          return cycles;
+        });
   m.def("session", [](const std::shared_ptr<image::Loaded> &image,
                       const std::string &engine) {
     auto kind = executor::engineNamed(engine);

@@ -120,11 +120,12 @@ static uint64_t multiplyAdds() {
   for (const auto &region : loaded->image.regions) {
     const image::ProgramT &program = *region->programs.front();
     image::Classes classes = image::classesOf(*region);
-    image::ProgramTable table = image::tabulate(*region, classes, program);
+    const image::ClassPairs pairs = image::instructionPairs(*region, classes);
+    image::ProgramTable table = image::tabulate(*region, pairs, program);
     std::map<uint32_t, uint64_t> pes;
     for (uint32_t row : classes.rows)
       for (uint32_t column : classes.columns)
-        ++pes[table.ofClasses.at({column, row})];
+        ++pes[table.ofPair[pairs.of(column, row)]];
     for (auto [index, count] : pes) {
       std::vector<std::pair<uint64_t, uint64_t>> loops; // end, times
       for (uint32_t i : table.programs[index]) {
@@ -157,7 +158,7 @@ static void step(benchmark::State &state, EngineKind kind, unsigned threads) {
   auto once = [&] {
     if (loaded->image.capacity != 0 &&
         session->length() >= loaded->image.capacity)
-      session->reset();
+      llvm::cantFail(session->reset());
     return llvm::cantFail(session->step(0, inputs.tensors, options));
   };
   executor::StepResult result = once();

@@ -77,10 +77,11 @@ Draft &Emitter::append(Opcode op) {
   return drafts.back();
 }
 
-void Emitter::loop(int64_t count, bool perEntry) {
+void Emitter::loop(int64_t count, bool perEntry, image::LoopOver over) {
   Draft &draft = append(Opcode::loop);
   draft.count = count;
   draft.perEntry = perEntry;
+  draft.over = over;
   open.push_back(drafts.size() - 1);
 }
 
@@ -233,6 +234,7 @@ std::vector<std::unique_ptr<image::InstructionT>> Emitter::finish() const {
     out->out_color = draft.outColor;
     out->count = static_cast<uint32_t>(draft.count);
     out->body = static_cast<uint32_t>(draft.body);
+    out->over = draft.over;
     out->thread = draft.thread;
     out->columns = draft.guard.columns;
     out->rows = draft.guard.rows;

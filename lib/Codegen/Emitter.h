@@ -78,6 +78,7 @@ struct Draft {
   uint8_t inColor = 0, outColor = 0;
   int64_t count = 0, body = 0;
   bool perEntry = false; // a loop whose count is the entry's, not the code's
+  image::LoopOver over = image::LoopOver::nothing;
   int8_t thread = -1;
   Guard guard;
   uint32_t node = 0;
@@ -102,7 +103,8 @@ public:
   /// and loops over what four dimensions cannot hold.
   void vector(Opcode op, llvm::ArrayRef<int64_t> shape, Ref dst, Ref a,
               Ref b = {}, Ref c = {}, Ref predicate = {});
-  void loop(int64_t count, bool perEntry = false);
+  void loop(int64_t count, bool perEntry = false,
+            image::LoopOver over = image::LoopOver::nothing);
   void endLoop();
   unsigned depth() const { return open.size(); }
 

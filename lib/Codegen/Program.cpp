@@ -432,14 +432,14 @@ LogicalResult ProgramEmitter::sendRecv(wafer::RepeatOp op, wafer::StageSet who,
   FailureOr<SmallVector<Ref>> carried = carriedBy(op);
   if (failed(carried))
     return failure();
+  emitter.setNode(names.of(sendRecvOf(op).getLoc()));
   if (llvm::Error error = collectives.emitSendRecv(emitter, sendRecvOf(op),
                                                    carried->front(), who, half))
     return op.emitOpError() << llvm::toString(std::move(error));
   return success();
 }
 
-/// The part of `who` in the trips of one token: stage 0 sends what they begin
-/// with; the others receive, run theirs, and send.
+/// `who` in the trips of a token: stage 0 sends; others receive, work, send.
 LogicalResult ProgramEmitter::emitShare(wafer::RepeatOp op,
                                         wafer::StageSet who) {
   FailureOr<SmallVector<Ref>> carried = carriedBy(op);
@@ -475,7 +475,7 @@ LogicalResult ProgramEmitter::emitTrips(wafer::RepeatOp op, int64_t tripCount,
   for (auto [argument, ref] : llvm::zip_equal(body->getArguments(), carried))
     values[argument] = ref;
   depths[op] = emitter.depth();
-  emitter.loop(tripCount);
+  emitter.loop(tripCount, false, image::LoopOver::layers);
   if (failed(copyWeights(op)) || failed(emitBlock(*body)))
     return failure();
   // What is yielded may itself be an argument: read all, then write all.

@@ -133,7 +133,7 @@ ProgramEmitter::emitLoop(int64_t tokens, std::optional<wafer::StageSet> who,
   Guard guard = collectives.guardOf(who.value_or(wafer::StageSet::All));
   emitter.setGuard(guard);
   rounded.clear(); // of another token
-  emitter.loop(tokens, /*perEntry=*/true);
+  emitter.loop(tokens, /*perEntry=*/true, image::LoopOver::tokens);
   if (failed(body()))
     return failure();
   emitter.setGuard(guard);

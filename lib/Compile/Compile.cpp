@@ -11,6 +11,7 @@
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
+#include "waferloom/Files/Output.h"
 #include "waferloom/Import/Import.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
@@ -21,7 +22,6 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/ToolOutputFile.h"
 
 #include <chrono>
 
@@ -121,16 +121,14 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
     SmallString<128> file(options.saveIr);
     llvm::sys::path::append(file,
                             llvm::formatv("{0}-{1}.mlir", phase + 1, name));
-    std::error_code error;
-    llvm::ToolOutputFile out(file, error, llvm::sys::fs::OF_None);
-    if (error) {
-      (void)fail(llvm::createStringError(error, "cannot write '" +
-                                                    file.str().str() +
-                                                    "': " + error.message()));
+    auto print = [&](llvm::raw_ostream &os) -> llvm::Error {
+      module->print(os, OpPrintingFlags().enableDebugInfo(false));
+      return llvm::Error::success();
+    };
+    if (llvm::Error error = files::write(file, print)) {
+      (void)fail(std::move(error));
       return failure();
     }
-    module->print(out.os(), OpPrintingFlags().enableDebugInfo(false));
-    out.keep();
   }
   if (options.stopAfter != name)
     return false;

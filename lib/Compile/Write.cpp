@@ -131,11 +131,15 @@ llvm::Error DataSection::fill(const codegen::Image &image) {
 }
 
 llvm::Error waferloom::writeImage(const codegen::Image &image,
-                                  llvm::StringRef path) {
+                                  llvm::StringRef path,
+                                  llvm::ArrayRef<std::string> read) {
   DataSection data;
   if (llvm::Error error = data.fill(image))
     return error;
-  return image::write(path, image.image, data.chunks);
+  std::vector<std::string> all = read.vec();
+  for (const auto &file : data.files)
+    all.push_back(file.getKey().str());
+  return image::write(path, image.image, data.chunks, all);
 }
 
 llvm::Expected<std::string> waferloom::imageBytes(const codegen::Image &image) {

@@ -5,6 +5,7 @@
 #ifndef WAFERLOOM_LIB_EXECUTOR_ENGINE_H
 #define WAFERLOOM_LIB_EXECUTOR_ENGINE_H
 
+#include "Interrupt.h"
 #include "Memory.h"
 #include "Prepared.h"
 #include "Streams.h"
@@ -28,7 +29,8 @@ struct Stop {
 
 struct EngineOptions {
   bool launch = false;    // every PE starts at the target's launch cycles
-  uint64_t workLimit = 0; // elements and words until an error; 0: no limit
+  uint64_t workLimit = 0; // steps (Effort) of abstract runs; 0: no limit
+  Interrupt *interrupt = nullptr;
   Trace *trace = nullptr;
   /// Words have no values: no memory is read or written. Times are as ever.
   bool abstract = false;
@@ -58,7 +60,6 @@ struct EngineResult {
   uint32_t last = 0;            // PE that ended last; the first of them
   std::vector<StageEnd> stages; // by Place::stage
   uint64_t instructions = 0, words = 0;
-  uint64_t work = 0; // elements and control instructions
   // What the lock-step engine did, and not the reference engine.
   bool inLanes = false, countedInLanes = false;
 

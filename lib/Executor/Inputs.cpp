@@ -166,21 +166,30 @@ static void copyPrefix(const HostTensor &given, const Expectation &expected,
   }
 }
 
+static uint64_t elementsOf(const HostTensor &given) {
+  uint64_t elements = 1;
+  for (int64_t extent : given.shape)
+    elements *= static_cast<uint64_t>(extent);
+  return elements;
+}
+
+/// An input that only may be ones.
+static Error checkOnly(const HostTensor &given, const Expectation &expected) {
+  if (Error error = checkShape(given, expected))
+    return error;
+  return checkOnes(given, elementsOf(given));
+}
+
 static Expected<StagedInput> stage(const HostTensor &given,
                                    const Expectation &expected) {
   if (Error error = checkShape(given, expected))
     return std::move(error);
-  uint64_t elements = 1;
-  for (int64_t extent : given.shape)
-    elements *= static_cast<uint64_t>(extent);
+  uint64_t elements = elementsOf(given);
   uint32_t limit = expected.type == HostType::boolean && isInteger(given.type)
                        ? 2
                        : expected.input->limit;
   if (Error error = checkValues(given, elements, limit))
     return std::move(error);
-  if (expected.input->fallback == image::Default::only_ones)
-    if (Error error = checkOnes(given, elements))
-      return std::move(error);
   StagedInput staged;
   staged.name = given.name;
   staged.type = given.type;
@@ -246,6 +255,13 @@ Expected<std::vector<StagedInput>> stageInputs(const image::ImageT &image,
         tensor = &candidate;
     if (!tensor && fed && input->fed)
       continue;
+    if (input->fallback == image::Default::only_ones) {
+      // No PE has it: there is nothing to stage.
+      if (tensor)
+        if (Error error = checkOnly(*tensor, expected))
+          return std::move(error);
+      continue;
+    }
     Expected<StagedInput> one =
         tensor ? stage(*tensor, expected)
                : fallback(expected, length, description.tokens);

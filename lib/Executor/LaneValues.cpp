@@ -87,10 +87,13 @@ void LaneValues::prepareStream(LaneAct &to) {
   to.step = made.packed ? 4 * lanes : int64_t(stride) * lanes;
 }
 
-/// Adds the words that an operand reads.
+/// Adds the words that an operand reads, found by so many looks at elements.
 static void wordsOf(const Instruction &instruction, const Operand &operand,
-                    uint32_t address, size_t most, std::set<uint32_t> &words) {
-  for (uint64_t i = 0; i < instruction.elements && words.size() < most; ++i) {
+                    uint32_t address, size_t most, uint64_t &looks,
+                    std::set<uint32_t> &words) {
+  const uint64_t elements = instruction.elements;
+  for (uint64_t i = 0; i < elements && words.size() < most && looks; ++i) {
+    --looks;
     int64_t at = address;
     uint64_t rest = i;
     for (int k = 3; k >= 0; --k) {
@@ -107,14 +110,16 @@ void LaneValues::prepareFetches() {
   constexpr size_t most = 1024; // words: 64 KiB of a block
   for (const ComputeBlock &computeBlock : schedule.segments.computeBlocks) {
     std::set<uint32_t> words;
+    uint64_t looks = 64 * most; // a block may be long and read one word
     for (uint32_t index : computeBlock) {
-      if (words.size() >= most)
+      if (words.size() >= most || looks == 0)
         break;
       const Act &act = schedule.segments.acts[index];
       for (unsigned k = 1; k < 4; ++k) {
         const Operand &operand = act.operand(k);
         if (operand.present && !operand.immediate && operand.indexScale == 0)
-          wordsOf(*act.instruction, operand, act.addresses[k], most, words);
+          wordsOf(*act.instruction, operand, act.addresses[k], most, looks,
+                  words);
       }
     }
     fetches.emplace_back(words.begin(), words.end());
@@ -303,14 +308,26 @@ void LaneValues::runComputeBlock(const SuperstepBlock &computeBlock,
   uint64_t begun = 0;
   for (uint32_t act :
        schedule.segments.computeBlocks[computeBlock.computeBlock])
-    runAct(acts[act], part, begun++, superstep, /*afterCompute=*/false, bench);
+    if (!isInterrupted(bench, acts[act].instruction.elements))
+      runAct(acts[act], part, begun++, superstep, /*afterCompute=*/false,
+             bench);
 }
 
-bool LaneValues::run(Workers &workers, std::map<uint32_t, Stop> &stops) {
+/// Thread 0 is the one that was called, and asks.
+bool LaneValues::isInterrupted(const Bench &bench, uint64_t work) {
+  return interrupt &&
+         (&bench == &benches.front() ? interrupt->due(work) : interrupt->is());
+}
+
+bool LaneValues::run(Workers &workers, Interrupt *asked,
+                     std::map<uint32_t, Stop> &stops) {
+  interrupt = asked;
   benches.resize(workers.size());
   for (Bench &bench : benches)
     bench.failures.clear();
   for (size_t p = 0; p < schedule.supersteps.size(); ++p) {
+    if (isInterrupted(benches.front(), 1))
+      return true;
     const Superstep &superstep = schedule.supersteps[p];
     for (const SuperstepBlock &computeBlock : superstep.computeBlocks) {
       const std::vector<BlockPart> &list = parts[computeBlock.pes];
@@ -328,7 +345,8 @@ bool LaneValues::run(Workers &workers, std::map<uint32_t, Stop> &stops) {
     }
     const std::vector<GroupTask> &tasks = exchanges[superstep.exchange];
     workers.forEach(tasks.size(), [&](size_t i, unsigned thread) {
-      runGroup(tasks[i], p, benches[thread]);
+      if (!isInterrupted(benches[thread], 16 + tasks[i].group->words))
+        runGroup(tasks[i], p, benches[thread]);
     });
   }
   return collect(stops);

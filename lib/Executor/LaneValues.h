@@ -20,7 +20,8 @@ public:
   /// Runs the entry. False: indices were out of range, and `stops` has the
   /// first of each PE that had one; what follows such an index is not
   /// meaningful.
-  bool run(Workers &workers, std::map<uint32_t, Stop> &stops);
+  bool run(Workers &workers, Interrupt *interrupt,
+           std::map<uint32_t, Stop> &stops);
 
 private:
   /// An act with its operands ready for lanes.
@@ -87,11 +88,13 @@ private:
                size_t superstep, bool afterCompute, Bench &bench,
                uint32_t (&addresses)[5]);
   char *laneOf(uint32_t pe) { return laneOfPe[pe]; }
+  bool isInterrupted(const Bench &bench, uint64_t work);
   bool collect(std::map<uint32_t, Stop> &stops) const;
 
   const image::ImageT &image;
   const Streams &streams;
   const Schedule &schedule;
+  Interrupt *interrupt = nullptr;
   std::vector<Memory> &memories;
   std::vector<uint32_t> firstPe;               // of each region
   std::vector<std::vector<uint32_t>> peOfSlot; // by region; none: no PE

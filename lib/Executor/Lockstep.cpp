@@ -14,7 +14,7 @@
 // Both engines do the same arithmetic (Operations.h) on the same elements in
 // the same order, PE by PE and stream by stream, so the bits are the same.
 // Where an entry hangs, where only parts of instructions can follow each other,
-// and for traces and limits of work, the reference engine does the step.
+// and for traces, the reference engine does the step.
 
 #include "LaneValues.h"
 #include "Timing.h"
@@ -38,7 +38,7 @@ public:
 private:
   Error inReference(const EngineOptions &options, EngineResult &result);
   bool prepareRun(const EngineOptions &options);
-  bool execute(std::map<uint32_t, Stop> &stops);
+  bool execute(Interrupt *interrupt, std::map<uint32_t, Stop> &stops);
 
   const image::ImageT &image;
   const PreparedEntry &prepared;
@@ -46,8 +46,7 @@ private:
   std::vector<Memory> &memories;
   Workers &workers;
   bool scheduled = false;
-  std::optional<EngineResult> timing;  // of a run that ends
-  std::optional<EngineResult> counted; // the same by the reference engine
+  std::optional<EngineResult> timing; // of a run that ends
   std::unique_ptr<Schedule> schedule;
   std::unique_ptr<LaneValues> values;
 };
@@ -68,39 +67,43 @@ Error Lockstep::inReference(const EngineOptions &options,
   return error;
 }
 
-/// Once per entry: its cycles and its order. False: the entry does not end
-/// within the limit of work, or has no order.
+/// Once per entry: its cycles and its order. False: the entry does not end or
+/// has no order, or is not to be counted word by word.
 bool Lockstep::prepareRun(const EngineOptions &options) {
-  if (!scheduled)
-    schedule = makeSchedule(prepared, streams, image.target->issue_cycles);
-  scheduled = true;
+  auto interrupted = [&] {
+    return options.interrupt && options.interrupt->is();
+  };
+  if (!scheduled) {
+    schedule = makeSchedule(prepared, streams, image.target->issue_cycles,
+                            options.interrupt);
+    scheduled = !interrupted();
+  }
   if (!schedule)
     return false;
-  // The limit counts what only the reference engine does.
-  if (!timing && options.workLimit == 0)
-    timing = timeSchedule(*image.target, prepared, streams, *schedule);
-  if (timing && options.workLimit == 0)
-    return true;
-  if (!counted) {
-    EngineOptions abstract;
-    abstract.abstract = true;
-    abstract.workLimit = options.workLimit;
-    EngineResult result;
-    if (Error error = inReference(abstract, result)) {
-      consumeError(std::move(error));
-      return false;
-    }
-    timing = counted = result;
+  if (!timing)
+    timing = timeSchedule(*image.target, prepared, streams, *schedule,
+                          options.interrupt);
+  if (timing || interrupted())
+    return timing.has_value();
+  EngineOptions abstract;
+  abstract.abstract = true;
+  abstract.workLimit = options.workLimit;
+  abstract.interrupt = options.interrupt;
+  EngineResult result;
+  if (Error error = inReference(abstract, result)) {
+    consumeError(std::move(error));
+    return false;
   }
-  return options.workLimit == 0 || counted->work <= options.workLimit;
+  timing = result;
+  return true;
 }
 
 /// Values of the schedule. False: the replay that finds who failed is needed.
-bool Lockstep::execute(std::map<uint32_t, Stop> &stops) {
+bool Lockstep::execute(Interrupt *interrupt, std::map<uint32_t, Stop> &stops) {
   if (!values)
     values = std::make_unique<LaneValues>(image, prepared, streams, *schedule,
                                           memories);
-  return values->run(workers, stops);
+  return values->run(workers, interrupt, stops);
 }
 
 Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
@@ -110,7 +113,10 @@ Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
     return inReference(whole, result);
   }
   std::map<uint32_t, Stop> stops;
-  if (!options.countOnly && !execute(stops)) {
+  bool ended = options.countOnly || execute(options.interrupt, stops);
+  if (options.interrupt && options.interrupt->is())
+    return createStringError(Interrupt::message);
+  if (!ended) {
     // Which of them the reference engine meets first depends on no value.
     EngineOptions replay = options;
     replay.abstract = true;

@@ -6,7 +6,7 @@
 namespace waferloom::executor {
 
 namespace {
-/// Accounts by node, operation, product, and outermost loop.
+/// Accounts by node, operation, product, and loop.
 struct AccountIds {
   std::map<std::tuple<uint32_t, Opcode, bool, uint32_t>, uint32_t> ids;
   uint32_t loops = 0;
@@ -24,22 +24,42 @@ public:
 
   void run() {
     std::vector<size_t> ends; // of the loops around
+    std::vector<Around> outer;
     for (uint32_t index = 0; index < from.instructions.size(); ++index) {
-      while (!ends.empty() && ends.back() == index)
+      while (!ends.empty() && ends.back() == index) {
         ends.pop_back();
+        around = outer.back();
+        outer.pop_back();
+      }
       const image::InstructionT &in = *from.instructions[index];
-      if (ends.empty()) {
-        bool enters = image::isLoop(in.op) && in.body != 0;
-        loop = enters ? ++known.loops : 0;
-        repeats = enters ? in.count : 1;
+      if (image::isLoop(in.op) && in.body != 0) {
+        outer.push_back(around);
+        enter(in, ends.empty());
+        ends.push_back(index + 1 + in.body);
       }
       result.instructions.push_back(instruction(in, index));
-      if (image::isLoop(in.op) && in.body != 0)
-        ends.push_back(index + 1 + in.body);
     }
   }
 
 private:
+  /// The loop that instructions are accounted to: the innermost around them
+  /// over layers or tokens, else the outermost. Trips are over all loops around
+  /// it.
+  struct Around {
+    uint32_t loop = 0, repeats = 1;
+    image::LoopOver over = image::LoopOver::nothing;
+  };
+
+  void enter(const image::InstructionT &in, bool outermost) {
+    // One token is no walk over tokens.
+    bool single = in.over == image::LoopOver::tokens && in.count == 1;
+    image::LoopOver over = single ? image::LoopOver::nothing : in.over;
+    if (over == image::LoopOver::nothing && !outermost)
+      return;
+    bool nested = around.over != image::LoopOver::nothing;
+    around = {++known.loops, in.count * (nested ? around.repeats : 1), over};
+  }
+
   Range steps(const std::vector<image::LoopStep> &list) {
     Range range{static_cast<uint32_t>(result.steps.size()),
                 static_cast<uint32_t>(list.size())};
@@ -131,10 +151,11 @@ private:
 
   uint32_t account(const image::InstructionT &in) {
     auto [it, fresh] =
-        known.ids.try_emplace({in.node, in.op, in.product, loop},
+        known.ids.try_emplace({in.node, in.op, in.product, around.loop},
                               static_cast<uint32_t>(accounts.size()));
     if (fresh)
-      accounts.push_back({in.node, in.op, in.product, loop, repeats});
+      accounts.push_back({in.node, in.op, in.product, around.loop,
+                          around.repeats, around.over});
     return it->second;
   }
 
@@ -143,7 +164,7 @@ private:
   RegionPrograms &result;
   std::vector<AccountKey> &accounts;
   AccountIds &known;
-  uint32_t loop = 0, repeats = 1; // of the outermost loop around
+  Around around;
 };
 } // namespace
 
@@ -152,6 +173,11 @@ private:
 static Program assemble(const image::ProgramT &from,
                         const RegionPrograms &region, std::vector<uint32_t> own,
                         unsigned colors) {
+  // Nothing after an `end`, which is in no loop, is ever reached.
+  auto isEnd = [&](uint32_t i) {
+    return region.instructions[i].op == Opcode::end;
+  };
+  own.erase(std::find_if(own.begin(), own.end(), isEnd), own.end());
   Program program;
   program.sent.assign(colors, 0);
   program.received.assign(colors, 0);
@@ -180,6 +206,10 @@ static Program assemble(const image::ProgramT &from,
           {position,
            own[position] + size_t(1) + from.instructions[own[position]]->body,
            times * instruction.count});
+    program.effort.add(
+        {image::isControl(instruction.op) ? 1 : instruction.elements,
+         1 + instruction.words},
+        times);
     if (image::sends(instruction.op))
       program.sent[instruction.outColor] += instruction.words * times;
     if (image::receives(instruction.op))
@@ -196,7 +226,8 @@ PreparedEntry prepare(const image::ImageT &image, size_t entry) {
   for (const auto &region : image.regions) {
     const image::ProgramT &from = *region->programs[entry];
     image::Classes classes = image::classesOf(*region);
-    image::ProgramTable table = image::tabulate(*region, classes, from);
+    const image::ClassPairs pairs = image::instructionPairs(*region, classes);
+    image::ProgramTable table = image::tabulate(*region, pairs, from);
     RegionPrograms out;
     Decoder(image, from, out, prepared.accounts, known).run();
     for (std::vector<uint32_t> &own : table.programs)
@@ -205,7 +236,9 @@ PreparedEntry prepare(const image::ImageT &image, size_t entry) {
     out.ofPe.reserve(size_t(region->width) * region->height);
     for (uint32_t row : classes.rows)
       for (uint32_t column : classes.columns)
-        out.ofPe.push_back(table.ofClasses.at({column, row}));
+        out.ofPe.push_back(table.ofPair[pairs.of(column, row)]);
+    for (uint32_t program : out.ofPe)
+      prepared.effort.add(out.programs[program].effort, 1);
     prepared.regions.push_back(std::move(out));
   }
   return prepared;

@@ -6,6 +6,7 @@
 
 #include "waferloom/Image/Image.h"
 #include "waferloom/Image/Programs.h"
+#include "llvm/Support/MathExtras.h"
 #include <cstdint>
 #include <vector>
 
@@ -65,21 +66,39 @@ struct Instruction {
   uint32_t index = 0;   // in the image's program, for messages
 };
 
+/// What one run costs the host, worked out from the loops' counts. Both
+/// saturate.
+struct Effort {
+  uint64_t elements = 0; // computed, sent or taken, and control instructions
+  uint64_t steps = 0;    // instructions, and words sent or taken
+
+  void add(const Effort &other, uint64_t times) {
+    auto more = [times](uint64_t &to, uint64_t from) {
+      to = llvm::SaturatingMultiplyAdd(from, times, to);
+    };
+    more(elements, other.elements);
+    more(steps, other.steps);
+  }
+};
+
 /// What one class runs: indices into RegionPrograms::instructions.
 struct Program {
   std::vector<uint32_t> order;
   std::vector<uint32_t> ends; // of a loop in `order`: position after its body
   unsigned threads = 0;       // microthread ids that it uses: 0 to threads - 1
   std::vector<uint64_t> sent, received; // words per color in one run
+  Effort effort;
 };
 
-/// What cycles are accounted to. `loop` numbers the outermost loops of an entry
-/// from 1, 0 is outside of any; `repeats` is how often that loop runs.
+/// What cycles are accounted to. `loop` numbers the loops over layers and
+/// tokens, and the outermost others, from 1; 0 is outside of any. `repeats` is
+/// how often its body runs in all, `over` what its iterations are.
 struct AccountKey {
   uint32_t node;
   Opcode op;
   bool product;
   uint32_t loop, repeats;
+  image::LoopOver over;
 };
 
 /// The programs of a region, and the one that each PE runs.
@@ -93,6 +112,7 @@ struct RegionPrograms {
 struct PreparedEntry {
   std::vector<RegionPrograms> regions;
   std::vector<AccountKey> accounts;
+  Effort effort; // of all PEs
 };
 
 PreparedEntry prepare(const image::ImageT &image, size_t entry);

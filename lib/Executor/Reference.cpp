@@ -7,6 +7,7 @@
 #include "Reference.h"
 #include "Channels.h"
 #include "Hang.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
 
@@ -57,8 +58,8 @@ void Reference::start(const EngineOptions &options) {
   queue.clear();
   queueHead = 0;
   failure.clear();
-  instructions = words = work = 0;
-  workLimit = options.workLimit;
+  instructions = words = 0;
+  interrupt = options.interrupt;
   spent.assign(pes.size() * prepared.accounts.size(), Spent());
   for (GateState &gate : gateStates)
     gate = GateState();
@@ -80,6 +81,14 @@ void Reference::start(const EngineOptions &options) {
 }
 
 Error Reference::run(const EngineOptions &options, EngineResult &result) {
+  uint64_t steps = prepared.effort.steps;
+  if (options.abstract && options.workLimit != 0 && steps > options.workLimit)
+    return createStringError(
+        formatv("to count these cycles {0} instructions and words have to be "
+                "followed one by one, more than the limit of {1}; a higher "
+                "work limit allows it",
+                steps, options.workLimit)
+            .str());
   start(options);
   while (queueHead < queue.size()) {
     uint32_t actor = queue[queueHead++];
@@ -88,7 +97,8 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
       queue.erase(queue.begin(), queue.begin() + queueHead);
       queueHead = 0;
     }
-    runActor(actor);
+    if (!isInterrupted(64))
+      runActor(actor);
     if (!failure.empty())
       return createStringError(failure);
   }
@@ -110,8 +120,15 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
   }
   result.instructions = instructions;
   result.words = words;
-  result.work = work;
   return Error::success();
+}
+
+/// The run then fails.
+bool Reference::isInterrupted(uint64_t work) {
+  if (!interrupt || !interrupt->due(work))
+    return false;
+  failure = Interrupt::message;
+  return true;
 }
 
 void Reference::runActor(uint32_t actor) {

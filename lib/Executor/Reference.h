@@ -99,7 +99,7 @@ private:
   bool send(uint32_t pe, uint32_t actor, Thread &thread);
   bool receive(uint32_t pe, uint32_t actor, Thread &thread);
   bool pass(uint32_t pe, uint32_t actor, Thread &thread);
-  bool spend(uint64_t elements);
+  bool isInterrupted(uint64_t work);
   void finish(uint32_t pe, Thread &thread, const Instruction &instruction);
 
   const char *resolve(uint32_t pe, const Operand &operand);
@@ -129,10 +129,11 @@ private:
   std::vector<uint32_t> queue;
   size_t queueHead = 0;
   std::vector<Spent> spent; // PE-major, one per account
-  uint64_t instructions = 0, words = 0, work = 0, workLimit = 0;
+  uint64_t instructions = 0, words = 0;
   bool abstract = false;
   Trace *trace = nullptr;
   const std::map<uint32_t, Stop> *stops = nullptr;
+  Interrupt *interrupt = nullptr;
   std::string failure; // a value out of its range stops the run
 };
 } // namespace waferloom::executor

@@ -52,7 +52,7 @@ bool Reference::fetch(uint32_t index, Thread &thread) {
     }
     const Instruction &next = pe.instructions[order[pe.counter]];
     if (image::isControl(next.op)) {
-      if (!spend(1) || !control(index, thread, next))
+      if (isInterrupted(1) || !control(index, thread, next))
         return false;
       continue;
     }
@@ -178,6 +178,8 @@ const char *Reference::resolve(uint32_t index, const Operand &operand) {
 /// Pays for descriptors and issue, and fixes the operands' addresses.
 bool Reference::begin(uint32_t index, Thread &thread,
                       const Instruction &instruction) {
+  if (isInterrupted(16 + (abstract ? 0 : instruction.elements)))
+    return false;
   thread.current = &instruction;
   thread.begun = thread.clock;
   thread.begunBusy = thread.busy;
@@ -195,7 +197,7 @@ bool Reference::begin(uint32_t index, Thread &thread,
       return false;
     }
   if (abstract)
-    return spend(instruction.elements);
+    return true;
   Addresses &x = thread.addresses;
   x.dst = const_cast<char *>(resolve(index, instruction.dst));
   x.a = resolve(index, instruction.a);
@@ -206,18 +208,7 @@ bool Reference::begin(uint32_t index, Thread &thread,
     failure += describeInstruction(image, instruction);
     return false;
   }
-  return spend(instruction.elements);
-}
-
-/// Counts work against the run's limit.
-bool Reference::spend(uint64_t elements) {
-  work += elements;
-  if (workLimit == 0 || work <= workLimit)
-    return true;
-  failure =
-      formatv("stopped after {0} elements, the limit of this run", workLimit)
-          .str();
-  return false;
+  return true;
 }
 
 void Reference::finish(uint32_t pe, Thread &thread,

@@ -1,4 +1,5 @@
 #include "Schedule.h"
+#include "Interrupt.h"
 #include "llvm/ADT/Hashing.h"
 #include <algorithm>
 #include <unordered_map>
@@ -6,6 +7,9 @@
 using namespace llvm;
 
 namespace waferloom::executor {
+
+/// Words of an exchange group's buffer: a gigabyte for sixteen PEs.
+static constexpr uint32_t mostWords = 1 << 24;
 
 namespace {
 using Key = std::vector<uint32_t>;
@@ -47,8 +51,9 @@ struct Exchange {
 class Scheduler {
 public:
   Scheduler(const PreparedEntry &prepared, const Streams &streams,
-            uint32_t issueCycles)
-      : prepared(prepared), streams(streams), issueCycles(issueCycles) {}
+            uint32_t issueCycles, Interrupt *interrupt)
+      : prepared(prepared), streams(streams), issueCycles(issueCycles),
+        interrupt(interrupt) {}
 
   std::unique_ptr<Schedule> run();
 
@@ -78,6 +83,8 @@ private:
   const PreparedEntry &prepared;
   const Streams &streams;
   uint32_t issueCycles;
+  Interrupt *interrupt;
+  bool tooLong = false; // what an exchange group exchanges at once
   std::unique_ptr<Schedule> out = std::make_unique<Schedule>();
   std::vector<Kind> kinds;
   std::vector<GateState> gates;
@@ -403,6 +410,7 @@ Exchange Scheduler::find() {
         members.push_back({pe, sequenceOf(kinds[out->kindOf[pe]])});
       it->second = static_cast<uint32_t>(out->groups.size());
       out->groups.push_back(orderGroup(streams, out->segments, members, gates));
+      tooLong |= out->groups.back().words > mostWords;
     }
     const ExchangeGroup &group = out->groups[it->second];
     for (size_t i = 0; i < pes.size(); ++i)
@@ -449,7 +457,7 @@ bool Scheduler::exchange(Superstep &superstep) {
 
 std::unique_ptr<Schedule> Scheduler::run() {
   std::optional<Segments> turns =
-      unroll(prepared, axesOf(streams), issueCycles);
+      unroll(prepared, axesOf(streams), issueCycles, interrupt);
   if (!turns)
     return nullptr;
   out->segments = std::move(*turns);
@@ -461,7 +469,7 @@ std::unique_ptr<Schedule> Scheduler::run() {
     Superstep superstep;
     bool any = computeBlocks(superstep);
     any |= exchange(superstep);
-    if (!any)
+    if (!any || tooLong || (interrupt && interrupt->due()))
       return nullptr;
     out->supersteps.push_back(std::move(superstep));
   }
@@ -470,8 +478,9 @@ std::unique_ptr<Schedule> Scheduler::run() {
 
 std::unique_ptr<Schedule> makeSchedule(const PreparedEntry &prepared,
                                        const Streams &streams,
-                                       uint32_t issueCycles) {
-  return Scheduler(prepared, streams, issueCycles).run();
+                                       uint32_t issueCycles,
+                                       Interrupt *interrupt) {
+  return Scheduler(prepared, streams, issueCycles, interrupt).run();
 }
 
 } // namespace waferloom::executor

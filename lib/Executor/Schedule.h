@@ -52,11 +52,12 @@ struct Schedule {
   }
 };
 
-/// Null when the programs are too long, or when only parts of instructions can
-/// follow each other.
+/// Null when the programs or what an exchange group exchanges are too long,
+/// when only parts of instructions can follow each other, and when interrupted.
 std::unique_ptr<Schedule> makeSchedule(const PreparedEntry &prepared,
                                        const Streams &streams,
-                                       uint32_t issueCycles);
+                                       uint32_t issueCycles,
+                                       Interrupt *interrupt);
 
 } // namespace waferloom::executor
 

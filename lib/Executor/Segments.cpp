@@ -1,4 +1,5 @@
 #include "Segments.h"
+#include "Interrupt.h"
 #include "llvm/ADT/SmallVector.h"
 #include <array>
 #include <unordered_map>
@@ -16,8 +17,9 @@ struct Loop {
 class Unroller {
 public:
   Unroller(const PreparedEntry &prepared, const std::vector<uint8_t> &axes,
-           uint32_t issue, const UnrollLimits &limits)
-      : prepared(prepared), axes(axes), issue(issue), limits(limits) {}
+           uint32_t issue, Interrupt *interrupt, const UnrollLimits &limits)
+      : prepared(prepared), axes(axes), issue(issue), interrupt(interrupt),
+        limits(limits) {}
 
   std::optional<Segments> run() {
     computeBlockOf[{}] = sequenceOf[{}] = 0;
@@ -46,6 +48,7 @@ private:
   const PreparedEntry &prepared;
   const std::vector<uint8_t> &axes;
   const uint32_t issue;
+  Interrupt *interrupt;
   const UnrollLimits limits;
   size_t segments = 0; // of all programs
   Segments out;
@@ -184,7 +187,8 @@ bool Unroller::unroll(const Program &program) {
     }
     if (counter >= program.order.size())
       break;
-    if (++followed > limits.instructions || segments > limits.segments)
+    if (++followed > limits.instructions || segments > limits.segments ||
+        (interrupt && interrupt->due()))
       return false;
     const Instruction &next = region->instructions[program.order[counter]];
     if (next.op == Opcode::end)
@@ -209,9 +213,9 @@ bool Unroller::unroll(const Program &program) {
 
 std::optional<Segments> unroll(const PreparedEntry &prepared,
                                const std::vector<uint8_t> &axes,
-                               uint32_t issueCycles,
+                               uint32_t issueCycles, Interrupt *interrupt,
                                const UnrollLimits &limits) {
-  return Unroller(prepared, axes, issueCycles, limits).run();
+  return Unroller(prepared, axes, issueCycles, interrupt, limits).run();
 }
 
 } // namespace waferloom::executor

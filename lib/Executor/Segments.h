@@ -69,13 +69,16 @@ struct UnrollLimits {
   size_t segments = 32'000'000;
 };
 
-/// Nothing when the loops of the programs make more than `limits` allow.
+class Interrupt;
+
+/// Nothing when the loops of the programs make more than `limits` allow, and
+/// when interrupted.
 /// `axes`: for each color whether its streams run along x (1), y (2) or both
 /// (3); sequences end where these differ, so that the streams of one stay in
 /// one line of PEs where they can.
 std::optional<Segments> unroll(const PreparedEntry &prepared,
                                const std::vector<uint8_t> &axes,
-                               uint32_t issueCycles,
+                               uint32_t issueCycles, Interrupt *interrupt,
                                const UnrollLimits &limits = {});
 
 } // namespace waferloom::executor

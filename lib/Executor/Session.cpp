@@ -10,6 +10,7 @@
 #include "waferloom/Executor/Trace.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <thread>
 #include <unistd.h>
@@ -78,8 +79,10 @@ public:
   Expected<StepResult> count(size_t entry, const RunOptions &options);
   Expected<StepResult> step(size_t entry, ArrayRef<HostTensor> inputs,
                             const RunOptions &options) override;
+  Error check(size_t entry, ArrayRef<HostTensor> inputs, uint64_t more,
+              const RunOptions &options) override;
   Error proveHangFree(size_t entry) override;
-  void reset() override;
+  Error reset() override;
   uint64_t length() const override { return tokens; }
   const image::ImageT &image() const override { return loaded->image; }
 
@@ -87,7 +90,7 @@ private:
   Error prepareEntry(size_t entry, uint64_t &bytes);
   void makeMemories();
   void lay();
-  Error checkStep(size_t entry) const;
+  Error checkStep(size_t entry, uint64_t before, uint64_t workLimit) const;
   unsigned threadsFor(unsigned asked) const;
   void place(size_t entry, ArrayRef<StagedInput> inputs);
   std::vector<OutputTensor> outputsOf(size_t entry,
@@ -100,9 +103,32 @@ private:
   Workers workers;
   std::vector<Memory> memories; // one per region
   std::vector<std::unique_ptr<EntryState>> entries;
-  uint64_t tokens = 0;
+  std::atomic<bool> busy{false};
+  std::atomic<uint64_t> tokens{0};
   std::optional<size_t> before; // the entry of the last step
   bool broken = false;
+};
+} // namespace
+
+namespace {
+/// Who holds it may use the session.
+class Use {
+public:
+  explicit Use(std::atomic<bool> &busy)
+      : busy(busy), granted(!busy.exchange(true)) {}
+  ~Use() {
+    if (granted)
+      busy = false;
+  }
+  Error refused() const {
+    return granted ? Error::success()
+                   : createStringError("the session is in use by another "
+                                       "thread; give each thread its own");
+  }
+
+private:
+  std::atomic<bool> &busy;
+  const bool granted;
 };
 } // namespace
 
@@ -118,6 +144,28 @@ static Error checkHostMemory(uint64_t bytes) {
           .str());
 }
 
+/// Bytes of an entry's inputs and outputs as the host has them. An input that
+/// is on no PE is only looked at.
+static uint64_t hostArraysOf(const image::ImageT &image, size_t entry) {
+  uint64_t sum = 0;
+  for (const auto &info : image.entries[entry]->tensors) {
+    uint64_t bytes = 8;
+    for (uint32_t extent : info->shape)
+      bytes *= extent;
+    bool held = info->role == image::Role::output ||
+                (info->role == image::Role::input &&
+                 any_of(image.regions, [&](const auto &region) {
+                   return any_of(region->programs[entry]->inputs,
+                                 [&](const auto &binding) {
+                                   return binding->name == info->name;
+                                 });
+                 }));
+    if (held)
+      sum = SaturatingAdd(sum, bytes);
+  }
+  return sum;
+}
+
 /// `bytes`: host memory that is needed so far.
 Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes) {
   const image::ImageT &image = loaded->image;
@@ -125,6 +173,7 @@ Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes) {
   for (const auto &region : image.regions)
     bytes += uint64_t(region->width) * region->height *
              (12 * image.target->colors + 512);
+  bytes += hostArraysOf(image, entry);
   if (Error error = checkHostMemory(bytes))
     return error;
   auto state = std::make_unique<EntryState>();
@@ -161,6 +210,8 @@ Error SessionImpl::begin() {
   for (size_t e = 0; e < loaded->image.entries.size(); ++e)
     if (Error error = prepareEntry(e, bytes))
       return error;
+  if (Error error = loaded->unchanged())
+    return error;
   lay();
   return Error::success();
 }
@@ -178,7 +229,9 @@ Expected<StepResult> SessionImpl::count(size_t entry,
     return std::move(error);
   EngineOptions engineOptions;
   engineOptions.launch = options.launch;
+  Interrupt interrupt(options.interrupted);
   engineOptions.workLimit = options.workLimit;
+  engineOptions.interrupt = &interrupt;
   engineOptions.countOnly = true;
   EngineResult run;
   if (Error error = entries.front()->engine->run(engineOptions, run))
@@ -209,16 +262,24 @@ void SessionImpl::lay() {
   }
 }
 
-void SessionImpl::reset() {
+Error SessionImpl::reset() {
+  Use use(busy);
+  if (Error error = use.refused())
+    return error;
+  if (Error error = loaded->unchanged())
+    return error;
   for (Memory &memory : memories)
     memory.clear(workers);
   lay();
   tokens = 0;
   before.reset();
   broken = false;
+  return Error::success();
 }
 
-Error SessionImpl::checkStep(size_t entry) const {
+/// `before`: tokens taken before the step.
+Error SessionImpl::checkStep(size_t entry, uint64_t before,
+                             uint64_t workLimit) const {
   const image::ImageT &image = loaded->image;
   if (entry >= entries.size())
     return createStringError(formatv("entry {0} does not exist; the image has "
@@ -229,11 +290,20 @@ Error SessionImpl::checkStep(size_t entry) const {
     return createStringError("the step before ended with an error; reset the "
                              "session first");
   uint64_t more = image.entries[entry]->tokens;
-  if (image.capacity != 0 && tokens + more > image.capacity)
+  if (image.capacity != 0 && before + more > image.capacity)
     return createStringError(
         formatv("{0} tokens after {1} exceed the capacity of {2}; compile with "
                 "a larger --context or reset the session",
-                more, tokens, image.capacity)
+                more, before, image.capacity)
+            .str());
+  uint64_t work = entries[entry]->prepared.effort.elements;
+  if (workLimit != 0 && work > workLimit)
+    return createStringError(
+        formatv("a step of entry '{0}' computes and moves {1}{2} elements on "
+                "all PEs, more than the limit of {3}; a higher work limit "
+                "allows it",
+                image.entries[entry]->name,
+                work == UINT64_MAX ? "at least " : "", work, workLimit)
             .str());
   return Error::success();
 }
@@ -298,8 +368,8 @@ void SessionImpl::describe(const EntryState &state, const EngineResult &run,
     for (auto [spent, key] : llvm::zip(stage.spent, state.prepared.accounts))
       if (spent.busy != 0 || spent.wait != 0)
         of.accounts.push_back({loaded->image.names[key.node], key.op,
-                               key.product, key.loop, key.repeats, spent.busy,
-                               spent.wait});
+                               key.product, key.loop, key.repeats, key.over,
+                               spent.busy, spent.wait});
     if (stage.pe == run.last)
       result.accounts = of.accounts;
   }
@@ -322,7 +392,10 @@ unsigned SessionImpl::threadsFor(unsigned asked) const {
 Expected<StepResult> SessionImpl::step(size_t entry,
                                        ArrayRef<HostTensor> inputs,
                                        const RunOptions &options) {
-  if (Error error = checkStep(entry))
+  Use use(busy);
+  if (Error error = use.refused())
+    return std::move(error);
+  if (Error error = checkStep(entry, tokens, options.workLimit))
     return std::move(error);
   Expected<std::vector<StagedInput>> staged =
       stageInputs(loaded->image, entry, inputs, tokens,
@@ -332,8 +405,10 @@ Expected<StepResult> SessionImpl::step(size_t entry,
   workers.resize(threadsFor(options.threads));
   place(entry, *staged);
   EngineOptions engineOptions;
+  Interrupt interrupt(options.interrupted);
   engineOptions.launch = options.launch;
   engineOptions.workLimit = options.workLimit;
+  engineOptions.interrupt = &interrupt;
   engineOptions.trace = options.trace;
   EngineResult run;
   if (Error error = entries[entry]->engine->run(engineOptions, run)) {
@@ -350,7 +425,22 @@ Expected<StepResult> SessionImpl::step(size_t entry,
   return result;
 }
 
+Error SessionImpl::check(size_t entry, ArrayRef<HostTensor> inputs,
+                         uint64_t more, const RunOptions &options) {
+  Use use(busy);
+  if (Error error = use.refused())
+    return error;
+  if (Error error = checkStep(entry, tokens + more, options.workLimit))
+    return error;
+  bool fed = options.feedBack && (more != 0 || before == entry);
+  return stageInputs(loaded->image, entry, inputs, tokens + more, fed)
+      .takeError();
+}
+
 Error SessionImpl::proveHangFree(size_t entry) {
+  Use use(busy);
+  if (Error error = use.refused())
+    return error;
   if (entry >= entries.size())
     return createStringError(
         formatv("entry {0} does not exist; the image has {1}", entry,

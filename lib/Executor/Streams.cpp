@@ -93,11 +93,8 @@ private:
 
   const image::RouteT *routeAt(uint32_t pe, uint8_t color) const {
     const Place &at = out.places[pe];
-    const std::vector<uint32_t> &table = routes[at.region];
     uint32_t index =
-        table[(size_t(color) * columnClasses[at.region] + at.columnClass) *
-                  rowClasses[at.region] +
-              at.rowClass];
+        routes[at.region][size_t(color) * pairs[at.region].count() + at.routes];
     if (index == none)
       return nullptr;
     return image.regions[at.region]->programs[entry]->routes[index].get();
@@ -112,9 +109,9 @@ private:
   size_t entry;
   const PreparedEntry &prepared;
   Streams out;
-  std::vector<uint32_t> firstPe; // of each region
-  std::vector<std::vector<uint32_t>> routes;
-  std::vector<uint32_t> columnClasses, rowClasses;
+  std::vector<uint32_t> firstPe;             // of each region
+  std::vector<image::ClassPairs> pairs;      // of each region
+  std::vector<std::vector<uint32_t>> routes; // by color and pair
   uint32_t fellOff = none; // a router with an output into nothing
   /// Inputs of gates: (gate, side) -> consumer.
   DenseMap<std::pair<uint32_t, uint32_t>, uint32_t> gateInputs;
@@ -128,17 +125,15 @@ void Tracer::place() {
     const image::RegionT &region = *image.regions[r];
     image::Classes classes = image::classesOf(region);
     firstPe.push_back(static_cast<uint32_t>(out.places.size()));
-    columnClasses.push_back(
-        *std::max_element(classes.columns.begin(), classes.columns.end()) + 1);
-    rowClasses.push_back(
-        *std::max_element(classes.rows.begin(), classes.rows.end()) + 1);
+    pairs.push_back(
+        image::routePairs(region, classes, *region.programs[entry]));
     const std::vector<uint32_t> &ofPe = prepared.regions[r].ofPe;
     const uint32_t across = region.stages_x, down = region.stages_y;
     for (uint32_t y = 0; y < region.height; ++y)
       for (uint32_t x = 0; x < region.width; ++x)
         out.places.push_back({region.x + x, region.y + y, r,
                               ofPe[size_t(y) * region.width + x],
-                              classes.columns[x], classes.rows[y],
+                              pairs[r].of(classes.columns[x], classes.rows[y]),
                               firstStage + y * down / region.height * across +
                                   x * across / region.width});
     firstStage += across * down;
@@ -149,18 +144,17 @@ void Tracer::place() {
 void Tracer::indexRoutes() {
   for (uint32_t r = 0; r < image.regions.size(); ++r) {
     const image::RegionT &region = *image.regions[r];
-    std::vector<uint32_t> table(
-        size_t(target.colors) * columnClasses[r] * rowClasses[r], none);
+    const image::ClassGroups &columns = pairs[r].columns, &rows = pairs[r].rows;
+    std::vector<uint32_t> table(size_t(target.colors) * pairs[r].count(), none);
     const auto &list = region.programs[entry]->routes;
     for (uint32_t i = 0; i < list.size(); ++i)
-      for (uint32_t column = 0; column < columnClasses[r]; ++column) {
-        if (!image::contains(region, list[i]->columns, column))
+      for (uint32_t column = 0; column < columns.count(); ++column) {
+        if (!image::contains(region, list[i]->columns, columns.first(column)))
           continue;
-        for (uint32_t row = 0; row < rowClasses[r]; ++row)
-          if (image::contains(region, list[i]->rows, row))
-            table[(size_t(list[i]->color) * columnClasses[r] + column) *
-                      rowClasses[r] +
-                  row] = i;
+        for (uint32_t row = 0; row < rows.count(); ++row)
+          if (image::contains(region, list[i]->rows, rows.first(row)))
+            table[list[i]->color * pairs[r].count() +
+                  uint64_t(column) * rows.count() + row] = i;
       }
     routes.push_back(std::move(table));
   }

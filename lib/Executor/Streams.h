@@ -55,8 +55,8 @@ struct Gate {
 struct Place {
   uint32_t x = 0, y = 0;
   uint32_t region = 0, program = 0;
-  uint32_t columnClass = 0, rowClass = 0;
-  uint32_t stage = 0; // numbered over all regions
+  uint32_t routes = 0; // pair of groups of classes, by the entry's routes
+  uint32_t stage = 0;  // numbered over all regions
 };
 
 struct Streams {

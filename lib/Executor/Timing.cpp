@@ -16,9 +16,9 @@ namespace {
 class Timer {
 public:
   Timer(const image::TargetT &target, const PreparedEntry &prepared,
-        const Streams &streams, const Schedule &schedule)
+        const Streams &streams, const Schedule &schedule, Interrupt *interrupt)
       : target(target), prepared(prepared), streams(streams),
-        schedule(schedule), tracked(streams.colors),
+        schedule(schedule), interrupt(interrupt), tracked(streams.colors),
         pesOfKind(schedule.parentOf.size()) {
     for (uint32_t pe = 0; pe < streams.places.size(); ++pe)
       pesOfKind[schedule.kindOf[pe]].push_back(pe);
@@ -47,6 +47,7 @@ private:
   const PreparedEntry &prepared;
   const Streams &streams;
   const Schedule &schedule;
+  Interrupt *interrupt;
   std::vector<bool> tracked; // by color
   std::vector<std::vector<uint32_t>> pesOfKind;
   std::vector<uint64_t> clocks; // by PE
@@ -212,9 +213,12 @@ Timer::Outcome Timer::exchange(const Superstep &superstep) {
       timer =
           std::make_unique<GroupTimer>(schedule.groups[places.group], streams,
                                        schedule.segments, target, tracked);
-    for (uint32_t base : places.bases)
+    for (uint32_t base : places.bases) {
       if (Outcome outcome = count(*timer, base); outcome != Outcome::Counted)
         return outcome;
+      if (interrupt && interrupt->due())
+        return Outcome::Unknown;
+    }
   }
   return Outcome::Counted;
 }
@@ -286,8 +290,9 @@ void Timer::spend(StageEnd &stage) const {
 std::optional<EngineResult> timeSchedule(const image::TargetT &target,
                                          const PreparedEntry &prepared,
                                          const Streams &streams,
-                                         const Schedule &schedule) {
-  return Timer(target, prepared, streams, schedule).run();
+                                         const Schedule &schedule,
+                                         Interrupt *interrupt) {
+  return Timer(target, prepared, streams, schedule, interrupt).run();
 }
 
 } // namespace waferloom::executor

@@ -11,12 +11,13 @@ namespace waferloom::executor {
 
 /// What the reference engine counts for a run of the entry. Nothing where it
 /// has to count itself: with microthreads or routers that take turns, where a
-/// stream is held up by words of an earlier superstep, and where the entry may
-/// hang.
+/// stream is held up by words of an earlier superstep, where the entry may
+/// hang, and when interrupted.
 std::optional<EngineResult> timeSchedule(const image::TargetT &target,
                                          const PreparedEntry &prepared,
                                          const Streams &streams,
-                                         const Schedule &schedule);
+                                         const Schedule &schedule,
+                                         Interrupt *interrupt);
 
 } // namespace waferloom::executor
 

@@ -11,6 +11,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <cstring>
 #include <map>
@@ -165,6 +166,42 @@ size_t Step::entryFor(int64_t left, const RunOptions &options,
   return best;
 }
 
+Error executor::checkShape(const image::ImageT &image, llvm::StringRef name,
+                           llvm::ArrayRef<int64_t> shape) {
+  bool known = false, ours = false;
+  for (const auto &entry : image.entries) {
+    for (const auto &input : entry->inputs)
+      ours |= input->name == name;
+    for (const auto &info : entry->tensors) {
+      if (info->role != image::Role::input || info->name != name)
+        continue;
+      known = true;
+      bool fits = shape.size() == info->shape.size();
+      for (size_t d = 0; fits && d < shape.size(); ++d) {
+        // Tokens: as many as the capacity, which a step is cut into.
+        uint64_t most = info->shape[d];
+        if (d == 1 && most == entry->tokens)
+          most = image.capacity ? image.capacity : UINT32_MAX;
+        fits = shape[d] >= 0 && static_cast<uint64_t>(shape[d]) <= most;
+      }
+      if (fits)
+        return Error::success();
+    }
+  }
+  if (known)
+    return llvm::createStringError("input '" + name +
+                                   "' has a shape that no step takes");
+  uint64_t elements = 1;
+  for (int64_t extent : shape)
+    elements =
+        llvm::SaturatingMultiply(elements, static_cast<uint64_t>(extent));
+  // The position and its like have no shape of the model.
+  if (ours && elements <= 1 << 20)
+    return Error::success();
+  return llvm::createStringError(
+      "input '" + name + (ours ? "' is too large" : "' is not an input"));
+}
+
 namespace {
 /// A window along dimension 1 of an array, as an array of its own.
 struct Slice {
@@ -250,6 +287,52 @@ static void merge(TokensResult &result, StepResult &&step) {
   }
 }
 
+/// What an entry of `count` tokens takes of a step, after `done` tokens of it.
+static std::vector<Slice> cutInputs(const Step &step, int64_t start,
+                                    int64_t done, int64_t count) {
+  std::vector<Slice> slices;
+  slices.reserve(step.given.size());
+  for (const HostTensor &tensor : step.given) {
+    if (tensor.shape.size() >= 2 && step.countsTokens(tensor))
+      slices.push_back(sliceColumns(tensor, done, count));
+    else if (tensor.shape.size() >= 2 && step.image.capacity &&
+             tensor.shape[1] == start + step.tokens)
+      slices.push_back(sliceColumns(tensor, 0, start + done + count));
+    else
+      slices.push_back({tensor, {}});
+  }
+  return slices;
+}
+
+static std::vector<HostTensor> tensorsOf(const std::vector<Slice> &slices) {
+  std::vector<HostTensor> tensors;
+  for (const Slice &slice : slices) {
+    tensors.push_back(slice.tensor);
+    if (!slice.bytes.empty())
+      tensors.back().data = slice.bytes.data();
+  }
+  return tensors;
+}
+
+/// A step changes everything or nothing: all of its entries are asked before
+/// the first one runs.
+static Error checkCuts(const Step &step, const RunOptions &options,
+                       bool lastOnly) {
+  auto start = static_cast<int64_t>(step.session.length());
+  for (int64_t done = 0; done < step.tokens;) {
+    size_t entry = step.entryFor(step.tokens - done, options, lastOnly);
+    int64_t count = step.image.entries[entry]->tokens;
+    if (done == 0 && count == step.tokens)
+      return Error::success(); // the step itself checks
+    std::vector<Slice> slices = cutInputs(step, start, done, count);
+    if (Error error = step.session.check(entry, tensorsOf(slices),
+                                         static_cast<uint64_t>(done), options))
+      return error;
+    done += count;
+  }
+  return Error::success();
+}
+
 Expected<TokensResult> executor::runTokens(Session &session,
                                            llvm::ArrayRef<HostTensor> inputs,
                                            const RunOptions &options,
@@ -260,30 +343,16 @@ Expected<TokensResult> executor::runTokens(Session &session,
     return std::move(error);
   if (Error error = step.check())
     return std::move(error);
+  if (Error error = checkCuts(step, options, lastOnly))
+    return std::move(error);
 
   TokensResult result;
   auto start = static_cast<int64_t>(session.length());
   for (int64_t done = 0; done < step.tokens;) {
     size_t entry = step.entryFor(step.tokens - done, options, lastOnly);
     int64_t count = image.entries[entry]->tokens;
-    std::vector<Slice> slices;
-    slices.reserve(inputs.size());
-    for (const HostTensor &tensor : inputs) {
-      if (tensor.shape.size() >= 2 && step.countsTokens(tensor))
-        slices.push_back(sliceColumns(tensor, done, count));
-      else if (tensor.shape.size() >= 2 && image.capacity &&
-               tensor.shape[1] == start + step.tokens)
-        slices.push_back(sliceColumns(tensor, 0, start + done + count));
-      else
-        slices.push_back({tensor, {}});
-    }
-    std::vector<HostTensor> now;
-    for (Slice &slice : slices) {
-      if (!slice.bytes.empty())
-        slice.tensor.data = slice.bytes.data();
-      now.push_back(slice.tensor);
-    }
-    Expected<StepResult> part = session.step(entry, now, options);
+    std::vector<Slice> slices = cutInputs(step, start, done, count);
+    Expected<StepResult> part = session.step(entry, tensorsOf(slices), options);
     if (!part)
       return part.takeError();
     done += count;

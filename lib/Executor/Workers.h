@@ -5,11 +5,9 @@
 #define WAFERLOOM_LIB_EXECUTOR_WORKERS_H
 
 #include "llvm/ADT/STLFunctionalExtras.h"
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
-#include <vector>
+#include <cstddef>
+#include <memory>
+#include <sys/types.h>
 
 namespace waferloom::executor {
 
@@ -19,27 +17,21 @@ public:
   explicit Workers(unsigned threads = 0);
   ~Workers();
 
-  /// This many threads take part from now on; 0: as many as the host has.
+  /// This many threads take part from now on; 0: as many as the host has. Where
+  /// the host gives fewer, those take part.
   void resize(unsigned threads);
-  unsigned size() const { return static_cast<unsigned>(team.size()) + 1; }
+  unsigned size() const;
 
   /// Calls body(i, thread) for every i in [0, count), once each, in any order.
   void forEach(size_t count, llvm::function_ref<void(size_t, unsigned)> body);
 
 private:
-  void stop();
-  void serve(unsigned thread, uint64_t seen);
-  bool enter();
-  void work(unsigned thread);
+  class Team;
+  void leaveParent();
 
-  std::vector<std::thread> team; // besides the caller
-  std::mutex mutex;
-  std::condition_variable wake;
-  std::atomic<uint64_t> round{0}; // and who is in it
-  std::atomic<size_t> next{0};
-  bool ending = false;
-  size_t count = 0;
-  llvm::function_ref<void(size_t, unsigned)> *body = nullptr;
+  std::unique_ptr<Team> team; // besides the caller; null: nobody
+  unsigned wanted = 1;
+  pid_t process; // whose threads they are
 };
 
 } // namespace waferloom::executor

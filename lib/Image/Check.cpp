@@ -3,7 +3,6 @@
 // apart from the streams of each entry, which are traced when a session begins.
 
 #include "Check.h"
-#include "llvm/ADT/StringSet.h"
 #include <cmath>
 
 using namespace llvm;
@@ -24,10 +23,10 @@ static Error outside(unsigned rule, const Twine &where, StringRef name,
 
 /// I1: the version is known. I2: the target's figures are usable.
 static Error checkTarget(const ImageT &image) {
-  if (image.version != 1)
+  if (image.version != 2)
     return violation(
         1, "image",
-        formatv("version is {0}; this program reads version 1", image.version)
+        formatv("version is {0}; this program reads version 2", image.version)
             .str());
   if (!image.target)
     return violation(2, "image", "has no target");
@@ -135,81 +134,13 @@ static Error checkSources(const ImageT &image, uint64_t dataBytes) {
   return Error::success();
 }
 
-/// I6: entries.
-static Error checkEntry(const ImageT &image, const EntryT &entry,
-                        const std::string &where) {
-  if (entry.tokens == 0 ||
-      (image.capacity != 0 && entry.tokens > image.capacity))
-    return violation(6, where,
-                     formatv("takes {0} tokens; it must take at least 1 and at "
-                             "most the capacity, {1}",
-                             entry.tokens, image.capacity)
-                         .str());
-  StringSet<> inputs, tensors;
-  for (const auto &input : entry.inputs) {
-    if (!inputs.insert(input->name).second)
-      return violation(6, where, "names input '" + input->name + "' twice");
-    if (input->fallback > Default::MAX)
-      return violation(7, where + " input '" + input->name + "'",
-                       "has an unknown default");
-  }
-  for (const auto &tensor : entry.tensors) {
-    std::string at = where + " tensor '" + tensor->name + "'";
-    if (tensor->type > Type::MAX || tensor->role > Role::MAX)
-      return violation(7, at, "has an unknown type or role");
-    if (!tensors.insert(std::to_string(unsigned(tensor->role)) + tensor->name)
-             .second)
-      return violation(6, at, "is named twice");
-    uint64_t elements = 1;
-    for (uint32_t extent : tensor->shape) {
-      elements *= std::max(extent, 1u);
-      if (elements > (uint64_t(1) << 32))
-        return violation(6, at, "has more than 2^32 elements");
-    }
-    if ((tensor->source_bool || tensor->source_int64) &&
-        tensor->type != Type::i32)
-      return violation(6, at, "is of bool or int64 but not i32 on the wafer");
-    if (tensor->role == Role::input && !inputs.contains(tensor->name))
-      return violation(6, at, "is no input of the entry");
-  }
-  return Error::success();
-}
-
-static Error checkEntries(const ImageT &image) {
-  if (image.entries.empty())
-    return violation(6, "image", "has no entry");
-  StringSet<> names;
-  for (size_t i = 0; i < image.entries.size(); ++i) {
-    std::string where = "entries[" + std::to_string(i) + "]";
-    if (!names.insert(image.entries[i]->name).second)
-      return violation(6, where, "has the name of another entry");
-    if (Error error = checkEntry(image, *image.entries[i], where))
-      return error;
-  }
-  return Error::success();
-}
-
-/// I33: what is said of rewrites.
-static Error checkRewrites(const ImageT &image) {
-  StringSet<> names;
-  for (size_t i = 0; i < image.rewrites.size(); ++i) {
-    const RewriteT &rewrite = *image.rewrites[i];
-    std::string where = "rewrites[" + std::to_string(i) + "]";
-    if (!names.insert(rewrite.name).second)
-      return violation(33, where, "has the name of another rewrite");
-    if (rewrite.worth > Worth::MAX)
-      return violation(7, where, "has an unknown worth");
-    if (rewrite.worth != Worth::measured && rewrite.cycles != 0)
-      return violation(33, where, "was not measured but has cycles");
-  }
-  return Error::success();
-}
-
 /// I9: the runs give every line of the region one class.
 static Error checkRuns(const std::vector<std::unique_ptr<RunT>> &runs,
                        uint32_t lines, const std::string &where) {
   uint64_t total = 0;
   for (const auto &run : runs) {
+    if (run->repeats == 0 || run->classes.empty())
+      return violation(9, where, "a run is empty");
     total += uint64_t(run->repeats) * run->classes.size();
     if (total > lines)
       break;
@@ -317,13 +248,11 @@ static Error checkSram(const ImageT &image, const RegionT &region,
                        const std::string &where) {
   const TargetT &target = *image.target;
   uint64_t most = 0;
-  for (const auto &entry : tables.front().ofClasses) {
+  for (size_t pair = 0; pair < tables.front().ofPair.size(); ++pair) {
     uint64_t instructions = 0;
     for (const auto &[program, table] : llvm::zip(region.programs, tables))
       instructions +=
-          program->shares
-              ? 0
-              : table.programs[table.ofClasses.at(entry.first)].size();
+          program->shares ? 0 : table.programs[table.ofPair[pair]].size();
     most = std::max(most, instructions);
   }
   uint64_t code = most * target.instruction_bytes;
@@ -361,6 +290,7 @@ static Error checkSharing(const RegionT &region, size_t index,
   for (size_t i = 0, outer = 0; same && i < program.instructions.size(); ++i) {
     InstructionT mine = *program.instructions[i];
     mine.node = base.instructions[i]->node; // a name, not code
+    mine.over = base.instructions[i]->over;
     if (i >= outer && isLoop(mine.op)) {
       mine.count = base.instructions[i]->count;
       outer = i + 1 + mine.body;
@@ -372,6 +302,23 @@ static Error checkSharing(const RegionT &region, size_t index,
                           "shares the code of program " +
                               Twine(program.shares - 1) +
                               " but has other instructions");
+}
+
+/// I34: few enough pairs of classes differ for all of their programs to be
+/// worked out, whatever the number of classes.
+static Error checkPairs(const RegionT &region, const ClassPairs &pairs,
+                        const std::string &where) {
+  uint64_t instructions = 1;
+  for (const auto &program : region.programs)
+    instructions += program->instructions.size();
+  if (pairs.count() <= mostPairs / instructions)
+    return Error::success();
+  return violation(34, where,
+                   formatv("{0} different columns, {1} different rows and {2} "
+                           "instructions; their product must be at most {3}",
+                           pairs.columns.count(), pairs.rows.count(),
+                           instructions - 1, mostPairs)
+                       .str());
 }
 
 static Error checkRegion(const ImageT &image, const RegionT &region,
@@ -387,14 +334,16 @@ static Error checkRegion(const ImageT &image, const RegionT &region,
                      formatv("{0} bytes of memory exceed the {1} bytes of SRAM",
                              region.memory, image.target->sram_bytes)
                          .str());
-  Classes classes = classesOf(region);
+  const ClassPairs pairs = instructionPairs(region, classesOf(region));
+  if (Error error = checkPairs(region, pairs, where))
+    return error;
   std::vector<ProgramTable> tables;
   for (size_t e = 0; e < region.programs.size(); ++e) {
     const ProgramT &program = *region.programs[e];
     std::string at = where + " programs[" + std::to_string(e) + "]";
     if (Error error = checkInstructions(image, region, program, at))
       return error;
-    tables.push_back(tabulate(region, classes, program));
+    tables.push_back(tabulate(region, pairs, program));
     if (Error error = checkThreads(region, program, tables.back(), at))
       return error;
     if (Error error = checkRoutes(image, region, program, at))
@@ -411,6 +360,8 @@ Error check(const ImageT &image, uint64_t dataBytes) {
   if (Error error = checkTarget(image))
     return error;
   if (Error error = checkPresence(image))
+    return error;
+  if (Error error = checkTexts(image))
     return error;
   if (Error error = checkSources(image, dataBytes))
     return error;

@@ -15,6 +15,14 @@ namespace waferloom::image {
 llvm::Error violation(unsigned rule, const llvm::Twine &where,
                       const llvm::Twine &what);
 
+/// I34: different columns x different rows x instructions (or colors).
+inline constexpr uint64_t mostPairs = uint64_t(1) << 28;
+
+/// I6, I7, I33, I35: entries, what is said of rewrites, and all texts.
+llvm::Error checkEntries(const ImageT &image);
+llvm::Error checkRewrites(const ImageT &image);
+llvm::Error checkTexts(const ImageT &image);
+
 /// A stretch of addresses, [begin, end).
 struct Extent {
   int64_t begin = 0, end = 0;
@@ -41,7 +49,7 @@ llvm::Error checkInstructions(const ImageT &image, const RegionT &region,
 llvm::Error checkThreads(const RegionT &region, const ProgramT &program,
                          const ProgramTable &table, const std::string &where);
 
-/// I24: routes of one program.
+/// I24, I34: routes of one program.
 llvm::Error checkRoutes(const ImageT &image, const RegionT &region,
                         const ProgramT &program, const std::string &where);
 

@@ -130,9 +130,23 @@ static const TensorInfoT *findTensor(const EntryT &entry, const BindingT &b) {
   return nullptr;
 }
 
+/// The binding whose dimensions are those of the caller's array, where no
+/// tensor has its shape: the first.
+static const BindingT &firstInput(const ImageT &image, size_t entry,
+                                  const BindingT &like) {
+  for (const auto &region : image.regions)
+    if (region->programs.size() > entry)
+      for (const auto &binding : region->programs[entry]->inputs)
+        if (binding->name == like.name)
+          return *binding;
+  return like;
+}
+
 /// I28: inputs and outputs of an entry lie within the arrays of the caller.
-static Error checkTransfer(const EntryT &entry, const BindingT &binding,
-                           Role role, const std::string &where) {
+static Error checkTransfer(const ImageT &image, size_t index,
+                           const BindingT &binding, Role role,
+                           const std::string &where) {
+  const EntryT &entry = *image.entries[index];
   auto refuse = [&](const Twine &what) { return violation(28, where, what); };
   if (binding.role != role)
     return refuse("stands in the wrong list for its role");
@@ -144,7 +158,7 @@ static Error checkTransfer(const EntryT &entry, const BindingT &binding,
   } else {
     if (role == Role::output)
       return refuse("is no output of the entry");
-    for (const auto &dim : binding.dims) {
+    for (const auto &dim : firstInput(image, index, binding).dims) {
       elements *= dim->live;
       if (elements > uint64_t(1) << 32)
         return refuse("has more than 2^32 elements");
@@ -161,9 +175,11 @@ static Error checkTransfer(const EntryT &entry, const BindingT &binding,
     if (!known)
       return refuse("is no input of the entry");
   }
+  // Without a live element nothing of the array is touched.
   int64_t last = lastOffset(binding);
-  if (last < 0 ||
-      static_cast<uint64_t>(last) >= std::max<uint64_t>(elements, 1))
+  bool reaches = llvm::all_of(binding.dims,
+                              [](const auto &dim) { return dim->live != 0; });
+  if (last < 0 || (reaches && static_cast<uint64_t>(last) >= elements))
     return refuse(formatv("reaches beyond the {0} elements of '{1}'", elements,
                           binding.name)
                       .str());
@@ -288,8 +304,7 @@ Error checkBindings(const ImageT &image, const RegionT &region,
                             std::to_string(i) + "]";
         if (Error error = checkShard(*list[i], region, place))
           return error;
-        if (Error error =
-                checkTransfer(*image.entries[e], *list[i], role, place))
+        if (Error error = checkTransfer(image, e, *list[i], role, place))
           return error;
       }
     }

@@ -101,6 +101,8 @@ private:
 Error InstructionChecker::checkOne(const InstructionT &instruction) {
   if (instruction.op > Opcode::MAX || instruction.fold > Opcode::MAX)
     return refuse(7, "unknown operation");
+  if (instruction.over > LoopOver::MAX)
+    return refuse(7, "is over something unknown");
   if (instruction.node >= image.names.size())
     return refuse(5, formatv("names node {0} of {1}", instruction.node,
                              image.names.size())

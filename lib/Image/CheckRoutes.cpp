@@ -1,4 +1,5 @@
 #include "Check.h"
+#include <map>
 
 using namespace llvm;
 
@@ -30,19 +31,37 @@ static Error checkRoute(const RouteT &route, const TargetT &target,
 
 Error checkRoutes(const ImageT &image, const RegionT &region,
                   const ProgramT &program, const std::string &where) {
-  std::vector<std::vector<uint32_t>> ofColor(256);
+  const ClassPairs pairs = routePairs(region, classesOf(region), program);
+  if (pairs.count() > mostPairs / image.target->colors)
+    return violation(34, where,
+                     formatv("routes tell {0} columns from {1} rows apart on "
+                             "{2} colors; the product must be at most {3}",
+                             pairs.columns.count(), pairs.rows.count(),
+                             image.target->colors, mostPairs)
+                         .str());
+  // By color: the route of every pair.
+  std::map<uint8_t, std::vector<uint32_t>> taken;
   for (uint32_t i = 0; i < program.routes.size(); ++i) {
     const RouteT &route = *program.routes[i];
     std::string at = where + " routes[" + std::to_string(i) + "]";
     if (Error error = checkRoute(route, *image.target, at))
       return error;
-    for (uint32_t other : ofColor[route.color])
-      if (setsMeet(region, route.columns, program.routes[other]->columns) &&
-          setsMeet(region, route.rows, program.routes[other]->rows))
-        return violation(24, at,
-                         "routes[" + Twine(other) +
-                             "] has the same color at some of the same PEs");
-    ofColor[route.color].push_back(i);
+    std::vector<uint32_t> &ofPair = taken[route.color];
+    ofPair.resize(pairs.count(), UINT32_MAX);
+    for (uint32_t column = 0; column < pairs.columns.count(); ++column) {
+      if (!contains(region, route.columns, pairs.columns.first(column)))
+        continue;
+      for (uint32_t row = 0; row < pairs.rows.count(); ++row) {
+        if (!contains(region, route.rows, pairs.rows.first(row)))
+          continue;
+        uint32_t &other = ofPair[uint64_t(column) * pairs.rows.count() + row];
+        if (other != UINT32_MAX)
+          return violation(24, at,
+                           "routes[" + Twine(other) +
+                               "] has the same color at some of the same PEs");
+        other = i;
+      }
+    }
   }
   return Error::success();
 }

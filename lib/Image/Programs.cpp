@@ -39,43 +39,133 @@ std::vector<uint32_t> programOf(const RegionT &region, const ProgramT &program,
   return own;
 }
 
-ProgramTable tabulate(const RegionT &region, const Classes &classes,
+ClassGroups::ClassGroups(const std::vector<uint32_t> &classes) {
+  uint32_t most = *std::max_element(classes.begin(), classes.end());
+  groups.assign(size_t(most) + 1, UINT32_MAX);
+  sizes.push_back(0);
+  for (uint32_t id : classes)
+    if (groups[id] == UINT32_MAX) {
+      groups[id] = 0;
+      ++sizes[0];
+    }
+}
+
+void ClassGroups::split(const ClassSetT &set) {
+  auto forEach = [&](auto callee) {
+    for (size_t word = 0; word < set.words.size(); ++word) {
+      if (word * 64 >= groups.size())
+        return;
+      for (uint64_t left = set.words[word]; left != 0; left &= left - 1) {
+        size_t id = word * 64 + static_cast<size_t>(__builtin_ctzll(left));
+        if (id < groups.size() && groups[id] != UINT32_MAX)
+          callee(groups[id]);
+      }
+    }
+  };
+  std::map<uint32_t, uint32_t> held; // group -> how many of its classes
+  forEach([&](uint32_t group) { ++held[group]; });
+  std::map<uint32_t, uint32_t> parts; // group -> its part in the set
+  for (auto [group, count] : held)
+    if (count < sizes[group]) {
+      parts[group] = static_cast<uint32_t>(sizes.size());
+      sizes[group] -= count;
+      sizes.push_back(count);
+    }
+  if (!parts.empty())
+    forEach([&](uint32_t &group) {
+      if (auto it = parts.find(group); it != parts.end())
+        group = it->second;
+    });
+}
+
+void ClassGroups::number() {
+  std::vector<uint32_t> numbers(sizes.size(), UINT32_MAX);
+  firsts.clear();
+  for (uint32_t id = 0; id < groups.size(); ++id) {
+    if (groups[id] == UINT32_MAX)
+      continue;
+    uint32_t &number = numbers[groups[id]];
+    if (number == UINT32_MAX) {
+      number = static_cast<uint32_t>(firsts.size());
+      firsts.push_back(id);
+    }
+    groups[id] = number;
+  }
+}
+
+namespace {
+/// Parts classes by the sets that the items of lists name.
+class Parter {
+public:
+  Parter(const RegionT &region, const Classes &classes)
+      : region(region),
+        pairs{ClassGroups(classes.columns), ClassGroups(classes.rows)} {}
+
+  template <typename List>
+  void part(const List &list) {
+    for (const auto &item : list) {
+      if (item->columns != 0 && columns.insert(item->columns).second)
+        pairs.columns.split(*region.sets[item->columns]);
+      if (item->rows != 0 && rows.insert(item->rows).second)
+        pairs.rows.split(*region.sets[item->rows]);
+    }
+  }
+  ClassPairs finish() {
+    pairs.columns.number();
+    pairs.rows.number();
+    return std::move(pairs);
+  }
+
+private:
+  const RegionT &region;
+  ClassPairs pairs;
+  std::set<uint32_t> columns, rows; // the sets that have been asked
+};
+} // namespace
+
+ClassPairs instructionPairs(const RegionT &region, const Classes &classes) {
+  Parter parter(region, classes);
+  for (const auto &program : region.programs)
+    parter.part(program->instructions);
+  return parter.finish();
+}
+
+ClassPairs routePairs(const RegionT &region, const Classes &classes,
                       const ProgramT &program) {
-  // Only classes that occur, each once.
-  std::map<uint32_t, bool> columns, rows;
-  for (uint32_t id : classes.columns)
-    columns[id] = true;
-  for (uint32_t id : classes.rows)
-    rows[id] = true;
+  Parter parter(region, classes);
+  parter.part(program.routes);
+  return parter.finish();
+}
+
+ProgramTable tabulate(const RegionT &region, const ClassPairs &pairs,
+                      const ProgramT &program) {
   ProgramTable table;
   std::map<std::vector<uint32_t>, uint32_t> known;
-  for (auto &column : columns)
-    for (auto &row : rows) {
-      std::vector<uint32_t> own =
-          programOf(region, program, column.first, row.first);
+  for (uint32_t column = 0; column < pairs.columns.count(); ++column)
+    for (uint32_t row = 0; row < pairs.rows.count(); ++row) {
+      std::vector<uint32_t> own = programOf(
+          region, program, pairs.columns.first(column), pairs.rows.first(row));
       auto [it, fresh] =
           known.try_emplace(own, static_cast<uint32_t>(table.programs.size()));
       if (fresh)
         table.programs.push_back(std::move(own));
-      table.ofClasses[{column.first, row.first}] = it->second;
+      table.ofPair.push_back(it->second);
     }
   return table;
 }
 
 uint64_t codeBytes(const RegionT &region, const TargetT &target) {
-  const Classes classes = classesOf(region);
-  std::map<std::pair<uint32_t, uint32_t>, uint64_t> instructions;
+  const ClassPairs pairs = instructionPairs(region, classesOf(region));
+  std::vector<uint64_t> instructions(pairs.count(), 0);
   for (const auto &program : region.programs) {
     if (program->shares)
       continue;
-    ProgramTable table = tabulate(region, classes, *program);
-    for (const auto &entry : table.ofClasses)
-      instructions[entry.first] += table.programs[entry.second].size();
+    ProgramTable table = tabulate(region, pairs, *program);
+    for (size_t pair = 0; pair < instructions.size(); ++pair)
+      instructions[pair] += table.programs[table.ofPair[pair]].size();
   }
-  uint64_t most = 0;
-  for (const auto &entry : instructions)
-    most = std::max(most, entry.second);
-  return most * target.instruction_bytes;
+  return *std::max_element(instructions.begin(), instructions.end()) *
+         target.instruction_bytes;
 }
 
 Usage usageOf(const RegionT &region, const TargetT &target) {
@@ -93,17 +183,16 @@ Usage usageOf(const RegionT &region, const TargetT &target) {
      : binding->role == Role::state   ? usage.states
                                       : usage.tables) += bytes;
   }
-  const Classes classes = classesOf(region);
-  const std::set<uint32_t> columns(classes.columns.begin(),
-                                   classes.columns.end());
-  const std::set<uint32_t> rows(classes.rows.begin(), classes.rows.end());
+  Parter parter(region, classesOf(region));
+  parter.part(region.bindings);
+  const ClassPairs pairs = parter.finish();
   Usage usage;
-  for (uint32_t column : columns)
-    for (uint32_t row : rows) {
+  for (uint32_t column = 0; column < pairs.columns.count(); ++column)
+    for (uint32_t row = 0; row < pairs.rows.count(); ++row) {
       Usage here;
       for (const auto &[sets, held] : bySets)
-        if (contains(region, sets.first, column) &&
-            contains(region, sets.second, row)) {
+        if (contains(region, sets.first, pairs.columns.first(column)) &&
+            contains(region, sets.second, pairs.rows.first(row))) {
           here.weights += held.weights;
           here.states += held.states;
           here.tables += held.tables;

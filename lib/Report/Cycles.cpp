@@ -1,6 +1,5 @@
-// Accounts of a step, summed for readers. Equal layers are trips of one loop,
-// so a loop over several nodes is one over layers; other loops walk over the
-// elements of one node.
+// Accounts of a step, summed for readers. The image says which loops are over
+// layers or tokens; other loops walk over the elements of one node.
 
 #include "waferloom/Report/Cycles.h"
 #include "waferloom/Image/Programs.h"
@@ -10,7 +9,6 @@
 #include "llvm/Support/FormatVariadic.h"
 #include <map>
 #include <numeric>
-#include <set>
 
 using namespace llvm;
 
@@ -27,16 +25,16 @@ static size_t kindOf(const executor::Account &account) {
 }
 
 std::vector<Part> partsOf(ArrayRef<executor::Account> accounts) {
-  std::map<uint32_t, std::set<StringRef>> nodes; // by loop
+  std::map<uint32_t, image::LoopOver> loops;
   for (const executor::Account &account : accounts)
-    nodes[account.loop].insert(account.node);
+    if (account.over != image::LoopOver::nothing)
+      loops[account.loop] = account.over;
   std::map<uint32_t, size_t> partOf;
   std::vector<Part> parts;
-  for (const auto &[loop, names] : nodes)
-    if (loop && names.size() > 1) {
-      partOf[loop] = parts.size();
-      parts.emplace_back().isLayer = true;
-    }
+  for (auto [loop, over] : loops) {
+    partOf[loop] = parts.size();
+    parts.emplace_back().over = over;
+  }
   const size_t outside = parts.size();
   parts.emplace_back();
   std::vector<MapVector<StringRef, ByKind>> byNode(parts.size());
@@ -80,9 +78,31 @@ std::string titleOf(size_t stage, size_t count) {
   return formatv("stage {0} of 0 to {1}", stage, count - 1);
 }
 
-static std::string nameOf(const Part &part) {
-  return part.isLayer ? formatv("one of {0} layers", part.repeats).str()
-                      : "outside of layers";
+StringRef tripOf(const Part &part) {
+  switch (part.over) {
+  case image::LoopOver::layers:
+    return "layer";
+  case image::LoopOver::tokens:
+    return "token";
+  case image::LoopOver::nothing:
+    break;
+  }
+  return "";
+}
+
+std::string outsideOf(ArrayRef<Part> parts) {
+  std::string over;
+  for (const Part &part : parts)
+    if (StringRef trip = tripOf(part);
+        !trip.empty() && !StringRef(over).contains(trip))
+      over += (over.empty() ? "" : " and ") + trip.str() + "s";
+  return "outside of " + (over.empty() ? "layers" : over);
+}
+
+static std::string nameOf(const Part &part, ArrayRef<Part> parts) {
+  StringRef trip = tripOf(part);
+  return trip.empty() ? outsideOf(parts)
+                      : formatv("one of {0} {1}s", part.repeats, trip).str();
 }
 
 /// Of one trip, rounded.
@@ -95,7 +115,7 @@ static void printStage(raw_ostream &os, const executor::StageResult &stage) {
   ByKind all = {};
   os << std::string(18, ' ');
   for (const Part &part : parts) {
-    os << right_justify(nameOf(part), 20);
+    os << right_justify(nameOf(part, parts), 20);
     for (size_t kind = 0; kind < kinds.size(); ++kind)
       all[kind] += part.cycles[kind];
   }
@@ -138,9 +158,10 @@ json::Array toJson(ArrayRef<executor::StageResult> stages) {
       json::Object cycles;
       for (size_t kind = 0; kind < kinds.size(); ++kind)
         cycles[kinds[kind]] = part.cycles[kind];
-      parts.push_back(json::Object{{"name", part.isLayer ? "layer" : "outside"},
-                                   {"repeats", part.repeats},
-                                   {"cycles", std::move(cycles)}});
+      parts.push_back(json::Object{
+          {"name", tripOf(part).empty() ? "outside" : tripOf(part)},
+          {"repeats", part.repeats},
+          {"cycles", std::move(cycles)}});
     }
     list.push_back(json::Object{{"x", stage.x},
                                 {"y", stage.y},

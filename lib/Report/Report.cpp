@@ -156,8 +156,10 @@ static void writeParts(Page &page, ArrayRef<Part> parts,
   std::vector<std::string> names;
   std::vector<StringRef> columns = {"cycles"};
   for (const Part &part : parts)
-    names.push_back(part.isLayer ? formatv("#{0} layers", part.repeats).str()
-                                 : std::string("#outside of layers"));
+    names.push_back(
+        tripOf(part).empty()
+            ? "#" + outsideOf(parts)
+            : formatv("#{0} {1}s", part.repeats, tripOf(part)).str());
   llvm::append_range(columns, names);
   columns.push_back("");
   ByKind all = {};
@@ -177,16 +179,20 @@ static void writeParts(Page &page, ArrayRef<Part> parts,
   }
   page.endTable();
   for (const Part &part : parts) {
+    const StringRef trip = tripOf(part);
+    std::string outside = outsideOf(parts);
+    outside.front() = 'O';
     page.subheading(
-        part.isLayer
-            ? formatv("One of {0} layers: {1:N} cycles", part.repeats,
+        trip.empty()
+            ? formatv("{0}: {1:N} cycles", outside, total(part.cycles)).str()
+            : formatv("One of {0} {1}s: {2:N} cycles", part.repeats, trip,
                       total(part.cycles) / part.repeats)
-                  .str()
-            : formatv("Outside of layers: {0:N} cycles", total(part.cycles))
                   .str());
-    if (part.isLayer)
-      page.text("Averages over the trips of one loop; nodes have the names of "
-                "the first layer.");
+    if (!trip.empty())
+      page.text("Averages over the trips of one loop" +
+                std::string(trip == "layer"
+                                ? "; nodes have the names of the first layer."
+                                : "."));
     writeNodes(page, part);
   }
 }
@@ -293,9 +299,10 @@ static void writePrograms(Page &page, const image::ImageT &image) {
                    "#instructions, the longest", "#bytes of code", "#routes",
                    "#colors", ""});
   for (auto [r, region] : llvm::enumerate(image.regions)) {
-    const image::Classes classes = image::classesOf(*region);
+    const image::ClassPairs pairs =
+        image::instructionPairs(*region, image::classesOf(*region));
     for (auto [e, program] : llvm::enumerate(region->programs)) {
-      image::ProgramTable table = image::tabulate(*region, classes, *program);
+      image::ProgramTable table = image::tabulate(*region, pairs, *program);
       size_t longest = 0;
       for (const auto &one : table.programs)
         longest = std::max(longest, one.size());

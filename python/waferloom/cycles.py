@@ -18,7 +18,7 @@ def kind_of(account):
 class Part:
     """Cycles of one trip of a part of a step, and how often it runs.
 
-    name: "layer", or "outside". kinds: cycles by kind (KINDS). nodes: the same for
+    name: "layer", "token", or "outside". kinds: cycles by kind (KINDS). nodes: the same for
     each ONNX node, {node: {kind: cycles}}, in program order.
     """
 
@@ -34,15 +34,11 @@ class Part:
 
 def parts(accounts):
     """Splits the accounts of a step (Result.accounts) into Parts: one per loop over
-    equal layers, averaged over its trips, then what is in none. The cycles of
+    layers or tokens, averaged over its trips, then what is in none. The cycles of
     all parts, times their repeats, are those of the step."""
-    nodes = {}
-    for account in accounts:
-        nodes.setdefault(account.loop, set()).add(account.node)
-    # Other loops walk over the elements of one node.
-    layers = {loop for loop, names in nodes.items() if loop and len(names) > 1}
-    found = [_part("layer", [a for a in accounts if a.loop == loop]) for loop in sorted(layers)]
-    return found + [_part("outside", [a._replace(repeats=1) for a in accounts if a.loop not in layers])]
+    loops = {account.loop: account.trip for account in accounts if account.trip}
+    found = [_part(loops[loop], [a for a in accounts if a.loop == loop]) for loop in sorted(loops)]
+    return found + [_part("outside", [a._replace(repeats=1) for a in accounts if a.loop not in loops])]
 
 
 def _part(name, accounts):
@@ -103,7 +99,8 @@ def rewrites(program, step=None):
 def _table(accounts):
     found = parts(accounts)
     total = sum(part.cycles * part.repeats for part in found)
-    names = [f"one of {part.repeats} layers" if part.name == "layer" else "outside of layers" for part in found]
+    over = " and ".join(dict.fromkeys(f"{part.name}s" for part in found[:-1])) or "layers"
+    names = [*(f"one of {part.repeats} {part.name}s" for part in found[:-1]), f"outside of {over}"]
     lines = [" " * 18 + "".join(f"{name:>20}" for name in names) + f"{'of the step':>14}"]
     for kind in KINDS:
         share = sum(part.kinds[kind] * part.repeats for part in found) / total

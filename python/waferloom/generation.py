@@ -67,13 +67,15 @@ class Generation:
         reason: None while running; then "stop" (a token of `stop` came, it is not
             among the tokens), "max_tokens", or "capacity" (the caches are full).
 
-    An exception in a step (Ctrl-C too) ends the generation. The session stays usable:
-    its length says how many tokens it has taken.
+    An exception ends the generation. The session stays usable: its length says how many
+    tokens it has taken; but Ctrl-C breaks a step off that takes longer than half a second,
+    and then the session wants a reset.
     """
 
     def __init__(self, session, ids, max_tokens, temperature, seed, top_k, stop, progress):
         self.session, self.ids = session, [operator.index(token) for token in ids]
-        self.max_tokens, self.temperature, self.seed, self.top_k = max_tokens, temperature, seed, top_k
+        self.max_tokens, self.seed, self.top_k = map(operator.index, (max_tokens, seed, top_k))
+        self.temperature = temperature
         self.stop, self.progress = frozenset(stop), progress
         self.tokens, self.prefill, self.steps, self.reason = [], [], [], None
         self._picks = session.program.picks and (temperature == 0 or self._drawn_there())

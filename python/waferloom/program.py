@@ -1,10 +1,10 @@
 """Programs and their sessions."""
 
+import operator
 import os
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,8 +14,17 @@ from .errors import CompileError, Diagnostic, ExecutionError
 from .generation import Generation
 
 ENGINES = ("lockstep", "reference")
+WORK_LIMIT = _native.usual_work_limit  # an hour or so of a host
 
 _PARAMETER, _STATE, _INPUT, _OUTPUT = range(4)
+
+
+def _count(name, value, beyond=2**63):
+    """A whole number that is not negative; TypeError or ValueError if it is none."""
+    value = operator.index(value)
+    if not 0 <= value < beyond:
+        raise ValueError(f"{name} must be at least 0 and below {beyond}, not {value}")
+    return value
 
 
 @dataclass(frozen=True)
@@ -73,8 +82,9 @@ class Account(NamedTuple):
     a model are trips of one loop: such accounts are over all trips, under the
     names of the first layer.
 
-    product: part of a matrix product. loop: number of the outermost loop, 0 in none.
-    repeats: trips of that loop.
+    product: part of a matrix product. loop: number of the innermost loop over
+    layers or tokens, else of the outermost; 0 in none. repeats: its trips, over all loops
+    around it. trip: what each of them is, "layer" or "token"; "" else.
     """
 
     node: str
@@ -84,6 +94,7 @@ class Account(NamedTuple):
     product: bool
     loop: int
     repeats: int
+    trip: str
 
 
 class Stage(NamedTuple):
@@ -116,14 +127,21 @@ class Result:
     trace: Trace | None = None
 
 
-class Session:
-    """Owns the states of a program, which start empty."""
+def _native_order(array):
+    """The same values in this host's order of bytes."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
-    def __init__(self, program, threads=0, engine="lockstep"):
+
+class Session:
+    """Owns the states of a program, which start empty. It is for one thread at a time: what
+    another one asks of it meanwhile raises ExecutionError."""
+
+    def __init__(self, program, threads=0, engine="lockstep", work_limit=WORK_LIMIT):
         if engine not in ENGINES:
             raise ValueError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
         self.program = program
-        self._threads = threads
+        self._threads = _count("threads", threads, 2**31)
+        self._work_limit = _count("work_limit", work_limit)
         try:
             self._native = _native.session(program._image, engine)
         except _native.Failure as error:
@@ -135,8 +153,16 @@ class Session:
         return self._native.length
 
     def reset(self):
-        """Forgets all tokens."""
-        self._native.reset()
+        """Forgets all tokens.
+
+        Raises:
+            ExecutionError: another thread is using the session, or the image is a large
+                file that has changed since it was read.
+        """
+        try:
+            self._native.reset()
+        except _native.Failure as error:
+            raise ExecutionError([Diagnostic("error", str(error))]) from None
 
     def run(self, inputs, logits="all", trace=False):
         """Runs one step.
@@ -150,7 +176,9 @@ class Session:
 
         Raises:
             ExecutionError: an input does not fit, or the step goes beyond the
-                capacity; the session is as it was.
+                capacity or the session's `work_limit`; the session is as it was.
+            KeyboardInterrupt: a step of more than half a second is broken off; the session
+                then wants a reset. Shorter ones end first.
         """
         if logits not in ("all", "last"):
             raise ValueError(f'logits is "all" or "last", not {logits!r}')
@@ -162,8 +190,8 @@ class Session:
         `inputs` are empty."""
         start = time.perf_counter()
         try:
-            out = self._native.run({name: np.asarray(value) for name, value in inputs.items()},
-                                   self._threads, last, trace, pick)
+            out = self._native.run({name: _native_order(np.asarray(value)) for name, value in inputs.items()},
+                                   self._threads, self._work_limit, last, bool(trace), pick)
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
         out["host_seconds"] = time.perf_counter() - start
@@ -224,9 +252,8 @@ def _trace(columns):
 class Program:
     """A compiled model."""
 
-    def __init__(self, image, data, summary):
+    def __init__(self, image, summary):
         self._image = image
-        self._data = data
         self._facts = image.describe()
         self.summary = summary | {"parameters": self._facts["parameters"]}
 
@@ -292,29 +319,31 @@ class Program:
         return self._facts["clock_ghz"]
 
     def save(self, path):
-        """Writes the image: whole or not at all."""
-        path = Path(path)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(self._data if self._data is not None else Path(self._path).read_bytes())
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        """Writes the image: whole or not at all (docs/robustness.md).
 
-    def count(self):
-        """Cycles of a step of each entry, {tokens: cycles}, without executing any:
-        they depend on no value."""
+        Raises:
+            OSError: the file cannot be written; what was there stays.
+        """
         try:
-            return dict(zip(self.entries, _native.count(self._image)))
+            self._image.save(os.fspath(path))
+        except _native.Failure as error:
+            raise OSError(str(error)) from None
+
+    def count(self, work_limit=WORK_LIMIT):
+        """Cycles of a step of each entry, {tokens: cycles}, without executing any:
+        they depend on no value. `work_limit`: instructions and words that may be
+        followed one by one where a program has to be counted so; 0: any number."""
+        try:
+            return dict(zip(self.entries, _native.count(self._image, _count("work_limit", work_limit))))
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
 
-    def session(self, threads=0, engine="lockstep"):
+    def session(self, threads=0, engine="lockstep", work_limit=WORK_LIMIT):
         """A new session; `threads` of the host, 0 chooses. `engine` is "lockstep"
-        or "reference": the same outputs and cycles, the second slow."""
-        return Session(self, threads, engine)
+        or "reference": the same outputs and cycles, the second slow. A step that
+        computes and moves more than `work_limit` elements on all cores together is
+        refused before it begins; 0: none is."""
+        return Session(self, threads, engine, work_limit)
 
     def run(self, inputs, logits="all"):
         """One step in a fresh session."""
@@ -372,7 +401,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
     if image is None:
         raise CompileError([Diagnostic(**diagnostic) for diagnostic in diagnostics])
     summary["image_bytes"] = len(image)
-    return Program(_native.load(image, "image"), image, summary)
+    return Program(_native.load(image, "image"), summary)
 
 
 def load(path):
@@ -385,6 +414,4 @@ def load(path):
         image = _native.load_file(os.fspath(path))
     except _native.Failure as error:
         raise CompileError([Diagnostic("error", str(error))]) from None
-    program = Program(image, None, {"image_bytes": os.path.getsize(path)})
-    program._path = os.fspath(path)
-    return program
+    return Program(image, {"image_bytes": os.path.getsize(path)})

@@ -136,5 +136,5 @@ def test_errors(tmp_path):
     nowhere = run("report", image, "-o", tmp_path / "no" / "report.html")
     assert nowhere.returncode == 1 and "report.html: error: " in nowhere.stderr
     folder = run("report", image, "-o", tmp_path)
-    assert folder.returncode == 1 and "not a regular file" in folder.stderr
+    assert folder.returncode == 1 and "Is a directory" in folder.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.wafer", "m.wafer"]

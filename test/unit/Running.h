@@ -54,9 +54,21 @@ public:
       return llvm::Error::success();
     return llvm::createStringError(result);
   }
-  void reset() override {
-    lockstep->reset();
-    reference->reset();
+  llvm::Error check(size_t entry, llvm::ArrayRef<HostTensor> inputs,
+                    uint64_t more,
+                    const executor::RunOptions &options) override {
+    std::string expected =
+        toString(reference->check(entry, inputs, more, options));
+    std::string result =
+        toString(lockstep->check(entry, inputs, more, options));
+    EXPECT_EQ(result, expected);
+    return result.empty() ? llvm::Error::success()
+                          : llvm::createStringError(result);
+  }
+  llvm::Error reset() override {
+    if (llvm::Error error = lockstep->reset())
+      return error;
+    return reference->reset();
   }
   uint64_t length() const override {
     EXPECT_EQ(lockstep->length(), reference->length());

@@ -49,7 +49,7 @@ TEST(Session, StatesStayAndResetForgets) {
   EXPECT_EQ(step(), (Floats{11, 22, 33, 104}));
   EXPECT_EQ(step(), (Floats{12, 24, 36, 108}));
   EXPECT_EQ(session->length(), 2u);
-  session->reset();
+  llvm::cantFail(session->reset());
   EXPECT_EQ(session->length(), 0u);
   EXPECT_EQ(step(), (Floats{11, 22, 33, 104}));
 }
@@ -238,7 +238,7 @@ TEST(Session, TracesShowWhoDidWhat) {
   EXPECT_EQ(json->getAsObject()->getArray("traceEvents")->size(), 10u);
   executor::Trace two(2);
   options.trace = &two;
-  session->reset();
+  llvm::cantFail(session->reset());
   stepOf(session.get(), {tensor("x", x, {2, 2})}, options);
   EXPECT_EQ(two.events.size(), 2u);
   EXPECT_EQ(two.leftOut, 2u);

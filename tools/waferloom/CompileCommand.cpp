@@ -5,6 +5,7 @@
 
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Compile.h"
+#include "waferloom/Files/Output.h"
 #include "waferloom/Report/Cycles.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -174,6 +175,14 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
                                     static_cast<int>(fraction * 100), phase);
     };
   const std::string &model = args.positional.front();
+  std::vector<std::string> files = {
+      model, StringRef(compileOptions.target).split(',').first.str()};
+  if (args.has("output"))
+    if (llvm::Error error = files::checkOutput(args.get("output"), files)) {
+      llvm::errs() << args.get("output")
+                   << ": error: " << llvm::toString(std::move(error)) << "\n";
+      return 1;
+    }
   CompileResult result = compile(model, compileOptions);
   if (line)
     llvm::errs() << "\r\033[K";
@@ -186,7 +195,7 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
     return 0;
 
   std::string output = args.get("output");
-  if (llvm::Error error = writeImage(*result.image, output)) {
+  if (llvm::Error error = writeImage(*result.image, output, files)) {
     llvm::errs() << output << ": error: " << llvm::toString(std::move(error))
                  << "\n";
     return 1;

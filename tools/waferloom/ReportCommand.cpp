@@ -3,6 +3,7 @@
 #include "Arguments.h"
 #include "Commands.h"
 
+#include "waferloom/Files/Output.h"
 #include "waferloom/Image/Image.h"
 #include "waferloom/Report/Report.h"
 
@@ -25,16 +26,6 @@ static int fail(llvm::StringRef path, llvm::Error error) {
   return 1;
 }
 
-/// Whole or not at all. Renaming would replace a device or a pipe by a file.
-static llvm::Error writeFile(const std::string &path, llvm::StringRef text) {
-  if (llvm::sys::fs::exists(path) && !llvm::sys::fs::is_regular_file(path))
-    return llvm::createStringError("it is not a regular file");
-  return llvm::writeToOutput(path, [&](llvm::raw_ostream &os) -> llvm::Error {
-    os << text;
-    return llvm::Error::success();
-  });
-}
-
 int tool::reportCommand(llvm::ArrayRef<char *> argv) {
   Arguments args;
   if (!args.parse("report", "report IMAGE -o REPORT.html", options, argv))
@@ -51,6 +42,8 @@ int tool::reportCommand(llvm::ArrayRef<char *> argv) {
     return args.status;
   const std::string &path = args.positional.front(),
                     output = args.get("output");
+  if (llvm::Error error = files::checkOutput(output, path))
+    return fail(output, std::move(error));
   auto loaded = image::read(path);
   if (!loaded)
     return fail(path, loaded.takeError());
@@ -60,7 +53,7 @@ int tool::reportCommand(llvm::ArrayRef<char *> argv) {
       report::writePage(*loaded, llvm::sys::path::filename(path), bytes);
   if (!page)
     return fail(path, page.takeError());
-  if (llvm::Error error = writeFile(output, *page))
+  if (llvm::Error error = files::writeText(output, *page, path))
     return fail(output, std::move(error));
   if (!args.has("quiet"))
     llvm::outs() << output << ": " << page->size() << " bytes\n";

@@ -7,9 +7,11 @@
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Tokens.h"
 #include "waferloom/Executor/Trace.h"
+#include "waferloom/Files/Output.h"
 #include "waferloom/Report/Cycles.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -26,6 +28,7 @@ static constexpr Option options[] = {
     {"cycles", "", "only count the cycles of each entry: needs no inputs"},
     {"threads", "N", "threads of this host; 0 chooses"},
     {"engine", "E", "lockstep (default) or reference, which is slow"},
+    {"work-limit", "N", "elements of a step on all PEs; 0: none; usual 10^12"},
     {"trace", "T.json", "what every PE did and when, for trace viewers"},
     {"json", "", "print one JSON object about the run"},
 };
@@ -83,11 +86,15 @@ static Array toArray(const executor::OutputTensor &tensor) {
   return array;
 }
 
-/// One step: reads its file, runs it, writes its outputs.
+/// One step: reads its file, runs it, writes its outputs. `read`: the files of
+/// the whole run.
 static llvm::Expected<executor::TokensResult>
 runStep(executor::Session &session, const std::string &input,
-        const std::string &output, const executor::RunOptions &run) {
-  auto arrays = readNpz(input);
+        const std::string &output, llvm::ArrayRef<std::string> read,
+        const executor::RunOptions &run) {
+  auto arrays = readNpz(input, [&](llvm::StringRef name, const Array &array) {
+    return executor::checkShape(session.image(), name, array.shape);
+  });
   if (!arrays)
     return arrays.takeError();
   std::vector<executor::HostTensor> tensors;
@@ -104,36 +111,56 @@ runStep(executor::Session &session, const std::string &input,
   for (const executor::OutputTensor &tensor : result->outputs)
     if (!image::isOurs(tensor.name))
       outputs[tensor.name] = toArray(tensor);
-  if (llvm::Error error = writeNpz(output, outputs))
+  if (llvm::Error error = writeNpz(output, outputs, read))
     return std::move(error);
   return result;
 }
 
-/// Whole or not at all, like every file of ours.
 static llvm::Error writeTrace(const executor::Trace &trace,
                               const image::ImageT &image,
-                              const std::string &path) {
+                              const std::string &path,
+                              llvm::ArrayRef<std::string> read) {
   if (trace.leftOut)
     llvm::errs() << llvm::formatv(
         "{0}: warning: the last {1} instructions are left out; trace fewer "
         "steps\n",
         path, trace.leftOut);
-  return llvm::writeToOutput(path, [&](llvm::raw_ostream &os) -> llvm::Error {
-    trace.write(os, image);
-    return llvm::Error::success();
-  });
+  return files::write(
+      path,
+      [&](llvm::raw_ostream &os) -> llvm::Error {
+        trace.write(os, image);
+        return llvm::Error::success();
+      },
+      read);
+}
+
+/// Whether all outputs can be written, asked before any step: none is a file
+/// that is read, and no two are the same.
+static llvm::Error checkOutputs(llvm::ArrayRef<std::string> outputs,
+                                llvm::ArrayRef<std::string> read) {
+  for (auto [i, output] : llvm::enumerate(outputs)) {
+    if (llvm::Error error = files::checkOutput(output, read))
+      return error;
+    for (const std::string &other : outputs.take_front(i))
+      if (output == other || llvm::sys::fs::equivalent(output, other))
+        return llvm::createStringError("'" + output +
+                                       "' is to be written twice");
+  }
+  return llvm::Error::success();
 }
 
 /// What a step of each entry costs, without executing any.
-static int countCycles(const std::string &path, bool json) {
+static int countCycles(const std::string &path, uint64_t workLimit, bool json) {
   auto loaded = image::read(path);
   if (!loaded)
     return fail(path, loaded.takeError());
   const image::ImageT &image = (*loaded)->image;
   llvm::json::Array entries;
   uint64_t first = 0;
+  executor::RunOptions run;
+  run.workLimit = workLimit;
   for (size_t e = 0; e < image.entries.size(); ++e) {
-    auto result = executor::countStep(*loaded, e);
+    auto result = executor::countStep(*loaded, e, run);
     if (!result)
       return fail(path, result.takeError());
     const std::string &name = image.entries[e]->name;
@@ -175,7 +202,8 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
                   options, argv))
     return args.status;
   auto threads = args.integer("threads", 0, 0);
-  if (!threads)
+  auto workLimit = args.integer("work-limit", executor::usualWorkLimit, 0);
+  if (!threads || !workLimit)
     return args.status;
   llvm::ArrayRef<std::string> inputs = args.all("input");
   llvm::ArrayRef<std::string> outputs = args.all("output");
@@ -197,8 +225,15 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   if (args.status)
     return args.status;
   if (args.has("cycles"))
-    return countCycles(args.positional.front(), args.has("json"));
+    return countCycles(args.positional.front(),
+                       static_cast<uint64_t>(*workLimit), args.has("json"));
 
+  std::vector<std::string> read = args.positional, written = outputs.vec();
+  read.insert(read.end(), inputs.begin(), inputs.end());
+  if (args.has("trace"))
+    written.push_back(args.all("trace").back());
+  if (llvm::Error error = checkOutputs(written, read))
+    return fail("waferloom run", std::move(error));
   auto loaded = image::read(args.positional.front());
   if (!loaded)
     return fail(args.positional.front(), loaded.takeError());
@@ -209,6 +244,7 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   executor::Trace trace;
   executor::RunOptions run;
   run.threads = static_cast<unsigned>(*threads);
+  run.workLimit = static_cast<uint64_t>(*workLimit);
   if (args.has("trace"))
     run.trace = &trace;
   double clock = (*loaded)->image.target->clock_ghz * 1e9;
@@ -216,8 +252,9 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   uint64_t total = 0;
   auto start = std::chrono::steady_clock::now();
   for (auto [i, input] : llvm::enumerate(inputs)) {
-    auto result = runStep(**session, input,
-                          outputs.empty() ? std::string() : outputs[i], run);
+    auto result =
+        runStep(**session, input, outputs.empty() ? std::string() : outputs[i],
+                read, run);
     if (!result)
       return fail(input, result.takeError());
     total += result->cycles;
@@ -230,7 +267,7 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   }
   if (args.has("trace"))
     if (llvm::Error error =
-            writeTrace(trace, (*loaded)->image, args.all("trace").back()))
+            writeTrace(trace, (*loaded)->image, args.all("trace").back(), read))
       return fail(args.all("trace").back(), std::move(error));
   double host =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)

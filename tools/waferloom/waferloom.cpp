@@ -6,6 +6,8 @@
 
 #include "Commands.h"
 
+#include "waferloom/Files/Output.h"
+
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -64,6 +66,7 @@ int main(int argc, char **argv) {
   llvm::install_bad_alloc_error_handler(
       [](void *, const char *, bool) { outOfMemory(); });
   llvm::InitLLVM init(argc, argv);
+  waferloom::files::handleSignals();
   llvm::StringRef name = argc > 1 ? argv[1] : "";
   if (name == "--help" || name == "-h") {
     printCommands(llvm::outs());

@@ -11,6 +11,7 @@
 
 #include "waferloom/Target/Resources.h"
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
@@ -119,8 +120,10 @@ struct ModelFacts {
 /// Reads the facts of an ONNX file. Errors: what `compile` says of such a file.
 llvm::Expected<ModelFacts> describeModel(llvm::StringRef path);
 
-/// Writes a compiled image: whole or not at all.
-llvm::Error writeImage(const codegen::Image &image, llvm::StringRef path);
+/// Writes a compiled image: whole or not at all, and over no file that weights
+/// come from or that was `read`.
+llvm::Error writeImage(const codegen::Image &image, llvm::StringRef path,
+                       llvm::ArrayRef<std::string> read = {});
 
 /// What `writeImage` would write.
 llvm::Expected<std::string> imageBytes(const codegen::Image &image);

@@ -12,6 +12,7 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,10 +54,20 @@ std::optional<EngineKind> engineNamed(llvm::StringRef name);
 
 class Trace;
 
+/// The limit of work that tools and Python set: an hour or so of a host.
+inline constexpr uint64_t usualWorkLimit = 1'000'000'000'000;
+
 struct RunOptions {
   unsigned threads = 0; // of the host; 0 chooses. Never changes a result.
   bool launch = false;  // add the target's launch cycles, as a measured run has
-  uint64_t workLimit = 0; // elements and control instructions; 0: no limit
+  /// A step that computes, sends and takes more elements on all PEs together is
+  /// refused before it begins (they are counted from the programs' loops); so
+  /// is counting cycles where more instructions and words have to be followed
+  /// one by one. 0: no limit.
+  uint64_t workLimit = 0;
+  /// Asked now and then, on the calling thread, whether to stop. What was being
+  /// done ends with an error; a session then wants a reset.
+  std::function<bool()> interrupted;
   Trace *trace = nullptr; // collects what every PE does (Trace.h)
   /// An input that is left out is what the step before left there: the token
   /// that the wafer picked. The step before must have been of the same entry.
@@ -66,14 +77,16 @@ struct RunOptions {
 };
 
 /// Cycles of the PE that ended last, by ONNX node, kind of instruction and
-/// outermost loop. Equal layers of a model are trips of one loop: what stands
-/// in it, over all trips, names the nodes of the first.
+/// loop: the innermost over layers or tokens, else the outermost. Equal layers
+/// of a model are trips of one loop: what stands in it, over all trips, names
+/// the nodes of the first.
 struct Account {
   std::string node;
   image::Opcode op;
   bool product = false; // part of a matrix product
-  uint32_t loop = 0;    // outermost loops count from 1; 0: in none
-  uint32_t repeats = 1; // trips of that loop
+  uint32_t loop = 0;    // loops count from 1; 0: in none
+  uint32_t repeats = 1; // trips of that loop, over all loops around it
+  image::LoopOver over = image::LoopOver::nothing; // what its trips are
   uint64_t busy = 0, wait = 0;
 };
 
@@ -105,7 +118,9 @@ class Session {
 public:
   /// Prepares every entry and fills the memories. Fails when routes and
   /// programs of an entry do not fit each other, or when the host's memory
-  /// would not hold the wafer's.
+  /// would not hold the wafer's. A session is for one thread at a time: what a
+  /// second one asks of it meanwhile is refused. After a fork it goes on in
+  /// both processes, unless it was at work.
   static llvm::Expected<std::unique_ptr<Session>>
   create(std::shared_ptr<const image::Loaded> image,
          EngineKind kind = EngineKind::lockstep);
@@ -120,14 +135,19 @@ public:
                                           llvm::ArrayRef<HostTensor> inputs,
                                           const RunOptions &options = {}) = 0;
 
+  /// What `step` would refuse if `more` further tokens had been taken before
+  /// it.
+  virtual llvm::Error check(size_t entry, llvm::ArrayRef<HostTensor> inputs,
+                            uint64_t more, const RunOptions &options) = 0;
+
   /// Shows that an entry cannot hang, whatever its inputs: runs its streams
   /// without values where words find credits only in the queues of their
   /// receivers. An entry that needs credits of the network fails here, with who
   /// waits for what, though it may run. Changes nothing.
   virtual llvm::Error proveHangFree(size_t entry) = 0;
 
-  /// Forgets all tokens.
-  virtual void reset() = 0;
+  /// Forgets all tokens. Fails when the image's file has changed meanwhile.
+  virtual llvm::Error reset() = 0;
 
   /// Tokens so far.
   virtual uint64_t length() const = 0;

@@ -17,6 +17,11 @@ struct TokensResult {
   std::vector<size_t> entries; // the entries that ran, in order
 };
 
+/// Whether some step could take such an array, of which no element is there
+/// yet: refuses unknown names, and shapes that no step takes.
+llvm::Error checkShape(const image::ImageT &image, llvm::StringRef name,
+                       llvm::ArrayRef<int64_t> shape);
+
 /// Runs a step of any number of tokens. Dimension 1 of inputs and outputs
 /// counts tokens where the entries say so; it is cut into the longest entries
 /// that fit, the last tokens before the capacity into shorter ones. Entries

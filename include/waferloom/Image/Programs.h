@@ -29,14 +29,52 @@ bool contains(const RegionT &region, uint32_t set, uint32_t id);
 std::vector<uint32_t> programOf(const RegionT &region, const ProgramT &program,
                                 uint32_t column, uint32_t row);
 
-/// The different programs of an entry on a region, and which one each pair of
-/// (column class, row class) runs. Pairs that no PE has are not listed.
-struct ProgramTable {
-  std::vector<std::vector<uint32_t>> programs;
-  std::map<std::pair<uint32_t, uint32_t>, uint32_t> ofClasses;
+/// The classes of one axis in groups: those of a group are in the same sets.
+/// Groups are numbered by their first class.
+class ClassGroups {
+public:
+  /// All of `classes` are in one group.
+  explicit ClassGroups(const std::vector<uint32_t> &classes);
+
+  /// Parts groups of which a set has some classes, not all.
+  void split(const ClassSetT &set);
+  /// Numbers the groups; to be called after the last split.
+  void number();
+
+  uint32_t count() const { return static_cast<uint32_t>(sizes.size()); }
+  uint32_t of(uint32_t id) const { return groups[id]; }
+  uint32_t first(uint32_t group) const { return firsts[group]; }
+
+private:
+  std::vector<uint32_t> groups; // by class; UINT32_MAX: no line has it
+  std::vector<uint32_t> sizes, firsts;
 };
 
-ProgramTable tabulate(const RegionT &region, const Classes &classes,
+/// Pairs of groups stand for all pairs of classes: what belongs to one pair of
+/// classes belongs to all of its pair of groups. Few, however many classes.
+struct ClassPairs {
+  ClassGroups columns, rows;
+
+  uint64_t count() const { return uint64_t(columns.count()) * rows.count(); }
+  uint32_t of(uint32_t column, uint32_t row) const {
+    return columns.of(column) * rows.count() + rows.of(row);
+  }
+};
+
+/// The pairs that the instructions of all programs tell apart.
+ClassPairs instructionPairs(const RegionT &region, const Classes &classes);
+/// The pairs that the routes of a program tell apart.
+ClassPairs routePairs(const RegionT &region, const Classes &classes,
+                      const ProgramT &program);
+
+/// The different programs of an entry on a region, and which one each pair of
+/// groups runs.
+struct ProgramTable {
+  std::vector<std::vector<uint32_t>> programs;
+  std::vector<uint32_t> ofPair; // by ClassPairs::of
+};
+
+ProgramTable tabulate(const RegionT &region, const ClassPairs &pairs,
                       const ProgramT &program);
 
 /// Bytes of code on the fullest PE: the programs of all entries.

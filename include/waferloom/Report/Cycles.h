@@ -29,14 +29,20 @@ uint64_t total(const ByKind &cycles);
 
 /// A part of a step on one core. Cycles are over all its trips.
 struct Part {
-  bool isLayer = false; // trips of a loop over equal layers
-  uint32_t repeats = 1; // trips
+  image::LoopOver over = image::LoopOver::nothing; // what its trips are
+  uint32_t repeats = 1;                            // trips
   ByKind cycles = {};
   std::vector<std::pair<std::string, ByKind>> nodes; // in program order
 };
 
-/// One part per loop over equal layers, then what is in none.
+/// One part per loop over layers or tokens, then what is in none.
 std::vector<Part> partsOf(llvm::ArrayRef<executor::Account> accounts);
+
+/// "layer" or "token"; empty for what is in no such loop.
+llvm::StringRef tripOf(const Part &part);
+
+/// "outside of layers", or of whatever else the loops among `parts` are over.
+std::string outsideOf(llvm::ArrayRef<Part> parts);
 
 /// Stage 0, which also does what is not repeated, and of the others the first
 /// that waits least.

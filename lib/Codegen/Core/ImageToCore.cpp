@@ -256,6 +256,9 @@ void Reader::instructions(const image::ProgramT &program, size_t begin,
                     " instructions");
     auto loop = create<core::LoopOp>(node(from.node), number(from.count),
                                      set(from.columns), set(from.rows));
+    if (from.over != image::LoopOver::nothing)
+      loop->setAttr("over",
+                    builder.getStringAttr(image::EnumNameLoopOver(from.over)));
     OpBuilder::InsertionGuard guard(builder);
     builder.createBlock(&loop.getBody());
     instructions(program, i + 1, i + 1 + from.body, depth + 1);

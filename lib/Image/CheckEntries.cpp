@@ -1,0 +1,142 @@
+// What callers see: entries with their tensors, what is said of rewrites, and
+// every text, which goes into messages, JSON and Python strings.
+
+#include "Check.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Support/JSON.h"
+
+using namespace llvm;
+
+namespace waferloom::image {
+
+/// I6: entries.
+static Error checkEntry(const ImageT &image, const EntryT &entry,
+                        const std::string &where) {
+  if (entry.tokens == 0 ||
+      (image.capacity != 0 && entry.tokens > image.capacity))
+    return violation(6, where,
+                     formatv("takes {0} tokens; it must take at least 1 and at "
+                             "most the capacity, {1}",
+                             entry.tokens, image.capacity)
+                         .str());
+  StringSet<> inputs, tensors;
+  for (const auto &input : entry.inputs) {
+    if (!inputs.insert(input->name).second)
+      return violation(6, where, "names input '" + input->name + "' twice");
+    if (input->fallback > Default::MAX)
+      return violation(7, where + " input '" + input->name + "'",
+                       "has an unknown default");
+  }
+  for (const auto &tensor : entry.tensors) {
+    std::string at = where + " tensor '" + tensor->name + "'";
+    if (tensor->type > Type::MAX || tensor->role > Role::MAX)
+      return violation(7, at, "has an unknown type or role");
+    if (!tensors.insert(std::to_string(unsigned(tensor->role)) + tensor->name)
+             .second)
+      return violation(6, at, "is named twice");
+    uint64_t elements = 1;
+    for (uint32_t extent : tensor->shape) {
+      if (extent == 0)
+        return violation(6, at, "has no elements");
+      elements *= extent;
+      if (elements > (uint64_t(1) << 32))
+        return violation(6, at, "has more than 2^32 elements");
+    }
+    if ((tensor->source_bool || tensor->source_int64) &&
+        tensor->type != Type::i32)
+      return violation(6, at, "is of bool or int64 but not i32 on the wafer");
+    if (tensor->role == Role::input && !inputs.contains(tensor->name))
+      return violation(6, at, "is no input of the entry");
+  }
+  return Error::success();
+}
+
+Error checkEntries(const ImageT &image) {
+  if (image.entries.empty())
+    return violation(6, "image", "has no entry");
+  StringSet<> names;
+  for (size_t i = 0; i < image.entries.size(); ++i) {
+    std::string where = "entries[" + std::to_string(i) + "]";
+    if (!names.insert(image.entries[i]->name).second)
+      return violation(6, where, "has the name of another entry");
+    if (Error error = checkEntry(image, *image.entries[i], where))
+      return error;
+  }
+  return Error::success();
+}
+
+/// I33: what is said of rewrites.
+Error checkRewrites(const ImageT &image) {
+  StringSet<> names;
+  for (size_t i = 0; i < image.rewrites.size(); ++i) {
+    const RewriteT &rewrite = *image.rewrites[i];
+    std::string where = "rewrites[" + std::to_string(i) + "]";
+    if (!names.insert(rewrite.name).second)
+      return violation(33, where, "has the name of another rewrite");
+    if (rewrite.worth > Worth::MAX)
+      return violation(7, where, "has an unknown worth");
+    if (rewrite.worth != Worth::measured && rewrite.cycles != 0)
+      return violation(33, where, "was not measured but has cycles");
+  }
+  return Error::success();
+}
+
+/// I35.
+static Error checkText(StringRef text, const Twine &where) {
+  size_t at = 0;
+  if (json::isUTF8(text, &at))
+    return Error::success();
+  return violation(35, where,
+                   "is not UTF-8 from byte " + Twine(at) + " on: '" +
+                       json::fixUTF8(text) + "'");
+}
+
+template <typename List>
+static Error checkNames(const List &list, const Twine &where) {
+  for (size_t i = 0; i < list.size(); ++i)
+    if (Error error =
+            checkText(list[i]->name, where + "[" + Twine(i) + "].name"))
+      return error;
+  return Error::success();
+}
+
+static Error checkTexts(const RegionT &region, const Twine &where) {
+  if (Error error = checkNames(region.bindings, where + " bindings"))
+    return error;
+  for (const auto &program : region.programs) {
+    if (Error error = checkNames(program->inputs, where + " inputs"))
+      return error;
+    if (Error error = checkNames(program->outputs, where + " outputs"))
+      return error;
+  }
+  return Error::success();
+}
+
+Error checkTexts(const ImageT &image) {
+  if (Error error = checkText(image.producer, "producer"))
+    return error;
+  if (Error error = checkText(image.target->name, "target.name"))
+    return error;
+  for (size_t i = 0; i < image.names.size(); ++i)
+    if (Error error = checkText(image.names[i], "names[" + Twine(i) + "]"))
+      return error;
+  if (Error error = checkNames(image.sources, "sources"))
+    return error;
+  if (Error error = checkNames(image.rewrites, "rewrites"))
+    return error;
+  if (Error error = checkNames(image.entries, "entries"))
+    return error;
+  for (const auto &entry : image.entries) {
+    if (Error error = checkNames(entry->inputs, "inputs"))
+      return error;
+    if (Error error = checkNames(entry->tensors, "tensors"))
+      return error;
+  }
+  for (size_t i = 0; i < image.regions.size(); ++i)
+    if (Error error =
+            checkTexts(*image.regions[i], "regions[" + Twine(i) + "]"))
+      return error;
+  return Error::success();
+}
+
+} // namespace waferloom::image
