@@ -1,6 +1,8 @@
-// One table of what scalar ops compute. Used where a pass needs the value of a
-// body at a known element (the padding of a padded dimension) and by the
-// interpreter that tests passes against each other.
+// What scalar ops compute and are: functions of floats by their list
+// (Scalar/Functions.def), all others by a table here. Values are asked where a
+// pass needs a body at a known element (the padding of a dimension) and by the
+// interpreter that tests passes against each other; kinds and properties where
+// a rule is about what an op does to sums, to finite numbers, to angles.
 
 #include "waferloom/Algebra/Scalar.h"
 #include "waferloom/Scalar/Functions.h"
@@ -8,7 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/APFloat.h"
-#include "llvm/ADT/TypeSwitch.h"
+#include "llvm/ADT/DenseMap.h"
 
 #include <cmath>
 #include <limits>
@@ -110,91 +112,163 @@ static bool compareIntegers(arith::CmpIPredicate predicate, double a,
   return false;
 }
 
-/// What Functions.def does not have.
-static std::optional<double> evaluateMath(Operation *op, ArrayRef<double> v) {
-  using Result = std::optional<double>;
-  return llvm::TypeSwitch<Operation *, Result>(op)
-      .Case([&](math::Exp2Op) { return std::exp2(v[0]); })
-      .Case([&](math::Log1pOp) { return std::log1p(v[0]); })
-      .Case([&](math::AbsIOp) { return std::fabs(v[0]); })
-      .Case([&](math::FmaOp) { return std::fma(v[0], v[1], v[2]); })
-      .Default([](Operation *) { return std::nullopt; });
+static int64_t toInteger(double value) { return static_cast<int64_t>(value); }
+
+namespace {
+using Numbers = ArrayRef<double>;
+using Result = std::optional<double>;
+
+struct ScalarRule {
+  Result (*evaluate)(Operation *, Numbers) = nullptr;
+  ScalarKind kind = ScalarKind::Other;
+  unsigned properties = 0; // of ScalarProperty
+  double cycles = 1;
+};
+
+/// The rules of all scalar ops, by op.
+class Rules {
+public:
+  Rules() {
+    addArithmetic();
+    addConversions();
+    addIntegers();
+  }
+
+  const ScalarRule *find(Operation *op) const {
+    auto it = rules.find(op->getName().getTypeID());
+    return it == rules.end() ? nullptr : &it->second;
+  }
+
+private:
+  template <typename Op>
+  void add(Result (*evaluate)(Operation *, Numbers),
+           ScalarKind kind = ScalarKind::Other, unsigned properties = 0,
+           double cycles = 1) {
+    rules[TypeID::get<Op>()] = {evaluate, kind, properties, cycles};
+  }
+
+  /// Of an op whose value and cost are in Functions.def.
+  template <typename Op>
+  void mark(ScalarKind kind, unsigned properties = 0) {
+    rules[TypeID::get<Op>()] = {nullptr, kind, properties, 1};
+  }
+
+  void addArithmetic();
+  void addConversions();
+  void addIntegers();
+
+  llvm::DenseMap<TypeID, ScalarRule> rules;
+};
+} // namespace
+
+// A row: the op, its value, its kind, its properties, its cycles.
+#define VALUE(...)                                                             \
+  [](Operation *op, Numbers v) -> Result { return __VA_ARGS__; }
+
+void Rules::addArithmetic() {
+  using K = ScalarKind;
+  constexpr unsigned finite = StaysFinite;
+  mark<arith::AddFOp>(K::Add);
+  mark<arith::SubFOp>(K::Subtract);
+  mark<arith::MulFOp>(K::Multiply);
+  mark<arith::DivFOp>(K::Divide, Approximates);
+  mark<arith::NegFOp>(K::Negate);
+  mark<arith::MaximumFOp>(K::Maximum);
+  mark<arith::MinimumFOp>(K::Minimum);
+  mark<math::ExpOp>(K::Other, Approximates);
+  mark<math::SqrtOp>(K::Other, Approximates);
+  mark<math::RsqrtOp>(K::Other, Approximates);
+  mark<math::SinOp>(K::Other, OfAngle);
+  mark<math::CosOp>(K::Other, OfAngle);
+  add<arith::ConstantOp>(
+      VALUE(getNumber(cast<arith::ConstantOp>(op).getValue())), K::Other, 0, 0);
+  add<arith::RemFOp>(VALUE(std::fmod(v[0], v[1])));
+  add<arith::MaxNumFOp>(VALUE(std::fmax(v[0], v[1])), K::Maximum, finite);
+  add<arith::MinNumFOp>(VALUE(std::fmin(v[0], v[1])), K::Minimum, finite);
+  add<arith::CmpFOp>(
+      VALUE(compareFloats(cast<arith::CmpFOp>(op).getPredicate(), v[0], v[1])));
+  add<arith::SelectOp>(VALUE(v[0] != 0 ? v[1] : v[2]), K::Select);
+  add<math::FmaOp>(VALUE(std::fma(v[0], v[1], v[2])));
+  add<math::Exp2Op>(VALUE(std::exp2(v[0])));
+  add<math::Log1pOp>(VALUE(std::log1p(v[0])));
 }
 
-static std::optional<double> evaluateInteger(Operation *op,
-                                             ArrayRef<double> v) {
-  auto bitwise = [&](auto fold) {
-    return static_cast<double>(
-        fold(static_cast<int64_t>(v[0]), static_cast<int64_t>(v[1])));
-  };
-  using Result = std::optional<double>;
-  return llvm::TypeSwitch<Operation *, Result>(op)
-      .Case([&](arith::AddIOp) { return v[0] + v[1]; })
-      .Case([&](arith::SubIOp) { return v[0] - v[1]; })
-      .Case([&](arith::MulIOp) { return v[0] * v[1]; })
-      .Case([&](arith::DivSIOp) -> Result {
-        return v[1] == 0 ? Result() : std::trunc(v[0] / v[1]);
-      })
-      .Case([&](arith::FloorDivSIOp) -> Result {
-        return v[1] == 0 ? Result() : std::floor(v[0] / v[1]);
-      })
-      .Case([&](arith::RemSIOp) -> Result {
-        return v[1] == 0 ? Result() : std::fmod(v[0], v[1]);
-      })
-      .Case([&](arith::MaxSIOp) { return std::max(v[0], v[1]); })
-      .Case([&](arith::MinSIOp) { return std::min(v[0], v[1]); })
-      .Case([&](arith::AndIOp) {
-        return bitwise([](int64_t a, int64_t b) { return a & b; });
-      })
-      .Case([&](arith::OrIOp) {
-        return bitwise([](int64_t a, int64_t b) { return a | b; });
-      })
-      .Case([&](arith::XOrIOp) {
-        return bitwise([](int64_t a, int64_t b) { return a ^ b; });
-      })
-      .Case([&](arith::CmpIOp cmp) -> Result {
-        return compareIntegers(cmp.getPredicate(), v[0], v[1]);
-      })
-      .Case([&](arith::ExtUIOp) { return v[0] < 0 ? -v[0] : v[0]; })
-      .Case([&](arith::ExtSIOp ext) -> Result {
-        return ext.getIn().getType().isInteger(1) ? -v[0] : v[0];
-      })
-      .Case([&](arith::TruncIOp) { return v[0]; })
-      .Case([&](arith::IndexCastOp) { return v[0]; })
-      .Default([](Operation *) { return std::nullopt; });
+/// -1 as a bit is one.
+static double fromSigned(Operation *op, double value) {
+  return op->getOperand(0).getType().isInteger(1) ? -value : value;
+}
+
+void Rules::addConversions() {
+  using K = ScalarKind;
+  add<arith::ExtFOp>(VALUE(v[0]), K::Widen, StaysFinite);
+  add<arith::TruncFOp>(VALUE(v[0]), K::Narrow);
+  add<arith::SIToFPOp>(VALUE(fromSigned(op, v[0])), K::FromInteger);
+  add<arith::UIToFPOp>(VALUE(v[0]), K::FromInteger);
+  add<arith::FPToSIOp>(VALUE(std::trunc(v[0])));
+  add<arith::FPToUIOp>(VALUE(std::trunc(v[0])));
+  add<arith::ExtUIOp>(VALUE(v[0] < 0 ? -v[0] : v[0]));
+  add<arith::ExtSIOp>(VALUE(fromSigned(op, v[0])));
+  add<arith::TruncIOp>(VALUE(v[0]));
+  add<arith::IndexCastOp>(VALUE(v[0]));
+}
+
+/// Nothing for a division by zero.
+static Result ofQuotient(Numbers v, double (*round)(double)) {
+  return v[1] == 0 ? Result() : round(v[0] / v[1]);
+}
+
+void Rules::addIntegers() {
+  using K = ScalarKind;
+  add<arith::AddIOp>(VALUE(v[0] + v[1]), K::Add);
+  add<arith::SubIOp>(VALUE(v[0] - v[1]), K::Subtract);
+  add<arith::MulIOp>(VALUE(v[0] * v[1]), K::Multiply);
+  add<arith::DivSIOp>(VALUE(ofQuotient(v, std::trunc)));
+  add<arith::FloorDivSIOp>(VALUE(ofQuotient(v, std::floor)));
+  add<arith::RemSIOp>(
+      VALUE(v[1] == 0 ? Result() : Result(std::fmod(v[0], v[1]))));
+  add<math::AbsIOp>(VALUE(std::fabs(v[0])));
+  add<arith::MaxSIOp>(VALUE(std::max(v[0], v[1])), K::Maximum);
+  add<arith::MinSIOp>(VALUE(std::min(v[0], v[1])), K::Minimum);
+  add<arith::AndIOp>(VALUE(toInteger(v[0]) & toInteger(v[1])));
+  add<arith::OrIOp>(VALUE(toInteger(v[0]) | toInteger(v[1])));
+  add<arith::XOrIOp>(VALUE(toInteger(v[0]) ^ toInteger(v[1])));
+  add<arith::CmpIOp>(VALUE(
+      compareIntegers(cast<arith::CmpIOp>(op).getPredicate(), v[0], v[1])));
+}
+
+#undef VALUE
+
+static const ScalarRule *findRule(Operation *op) {
+  static const Rules rules;
+  return rules.find(op);
+}
+
+ScalarKind algebra::getKind(Operation *op) {
+  const ScalarRule *rule = findRule(op);
+  return rule ? rule->kind : ScalarKind::Other;
+}
+
+bool algebra::has(Operation *op, ScalarProperty property) {
+  if (property == StaysFinite)
+    if (std::optional<scalar::Function> function = scalar::functionOf(op))
+      return scalar::factsOf(*function).staysFinite;
+  const ScalarRule *rule = findRule(op);
+  return rule && (rule->properties & property) != 0;
+}
+
+double algebra::getVectorCycles(Operation *op) {
+  if (std::optional<scalar::Function> function = scalar::functionOf(op))
+    return scalar::factsOf(*function).weight;
+  const ScalarRule *rule = findRule(op);
+  return rule ? rule->cycles : 1;
 }
 
 std::optional<double> algebra::evaluate(Operation *op, ArrayRef<double> v) {
-  if (op->getNumResults() != 1)
-    return std::nullopt;
-  using Result = std::optional<double>;
-  Result value =
-      llvm::TypeSwitch<Operation *, Result>(op)
-          .Case([&](arith::ConstantOp constant) {
-            return getNumber(constant.getValue());
-          })
-          .Case([&](arith::RemFOp) { return std::fmod(v[0], v[1]); })
-          .Case([&](arith::MaxNumFOp) { return std::fmax(v[0], v[1]); })
-          .Case([&](arith::MinNumFOp) { return std::fmin(v[0], v[1]); })
-          .Case([&](arith::CmpFOp cmp) -> Result {
-            return compareFloats(cmp.getPredicate(), v[0], v[1]);
-          })
-          .Case([&](arith::SelectOp) { return v[0] != 0 ? v[1] : v[2]; })
-          .Case([&](arith::ExtFOp) { return v[0]; })
-          .Case([&](arith::TruncFOp) { return v[0]; })
-          .Case([&](arith::SIToFPOp cast) -> Result {
-            return cast.getIn().getType().isInteger(1) ? -v[0] : v[0];
-          })
-          .Case([&](arith::UIToFPOp) { return v[0]; })
-          .Case([&](arith::FPToSIOp) { return std::trunc(v[0]); })
-          .Case([&](arith::FPToUIOp) { return std::trunc(v[0]); })
-          .Default([](Operation *) { return std::nullopt; });
+  std::optional<double> value;
   if (std::optional<scalar::Function> function = scalar::functionOf(op))
     value = scalar::evaluate(*function, v[0], v.size() > 1 ? v[1] : 0);
-  if (!value)
-    value = evaluateInteger(op, v);
-  if (!value)
-    value = evaluateMath(op, v);
+  else if (const ScalarRule *rule = findRule(op))
+    value = rule->evaluate(op, v);
   if (!value)
     return std::nullopt;
   return roundTo(*value, op->getResult(0).getType());
@@ -237,13 +311,11 @@ Fold algebra::getFold(linalg::GenericOp op, Value &term) {
       !llvm::is_contained(last->getOperands(), accumulator))
     return Fold::None;
   term = last->getOperand(last->getOperand(0) == accumulator ? 1 : 0);
-  if (isa<arith::AddFOp, arith::AddIOp>(last))
-    return Fold::Sum;
-  if (isa<arith::MaximumFOp, arith::MaxNumFOp, arith::MaxSIOp>(last))
-    return Fold::Max;
-  if (isa<arith::MinimumFOp, arith::MinNumFOp, arith::MinSIOp>(last))
-    return Fold::Min;
-  return Fold::None;
+  ScalarKind kind = getKind(last);
+  return kind == ScalarKind::Add       ? Fold::Sum
+         : kind == ScalarKind::Maximum ? Fold::Max
+         : kind == ScalarKind::Minimum ? Fold::Min
+                                       : Fold::None;
 }
 
 double algebra::getNeutral(Fold fold, Type type) {

@@ -6,16 +6,13 @@
 #include "Rules.h"
 
 #include "waferloom/Algebra/Scalar.h"
-#include "waferloom/Scalar/Functions.h"
-
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 
 #include <cmath>
 
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
+using algebra::ScalarKind;
 using wafer::Padding;
 
 /// A constant that is some finite number, or such a number itself.
@@ -32,13 +29,6 @@ Padding partition::joinPadding(Padding a, Padding b) {
   return isFinite(a) && isFinite(b) ? Padding::finite() : Padding::any();
 }
 
-/// Finite operands give a finite result.
-static bool staysFinite(Operation *op) {
-  if (std::optional<scalar::Function> function = scalar::functionOf(op))
-    return scalar::factsOf(*function).staysFinite;
-  return isa<arith::MaxNumFOp, arith::MinNumFOp, arith::ExtFOp>(op);
-}
-
 static Padding applyToPadding(Operation *op, ArrayRef<Padding> v) {
   if (llvm::all_of(v, [](Padding t) { return t.kind == Padding::Constant; })) {
     SmallVector<double> numbers;
@@ -48,7 +38,8 @@ static Padding applyToPadding(Operation *op, ArrayRef<Padding> v) {
     return value && !std::isnan(*value) ? Padding::constant(*value)
                                         : Padding::any();
   }
-  if (isa<arith::SelectOp>(op)) {
+  ScalarKind kind = algebra::getKind(op);
+  if (kind == ScalarKind::Select) {
     if (v[0].kind == Padding::Constant)
       return v[0].value != 0 ? v[1] : v[2];
     return joinPadding(v[1], v[2]);
@@ -58,21 +49,21 @@ static Padding applyToPadding(Operation *op, ArrayRef<Padding> v) {
     return Padding::finite();
   if (llvm::any_of(v, [](Padding t) { return t.kind == Padding::Any; }))
     return Padding::any();
-  if (isa<arith::SIToFPOp, arith::UIToFPOp>(op))
+  if (kind == ScalarKind::FromInteger)
     return Padding::finite();
-  if (isa<arith::MulFOp>(op) && llvm::all_of(v, isFinite) &&
+  if (kind == ScalarKind::Multiply && llvm::all_of(v, isFinite) &&
       (v[0].isConstant(0) || v[1].isConstant(0)))
     return Padding::constant(0);
-  if (isa<arith::AddFOp>(op) &&
+  if (kind == ScalarKind::Add &&
       ((isLow(v[0]) && isFinite(v[1])) || (isLow(v[1]) && isFinite(v[0]))))
     return Padding::constant(-INFINITY);
-  if (isa<arith::SubFOp>(op) && isLow(v[0]) && isFinite(v[1]))
+  if (kind == ScalarKind::Subtract && isLow(v[0]) && isFinite(v[1]))
     return Padding::constant(-INFINITY);
-  if (isa<arith::MaximumFOp, arith::MaxNumFOp>(op) &&
-      (isLow(v[0]) || isLow(v[1])))
+  if (kind == ScalarKind::Maximum && (isLow(v[0]) || isLow(v[1])))
     return isLow(v[0]) ? v[1] : v[0];
-  return llvm::all_of(v, isFinite) && staysFinite(op) ? Padding::finite()
-                                                      : Padding::any();
+  return llvm::all_of(v, isFinite) && has(op, algebra::StaysFinite)
+             ? Padding::finite()
+             : Padding::any();
 }
 
 /// What is known of an input where some of its dimensions are in their padding.

@@ -7,7 +7,6 @@
 
 #include "waferloom/Algebra/Scalar.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/SmallBitVector.h"
 
 #include <cmath>
@@ -100,30 +99,39 @@ LogicalResult partition::checkLayout(LayoutAttr layout,
 /// Says in `replicatedAdd` when a value would be added once per PE.
 static bool commutes(Operation *op, ArrayRef<bool> partial, Combiner combiner,
                      bool &replicatedAdd) {
-  if (isa<arith::ExtFOp>(op))
+  using algebra::ScalarKind;
+  const bool sums = combiner == Combiner::Sum;
+  switch (algebra::getKind(op)) {
+  case ScalarKind::Widen:
     return true;
-  if (combiner == Combiner::Sum) {
-    if (isa<arith::NegFOp>(op))
-      return true;
-    if (isa<arith::AddFOp, arith::SubFOp, arith::AddIOp, arith::SubIOp>(op)) {
-      replicatedAdd = partial[0] != partial[1];
-      return partial[0] && partial[1];
-    }
-    if (isa<arith::MulFOp, arith::MulIOp>(op))
+  case ScalarKind::Negate:
+    return sums;
+  case ScalarKind::Add:
+    if (!sums)
       return partial[0] != partial[1];
-    if (isa<arith::DivFOp>(op))
+    replicatedAdd = partial[0] != partial[1];
+    return partial[0] && partial[1];
+  case ScalarKind::Subtract:
+    if (!sums)
       return partial[0] && !partial[1];
-    if (isa<arith::SelectOp>(op))
-      return !partial[0] && partial[1] && partial[2];
+    replicatedAdd = partial[0] != partial[1];
+    return partial[0] && partial[1];
+  case ScalarKind::Multiply:
+    return sums && partial[0] != partial[1];
+  case ScalarKind::Divide:
+    return sums && partial[0] && !partial[1];
+  case ScalarKind::Select:
+    return sums && !partial[0] && partial[1] && partial[2];
+  case ScalarKind::Maximum:
+    return combiner == Combiner::Max;
+  case ScalarKind::Minimum:
+    return combiner == Combiner::Min;
+  case ScalarKind::Narrow:
+  case ScalarKind::FromInteger:
+  case ScalarKind::Other:
     return false;
   }
-  if (isa<arith::AddFOp, arith::AddIOp>(op))
-    return partial[0] != partial[1];
-  if (isa<arith::SubFOp, arith::SubIOp>(op))
-    return partial[0] && !partial[1];
-  return combiner == Combiner::Max
-             ? isa<arith::MaximumFOp, arith::MaxNumFOp, arith::MaxSIOp>(op)
-             : isa<arith::MinimumFOp, arith::MinNumFOp, arith::MinSIOp>(op);
+  return false;
 }
 
 namespace {

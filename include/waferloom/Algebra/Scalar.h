@@ -19,10 +19,42 @@ namespace waferloom::algebra {
 /// What the reductions of a generic compute.
 enum class Fold { None, Sum, Max, Min };
 
+/// What an op does, as far as rules about sums and extremes go. Integers and
+/// floats alike.
+enum class ScalarKind {
+  Other,
+  Add,
+  Subtract,
+  Multiply,
+  Divide, ///< of floats
+  Negate,
+  Maximum,
+  Minimum,
+  Select,
+  Widen,  ///< to a float of more bits
+  Narrow, ///< to a float of fewer bits
+  FromInteger,
+};
+
+enum ScalarProperty : unsigned {
+  StaysFinite = 1,  ///< finite operands give a finite result
+  Approximates = 2, ///< may lose the last bits where factors are halves
+  OfAngle = 4,      ///< so may not what its operand is computed from
+};
+
+/// `Other` for an op that no rule is about.
+ScalarKind getKind(mlir::Operation *op);
+
+bool has(mlir::Operation *op, ScalarProperty property);
+
 /// The result of `op`, an arith or math op of the body of a generic, or nothing
 /// if there is no rule for it.
 std::optional<double> evaluate(mlir::Operation *op,
                                llvm::ArrayRef<double> operands);
+
+/// Cycles that an op of a body takes per element, in vector instructions: what
+/// plans are compared by.
+double getVectorCycles(mlir::Operation *op);
 
 /// `value` rounded to `type`.
 double roundTo(double value, mlir::Type type);
