@@ -16,10 +16,10 @@
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/SmallPtrSet.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace waferloom::algebra {
 #define GEN_PASS_DEF_ALGEBRAPRECISION
@@ -29,6 +29,7 @@ namespace waferloom::algebra {
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::algebra;
+using wafer::PrecisionOpInterface;
 
 static bool isHalf(Value value) {
   return getElementTypeOrSelf(value.getType()).isF16();
@@ -41,10 +42,12 @@ static void setElementType(Value value, Type element) {
     value.setType(element);
 }
 
-/// Ops whose result holds elements of their operand.
-static bool isWindow(Operation *op) {
-  return isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp,
-             tensor::CollapseShapeOp>(op);
+/// The operand of `op` whose numbers its result holds as they are stored.
+static std::optional<unsigned> getForwarded(Operation *op) {
+  if (auto generic = dyn_cast<linalg::GenericOp>(op))
+    return isCopy(generic) ? std::optional(0u) : std::nullopt;
+  auto known = dyn_cast<PrecisionOpInterface>(op);
+  return known ? known.getForwardedOperand() : std::nullopt;
 }
 
 /// Looks through conversions to the argument of the body that is a factor.
@@ -81,7 +84,7 @@ private:
   void chooseStorage();
   bool isFactor(Value stored);
   bool isTable(Value stored);
-  Type storedAs(Operation *op);
+  Type storedAs(wafer::StoredOpInterface op);
   LogicalResult visit(Operation *op);
   void visitGeneric(linalg::GenericOp op);
   void visitBody(linalg::GenericOp op);
@@ -90,28 +93,24 @@ private:
   void approximate();
   Value widened(OpBuilder &builder, Value value);
 
-  llvm::StringSet<> narrow; // weights and states that become f16
+  llvm::DenseSet<Attribute> narrow; // names of what becomes f16
 };
 } // namespace
 
-/// Does a product read `stored`, through windows and copies?
+/// Does a product read `stored`, as it is or through what hands it on?
 bool AlgebraPrecision::isFactor(Value stored) {
   SmallVector<Value> worklist{stored};
   while (!worklist.empty()) {
     Value value = worklist.pop_back_val();
     for (OpOperand &use : value.getUses()) {
       Operation *user = use.getOwner();
-      if (isWindow(user) || isa<wafer::AppendOp>(user)) {
+      if (getForwarded(user) == use.getOperandNumber()) {
         worklist.push_back(user->getResult(0));
         continue;
       }
       auto generic = dyn_cast<linalg::GenericOp>(user);
       if (!generic)
         continue;
-      if (isCopy(generic)) {
-        worklist.push_back(generic.getResult(0));
-        continue;
-      }
       Value argument = generic.getMatchingBlockArgument(&use);
       if (arith::MulFOp product = productOf(generic))
         if (factorOf(product.getLhs()) == argument ||
@@ -123,9 +122,9 @@ bool AlgebraPrecision::isFactor(Value stored) {
 }
 
 bool AlgebraPrecision::isTable(Value stored) {
-  return llvm::any_of(stored.getUsers(), [&](Operation *user) {
-    auto lookup = dyn_cast<wafer::LookupOp>(user);
-    return lookup && lookup.getTable() == stored;
+  return llvm::any_of(stored.getUses(), [](OpOperand &use) {
+    auto known = dyn_cast<PrecisionOpInterface>(use.getOwner());
+    return known && known.isTable(use);
   });
 }
 
@@ -137,39 +136,28 @@ void AlgebraPrecision::chooseStorage() {
   int64_t all = 0;
   for (auto weight : getOperation().getOps<wafer::WeightOp>())
     all += cast<ShapedType>(weight.getType()).getNumElements();
-  getOperation().walk([&](wafer::ParameterOp op) {
-    auto type = cast<ShapedType>(op.getType());
+  getOperation().walk([&](wafer::StoredOpInterface op) {
+    Value value = op->getResult(0);
+    auto type = cast<ShapedType>(value.getType());
     bool isLarge = type.getNumElements() > all / smallShare;
-    if (type.getElementType().isF32() &&
-        (isFactor(op.getResult()) || (isLarge && isTable(op.getResult()))))
-      for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>())
-        narrow.insert(("@" + name.getValue()).str());
-  });
-  getOperation().walk([&](wafer::StateOp op) {
-    if (isFactor(op.getResult()))
-      for (auto name : op.getNames().getAsRange<StringAttr>())
-        narrow.insert(name.getValue());
+    if (isa<FloatType>(type.getElementType()) &&
+        (isFactor(value) || (isLarge && isTable(value))))
+      for (Attribute name : op.getStoredNames())
+        narrow.insert(name);
   });
 }
 
-/// The element type of a parameter or a state under the precision asked for.
-Type AlgebraPrecision::storedAs(Operation *op) {
+/// The element type of what is stored under the precision asked for.
+Type AlgebraPrecision::storedAs(wafer::StoredOpInterface op) {
   Builder builder(op->getContext());
   Type element = getElementTypeOrSelf(op->getResult(0).getType());
   if (!isa<FloatType>(element) || precision == "model")
     return element;
   if (precision == "f32")
     return builder.getF32Type();
-  SmallVector<std::string> names;
-  if (auto parameter = dyn_cast<wafer::ParameterOp>(op))
-    for (auto name : parameter.getWeights().getAsRange<FlatSymbolRefAttr>())
-      names.push_back(("@" + name.getValue()).str());
-  else
-    for (auto name :
-         cast<wafer::StateOp>(op).getNames().getAsRange<StringAttr>())
-      names.push_back(name.str());
-  bool isNarrow = llvm::all_of(
-      names, [&](const std::string &name) { return narrow.contains(name); });
+  bool isNarrow = llvm::all_of(op.getStoredNames(), [&](Attribute name) {
+    return narrow.contains(name);
+  });
   return isNarrow ? builder.getF16Type() : element;
 }
 
@@ -233,7 +221,8 @@ void AlgebraPrecision::visitBody(linalg::GenericOp op) {
         visitConstant(constant);
       continue;
     }
-    bool isConversion = isa<arith::ExtFOp, arith::TruncFOp>(inner);
+    ScalarKind kind = getKind(&inner);
+    bool isConversion = kind == ScalarKind::Widen || kind == ScalarKind::Narrow;
     if (isConversion && !isHalf(inner.getOperand(0))) {
       inner.getResult(0).replaceAllUsesWith(inner.getOperand(0));
       inner.erase();
@@ -303,8 +292,8 @@ LogicalResult AlgebraPrecision::visit(Operation *op) {
       visitGeneric(generic);
     return success();
   }
-  if (isa<wafer::ParameterOp, wafer::StateOp>(op)) {
-    setElementType(op->getResult(0), storedAs(op));
+  if (auto stored = dyn_cast<wafer::StoredOpInterface>(op)) {
+    setElementType(op->getResult(0), storedAs(stored));
     return success();
   }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
@@ -312,33 +301,30 @@ LogicalResult AlgebraPrecision::visit(Operation *op) {
       visitConstant(constant);
     return success();
   }
-  if (isWindow(op)) {
+  if (std::optional<unsigned> from = getForwarded(op)) {
     setElementType(op->getResult(0),
-                   getElementTypeOrSelf(op->getOperand(0).getType()));
+                   getElementTypeOrSelf(op->getOperand(*from).getType()));
     return success();
   }
-  if (isa<wafer::AppendOp>(op)) {
-    op->getResult(0).setType(cast<wafer::AppendOp>(op).getState().getType());
-    return success();
-  }
-  if (isa<tensor::ConcatOp, wafer::OutputOp>(op))
+  auto known = dyn_cast<PrecisionOpInterface>(op);
+  if (known && known.readsSingles())
     for (OpOperand &operand : op->getOpOperands())
       operand.set(widened(builder, operand.get()));
   for (Value result : op->getResults())
-    if (isHalf(result) || (isa<wafer::LookupOp>(op) &&
-                           isa<FloatType>(getElementTypeOrSelf(result))))
+    if (isHalf(result))
       setElementType(result, wide);
-  if (auto fill = dyn_cast<linalg::FillOp>(op)) {
-    for (BlockArgument argument : fill.getRegion().getArguments())
+  if (isa<linalg::LinalgOp>(op)) {
+    for (BlockArgument argument : op->getRegion(0).getArguments())
       if (isHalf(argument))
         argument.setType(wide);
     return success();
   }
-  if (isa<wafer::RepeatOp>(op) && llvm::none_of(op->getOperands(), isHalf)) {
-    for (Operation &inner :
-         llvm::make_early_inc_range(op->getRegion(0).front()))
-      if (failed(visit(&inner)))
-        return failure();
+  auto loop = dyn_cast<LoopLikeOpInterface>(op);
+  if (loop && llvm::none_of(op->getOperands(), isHalf)) {
+    for (Region *body : loop.getLoopRegions())
+      for (Operation &inner : llvm::make_early_inc_range(body->front()))
+        if (failed(visit(&inner)))
+          return failure();
     return success();
   }
   if (op->getNumRegions())
@@ -353,7 +339,7 @@ void AlgebraPrecision::approximate() {
   llvm::SmallPtrSet<Operation *, 16> exact;
   SmallVector<Operation *> open;
   getOperation().walk([&](Operation *op) {
-    if (isa<math::SinOp, math::CosOp>(op))
+    if (has(op, OfAngle))
       open.push_back(op->getParentOp());
   });
   while (!open.empty()) {
@@ -367,8 +353,7 @@ void AlgebraPrecision::approximate() {
   auto flags =
       arith::FastMathFlagsAttr::get(&getContext(), arith::FastMathFlags::afn);
   getOperation().walk([&](Operation *op) {
-    if (isa<math::ExpOp, math::SqrtOp, math::RsqrtOp, arith::DivFOp>(op) &&
-        !exact.contains(op->getParentOp()))
+    if (has(op, Approximates) && !exact.contains(op->getParentOp()))
       op->setAttr("fastmath", flags);
   });
 }

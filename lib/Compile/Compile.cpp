@@ -7,12 +7,14 @@
 
 #include "Phases.h"
 
+#include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Files/Output.h"
 #include "waferloom/Import/Import.h"
+#include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
 
@@ -269,6 +271,10 @@ CompileResult waferloom::compile(StringRef path,
   auto start = std::chrono::steady_clock::now();
   MLIRContext context(MLIRContext::Threading::DISABLED);
   context.printOpOnDiagnostic(false);
+  DialectRegistry models;
+  algebra::registerOpModels(models);
+  partition::registerOpModels(models);
+  context.appendDialectRegistry(models);
   import::loadDialects(context);
   context.loadDialect<fabric::FabricDialect, wafer::WaferDialect>();
   ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {

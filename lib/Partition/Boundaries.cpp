@@ -9,12 +9,8 @@
 
 #include "Boundaries.h"
 
-#include "waferloom/Dialect/Wafer/Wafer.h"
-
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
 
@@ -93,143 +89,65 @@ void Boundaries::relateFlat(Value a, ArrayRef<int64_t> dimsA, Value b,
   unflatten(b, dimsB, flat);
 }
 
-void Boundaries::relatePart(Value whole, Value part, int64_t dim, int64_t start,
-                            int64_t step) {
-  int64_t n = sizeOf(whole, dim), m = sizeOf(part, dim);
-  Set ofWhole = get(whole, dim), ofPart = get(part, dim);
+void Boundaries::relateSlice(Value whole, int64_t dim, Value slice,
+                             int64_t slicedDim, int64_t start, int64_t step) {
+  int64_t n = sizeOf(whole, dim), m = sizeOf(slice, slicedDim);
+  Set ofWhole = get(whole, dim), ofSlice = get(slice, slicedDim);
   if (step > 1) {
     addBound(whole, dim, step);
-    for (int64_t bound : ofPart)
+    for (int64_t bound : ofSlice)
       addBound(whole, dim, bound * step);
     for (int64_t bound : ofWhole)
       if (bound % step == 0)
-        addBound(part, dim, bound / step);
+        addBound(slice, slicedDim, bound / step);
     return;
   }
-  // An aligned part is one index of a major factor; any other shares the
+  // An aligned slice is one index of a major factor; any other shares the
   // boundaries that its ends leave alone, and the major factor stays whole.
   if (n % m == 0 && start % m == 0)
     addBound(whole, dim, m);
   for (int64_t bound : ofWhole)
     if (bound <= m && m % bound == 0 && start % bound == 0)
-      addBound(part, dim, bound);
-  for (int64_t bound : ofPart)
+      addBound(slice, slicedDim, bound);
+  for (int64_t bound : ofSlice)
     if (n % bound == 0 && start % bound == 0 && (bound != m || n % m == 0))
       if (bound != m || start % m == 0)
         addBound(whole, dim, bound);
 }
 
-void Boundaries::visit(Operation *op) {
-  auto relateSymbol = [&](Attribute symbol, Value value) {
-    auto [it, isNew] = firstUse.try_emplace(symbol, value);
-    auto all = [](Value v) { return llvm::to_vector(llvm::seq(rankOf(v))); };
-    if (!isNew)
-      relateFlat(it->second, all(it->second), value, all(value));
-  };
+void Boundaries::relateSymbol(Attribute symbol, Value value) {
+  auto [it, isNew] = firstUse.try_emplace(symbol, value);
+  auto all = [](Value v) { return llvm::to_vector(llvm::seq(rankOf(v))); };
+  if (!isNew)
+    relateFlat(it->second, all(it->second), value, all(value));
+}
 
-  if (auto linalgOp = dyn_cast<linalg::LinalgOp>(op)) {
-    // Loop by loop: the first operand that has it leads the others.
-    llvm::DenseMap<unsigned, std::pair<Value, int64_t>> leader;
-    for (OpOperand &operand : op->getOpOperands()) {
-      AffineMap map = linalgOp.getMatchingIndexingMap(&operand);
-      for (auto [d, expr] : llvm::enumerate(map.getResults())) {
-        auto loop = cast<AffineDimExpr>(expr).getPosition();
-        auto [it, isNew] = leader.try_emplace(
-            loop, std::pair(operand.get(), static_cast<int64_t>(d)));
-        if (!isNew)
-          join(it->second.first, it->second.second, operand.get(), d);
-      }
-    }
-    for (auto [init, result] :
-         llvm::zip(linalgOp.getDpsInits(), op->getResults()))
-      joinAll(init, result);
-    return;
-  }
-  auto relateReshape = [&](Value from, Value to,
-                           ArrayRef<ReassociationIndices> groups,
-                           bool expands) {
-    for (auto [d, group] : llvm::enumerate(groups)) {
-      int64_t one[] = {static_cast<int64_t>(d)};
-      if (expands)
-        relateFlat(from, one, to, group);
-      else
-        relateFlat(from, group, to, one);
+void partition::relateLoops(Operation *op, Boundaries &boundaries) {
+  IterationSpace space = cast<DimensionOpInterface>(op).getIterationSpace();
+  // Loop by loop: the first tensor that has it leads the others.
+  llvm::DenseMap<int, std::pair<Value, int64_t>> leader;
+  auto relate = [&](Value value, ArrayRef<int> loops) {
+    for (auto [d, loop] : llvm::enumerate(loops)) {
+      auto [it, isNew] =
+          leader.try_emplace(loop, std::pair(value, static_cast<int64_t>(d)));
+      if (!isNew)
+        boundaries.join(it->second.first, it->second.second, value, d);
     }
   };
-  if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
-    return relateReshape(expand.getSrc(), expand.getResult(),
-                         expand.getReassociationIndices(), true);
-  if (auto collapse = dyn_cast<tensor::CollapseShapeOp>(op))
-    return relateReshape(collapse.getSrc(), collapse.getResult(),
-                         collapse.getReassociationIndices(), false);
-  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {
-    for (int64_t d = 0; d < rankOf(slice.getSource()); ++d) {
-      if (sizeOf(slice.getSource(), d) == sizeOf(slice.getResult(), d))
-        join(slice.getSource(), d, slice.getResult(), d);
-      else
-        relatePart(slice.getSource(), slice.getResult(), d,
-                   slice.getStaticOffset(d), slice.getStaticStride(d));
-    }
+  for (const IterationSpace::Tensor &tensor : space.operands)
+    relate(op->getOperand(tensor.operand), tensor.loops);
+  if (!space.result.empty())
+    relate(op->getResult(0), space.result);
+}
+
+void Boundaries::visit(Operation *op) {
+  if (auto known = dyn_cast<DimensionOpInterface>(op)) {
+    failedOp |= failed(known.relateDimensions(*this));
     return;
   }
-  if (auto concat = dyn_cast<tensor::ConcatOp>(op)) {
-    int64_t start = 0, dim = concat.getDim();
-    for (Value part : concat.getInputs()) {
-      for (int64_t d = 0; d < rankOf(part); ++d)
-        if (d != dim)
-          join(concat.getResult(), d, part, d);
-      if (concat.getInputs().size() == 1)
-        join(concat.getResult(), dim, part, dim);
-      else
-        relatePart(concat.getResult(), part, dim, start, 1);
-      start += sizeOf(part, dim);
-    }
-    return;
-  }
-  if (auto lookup = dyn_cast<wafer::LookupOp>(op)) {
-    int64_t lead = rankOf(lookup.getIndices());
-    for (int64_t d = 0; d < lead; ++d)
-      join(lookup.getIndices(), d, lookup.getResult(), d);
-    for (int64_t d = 1; d < rankOf(lookup.getTable()); ++d)
-      join(lookup.getTable(), d, lookup.getResult(), lead + d - 1);
-    return;
-  }
-  if (auto append = dyn_cast<wafer::AppendOp>(op)) {
-    joinAll(append.getState(), append.getResult());
-    int64_t dim = append.getDim();
-    bool oneRow = rankOf(append.getUpdate()) < rankOf(append.getState());
-    for (int64_t d = 0; d < rankOf(append.getState()); ++d)
-      if (d != dim)
-        join(append.getState(), d, append.getUpdate(),
-             d - (oneRow && d > dim ? 1 : 0));
-    return;
-  }
-  if (auto repeat = dyn_cast<wafer::RepeatOp>(op)) {
-    for (auto [i, init] : llvm::enumerate(repeat.getInits())) {
-      joinAll(init, repeat.getBodyBlock()->getArgument(i));
-      joinAll(init, repeat.getResult(i));
-      joinAll(init, repeat.getYield().getValues()[i]);
-    }
-    return;
-  }
-  if (auto parameter = dyn_cast<wafer::ParameterOp>(op)) {
-    for (Attribute symbol : parameter.getWeights())
-      relateSymbol(symbol, parameter.getResult());
-    return;
-  }
-  if (auto state = dyn_cast<wafer::StateOp>(op)) {
-    for (Attribute name : state.getNames())
-      relateSymbol(name, state.getResult());
-    return;
-  }
-  if (isa<wafer::WaferDialect>(op->getDialect()) ||
-      isa<tensor::EmptyOp, arith::ConstantOp>(op))
-    return;
-  bool tensors = llvm::any_of(op->getResultTypes(),
-                              [](Type type) { return isa<ShapedType>(type); });
-  if (tensors || llvm::any_of(op->getOperandTypes(), [](Type type) {
-        return isa<ShapedType>(type);
-      })) {
+  auto isTensor = [](Type type) { return isa<ShapedType>(type); };
+  if (llvm::any_of(op->getResultTypes(), isTensor) ||
+      llvm::any_of(op->getOperandTypes(), isTensor)) {
     op->emitError() << "'" << op->getName()
                     << "' has no rule for factoring its dimensions: express it "
                        "by linalg.generic";
@@ -262,31 +180,12 @@ LogicalResult Boundaries::checkNesting() {
 LogicalResult Boundaries::compute(ModuleOp module) {
   // Ops inside a generic are scalar and have no dimensions.
   SmallVector<Operation *> ops;
-  module.walk<WalkOrder::PreOrder>([&](Operation *op) {
-    if (isa<ModuleOp, func::FuncOp, func::ReturnOp>(op))
-      return WalkResult::advance();
-    if (isa<linalg::GenericOp>(op)) {
-      auto generic = cast<linalg::GenericOp>(op);
-      for (AffineMap map : generic.getIndexingMapsArray())
-        if (!map.isProjectedPermutation()) {
-          op->emitError() << "map " << AffineMapAttr::get(map)
-                          << " is no projected permutation";
-          failedOp = true;
-        }
-      if (op->getNumResults() != 1) {
-        op->emitError() << "has " << op->getNumResults()
-                        << " results but partitioning takes 1: split it";
-        failedOp = true;
-      }
+  for (auto entry : module.getOps<func::FuncOp>())
+    entry.getBody().walk<WalkOrder::PreOrder>([&](Operation *op) {
       ops.push_back(op);
-      return WalkResult::skip();
-    }
-    ops.push_back(op);
-    return isa<linalg::LinalgOp>(op) ? WalkResult::skip()
-                                     : WalkResult::advance();
-  });
-  if (failedOp)
-    return failure();
+      return isa<linalg::LinalgOp>(op) ? WalkResult::skip()
+                                       : WalkResult::advance();
+    });
   do {
     changed = false;
     for (Operation *op : ops)

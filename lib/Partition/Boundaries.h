@@ -6,7 +6,10 @@
 
 #include "Dimensions.h"
 
+#include "waferloom/Partition/PartitionOpInterfaces.h"
+
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/BuiltinTypes.h"
 
 #include <set>
 
@@ -25,21 +28,29 @@ public:
   llvm::SmallVector<int64_t> getShape(mlir::Value value);
   mlir::RankedTensorType getType(mlir::Value value);
 
+  // For the models of ops (DimensionOpInterface::relateDimensions).
+
+  /// Two dimensions are factored alike; nothing if their sizes differ.
+  void join(mlir::Value a, int64_t dimA, mlir::Value b, int64_t dimB);
+  void joinAll(mlir::Value a, mlir::Value b);
+  /// Consecutive dimensions of `a` and of `b`, each seen as one, are one.
+  void relateFlat(mlir::Value a, llvm::ArrayRef<int64_t> dimsA, mlir::Value b,
+                  llvm::ArrayRef<int64_t> dimsB);
+  /// Dimension `slicedDim` of `slice` is [start, start + m * step) of dimension
+  /// `dim` of `whole`.
+  void relateSlice(mlir::Value whole, int64_t dim, mlir::Value slice,
+                   int64_t slicedDim, int64_t start, int64_t step);
+  /// `value` holds the elements of a weight or state, in one order everywhere.
+  void relateSymbol(mlir::Attribute symbol, mlir::Value value);
+
 private:
   using Set = std::set<int64_t>;
 
   void visit(mlir::Operation *op);
-  void join(mlir::Value a, int64_t dimA, mlir::Value b, int64_t dimB);
-  void joinAll(mlir::Value a, mlir::Value b);
   /// Boundaries of consecutive dimensions seen as one.
   Set flatten(mlir::Value value, llvm::ArrayRef<int64_t> dims);
   void unflatten(mlir::Value value, llvm::ArrayRef<int64_t> dims,
                  const Set &bounds);
-  void relateFlat(mlir::Value a, llvm::ArrayRef<int64_t> dimsA, mlir::Value b,
-                  llvm::ArrayRef<int64_t> dimsB);
-  /// `part` is [start, start + m * step) of `whole` along `dim`.
-  void relatePart(mlir::Value whole, mlir::Value part, int64_t dim,
-                  int64_t start, int64_t step);
   void addBound(mlir::Value value, int64_t dim, int64_t bound);
   Set &get(mlir::Value value, int64_t dim);
   llvm::LogicalResult checkNesting();

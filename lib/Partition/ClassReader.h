@@ -1,7 +1,7 @@
 //===- ClassReader.h - Reads classes off a module ----------------*- C++-*-===//
 //
-// The reader behind classify(). What any op has in common is in Classes.cpp;
-// one function per form of op is in ClassForms.cpp.
+// The reader behind classify(), and what the models of ops are given to say
+// which dimensions are split alike (LayoutOpInterface::readClasses).
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,19 +11,14 @@
 #include "Classes.h"
 #include "Dimensions.h"
 
-#include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Format/TypeFormat.h"
-
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "waferloom/Partition/PartitionOpInterfaces.h"
 
 #include <map>
 
 namespace waferloom::partition {
 
 using Ids = llvm::SmallVector<DimId>;
-using Loops =
-    llvm::SmallVector<int>; // the loop of each dimension of an operand
 
 /// A work with dimensions instead of classes.
 struct RawWork {
@@ -35,34 +30,58 @@ struct RawWork {
   std::optional<std::pair<DimId, DimId>> change;
 };
 
-class Reader {
+class ClassReader {
 public:
   llvm::LogicalResult read(mlir::ModuleOp module);
   ModuleClasses finish();
 
-private:
-  llvm::LogicalResult readBlock(mlir::Block &block);
-  llvm::LogicalResult readOp(mlir::Operation *op);
-  void readGeneric(mlir::linalg::GenericOp op);
-  void readSlice(mlir::tensor::ExtractSliceOp op);
-  void readConcat(mlir::tensor::ConcatOp op);
-  void readExpand(mlir::tensor::ExpandShapeOp op);
-  void readAppend(wafer::AppendOp op);
-  void readLookup(wafer::LookupOp op);
-  llvm::LogicalResult readRepeat(wafer::RepeatOp op);
-  llvm::LogicalResult readStored(mlir::Operation *op, mlir::ArrayAttr names);
+  // For the models of ops.
 
+  llvm::LogicalResult readBlock(mlir::Block &block);
+  /// Joins the dimensions of operands and result of `op` by its loops and adds
+  /// its work.
+  void readLoops(mlir::Operation *op, const IterationSpace &space);
+  /// `op` gives what lies in memory under `names`, in all entries alike.
+  llvm::LogicalResult readStored(mlir::Operation *op, mlir::ArrayAttr names);
   Ids &getIds(mlir::Value value);
-  bool clash(DimId a, DimId b);
+  /// Joins two dimensions unless they are apart.
   bool join(DimId a, DimId b);
-  void keepApart(DimId a, DimId b);
-  /// Joins the dimensions of operands and result of `op` by their loops and
-  /// adds its work. Loops in `reductions` are contracted.
-  RawWork &use(mlir::Operation *op, llvm::ArrayRef<unsigned> operands,
-               llvm::ArrayRef<Loops> maps, const Loops &resultMap,
-               llvm::ArrayRef<int> reductions);
-  /// A class of its own for dimension `dim` of an operand, behind a change.
+  void joinAll(mlir::Value a, mlir::Value b);
+  /// A class of its own for dimension `dim` of an operand, behind a change of
+  /// layout. `ids` are those that the operand is read with, and become so.
   DimId addChange(mlir::Operation *op, unsigned operand, Ids &ids, int64_t dim);
+  void keepWhole(DimId id) { whole.insert(id); }
+  void keepCyclic(DimId id) { cyclic.insert(id); }
+  /// `to` is the value `from` by another name.
+  void rename(mlir::Value from, mlir::Value to);
+
+  /// While it lives, ops run `tripCount` times as often.
+  class Trips {
+  public:
+    Trips(ClassReader &reader, int64_t tripCount)
+        : reader(reader), outerTrips(reader.tripCount),
+          outerScope(reader.scope) {
+      reader.tripCount *= tripCount;
+      reader.scope = ++reader.scopes;
+    }
+    ~Trips() {
+      reader.tripCount = outerTrips;
+      reader.scope = outerScope;
+    }
+
+  private:
+    ClassReader &reader;
+    int64_t outerTrips;
+    int outerScope;
+  };
+
+private:
+  llvm::LogicalResult readOp(mlir::Operation *op);
+  bool clash(DimId a, DimId b);
+  void keepApart(DimId a, DimId b);
+  /// The work of an op without what it computes: its loops and buffers.
+  void addWork(mlir::Operation *op, const IterationSpace &space,
+               llvm::ArrayRef<Ids> used, const std::map<int, DimId> &loops);
   int64_t getBytes(mlir::Value value) {
     return bytesOf(computedFormatOf(value.getType()).value_or(Format::f32));
   }

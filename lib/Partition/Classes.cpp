@@ -8,7 +8,6 @@
 
 #include "ClassReader.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -16,7 +15,7 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
 
-Ids &Reader::getIds(Value value) {
+Ids &ClassReader::getIds(Value value) {
   auto [it, isNew] = ids.try_emplace(value);
   if (isNew)
     if (auto type = dyn_cast<ShapedType>(value.getType()))
@@ -25,15 +24,14 @@ Ids &Reader::getIds(Value value) {
   return it->second;
 }
 
-bool Reader::clash(DimId a, DimId b) {
+bool ClassReader::clash(DimId a, DimId b) {
   a = dims.find(a);
   b = dims.find(b);
   auto it = apart.find(a);
   return it != apart.end() && it->second.count(b) != 0;
 }
 
-/// Joins two dimensions unless they are apart.
-bool Reader::join(DimId a, DimId b) {
+bool ClassReader::join(DimId a, DimId b) {
   if (clash(a, b))
     return false;
   auto [kept, gone] = dims.join(a, b);
@@ -52,15 +50,15 @@ bool Reader::join(DimId a, DimId b) {
   return true;
 }
 
-void Reader::keepApart(DimId a, DimId b) {
+void ClassReader::keepApart(DimId a, DimId b) {
   a = dims.find(a);
   b = dims.find(b);
   apart[a].insert(b);
   apart[b].insert(a);
 }
 
-DimId Reader::addChange(Operation *op, unsigned operand, Ids &operandIds,
-                        int64_t dim) {
+DimId ClassReader::addChange(Operation *op, unsigned operand, Ids &operandIds,
+                             int64_t dim) {
   Value value = op->getOperand(operand);
   DimId before = operandIds[dim];
   int64_t size = cast<ShapedType>(value.getType()).getDimSize(dim);
@@ -90,39 +88,55 @@ static std::string getShapeText(Value value) {
   return text;
 }
 
-RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
-                     ArrayRef<Loops> maps, const Loops &resultMap,
-                     ArrayRef<int> reductions) {
+void ClassReader::joinAll(Value a, Value b) {
+  for (auto [x, y] : llvm::zip(Ids(getIds(a)), Ids(getIds(b))))
+    join(x, y);
+}
+
+void ClassReader::rename(Value from, Value to) {
+  auto it = producer.find(from);
+  if (it != producer.end())
+    producer[to] = it->second;
+}
+
+void ClassReader::readLoops(Operation *op, const IterationSpace &space) {
   std::map<int, DimId> loops; // loop -> a dimension of its class
   SmallVector<Ids> used;
+  auto keep = [&](int loop, DimId id) {
+    if (llvm::is_contained(space.whole, loop))
+      keepWhole(id);
+  };
   std::string name = op->getName().getStringRef().str();
-  for (auto [k, operand] : llvm::enumerate(operands)) {
-    Ids operandIds = getIds(op->getOperand(operand));
-    for (auto [d, loop] : llvm::enumerate(maps[k])) {
+  for (auto [k, tensor] : llvm::enumerate(space.operands)) {
+    Value value = op->getOperand(tensor.operand);
+    Ids operandIds = getIds(value);
+    for (auto [d, loop] : llvm::enumerate(tensor.loops)) {
       DimId id = operandIds[d];
       auto it = loops.find(loop);
       bool conflict = it != loops.end() && clash(it->second, id);
       for (const auto &[other, representative] : loops)
         conflict |= other != loop && dims.find(representative) == dims.find(id);
       if (conflict)
-        id = addChange(op, operand, operandIds, d);
+        id = addChange(op, tensor.operand, operandIds, d);
       if (it != loops.end())
         join(it->second, id);
       else
         loops[loop] = id;
+      keep(loop, id);
       roles[id].insert(name + std::to_string(k) + "." + std::to_string(d) +
-                       "/" + getShapeText(op->getOperand(operand)));
+                       "/" + getShapeText(value));
     }
     used.push_back(std::move(operandIds));
   }
   if (op->getNumResults() == 1 && isa<ShapedType>(op->getResult(0).getType())) {
     Ids &resultIds = getIds(op->getResult(0));
-    for (auto [d, loop] : llvm::enumerate(resultMap)) {
+    for (auto [d, loop] : llvm::enumerate(space.result)) {
       auto it = loops.find(loop);
       if (it != loops.end())
         join(it->second, resultIds[d]);
       else
         loops[loop] = resultIds[d];
+      keep(loop, resultIds[d]);
       roles[resultIds[d]].insert(name + "=" + std::to_string(d) + "/" +
                                  getShapeText(op->getResult(0)));
     }
@@ -130,70 +144,53 @@ RawWork &Reader::use(Operation *op, ArrayRef<unsigned> operands,
   for (auto i = loops.begin(); i != loops.end(); ++i)
     for (auto j = loops.begin(); j != i; ++j)
       keepApart(i->second, j->second);
+  addWork(op, space, used, loops);
+}
 
+void ClassReader::addWork(Operation *op, const IterationSpace &space,
+                          ArrayRef<Ids> used,
+                          const std::map<int, DimId> &loops) {
+  LocalWork local = cast<LayoutOpInterface>(op).getLocalWork();
   RawWork raw;
   raw.work.tripCount = tripCount;
   raw.work.scope = scope;
+  raw.work.combiner = static_cast<int>(local.fold);
+  raw.work.cyclesPerElement = local.cyclesPerElement;
+  raw.work.halves = local.halves;
+  for (unsigned operand : local.factors)
+    raw.factors.push_back(getIds(op->getOperand(operand)));
   for (const auto &[loop, id] : loops)
-    (llvm::is_contained(reductions, loop) ? raw.reduction : raw.parallel)
+    (llvm::is_contained(space.reductions, loop) ? raw.reduction : raw.parallel)
         .push_back(id);
-  for (auto [k, operand] : llvm::enumerate(operands)) {
-    Value value = op->getOperand(operand);
+  for (auto [tensor, ids] : llvm::zip(space.operands, used)) {
+    Value value = op->getOperand(tensor.operand);
     auto it = producer.find(value);
     if (it != producer.end())
       raw.work.producers.push_back(it->second);
     // Weights and states are counted where they stay.
-    if (!value.getDefiningOp<wafer::ParameterOp>() &&
-        !value.getDefiningOp<wafer::StateOp>() &&
-        !value.getDefiningOp<wafer::AppendOp>())
-      raw.buffers.emplace_back(getBytes(value), used[k]);
+    if (!isStored(value))
+      raw.buffers.emplace_back(getBytes(value), ids);
   }
-  if (op->getNumResults() == 1 && !isa<wafer::AppendOp>(op)) {
+  if (op->getNumResults() == 1 && !isStored(op->getResult(0))) {
     raw.buffers.emplace_back(getBytes(op->getResult(0)),
                              getIds(op->getResult(0)));
     producer[op->getResult(0)] = static_cast<int>(works.size());
   }
   works.push_back(std::move(raw));
-  return works.back();
 }
 
-LogicalResult Reader::readRepeat(wafer::RepeatOp op) {
-  auto joinAll = [&](Value a, Value b) {
-    for (auto [x, y] : llvm::zip(Ids(getIds(a)), Ids(getIds(b))))
-      join(x, y);
-  };
-  Block *body = op.getBodyBlock();
-  for (auto [init, argument, result] :
-       llvm::zip(op.getInits(), body->getArguments(), op.getResults())) {
-    joinAll(init, argument);
-    joinAll(argument, result);
-    auto it = producer.find(init);
-    if (it != producer.end())
-      producer[argument] = it->second;
+LogicalResult partition::readLoops(Operation *op, ClassReader &reader) {
+  IterationSpace space = cast<DimensionOpInterface>(op).getIterationSpace();
+  if (!space.operands.empty() || !space.result.empty()) {
+    reader.readLoops(op, space);
+    return success();
   }
-  int64_t outerTripCount = tripCount;
-  int outerScope = scope;
-  tripCount *= op.getTripCount();
-  scope = ++scopes;
-  if (failed(readBlock(*body)))
-    return failure();
-  // A trip ends with what the next begins with: a value whose dimensions play
-  // other roles by then is changed at the end of the trip.
-  for (auto [i, value] : llvm::enumerate(op.getYield().getValues())) {
-    Ids begins = getIds(body->getArgument(i)), ends = getIds(value);
-    for (auto [d, id] : llvm::enumerate(begins))
-      if (!join(id, ends[d]))
-        join(id, addChange(op.getYield(), i, ends, d));
-    auto it = producer.find(value);
-    if (it != producer.end())
-      producer[op.getResult(i)] = it->second;
-  }
-  tripCount = outerTripCount;
-  scope = outerScope;
+  for (Value result : op->getResults())
+    reader.getIds(result);
   return success();
 }
 
-LogicalResult Reader::readStored(Operation *op, ArrayAttr names) {
+LogicalResult ClassReader::readStored(Operation *op, ArrayAttr names) {
   Value value = op->getResult(0);
   int64_t fresh = 0;
   for (Attribute name : names) {
@@ -215,52 +212,30 @@ LogicalResult Reader::readStored(Operation *op, ArrayAttr names) {
   if (fresh) {
     Stored entry;
     entry.count = fresh;
-    entry.repeated = op->getParentOfType<wafer::RepeatOp>() != nullptr;
+    entry.repeated = scope != 0;
     entry.shape.elementBytes = getBytes(value);
     stored.emplace_back(entry, getIds(value));
   }
   return success();
 }
 
-LogicalResult Reader::readOp(Operation *op) {
-  if (auto generic = dyn_cast<linalg::GenericOp>(op))
-    return readGeneric(generic), success();
-  if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op))
-    return readSlice(slice), success();
-  if (auto concat = dyn_cast<tensor::ConcatOp>(op))
-    return readConcat(concat), success();
-  if (auto expand = dyn_cast<tensor::ExpandShapeOp>(op))
-    return readExpand(expand), success();
-  if (auto append = dyn_cast<wafer::AppendOp>(op))
-    return readAppend(append), success();
-  if (auto repeat = dyn_cast<wafer::RepeatOp>(op))
-    return readRepeat(repeat);
-  if (auto parameter = dyn_cast<wafer::ParameterOp>(op))
-    return readStored(op, parameter.getWeights());
-  if (auto state = dyn_cast<wafer::StateOp>(op))
-    return readStored(op, state.getNames());
-  if (auto lookup = dyn_cast<wafer::LookupOp>(op))
-    return readLookup(lookup), success();
-  if (isa<wafer::InputOp, wafer::PositionOp, wafer::IotaOp, wafer::OutputOp,
-          tensor::EmptyOp, linalg::FillOp, arith::ConstantOp, wafer::YieldOp>(
-          op)) {
-    for (Value result : op->getResults())
-      getIds(result);
-    return success();
-  }
+LogicalResult ClassReader::readOp(Operation *op) {
+  auto known = dyn_cast<LayoutOpInterface>(op);
+  if (known && isa<DimensionOpInterface>(op))
+    return known.readClasses(*this);
   return op->emitError() << "'" << op->getName()
                          << "' has no rule for partitioning: express it by "
                             "linalg.generic";
 }
 
-LogicalResult Reader::readBlock(Block &block) {
-  for (Operation &op : block)
-    if (!isa<func::ReturnOp>(op) && failed(readOp(&op)))
+LogicalResult ClassReader::readBlock(Block &block) {
+  for (Operation &op : block.without_terminator())
+    if (failed(readOp(&op)))
       return failure();
   return success();
 }
 
-LogicalResult Reader::read(ModuleOp module) {
+LogicalResult ClassReader::read(ModuleOp module) {
   for (auto entry : module.getOps<func::FuncOp>()) {
     scope = ++scopes;
     if (failed(readBlock(entry.getBody().front())))
@@ -269,7 +244,7 @@ LogicalResult Reader::read(ModuleOp module) {
   return success();
 }
 
-ModuleClasses Reader::finish() {
+ModuleClasses ClassReader::finish() {
   ModuleClasses result;
   Problem &problem = result.problem;
   std::map<DimId, int> index;
@@ -351,7 +326,7 @@ ModuleClasses Reader::finish() {
 }
 
 FailureOr<ModuleClasses> partition::classify(ModuleOp module) {
-  Reader reader;
+  ClassReader reader;
   if (failed(reader.read(module)))
     return failure();
   return reader.finish();

@@ -7,12 +7,20 @@
 
 #include "Write.h"
 
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "waferloom/Partition/PartitionOpInterfaces.h"
+
+#include "mlir/Interfaces/LoopLikeInterface.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
+
+/// Are results of `op` there only behind messages?
+static bool endsDepth(Operation *op) {
+  return isa<wafer::AllReduceOp, LoopLikeOpInterface>(op);
+}
 
 /// Depths of the ops of `block`. An all-reduce counts for its readers only.
 static llvm::DenseMap<Operation *, int> getDepths(Block &block) {
@@ -25,15 +33,16 @@ static llvm::DenseMap<Operation *, int> getDepths(Block &block) {
         Operation *source = operand.getDefiningOp();
         if (!source || source->getBlock() != &block)
           continue;
-        int behind = isa<wafer::AllReduceOp, wafer::RepeatOp>(source) ? 1 : 0;
+        int behind = endsDepth(source) ? 1 : 0;
         depth = std::max(depth, depths[source] + behind);
       }
     });
-    // A state that is read and then appended to keeps that order.
-    if (auto append = dyn_cast<wafer::AppendOp>(op))
-      for (Operation *reader : append.getState().getUsers())
-        if (reader->getBlock() == &block && depths.count(reader))
-          depth = std::max(depth, depths[reader]);
+    // A state that is read and then written keeps that order.
+    for (Value operand : op.getOperands())
+      if (mlir::hasEffect<MemoryEffects::Write>(&op, operand))
+        for (Operation *reader : operand.getUsers())
+          if (reader->getBlock() == &block && depths.count(reader))
+            depth = std::max(depth, depths[reader]);
     depths[&op] = depth;
   }
   return depths;
@@ -73,9 +82,8 @@ void partition::fuseAllReduces(Block &block, bool fusedCollectives) {
   };
   SmallVector<Entry> entries;
   for (Operation &op : block.without_terminator())
-    entries.push_back({&op, depths[&op],
-                       isa<wafer::AllReduceOp, wafer::RepeatOp>(op) ? 1 : 0,
-                       entries.size()});
+    entries.push_back(
+        {&op, depths[&op], endsDepth(&op) ? 1 : 0, entries.size()});
   llvm::sort(entries, [](const Entry &a, const Entry &b) {
     return std::tie(a.depth, a.phase, a.index) <
            std::tie(b.depth, b.phase, b.index);
@@ -98,8 +106,8 @@ void partition::fuseAllReduces(Block &block, bool fusedCollectives) {
   // not held from the beginning of the entry.
   SmallVector<Operation *> sources;
   for (Operation &op : block.without_terminator())
-    if (op.getNumResults() && isPure(&op) &&
-        (op.getNumOperands() == 0 || isa<linalg::FillOp>(op)))
+    if (op.getNumResults() && isMemoryEffectFree(&op) &&
+        (op.getNumOperands() == 0 || getRerolling(&op) == Rerolling::Source))
       sources.push_back(&op);
   llvm::DenseMap<Operation *, size_t> order;
   size_t index = 0;

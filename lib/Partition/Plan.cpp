@@ -9,6 +9,7 @@
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Collectives/Collectives.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
+#include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Partition/Planning.h"
 
@@ -40,9 +41,9 @@ using wafer::Axis;
 static void unshareSources(ModuleOp module) {
   SmallVector<Operation *> sources;
   module.walk([&](Operation *op) {
-    if (isa<linalg::FillOp, wafer::IotaOp>(op) ||
-        (isa<tensor::EmptyOp, arith::ConstantOp>(op) &&
-         isa<RankedTensorType>(op->getResult(0).getType())))
+    if (getRerolling(op) == Rerolling::Source &&
+        isa<RankedTensorType>(op->getResult(0).getType()) &&
+        !isStored(op->getResult(0)))
       sources.push_back(op);
   });
   // Readers before what they read: a fill that is copied reads its own empty.

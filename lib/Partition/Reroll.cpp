@@ -13,14 +13,13 @@
 // state of its own. Among the places where a trip may begin, the one with the
 // most trips and then the fewest carried values is taken.
 
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
 #include <map>
@@ -37,8 +36,7 @@ using namespace waferloom::partition;
 
 /// Ops that each trip makes for itself.
 static bool isSource(Operation *op) {
-  return isa<arith::ConstantOp, tensor::EmptyOp, linalg::FillOp, wafer::IotaOp,
-             wafer::ParameterOp, wafer::StateOp>(op);
+  return getRerolling(op) == Rerolling::Source;
 }
 
 /// What `op` is, without the names and values it reads. Values in its regions
@@ -52,7 +50,7 @@ static std::string getSignature(Operation *op) {
     SmallVector<NamedAttribute> attributes(inner->getAttrDictionary().begin(),
                                            inner->getAttrDictionary().end());
     for (NamedAttribute attribute : attributes)
-      if (!isa<wafer::ParameterOp, wafer::StateOp>(inner))
+      if (!isa<wafer::StoredOpInterface>(inner))
         os << " " << attribute.getName() << "=" << attribute.getValue();
     os << " (";
     for (Value operand : inner->getOperands()) {
@@ -140,10 +138,8 @@ void Reroller::readSequence() {
     sequence.push_back(&op);
     auto next = static_cast<int>(known.size());
     // What enters, leaves or is rerolled already belongs to no layer.
-    bool single = isa<wafer::InputOp, wafer::OutputOp, wafer::PositionOp,
-                      wafer::LookupOp, wafer::RepeatOp>(op);
     std::string key = getSignature(&op);
-    if (single)
+    if (getRerolling(&op) == Rerolling::Never)
       key += std::to_string(sequence.size());
     signatures.push_back(known.try_emplace(key, next).first->second);
   }
@@ -323,7 +319,7 @@ void Reroller::build(const Loop &loop) {
       return known;
     Operation *op = first.getDefiningOp();
     bool same = llvm::all_equal(perTrip);
-    if (isa<wafer::ParameterOp>(op) && same)
+    if (isa<wafer::StoredOpInterface>(op) && isMemoryEffectFree(op) && same)
       return first; // one weight for all trips: read outside
     IRMapping operands;
     for (unsigned i = 0; i < op->getNumOperands(); ++i) {
@@ -333,16 +329,11 @@ void Reroller::build(const Loop &loop) {
     }
     Operation *copy = builder.clone(*op, operands);
     SmallVector<Attribute> names;
-    for (Value value : perTrip) {
-      if (auto parameter = value.getDefiningOp<wafer::ParameterOp>())
-        llvm::append_range(names, parameter.getWeights());
-      if (auto state = value.getDefiningOp<wafer::StateOp>())
-        llvm::append_range(names, state.getNames());
-    }
-    if (auto parameter = dyn_cast<wafer::ParameterOp>(copy))
-      parameter.setWeightsAttr(builder.getArrayAttr(names));
-    if (auto state = dyn_cast<wafer::StateOp>(copy))
-      state.setNamesAttr(builder.getArrayAttr(names));
+    for (Value value : perTrip)
+      if (auto stored = value.getDefiningOp<wafer::StoredOpInterface>())
+        llvm::append_range(names, stored.getStoredNames());
+    if (auto stored = dyn_cast<wafer::StoredOpInterface>(copy))
+      stored.setStoredNames(builder.getArrayAttr(names));
     map.map(first, copy->getResult(0));
     return copy->getResult(0);
   };

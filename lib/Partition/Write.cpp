@@ -7,6 +7,7 @@
 //      and every later reader sees the masked value;
 //   3. a partial result is all-reduced directly behind its op.
 
+#include "Rules.h"
 #include "Writer.h"
 
 #include "waferloom/Algebra/Scalar.h"
@@ -37,15 +38,15 @@ DimAttr Writer::getDim(int index, Padding padding) {
                       padded ? padding : Padding::none());
 }
 
-RankedTensorType Writer::getType(Type element, ArrayRef<int> list,
-                                 Padding padding) {
+RankedTensorType Writer::getType(Value old, Padding padding) {
   SmallVector<int64_t> shape;
   SmallVector<DimAttr> dims;
-  for (int index : list) {
+  for (int index : classes.values.at(old)) {
     shape.push_back(plan.padded[index]);
     dims.push_back(getDim(index, padding));
   }
-  return RankedTensorType::get(shape, element, LayoutAttr::get(context, dims));
+  return RankedTensorType::get(shape, getElementTypeOrSelf(old.getType()),
+                               LayoutAttr::get(context, dims));
 }
 
 /// Slices or gathers the dimensions of `value` that lie otherwise than the
@@ -98,6 +99,13 @@ Value Writer::getOperand(Operation *op, unsigned index) {
   return it == classes.changes.end() ? fresh : changeTo(fresh, it->second);
 }
 
+SmallVector<Value> Writer::getOperands(Operation *op) {
+  SmallVector<Value> operands;
+  for (unsigned i = 0; i < op->getNumOperands(); ++i)
+    operands.push_back(getOperand(op, i));
+  return operands;
+}
+
 Value Writer::mask(Value value, int64_t dim, double fill) {
   RankedTensorType type = typeOf(value);
   LayoutAttr layout = wafer::getLayout(type);
@@ -126,72 +134,43 @@ Operation *Writer::cloneWith(Operation *op, Type result) {
   return copy;
 }
 
-LogicalResult Writer::writeOp(Operation *op) {
-  if (auto generic = dyn_cast<linalg::GenericOp>(op))
-    return writeGeneric(generic);
-  if (auto input = dyn_cast<wafer::InputOp>(op))
-    return writeInput(input);
-  if (auto lookup = dyn_cast<wafer::LookupOp>(op))
-    return writeLookup(lookup);
-  if (auto append = dyn_cast<wafer::AppendOp>(op))
-    return writeAppend(append);
-  if (auto repeat = dyn_cast<wafer::RepeatOp>(op))
-    return writeRepeat(repeat);
-  if (isa<tensor::ExtractSliceOp, tensor::ConcatOp, tensor::ExpandShapeOp>(op))
-    return writeMove(op);
-  if (isa<wafer::ParameterOp>(op))
-    return cloneWith(op, getType(op->getResult(0), Padding::constant(0))),
-           success();
-  if (isa<wafer::StateOp, wafer::IotaOp, wafer::PositionOp>(op))
-    return cloneWith(op, getType(op->getResult(0), Padding::finite())),
-           success();
-  if (isa<tensor::EmptyOp>(op)) // generics and fills make their own
-    return success();
-  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    std::optional<double> number = algebra::getNumber(constant.getValue());
-    if (!isa<ShapedType>(op->getResult(0).getType()))
-      return bind(op->getResult(0), builder.clone(*op)->getResult(0)),
-             success();
-    if (!number)
-      return op->emitError("a constant that is no splat is a weight by now "
-                           "(partition-factor)");
-    RankedTensorType type =
-        getType(op->getResult(0), Padding::constant(*number));
-    bind(op->getResult(0),
-         arith::ConstantOp::create(
-             builder, op->getLoc(),
-             DenseElementsAttr::get(
-                 type, Attribute(algebra::getAttribute(type.getElementType(),
-                                                       *number)))));
-    return success();
+/// The classes of each dimension of operand `index` as `op` reads it.
+static ArrayRef<int> getRead(const ModuleClasses &classes, Operation *op,
+                             unsigned index) {
+  auto changed = classes.changes.find({op, index});
+  return changed != classes.changes.end()
+             ? ArrayRef<int>(changed->second)
+             : ArrayRef<int>(classes.values.at(op->getOperand(index)));
+}
+
+RankedTensorType Writer::getMovedType(Operation *op, ArrayRef<Value> operands) {
+  RankedTensorType type = getType(op->getResult(0), Padding::any());
+  SmallVector<DimAttr> dims(wafer::getLayout(type).getDims());
+  ArrayRef<int> list = classes.values.at(op->getResult(0));
+  for (auto [d, dim] : llvm::enumerate(dims)) {
+    if (!dim.isPadded())
+      continue;
+    std::optional<Padding> known;
+    for (auto [i, operand] : llvm::enumerate(operands))
+      for (auto [e, index] : llvm::enumerate(getRead(classes, op, i)))
+        if (index == list[d]) {
+          Padding padding =
+              wafer::getLayout(operand.getType()).getDim(e).getPadding();
+          known = known ? joinPadding(*known, padding) : padding;
+        }
+    dim = dim.withPadding(known.value_or(Padding::any()));
   }
-  if (auto fill = dyn_cast<linalg::FillOp>(op)) {
-    std::optional<double> number = algebra::getNumber(fill.getInputs().front());
-    RankedTensorType type =
-        getType(fill.getResult(0),
-                number ? Padding::constant(*number) : Padding::any());
-    Value empty =
-        tensor::EmptyOp::create(builder, op->getLoc(), type.getShape(),
-                                type.getElementType(), type.getEncoding());
-    bind(fill.getResult(0),
-         linalg::FillOp::create(builder, op->getLoc(),
-                                map.lookup(fill.getInputs().front()), empty)
-             .getResult(0));
-    return success();
-  }
-  if (auto output = dyn_cast<wafer::OutputOp>(op)) {
-    wafer::OutputOp::create(builder, op->getLoc(), output.getName(),
-                            map.lookup(output.getValue()),
-                            output.getFeedsAttr(), LayoutAttr());
-    return success();
-  }
+  return withLayout(type, LayoutAttr::get(context, dims));
+}
+
+LogicalResult partition::refuseToWrite(Operation *op) {
   return op->emitError() << "'" << op->getName()
                          << "' has no rule for partitioning";
 }
 
 LogicalResult Writer::writeBlock(Block &block) {
   for (Operation &op : block.without_terminator())
-    if (failed(writeOp(&op)))
+    if (failed(cast<LayoutOpInterface>(op).writeLayouts(*this)))
       return failure();
   return success();
 }
@@ -207,7 +186,7 @@ LogicalResult Writer::writeEntry(func::FuncOp entry) {
     old.push_back(&op);
   builder.setInsertionPoint(end);
   for (Operation *op : old)
-    if (failed(writeOp(op)))
+    if (failed(cast<LayoutOpInterface>(op).writeLayouts(*this)))
       return failure();
   for (Operation *op : llvm::reverse(old))
     op->erase();

@@ -1,8 +1,7 @@
 //===- Writer.h - Writes a plan into a module -------------------*- C++ -*-===//
 //
-// The writer behind write(). Changes of layout and whole entries are in
-// Write.cpp; what computes is in WriteGeneric.cpp, what moves, stores and
-// repeats in WriteForms.cpp.
+// The writer behind write(), and what the models of ops are given to write
+// themselves with layouts (LayoutOpInterface::writeLayouts).
 //
 //===----------------------------------------------------------------------===//
 
@@ -11,10 +10,9 @@
 
 #include "Write.h"
 
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Partition/PartitionOpInterfaces.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/IRMapping.h"
 
 namespace waferloom::partition {
@@ -37,34 +35,46 @@ public:
         context(region.getContext()), builder(context) {}
 
   llvm::LogicalResult writeEntry(mlir::func::FuncOp entry);
-
-private:
   llvm::LogicalResult writeBlock(mlir::Block &block);
-  llvm::LogicalResult writeOp(mlir::Operation *op);
-  llvm::LogicalResult writeGeneric(mlir::linalg::GenericOp op);
-  llvm::LogicalResult writeLookup(wafer::LookupOp op);
-  llvm::LogicalResult writeAppend(wafer::AppendOp op);
-  llvm::LogicalResult writeRepeat(wafer::RepeatOp op);
-  llvm::LogicalResult writeInput(wafer::InputOp op);
-  /// An op that moves whole elements: each dimension keeps what is known.
-  llvm::LogicalResult writeMove(mlir::Operation *op);
-  llvm::LogicalResult maskPadding(mlir::linalg::GenericOp op,
-                                  llvm::SmallVectorImpl<mlir::Value> &inputs);
 
-  wafer::DimAttr getDim(int index, wafer::Padding padding);
-  mlir::RankedTensorType getType(mlir::Type element, llvm::ArrayRef<int> list,
-                                 wafer::Padding padding);
-  mlir::RankedTensorType getType(mlir::Value old, wafer::Padding padding) {
-    return getType(mlir::getElementTypeOrSelf(old.getType()),
-                   classes.values.at(old), padding);
-  }
+  // For the models of ops.
+
+  /// The type of `old` with the layout of its classes; `padding` is what is
+  /// known of the padding of every dimension.
+  mlir::RankedTensorType getType(mlir::Value old, wafer::Padding padding);
+  /// The type of the result of an op that moves whole elements: of each
+  /// dimension what all `operands` that have it know of its padding.
+  mlir::RankedTensorType getMovedType(mlir::Operation *op,
+                                      llvm::ArrayRef<mlir::Value> operands);
   /// Operand `index` of `op` as `op` reads it.
   mlir::Value getOperand(mlir::Operation *op, unsigned index);
-  mlir::Value changeTo(mlir::Value value, llvm::ArrayRef<int> target);
-  mlir::Value mask(mlir::Value value, int64_t dim, double fill);
-  mlir::Value allReduce(mlir::Value value);
-  mlir::Operation *cloneWith(mlir::Operation *op, mlir::Type result);
+  /// All operands of `op` as `op` reads them.
+  llvm::SmallVector<mlir::Value> getOperands(mlir::Operation *op);
+  /// Does `op` read this operand in another layout than it is produced with?
+  bool isChanged(mlir::Operation *op, unsigned index) const {
+    return classes.changes.count({op, index}) != 0;
+  }
+  /// The written value that stands for `old`.
+  mlir::Value get(mlir::Value old) const { return map.lookup(old); }
   void bind(mlir::Value old, mlir::Value fresh) { map.map(old, fresh); }
+  const mlir::IRMapping &getMap() const { return map; }
+
+  /// Slices or gathers `value` until it lies as the classes of `old` say.
+  mlir::Value changeToClasses(mlir::Value value, mlir::Value old) {
+    return changeTo(value, classes.values.at(old));
+  }
+  mlir::Value mask(mlir::Value value, int64_t dim, double fill);
+  /// All-reduces `value` if it is partial.
+  mlir::Value allReduce(mlir::Value value);
+  /// A copy of `op` with a result of type `result`, bound.
+  mlir::Operation *cloneWith(mlir::Operation *op, mlir::Type result);
+
+  mlir::OpBuilder &getBuilder() { return builder; }
+  wafer::RegionAttr getRegion() const { return region; }
+
+private:
+  wafer::DimAttr getDim(int index, wafer::Padding padding);
+  mlir::Value changeTo(mlir::Value value, llvm::ArrayRef<int> target);
 
   const ModuleClasses &classes;
   const LayoutPlan &plan;

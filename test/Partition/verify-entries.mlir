@@ -341,8 +341,17 @@ func.func @concat_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 // -----
 
 func.func @expand_cuts() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
-  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   // expected-error @below {{cuts dimension 0: partition-factor does so before layouts}}
+  %r = tensor.expand_shape %x [[0, 1]] output_shape [4, 2] : tensor<8xf32, #wafer.layout<[y]>> into tensor<4x2xf32, #wafer.layout<[y, *]>>
+  return
+}
+
+// -----
+
+// What is whole on every PE may be factored there.
+func.func @expand_whole() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+  %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   %r = tensor.expand_shape %x [[0, 1]] output_shape [4, 2] : tensor<8xf32, #wafer.layout<[*]>> into tensor<4x2xf32, #wafer.layout<[*, *]>>
   return
 }

@@ -124,3 +124,12 @@ def blocks(count, width, form):
 def test_equal_blocks_of_one_product(grid, form, count, width):
     nodes, constants, last = blocks(count, width, form)
     check(build(nodes, {"x": (1, 3, width)}, last, constants), grid, 1e-4)
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("first, second, shape", [(3, 7, (2, 5)), (1, 5, (3, 2)), (5, 4, (3, 3))])
+def test_a_seam_inside_a_factor(grid, first, second, shape):
+    """Parts are joined, and the whole is seen as rows that the seam cuts."""
+    constants = {"w": np.arange(first, dtype=np.float32) - 1, "shape": np.array(shape, np.int64)}
+    nodes = [node("Concat", "w x", "c", axis=0), node("Softmax", "c", "s", axis=0), node("Reshape", "s shape", "y")]
+    check(build(nodes, {"x": (second,)}, "y", constants), grid)

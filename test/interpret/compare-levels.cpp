@@ -15,6 +15,7 @@
 
 #include "Interpreter.h"
 
+#include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -145,6 +146,7 @@ int main(int argc, char **argv) {
   registry
       .insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
               math::MathDialect, tensor::TensorDialect, wafer::WaferDialect>();
+  partition::registerOpModels(registry);
   MLIRContext context(registry);
   auto source = parseSourceFile<ModuleOp>(file, &context);
   if (!source)

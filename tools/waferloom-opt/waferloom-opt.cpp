@@ -12,6 +12,7 @@
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Placement/Passes.h"
 #include "waferloom/Routing/Passes.h"
@@ -50,6 +51,8 @@ int main(int argc, char **argv) {
               mlir::tensor::TensorDialect, waferloom::core::CoreDialect,
               waferloom::fabric::FabricDialect, waferloom::onnx::OnnxDialect,
               waferloom::wafer::WaferDialect>();
+  waferloom::algebra::registerOpModels(registry);
+  waferloom::partition::registerOpModels(registry);
   mlir::registerTransformsPasses();
   waferloom::algebra::registerAlgebraPasses();
   waferloom::partition::registerPartitionPasses();

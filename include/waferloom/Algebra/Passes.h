@@ -29,6 +29,9 @@ namespace waferloom::algebra {
 #define GEN_PASS_REGISTRATION
 #include "waferloom/Algebra/Passes.h.inc"
 
+/// Adds what tensor's ops say to a precision that is chosen.
+void registerOpModels(mlir::DialectRegistry &registry);
+
 } // namespace waferloom::algebra
 
 #endif // WAFERLOOM_ALGEBRA_PASSES_H

@@ -9,13 +9,9 @@ using namespace waferloom::wafer;
 /// Whether each trip of `repeat` has a weight or a state of its own.
 static bool hasWeightsByTrip(RepeatOp repeat) {
   return repeat.getBody()
-      .walk([](Operation *op) {
-        size_t count = 0;
-        if (auto parameter = dyn_cast<ParameterOp>(op))
-          count = parameter.getWeights().size();
-        else if (auto state = dyn_cast<StateOp>(op))
-          count = state.getNames().size();
-        return count > 1 ? WalkResult::interrupt() : WalkResult::advance();
+      .walk([](StoredOpInterface op) {
+        return op.getStoredNames().size() > 1 ? WalkResult::interrupt()
+                                              : WalkResult::advance();
       })
       .wasInterrupted();
 }

@@ -8,6 +8,8 @@ using namespace waferloom::wafer;
 
 #include "waferloom/Dialect/Wafer/WaferDialect.cpp.inc"
 
+#include "waferloom/Dialect/Wafer/WaferInterfaces.cpp.inc"
+
 #define GET_OP_CLASSES
 #include "waferloom/Dialect/Wafer/WaferOps.cpp.inc"
 
@@ -42,6 +44,16 @@ ParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
                            << name << " has " << stored;
   }
   return success();
+}
+
+bool LookupOp::isTable(OpOperand &operand) {
+  return &operand == &getTableMutable();
+}
+
+bool OutputOp::readsSingles() { return true; }
+
+std::optional<unsigned> AppendOp::getForwardedOperand() {
+  return getStateMutable().getOperandNumber();
 }
 
 LogicalResult LookupOp::verify() {

@@ -279,6 +279,39 @@ YieldOp RepeatOp::getYield() {
   return cast<YieldOp>(getBodyBlock()->getTerminator());
 }
 
+SmallVector<Region *> RepeatOp::getLoopRegions() { return {&getBody()}; }
+
+std::optional<ResultRange> RepeatOp::getLoopResults() { return getResults(); }
+
+Block::BlockArgListType RepeatOp::getRegionIterArgs() {
+  return getBodyBlock()->getArguments();
+}
+
+std::optional<MutableArrayRef<OpOperand>> RepeatOp::getYieldedValuesMutable() {
+  return getYield().getValuesMutable();
+}
+
+std::optional<APInt> RepeatOp::getStaticTripCount() {
+  return APInt(64, getTripCount());
+}
+
+OperandRange RepeatOp::getEntrySuccessorOperands(RegionSuccessor) {
+  return getInits();
+}
+
+void RepeatOp::getSuccessorRegions(RegionBranchPoint point,
+                                   SmallVectorImpl<RegionSuccessor> &regions) {
+  regions.emplace_back(&getBody(), getRegionIterArgs());
+  if (!point.isParent()) // there is at least one trip
+    regions.emplace_back(getOperation(), getResults());
+}
+
+void RepeatOp::getRegionInvocationBounds(
+    ArrayRef<Attribute>, SmallVectorImpl<InvocationBounds> &bounds) {
+  auto tripCount = static_cast<unsigned>(getTripCount());
+  bounds.emplace_back(tripCount, tripCount);
+}
+
 ParseResult RepeatOp::parse(OpAsmParser &parser, OperationState &result) {
   int64_t tripCount;
   SmallVector<OpAsmParser::Argument> arguments;
@@ -334,13 +367,9 @@ LogicalResult RepeatOp::verify() {
     return emitOpError("carries a value whose type changes from trip to trip");
   auto result = success();
   int64_t tripCount = getTripCount();
-  getBody().walk([&](Operation *op) {
-    ArrayAttr names;
-    if (auto parameter = dyn_cast<ParameterOp>(op))
-      names = parameter.getWeights();
-    else if (auto state = dyn_cast<StateOp>(op))
-      names = state.getNames();
-    if (names && static_cast<int64_t>(names.size()) != tripCount)
+  getBody().walk([&](StoredOpInterface op) {
+    ArrayAttr names = op.getStoredNames();
+    if (static_cast<int64_t>(names.size()) != tripCount)
       result = op->emitOpError()
                << "names " << names.size() << " for a repeat of " << tripCount
                << " trips";

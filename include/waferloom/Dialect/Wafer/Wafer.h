@@ -16,7 +16,9 @@
 #include "mlir/IR/OpDefinition.h"
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
+#include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
 #include "waferloom/Dialect/Wafer/WaferDialect.h.inc"
@@ -24,6 +26,16 @@
 #include "waferloom/Dialect/Wafer/WaferEnums.h.inc"
 #define GET_ATTRDEF_CLASSES
 #include "waferloom/Dialect/Wafer/WaferAttrs.h.inc"
+
+namespace waferloom::wafer {
+
+/// All PEs along the op's axes take part: none may leave it out.
+template <typename ConcreteType>
+class Collective : public mlir::OpTrait::TraitBase<ConcreteType, Collective> {};
+
+} // namespace waferloom::wafer
+
+#include "waferloom/Dialect/Wafer/WaferInterfaces.h.inc"
 
 #define GET_OP_CLASSES
 #include "waferloom/Dialect/Wafer/WaferOps.h.inc"

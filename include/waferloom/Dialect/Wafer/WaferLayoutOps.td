@@ -9,11 +9,14 @@
 #define WAFERLOOM_DIALECT_WAFER_WAFERLAYOUTOPS
 
 include "waferloom/Dialect/Wafer/WaferAttrs.td"
+include "waferloom/Dialect/Wafer/WaferInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/LoopLikeInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/IR/BuiltinAttributeInterfaces.td"
 
-def Wafer_AllReduceOp : Wafer_Op<"all_reduce", [Pure]> {
+def Wafer_AllReduceOp : Wafer_Op<"all_reduce", [Pure, Wafer_Collective]> {
   let summary = "All-reduce partial values along axes";
   let description = [{
     An all-reduce of each operand over the PEs that differ only on `axes`; every
@@ -40,7 +43,7 @@ def Wafer_AllReduceOp : Wafer_Op<"all_reduce", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure]> {
+def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure, Wafer_Collective]> {
   let summary = "Reduce partial values to one coordinate";
   let description = [{
     As `wafer.all_reduce`, but only the PEs at coordinate `root` of the axis hold the
@@ -60,7 +63,7 @@ def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Wafer_BroadcastOp : Wafer_Op<"broadcast", [Pure]> {
+def Wafer_BroadcastOp : Wafer_Op<"broadcast", [Pure, Wafer_Collective]> {
   let summary = "Give the value of one coordinate to all PEs";
   let description = [{
     ```mlir
@@ -104,7 +107,7 @@ def Wafer_SliceOp : Wafer_Op<"slice", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Wafer_GatherOp : Wafer_Op<"gather", [Pure]> {
+def Wafer_GatherOp : Wafer_Op<"gather", [Pure, Wafer_Collective]> {
   let summary = "Give every PE all shares of a split dimension";
   let description = [{
     The inverse of `wafer.slice`, an all-gather along `axes`.
@@ -150,7 +153,12 @@ def Wafer_MaskOp : Wafer_Op<"mask", [Pure]> {
 }
 
 def Wafer_RepeatOp : Wafer_Op<"repeat", [
-    RecursiveMemoryEffects, SingleBlock]> {
+    RecursiveMemoryEffects, SingleBlock,
+    DeclareOpInterfaceMethods<LoopLikeOpInterface, [
+      "getInitsMutable", "getLoopResults", "getRegionIterArgs",
+      "getStaticTripCount", "getYieldedValuesMutable"]>,
+    DeclareOpInterfaceMethods<RegionBranchOpInterface, [
+      "getEntrySuccessorOperands", "getRegionInvocationBounds"]>]> {
   let summary = "Run the same layers one after another";
   let description = [{
     The body runs `tripCount` times; its arguments are the initial values, then what
@@ -177,7 +185,8 @@ def Wafer_RepeatOp : Wafer_Op<"repeat", [
   }];
 }
 
-def Wafer_YieldOp : Wafer_Op<"yield", [Pure, Terminator, HasParent<"RepeatOp">]> {
+def Wafer_YieldOp : Wafer_Op<"yield", [
+    Pure, ReturnLike, Terminator, HasParent<"RepeatOp">]> {
   let summary = "End a trip";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";

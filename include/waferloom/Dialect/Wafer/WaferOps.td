@@ -8,6 +8,7 @@
 #define WAFERLOOM_DIALECT_WAFER_WAFEROPS
 
 include "waferloom/Dialect/Wafer/WaferAttrs.td"
+include "waferloom/Dialect/Wafer/WaferInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 include "mlir/IR/SymbolInterfaces.td"
 
@@ -41,7 +42,8 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
 }
 
 def Wafer_ParameterOp : Wafer_Op<"parameter", [
-    Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+    NoMemoryEffect, ConditionallySpeculatable, DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    Wafer_StoredOpInterface]> {
   let summary = "Read a weight";
   let description = [{
     The elements of a weight in row-major order; the shape may cut or merge
@@ -56,9 +58,18 @@ def Wafer_ParameterOp : Wafer_Op<"parameter", [
                        OptionalAttr<Wafer_LayoutAttr>:$layout);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$weights attr-dict `:` type($result)";
+  let extraClassDeclaration = [{
+    ::mlir::ArrayAttr getStoredNames() { return getWeights(); }
+    void setStoredNames(::mlir::ArrayAttr names) { setWeightsAttr(names); }
+    /// One of several weights is read by the trip that it stands in.
+    ::mlir::Speculation::Speculatability getSpeculatability() {
+      return getWeights().size() > 1 ? ::mlir::Speculation::NotSpeculatable
+                                     : ::mlir::Speculation::Speculatable;
+    }
+  }];
 }
 
-def Wafer_StateOp : Wafer_Op<"state"> {
+def Wafer_StateOp : Wafer_Op<"state", [Wafer_StoredOpInterface]> {
   let summary = "Read a state as the step finds it";
   let description = [{
     A KV cache at its capacity. A reset fills it with zeros; slots that were
@@ -73,6 +84,10 @@ def Wafer_StateOp : Wafer_Op<"state"> {
                        OptionalAttr<Wafer_LayoutAttr>:$layout);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$names attr-dict `:` type($result)";
+  let extraClassDeclaration = [{
+    ::mlir::ArrayAttr getStoredNames() { return getNames(); }
+    void setStoredNames(::mlir::ArrayAttr names) { setNamesAttr(names); }
+  }];
 }
 
 def Wafer_InputOp : Wafer_Op<"input", [Pure]> {
@@ -120,7 +135,8 @@ def Wafer_IotaOp : Wafer_Op<"iota", [Pure]> {
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
-def Wafer_LookupOp : Wafer_Op<"lookup", [Pure]> {
+def Wafer_LookupOp : Wafer_Op<"lookup", [
+    Pure, DeclareOpInterfaceMethods<Wafer_PrecisionOpInterface, ["isTable"]>]> {
   let summary = "Take rows of a table";
   let description = [{
     `result[i.., a..] = table[indices[i..], a..]`. Indices lie inside the table;
@@ -154,7 +170,9 @@ def Wafer_LookupOp : Wafer_Op<"lookup", [Pure]> {
   let hasVerifier = 1;
 }
 
-def Wafer_AppendOp : Wafer_Op<"append"> {
+def Wafer_AppendOp : Wafer_Op<"append", [
+    DeclareOpInterfaceMethods<Wafer_PrecisionOpInterface,
+                              ["getForwardedOperand"]>]> {
   let summary = "Store new rows into a state";
   let description = [{
     Writes `update` into `state` along `dim` at `[position, position + n)`, in
@@ -169,7 +187,7 @@ def Wafer_AppendOp : Wafer_Op<"append"> {
   }];
   let arguments = (ins
     AnyStaticShapeTensor:$update,
-    AnyStaticShapeTensor:$state,
+    Arg<AnyStaticShapeTensor, "the state, in place", [MemWrite]>:$state,
     0DTensorOf<[I32]>:$position,
     ConfinedAttr<I64Attr, [IntNonNegative]>:$dim,
     OptionalAttr<Wafer_LayoutAttr>:$layout
@@ -182,7 +200,8 @@ def Wafer_AppendOp : Wafer_Op<"append"> {
   let hasVerifier = 1;
 }
 
-def Wafer_OutputOp : Wafer_Op<"output"> {
+def Wafer_OutputOp : Wafer_Op<"output", [
+    DeclareOpInterfaceMethods<Wafer_PrecisionOpInterface, ["readsSingles"]>]> {
   let summary = "Give an output of the step";
   let description = [{
     With `feeds`, the value is also what the next step finds in that input when

@@ -1,0 +1,33 @@
+//===- Ops.h - The models of ops, one file per family -----------*- C++ -*-===//
+//
+// Each function adds the models of one file to a context whose dialects are
+// loaded. A new op of a new family: a file, its line here and in
+// PartitionOpInterfaces.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef WAFERLOOM_LIB_PARTITION_OPS_OPS_H
+#define WAFERLOOM_LIB_PARTITION_OPS_OPS_H
+
+namespace mlir {
+class MLIRContext;
+}
+
+namespace waferloom::partition {
+
+void addAppendModels(mlir::MLIRContext &context);
+void addChangeModels(mlir::MLIRContext &context);
+void addConcatModels(mlir::MLIRContext &context);
+void addConstantModels(mlir::MLIRContext &context);
+void addEntryModels(mlir::MLIRContext &context);
+void addGenericModels(mlir::MLIRContext &context);
+void addIotaModels(mlir::MLIRContext &context);
+void addLookupModels(mlir::MLIRContext &context);
+void addRepeatModels(mlir::MLIRContext &context);
+void addReshapeModels(mlir::MLIRContext &context);
+void addSliceModels(mlir::MLIRContext &context);
+void addStoredModels(mlir::MLIRContext &context);
+
+} // namespace waferloom::partition
+
+#endif // WAFERLOOM_LIB_PARTITION_OPS_OPS_H
