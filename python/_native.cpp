@@ -83,6 +83,7 @@ CompileOptions toOptions(const py::dict &given) {
       py::cast<std::vector<std::pair<std::string, double>>>(given["sets"]);
   options.disabledRewrites =
       py::cast<std::vector<std::string>>(given["disable_rewrites"]);
+  options.weights = py::cast<bool>(given["weights"]);
   options.measureRewrites = py::cast<bool>(given["measure_rewrites"]);
   options.seed = py::cast<uint64_t>(given["seed"]);
   options.threads = py::cast<unsigned>(given["threads"]);
@@ -185,6 +186,7 @@ py::dict describe(const LoadedImage &loaded) {
   out["entries"] = entries;
   out["capacity"] = image.capacity;
   out["parameters"] = image.parameters;
+  out["shape_only"] = image.shape_only;
   out["target"] = image.target->name;
   out["clock_ghz"] = image.target->clock_ghz;
   out["fabric"] = py::make_tuple(image.target->width, image.target->height);

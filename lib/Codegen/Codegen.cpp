@@ -368,8 +368,10 @@ LogicalResult ImageEmitter::describe() {
   if (auto model = module->getAttrOfType<DictionaryAttr>("wafer.model"))
     if (auto capacity = model.getAs<IntegerAttr>("context"))
       out.capacity = static_cast<uint32_t>(capacity.getInt());
-  for (auto weight : module.getOps<wafer::WeightOp>())
+  for (auto weight : module.getOps<wafer::WeightOp>()) {
     out.parameters += cast<ShapedType>(weight.getType()).getNumElements();
+    out.shape_only |= !weight.getFile() && !weight.getValue();
+  }
   return success();
 }
 

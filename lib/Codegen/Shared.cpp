@@ -125,14 +125,11 @@ image::BlockFormat codegen::formatOf(wafer::WeightOp weight,
   return format;
 }
 
-FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight,
-                                                  Word stored) {
-  if (!weight.getFile() && !weight.getValue())
-    return std::optional<uint32_t>(); // shape only: zeros
+FailureOr<uint32_t> Shared::source(wafer::WeightOp weight, Word stored) {
   auto [it, fresh] =
       sources.try_emplace(weight.getSymName().str(), image.sources.size());
   if (!fresh)
-    return std::optional(it->second);
+    return it->second;
   auto type = cast<ShapedType>(weight.getType());
   FailureOr<Word> word = wordType(weight, type.getElementType());
   if (failed(word))
@@ -141,16 +138,17 @@ FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight,
   auto entry = std::make_unique<image::SourceT>();
   entry->name = weight.getSymName().str();
   entry->bytes = type.getNumElements() * bytesOf(*word);
-  if (*word == Word::f32 && stored == Word::f16 && weight.getFile()) {
+  if (*word == Word::f32 && stored == Word::f16 && !weight.getValue()) {
     // The image holds what the wafer holds.
     entry->bytes /= 2;
     bytes.narrows = true;
   }
   if (auto value = dyn_cast_or_null<DenseElementsAttr>(weight.getValueAttr())) {
     bytes.inlined = inlineBytes(value);
-  } else if (weight.getFile() && type.getElementType().isIntOrFloat() &&
+  } else if (type.getElementType().isIntOrFloat() &&
              type.getElementTypeBitWidth() == bytesOf(*word) * 8) {
-    bytes.file = weight.getFile()->str();
+    // Without a file there are no bytes, and the image is shape only.
+    bytes.file = weight.getFile().value_or("").str();
     bytes.offset = weight.getOffset();
     if (std::optional<wafer::Blocks> blocks = wafer::getBlocks(weight)) {
       bytes.blocks = formatOf(weight, *blocks);
@@ -166,7 +164,7 @@ FailureOr<std::optional<uint32_t>> Shared::source(wafer::WeightOp weight,
   }
   image.image.sources.push_back(std::move(entry));
   image.sources.push_back(std::move(bytes));
-  return std::optional(it->second);
+  return it->second;
 }
 
 Shared::Key Shared::keyOf(Operation *op) {
@@ -242,17 +240,15 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
     auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
     if (!weight)
       return op.emitOpError() << "names " << name << ", which is not a weight";
-    FailureOr<std::optional<uint32_t>> from = source(weight, *word);
+    FailureOr<uint32_t> from = source(weight, *word);
     auto made = binding(op, type, name.getValue(), image::Role::parameter);
     if (failed(from) || failed(made))
       return failure();
-    if (*from) {
-      (*made)->source = **from;
-      if (!image.sources[**from].narrows)
-        (*made)->source_type =
-            *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
-      add(std::move(*made), op, shard, trip, tripCount);
-    }
+    (*made)->source = *from;
+    if (!image.sources[*from].narrows)
+      (*made)->source_type =
+          *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
+    add(std::move(*made), op, shard, trip, tripCount);
   }
   return known[key] = shard;
 }

@@ -93,8 +93,7 @@ private:
   /// with.
   void add(std::unique_ptr<image::BindingT> binding, mlir::Operation *op,
            const LocalShard &shard, size_t trip, size_t tripCount);
-  mlir::FailureOr<std::optional<uint32_t>> source(wafer::WeightOp weight,
-                                                  Word stored);
+  mlir::FailureOr<uint32_t> source(wafer::WeightOp weight, Word stored);
 
   wafer::RegionAttr region;
   mlir::SymbolTable symbols;

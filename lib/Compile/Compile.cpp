@@ -175,7 +175,8 @@ LogicalResult Compilation::run(StringRef path) {
     return fail(std::move(error));
 
   begin(0);
-  OwningOpRef<ModuleOp> onnx = import::importOnnx(path, &context);
+  OwningOpRef<ModuleOp> onnx =
+      import::importOnnx(path, &context, options.weights);
   if (!onnx)
     return failure();
   FailureOr<bool> stop = end(*onnx);
@@ -248,6 +249,7 @@ LogicalResult Compilation::run(StringRef path) {
     if (llvm::Error error = measureRewrites(
             {*tensors, *prepared, *module, &planned}, options, *target, *image))
       return fail(std::move(error));
+  image->image.shape_only |= !options.weights;
   const image::RegionT &region = *image->image.regions.front();
   summary.parameters = image->image.parameters;
   summary.width = region.width;

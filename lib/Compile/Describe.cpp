@@ -44,7 +44,8 @@ llvm::Expected<ModelFacts> waferloom::describeModel(StringRef path) {
     if (reason.empty() && found.getSeverity() == DiagnosticSeverity::Error)
       reason = found.str();
   });
-  OwningOpRef<ModuleOp> module = import::importOnnx(path, &context);
+  OwningOpRef<ModuleOp> module =
+      import::importOnnx(path, &context, /*withWeights=*/false);
   if (!module)
     return llvm::createStringError(reason);
   ModelFacts facts;

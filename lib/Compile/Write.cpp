@@ -115,6 +115,8 @@ DataSection::halvesOf(const codegen::SourceBytes &source, llvm::StringRef name,
 
 llvm::Error DataSection::fill(const codegen::Image &image) {
   static const char zeros[64] = {};
+  if (image.image.shape_only)
+    return llvm::Error::success();
   uint64_t at = 0;
   for (size_t i = 0; i < image.sources.size(); ++i) {
     const image::SourceT &entry = *image.image.sources[i];

@@ -201,6 +201,10 @@ void SessionImpl::makeMemories() {
 }
 
 Error SessionImpl::begin() {
+  if (loaded->image.shape_only)
+    return createStringError(
+        "the image has the shapes of its weights only: it counts cycles (run "
+        "--cycles) and computes no values; compile it with its weights");
   uint64_t bytes = 0;
   for (const auto &region : loaded->image.regions)
     bytes += uint64_t(region->width) * region->height * region->memory;

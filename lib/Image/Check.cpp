@@ -118,8 +118,16 @@ static Error checkPresence(const ImageT &image) {
   return Error::success();
 }
 
-/// I4: sources lie in the data section. I5: name 0 is empty.
+/// I4: sources lie in the data section, if there is to be one. I5: name 0 is
+/// empty.
 static Error checkSources(const ImageT &image, uint64_t dataBytes) {
+  if (image.shape_only && dataBytes != 0)
+    return violation(
+        4, "image",
+        formatv("is of shapes only but has {0} bytes of data", dataBytes)
+            .str());
+  if (image.shape_only)
+    dataBytes = std::numeric_limits<uint64_t>::max();
   for (size_t i = 0; i < image.sources.size(); ++i) {
     const SourceT &source = *image.sources[i];
     if (source.bytes > dataBytes || source.offset > dataBytes - source.bytes)

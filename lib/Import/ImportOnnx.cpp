@@ -49,11 +49,14 @@ Error makeError(const Twine &message) {
 /// Builds the `onnx.graph` of one model.
 class GraphBuilder {
 public:
-  GraphBuilder(const CheckedModel &model, StringRef file, MLIRContext *context)
+  GraphBuilder(const CheckedModel &model, StringRef file, MLIRContext *context,
+               bool withWeights)
       : model(*model.proto), positions(model.positions), file(file),
-        builder(context) {}
+        withWeights(withWeights), builder(context), errorAt(fileLoc(context, file)) {}
 
   Expected<OwningOpRef<ModuleOp>> build();
+  /// Where an error of `build` belongs: the file, or a node of it.
+  Location whereItFailed() const { return errorAt; }
 
 private:
   Location at(StringRef name) {
@@ -67,6 +70,7 @@ private:
                             int64_t position, Location loc);
   Expected<Value> addExternal(const ::onnx::TensorProto &tensor, StringRef name,
                               RankedTensorType type, Location loc);
+  Error refuseData(StringRef name, const Twine &reason);
   Expected<Value> addConstantNode(const ::onnx::NodeProto &node, Location loc);
   Expected<Attribute> attribute(const ::onnx::AttributeProto &attribute);
   Expected<std::pair<Type, ArrayAttr>>
@@ -80,7 +84,9 @@ private:
   const ::onnx::ModelProto &model;
   const WeightPositions &positions;
   StringRef file;
+  bool withWeights;
   OpBuilder builder;
+  Location errorAt;
   llvm::StringMap<Value> values;
   llvm::StringSet<> packed; // integers that are weights in disguise
   llvm::StringMap<int64_t> versions;
@@ -187,8 +193,9 @@ Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
                        " bytes but its dimensions say " +
                        Twine(byteSize(*type)));
     return level1::WeightOp::create(builder, loc, valueType, name,
-                                    builder.getStringAttr(file), position,
-                                    *type)
+                                    withWeights ? builder.getStringAttr(file)
+                                                : StringAttr(),
+                                    withWeights ? position : 0, *type)
         .getResult();
   }
   auto elements = tensorElements(tensor, builder.getContext());
@@ -198,32 +205,61 @@ Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
       .getResult();
 }
 
-/// The path of an external data file, checked to stay in the model's folder.
-/// Empty when the file is not there: the weight is shape only.
+/// Whether a file lies below a folder; both are real paths.
+static bool liesBelow(StringRef file, StringRef folder) {
+  return file.consume_front(folder) && (folder == "/" || file.starts_with("/"));
+}
+
+/// The path of an external data file as the model names it, which may not lead
+/// out of the model's folder.
 static Expected<std::string> externalPath(StringRef model, StringRef location) {
   namespace path = llvm::sys::path;
   SmallString<128> relative(location);
   path::remove_dots(relative, /*remove_dot_dot=*/true);
   if (location.empty() || path::is_absolute(relative) ||
       relative.starts_with("..") || location.contains('\0'))
-    return makeError("external data '" + Twine(location) +
+    return makeError("'" + Twine(location) +
                      "' leaves the folder of the model");
-  SmallString<128> folder(path::parent_path(model));
-  SmallString<128> full(folder);
+  SmallString<128> full(path::parent_path(model));
   path::append(full, relative);
-  if (!llvm::sys::fs::exists(full))
-    return std::string();
-  SmallString<128> realFolder, realFile;
-  if (llvm::sys::fs::real_path(
-          folder.empty() ? StringRef(".") : StringRef(folder), realFolder) ||
-      llvm::sys::fs::real_path(full, realFile))
-    return makeError("external data '" + Twine(location) +
-                     "' cannot be resolved");
-  realFolder += '/';
-  if (!StringRef(realFile).starts_with(realFolder))
-    return makeError("external data '" + Twine(location) +
-                     "' leaves the folder of the model");
   return std::string(full);
+}
+
+/// Whether an external data file can be read, and its links stay in the folder
+/// of the model: that in which the model is named, or, where the model is a
+/// link itself, that to which it leads (as in the caches of Hugging Face).
+static Error checkExternalFile(StringRef model, StringRef file) {
+  namespace path = llvm::sys::path;
+  namespace fs = llvm::sys::fs;
+  fs::file_status status;
+  if (std::error_code error = fs::status(file, status))
+    return makeError("'" + file + "' cannot be read: " + error.message());
+  if (status.type() != fs::file_type::regular_file)
+    return makeError("'" + file + "' is not a regular file");
+  StringRef folder = path::parent_path(model);
+  SmallString<128> realFile, named, led;
+  if (fs::real_path(folder.empty() ? StringRef(".") : folder, named) ||
+      fs::real_path(model, led) || fs::real_path(file, realFile))
+    return makeError("'" + file + "' cannot be resolved");
+  if (!liesBelow(realFile, named) &&
+      !liesBelow(realFile, path::parent_path(led)))
+    return makeError("'" + file + "' leaves the folder of the model");
+  return Error::success();
+}
+
+/// The data of a tensor is not where the model says: at the node that reads it.
+Error GraphBuilder::refuseData(StringRef name, const Twine &reason) {
+  std::string reader;
+  for (const ::onnx::NodeProto &node : model.graph().node())
+    if (reader.empty() && llvm::any_of(node.input(), [&](auto &input) {
+          return input == name;
+        })) {
+      reader = node.name().empty() && node.output_size() > 0 ? node.output(0)
+                                                             : node.name();
+      errorAt = at(reader);
+      reader = "node '" + reader + "' (" + node.op_type() + "): ";
+    }
+  return makeError(reader + "tensor '" + name + "': external data " + reason);
 }
 
 Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
@@ -240,25 +276,30 @@ Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
     else if (entry.key() == "length")
       wrong = StringRef(entry.value()).getAsInteger(10, length);
     if (wrong)
-      return makeError("tensor '" + Twine(name) + "': '" + entry.value() +
-                       "' is no " + entry.key() + " of external data");
+      return refuseData(name, "has '" + Twine(entry.value()) + "' as its " +
+                                  entry.key());
   }
   auto path = externalPath(file, location);
   if (!path)
-    return path.takeError();
+    return refuseData(name, llvm::toString(path.takeError()));
   auto valueType = builder.getType<level1::ValueType>();
-  if (path->empty())
+  if (!withWeights && isWeight(type, name))
     return level1::WeightOp::create(builder, loc, valueType, name, StringAttr(),
                                     int64_t(0), type)
         .getResult();
+  if (Error error = checkExternalFile(file, *path))
+    return refuseData(name, llvm::toString(std::move(error)) +
+                                "; put the file there, or compile shapes only "
+                                "with --no-weights (Python: weights=False)");
   uint64_t size = 0;
   if (llvm::sys::fs::file_size(*path, size))
-    return makeError("external data '" + *path + "' cannot be read");
+    return refuseData(name, "'" + *path + "' cannot be read");
   if (length != static_cast<uint64_t>(byteSize(type)) || offset > size ||
       length > size - offset)
-    return makeError("tensor '" + Twine(name) + "' needs " +
-                     Twine(byteSize(type)) + " bytes at " + Twine(offset) +
-                     " of '" + *path + "', which has " + Twine(size));
+    return refuseData(name,
+                      "is " + Twine(length) + " bytes at " + Twine(offset) +
+                          " of '" + *path + "', which has " + Twine(size) +
+                          "; its dimensions say " + Twine(byteSize(type)));
   if (isWeight(type, name))
     return level1::WeightOp::create(builder, loc, valueType, name,
                                     builder.getStringAttr(*path),
@@ -267,7 +308,8 @@ Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
   // Integers decide shapes: read them now.
   auto buffer = llvm::MemoryBuffer::getFileSlice(*path, length, offset);
   if (!buffer)
-    return makeError("external data '" + *path + "' cannot be read");
+    return refuseData(
+        name, "'" + *path + "' cannot be read: " + buffer.getError().message());
   ::onnx::TensorProto inside = tensor;
   inside.clear_data_location();
   inside.clear_external_data();
@@ -412,15 +454,16 @@ Error GraphBuilder::addOutputs() {
 }
 
 OwningOpRef<ModuleOp> finish(Expected<CheckedModel> model, StringRef file,
-                             MLIRContext *context) {
+                             MLIRContext *context, bool withWeights = true) {
   Location loc = fileLoc(context, file);
   if (!model) {
     emitError(loc) << llvm::toString(model.takeError());
     return nullptr;
   }
-  auto module = GraphBuilder(*model, file, context).build();
+  GraphBuilder builder(*model, file, context, withWeights);
+  auto module = builder.build();
   if (!module) {
-    emitError(loc) << llvm::toString(module.takeError());
+    emitError(builder.whereItFailed()) << llvm::toString(module.takeError());
     return nullptr;
   }
   return std::move(*module);
@@ -436,9 +479,10 @@ void import::loadDialects(MLIRContext &context) {
 }
 
 OwningOpRef<ModuleOp> import::importOnnxBytes(StringRef bytes, StringRef name,
-                                              MLIRContext *context) {
+                                              MLIRContext *context,
+                                              bool withWeights) {
   loadDialects(*context);
-  return finish(readModel(bytes), name, context);
+  return finish(readModel(bytes), name, context, withWeights);
 }
 
 OwningOpRef<ModuleOp> import::importOnnxText(StringRef text, StringRef name,
@@ -447,7 +491,8 @@ OwningOpRef<ModuleOp> import::importOnnxText(StringRef text, StringRef name,
   return finish(readModelText(text), name, context);
 }
 
-OwningOpRef<ModuleOp> import::importOnnx(StringRef path, MLIRContext *context) {
+OwningOpRef<ModuleOp> import::importOnnx(StringRef path, MLIRContext *context,
+                                         bool withWeights) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
                                             /*RequiresNullTerminator=*/false);
   if (!buffer) {
@@ -455,7 +500,7 @@ OwningOpRef<ModuleOp> import::importOnnx(StringRef path, MLIRContext *context) {
         << "the file cannot be read: " << buffer.getError().message();
     return nullptr;
   }
-  return importOnnxBytes((*buffer)->getBuffer(), path, context);
+  return importOnnxBytes((*buffer)->getBuffer(), path, context, withWeights);
 }
 
 OwningOpRef<ModuleOp> import::importModel(StringRef path,

@@ -41,6 +41,8 @@ static void writeFacts(Page &page, const image::ImageT &image, uint64_t bytes) {
   page.heading("What was compiled");
   page.beginTable({});
   page.fact("parameters", image.parameters, "parameters");
+  if (image.shape_only)
+    page.fact("weights", "shapes only: the image computes no values");
   page.fact("target", image.target->name);
   page.fact("clock", formatv("{0} GHz", image.target->clock_ghz).str());
   if (image.capacity)

@@ -255,7 +255,7 @@ class Program:
     def __init__(self, image, summary):
         self._image = image
         self._facts = image.describe()
-        self.summary = summary | {"parameters": self._facts["parameters"]}
+        self.summary = summary | {key: self._facts[key] for key in ("parameters", "shape_only")}
 
     def _tensors(self, role):
         return [TensorInfo(name, tuple(shape), np.dtype(dtype))
@@ -352,7 +352,7 @@ class Program:
 
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
-            stages=None, logits="last", prefill="auto", measure_rewrites=False):
+            stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True):
     """Compiles an ONNX model.
 
     Args:
@@ -379,13 +379,15 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
             temperature and seed), "top-40" (also of the 40 or fewer most likely), or "none".
         logits: of what the model gives for each token, entries of `chunks` give
             "last", that of their last token, or "all" (docs/sampling.md).
+        weights: False leaves the bytes of weights out, which need not be there then: the
+            program counts cycles (`Program.count`) and refuses to compute values.
 
     Raises:
         CompileError: the model is refused; `.diagnostics` says why.
     """
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
                "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region, "stages": stages,
-               "prefill": prefill, "measure_rewrites": measure_rewrites,
+               "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": bool(weights),
                "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
                "disable_rewrites": list(disable_rewrites), "seed": seed, "threads": threads}
     temporary = None

@@ -35,6 +35,7 @@ static constexpr Option options[] = {
     {"stages", "N", "overrules how many regions share the layers"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
+    {"no-weights", "", "shapes only: counts cycles, computes no values"},
     {"stop-after", "PHASE", "print the IR of a phase and stop"},
     {"save-ir", "DIR", "write the IR after every phase"},
     {"disable-rewrite", "NAME", "leaves one rewrite out; repeatable"},
@@ -72,6 +73,7 @@ static bool read(Arguments &args, CompileOptions &out) {
   out.stopAfter = args.get("stop-after");
   out.saveIr = args.get("save-ir");
   out.disabledRewrites = args.all("disable-rewrite");
+  out.weights = !args.has("no-weights");
   out.measureRewrites = args.has("measure-rewrites");
   auto context = args.integer("context", 0, 1);
   auto seed = args.integer("seed", 0, 0);

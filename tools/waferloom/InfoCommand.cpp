@@ -75,6 +75,7 @@ static llvm::json::Object describe(const image::ImageT &image) {
   }
   return llvm::json::Object{{"target", image.target->name},
                             {"parameters", image.parameters},
+                            {"shape_only", image.shape_only},
                             {"capacity", image.capacity},
                             {"entries", std::move(entries)},
                             {"regions", std::move(regions)},
@@ -96,6 +97,8 @@ static void print(const image::ImageT &image) {
                       image.parameters);
   if (image.capacity)
     os << llvm::formatv(", {0} tokens of context", image.capacity);
+  if (image.shape_only)
+    os << ", shapes of weights only";
   os << "\n";
   for (const auto &entry : image.entries) {
     os << llvm::formatv("entry {0}: {1} tokens per step\n", entry->name,

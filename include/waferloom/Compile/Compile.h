@@ -52,6 +52,9 @@ struct CompileOptions {
   std::optional<int64_t> stages;
   std::vector<std::pair<std::string, std::string>> states;
   std::vector<std::pair<std::string, double>> sets;
+  /// False: a shape-only image, which has no bytes of weights, counts cycles
+  /// and computes no values.
+  bool weights = true;
   std::string stopAfter; // a phase's name; empty: go to the end
   std::string saveIr;    // a folder for the IR after every phase
   std::vector<std::string> disabledRewrites; // names, docs/algebra.md

@@ -41,14 +41,18 @@ struct Options {
 };
 
 /// Reads and checks a model and gives level 1: a module with one `onnx.graph`.
-/// Errors are reported to the context's handlers, at the file's name.
+/// Errors are reported to the context's handlers, at the file's name or at the
+/// node that reads a weight whose bytes are not there. `withWeights`: false
+/// leaves their bytes out, wherever they are, and weights have shapes only.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnx(llvm::StringRef path,
-                                             mlir::MLIRContext *context);
+                                             mlir::MLIRContext *context,
+                                             bool withWeights = true);
 
 /// The same from bytes; `name` stands for the file in locations and weights.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxBytes(llvm::StringRef bytes,
                                                   llvm::StringRef name,
-                                                  mlir::MLIRContext *context);
+                                                  mlir::MLIRContext *context,
+                                                  bool withWeights = true);
 
 /// The same from the text format of the ONNX library; for tests.
 mlir::OwningOpRef<mlir::ModuleOp> importOnnxText(llvm::StringRef text,

@@ -106,6 +106,10 @@ LogicalResult Assembler::source(core::SourceOp op) {
     constexpr uint64_t most = uint64_t(1) << 30;
     source->bytes = *op.getBytes();
     source->offset = op.getOffset().value_or(out.data.size());
+    if (out.image.shape_only) {
+      out.image.sources.push_back(std::move(source));
+      return success();
+    }
     if (source->bytes > most || source->offset > most)
       return op.emitOpError()
              << "of " << source->bytes << " bytes at " << source->offset
@@ -386,6 +390,7 @@ LogicalResult Assembler::image(core::ImageOp op) {
   out.image.target = target::toImage(*target);
   out.image.capacity = narrow(op.getCapacity());
   out.image.parameters = op.getParameters();
+  out.image.shape_only = op.getShapeOnly();
   for (auto nested : op.getBody().getOps<core::SourceOp>())
     if (failed(source(nested)))
       return failure();

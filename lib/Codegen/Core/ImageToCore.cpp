@@ -342,7 +342,8 @@ OwningOpRef<ModuleOp> Reader::read() {
   builder.setInsertionPointToEnd(module->getBody());
   auto op = create<core::ImageOp>(
       loc, builder.getStringAttr(image.target ? image.target->name : ""),
-      number(image.capacity), number(int64_t(image.parameters)));
+      number(image.capacity), number(int64_t(image.parameters)),
+      image.shape_only ? builder.getUnitAttr() : UnitAttr());
   builder.createBlock(&op.getBody());
   for (const auto &source : image.sources)
     create<core::SourceOp>(loc, builder.getStringAttr(source->name),

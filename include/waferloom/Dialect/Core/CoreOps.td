@@ -19,7 +19,7 @@ def Core_ImageOp : Core_Op<"image", [NoTerminator, SingleBlock, IsolatedFromAbov
   let summary = "Everything a machine loads";
   let description = [{
     `capacity` is the number of tokens that states hold, `parameters` the
-    number of weights.
+    number of weights; with `shape_only` their bytes are nowhere.
 
     ```mlir
     core.image "grid-4x4" {
@@ -33,7 +33,8 @@ def Core_ImageOp : Core_Op<"image", [NoTerminator, SingleBlock, IsolatedFromAbov
   let arguments = (ins
     StrAttr:$target,
     DefaultValuedAttr<I64Attr, "0">:$capacity,
-    DefaultValuedAttr<I64Attr, "0">:$parameters
+    DefaultValuedAttr<I64Attr, "0">:$parameters,
+    UnitAttr:$shape_only
   );
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$target attr-dict-with-keyword $body";
