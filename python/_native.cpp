@@ -7,6 +7,7 @@
 #include "waferloom/Executor/Tokens.h"
 #include "waferloom/Executor/Trace.h"
 #include "waferloom/Image/Image.h"
+#include "waferloom/Image/Utf8.h"
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -25,7 +26,18 @@ struct Failure : std::runtime_error {
 };
 
 [[noreturn]] void fail(llvm::Error error) {
-  throw Failure(llvm::toString(std::move(error)));
+  throw Failure(image::escapeToUtf8(llvm::toString(std::move(error))));
+}
+
+/// An option as Python gave it; what has another type is refused by name.
+template <typename T>
+T take(const py::dict &given, const char *name, const char *what) {
+  try {
+    return py::cast<T>(given[name]);
+  } catch (const py::cast_error &) {
+    throw Failure(std::string("option '") + name + "' is " + what + ", not " +
+                  py::cast<std::string>(py::repr(given[name])));
+  }
 }
 
 py::dict toPython(const Diagnostic &diagnostic) {
@@ -62,37 +74,41 @@ py::dict toPython(const CompileSummary &s) {
 }
 
 CompileOptions toOptions(const py::dict &given) {
+  constexpr const char *text = "a text", *whole = "a whole number of 64 bits";
+  using Number = std::optional<int64_t>;
   CompileOptions options;
-  options.target = py::cast<std::string>(given["target"]);
-  options.precision = py::cast<std::string>(given["precision"]);
-  options.prefill = py::cast<std::string>(given["prefill"]);
-  options.sample = py::cast<std::string>(given["sample"]);
-  options.logits = py::cast<std::string>(given["logits"]);
-  if (!given["context"].is_none())
-    options.context = py::cast<int64_t>(given["context"]);
-  options.dims =
-      py::cast<std::vector<std::pair<std::string, int64_t>>>(given["dims"]);
-  options.chunks = py::cast<std::vector<int64_t>>(given["chunks"]);
-  if (!given["region"].is_none())
-    options.region = py::cast<std::pair<int64_t, int64_t>>(given["region"]);
-  if (!given["stages"].is_none())
-    options.stages = py::cast<int64_t>(given["stages"]);
-  options.states = py::cast<std::vector<std::pair<std::string, std::string>>>(
-      given["states"]);
-  options.sets =
-      py::cast<std::vector<std::pair<std::string, double>>>(given["sets"]);
-  options.disabledRewrites =
-      py::cast<std::vector<std::string>>(given["disable_rewrites"]);
-  options.weights = py::cast<bool>(given["weights"]);
-  options.measureRewrites = py::cast<bool>(given["measure_rewrites"]);
-  options.seed = py::cast<uint64_t>(given["seed"]);
-  options.threads = py::cast<unsigned>(given["threads"]);
+  options.target = take<std::string>(given, "target", text);
+  options.precision = take<std::string>(given, "precision", text);
+  options.prefill = take<std::string>(given, "prefill", text);
+  options.sample = take<std::string>(given, "sample", text);
+  options.logits = take<std::string>(given, "logits", text);
+  options.context = take<Number>(given, "context", whole);
+  options.stages = take<Number>(given, "stages", whole);
+  options.dims = take<std::vector<std::pair<std::string, int64_t>>>(
+      given, "dims", "a dict of names and whole numbers");
+  options.chunks =
+      take<std::vector<int64_t>>(given, "chunks", "a list of whole numbers");
+  options.region = take<std::optional<std::pair<int64_t, int64_t>>>(
+      given, "region", "a pair of whole numbers: (width, height)");
+  options.states = take<std::vector<std::pair<std::string, std::string>>>(
+      given, "states", "a dict of names");
+  options.sets = take<std::vector<std::pair<std::string, double>>>(
+      given, "sets", "a dict of names and numbers");
+  options.disabledRewrites = take<std::vector<std::string>>(
+      given, "disable_rewrites", "a list of names");
+  options.weights = take<bool>(given, "weights", "True or False");
+  options.measureRewrites =
+      take<bool>(given, "measure_rewrites", "True or False");
+  for (const char *name : {"seed", "threads"})
+    if (take<int64_t>(given, name, whole) < 0)
+      throw Failure(std::string("option '") + name + "' is at least 0, not " +
+                    py::cast<std::string>(py::repr(given[name])));
   return options;
 }
 
 using LoadedImage = std::shared_ptr<const image::Loaded>;
 
-/// Returns (image bytes or None, diagnostics, summary).
+/// Returns (image bytes or None, diagnostics, summary, files that were read).
 py::tuple compileModel(const std::string &path, const py::dict &given,
                        const py::object &progress) {
   CompileOptions options = toOptions(given);
@@ -106,6 +122,16 @@ py::tuple compileModel(const std::string &path, const py::dict &given,
         error.discard_as_unraisable("waferloom.compile progress");
       }
     };
+  // Ctrl-C is for whoever handles it in Python: KeyboardInterrupt, mostly.
+  std::optional<py::error_already_set> raised;
+  options.interrupted = [&] {
+    if (!raised) {
+      py::gil_scoped_acquire acquire;
+      if (PyErr_CheckSignals() != 0)
+        raised.emplace();
+    }
+    return raised.has_value();
+  };
   CompileResult result;
   std::string bytes;
   {
@@ -118,17 +144,25 @@ py::tuple compileModel(const std::string &path, const py::dict &given,
       } else {
         result.succeeded = false;
         result.diagnostics.push_back(
-            {"error", llvm::toString(written.takeError()), "", {}});
+            {"error",
+             image::escapeToUtf8(llvm::toString(written.takeError())),
+             "",
+             {}});
       }
     }
   }
+  if (raised)
+    throw *raised;
   py::list diagnostics;
   for (const Diagnostic &diagnostic : result.diagnostics)
     diagnostics.append(toPython(diagnostic));
   py::object image = py::none();
   if (result.succeeded)
     image = py::bytes(bytes);
-  return py::make_tuple(image, diagnostics, toPython(result.summary));
+  py::list files;
+  for (const std::string &file : result.filesRead)
+    files.append(py::bytes(file));
+  return py::make_tuple(image, diagnostics, toPython(result.summary), files);
 }
 
 std::string dtypeOf(const image::TensorInfoT &info) {

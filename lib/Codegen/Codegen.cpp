@@ -265,6 +265,8 @@ static image::EntryInputT inputOf(const image::BindingT &binding,
     return input;
   }
   input.limit = static_cast<uint32_t>(op.getLimit());
+  if (auto least = op->getAttrOfType<IntegerAttr>("least"))
+    input.least = static_cast<int32_t>(least.getInt());
   input.fallback = llvm::StringSwitch<image::Default>(op.getFallback())
                        .Case("position", image::Default::position)
                        .Case("positions", image::Default::positions)
@@ -322,6 +324,24 @@ static void describeLengthMasks(func::FuncOp func, image::EntryT &entry) {
   }
 }
 
+/// Inputs of the model that no entry reads: callers may give them.
+static void describeIgnored(ModuleOp module, image::EntryT &entry) {
+  auto model = module->getAttrOfType<DictionaryAttr>("wafer.model");
+  auto inputs = model ? model.getAs<ArrayAttr>("inputs") : ArrayAttr();
+  if (!inputs)
+    return;
+  for (auto facts : inputs.getAsRange<DictionaryAttr>()) {
+    StringRef name = facts.getAs<StringAttr>("name").getValue();
+    if (llvm::any_of(entry.inputs,
+                     [&](const auto &input) { return input->name == name; }))
+      continue;
+    auto input = std::make_unique<image::EntryInputT>();
+    input->name = name.str();
+    input->fallback = image::Default::ignored;
+    entry.inputs.push_back(std::move(input));
+  }
+}
+
 LogicalResult ImageEmitter::describe() {
   image::ImageT &out = result.image;
   for (auto [of, program] :
@@ -363,6 +383,7 @@ LogicalResult ImageEmitter::describe() {
       entry->inputs.back()->fed = fed.contains(binding->name);
     }
     describeLengthMasks(func, *entry);
+    describeIgnored(module, *entry);
     out.entries.push_back(std::move(entry));
   }
   if (auto model = module->getAttrOfType<DictionaryAttr>("wafer.model"))

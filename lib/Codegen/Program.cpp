@@ -12,7 +12,7 @@ using namespace waferloom::codegen;
 uint32_t Names::of(StringRef name) {
   auto [it, fresh] = ids.try_emplace(name, image.names.size());
   if (fresh)
-    image.names.push_back(name.str());
+    image.names.push_back(image::escapeToUtf8(name));
   return it->second;
 }
 

@@ -16,6 +16,7 @@
 #include "CollectiveEmitter.h"
 #include "Generic.h"
 #include "Shared.h"
+#include "waferloom/Image/Utf8.h"
 #include "waferloom/Machine/MachineModel.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -8,11 +8,12 @@
 #include "Phases.h"
 
 #include "waferloom/Algebra/Passes.h"
-#include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Files/Output.h"
+#include "waferloom/Image/Utf8.h"
 #include "waferloom/Import/Import.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Target/ImageTarget.h"
@@ -42,6 +43,10 @@ ArrayRef<StringRef> waferloom::phaseNames() {
   static const SmallVector<StringRef> names(std::begin(phases),
                                             std::end(phases));
   return names;
+}
+
+static bool isError(const waferloom::Diagnostic &diagnostic) {
+  return diagnostic.severity == "error";
 }
 
 /// The innermost name of a location: the ONNX node.
@@ -111,6 +116,8 @@ LogicalResult Compilation::fail(llvm::Error error) {
 }
 
 FailureOr<bool> Compilation::end(ModuleOp module) {
+  if (isInterrupted(options))
+    return failure();
   StringRef name = phases[phase];
   if (!options.saveIr.empty()) {
     if (std::error_code error =
@@ -138,6 +145,15 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
   return true;
 }
 
+/// Adds the files that weights lie in.
+static void noteFiles(ModuleOp onnx, std::vector<std::string> &files) {
+  onnx->walk([&](onnx::WeightOp weight) {
+    if (std::optional<StringRef> file = weight.getFile())
+      if (!llvm::is_contained(files, *file))
+        files.push_back(file->str());
+  });
+}
+
 LogicalResult Compilation::run(StringRef path) {
   std::vector<std::string> warnings;
   llvm::Expected<target::Target> target =
@@ -146,39 +162,19 @@ LogicalResult Compilation::run(StringRef path) {
     result.diagnostics.push_back({"warning", std::move(warning), "", {}});
   if (!target)
     return fail(target.takeError());
-  if (options.region)
-    if (llvm::Error error = target::checkRectangle(
-            *target, options.region->first, options.region->second))
-      return fail(std::move(error));
-  if (!llvm::is_contained({"model", "f32", "f16"},
-                          StringRef(options.precision)))
-    return fail(llvm::createStringError(
-        "there is no precision '" + options.precision +
-        "'; there are model (as the file says), f32 and f16"));
-  if (llvm::Error error = samplingOf(options).takeError())
+  if (llvm::Error error = checkOptions(options, *target))
     return fail(std::move(error));
-  if (options.logits != "last" && options.logits != "all")
-    return fail(llvm::createStringError("logits are 'last' or 'all', not '" +
-                                        options.logits + "'"));
-  if (!llvm::is_contained({"auto", "block", "stream"},
-                          StringRef(options.prefill)))
-    return fail(llvm::createStringError("there is no way to prefill called '" +
-                                        options.prefill +
-                                        "'; there are auto, block and stream"));
-  if (!options.stopAfter.empty() &&
-      !llvm::is_contained(phases, options.stopAfter))
-    return fail(llvm::createStringError("there is no phase '" +
-                                        options.stopAfter + "'; phases are " +
-                                        llvm::join(phaseNames(), ", ")));
-
-  if (llvm::Error error = algebra::checkRewrites(options.disabledRewrites))
-    return fail(std::move(error));
+  StringRef description = StringRef(options.target).split(',').first;
+  if (llvm::sys::path::extension(description).starts_with(".y"))
+    result.filesRead.push_back(description.str());
 
   begin(0);
   OwningOpRef<ModuleOp> onnx =
       import::importOnnx(path, &context, options.weights);
+  result.filesRead.push_back(path.str());
   if (!onnx)
     return failure();
+  noteFiles(*onnx, result.filesRead);
   FailureOr<bool> stop = end(*onnx);
   if (failed(stop) || *stop)
     return stop;
@@ -203,7 +199,7 @@ LogicalResult Compilation::run(StringRef path) {
     prepared = module->clone();
   // From here on dimensions are factors, and like layers are one body.
   if (failed(planEntries(module, options, *target, planned))) {
-    if (result.diagnostics.empty())
+    if (llvm::none_of(result.diagnostics, isError) && !isInterrupted(options))
       result.diagnostics.push_back(
           explainFit(*onnx, *module, options, *target, planned));
     return failure();
@@ -287,9 +283,19 @@ CompileResult waferloom::compile(StringRef path,
   });
   Compilation compilation{options, result, context};
   result.succeeded = succeeded(compilation.run(path));
-  if (!result.succeeded && llvm::none_of(result.diagnostics, [](auto &d) {
-        return d.severity == "error";
-      }))
+  if (isInterrupted(options)) {
+    result.succeeded = false;
+    result.diagnostics.clear();
+    result.diagnostics.push_back({"error", "interrupted", "", {}});
+  }
+  // Names of a file may be any bytes; from here on they are text.
+  for (waferloom::Diagnostic &diagnostic : result.diagnostics) {
+    for (std::string *text : {&diagnostic.message, &diagnostic.node})
+      *text = image::escapeToUtf8(*text);
+    for (std::string &note : diagnostic.notes)
+      note = image::escapeToUtf8(note);
+  }
+  if (!result.succeeded && llvm::none_of(result.diagnostics, isError))
     result.diagnostics.push_back(
         {"error",
          "the compiler failed in phase '" + phases[compilation.phase].str() +

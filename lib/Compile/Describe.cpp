@@ -2,6 +2,7 @@
 
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
+#include "waferloom/Image/Utf8.h"
 #include "waferloom/Import/Import.h"
 
 #include "mlir/IR/Diagnostics.h"
@@ -47,7 +48,7 @@ llvm::Expected<ModelFacts> waferloom::describeModel(StringRef path) {
   OwningOpRef<ModuleOp> module =
       import::importOnnx(path, &context, /*withWeights=*/false);
   if (!module)
-    return llvm::createStringError(reason);
+    return llvm::createStringError(image::escapeToUtf8(reason));
   ModelFacts facts;
   std::map<std::string, int64_t> operators;
   module->walk([&](Operation *op) {
@@ -62,8 +63,8 @@ llvm::Expected<ModelFacts> waferloom::describeModel(StringRef path) {
       facts.weights.push_back({weight.getName().str(), (bits + 7) / 8});
     } else if (auto node = dyn_cast<onnx::NodeOp>(op)) {
       std::string domain = node.getDomain().str();
-      ++operators[(domain.empty() ? "" : domain + ".") +
-                  node.getOperatorType().str()];
+      ++operators[image::escapeToUtf8((domain.empty() ? "" : domain + ".") +
+                                      node.getOperatorType().str())];
     }
   });
   facts.operators.assign(operators.begin(), operators.end());

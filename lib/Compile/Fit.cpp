@@ -110,6 +110,8 @@ private:
 std::optional<target::Fit> Nearest::probe(ModuleOp module,
                                           const CompileOptions &options,
                                           const target::Target &target) {
+  if (isInterrupted(options))
+    return std::nullopt;
   OwningOpRef<ModuleOp> copy = module.clone();
   Planned planned;
   if (failed(plan(*copy, options, target, planned, answersPerOption)))
@@ -189,31 +191,43 @@ void Nearest::tryMemory() {
   offer("--target " + specify("sram", size), *fit);
 }
 
-/// Shorter caches: eighths of what was asked for, then halves of that, the
-/// longest first.
+/// The longest of shorter caches: eighths of what was asked for, or halves of
+/// that.
 void Nearest::tryContexts() {
   if (!options.context)
     return;
-  int64_t before = *options.context;
+  const int64_t before = *options.context;
+  int64_t least = 1;
+  for (int64_t tokens : options.chunks)
+    least = std::max(least, tokens);
   std::vector<int64_t> sizes;
+  auto consider = [&](int64_t size) {
+    if (size >= least && size < (sizes.empty() ? before : sizes.back()))
+      sizes.push_back(size);
+  };
   for (int64_t eighths : {7, 6, 5, 4, 3, 2, 1})
-    sizes.push_back(before * eighths / 8);
-  while (sizes.back() > 1)
-    sizes.push_back(sizes.back() / 2);
-  for (int64_t size : sizes) {
+    consider(before * eighths / 8);
+  for (int64_t size = before / 16; size > 0; size /= 2)
+    consider(size);
+  // What fits a longer cache fits a shorter one: few need be tried.
+  std::optional<std::pair<int64_t, target::Fit>> longest;
+  for (size_t begin = 0, end = sizes.size(); begin < end;) {
+    const size_t middle = begin + (end - begin) / 2;
     CompileOptions next = options;
-    next.context = size;
-    if (size < 1 || size == before)
-      continue;
-    before = size;
-    if (llvm::any_of(next.chunks, [&](int64_t n) { return n > before; }))
-      return;
+    next.context = sizes[middle];
     OwningOpRef<ModuleOp> module = lowerToTensors(onnx, next);
-    if (!module || failed(prepare(*module, next)))
-      continue;
-    if (auto fit = probe(*module, next, target))
-      return offer(llvm::formatv("--context {0}", before), *fit);
+    std::optional<target::Fit> fit;
+    if (module && succeeded(prepare(*module, next)))
+      fit = probe(*module, next, target);
+    if (fit) {
+      longest.emplace(sizes[middle], std::move(*fit));
+      end = middle;
+    } else {
+      begin = middle + 1;
+    }
   }
+  if (longest)
+    offer(llvm::formatv("--context {0}", longest->first), longest->second);
 }
 
 void Nearest::tryWithoutChunks() {

@@ -160,8 +160,9 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
           reason = found.str();
       });
   target::Fit fit;
-  if (succeeded(lowerToShards(*copy)) &&
-      succeeded(lowerToFabric(*copy, options, target)) &&
+  auto goesOn = [&] { return !isInterrupted(options); };
+  if (goesOn() && succeeded(lowerToShards(*copy)) && goesOn() &&
+      succeeded(lowerToFabric(*copy, options, target)) && goesOn() &&
       succeeded(codegen::emitImage(*copy, *target::toImage(target), fit)))
     return fit;
   if (!fit.fits()) // refused for its size, which is the answer
@@ -263,6 +264,8 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
     if (streams && !options.region)
       std::reverse(counts.begin(), counts.end());
     for (int64_t stages : counts) {
+      if (isInterrupted(options))
+        return failure();
       grid.stages = stages;
       Planned next;
       copy = module.clone();

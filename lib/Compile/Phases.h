@@ -22,6 +22,15 @@ struct Sampling {
 /// Errors: there is no such way, or N is not between 1 and 64.
 llvm::Expected<Sampling> samplingOf(const CompileOptions &options);
 
+/// Errors name an option, its value, and what it may be.
+llvm::Error checkOptions(const CompileOptions &options,
+                         const target::Target &target);
+
+/// Whether the caller wants no more of this compilation.
+inline bool isInterrupted(const CompileOptions &options) {
+  return options.interrupted && options.interrupted();
+}
+
 /// Level 1 to level 2. Leaves `onnx` as it is.
 mlir::OwningOpRef<mlir::ModuleOp> lowerToTensors(mlir::ModuleOp onnx,
                                                  const CompileOptions &options);

@@ -88,16 +88,16 @@ int64_t integerAt(const void *bytes, HostType type, uint64_t i) {
 /// Values that the model's tables do not have are refused before anything
 /// changes; so are those that 32 bits do not hold.
 static Error checkValues(const HostTensor &given, uint64_t elements,
-                         uint32_t limit) {
+                         int64_t least, uint32_t limit) {
   if (!isInteger(given.type))
     return Error::success();
   const char *data = static_cast<const char *>(given.data);
   for (uint64_t i = 0; i < elements; ++i) {
     int64_t value = integerAt(data, given.type, i);
-    if (limit != 0 && (value < 0 || value >= limit))
+    if (limit != 0 && (value < least || value >= limit))
       return refuse(given.name, formatv("has {0} at element {1}; values must "
-                                        "be in [0, {2})",
-                                        value, i, limit)
+                                        "be in [{2}, {3})",
+                                        value, i, least, limit)
                                     .str());
     if (value < INT32_MIN || value > INT32_MAX)
       return refuse(given.name, formatv("has {0} at element {1}, which 32 bits "
@@ -188,7 +188,7 @@ static Expected<StagedInput> stage(const HostTensor &given,
   uint32_t limit = expected.type == HostType::boolean && isInteger(given.type)
                        ? 2
                        : expected.input->limit;
-  if (Error error = checkValues(given, elements, limit))
+  if (Error error = checkValues(given, elements, expected.input->least, limit))
     return std::move(error);
   StagedInput staged;
   staged.name = given.name;
@@ -235,12 +235,15 @@ Expected<std::vector<StagedInput>> stageInputs(const image::ImageT &image,
   const image::EntryT &description = *image.entries[entry];
   StringSet<> known, given;
   for (const auto &input : description.inputs)
-    known.insert(input->name);
+    if (!image::isOurs(input->name) ||
+        input->fallback != image::Default::position)
+      known.insert(input->name);
   for (const HostTensor &tensor : inputs) {
     if (!known.contains(tensor.name)) {
       std::string names;
       for (const auto &input : description.inputs)
-        names += (names.empty() ? "'" : ", '") + input->name + "'";
+        if (!image::isOurs(input->name))
+          names += (names.empty() ? "'" : ", '") + input->name + "'";
       return refuse(tensor.name, "is not an input; the inputs are " + names);
     }
     if (!given.insert(tensor.name).second)
@@ -248,6 +251,8 @@ Expected<std::vector<StagedInput>> stageInputs(const image::ImageT &image,
   }
   std::vector<StagedInput> staged;
   for (const auto &input : description.inputs) {
+    if (input->fallback == image::Default::ignored)
+      continue;
     Expectation expected = expectationOf(image, entry, *input);
     const HostTensor *tensor = nullptr;
     for (const HostTensor &candidate : inputs)

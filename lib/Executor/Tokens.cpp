@@ -128,7 +128,8 @@ Error Step::check() const {
         missing = input.get();
       continue;
     }
-    if (tensor->type == HostType::f32 || tensor->type == HostType::f16)
+    if (input->fallback == image::Default::ignored ||
+        tensor->type == HostType::f32 || tensor->type == HostType::f16)
       continue;
     int64_t elements = 1;
     for (int64_t extent : tensor->shape)
@@ -140,10 +141,10 @@ Error Step::check() const {
       int64_t value =
           integerAt(tensor->data, tensor->type, static_cast<uint64_t>(i));
       zeros |= input->fallback == image::Default::ones && value == 0;
-      if (input->limit && (value < 0 || value >= input->limit))
+      if (input->limit && (value < input->least || value >= input->limit))
         return llvm::createStringError(llvm::formatv(
-            "input '{0}' has {1} at element {2}; values must be in [0, {3})",
-            tensor->name, value, i, input->limit));
+            "input '{0}' has {1} at element {2}; values must be in [{3}, {4})",
+            tensor->name, value, i, input->least, input->limit));
     }
   }
   if (zeros && missing)

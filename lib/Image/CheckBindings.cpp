@@ -257,7 +257,8 @@ static Error checkHeld(const ImageT &image, size_t entry) {
   std::string where = "entries[" + std::to_string(entry) + "]";
   StringSet<> unread;
   for (const auto &input : description.inputs)
-    if (input->fallback == Default::only_ones)
+    if (input->fallback == Default::only_ones ||
+        input->fallback == Default::ignored)
       unread.insert(input->name);
   for (const auto &tensor : description.tensors) {
     if (tensor->role == Role::state ||

@@ -3,7 +3,7 @@
 #include "Bindings.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -103,20 +103,25 @@ Expr Bindings::size(Arithmetic &math, Attribute dim) {
   return sum;
 }
 
-SmallVector<std::string> Bindings::unknownNames() {
-  llvm::StringSet<> known;
+SmallVector<std::string> Bindings::knownNames() {
+  llvm::SetVector<StringRef> known;
   for (auto input : graph.getBody().getOps<onnx::InputOp>())
     for (Attribute dim : input.getShape())
-      if (auto name = dyn_cast<StringAttr>(dim)) {
+      if (auto name = dyn_cast<StringAttr>(dim); name && !name.empty()) {
         SmallVector<StringRef> parts;
         name.getValue().split(parts, '+');
         for (StringRef part : parts)
           known.insert(part.trim());
         known.insert(name.getValue());
       }
-  SmallVector<std::string> unknown;
+  return SmallVector<std::string>(
+      llvm::map_range(known, [](StringRef name) { return name.str(); }));
+}
+
+SmallVector<std::string> Bindings::unknownNames() {
+  SmallVector<std::string> known = knownNames(), unknown;
   for (const auto &[name, size] : options.dims)
-    if (!known.contains(name))
+    if (!llvm::is_contained(known, name))
       unknown.push_back(name);
   return unknown;
 }

@@ -28,6 +28,8 @@ public:
   void bind(Arithmetic &math, int64_t n);
   /// The size of one declared dimension; null if nothing says it.
   Expr size(Arithmetic &math, mlir::Attribute dim);
+  /// The names of dimensions of inputs.
+  llvm::SmallVector<std::string> knownNames();
   /// Dimension names the caller bound that no input has.
   llvm::SmallVector<std::string> unknownNames();
 

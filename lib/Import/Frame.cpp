@@ -40,8 +40,14 @@ void import::describeModel(ModuleOp target, onnx::GraphOp graph,
          builder.getNamedAttr("shape", shape)});
   };
   SmallVector<Attribute> inputs, outputs, pairs;
+  auto isFixed = [&](onnx::InputOp input) {
+    return llvm::any_of(options.sets, [&](const auto &set) {
+      return set.first == input.getName();
+    });
+  };
   for (auto input : graph.getBody().getOps<onnx::InputOp>())
-    if (llvm::none_of(states, [&](State &s) { return s.past == input; }))
+    if (!isFixed(input) &&
+        llvm::none_of(states, [&](State &s) { return s.past == input; }))
       inputs.push_back(describeValue(input.getName(), input.getElementType(),
                                      input.getShape()));
   for (auto output : graph.getBody().getOps<onnx::OutputOp>())

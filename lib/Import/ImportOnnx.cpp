@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ExternalData.h"
 #include "ReadModel.h"
 #include "TensorBytes.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
@@ -22,6 +23,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
@@ -52,7 +54,8 @@ public:
   GraphBuilder(const CheckedModel &model, StringRef file, MLIRContext *context,
                bool withWeights)
       : model(*model.proto), positions(model.positions), file(file),
-        withWeights(withWeights), builder(context), errorAt(fileLoc(context, file)) {}
+        withWeights(withWeights), builder(context),
+        errorAt(fileLoc(context, file)) {}
 
   Expected<OwningOpRef<ModuleOp>> build();
   /// Where an error of `build` belongs: the file, or a node of it.
@@ -70,6 +73,9 @@ private:
                             int64_t position, Location loc);
   Expected<Value> addExternal(const ::onnx::TensorProto &tensor, StringRef name,
                               RankedTensorType type, Location loc);
+  Error checkInterface(
+      const google::protobuf::RepeatedPtrField<::onnx::ValueInfoProto> &values,
+      StringRef what);
   Error refuseData(StringRef name, const Twine &reason);
   Expected<Value> addConstantNode(const ::onnx::NodeProto &node, Location loc);
   Expected<Attribute> attribute(const ::onnx::AttributeProto &attribute);
@@ -99,9 +105,15 @@ Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
   builder.setInsertionPointToEnd(module->getBody());
   auto graph = level1::GraphOp::create(builder, loc, model.graph().name());
   builder.setInsertionPointToEnd(&graph.getBody().front());
-  for (const ::onnx::OperatorSetIdProto &opset : model.opset_import())
-    versions[opset.domain() == "ai.onnx" ? "" : opset.domain()] =
-        opset.version();
+  for (const ::onnx::OperatorSetIdProto &opset : model.opset_import()) {
+    const std::string domain =
+        opset.domain() == "ai.onnx" ? std::string() : opset.domain();
+    auto [known, isNew] = versions.try_emplace(domain, opset.version());
+    if (!isNew && known->second != opset.version())
+      return makeError("operator set '" + domain + "' is imported as version " +
+                       Twine(known->second) + " and as " +
+                       Twine(opset.version()));
+  }
 
   llvm::StringMap<bool> initialized;
   for (const ::onnx::TensorProto &tensor : model.graph().initializer())
@@ -113,6 +125,10 @@ Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
           packed.insert(node.input(i));
   if (model.graph().sparse_initializer_size() > 0)
     return makeError("sparse initializers are not supported");
+  if (Error error = checkInterface(model.graph().input(), "input"))
+    return error;
+  if (Error error = checkInterface(model.graph().output(), "output"))
+    return error;
   if (Error error = addInputs(initialized))
     return error;
   if (Error error = addInitializers())
@@ -123,6 +139,34 @@ Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
   if (Error error = addOutputs())
     return error;
   return module;
+}
+
+static Error checkUtf8(StringRef what, StringRef name) {
+  if (llvm::json::isUTF8(name))
+    return Error::success();
+  return makeError("the name of " + what + " '" + name + "' is not UTF-8");
+}
+
+/// Callers name inputs and outputs: each once, and none as we name ours.
+Error GraphBuilder::checkInterface(
+    const google::protobuf::RepeatedPtrField<::onnx::ValueInfoProto> &values,
+    StringRef what) {
+  llvm::StringSet<> known;
+  for (const ::onnx::ValueInfoProto &value : values) {
+    if (Error error = checkUtf8(what, value.name()))
+      return error;
+    if (!known.insert(value.name()).second)
+      return makeError(what + " '" + value.name() + "' is declared twice");
+    if (StringRef(value.name()).starts_with("wafer."))
+      return makeError(what + " '" + value.name() +
+                       "': names that begin with 'wafer.' are the compiler's "
+                       "own; rename it");
+    for (const auto &dim : value.type().tensor_type().shape().dim())
+      if (Error error =
+              checkUtf8("a dimension of " + value.name(), dim.dim_param()))
+        return error;
+  }
+  return Error::success();
 }
 
 Expected<std::pair<Type, ArrayAttr>>
@@ -177,6 +221,8 @@ Error GraphBuilder::addInitializers() {
 Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
                                         StringRef name, int64_t position,
                                         Location loc) {
+  if (Error error = checkUtf8("tensor", name))
+    return error;
   auto type = tensorType(tensor, builder.getContext());
   if (!type)
     return type.takeError();
@@ -205,48 +251,6 @@ Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
       .getResult();
 }
 
-/// Whether a file lies below a folder; both are real paths.
-static bool liesBelow(StringRef file, StringRef folder) {
-  return file.consume_front(folder) && (folder == "/" || file.starts_with("/"));
-}
-
-/// The path of an external data file as the model names it, which may not lead
-/// out of the model's folder.
-static Expected<std::string> externalPath(StringRef model, StringRef location) {
-  namespace path = llvm::sys::path;
-  SmallString<128> relative(location);
-  path::remove_dots(relative, /*remove_dot_dot=*/true);
-  if (location.empty() || path::is_absolute(relative) ||
-      relative.starts_with("..") || location.contains('\0'))
-    return makeError("'" + Twine(location) +
-                     "' leaves the folder of the model");
-  SmallString<128> full(path::parent_path(model));
-  path::append(full, relative);
-  return std::string(full);
-}
-
-/// Whether an external data file can be read, and its links stay in the folder
-/// of the model: that in which the model is named, or, where the model is a
-/// link itself, that to which it leads (as in the caches of Hugging Face).
-static Error checkExternalFile(StringRef model, StringRef file) {
-  namespace path = llvm::sys::path;
-  namespace fs = llvm::sys::fs;
-  fs::file_status status;
-  if (std::error_code error = fs::status(file, status))
-    return makeError("'" + file + "' cannot be read: " + error.message());
-  if (status.type() != fs::file_type::regular_file)
-    return makeError("'" + file + "' is not a regular file");
-  StringRef folder = path::parent_path(model);
-  SmallString<128> realFile, named, led;
-  if (fs::real_path(folder.empty() ? StringRef(".") : folder, named) ||
-      fs::real_path(model, led) || fs::real_path(file, realFile))
-    return makeError("'" + file + "' cannot be resolved");
-  if (!liesBelow(realFile, named) &&
-      !liesBelow(realFile, path::parent_path(led)))
-    return makeError("'" + file + "' leaves the folder of the model");
-  return Error::success();
-}
-
 /// The data of a tensor is not where the model says: at the node that reads it.
 Error GraphBuilder::refuseData(StringRef name, const Twine &reason) {
   std::string reader;
@@ -265,51 +269,28 @@ Error GraphBuilder::refuseData(StringRef name, const Twine &reason) {
 Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
                                           StringRef name, RankedTensorType type,
                                           Location loc) {
-  std::string location;
-  uint64_t offset = 0, length = byteSize(type);
-  for (const auto &entry : tensor.external_data()) {
-    bool wrong = false;
-    if (entry.key() == "location")
-      location = entry.value();
-    else if (entry.key() == "offset")
-      wrong = StringRef(entry.value()).getAsInteger(10, offset);
-    else if (entry.key() == "length")
-      wrong = StringRef(entry.value()).getAsInteger(10, length);
-    if (wrong)
-      return refuseData(name, "has '" + Twine(entry.value()) + "' as its " +
-                                  entry.key());
-  }
-  auto path = externalPath(file, location);
-  if (!path)
-    return refuseData(name, llvm::toString(path.takeError()));
+  const auto bytes = static_cast<uint64_t>(byteSize(type));
+  auto data = findExternalData(tensor, file, bytes);
+  if (!data)
+    return refuseData(name, llvm::toString(data.takeError()));
   auto valueType = builder.getType<level1::ValueType>();
   if (!withWeights && isWeight(type, name))
     return level1::WeightOp::create(builder, loc, valueType, name, StringAttr(),
                                     int64_t(0), type)
         .getResult();
-  if (Error error = checkExternalFile(file, *path))
-    return refuseData(name, llvm::toString(std::move(error)) +
-                                "; put the file there, or compile shapes only "
-                                "with --no-weights (Python: weights=False)");
-  uint64_t size = 0;
-  if (llvm::sys::fs::file_size(*path, size))
-    return refuseData(name, "'" + *path + "' cannot be read");
-  if (length != static_cast<uint64_t>(byteSize(type)) || offset > size ||
-      length > size - offset)
-    return refuseData(name,
-                      "is " + Twine(length) + " bytes at " + Twine(offset) +
-                          " of '" + *path + "', which has " + Twine(size) +
-                          "; its dimensions say " + Twine(byteSize(type)));
+  if (Error error = checkExternalData(*data, file, bytes))
+    return refuseData(name, llvm::toString(std::move(error)));
   if (isWeight(type, name))
     return level1::WeightOp::create(builder, loc, valueType, name,
-                                    builder.getStringAttr(*path),
-                                    static_cast<int64_t>(offset), type)
+                                    builder.getStringAttr(data->path),
+                                    static_cast<int64_t>(data->offset), type)
         .getResult();
   // Integers decide shapes: read them now.
-  auto buffer = llvm::MemoryBuffer::getFileSlice(*path, length, offset);
+  auto buffer =
+      llvm::MemoryBuffer::getFileSlice(data->path, data->length, data->offset);
   if (!buffer)
-    return refuseData(
-        name, "'" + *path + "' cannot be read: " + buffer.getError().message());
+    return refuseData(name, "'" + data->path + "' cannot be read: " +
+                                buffer.getError().message());
   ::onnx::TensorProto inside = tensor;
   inside.clear_data_location();
   inside.clear_external_data();
@@ -425,6 +406,9 @@ Error GraphBuilder::addNode(const ::onnx::NodeProto &node) {
     auto value = attribute(a);
     if (!value)
       return value.takeError();
+    if (attributes.get(a.name()))
+      return makeError("node '" + node.name() + "' (" + node.op_type() +
+                       "): attribute '" + a.name() + "' is given twice");
     attributes.set(a.name(), *value);
   }
   SmallVector<StringRef> names(node.output().begin(), node.output().end());

@@ -136,9 +136,11 @@ LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
                      << "', so it cannot be fixed to " << value,
              failure();
   }
-  for (const std::string &name : bindings.unknownNames())
-    emitWarning(graph.getLoc())
-        << "no input has a dimension '" << name << "'; its size is not used";
+  if (auto unknown = bindings.unknownNames(); !unknown.empty())
+    return error() << "no input has a dimension '" << unknown.front()
+                   << "'; the names are "
+                   << llvm::join(bindings.knownNames(), ", "),
+           failure();
   constexpr int64_t maxContext = 1 << 24;
   if (options.context &&
       (*options.context < 1 || *options.context > maxContext))

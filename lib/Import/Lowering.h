@@ -143,6 +143,9 @@ public:
   /// A lookup of rows; `indices` must be provably in range or is clamped.
   SymbolicTensor *lookup(SymbolicTensor *table, SymbolicTensor *indices);
 
+  /// Whether no integer that writing the function computes leaves 32 bits;
+  /// inputs are narrowed to that where it depends on them. False: refused.
+  bool staysIn32Bits(Expr function);
   mlir::Value position();
   /// The tensor of a state at capacity.
   mlir::Value makeState(unsigned number, llvm::ArrayRef<int64_t> sizes);

@@ -427,7 +427,7 @@ std::optional<View> Lowering::materialize(SymbolicTensor *q, Expr function) {
     return read ? std::optional(*read) : std::nullopt;
   }
   BodyWriter writer(*this, loopOfDim);
-  if (!writer.collect(function))
+  if (!staysIn32Bits(function) || !writer.collect(function))
     return std::nullopt;
   math.dims = q->shape;
   view.tensor = emitGeneric(loops, writer.tensors, writer.maps,

@@ -28,6 +28,9 @@ SymbolicTensor *moved(Lowering &lowering, SymbolicTensor *q, Sizes shape,
 
 /// `q` in another element type.
 SymbolicTensor *converted(Call &call, SymbolicTensor *q, mlir::Type to);
+/// An integer as its type holds it: constants wrap as ONNX has it; refused if
+/// another may.
+Expr inRangeOf(Call &call, Expr integer, mlir::Type type);
 
 /// `q` in another shape, elements in the same order.
 SymbolicTensor *reshaped(Call &call, SymbolicTensor *q, Sizes to);

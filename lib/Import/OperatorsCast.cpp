@@ -3,14 +3,38 @@
 #include "Operators.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/APInt.h"
 #include "llvm/ADT/STLExtras.h"
 
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
 
+Expr import::inRangeOf(Call &c, Expr integer, Type type) {
+  Arithmetic &math = c.math;
+  const unsigned width = type.getIntOrFloatBitWidth();
+  const bool isUnsigned = type.isUnsignedInteger();
+  if (auto value = integer->constant()) {
+    llvm::APInt bits =
+        llvm::APInt(64, static_cast<uint64_t>(*value)).trunc(width);
+    return math.constant(static_cast<int64_t>(
+        (isUnsigned ? bits.zext(64) : bits.sext(64)).getZExtValue()));
+  }
+  // Run-time integers have 32 bits, and are checked where they are made.
+  if (width >= 32 && (!isUnsigned || math.provablyNonNegative(integer)))
+    return integer;
+  auto [low, high] = math.bounds(integer);
+  const int64_t largest =
+      (int64_t(1) << (std::min(width, 63u) - (isUnsigned ? 0 : 1))) - 1;
+  const int64_t smallest = isUnsigned ? 0 : -largest - 1;
+  if (!low || !high || math.lowest(low) < smallest ||
+      math.highest(high) > largest)
+    return c.refuse("may wrap at " + Twine(width) + " bits");
+  return integer;
+}
+
 /// One element from one type to another, as the file means it.
-static Expr castElement(Call &c, Expr e, Type from, Type to) {
+static Expr castElement(Call &c, Expr e, Type to) {
   Arithmetic &math = c.math;
   Lowering &lowering = c.lowering;
   if (isa<FloatType>(to)) {
@@ -29,20 +53,10 @@ static Expr castElement(Call &c, Expr e, Type from, Type to) {
   }
   if (e->isBool())
     return math.where(e, math.constant(1), math.constant(0));
-  Expr integer = e->isFloat() ? math.toInt(e) : e;
-  // A narrower integer wraps; that it never does must be provable.
-  unsigned width = to.getIntOrFloatBitWidth();
-  if (width >= 32 &&
-      (e->isFloat() || from.getIntOrFloatBitWidth() <= width || width == 32))
-    return integer;
-  auto [low, high] = math.bounds(integer);
-  int64_t largest =
-      (int64_t(1) << (width - (to.isUnsignedInteger() ? 0 : 1))) - 1;
-  int64_t smallest = to.isUnsignedInteger() ? 0 : -largest - 1;
-  if (!low || !high || math.lowest(low) < smallest ||
-      math.highest(high) > largest)
-    return c.refuse("a cast to " + Twine(width) + " bits may wrap");
-  return integer;
+  if (!e->isFloat())
+    return inRangeOf(c, e, to);
+  Expr integer = math.toInt(e);
+  return to.getIntOrFloatBitWidth() >= 32 ? integer : inRangeOf(c, integer, to);
 }
 
 SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
@@ -51,7 +65,7 @@ SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
   if (q->type == to)
     return q;
   SymbolicTensor *result = trySymbolic(c, {q}, to, [&](ArrayRef<Expr> args) {
-    return castElement(c, args[0], q->type, to);
+    return castElement(c, args[0], to);
   });
   if (result || !c.lowering.refusal.empty())
     return result;

@@ -23,6 +23,19 @@ static Expr wrapNegative(Arithmetic &math, Expr index, Expr size) {
                     math.add(index, size), index);
 }
 
+/// The same, refused where it is known to lie outside.
+static Expr insideOf(Lowering &lowering, Expr index, Expr size) {
+  Arithmetic &math = lowering.math;
+  Expr wrapped = wrapNegative(math, index, size);
+  auto [low, high] = math.bounds(wrapped);
+  if ((high && math.highest(high) < 0) ||
+      (low && math.lowest(math.sub(low, size)) >= 0))
+    return lowering.refuse("the index " + math.print(index) +
+                           " lies outside of the " + math.print(size) +
+                           " elements of its dimension");
+  return wrapped;
+}
+
 /// If the index is an input plus a constant, lets the host check it.
 static void limitInput(Lowering &lowering, Expr index, int64_t rows) {
   const Term *read = nullptr;
@@ -46,6 +59,7 @@ static void limitInput(Lowering &lowering, Expr index, int64_t rows) {
   if (int64_t known = input->second.getLimit())
     limit = std::min(limit, known);
   input->second.setLimit(limit);
+  input->second->removeAttr("least");
   lowering.math.reads[source].low = 0;
   lowering.math.reads[source].high = limit - 1;
   lowering.math.forgetBounds();
@@ -58,6 +72,11 @@ static Expr checkedIndex(Lowering &lowering, Expr index, Expr size,
   int64_t rows = lowering.capacity(size);
   if (!lowering.isBounded(size))
     limitInput(lowering, index, rows);
+  if (Expr least = math.bounds(index).first;
+      least && !isBounded && math.lowest(math.add(least, size)) < 0)
+    return lowering.refuse("the index " + math.print(index) + " reaches " +
+                           Twine(math.lowest(least)) + ", the table has " +
+                           Twine(rows) + " rows");
   index = wrapNegative(math, index, size);
   auto [low, high] = math.bounds(index);
   if (high && math.highest(math.add(high, -rows)) >= 0 && !isBounded)
@@ -132,8 +151,10 @@ static Results lowerGather(Call &c) {
     Sizes wrapped;
     for (Expr place : *places) {
       auto i = place->constant();
-      bool fromEnd = i && *i < 0 && *i >= -*rows;
-      wrapped.push_back(fromEnd ? math.add(place, *rows) : place);
+      if (i && (*i < -*rows || *i >= *rows))
+        return one(c.refuse("the index " + Twine(*i) + " lies outside of the " +
+                            Twine(*rows) + " elements of its dimension"));
+      wrapped.push_back(i && *i < 0 ? math.add(place, *rows) : place);
     }
     indices =
         lowering.fromElements(wrapped, indices->shape.empty(), indices->type);
@@ -163,7 +184,9 @@ static Results lowerGather(Call &c) {
       there.push_back(math.dim(*axis + i));
     math.dims = shape;
     Expr index =
-        wrapNegative(math, math.substitute(at, there), q->shape[*axis]);
+        insideOf(lowering, math.substitute(at, there), q->shape[*axis]);
+    if (!index)
+      return {};
     for (size_t i = 0; i < q->rank(); ++i) {
       int64_t k = i;
       from.push_back(k < *axis    ? math.dim(i)
@@ -215,7 +238,9 @@ static Results lowerGatherElements(Call &c) {
   Sizes from;
   for (size_t i = 0; i < q->rank(); ++i)
     from.push_back(math.dim(i));
-  from[*axis] = wrapNegative(math, at, q->shape[*axis]);
+  from[*axis] = insideOf(lowering, at, q->shape[*axis]);
+  if (!from[*axis])
+    return {};
   return one(lowering.fromFunction(indices->shape, q->type,
                                    math.substitute(function, from)));
 }
@@ -252,7 +277,9 @@ static Results lowerGatherND(Call &c) {
       there.push_back(math.dim(k));
     there.push_back(math.constant(i));
     from.push_back(
-        wrapNegative(math, math.substitute(at, there), q->shape[batch + i]));
+        insideOf(lowering, math.substitute(at, there), q->shape[batch + i]));
+    if (!from.back())
+      return {};
   }
   for (int64_t i = batch + *count; i < rank; ++i)
     from.push_back(math.dim(places + i - batch - *count));

@@ -74,7 +74,7 @@ bool import::sameTypes(Call &c, ArrayRef<SymbolicTensor *> operands) {
 // Arithmetic
 //===----------------------------------------------------------------------===//
 
-static Expr integerArithmetic(Call &c, Expr a, Expr b) {
+static Expr unwrappedArithmetic(Call &c, Expr a, Expr b) {
   Arithmetic &math = c.math;
   if (c.op == "Add")
     return math.add(a, b);
@@ -92,6 +92,11 @@ static Expr integerArithmetic(Call &c, Expr a, Expr b) {
   if (c.op == "Div")
     return math.truncDiv(a, b);
   return c.integer("fmod", 0) ? math.truncMod(a, b) : math.floorMod(a, b);
+}
+
+static Expr integerArithmetic(Call &c, Expr a, Expr b, Type type) {
+  Expr result = unwrappedArithmetic(c, a, b);
+  return result ? inRangeOf(c, result, type) : nullptr;
 }
 
 static ScalarOp floatArithmetic(StringRef op) {
@@ -115,7 +120,7 @@ static SymbolicTensor *arithmetic(Call &c, SymbolicTensor *a,
   SymbolicTensor *symbolic =
       trySymbolic(c, {a, b}, a->type, [&](ArrayRef<Expr> args) -> Expr {
         if (a->isInt())
-          return integerArithmetic(c, args[0], args[1]);
+          return integerArithmetic(c, args[0], args[1], a->type);
         return c.math.apply(op, args, lowering.formatOf(a->type));
       });
   if (symbolic || !lowering.refusal.empty())
@@ -159,7 +164,8 @@ static Results lowerUnary(Call &c) {
     if (!q->isInt() || (c.op != "Neg" && c.op != "Abs"))
       return one(c.refuse("on integers or booleans"));
     return one(trySymbolic(c, q, q->type, [&](ArrayRef<Expr> args) {
-      return c.op == "Neg" ? math.neg(args[0]) : math.abs(args[0]);
+      return inRangeOf(c, c.op == "Neg" ? math.neg(args[0]) : math.abs(args[0]),
+                       q->type);
     }));
   }
   return one(c.lowering.unary(unaryNamed(c.op), q));
@@ -174,7 +180,7 @@ static Results lowerPow(Call &c) {
     if (!power || *power < 0 || *power > 16)
       return one(c.refuse("raises integers to a power that is not 0 to 16"));
     return one(trySymbolic(c, {q}, q->type, [&](ArrayRef<Expr> args) {
-      return c.math.product(Sizes(*power, args[0]));
+      return inRangeOf(c, c.math.product(Sizes(*power, args[0])), q->type);
     }));
   }
   if (!q->isFloat())

@@ -354,6 +354,12 @@ static Results lowerConcat(Call &c) {
     Sizes all;
     for (SymbolicTensor *q : c.inputs)
       llvm::append_range(all, *q->elements);
+    constexpr size_t most = 1 << 16;
+    if (all.size() > most)
+      return one(c.refuse("joins " + Twine(all.size()) +
+                          " integers that are known one by one; import follows "
+                          "at most " +
+                          Twine(most)));
     return one(lowering.fromElements(all, false, c.input(0)->type));
   }
   SmallVector<SymbolicTensor *> parts;

@@ -185,12 +185,28 @@ void registerSchemas() {
   (void)once;
 }
 
+/// Operators of a set that is not released may still change their meaning.
+Error checkOpset(const onnx::ModelProto &proto) {
+  const auto &ranges = onnx::OpSchemaRegistry::DomainToVersionRange::Instance();
+  const int newest = ranges.LastReleaseVersionMap().at(onnx::ONNX_DOMAIN);
+  for (const onnx::OperatorSetIdProto &opset : proto.opset_import())
+    if ((opset.domain().empty() || opset.domain() == "ai.onnx") &&
+        opset.version() > newest)
+      return makeError("the model is of operator set " +
+                       llvm::Twine(opset.version()) +
+                       ", the newest that is known is " + llvm::Twine(newest) +
+                       "; export it for that or an older one");
+  return Error::success();
+}
+
 Error checkAndInline(CheckedModel &model) {
   try {
     registerSchemas();
     onnx::ModelProto &proto = *model.proto;
     if (!proto.has_graph())
       return makeError("the file holds no graph; it may not be an ONNX model");
+    if (Error error = checkOpset(proto))
+      return error;
     if (auto nodes = InlineBudget(proto).count(proto.graph().node()); !nodes)
       return nodes.takeError();
     {

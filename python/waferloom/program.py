@@ -250,11 +250,16 @@ def _trace(columns):
 
 
 class Program:
-    """A compiled model."""
+    """A compiled model.
 
-    def __init__(self, image, summary):
+    diagnostics: warnings of its compilation, as Diagnostic; none of a loaded program.
+    """
+
+    def __init__(self, image, summary, diagnostics=(), files=()):
         self._image = image
         self._facts = image.describe()
+        self._files = files  # that it was compiled from
+        self.diagnostics = list(diagnostics)
         self.summary = summary | {key: self._facts[key] for key in ("parameters", "shape_only")}
 
     def _tensors(self, role):
@@ -322,8 +327,11 @@ class Program:
         """Writes the image: whole or not at all (docs/robustness.md).
 
         Raises:
-            OSError: the file cannot be written; what was there stays.
+            OSError: the file cannot be written, or the program was compiled from it;
+                what was there stays.
         """
+        if os.path.exists(path) and any(os.path.exists(file) and os.path.samefile(path, file) for file in self._files):
+            raise OSError(f"'{path}' would be written over, and the model was read from it; choose another output")
         try:
             self._image.save(os.fspath(path))
         except _native.Failure as error:
@@ -382,28 +390,42 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         weights: False leaves the bytes of weights out, which need not be there then: the
             program counts cycles (`Program.count`) and refuses to compute values.
 
+        seed, threads: accepted for callers that give them to everything: compiling draws
+            nothing, and takes one thread.
+
+    Ctrl-C is heard within a second or so.
+
     Raises:
-        CompileError: the model is refused; `.diagnostics` says why.
+        CompileError: the model or an option is refused; `.diagnostics` says why.
     """
+    def mapping(name, value):
+        try:
+            return list(dict(value or {}).items())
+        except (TypeError, ValueError):
+            raise CompileError([Diagnostic("error", f"option '{name}' is a dict, not {value!r}")]) from None
+
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
-               "dims": sorted((dims or {}).items()), "chunks": list(chunks or []), "region": region, "stages": stages,
-               "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": bool(weights),
-               "states": sorted((states or {}).items()), "sets": sorted((sets or {}).items()),
-               "disable_rewrites": list(disable_rewrites), "seed": seed, "threads": threads}
+               "dims": mapping("dims", dims), "chunks": chunks or [], "region": region, "stages": stages,
+               "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": weights,
+               "states": mapping("states", states), "sets": mapping("sets", sets),
+               "disable_rewrites": disable_rewrites, "seed": seed, "threads": threads}
     temporary = None
     if isinstance(model, (bytes, bytearray)):
         handle, temporary = tempfile.mkstemp(suffix=".onnx")
         with os.fdopen(handle, "wb") as file:
             file.write(model)
     try:
-        image, diagnostics, summary = _native.compile(temporary or os.fspath(model), options, progress)
+        image, diagnostics, summary, files = _native.compile(os.fsencode(temporary or model), options, progress)
+    except _native.Failure as error:
+        raise CompileError([Diagnostic("error", str(error))]) from None
     finally:
         if temporary:
             os.unlink(temporary)
+    diagnostics = [Diagnostic(**diagnostic) for diagnostic in diagnostics]
     if image is None:
-        raise CompileError([Diagnostic(**diagnostic) for diagnostic in diagnostics])
+        raise CompileError(diagnostics)
     summary["image_bytes"] = len(image)
-    return Program(_native.load(image, "image"), summary)
+    return Program(_native.load(image, "image"), summary, diagnostics, files)
 
 
 def load(path):
@@ -413,7 +435,7 @@ def load(path):
         CompileError: the file is no image, or breaks a rule of the format.
     """
     try:
-        image = _native.load_file(os.fspath(path))
+        image = _native.load_file(os.fsencode(path))
     except _native.Failure as error:
         raise CompileError([Diagnostic("error", str(error))]) from None
     return Program(image, {"image_bytes": os.path.getsize(path)})

@@ -32,7 +32,7 @@ OPTIONS = [
     ("--set nosuch=1", REFUSED, "no input is called 'nosuch'"),
     ("--set input_ids=x", USAGE, "--set needs INPUT=VALUE with a number, not 'input_ids=x'"),
     ("--state a=b", REFUSED, "'b'"),
-    ("--stop-after nowhere", REFUSED, "there is no phase 'nowhere'; phases are onnx, tensors, layouts"),
+    ("--stop-after nowhere", REFUSED, "there is no phase 'nowhere'; there are onnx, tensors, layouts"),
     ("--precision f8", REFUSED, "precision 'f8'"),
     ("--save-ir /dev/null/x", REFUSED, "cannot make the folder '/dev/null/x': Not a directory"),
     ("--target nosuch", REFUSED, "unknown target 'nosuch'"),

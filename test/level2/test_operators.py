@@ -158,7 +158,11 @@ REFUSED = {
     "sizes differ": ("w = Constant <value = float[3] {1.,2.,3.}> () y = Add(x, w)", {}, [r"\(Add\): sizes 4 and 3 differ"]),
     "reshape": ("t = Constant <value = int64[3] {5, 1, -1}> () y = Reshape(x, t)", {}, [r"-1 stands for 24 / 5, which does not divide"]),
     "axis": ("a = Constant <value = int64[1] {7}> () y = ReduceSum(x, a)", {}, ["axis 7 of a value of rank 3"]),
-    "index": ("i = Constant <value = int64[1] {9}> () y = Gather(x, i)", {}, ["the index 9 reaches 9, the table has 2 rows"]),
+    "index": ("i = Constant <value = int64[1] {9}> () y = Gather(x, i)", {}, ["the index 9 lies outside of the 2 elements"]),
+    "index from the end": ("i = Constant <value = int64[2] {1, -3}> () y = Gather(x, i)", {},
+                           ["the index -3 lies outside of the 2 elements"]),
+    "attribute twice": ("y = Softmax <axis = 1, axis = 2> (x)", {}, ["attribute 'axis' is given twice"]),
+    "operator set": ("y = Neg(x)", {"opset": 99}, ["of operator set 99, the newest that is known is"]),
     "divide by zero": ("a = Constant <value = int64 {1}> () b = Constant <value = int64 {0}> () c = Div(a, b) f = Cast <to = 1> (c) y = Add(x, f)", {},
                        ["divides by zero"]),
 }
@@ -168,16 +172,54 @@ REFUSED = {
 def test_refused(tool, tmp_path, case):
     body, options, messages = REFUSED[case]
     path = tmp_path / "m.onnx"
-    onnx.save(model(CONSTANTS + body), path)
+    onnx.save(model(CONSTANTS + body, **options), path)
     with pytest.raises(session.Refused) as refusal:
-        dump(tool, path, options)
+        dump(tool, path)
     for message in messages:
         assert re.search(message, str(refusal.value)), str(refusal.value)
 
 
-def test_an_unknown_dimension_is_a_warning(tool, tmp_path):
+INTEGERS = {
+    "int32": (6, np.int32, 2**40 + 7), "int8": (3, np.int8, 300), "uint8": (2, np.uint8, -1), "int16": (5, np.int16, 2**15),
+    "int64 stays": (7, np.int64, 2**40),
+}
+
+
+@pytest.mark.parametrize("case", INTEGERS)
+def test_constants_wrap_as_their_type_does(tool, tmp_path, case):
+    number, dtype, value = INTEGERS[case]
+    x = RNG.standard_normal((2, 3, 4)).astype(np.float32)
+    body = (f"a = Constant <value = int64 {{{value}}}> () b = Cast <to = {number}> (a) c = Cast <to = 7> (b) k = Constant <value = int64 {{1000}}> () "
+            "d = Mod(c, k) y0 = Cast <to = 1> (d) y = Add(x, y0)")
+    check(tool, tmp_path, model(CONSTANTS + body), {"x": x})
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul"])
+def test_arithmetic_on_constants_wraps(tool, tmp_path, operator):
+    x = RNG.standard_normal((2, 3, 4)).astype(np.float32)
+    body = (f"a = Constant <value = int32 {{2147483647}}> () b = Constant <value = int32 {{-77777}}> () c = {operator}(a, b) d = {operator}(c, b) "
+            "e = Cast <to = 7> (d) k = Constant <value = int64 {1000}> () f = Mod(e, k) y0 = Cast <to = 1> (f) y = Add(x, y0)")
+    check(tool, tmp_path, model(CONSTANTS + body), {"x": x})
+
+
+@pytest.mark.parametrize("kind", ["int64[1] {7}", "bool[1] {1}", "int32[1] {7}", "float[1] {7.}", "int64[1,1] {7}"])
+def test_constants_that_double_are_bounded(tool, tmp_path, kind):
+    """A small file, values of 2^40 elements: refused, soon and with little memory."""
+    import resource
     import subprocess
+    axes = "m1" if "[1]" in kind else "a01"
+    body = (f"t0 = Constant <value = {kind}> () a01 = Constant <value = int64[2] {{0, 1}}> () " +
+            " ".join(f"t{i + 1} = Concat <axis = 0> (t{i}, t{i})" for i in range(40)) +
+            f" n = Cast <to = 1> (t40) s = ReduceSum <keepdims = 0> (n, {axes}) y = Add(x, s)")
+    path = tmp_path / "m.onnx"
+    onnx.save(model(CONSTANTS + body), path)
+    done = subprocess.run([str(tool), str(path)], capture_output=True, text=True, timeout=60,
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30)))
+    assert done.returncode == 1 and "error: node '" in done.stderr, done.stderr
+
+
+def test_an_unknown_dimension_is_refused(tool, tmp_path):
     path = tmp_path / "m.onnx"
     onnx.save(model("y = Neg(x)"), path)
-    done = subprocess.run([str(tool), str(path), "--dim=nothing=3"], capture_output=True, text=True)
-    assert done.returncode == 0 and "no input has a dimension 'nothing'" in done.stderr
+    with pytest.raises(session.Refused, match="no input has a dimension 'nothing'"):
+        dump(tool, path, ["--dim=nothing=3"])

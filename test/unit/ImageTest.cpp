@@ -46,6 +46,8 @@ static const Violation violations[] = {
     {4, "exceed the data", [](Builder &b) { b.image.sources[0]->bytes = 21; }},
     {4, "exceed the data",
      [](Builder &b) { b.image.sources[0]->offset = UINT64_MAX - 3; }},
+    {4, "of shapes only but has",
+     [](Builder &b) { b.image.shape_only = true; }},
     {5, "first name", [](Builder &b) { b.image.names[0] = "x"; }},
     {5, "node 9 of 3", [](Builder &b) { instruction(b, 0).node = 9; }},
     {6, "no entry", [](Builder &b) { b.image.entries.clear(); }},
@@ -65,6 +67,10 @@ static const Violation violations[] = {
      [](Builder &b) { b.image.entries[0]->tensors[0]->shape = {0, 4}; }},
     {6, "tensor 'out': has no elements",
      [](Builder &b) { b.image.entries[0]->tensors[1]->shape[1] = 0; }},
+    {6, "is checked only, but is on PEs",
+     [](Builder &b) {
+       b.image.entries[0]->inputs[0]->fallback = Default::ignored;
+     }},
     {7, "unknown operation",
      [](Builder &b) { instruction(b, 0).op = Opcode(77); }},
     {7, "over something unknown",

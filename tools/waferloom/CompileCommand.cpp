@@ -6,8 +6,10 @@
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Files/Output.h"
+#include "waferloom/Image/Utf8.h"
 #include "waferloom/Report/Cycles.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FileSystem.h"
@@ -40,8 +42,8 @@ static constexpr Option options[] = {
     {"save-ir", "DIR", "write the IR after every phase"},
     {"disable-rewrite", "NAME", "leaves one rewrite out; repeatable"},
     {"measure-rewrites", "", "compile without each rewrite: what it saves"},
-    {"seed", "N", "for everything that draws"},
-    {"threads", "N", "worker threads; 0 is one per core"},
+    {"seed", "N", "accepted; compiling draws nothing"},
+    {"threads", "N", "accepted; compiling takes one thread"},
     {"json", "", "print one JSON object about the result"},
     {"quiet", "", "no progress"},
 };
@@ -82,8 +84,6 @@ static bool read(Arguments &args, CompileOptions &out) {
     return false;
   if (args.has("context"))
     out.context = *context;
-  out.seed = static_cast<uint64_t>(*seed);
-  out.threads = static_cast<unsigned>(*threads);
   for (const std::string &text : args.all("chunk")) {
     int64_t tokens;
     if (StringRef(text).getAsInteger(10, tokens) || tokens < 1)
@@ -197,6 +197,7 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
     return 0;
 
   std::string output = args.get("output");
+  llvm::append_range(files, result.filesRead);
   if (llvm::Error error = writeImage(*result.image, output, files)) {
     llvm::errs() << output << ": error: " << llvm::toString(std::move(error))
                  << "\n";
@@ -207,9 +208,9 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
   const CompileSummary &s = result.summary;
   if (args.has("json")) {
     llvm::json::Object object = toJson(s);
-    object["image"] = output;
+    object["image"] = image::escapeToUtf8(output);
     object["image_bytes"] = bytes;
-    object["target"] = compileOptions.target;
+    object["target"] = image::escapeToUtf8(compileOptions.target);
     if (compileOptions.measureRewrites)
       object["rewrites"] = report::rewritesToJson(result.image->image);
     llvm::outs() << llvm::json::Value(std::move(object)) << "\n";

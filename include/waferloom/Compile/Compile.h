@@ -59,10 +59,11 @@ struct CompileOptions {
   std::string saveIr;    // a folder for the IR after every phase
   std::vector<std::string> disabledRewrites; // names, docs/algebra.md
   bool measureRewrites = false; // compile without each, to tell what it saves
-  uint64_t seed = 0;
-  unsigned threads = 0; // 0: one per core
   /// Called at the start of every phase with the share that is done.
   std::function<void(llvm::StringRef phase, double fraction)> progress;
+  /// Asked between plans, several times a second: true ends the compilation
+  /// with the error "interrupted".
+  std::function<bool()> interrupted;
 };
 
 /// One finding, as it is shown to users.
@@ -92,6 +93,9 @@ struct CompileResult {
 
   bool succeeded = false;
   std::vector<Diagnostic> diagnostics;
+  /// The model, its external data, a target's description: not to be written
+  /// over, since `image` may still point into them.
+  std::vector<std::string> filesRead;
   /// The textual IR of `stopAfter`, when it was given.
   std::string ir;
   std::unique_ptr<codegen::Image> image;

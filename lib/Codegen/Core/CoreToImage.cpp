@@ -152,6 +152,7 @@ void Assembler::entry(core::EntryOp op) {
         to->name = input.getName().str();
         to->fallback = mirrored<image::Default>(input.getFallback());
         to->limit = narrow(input.getLimit());
+        to->least = static_cast<int32_t>(input.getLeast());
         to->fed = input.getFed();
         entry->inputs.push_back(std::move(to));
       } else if (auto tensor = dyn_cast<core::TensorOp>(nested)) {

@@ -279,7 +279,8 @@ void Reader::entry(const image::EntryT &entry) {
         builder.getUnknownLoc(), builder.getStringAttr(input->name),
         core::FallbackAttr::get(builder.getContext(),
                                 mirrored<core::Fallback>(input->fallback)),
-        number(input->limit), input->fed ? builder.getUnitAttr() : UnitAttr());
+        number(input->limit), number(input->least),
+        input->fed ? builder.getUnitAttr() : UnitAttr());
   for (const auto &tensor : entry.tensors)
     create<core::TensorOp>(
         builder.getUnknownLoc(),

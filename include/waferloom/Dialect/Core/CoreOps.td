@@ -79,9 +79,10 @@ def Core_InputOp : Core_Op<"input", [HasParent<"EntryOp">]> {
     StrAttr:$name,
     DefaultValuedAttr<Core_FallbackAttr, "Fallback::required">:$fallback,
     DefaultValuedAttr<I64Attr, "0">:$limit,
+    DefaultValuedAttr<I64Attr, "0">:$least,
     UnitAttr:$fed
   );
-  let assemblyFormat = "$name `` $fallback (`below` $limit^)? (`fed` $fed^)? attr-dict";
+  let assemblyFormat = "$name `` $fallback (`below` $limit^)? (`from` $least^)? (`fed` $fed^)? attr-dict";
 }
 
 def Core_TensorOp : Core_Op<"tensor", [HasParent<"EntryOp">]> {

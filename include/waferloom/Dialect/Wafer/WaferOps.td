@@ -18,7 +18,7 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
     The elements of a weight, row-major and little-endian, at a byte offset of
     a file. The bytes are never part of the IR, except for what a pass computed:
     such a weight has a small `value` instead of a file. A weight with neither is
-    shape only, and so is the image that it goes into.
+    shape only: it compiles, and reads as zeros.
 
     Life: created by import; read through `wafer.parameter`; becomes a source
     of the image.

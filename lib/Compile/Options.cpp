@@ -1,0 +1,92 @@
+// Every option in its range, wherever it came from: what a caller in C++ or
+// Python may set to anything is refused here, before the model is read.
+
+#include "Phases.h"
+
+#include "waferloom/Algebra/Rewrites.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <cmath>
+
+using namespace waferloom;
+using llvm::ArrayRef;
+using llvm::Error;
+using llvm::StringRef;
+
+static Error checkRange(StringRef option, int64_t value, int64_t least,
+                        int64_t most) {
+  if (value >= least && value <= most)
+    return Error::success();
+  return llvm::createStringError(llvm::formatv(
+      "{0} {1} is not between {2} and {3}", option, value, least, most));
+}
+
+static Error checkChoice(StringRef option, StringRef value,
+                         ArrayRef<StringRef> choices) {
+  if (llvm::is_contained(choices, value))
+    return Error::success();
+  return llvm::createStringError(
+      llvm::formatv("there is no {0} '{1}'; there are {2}", option, value,
+                    llvm::join(choices, ", ")));
+}
+
+static Error checkNumbers(const CompileOptions &options,
+                          const target::Target &target) {
+  constexpr int64_t mostContext = 1 << 24, mostTokens = 1 << 20,
+                    mostSize = int64_t(1) << 31;
+  if (options.context)
+    if (Error error =
+            checkRange("a context of", *options.context, 1, mostContext))
+      return error;
+  for (int64_t tokens : options.chunks)
+    if (Error error = checkRange("a chunk of", tokens, 1, mostTokens))
+      return error;
+  for (const auto &[name, size] : options.dims)
+    if (Error error =
+            checkRange("dimension '" + name + "': size", size, 1, mostSize))
+      return error;
+  if (options.stages)
+    if (Error error =
+            checkRange("stages", *options.stages, 1,
+                       std::max<int64_t>(target.userWidth, target.userHeight)))
+      return error;
+  for (const auto &[name, value] : options.sets)
+    if (!std::isfinite(value))
+      return llvm::createStringError(llvm::formatv(
+          "input '{0}' cannot be fixed to {1}, which is not finite", name,
+          value));
+  return Error::success();
+}
+
+Error waferloom::checkOptions(const CompileOptions &options,
+                              const target::Target &target) {
+  if (Error error = checkNumbers(options, target))
+    return error;
+  if (options.region) {
+    auto [width, height] = *options.region;
+    if (width < 1 || height < 1)
+      return llvm::createStringError(llvm::formatv(
+          "a region of {0} x {1} PEs has none; both must be at least 1", width,
+          height));
+    if (Error error = target::checkRectangle(target, width, height))
+      return error;
+  }
+  if (Error error =
+          checkChoice("precision", options.precision, {"model", "f32", "f16"}))
+    return error;
+  if (Error error = samplingOf(options).takeError())
+    return error;
+  if (Error error =
+          checkChoice("choice of logits", options.logits, {"last", "all"}))
+    return error;
+  if (Error error = checkChoice("way to prefill", options.prefill,
+                                {"auto", "block", "stream"}))
+    return error;
+  if (!options.stopAfter.empty())
+    if (Error error = checkChoice("phase", options.stopAfter, phaseNames()))
+      return error;
+  return algebra::checkRewrites(options.disabledRewrites);
+}

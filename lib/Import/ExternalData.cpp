@@ -1,0 +1,113 @@
+//===- ExternalData.cpp - Tensors in files beside the model ---------------===//
+//
+// A model may come from anywhere: it names files of its own folder only.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ExternalData.h"
+
+#include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/Twine.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+#include "onnx/onnx_pb.h"
+
+using namespace waferloom;
+using namespace waferloom::import;
+using llvm::Error;
+using llvm::Expected;
+using llvm::SmallString;
+using llvm::StringRef;
+using llvm::Twine;
+
+static Error makeError(const Twine &message) {
+  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
+}
+
+/// Whether a file lies below a folder; both are real paths.
+static bool liesBelow(StringRef file, StringRef folder) {
+  return file.consume_front(folder) && (folder == "/" || file.starts_with("/"));
+}
+
+/// The path of an external data file as the model names it, which may not lead
+/// out of the model's folder.
+static Expected<std::string> externalPath(StringRef model, StringRef location) {
+  namespace path = llvm::sys::path;
+  SmallString<128> relative(location);
+  path::remove_dots(relative, /*remove_dot_dot=*/true);
+  if (location.empty() || path::is_absolute(relative) ||
+      relative.starts_with("..") || location.contains('\0'))
+    return makeError("'" + Twine(location) +
+                     "' leaves the folder of the model");
+  SmallString<128> full(path::parent_path(model));
+  path::append(full, relative);
+  return std::string(full);
+}
+
+Expected<ExternalData> import::findExternalData(const onnx::TensorProto &tensor,
+                                                StringRef model,
+                                                uint64_t bytes) {
+  ExternalData data;
+  data.length = bytes;
+  llvm::StringSet<> keys;
+  std::string location;
+  for (const auto &entry : tensor.external_data()) {
+    bool wrong = false;
+    if (!keys.insert(entry.key()).second)
+      return makeError("has '" + Twine(entry.key()) + "' twice");
+    if (entry.key() == "location")
+      location = entry.value();
+    else if (entry.key() == "offset")
+      wrong = StringRef(entry.value()).getAsInteger(10, data.offset);
+    else if (entry.key() == "length")
+      wrong = StringRef(entry.value()).getAsInteger(10, data.length);
+    if (wrong)
+      return makeError("has '" + Twine(entry.value()) + "' as its " +
+                       entry.key());
+  }
+  auto path = externalPath(model, location);
+  if (!path)
+    return path.takeError();
+  data.path = std::move(*path);
+  return data;
+}
+
+/// Whether a file can be read, and its links stay in the folder of the model.
+static Error checkFile(StringRef model, StringRef file) {
+  namespace path = llvm::sys::path;
+  namespace fs = llvm::sys::fs;
+  fs::file_status status;
+  const char *wayOut = "; put the file there, or compile shapes only with "
+                       "--no-weights (Python: weights=False)";
+  if (std::error_code error = fs::status(file, status))
+    return makeError("'" + file + "' cannot be read: " + error.message() +
+                     wayOut);
+  if (status.type() != fs::file_type::regular_file)
+    return makeError("'" + file + "' is not a regular file");
+  StringRef folder = path::parent_path(model);
+  SmallString<128> realFile, named, led;
+  if (fs::real_path(folder.empty() ? StringRef(".") : folder, named) ||
+      fs::real_path(model, led) || fs::real_path(file, realFile))
+    return makeError("'" + file + "' cannot be resolved");
+  if (!liesBelow(realFile, named) &&
+      !liesBelow(realFile, path::parent_path(led)))
+    return makeError("'" + file + "' leaves the folder of the model");
+  return Error::success();
+}
+
+Error import::checkExternalData(const ExternalData &data, StringRef model,
+                                uint64_t bytes) {
+  if (Error error = checkFile(model, data.path))
+    return error;
+  uint64_t size = 0;
+  if (std::error_code error = llvm::sys::fs::file_size(data.path, size))
+    return makeError("'" + data.path + "' cannot be read: " + error.message());
+  if (data.length == bytes && data.offset <= size &&
+      data.length <= size - data.offset)
+    return Error::success();
+  return makeError("is " + Twine(data.length) + " bytes at " +
+                   Twine(data.offset) + " of '" + data.path + "', which has " +
+                   Twine(size) + "; its dimensions say " + Twine(bytes));
+}
