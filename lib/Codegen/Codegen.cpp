@@ -21,20 +21,13 @@ using namespace waferloom::codegen;
 
 namespace {
 /// An entry of the image: a function, or one for one token through which
-/// several stream. `facts` then says what users know of it.
+/// several stream.
 struct EntryOf {
   func::FuncOp func;
   Stream stream;
-  DictionaryAttr facts;
+  wafer::EntryOp facts;
 
-  StringRef name() {
-    return facts ? facts.getAs<StringAttr>("name").getValue() : func.getName();
-  }
-  /// Of inputs, outputs and states, before any was factored or padded.
-  DictionaryAttr shapes() {
-    return facts ? facts.getAs<DictionaryAttr>("shapes")
-                 : func->getAttrOfType<DictionaryAttr>("wafer.shapes");
-  }
+  StringRef name() { return facts.getName(); }
 };
 
 struct ImageEmitter {
@@ -65,19 +58,22 @@ struct ImageEmitter {
 
 LogicalResult ImageEmitter::findEntries() {
   for (auto func : module.getOps<func::FuncOp>())
-    if (func->hasAttr("wafer.tokens"))
+    if (wafer::getEntry(func))
       functions.push_back(func);
   if (functions.empty())
-    return module.emitError("has no entry: no function says wafer.tokens");
+    return module.emitError("has no wafer.entry that runs a function");
+  wafer::ProgramOp program = wafer::getProgram(module);
+  region = program.getPesAttr();
+  stages = wafer::getStages(program);
+  if (!region)
+    return program.emitOpError("has no region");
   for (func::FuncOp func : functions) {
     const size_t first = entries.size();
-    entries.push_back({func, {}, {}});
-    entries.back().stream.tokens =
-        func->getAttrOfType<IntegerAttr>("wafer.tokens").getInt();
-    if (auto streamed = func->getAttrOfType<ArrayAttr>("wafer.streamed"))
-      for (auto facts : streamed.getAsRange<DictionaryAttr>())
-        entries.push_back(
-            {func, {facts.getAs<IntegerAttr>("tokens").getInt()}, facts});
+    SmallVector<wafer::EntryOp> all = program.getStreamed(func.getName());
+    all.insert(all.begin(), wafer::getEntry(func));
+    for (wafer::EntryOp entry : all)
+      entries.push_back(
+          {func, {static_cast<int64_t>(entry.getTokens())}, entry});
     int64_t most = 1;
     for (EntryOf &entry : llvm::drop_begin(entries, first))
       most = std::max(most, entry.stream.tokens);
@@ -90,17 +86,8 @@ LogicalResult ImageEmitter::findEntries() {
            std::pair(b.stream.tokens, b.name());
   });
   for (func::FuncOp func : functions) {
-    auto mine = func->getAttrOfType<wafer::RegionAttr>("wafer.region");
-    if (!mine)
-      return func.emitOpError("has no region");
-    if (region && region != mine)
-      return func.emitOpError("has another region than the other entries");
-    region = mine;
     if (failed(wafer::verifyStages(func)))
       return failure();
-    if (stages && stages != wafer::getStages(func))
-      return func.emitOpError("has other stages than the other entries");
-    stages = wafer::getStages(func);
     auto at = fabric::getPlace(func);
     auto by = func->getAttrOfType<fabric::QueuesAttr>(
         fabric::FabricDialect::queuesName);
@@ -291,24 +278,19 @@ describeTensor(Operation *op, StringRef name, ShapedType local,
     host = attr.getValue();
   info->source_bool = host.isInteger(1);
   info->source_int64 = host.isInteger(64);
-  DictionaryAttr shapes = entry.shapes();
-  if (auto shape = shapes ? shapes.getAs<DenseI64ArrayAttr>(name) : nullptr)
-    info->shape.assign(shape.asArrayRef().begin(), shape.asArrayRef().end());
-  else
-    info->shape.assign(local.getShape().begin(), local.getShape().end());
+  ArrayRef<int64_t> shape =
+      entry.facts.getShape(name).value_or(local.getShape());
+  info->shape.assign(shape.begin(), shape.end());
   return info;
 }
 
 /// Inputs that no PE reads: the host takes them and checks that they are ones.
-static void describeLengthMasks(func::FuncOp func, image::EntryT &entry) {
-  auto masks = func->getAttrOfType<DictionaryAttr>("wafer.ones");
+static void describeLengthMasks(wafer::EntryOp facts, image::EntryT &entry) {
+  DictionaryAttr masks = facts.getOnesAttr();
   if (!masks)
     return;
   for (NamedAttribute mask : masks) {
-    auto type = dyn_cast<TypeAttr>(mask.getValue());
-    auto shaped = type ? dyn_cast<ShapedType>(type.getValue()) : ShapedType();
-    if (!shaped)
-      continue;
+    auto shaped = cast<ShapedType>(cast<TypeAttr>(mask.getValue()).getValue());
     auto input = std::make_unique<image::EntryInputT>();
     input->name = mask.getName().str();
     input->fallback = image::Default::only_ones;
@@ -325,13 +307,12 @@ static void describeLengthMasks(func::FuncOp func, image::EntryT &entry) {
 }
 
 /// Inputs of the model that no entry reads: callers may give them.
-static void describeIgnored(ModuleOp module, image::EntryT &entry) {
-  auto model = module->getAttrOfType<DictionaryAttr>("wafer.model");
-  auto inputs = model ? model.getAs<ArrayAttr>("inputs") : ArrayAttr();
+static void describeIgnored(wafer::ProgramOp program, image::EntryT &entry) {
+  ArrayAttr inputs = program.getInputsAttr();
   if (!inputs)
     return;
-  for (auto facts : inputs.getAsRange<DictionaryAttr>()) {
-    StringRef name = facts.getAs<StringAttr>("name").getValue();
+  for (auto facts : inputs.getAsRange<wafer::ModelTensorAttr>()) {
+    StringRef name = facts.getName().getValue();
     if (llvm::any_of(entry.inputs,
                      [&](const auto &input) { return input->name == name; }))
       continue;
@@ -382,13 +363,12 @@ LogicalResult ImageEmitter::describe() {
           inputOf(*binding, inputs.lookup(binding->name))));
       entry->inputs.back()->fed = fed.contains(binding->name);
     }
-    describeLengthMasks(func, *entry);
-    describeIgnored(module, *entry);
+    describeLengthMasks(mine.facts, *entry);
+    describeIgnored(wafer::getProgram(module), *entry);
     out.entries.push_back(std::move(entry));
   }
-  if (auto model = module->getAttrOfType<DictionaryAttr>("wafer.model"))
-    if (auto capacity = model.getAs<IntegerAttr>("context"))
-      out.capacity = static_cast<uint32_t>(capacity.getInt());
+  if (auto capacity = wafer::getProgram(module).getContext())
+    out.capacity = static_cast<uint32_t>(*capacity);
   for (auto weight : module.getOps<wafer::WeightOp>()) {
     out.parameters += cast<ShapedType>(weight.getType()).getNumElements();
     out.shape_only |= !weight.getFile() && !weight.getValue();

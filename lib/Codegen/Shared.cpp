@@ -1,6 +1,5 @@
 #include "Shared.h"
 #include "Generic.h"
-#include "waferloom/Dialect/Wafer/Blocks.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/STLExtras.h"
@@ -110,18 +109,19 @@ static std::string inlineBytes(DenseElementsAttr value) {
 }
 
 image::BlockFormat codegen::formatOf(wafer::WeightOp weight,
-                                     const wafer::Blocks &blocks) {
+                                     wafer::BlocksAttr blocks) {
   auto type = cast<ShapedType>(weight.getType());
   image::BlockFormat format;
   format.rows = static_cast<uint64_t>(type.getDimSize(0));
   format.columns = static_cast<uint64_t>(type.getDimSize(1));
-  format.bits = blocks.bits;
-  format.size = blocks.size;
+  format.bits = blocks.getBits();
+  format.size = blocks.getSize();
   format.halfScales = type.getElementType().isF16();
   using Zeros = image::BlockFormat::Zeros;
-  format.zeros = blocks.zeros == wafer::Blocks::Zeros::Packed   ? Zeros::packed
-                 : blocks.zeros == wafer::Blocks::Zeros::Scaled ? Zeros::scaled
-                                                                : Zeros::middle;
+  using wafer::BlockZeros;
+  format.zeros = blocks.getZeros() == BlockZeros::Packed   ? Zeros::packed
+                 : blocks.getZeros() == BlockZeros::Scaled ? Zeros::scaled
+                                                           : Zeros::middle;
   return format;
 }
 
@@ -150,12 +150,13 @@ FailureOr<uint32_t> Shared::source(wafer::WeightOp weight, Word stored) {
     // Without a file there are no bytes, and the image is shape only.
     bytes.file = weight.getFile().value_or("").str();
     bytes.offset = weight.getOffset();
-    if (std::optional<wafer::Blocks> blocks = wafer::getBlocks(weight)) {
-      bytes.blocks = formatOf(weight, *blocks);
-      bytes.scalesFile = blocks->scales.file;
-      bytes.scalesOffset = blocks->scales.offset;
-      bytes.zerosFile = blocks->zerosAt.file;
-      bytes.zerosOffset = blocks->zerosAt.offset;
+    if (wafer::BlocksAttr blocks = weight.getBlocksAttr()) {
+      bytes.blocks = formatOf(weight, blocks);
+      bytes.scalesFile = blocks.getScalesFile().str();
+      bytes.scalesOffset = blocks.getScalesAt();
+      if (blocks.getZerosFile())
+        bytes.zerosFile = blocks.getZerosFile().str();
+      bytes.zerosOffset = blocks.getZerosAt();
     }
   } else {
     return weight.emitOpError()

@@ -26,18 +26,13 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::codegen;
 
-static ArrayRef<int64_t> shapeIn(DictionaryAttr shapes, StringRef name) {
-  auto shape = shapes ? shapes.getAs<DenseI64ArrayAttr>(name) : nullptr;
-  return shape ? shape.asArrayRef() : ArrayRef<int64_t>();
-}
-
-/// The dimension of an input that counts the tokens of a step.
+/// The dimension of an input that counts the tokens of a step: the same for all
+/// entries that stream through a function.
 static std::optional<size_t> tokenDim(wafer::InputOp op) {
-  auto dims =
-      op->getParentOfType<func::FuncOp>()->getAttrOfType<DictionaryAttr>(
-          "wafer.per_token");
-  auto dim = dims ? dims.getAs<IntegerAttr>(op.getName()) : IntegerAttr();
-  return dim ? std::optional(static_cast<size_t>(dim.getInt())) : std::nullopt;
+  auto function = op->getParentOfType<func::FuncOp>();
+  auto streamed = wafer::getProgram(op).getStreamed(function.getName());
+  return streamed.empty() ? std::nullopt
+                          : streamed.front().getTokenDim(op.getName());
 }
 
 bool ProgramEmitter::isPerToken(wafer::InputOp op) const {
@@ -46,8 +41,8 @@ bool ProgramEmitter::isPerToken(wafer::InputOp op) const {
 
 LogicalResult ProgramEmitter::emitPerToken(wafer::InputOp op) {
   auto type = cast<ShapedType>(op.getType());
-  ArrayRef<int64_t> shape = shapeIn(
-      func->getAttrOfType<DictionaryAttr>("wafer.shapes"), op.getName());
+  ArrayRef<int64_t> shape =
+      wafer::getEntry(func).getShape(op.getName()).value_or(type.getShape());
   auto binding = shared.binding(op, type, op.getName(), image::Role::input);
   if (failed(binding))
     return failure();

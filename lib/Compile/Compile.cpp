@@ -5,10 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Levels.h"
 #include "Phases.h"
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
@@ -18,10 +20,10 @@
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
@@ -69,6 +71,10 @@ static waferloom::Diagnostic toData(mlir::Diagnostic &diagnostic) {
                      : "warning";
   out.message = diagnostic.str();
   out.node = nodeOf(diagnostic.getLocation());
+  // Ops of a text know its lines.
+  auto line = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>();
+  if (line && line.getLine() > 0)
+    out.message = "line " + std::to_string(line.getLine()) + ": " + out.message;
   for (mlir::Diagnostic &note : diagnostic.getNotes())
     out.notes.push_back(note.str());
   return out;
@@ -91,13 +97,22 @@ std::string waferloom::format(const Diagnostic &diagnostic, StringRef file) {
 namespace {
 /// The state of one compilation: where it is and what it found.
 struct Compilation {
-  const CompileOptions &options;
+  CompileOptions options; // those of a text, if it was made with some
   CompileResult &result;
   MLIRContext &context;
   unsigned phase = 0;
+  std::optional<unsigned> text = {}; // the level that was read as text
 
   LogicalResult run(StringRef path);
   LogicalResult fail(llvm::Error error);
+  /// Level 1 of a model, or the level that a text is; options and machine are
+  /// settled, and `module` says them from then on.
+  FailureOr<Level> open(StringRef path);
+  LogicalResult setOptions(ModuleOp module, unsigned index);
+  LogicalResult setTarget(ModuleOp module, const target::Target &given);
+  bool hasErrors() const { return llvm::any_of(result.diagnostics, isError); }
+  FailureOr<codegen::Image> emit(ModuleOp module,
+                                 const partition::Planned &planned);
   void begin(unsigned index) {
     phase = index;
     if (options.progress)
@@ -119,25 +134,17 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
   if (isInterrupted(options))
     return failure();
   StringRef name = phases[phase];
-  if (!options.saveIr.empty()) {
+  if (!options.saveIr.empty() && phase != text) {
     if (std::error_code error =
-            llvm::sys::fs::create_directories(options.saveIr)) {
-      (void)fail(llvm::createStringError(error, "cannot make the folder '" +
-                                                    options.saveIr +
-                                                    "': " + error.message()));
-      return failure();
-    }
+            llvm::sys::fs::create_directories(options.saveIr))
+      return fail(llvm::createStringError(error, "cannot make the folder '" +
+                                                     options.saveIr +
+                                                     "': " + error.message()));
     SmallString<128> file(options.saveIr);
     llvm::sys::path::append(file,
                             llvm::formatv("{0}-{1}.mlir", phase + 1, name));
-    auto print = [&](llvm::raw_ostream &os) -> llvm::Error {
-      module->print(os, OpPrintingFlags().enableDebugInfo(false));
-      return llvm::Error::success();
-    };
-    if (llvm::Error error = files::write(file, print)) {
-      (void)fail(std::move(error));
-      return failure();
-    }
+    if (llvm::Error error = writeLevel(module, file))
+      return fail(std::move(error));
   }
   if (options.stopAfter != name)
     return false;
@@ -146,15 +153,60 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
 }
 
 /// Adds the files that weights lie in.
-static void noteFiles(ModuleOp onnx, std::vector<std::string> &files) {
-  onnx->walk([&](onnx::WeightOp weight) {
-    if (std::optional<StringRef> file = weight.getFile())
-      if (!llvm::is_contained(files, *file))
-        files.push_back(file->str());
+static void noteFiles(ModuleOp module, std::vector<std::string> &files) {
+  auto note = [&](std::optional<StringRef> file) {
+    if (file && !llvm::is_contained(files, *file))
+      files.push_back(file->str());
+  };
+  module->walk([&](Operation *op) {
+    if (auto weight = dyn_cast<onnx::WeightOp>(op))
+      note(weight.getFile());
+    else if (auto weight = dyn_cast<wafer::WeightOp>(op))
+      note(weight.getFile());
   });
 }
 
-LogicalResult Compilation::run(StringRef path) {
+LogicalResult Compilation::setTarget(ModuleOp module,
+                                     const target::Target &given) {
+  wafer::TargetAttr kept = wafer::getTarget(module);
+  if (!kept)
+    target::setTarget(module, given);
+  else if (options.target == CompileOptions().target)
+    options.target = kept.getName().str(); // nobody gave one
+  else if (kept != target::toAttr(&context, given))
+    return fail(llvm::createStringError(
+        "--target is " + options.target + " but this level was made for '" +
+        kept.getName().getValue() + "'; compile the model again to change it"));
+  FailureOr<target::Target> target = target::getTarget(module);
+  if (failed(target))
+    return failure();
+  if (llvm::Error error = checkOptions(options, *target))
+    return fail(std::move(error));
+  return success();
+}
+
+LogicalResult Compilation::setOptions(ModuleOp module, unsigned index) {
+  StringRef name = wafer::WaferDialect::optionsName;
+  if (auto kept = module->getAttrOfType<DictionaryAttr>(name)) {
+    if (llvm::Error error = readOptions(kept, options))
+      return fail(std::move(error));
+  } else {
+    module->setAttr(name, writeOptions(&context, options));
+  }
+  if (!options.stopAfter.empty() &&
+      llvm::find(phases, options.stopAfter) < std::begin(phases) + index)
+    return fail(llvm::createStringError("this is the text of level '" +
+                                        phases[index] + "', which is behind '" +
+                                        options.stopAfter + "'"));
+  if (options.measureRewrites && index > 1)
+    return fail(llvm::createStringError(
+        "--measure-rewrites needs the model or its level 'onnx' or 'tensors', "
+        "not '" +
+        phases[index] + "'"));
+  return success();
+}
+
+FailureOr<Level> Compilation::open(StringRef path) {
   std::vector<std::string> warnings;
   llvm::Expected<target::Target> target =
       target::parse(options.target, &warnings);
@@ -167,72 +219,95 @@ LogicalResult Compilation::run(StringRef path) {
   StringRef description = StringRef(options.target).split(',').first;
   if (llvm::sys::path::extension(description).starts_with(".y"))
     result.filesRead.push_back(description.str());
-
-  begin(0);
-  OwningOpRef<ModuleOp> onnx =
-      import::importOnnx(path, &context, options.weights);
   result.filesRead.push_back(path.str());
-  if (!onnx)
-    return failure();
-  noteFiles(*onnx, result.filesRead);
-  FailureOr<bool> stop = end(*onnx);
-  if (failed(stop) || *stop)
-    return stop;
-
-  begin(1);
-  OwningOpRef<ModuleOp> module = lowerToTensors(*onnx, options);
-  if (!module)
-    return failure();
-  // From here on every shape is static and no ONNX operator is left.
-  stop = end(*module);
-  if (failed(stop) || *stop)
-    return stop;
-
-  OwningOpRef<ModuleOp> tensors, prepared; // kept to do it again
-  if (options.measureRewrites)
-    tensors = module->clone();
-  begin(2);
-  partition::Planned planned;
-  if (failed(prepare(*module, options)))
-    return failure();
-  if (options.measureRewrites)
-    prepared = module->clone();
-  // From here on dimensions are factors, and like layers are one body.
-  if (failed(planEntries(module, options, *target, planned))) {
-    if (llvm::none_of(result.diagnostics, isError) && !isInterrupted(options))
-      result.diagnostics.push_back(
-          explainFit(*onnx, *module, options, *target, planned));
-    return failure();
+  begin(0);
+  Level level;
+  if (llvm::sys::path::extension(path) == ".mlir") {
+    FailureOr<Level> read = readLevel(path, &context);
+    if (failed(read))
+      return failure();
+    level = std::move(*read);
+    text = level.index;
+  } else {
+    level.module = import::importOnnx(path, &context, options.weights);
+    if (!level.module)
+      return failure();
   }
+  noteFiles(*level.module, result.filesRead);
+  phase = level.index;
+  if (failed(setOptions(*level.module, level.index)) ||
+      failed(setTarget(*level.module, *target)))
+    return failure();
+  return level;
+}
+
+LogicalResult Compilation::run(StringRef path) {
+  FailureOr<Level> first = open(path);
+  if (failed(first))
+    return failure();
+  ModuleOp module = *first->module;
+  FailureOr<bool> stop = end(module);
+  // Runs a phase, unless there is nothing to be done or the text is behind it.
+  auto next = [&](unsigned index,
+                  llvm::function_ref<void(OpPassManager &)> populate) {
+    if (failed(stop) || *stop || index <= first->index)
+      return;
+    begin(index);
+    stop = succeeded(runPhase(module, populate)) ? end(module)
+                                                 : FailureOr<bool>(failure());
+  };
+  OwningOpRef<ModuleOp> onnx, tensors, prepared; // kept to do it again
+  if (first->index == 0)
+    onnx = module.clone();
+  next(1, [&](OpPassManager &pm) {
+    llvm::cantFail(populateTensorsPipeline(pm, options)); // checked
+  });
+  // From here on every shape is static and no ONNX operator is left.
+  partition::Planned planned;
+  if (options.measureRewrites && succeeded(stop))
+    tensors = module.clone();
+  next(2, [&](OpPassManager &pm) {
+    populatePreparePipeline(pm, options);
+    // Dimensions are atoms, and like layers are one body.
+    if (options.measureRewrites)
+      keepClone(pm, prepared);
+    populatePlanPipeline(pm, options, &planned);
+  });
+  if (failed(stop) && planned.width && !hasErrors() && !isInterrupted(options))
+    result.diagnostics.push_back(
+        explainFit(onnx ? *onnx : ModuleOp(), module, options, planned));
   // From here on every tensor has a layout, and every change of layout is an
   // op.
-  stop = end(*module);
-  if (failed(stop) || *stop)
-    return stop;
-
-  begin(3);
-  if (failed(lowerToShards(*module)))
-    return failure();
+  next(3, populatePerPePipeline);
   // From here on global shapes are gone.
-  stop = end(*module);
-  if (failed(stop) || *stop)
-    return stop;
-
-  begin(4);
-  if (failed(lowerToFabric(*module, options, *target)))
-    return failure();
+  next(4, [&](OpPassManager &pm) { populateFabricPipeline(pm, options); });
   // From here on every word has its way: lines, algorithms, colors, queues.
-  stop = end(*module);
   if (failed(stop) || *stop)
     return stop;
-
   begin(5);
+  FailureOr<codegen::Image> image = emit(module, planned);
+  if (failed(image))
+    return failure();
+  if (options.measureRewrites)
+    if (llvm::Error error = measureRewrites(
+            {*tensors, *prepared, module, &planned}, options, *image))
+      return fail(std::move(error));
+  result.image = std::make_unique<codegen::Image>(std::move(*image));
+  if (options.progress)
+    options.progress("done", 1.0);
+  return success();
+}
+
+FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
+                                            const partition::Planned &planned) {
   CompileSummary &summary = result.summary;
   summary.layoutsTried = planned.answers;
-  std::unique_ptr<image::TargetT> machine = target::toImage(*target);
+  FailureOr<target::Target> target = target::getTarget(module);
+  if (failed(target))
+    return failure();
   FailureOr<codegen::Image> image =
-      codegen::emitImage(*module, *machine, summary.fit);
-  if (summary.fit.total() > planned.fit.total()) {
+      codegen::emitImage(module, *target::toImage(*target), summary.fit);
+  if (planned.asked && summary.fit.total() > planned.fit.total()) {
     result.diagnostics.clear();
     return fail(llvm::createStringError(llvm::formatv(
         "planned with {0} bytes per PE but the programs take {1}; this is a "
@@ -241,26 +316,18 @@ LogicalResult Compilation::run(StringRef path) {
   }
   if (failed(image))
     return failure();
-  if (options.measureRewrites)
-    if (llvm::Error error = measureRewrites(
-            {*tensors, *prepared, *module, &planned}, options, *target, *image))
-      return fail(std::move(error));
   image->image.shape_only |= !options.weights;
   const image::RegionT &region = *image->image.regions.front();
   summary.parameters = image->image.parameters;
   summary.width = region.width;
   summary.height = region.height;
   summary.pesUsed = summary.width * summary.height;
-  for (auto entry : module->getOps<mlir::func::FuncOp>())
-    summary.stages = summary.regions = wafer::getStages(entry).getCount();
+  summary.stages = summary.regions = wafer::getStages(module).getCount();
   for (const auto &program : region.programs)
     for (const auto &route : program->routes)
       summary.colorsUsedMax =
           std::max<int64_t>(summary.colorsUsedMax, route->color + 1);
-  result.image = std::make_unique<codegen::Image>(std::move(*image));
-  if (options.progress)
-    options.progress("done", 1.0);
-  return success();
+  return image;
 }
 
 CompileResult waferloom::compile(StringRef path,
@@ -295,7 +362,7 @@ CompileResult waferloom::compile(StringRef path,
     for (std::string &note : diagnostic.notes)
       note = image::escapeToUtf8(note);
   }
-  if (!result.succeeded && llvm::none_of(result.diagnostics, isError))
+  if (!result.succeeded && !compilation.hasErrors())
     result.diagnostics.push_back(
         {"error",
          "the compiler failed in phase '" + phases[compilation.phase].str() +

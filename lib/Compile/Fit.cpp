@@ -3,8 +3,10 @@
 
 #include "Phases.h"
 
+#include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Format/TypeFormat.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -89,6 +91,8 @@ private:
   std::optional<target::Fit> probe(ModuleOp module,
                                    const CompileOptions &options,
                                    const target::Target &target);
+  /// Level 2 of the model under other options; null: there is none.
+  OwningOpRef<ModuleOp> prepareAnew(const CompileOptions &options);
   void tryGrids();
   void tryMemory();
   void tryContexts();
@@ -113,10 +117,20 @@ std::optional<target::Fit> Nearest::probe(ModuleOp module,
   if (isInterrupted(options))
     return std::nullopt;
   OwningOpRef<ModuleOp> copy = module.clone();
+  target::setTarget(*copy, target);
   Planned planned;
-  if (failed(plan(*copy, options, target, planned, answersPerOption)))
+  if (failed(plan(*copy, options, planned, answersPerOption)))
     return std::nullopt;
   return planned.fit;
+}
+
+OwningOpRef<ModuleOp> Nearest::prepareAnew(const CompileOptions &options) {
+  OwningOpRef<ModuleOp> module = onnx.clone();
+  PassManager pm(module->getContext());
+  llvm::cantFail(populateTensorsPipeline(pm, options)); // checked before
+  populatePreparePipeline(pm, options);
+  return succeeded(pm.run(*module)) ? std::move(module)
+                                    : OwningOpRef<ModuleOp>();
 }
 
 /// Larger rectangles of the same shape, the smallest first.
@@ -215,9 +229,9 @@ void Nearest::tryContexts() {
     const size_t middle = begin + (end - begin) / 2;
     CompileOptions next = options;
     next.context = sizes[middle];
-    OwningOpRef<ModuleOp> module = lowerToTensors(onnx, next);
+    OwningOpRef<ModuleOp> module = prepareAnew(next);
     std::optional<target::Fit> fit;
-    if (module && succeeded(prepare(*module, next)))
+    if (module)
       fit = probe(*module, next, target);
     if (fit) {
       longest.emplace(sizes[middle], std::move(*fit));
@@ -235,26 +249,30 @@ void Nearest::tryWithoutChunks() {
   next.chunks.clear();
   if (options.chunks.empty())
     return;
-  OwningOpRef<ModuleOp> module = lowerToTensors(onnx, next);
-  if (module && succeeded(prepare(*module, next)))
+  if (OwningOpRef<ModuleOp> module = prepareAnew(next))
     if (auto fit = probe(*module, next, target))
       offer("no --chunk", *fit);
 }
 
 std::vector<std::string> Nearest::find() {
-  ScopedDiagnosticHandler quiet(onnx.getContext(),
+  ScopedDiagnosticHandler quiet(tensors.getContext(),
                                 [](mlir::Diagnostic &) { return success(); });
   tryGrids();
   tryMemory();
-  tryContexts();
-  tryWithoutChunks();
+  if (onnx) {
+    tryContexts();
+    tryWithoutChunks();
+  }
   return std::move(found);
 }
 
 waferloom::Diagnostic waferloom::explainFit(ModuleOp onnx, ModuleOp tensors,
                                             const CompileOptions &options,
-                                            const target::Target &target,
                                             const Planned &planned) {
+  FailureOr<target::Target> machine = target::getTarget(tensors);
+  if (failed(machine))
+    return {"error", "no target to fit", "", {}};
+  const target::Target &target = *machine;
   auto weights = listWhole<wafer::ParameterOp>(
       tensors, [](wafer::ParameterOp op) { return op.getWeights(); });
   auto states = listWhole<wafer::StateOp>(

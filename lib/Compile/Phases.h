@@ -9,6 +9,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace waferloom {
 
@@ -31,20 +33,19 @@ inline bool isInterrupted(const CompileOptions &options) {
   return options.interrupted && options.interrupted();
 }
 
-/// Level 1 to level 2. Leaves `onnx` as it is.
-mlir::OwningOpRef<mlir::ModuleOp> lowerToTensors(mlir::ModuleOp onnx,
-                                                 const CompileOptions &options);
+/// Runs the passes that `populate` adds on `module`.
+llvm::LogicalResult
+runPhase(mlir::ModuleOp module,
+         llvm::function_ref<void(mlir::OpPassManager &)> populate);
 
-/// Level 2 as planning needs it: dimensions factored, copies folded, messages
-/// saved, layers rerolled.
-llvm::LogicalResult prepare(mlir::ModuleOp module,
-                            const CompileOptions &options);
+/// Adds a pass that keeps a copy of the module as it stands there.
+void keepClone(mlir::OpPassManager &pm,
+               mlir::OwningOpRef<mlir::ModuleOp> &copy);
 
 /// Level 2 to level 3: chooses layouts, on the region that `options` name or
-/// else on all of `target`. Reports nothing when no plan fits: `planned` tells
-/// of the closest.
+/// else on all of the module's target. Reports nothing when no plan fits:
+/// `planned` tells of the closest.
 llvm::LogicalResult plan(mlir::ModuleOp module, const CompileOptions &options,
-                         const target::Target &target,
                          partition::Planned &planned, int mostAnswers = 40);
 
 /// Level 2 (prepared) whose entry of one token also serves those of several, as
@@ -52,18 +53,13 @@ llvm::LogicalResult plan(mlir::ModuleOp module, const CompileOptions &options,
 mlir::OwningOpRef<mlir::ModuleOp> streamTokens(mlir::ModuleOp module);
 
 /// `plan`, of entries as blocks or streams of tokens as `options.prefill` says.
-llvm::LogicalResult planEntries(mlir::OwningOpRef<mlir::ModuleOp> &module,
+llvm::LogicalResult planEntries(mlir::ModuleOp module,
                                 const CompileOptions &options,
-                                const target::Target &target,
                                 partition::Planned &planned);
 
-/// Level 3 to level 4.
-llvm::LogicalResult lowerToShards(mlir::ModuleOp module);
-
-/// Level 4 to level 5.
+/// Level 3 to level 5.
 llvm::LogicalResult lowerToFabric(mlir::ModuleOp module,
-                                  const CompileOptions &options,
-                                  const target::Target &target);
+                                  const CompileOptions &options);
 
 /// A compiled model on its way.
 struct Levels {
@@ -75,15 +71,13 @@ struct Levels {
 
 /// Writes into `image` what each rewrite saves in a step of the first entry.
 llvm::Error measureRewrites(const Levels &levels, const CompileOptions &options,
-                            const target::Target &target,
                             codegen::Image &image);
 
 /// A refusal for want of memory: what is where, and what would fit instead.
-/// `onnx` and `tensors` (prepared) are the model, `planned` what planning
-/// found.
+/// `onnx` (null: compilation began behind it) and `tensors` (prepared) are the
+/// model, `planned` what planning found.
 Diagnostic explainFit(mlir::ModuleOp onnx, mlir::ModuleOp tensors,
                       const CompileOptions &options,
-                      const target::Target &target,
                       const partition::Planned &planned);
 
 } // namespace waferloom

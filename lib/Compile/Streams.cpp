@@ -12,11 +12,6 @@
 using namespace mlir;
 using namespace waferloom;
 
-static int64_t tokensOf(func::FuncOp entry) {
-  auto tokens = entry->getAttrOfType<IntegerAttr>("wafer.tokens");
-  return tokens ? tokens.getInt() : 0;
-}
-
 static llvm::StringMap<wafer::InputOp> inputsOf(func::FuncOp entry) {
   llvm::StringMap<wafer::InputOp> inputs;
   entry.walk([&](wafer::InputOp op) { inputs[op.getName()] = op; });
@@ -25,26 +20,27 @@ static llvm::StringMap<wafer::InputOp> inputsOf(func::FuncOp entry) {
 
 /// The dimension that counts tokens of each input that has one, if `several` is
 /// `one` but for that; else null.
-static DictionaryAttr perToken(func::FuncOp one, func::FuncOp several) {
-  auto a = one->getAttrOfType<DictionaryAttr>("wafer.shapes");
-  auto b = several->getAttrOfType<DictionaryAttr>("wafer.shapes");
-  auto inputs = inputsOf(one), others = inputsOf(several);
-  if (!a || !b || a.size() != b.size() || inputs.size() != others.size() ||
-      one->getAttr("wafer.ones") != several->getAttr("wafer.ones"))
+static DictionaryAttr perToken(wafer::EntryOp one, func::FuncOp function,
+                               wafer::EntryOp several, func::FuncOp other) {
+  DictionaryAttr a = one.getShapesAttr(), b = several.getShapesAttr();
+  auto inputs = inputsOf(function);
+  if (!a || !b || a.size() != b.size() ||
+      inputs.size() != inputsOf(other).size() ||
+      one.getOnesAttr() != several.getOnesAttr())
     return {};
   NamedAttrList dims;
   for (NamedAttribute entry : a) {
-    auto mine = cast<DenseI64ArrayAttr>(entry.getValue()).asArrayRef();
-    auto other = b.getAs<DenseI64ArrayAttr>(entry.getName());
-    if (!other || other.size() != static_cast<int64_t>(mine.size()))
+    auto mine = one.getShape(entry.getName()),
+         theirs = several.getShape(entry.getName());
+    if (!theirs || theirs->size() != mine->size())
       return {};
-    for (auto [i, sizes] :
-         llvm::enumerate(llvm::zip_equal(mine, other.asArrayRef()))) {
+    for (auto [i, sizes] : llvm::enumerate(llvm::zip_equal(*mine, *theirs))) {
       auto [x, y] = sizes;
       if (x == y)
         continue;
       // Outputs are those of the last token, or this is another program.
-      if (!inputs.count(entry.getName()) || x != 1 || y != tokensOf(several) ||
+      if (!inputs.count(entry.getName()) || x != 1 ||
+          y != static_cast<int64_t>(several.getTokens()) ||
           dims.get(entry.getName()))
         return {};
       dims.set(entry.getName(),
@@ -57,45 +53,44 @@ static DictionaryAttr perToken(func::FuncOp one, func::FuncOp several) {
 
 OwningOpRef<ModuleOp> waferloom::streamTokens(ModuleOp module) {
   OwningOpRef<ModuleOp> copy = module.clone();
-  func::FuncOp one;
-  SmallVector<func::FuncOp> several;
-  for (auto entry : copy->getOps<func::FuncOp>())
-    if (tokensOf(entry) == 1)
+  wafer::EntryOp one;
+  SmallVector<wafer::EntryOp> several;
+  for (wafer::EntryOp entry : wafer::getProgram(*copy).getEntries())
+    if (entry.getTokens() == 1)
       one = entry;
-    else if (tokensOf(entry) > 1)
+    else
       several.push_back(entry);
+  auto functionOf = [&](wafer::EntryOp entry) {
+    return copy->lookupSymbol<func::FuncOp>(entry.getFunction());
+  };
   // What runs once per step, for the last token, stands behind the layers.
-  if (!one || several.empty() || !wafer::getLayersRepeat(one))
+  if (!one || several.empty() || !wafer::getLayersRepeat(functionOf(one)))
     return nullptr;
-  SmallVector<Attribute> streamed;
   DictionaryAttr dims;
-  for (func::FuncOp entry : several) {
-    DictionaryAttr mine = perToken(one, entry);
+  for (wafer::EntryOp entry : several) {
+    DictionaryAttr mine =
+        perToken(one, functionOf(one), entry, functionOf(entry));
     if (!mine || (dims && dims != mine))
       return nullptr;
     dims = mine;
-    NamedAttrList facts;
-    facts.set("name", StringAttr::get(module.getContext(), entry.getName()));
-    facts.set("tokens", entry->getAttr("wafer.tokens"));
-    facts.set("shapes", entry->getAttr("wafer.shapes"));
-    streamed.push_back(facts.getDictionary(module.getContext()));
-    entry.erase();
   }
-  one->setAttr("wafer.streamed", ArrayAttr::get(module.getContext(), streamed));
-  one->setAttr("wafer.per_token", dims);
+  for (wafer::EntryOp entry : several) {
+    functionOf(entry).erase();
+    entry.setFunctionAttr(one.getFunctionAttr());
+    entry.setPerTokenAttr(dims);
+  }
   return copy;
 }
 
-LogicalResult waferloom::planEntries(OwningOpRef<ModuleOp> &module,
+LogicalResult waferloom::planEntries(ModuleOp module,
                                      const CompileOptions &options,
-                                     const target::Target &target,
                                      partition::Planned &planned) {
   OwningOpRef<ModuleOp> streamed;
   if (options.prefill != "block")
-    streamed = streamTokens(*module);
+    streamed = streamTokens(module);
   if (!streamed)
-    return plan(*module, options, target, planned);
-  if (failed(plan(*streamed, options, target, planned)))
+    return plan(module, options, planned);
+  if (failed(plan(*streamed, options, planned)))
     return failure();
   if (options.prefill == "auto" && planned.stages == 1) {
     // Decoding comes first: blocks are taken where they fit beside it. Stages
@@ -104,11 +99,11 @@ LogicalResult waferloom::planEntries(OwningOpRef<ModuleOp> &module,
     same.region = {planned.width, planned.height};
     same.stages = planned.stages;
     partition::Planned blocks;
-    if (succeeded(plan(*module, same, target, blocks))) {
+    if (succeeded(plan(module, same, blocks))) {
       planned = std::move(blocks);
       return success();
     }
   }
-  module = std::move(streamed);
+  module.getBodyRegion().takeBody(streamed->getBodyRegion());
   return success();
 }

@@ -6,10 +6,12 @@
 
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Image/Image.h"
 #include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
@@ -24,9 +26,8 @@ using namespace waferloom;
 namespace {
 class Measuring {
 public:
-  Measuring(const Levels &levels, const CompileOptions &options,
-            const target::Target &target)
-      : levels(levels), options(options), target(target) {}
+  Measuring(const Levels &levels, const CompileOptions &options)
+      : levels(levels), options(options) {}
 
   /// Leaves `image` as it was.
   static llvm::Expected<uint64_t> countStep(image::ImageT &image);
@@ -42,7 +43,6 @@ public:
 private:
   Levels levels;
   const CompileOptions &options;
-  const target::Target &target;
 };
 } // namespace
 
@@ -81,7 +81,9 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
       levels.tensors->getContext(),
       [&](mlir::Diagnostic &found) { reason = found.str(); });
   OwningOpRef<ModuleOp> module = levels.tensors.clone();
-  if (failed(prepare(*module, other)))
+  if (failed(runPhase(*module, [&](OpPassManager &pm) {
+        populatePreparePipeline(pm, other);
+      })))
     return llvm::createStringError("without '" + name + "': " + reason);
   changedNothing =
       name != algebra::packedMessages && name != algebra::middleRoot &&
@@ -89,12 +91,14 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
           levels.prepared, *module, OperationEquivalence::IgnoreLocations);
   partition::Planned planned;
   target::Fit fit;
-  if (changedNothing || failed(planEntries(module, other, target, planned)) ||
-      failed(lowerToShards(*module)) ||
-      failed(lowerToFabric(*module, other, target)))
+  if (changedNothing || failed(planEntries(*module, other, planned)) ||
+      failed(lowerToFabric(*module, other)))
     return std::nullopt;
+  FailureOr<target::Target> target = target::getTarget(*module);
+  if (failed(target))
+    return llvm::createStringError(reason);
   FailureOr<codegen::Image> image =
-      codegen::emitImage(*module, *target::toImage(target), fit);
+      codegen::emitImage(*module, *target::toImage(*target), fit);
   if (failed(image))
     return std::nullopt;
   llvm::Expected<uint64_t> cycles = countStep(image->image);
@@ -105,7 +109,6 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
 
 llvm::Error waferloom::measureRewrites(const Levels &levels,
                                        const CompileOptions &options,
-                                       const target::Target &target,
                                        codegen::Image &image) {
   llvm::Expected<uint64_t> with = Measuring::countStep(image.image);
   if (!with)
@@ -123,7 +126,7 @@ llvm::Error waferloom::measureRewrites(const Levels &levels,
       options.progress("without " + name.str(),
                        static_cast<double>(i) /
                            static_cast<double>(names.size()));
-    Measuring measuring(levels, options, target);
+    Measuring measuring(levels, options);
     llvm::Expected<std::optional<uint64_t>> cycles = measuring.without(name);
     if (!cycles)
       return cycles.takeError();

@@ -2,7 +2,13 @@
 
 #include "Frame.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Import/Import.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/STLExtras.h"
@@ -20,9 +26,10 @@ llvm::StringMap<StringAttr> import::declareWeights(ModuleOp target,
   for (auto weight : graph.getBody().getOps<onnx::WeightOp>()) {
     if (weight.getResult().use_empty())
       continue;
-    auto op = wafer::WeightOp::create(
-        builder, weight.getLoc(), weight.getName(), weight.getFileAttr(),
-        weight.getOffset(), ElementsAttr(), weight.getType());
+    auto op = wafer::WeightOp::create(builder, weight.getLoc(),
+                                      weight.getName(), weight.getFileAttr(),
+                                      weight.getOffset(), ElementsAttr(),
+                                      wafer::BlocksAttr(), weight.getType());
     op->remove();
     weights[weight.getName()] = symbols.insert(op, builder.getInsertionPoint());
   }
@@ -33,11 +40,10 @@ void import::describeModel(ModuleOp target, onnx::GraphOp graph,
                            ArrayRef<State> found, const Options &options) {
   SmallVector<State> states(found);
   Builder builder(target.getContext());
-  auto describeValue = [&](StringRef name, Type type, ArrayAttr shape) {
-    return builder.getDictionaryAttr(
-        {builder.getNamedAttr("name", builder.getStringAttr(name)),
-         builder.getNamedAttr("type", TypeAttr::get(type)),
-         builder.getNamedAttr("shape", shape)});
+  auto describe = [&](auto value) {
+    return wafer::ModelTensorAttr::get(
+        builder.getContext(), value.getNameAttr(), value.getElementType(),
+        value.getShape());
   };
   SmallVector<Attribute> inputs, outputs, pairs;
   auto isFixed = [&](onnx::InputOp input) {
@@ -48,25 +54,21 @@ void import::describeModel(ModuleOp target, onnx::GraphOp graph,
   for (auto input : graph.getBody().getOps<onnx::InputOp>())
     if (!isFixed(input) &&
         llvm::none_of(states, [&](State &s) { return s.past == input; }))
-      inputs.push_back(describeValue(input.getName(), input.getElementType(),
-                                     input.getShape()));
+      inputs.push_back(describe(input));
   for (auto output : graph.getBody().getOps<onnx::OutputOp>())
     if (llvm::none_of(states, [&](State &s) { return s.present == output; }))
-      outputs.push_back(describeValue(output.getName(), output.getElementType(),
-                                      output.getShape()));
+      outputs.push_back(describe(output));
   for (State &state : states)
-    pairs.push_back(builder.getDictionaryAttr(
-        {builder.getNamedAttr("past", state.past.getNameAttr()),
-         builder.getNamedAttr("present", state.present.getNameAttr()),
-         builder.getNamedAttr("axis", builder.getI64IntegerAttr(state.axis))}));
-  SmallVector<NamedAttribute> model{
-      builder.getNamedAttr("inputs", builder.getArrayAttr(inputs)),
-      builder.getNamedAttr("outputs", builder.getArrayAttr(outputs)),
-      builder.getNamedAttr("states", builder.getArrayAttr(pairs))};
-  if (!states.empty())
-    model.push_back(builder.getNamedAttr(
-        "context", builder.getI64IntegerAttr(*options.context)));
-  target->setAttr("wafer.model", builder.getDictionaryAttr(model));
+    pairs.push_back(wafer::ModelStateAttr::get(
+        builder.getContext(), state.past.getNameAttr(),
+        state.present.getNameAttr(), state.axis));
+  auto program = wafer::ProgramOp::getOrCreate(target);
+  program.setInputsAttr(builder.getArrayAttr(inputs));
+  program.setOutputsAttr(builder.getArrayAttr(outputs));
+  if (states.empty())
+    return;
+  program.setStatesAttr(builder.getArrayAttr(pairs));
+  program.setContextAttr(builder.getI64IntegerAttr(*options.context));
 }
 
 void import::eraseUnusedWeights(ModuleOp target) {
@@ -79,4 +81,17 @@ void import::eraseUnusedWeights(ModuleOp target) {
        llvm::make_early_inc_range(target.getOps<wafer::WeightOp>()))
     if (!used.contains(weight.getSymName()))
       weight.erase();
+}
+
+void import::registerDialects(DialectRegistry &registry) {
+  registry.insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
+                  math::MathDialect, tensor::TensorDialect, onnx::OnnxDialect,
+                  wafer::WaferDialect>();
+}
+
+void import::loadDialects(MLIRContext &context) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  context.appendDialectRegistry(registry);
+  context.loadAllAvailableDialects();
 }

@@ -13,8 +13,8 @@ namespace waferloom::import {
 llvm::StringMap<mlir::StringAttr> declareWeights(mlir::ModuleOp target,
                                                  onnx::GraphOp graph);
 
-/// Sets `wafer.model`: names, element types and shapes of inputs and outputs as
-/// the file has them, the states, and their capacity.
+/// Writes into the program of `target`: inputs and outputs as the file has
+/// them, the states, and their capacity.
 void describeModel(mlir::ModuleOp target, onnx::GraphOp graph,
                    llvm::ArrayRef<State> states, const Options &options);
 

@@ -455,13 +455,6 @@ OwningOpRef<ModuleOp> finish(Expected<CheckedModel> model, StringRef file,
 
 } // namespace
 
-void import::loadDialects(MLIRContext &context) {
-  context.loadDialect<arith::ArithDialect, func::FuncDialect,
-                      linalg::LinalgDialect, math::MathDialect,
-                      tensor::TensorDialect, level1::OnnxDialect,
-                      wafer::WaferDialect>();
-}
-
 OwningOpRef<ModuleOp> import::importOnnxBytes(StringRef bytes, StringRef name,
                                               MLIRContext *context,
                                               bool withWeights) {

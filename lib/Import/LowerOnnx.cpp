@@ -200,6 +200,8 @@ ModelLowering::chooseEntries(Bindings &bindings) {
 OwningOpRef<ModuleOp> ModelLowering::run() {
   if (!graph)
     return nullptr;
+  // First of all ops, as weights and entries come behind it.
+  wafer::ProgramOp::getOrCreate(*target);
   auto found = findStates(graph, options);
   if (failed || mlir::failed(found) || mlir::failed(checkOperators()))
     return nullptr;
@@ -229,7 +231,8 @@ LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
   auto function = func::FuncOp::create(builder, graph.getLoc(),
                                        "tokens" + std::to_string(tokens),
                                        builder.getFunctionType({}, {}));
-  function->setAttr("wafer.tokens", builder.getI64IntegerAttr(tokens));
+  wafer::getProgram(*target).addEntry(function.getName(), function.getName(),
+                                      tokens);
   builder.setInsertionPointToStart(function.addEntryBlock());
 
   Lowering lowering(builder, options, weights);
@@ -345,12 +348,13 @@ SymbolicTensor *ModelLowering::makeLengthMask(Lowering &lowering,
   SmallVector<int64_t> sizes;
   for (Expr size : shape)
     sizes.push_back(lowering.capacity(size));
+  wafer::EntryOp entry = wafer::getEntry(function);
   NamedAttrList ones;
-  if (auto known = function->getAttrOfType<DictionaryAttr>("wafer.ones"))
+  if (DictionaryAttr known = entry.getOnesAttr())
     ones = known;
   ones.set(input.getName(),
            TypeAttr::get(RankedTensorType::get(sizes, input.getElementType())));
-  function->setAttr("wafer.ones", ones.getDictionary(builder.getContext()));
+  entry.setOnesAttr(ones.getDictionary(builder.getContext()));
   return lowering.fromFunction(shape, input.getElementType(),
                                lowering.constantOf(1, input.getElementType()));
 }

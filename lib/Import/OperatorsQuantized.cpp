@@ -2,13 +2,13 @@
 //
 // MatMulNBits of com.microsoft: A [.., K] times the transpose of a weight [N,
 // K] that the file holds as small integers in blocks. The integers never enter
-// the IR: the product reads a weight of N by K numbers, and `wafer.blocks` on
-// it says how its bytes, and those of its scales and zeros, stand for them.
+// the IR: the product reads a weight of N by K numbers, whose `blocks` say how
+// its bytes, and those of its scales and zeros, stand for them.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Operators.h"
-#include "waferloom/Dialect/Wafer/Blocks.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Format/TypeFormat.h"
 
 #include "mlir/IR/SymbolTable.h"
@@ -23,13 +23,14 @@ namespace {
 struct Packed {
   Call &c;
   ModuleOp module;
-  wafer::Blocks format;
-  int64_t rows, columns;
+  unsigned bits = 0, size = 0;
+  wafer::BlockZeros zeroPoints = wafer::BlockZeros::Middle;
+  int64_t rows = 0, columns = 0;
+  wafer::WeightOp integers = {}, scales = {}, zeros = {};
 
   wafer::WeightOp weight(unsigned input, StringRef what, uint64_t bytes);
   bool read();
   SymbolicTensor *declare();
-  wafer::WeightOp integers, scales, zeros;
 };
 } // namespace
 
@@ -57,6 +58,7 @@ wafer::WeightOp Packed::weight(unsigned input, StringRef what, uint64_t bytes) {
 bool Packed::read() {
   auto refuse = [&](const Twine &reason) { return c.refuse(reason), false; };
   int64_t bits = c.integer("bits", 4), size = c.integer("block_size", 0);
+  using wafer::BlockZeros;
   rows = c.integer("N", 0);
   columns = c.integer("K", 0);
   constexpr int64_t most = int64_t(1) << 24;
@@ -74,17 +76,16 @@ bool Packed::read() {
   Type type = c.input(0)->type;
   if (!type.isF32() && !type.isF16())
     return refuse("multiplies values that are neither f32 nor f16");
-  format.bits = bits;
-  format.size = size;
+  this->bits = static_cast<unsigned>(bits);
+  this->size = static_cast<unsigned>(size);
   if (c.input(2)->type != type)
     return refuse("its scales are not of the type of its operand");
   if (SymbolicTensor *given = c.input(3))
-    format.zeros = given->type == type ? wafer::Blocks::Zeros::Scaled
-                                       : wafer::Blocks::Zeros::Packed;
+    zeroPoints = given->type == type ? BlockZeros::Scaled : BlockZeros::Packed;
   uint64_t blocks = llvm::divideCeil(columns, size), count = rows * blocks;
   uint64_t scaleBytes = waferloom::bytesOf(
       waferloom::formatOf(type).value_or(waferloom::Format::f32), count);
-  uint64_t zeroBytes = format.zeros == wafer::Blocks::Zeros::Scaled
+  uint64_t zeroBytes = zeroPoints == BlockZeros::Scaled
                            ? scaleBytes
                            : rows * llvm::divideCeil(blocks * bits, 8);
   integers = weight(1, "integers", count * (size * bits / 8));
@@ -114,14 +115,14 @@ SymbolicTensor *Packed::declare() {
         lowering.builder, lowering.loc, lowering.builder.getStringAttr(name),
         isThere ? integers.getFileAttr() : StringAttr(),
         lowering.builder.getI64IntegerAttr(isThere ? integers.getOffset() : 0),
-        ElementsAttr(), TypeAttr::get(shape));
-    wafer::Blocks blocks = format;
-    if (isThere) {
-      blocks.scales = {scales.getFile()->str(), int64_t(scales.getOffset())};
-      if (zeros)
-        blocks.zerosAt = {zeros.getFile()->str(), int64_t(zeros.getOffset())};
-      wafer::setBlocks(known, blocks);
-    }
+        ElementsAttr(),
+        isThere ? wafer::BlocksAttr::get(
+                      module.getContext(), bits, size, scales.getFileAttr(),
+                      static_cast<int64_t>(scales.getOffset()), zeroPoints,
+                      zeros ? zeros.getFileAttr() : StringAttr(),
+                      zeros ? static_cast<int64_t>(zeros.getOffset()) : 0)
+                : wafer::BlocksAttr(),
+        TypeAttr::get(shape));
   }
   SymbolicTensor q;
   q.shape = {c.math.constant(shape.getDimSize(0)),
@@ -133,9 +134,7 @@ SymbolicTensor *Packed::declare() {
 
 static Results lowerMatMulNBits(Call &c) {
   Block *block = c.lowering.builder.getInsertionBlock();
-  Packed packed{
-      c, block->getParentOp()->getParentOfType<ModuleOp>(), {}, 0, 0, {}, {},
-      {}};
+  Packed packed{c, block->getParentOp()->getParentOfType<ModuleOp>()};
   if (!packed.read())
     return {};
   SymbolicTensor *weight = packed.declare();

@@ -5,13 +5,13 @@
 #include "Search.h"
 #include "Write.h"
 
-#include "waferloom/Algebra/Passes.h"
-#include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Collectives/Collectives.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Partition/Planning.h"
+#include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -19,9 +19,6 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Remarks.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Pass/PassRegistry.h"
-#include "mlir/Transforms/Passes.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <set>
@@ -106,7 +103,10 @@ static void refuse(ModuleOp module, const Problem &problem, int64_t looked) {
 /// The problem of a module, under what `options` allow.
 static FailureOr<ModuleClasses> pose(ModuleOp module,
                                      const PartitionPlanOptions &options) {
-  const int64_t memory = options.sramBytes - options.reservedBytes;
+  FailureOr<target::Target> target = target::getTarget(module);
+  if (failed(target))
+    return failure();
+  const int64_t memory = int64_t(target->sram) - int64_t(target->reserved);
   if (options.width < 1 || options.height < 1 || memory < 1)
     return module.emitError()
            << "partitioning needs a region and memory, not " << options.width
@@ -119,20 +119,11 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.height = options.height;
   classes->problem.bytesPerPe = memory;
   classes->problem.stages = options.stages;
-  classes->problem.mostHops = target::mostHops(options.colors);
+  classes->problem.mostHops = target::mostHops(target->colors);
   classes->problem.mostBranches = options.mostBranches;
   classes->problem.fusedCollectives = options.fusedCollectives;
   classes->problem.middleRoots = options.middleRoots;
-  image::TargetT &target = classes->problem.target;
-  target.hop_cycles = options.hop;
-  target.ramp_cycles = options.ramp;
-  target.forward_cycles = options.forward;
-  target.issue_cycles = options.issue;
-  target.rewrite_cycles = options.rewrite;
-  target.rate_fma_f32 = options.fma;
-  target.rate_fma_mixed = options.fmaMixed;
-  target.rate_add_f32 = options.add;
-  target.rate_convert = options.convert;
+  classes->problem.target = *target::toImage(*target);
   return classes;
 }
 
@@ -143,8 +134,7 @@ static LogicalResult setStages(ModuleOp module, int64_t count) {
     return success();
   auto inOneWay = [&](int64_t columns, int64_t rows) {
     auto stages = wafer::StagesAttr::get(module.getContext(), columns, rows);
-    for (auto entry : module.getOps<func::FuncOp>())
-      entry->setAttr("wafer.stages", stages);
+    wafer::ProgramOp::getOrCreate(module).setStagesAttr(stages);
     return llvm::all_of(module.getOps<func::FuncOp>(), [](func::FuncOp entry) {
       return succeeded(wafer::verifyStages(entry));
     });
@@ -303,16 +293,7 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     PartitionPlanOptions options;
     options.width = width;
     options.height = height;
-    options.sramBytes = sramBytes;
-    options.reservedBytes = reservedBytes;
-    options.colors = colors;
     options.mostBranches = mostBranches;
-    options.issue = issue;
-    options.rewrite = rewrite;
-    options.fma = fma;
-    options.fmaMixed = fmaMixed;
-    options.add = add;
-    options.convert = convert;
     options.stages = stages;
     options.fusedCollectives = fusedCollectives;
     options.middleRoots = middleRoots;
@@ -333,54 +314,3 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
   }
 };
 } // namespace
-
-void partition::buildPipeline(OpPassManager &manager,
-                              const PartitionPlanOptions &options, bool reroll,
-                              ArrayRef<std::string> disabledRewrites) {
-  manager.addPass(createPartitionFactor());
-  manager.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
-  manager.addPass(createCSEPass());
-  // From here on reshapes are gone and dimensions are factors.
-  algebra::populateRewrites(manager, disabledRewrites);
-  if (reroll)
-    manager.addNestedPass<func::FuncOp>(createPartitionReroll());
-  // From here on like layers are one body.
-  PartitionPlanOptions plan = options;
-  plan.fusedCollectives =
-      !llvm::is_contained(disabledRewrites, algebra::packedMessages);
-  plan.middleRoots = !llvm::is_contained(disabledRewrites, algebra::middleRoot);
-  manager.addPass(createPartitionPlan(plan));
-  // From here on types carry layouts; what they say is proven, not believed.
-  manager.addNestedPass<func::FuncOp>(createPartitionVerify());
-  manager.addPass(createPartitionToPerPe());
-  manager.addPass(createCSEPass());
-}
-
-namespace {
-struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
-  Option<int64_t> width{*this, "width", llvm::cl::desc("Columns of the region"),
-                        llvm::cl::init(1)};
-  Option<int64_t> height{*this, "height", llvm::cl::desc("Rows of the region"),
-                         llvm::cl::init(1)};
-  Option<int64_t> sram{*this, "sram", llvm::cl::desc("Bytes of a PE"),
-                       llvm::cl::init(49152)};
-  Option<int64_t> reserved{*this, "reserved",
-                           llvm::cl::desc("Of them not for data"),
-                           llvm::cl::init(12288)};
-  Option<bool> reroll{*this, "reroll", llvm::cl::desc("Reroll like layers"),
-                      llvm::cl::init(true)};
-};
-} // namespace
-
-void partition::registerPipeline() {
-  PassPipelineRegistration<PipelineOptions>(
-      "waferloom-partition", "Level 2 to level 4: the local shard of one PE",
-      [](OpPassManager &manager, const PipelineOptions &options) {
-        PartitionPlanOptions plan;
-        plan.width = options.width;
-        plan.height = options.height;
-        plan.sramBytes = options.sram;
-        plan.reservedBytes = options.reserved;
-        buildPipeline(manager, plan, options.reroll);
-      });
-}

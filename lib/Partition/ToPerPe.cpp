@@ -24,7 +24,7 @@ using wafer::RegionAttr;
 static LogicalResult localize(func::FuncOp entry) {
   RegionAttr region = wafer::getRegion(entry);
   if (!region)
-    return entry.emitError("has no wafer.region: plan it first");
+    return entry.emitError("is in no program with a region: plan it first");
   for (Type type : entry.getArgumentTypes())
     if (wafer::getLayout(type))
       return entry.emitError(

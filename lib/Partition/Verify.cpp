@@ -79,7 +79,7 @@ struct PartitionVerify : partition::impl::PartitionVerifyBase<PartitionVerify> {
     func::FuncOp entry = getOperation();
     RegionAttr region = wafer::getRegion(entry);
     if (!region) {
-      entry.emitError("has no wafer.region: plan it first");
+      entry.emitError("is in no program with a region: plan it first");
       return signalPassFailure();
     }
     bool failedAny = failed(wafer::verifyStages(entry));

@@ -177,9 +177,7 @@ LogicalResult Writer::writeBlock(Block &block) {
 
 LogicalResult Writer::writeEntry(func::FuncOp entry) {
   Block &block = entry.getBody().front();
-  // The new ops stand behind the old until all of them exist; verifiers of ops
-  // look for the region, so it is there first.
-  entry->setAttr("wafer.region", region);
+  // The new ops stand behind the old until all of them exist.
   Operation *end = block.getTerminator();
   SmallVector<Operation *> old;
   for (Operation &op : block.without_terminator())
@@ -197,6 +195,8 @@ LogicalResult partition::write(ModuleOp module, const ModuleClasses &classes,
                                const LayoutPlan &plan) {
   auto region = wafer::RegionAttr::get(module.getContext(), plan.factors.x,
                                        plan.factors.y);
+  // Verifiers of ops look for the region, so it is there first.
+  wafer::ProgramOp::getOrCreate(module).setPesAttr(region);
   for (auto entry : module.getOps<func::FuncOp>()) {
     if (failed(Writer(classes, plan, region).writeEntry(entry)))
       return failure();

@@ -5,6 +5,7 @@
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Placement/Passes.h"
 #include "waferloom/Placement/Placement.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/DebugLog.h"
@@ -20,48 +21,29 @@ namespace waferloom::placement {
 using namespace mlir;
 using namespace waferloom;
 
-/// What there is to place: one rectangle, since entries share their PEs and the
-/// stages of an entry stand side by side.
-static FailureOr<placement::Problem> readProblem(ModuleOp module,
-                                                 ArrayRef<func::FuncOp> entries,
-                                                 int64_t width,
-                                                 int64_t height) {
-  placement::Problem problem{module.getLoc(), width, height, {}, {}};
-  wafer::RegionAttr region;
-  wafer::StagesAttr stages;
-  for (func::FuncOp entry : entries) {
-    auto mine = entry->getAttrOfType<wafer::RegionAttr>("wafer.region");
-    if (!mine)
-      return entry.emitOpError("has no wafer.region to find a place for");
-    if (region && mine != region)
-      return entry.emitOpError()
-             << "runs on " << mine.getWidth() << " by " << mine.getHeight()
-             << " PEs but another entry on " << region.getWidth() << " by "
-             << region.getHeight() << " with other axes";
-    // Stages stand in one row or column: one rectangle holds them.
-    wafer::StagesAttr side = wafer::getStages(entry);
-    if (stages && side != stages)
-      return entry.emitOpError()
-             << "has other stages than another entry: " << side << " and "
-             << stages;
-    if (!region) {
-      auto [columns, rows] = wafer::getExtents(mine, side);
-      problem.stages.push_back({entry.getLoc(), columns, rows});
-    }
-    region = mine;
-    stages = side;
-  }
+/// What there is to place: one rectangle, since entries share their PEs and
+/// stages stand side by side in one row or column.
+static FailureOr<placement::Problem> readProblem(wafer::ProgramOp program) {
+  FailureOr<target::Target> target = target::getTarget(program);
+  if (failed(target))
+    return failure();
+  placement::Problem problem{
+      program.getLoc(), target->userWidth, target->userHeight, {}, {}};
+  wafer::RegionAttr region = program.getPesAttr();
+  if (!region)
+    return program.emitOpError("has no region to find a place for");
+  auto [columns, rows] = wafer::getExtents(region, wafer::getStages(program));
+  problem.stages.push_back({program.getLoc(), columns, rows});
   if (failed(placement::check(problem)))
     return failure();
   return problem;
 }
 
-static SmallVector<func::FuncOp> entriesOf(ModuleOp module) {
-  SmallVector<func::FuncOp> entries;
-  for (auto func : module.getOps<func::FuncOp>())
-    if (func->hasAttr("wafer.tokens"))
-      entries.push_back(func);
-  return entries;
+/// The functions that entries run.
+static SmallVector<func::FuncOp> functionsOf(ModuleOp module) {
+  return llvm::filter_to_vector(
+      module.getOps<func::FuncOp>(),
+      [](func::FuncOp function) { return wafer::getEntry(function); });
 }
 
 namespace {
@@ -69,11 +51,11 @@ struct FabricPlace : placement::impl::FabricPlaceBase<FabricPlace> {
   using FabricPlaceBase::FabricPlaceBase;
 
   void runOnOperation() override {
-    SmallVector<func::FuncOp> entries = entriesOf(getOperation());
+    wafer::ProgramOp program = wafer::getProgram(getOperation());
+    SmallVector<func::FuncOp> entries = functionsOf(getOperation());
     if (entries.empty())
       return;
-    FailureOr<placement::Problem> problem =
-        readProblem(getOperation(), entries, width, height);
+    FailureOr<placement::Problem> problem = readProblem(program);
     if (failed(problem))
       return signalPassFailure();
     FailureOr<placement::Solution> solution = placement::place(*problem);
@@ -93,9 +75,11 @@ struct FabricVerifyPlacement
   using FabricVerifyPlacementBase::FabricVerifyPlacementBase;
 
   void runOnOperation() override {
-    SmallVector<func::FuncOp> entries = entriesOf(getOperation());
-    FailureOr<placement::Problem> problem =
-        readProblem(getOperation(), entries, width, height);
+    wafer::ProgramOp program = wafer::getProgram(getOperation());
+    SmallVector<func::FuncOp> entries = functionsOf(getOperation());
+    if (entries.empty())
+      return;
+    FailureOr<placement::Problem> problem = readProblem(program);
     if (failed(problem))
       return signalPassFailure();
     fabric::RectAttr common;

@@ -9,6 +9,8 @@
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Routing/Passes.h"
+#include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -98,7 +100,7 @@ LogicalResult Conversion::add(Operation *op) {
   }
   crossing.region = wafer::getRegion(op);
   if (!crossing.region)
-    return op->emitOpError("is in no function with a wafer.region");
+    return op->emitOpError("is in no program with a region");
   crossing.stages = wafer::getStages(op);
   for (unsigned i = 0; i < op->getNumOperands(); ++i) {
     Type type = getElementTypeOrSelf(messageType(op, i));
@@ -308,13 +310,10 @@ struct ConvertWaferToFabric
       return failed(conversion.add(op)) ? WalkResult::interrupt()
                                         : WalkResult::advance();
     });
-    collectives::Costs costs;
-    costs.hop = hop;
-    costs.ramp = ramp;
-    costs.forward = forward;
-    costs.issue = issue;
-    costs.rewrite = rewrite;
-    costs.colors = colors;
+    FailureOr<target::Target> target = target::getTarget(getOperation());
+    if (failed(target))
+      return signalPassFailure();
+    const collectives::Costs costs(*target::toImage(*target));
     if (walked.wasInterrupted() ||
         failed(routing::choose(conversion.all, costs)))
       return signalPassFailure();
@@ -324,16 +323,8 @@ struct ConvertWaferToFabric
 };
 } // namespace
 
-void routing::populateConversionPipeline(OpPassManager &pm,
-                                         const collectives::Costs &costs,
-                                         bool middleRoots) {
+void routing::populateConversionPipeline(OpPassManager &pm, bool middleRoots) {
   ConvertWaferToFabricOptions options;
   options.middleRoots = middleRoots;
-  options.colors = costs.colors;
-  options.hop = costs.hop;
-  options.ramp = costs.ramp;
-  options.forward = costs.forward;
-  options.issue = costs.issue;
-  options.rewrite = costs.rewrite;
   pm.addPass(createConvertWaferToFabric(options));
 }

@@ -3,6 +3,7 @@
 #include "Mirrors.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Routing/Passes.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/PassManager.h"
@@ -72,7 +73,12 @@ struct Reading {
 };
 } // namespace
 
-static FailureOr<Reading> read(ModuleOp module, routing::Limits limits) {
+static FailureOr<Reading> read(ModuleOp module) {
+  FailureOr<target::Target> target = target::getTarget(module);
+  if (failed(target))
+    return failure();
+  const routing::Limits limits{target->colors, target->inputQueues,
+                               target->outputQueues};
   Reading reading{{}, {}, {module.getLoc(), 0, 0, limits, {}, {}}};
   for (auto func : module.getOps<func::FuncOp>())
     if (fabric::RectAttr place = fabric::getPlace(func)) {
@@ -107,8 +113,7 @@ struct FabricRoute : routing::impl::FabricRouteBase<FabricRoute> {
   using FabricRouteBase::FabricRouteBase;
 
   void runOnOperation() override {
-    FailureOr<Reading> reading =
-        read(getOperation(), {colors, inputQueues, outputQueues});
+    FailureOr<Reading> reading = read(getOperation());
     if (failed(reading))
       return signalPassFailure();
     FailureOr<routing::Solution> solution = routing::route(reading->problem);
@@ -132,8 +137,7 @@ struct FabricVerifyRoutes
   using FabricVerifyRoutesBase::FabricVerifyRoutesBase;
 
   void runOnOperation() override {
-    FailureOr<Reading> reading =
-        read(getOperation(), {colors, inputQueues, outputQueues});
+    FailureOr<Reading> reading = read(getOperation());
     if (failed(reading) || failed(verify(*reading)))
       signalPassFailure();
   }
@@ -144,9 +148,10 @@ struct FabricVerifyRoutes
       std::optional<uint64_t> color = op.getColor();
       if (!color)
         return op->emitOpError("has no color");
+      const unsigned colors = reading.problem.limits.colors;
       if (*color >= colors)
         return op->emitOpError() << "begins at color " << *color
-                                 << " but the target has " << colors.getValue();
+                                 << " but the target has " << colors;
       solution.firstColors.push_back(static_cast<unsigned>(*color));
     }
     fabric::QueuesAttr common;
@@ -168,10 +173,6 @@ struct FabricVerifyRoutes
 };
 } // namespace
 
-void routing::populateRoutingPipeline(OpPassManager &pm, const Limits &limits) {
-  FabricRouteOptions options;
-  options.colors = limits.colors;
-  options.inputQueues = limits.inputQueues;
-  options.outputQueues = limits.outputQueues;
-  pm.addPass(createFabricRoute(options));
+void routing::populateRoutingPipeline(OpPassManager &pm) {
+  pm.addPass(createFabricRoute());
 }

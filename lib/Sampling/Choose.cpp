@@ -109,11 +109,13 @@ struct Choose : sampling::impl::SamplingChooseBase<Choose> {
   using SamplingChooseBase::SamplingChooseBase;
   void runOnOperation() override {
     func::FuncOp func = getOperation();
-    auto count = func->getAttrOfType<IntegerAttr>("wafer.tokens");
-    if (!count ||
-        (count.getInt() != 1 && func.getOps<wafer::StateOp>().empty()))
+    wafer::EntryOp entry = wafer::getEntry(func);
+    if (!entry)
       return;
-    wafer::InputOp token = findTokens(func, count.getInt());
+    const auto count = static_cast<int64_t>(entry.getTokens());
+    if (count != 1 && func.getOps<wafer::StateOp>().empty())
+      return;
+    wafer::InputOp token = findTokens(func, count);
     wafer::OutputOp logits = token ? findLogits(func, token) : nullptr;
     if (!logits)
       return;
@@ -122,12 +124,11 @@ struct Choose : sampling::impl::SamplingChooseBase<Choose> {
     Value row = takeLast(b, logits);
     Rows rows(b, loc, cast<RankedTensorType>(row.getType()));
     if (draw)
-      row = createScores(rows, row, top, count.getInt());
+      row = createScores(rows, row, top, count);
     // The name that images know it by (image::nextToken).
     wafer::OutputOp::create(
         b, loc, b.getStringAttr("wafer.next_token"), createArgMax(rows, row),
-        count.getInt() == 1 ? token.getNameAttr() : StringAttr(),
-        wafer::LayoutAttr());
+        count == 1 ? token.getNameAttr() : StringAttr(), wafer::LayoutAttr());
   }
 };
 } // namespace

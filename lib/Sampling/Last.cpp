@@ -18,8 +18,8 @@ using namespace mlir;
 using namespace waferloom;
 
 static int64_t tokensOf(func::FuncOp func) {
-  auto tokens = func->getAttrOfType<IntegerAttr>("wafer.tokens");
-  return tokens ? tokens.getInt() : 0;
+  wafer::EntryOp entry = wafer::getEntry(func);
+  return entry ? static_cast<int64_t>(entry.getTokens()) : 0;
 }
 
 static RankedTensorType typeOf(wafer::OutputOp output) {

@@ -30,6 +30,9 @@ llvm::Expected<Target> parseYaml(llvm::StringRef text, llvm::StringRef origin,
 /// Whether the figure called `key` is a fact that nothing depends on.
 bool isInformation(llvm::StringRef key);
 
+/// Whether a specification begins with a preset or `grid-WxH`, not with a file.
+bool isBuiltIn(llvm::StringRef specification);
+
 /// Adds a line to `warnings` (may be null) about those of the figures `set`
 /// that do not act, if there are any. `origin` is where they were set.
 void warnOfInformation(llvm::StringRef origin,

@@ -171,6 +171,13 @@ static std::optional<std::pair<uint32_t, uint32_t>> parseGrid(StringRef name) {
   return std::make_pair(width, height);
 }
 
+bool isBuiltIn(StringRef specification) {
+  StringRef name = specification.split(',').first.trim();
+  return parseGrid(name) || any_of(presets(), [&](const Preset &preset) {
+           return preset.name == name;
+         });
+}
+
 static std::string alternatives() {
   std::string text;
   for (const Preset &preset : presets())

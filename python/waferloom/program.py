@@ -361,10 +361,11 @@ class Program:
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
             stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True):
-    """Compiles an ONNX model.
+    """Compiles an ONNX model, or goes on from the text of a level.
 
     Args:
-        model: path of a file, or the serialized bytes of a model.
+        model: path of a file, or the serialized bytes of a model. A path that ends in .mlir is the
+            text of a level (docs/levels.md), which says the other options itself.
         target: wse2, wse3, grid-WxH, or the path of a description; `,key=value`
             overrides a figure.
         context: capacity of the KV caches in tokens.

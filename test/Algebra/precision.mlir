@@ -7,6 +7,9 @@
 
 // BAD: there is no precision 'f8'; there are model, f32 and f16
 
+wafer.program {
+  wafer.entry "tokens1" of @tokens1 tokens 1
+}
 #row = affine_map<(d0, d1) -> (d1)>
 #both = affine_map<(d0, d1) -> (d0, d1)>
 #out = affine_map<(d0, d1) -> (d0)>
@@ -20,7 +23,7 @@ wafer.weight @half from "w" at 0 : tensor<70x70xf16>
 
 // ALL-LABEL: func.func @tokens1
 // F32-LABEL: func.func @tokens1
-func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
+func.func @tokens1() {
   %ids = wafer.input "ids" : tensor<1xi32>
   // The large table is narrow, its rows are not; the small one stays.
   // F16: wafer.parameter [@table] : tensor<50x7xf16>

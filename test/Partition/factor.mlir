@@ -1,8 +1,11 @@
 // RUN: waferloom-opt %s --partition-factor --split-input-file | FileCheck %s
 
+wafer.program {
+  wafer.entry "heads" of @heads tokens 1
+}
 // Heads become dimensions and unit dimensions vanish: the reshape is nothing.
-// CHECK-LABEL: @heads
-func.func @heads() attributes {wafer.tokens = 1 : i64} {
+// CHECK-LABEL: func.func @heads
+func.func @heads() {
   // CHECK: %[[W:.*]] = wafer.parameter [@w] : tensor<10x4x6xf32>
   %w = wafer.parameter [@w] : tensor<10x24xf32>
   // CHECK: wafer.input "x" : tensor<10xf32>
@@ -30,9 +33,12 @@ wafer.weight @w : tensor<10x24xf32>
 
 // -----
 
+wafer.program {
+  wafer.entry "halves" of @halves tokens 1
+}
 // Halves are an index of a dimension of two, and so are every other element.
-// CHECK-LABEL: @halves
-func.func @halves() attributes {wafer.tokens = 1 : i64} {
+// CHECK-LABEL: func.func @halves
+func.func @halves() {
   // CHECK: wafer.input "x" : tensor<5x2x3xf32>
   %x = wafer.input "x" : tensor<5x6xf32>
   // CHECK: tensor.extract_slice %{{.*}}[0, 0, 0] [5, 1, 3] [1, 1, 1] : tensor<5x2x3xf32> to tensor<5x3xf32>
@@ -52,11 +58,14 @@ func.func @halves() attributes {wafer.tokens = 1 : i64} {
 
 // -----
 
+wafer.program {
+  wafer.entry "sources" of @sources tokens 1
+}
 // A constant that differs from element to element is distributed as a weight;
 // a count over a factored dimension is put together from counts over its factors.
 // CHECK: wafer.weight @constant = dense<[1.0{{.*}}, 5.0{{.*}}]>
-// CHECK-LABEL: @sources
-func.func @sources() attributes {wafer.tokens = 1 : i64} {
+// CHECK-LABEL: func.func @sources
+func.func @sources() {
   // CHECK: wafer.parameter [@constant] : tensor<2xf32>
   %c = arith.constant dense<[1.0, 0.5]> : tensor<2xf32>
   wafer.output "c", %c : tensor<2xf32>

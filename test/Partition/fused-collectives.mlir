@@ -1,6 +1,10 @@
 // RUN: waferloom-opt %s --partition-plan="width=4 height=2" --partition-verify | FileCheck %s
 // RUN: waferloom-opt %s --partition-plan="width=4 height=2 fused-collectives=false" --partition-verify | FileCheck %s --check-prefix=APART
 
+module attributes {wafer.target = #wafer.target<"grid-4x2">} {
+wafer.program {
+  wafer.entry "tokens1" of @tokens1 tokens 1
+}
 // Two products of one vector leave sums partial along the same axis: one message carries
 // both, unless each value is to have its own.
 wafer.weight @q : tensor<10x32xf32>
@@ -13,7 +17,7 @@ wafer.weight @k : tensor<10x32xf32>
 // APART: wafer.all_reduce %{{[^,]*}} over [y] sum
 // APART: wafer.all_reduce %{{[^,]*}} over [y] sum
 // APART-NOT: wafer.all_reduce
-func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
+func.func @tokens1() {
   %x = wafer.input "x" : tensor<10xf32>
   %c = arith.constant 0.0 : f32
   %e = tensor.empty() : tensor<32xf32>
@@ -37,4 +41,5 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   wafer.output "q", %q : tensor<32xf32>
   wafer.output "k", %k : tensor<32xf32>
   return
+}
 }

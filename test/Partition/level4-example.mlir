@@ -7,17 +7,19 @@
 //   2 KV heads along x0, head_dim 4 whole; x1 replicates; cache of 7 slots
 //   cyclic along y, padded to 8; vocabulary 23 along x0 x1, padded to 24
 
+wafer.program region <x = 2 x 2, y = 2> {
+  wafer.entry "tokens1" of @tokens1 tokens 1
+}
 #id = affine_map<(d0) -> (d0)>
 #none = affine_map<(d0) -> ()>
 
-// CHECK: wafer.region = #wafer.region<x = 2 x 2, y = 2>
+// CHECK: wafer.program region <x = 2 x 2, y = 2>
 wafer.weight @embed : tensor<23x10xf32>
 wafer.weight @gain : tensor<10xf32>
 wafer.weight @wk : tensor<10x8xf32>
 wafer.weight @wo : tensor<8x10xf32>
 
-func.func @tokens1() attributes {wafer.tokens = 1 : i64,
-                                 wafer.region = #wafer.region<x = 2 x 2, y = 2>} {
+func.func @tokens1() {
   %zero = arith.constant 0.0 : f32
   %low = arith.constant 0xFF800000 : f32
   %p = wafer.position : tensor<i32>

@@ -2,7 +2,8 @@
 // Changes of layout that do otherwise than they say. Each op compares the states
 // of the axes before and after; what passes is at the end.
 
-func.func @sum_into_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @sum_into_max() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{computes a max but its operand is a partial sum}}
   %r = wafer.all_reduce %v over [y] max : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -11,7 +12,8 @@ func.func @sum_into_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @nothing_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @nothing_partial() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{reduces along 'y', along which its operand is not partial}}
   %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -20,7 +22,8 @@ func.func @nothing_partial() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @left_unsaid() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @left_unsaid() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0 y, sum>>>
   // expected-error @below {{gives a value with another partial reduction than what is left of its operand's}}
   %r = wafer.all_reduce %v over [x0] sum : (tensor<8xf32, #wafer.layout<[*] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -29,7 +32,8 @@ func.func @left_unsaid() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
 
 // -----
 
-func.func @all_reduce_splits() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @all_reduce_splits() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[x0]>>
@@ -38,7 +42,8 @@ func.func @all_reduce_splits() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @all_reduce_forgets_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @all_reduce_forgets_padding() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding any] partial<y, sum>>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[* live 7 padding any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>
@@ -47,7 +52,8 @@ func.func @all_reduce_forgets_padding() attributes {wafer.region = #wafer.region
 
 // -----
 
-func.func @all_reduce_moves_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @all_reduce_moves_root() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{moves a root: only reduce and broadcast do}}
   %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*] root<x0 = 1>>>
@@ -56,7 +62,8 @@ func.func @all_reduce_moves_root() attributes {wafer.region = #wafer.region<x = 
 
 // -----
 
-func.func @all_reduce_resizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @all_reduce_resizes() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{another shape or element type}}
   %r = wafer.all_reduce %v over [y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<12xf32, #wafer.layout<[*]>>
@@ -65,7 +72,8 @@ func.func @all_reduce_resizes() attributes {wafer.region = #wafer.region<x = 2 x
 
 // -----
 
-func.func @all_reduce_unknown_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @all_reduce_unknown_axis() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{is along 'x', which region #wafer.region<x = 2 x 2, y = 4> does not have}}
   %r = wafer.all_reduce %v over [x] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -74,7 +82,8 @@ func.func @all_reduce_unknown_axis() attributes {wafer.region = #wafer.region<x 
 
 // -----
 
-func.func @all_reduce_twice() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @all_reduce_twice() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{names axis 'y' twice}}
   %r = wafer.all_reduce %v over [y, y] sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -83,7 +92,8 @@ func.func @all_reduce_twice() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @reduce_everywhere() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @reduce_everywhere() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{is about the root 3 but turns}}
   %r = wafer.reduce %v to [y] = 3 sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -92,7 +102,8 @@ func.func @reduce_everywhere() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @reduce_elsewhere() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @reduce_elsewhere() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{is about the root 3 but turns}}
   %r = wafer.reduce %v to [y] = 3 sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*] root<y = 2>>>
@@ -101,7 +112,8 @@ func.func @reduce_elsewhere() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @reduce_outside() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @reduce_outside() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{root coordinate 4 is outside axis 'y' of size 4}}
   %r = wafer.reduce %v to [y] = 4 sum : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*] root<y = 3>>>
@@ -110,7 +122,8 @@ func.func @reduce_outside() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @broadcast_elsewhere() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @broadcast_elsewhere() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 2>>>
   // expected-error @below {{is about the root 1 but turns}}
   %r = wafer.broadcast %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*] root<y = 2>>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -119,7 +132,8 @@ func.func @broadcast_elsewhere() attributes {wafer.region = #wafer.region<x = 2 
 
 // -----
 
-func.func @broadcast_what_is_everywhere() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @broadcast_what_is_everywhere() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{is about the root 1 but turns}}
   %r = wafer.broadcast %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -128,7 +142,8 @@ func.func @broadcast_what_is_everywhere() attributes {wafer.region = #wafer.regi
 
 // -----
 
-func.func @broadcast_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @broadcast_partial() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0, sum> root<y = 1>>>
   // expected-error @below {{broadcasts a value that is still partial: all-reduce it first}}
   %r = wafer.broadcast %v from [y] = 1 : (tensor<8xf32, #wafer.layout<[*] partial<x0, sum> root<y = 1>>>) -> tensor<8xf32, #wafer.layout<[*] partial<x0, sum>>>
@@ -137,7 +152,8 @@ func.func @broadcast_partial() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @slice_resizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_resizes() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{padded size of dimension 0 differs between source (8) and target (12)}}
   %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<12xf32, #wafer.layout<[y]>>
@@ -146,7 +162,8 @@ func.func @slice_resizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
-func.func @slice_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_of_split() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[x0]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[x0]>>) -> tensor<8xf32, #wafer.layout<[y]>>
@@ -155,7 +172,8 @@ func.func @slice_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @slice_other_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_other_axis() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x0]>>
@@ -164,7 +182,8 @@ func.func @slice_other_axis() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @slice_forgets_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_forgets_padding() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding any]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.slice %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[* live 7 padding any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
@@ -173,7 +192,8 @@ func.func @slice_forgets_padding() attributes {wafer.region = #wafer.region<x = 
 
 // -----
 
-func.func @slice_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_of_partial() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{moves a value that is partial or lives at a root: all-reduce it first}}
   %r = wafer.slice %v dim 0 over [x0] : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[x0] partial<y, sum>>>
@@ -182,7 +202,8 @@ func.func @slice_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @slice_beyond_rank() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_beyond_rank() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{names dimension 1 of a tensor of rank 1}}
   %r = wafer.slice %v dim 1 over [y] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -191,7 +212,8 @@ func.func @slice_beyond_rank() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @gather_cyclic_as_block() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @gather_cyclic_as_block() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[cyclic y]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.gather %v dim 0 over [y] : (tensor<8xf32, #wafer.layout<[cyclic y]>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -200,7 +222,8 @@ func.func @gather_cyclic_as_block() attributes {wafer.region = #wafer.region<x =
 
 // -----
 
-func.func @gather_part() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @gather_part() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 x1]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.gather %v dim 0 over [x1] : (tensor<8xf32, #wafer.layout<[x0 x1]>>) -> tensor<8xf32, #wafer.layout<[x0]>>
@@ -209,7 +232,8 @@ func.func @gather_part() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
 
 // -----
 
-func.func @gather_other_dimension() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @gather_other_dimension() {
   %v = tensor.empty() : tensor<8x8xf32, #wafer.layout<[x0, y]>>
   // expected-error @below {{changes dimension 1 otherwise than it says}}
   %r = wafer.gather %v dim 0 over [x0] : (tensor<8x8xf32, #wafer.layout<[x0, y]>>) -> tensor<8x8xf32, #wafer.layout<[*, *]>>
@@ -218,7 +242,8 @@ func.func @gather_other_dimension() attributes {wafer.region = #wafer.region<x =
 
 // -----
 
-func.func @mask_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @mask_of_partial() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding any] partial<y, sum>>>
   // expected-error @below {{masks a value that is still partial}}
   %r = wafer.mask %v dim 0 fill 0.0 : f32 : (tensor<8xf32, #wafer.layout<[* live 7 padding any] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding 0] partial<y, sum>>>
@@ -227,7 +252,8 @@ func.func @mask_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @mask_other_fill() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @mask_other_fill() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>
   // expected-error @below {{leaves 1 in the padding of dimension 0 but its result claims 0}}
   %r = wafer.mask %v dim 0 fill 1.0 : f32 : (tensor<8xf32, #wafer.layout<[y live 7 padding any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
@@ -236,7 +262,8 @@ func.func @mask_other_fill() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @mask_type() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @mask_type() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>
   // expected-error @below {{a tensor of 'f32'}}
   %r = wafer.mask %v dim 0 fill 0 : i32 : (tensor<8xf32, #wafer.layout<[y live 7 padding any]>>) -> tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
@@ -245,7 +272,8 @@ func.func @mask_type() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4
 
 // -----
 
-func.func @good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @good() {
   %p = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<x0 y, sum>>>
   %a = wafer.all_reduce %p over [x0] sum : (tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<y, sum>>>
   %b = wafer.reduce %a to [y] = 3 sum : (tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding num] root<y = 3>>>

@@ -1,17 +1,19 @@
 // RUN: waferloom-opt %s --partition-verify --allow-unregistered-dialect --verify-diagnostics --split-input-file
 // What enters, leaves and stays; lookups, appends, slices; ops without a rule.
 
+wafer.program region <x = 2 x 2, y = 4> {}
 // The promise of padding that no caller gives.
 // expected-error @below {{takes tensors as arguments, whose callers promise nothing of layout and padding: read a wafer.input}}
-func.func @argument(%x: tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>) attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @argument(%x: tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>) {
   wafer.output "x", %x : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return
 }
 
 // -----
 
+wafer.program region <x = 2 x 2, y = 4> {}
 // A partial sum at the boundary of a function.
-func.func @returned() -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>> attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @returned() -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>> {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{returns values: what leaves an entry is a wafer.output}}
   return %x : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
@@ -19,7 +21,8 @@ func.func @returned() -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>> attri
 
 // -----
 
-func.func @state_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @state_partial() {
   // expected-error @below {{is partial nowhere and lives everywhere}}
   %s = wafer.state ["s"] : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   return
@@ -27,7 +30,8 @@ func.func @state_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
-func.func @state_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @state_at_root() {
   // expected-error @below {{is partial nowhere and lives everywhere}}
   %s = wafer.state ["s"] : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
   return
@@ -35,8 +39,9 @@ func.func @state_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
+wafer.program region <x = 2 x 2, y = 4> {}
 wafer.weight @w : tensor<8xf32>
-func.func @weight_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @weight_partial() {
   // expected-error @below {{is partial nowhere and lives everywhere}}
   %s = wafer.parameter [@w] : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   return
@@ -44,7 +49,8 @@ func.func @weight_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @input_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @input_at_root() {
   // expected-error @below {{is partial nowhere and lives everywhere}}
   %s = wafer.input "s" : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
   return
@@ -52,7 +58,8 @@ func.func @input_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
-func.func @output_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @output_at_root() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
   // expected-error @below {{is partial nowhere and lives everywhere}}
   wafer.output "s", %x : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
@@ -61,8 +68,9 @@ func.func @output_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
+wafer.program region <x = 2 x 2, y = 4> {}
 wafer.weight @w : tensor<7xf32>
-func.func @weight_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @weight_padding() {
   // expected-error @below {{promises 0 in the padding of dimension 0 but its type claims -inf}}
   %s = wafer.parameter [@w] : tensor<8xf32, #wafer.layout<[y live 7 padding -inf]>>
   return
@@ -70,7 +78,8 @@ func.func @weight_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @iota_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @iota_padding() {
   // expected-error @below {{promises num in the padding of dimension 0 but its type claims 0}}
   %s = wafer.iota : tensor<8xi32, #wafer.layout<[y live 7 padding 0]>>
   return
@@ -78,7 +87,8 @@ func.func @iota_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @no_layout() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @no_layout() {
   // expected-error @below {{without a layout}}
   %s = wafer.input "s" : tensor<8xf32>
   return
@@ -86,8 +96,9 @@ func.func @no_layout() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4
 
 // -----
 
+wafer.program region <x = 2 x 2, y = 4> {}
 // A state stays as it lies.
-func.func @append_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @append_relays() {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
   %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0]>>
@@ -98,7 +109,8 @@ func.func @append_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
-func.func @append_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @append_partial() {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
   %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0] partial<x1, sum>>>
@@ -109,7 +121,8 @@ func.func @append_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @append_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @append_at_root() {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
   %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0] root<x1 = 0>>>
@@ -120,7 +133,8 @@ func.func @append_at_root() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @append_other_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @append_other_split() {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
   %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
@@ -131,7 +145,8 @@ func.func @append_other_split() attributes {wafer.region = #wafer.region<x = 2 x
 
 // -----
 
-func.func @append_split_rows() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @append_split_rows() {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
   %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
   %u = tensor.empty() : tensor<4x8xf32, #wafer.layout<[y, x0]>>
@@ -142,7 +157,8 @@ func.func @append_split_rows() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @append_garbage() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @append_garbage() {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
   %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0 live 7 padding num]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 live 7 padding any]>>
@@ -153,7 +169,8 @@ func.func @append_garbage() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @append_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @append_good() {
   %p = wafer.position : tensor<i32, #wafer.layout<[]>>
   %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0 live 7 padding num]>>
   %u = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 live 7 padding 0]>>
@@ -163,7 +180,8 @@ func.func @append_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
 
 // -----
 
-func.func @ids_split_along_rows() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @ids_split_along_rows() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[y]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
@@ -174,7 +192,8 @@ func.func @ids_split_along_rows() attributes {wafer.region = #wafer.region<x = 2
 
 // -----
 
-func.func @rows_without_numbers() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @rows_without_numbers() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[*]>>
   // expected-error @below {{has a table whose rows are split and needs their numbers in 'rows'}}
@@ -184,7 +203,8 @@ func.func @rows_without_numbers() attributes {wafer.region = #wafer.region<x = 2
 
 // -----
 
-func.func @rows_numbered_otherwise() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @rows_numbered_otherwise() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[*]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[cyclic y]>>
@@ -195,7 +215,8 @@ func.func @rows_numbered_otherwise() attributes {wafer.region = #wafer.region<x 
 
 // -----
 
-func.func @found_on_all() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @found_on_all() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[*]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
@@ -206,7 +227,8 @@ func.func @found_on_all() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @found_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @found_max() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[*]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
@@ -217,7 +239,8 @@ func.func @found_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4
 
 // -----
 
-func.func @lookup_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @lookup_partial() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[*] partial<x1, sum>>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
@@ -228,7 +251,8 @@ func.func @lookup_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @lookup_width() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @lookup_width() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[*]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
@@ -239,7 +263,8 @@ func.func @lookup_width() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @lookup_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @lookup_padding() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[x1 live 3 padding num]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
@@ -250,7 +275,8 @@ func.func @lookup_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @lookup_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @lookup_good() {
   %t = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y, x0]>>
   %i = tensor.empty() : tensor<4xi32, #wafer.layout<[x1 live 3 padding num]>>
   %n = wafer.iota : tensor<12xi32, #wafer.layout<[y]>>
@@ -260,7 +286,8 @@ func.func @lookup_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
 
 // -----
 
-func.func @slice_padded() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_padded() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 5 padding any]>>
   // expected-error @below {{takes elements up to 6 of dimension 0, of which 5 are live}}
   %r = tensor.extract_slice %x[3] [4] [1] : tensor<8xf32, #wafer.layout<[* live 5 padding any]>> to tensor<4xf32, #wafer.layout<[*]>>
@@ -269,7 +296,8 @@ func.func @slice_padded() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @slice_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_relays() {
   %x = tensor.empty() : tensor<8x6xf32, #wafer.layout<[x0, *]>>
   // expected-error @below {{gives dimension 0 as}}
   %r = tensor.extract_slice %x[0, 0] [8, 3] [1, 1] : tensor<8x6xf32, #wafer.layout<[x0, *]>> to tensor<8x3xf32, #wafer.layout<[y, *]>>
@@ -278,7 +306,8 @@ func.func @slice_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @slice_claims_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_claims_padding() {
   %x = tensor.empty() : tensor<8x6xf32, #wafer.layout<[x0 live 7 padding any, *]>>
   // expected-error @below {{leaves any in the padding of dimension 0 but its result claims 0}}
   %r = tensor.extract_slice %x[0, 0] [8, 3] [1, 1] : tensor<8x6xf32, #wafer.layout<[x0 live 7 padding any, *]>> to tensor<8x3xf32, #wafer.layout<[x0 live 7 padding 0, *]>>
@@ -287,7 +316,8 @@ func.func @slice_claims_padding() attributes {wafer.region = #wafer.region<x = 2
 
 // -----
 
-func.func @slice_gives_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_gives_split() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{gives a whole dimension 0 but its result claims}}
   %r = tensor.extract_slice %x[0] [4] [1] : tensor<8xf32, #wafer.layout<[*]>> to tensor<4xf32, #wafer.layout<[y]>>
@@ -296,7 +326,8 @@ func.func @slice_gives_split() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @slice_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_partial() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{moves a value that is partial or lives at a root: all-reduce it first}}
   %r = tensor.extract_slice %x[0] [4] [1] : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>> to tensor<4xf32, #wafer.layout<[*] partial<y, sum>>>
@@ -305,7 +336,8 @@ func.func @slice_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
-func.func @slice_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_good() {
   %x = tensor.empty() : tensor<8x6xf32, #wafer.layout<[x0 live 7 padding num, *]>>
   %r = tensor.extract_slice %x[0, 3] [8, 3] [1, 1] : tensor<8x6xf32, #wafer.layout<[x0 live 7 padding num, *]>> to tensor<8x3xf32, #wafer.layout<[x0 live 7 padding num, *]>>
   return
@@ -313,7 +345,8 @@ func.func @slice_good() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 
 
 // -----
 
-func.func @concat_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @concat_of_split() {
   %x = tensor.empty() : tensor<4xf32, #wafer.layout<[y]>>
   // expected-error @below {{cuts dimension 0, which is split: gather it first}}
   %r = tensor.concat dim(0) %x, %x : (tensor<4xf32, #wafer.layout<[y]>>, tensor<4xf32, #wafer.layout<[y]>>) -> tensor<8xf32, #wafer.layout<[*]>>
@@ -322,7 +355,8 @@ func.func @concat_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @concat_gives_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @concat_gives_split() {
   %x = tensor.empty() : tensor<4x8xf32, #wafer.layout<[*, y]>>
   // expected-error @below {{gives a whole dimension 0 but its result claims}}
   %r = tensor.concat dim(0) %x, %x : (tensor<4x8xf32, #wafer.layout<[*, y]>>, tensor<4x8xf32, #wafer.layout<[*, y]>>) -> tensor<8x8xf32, #wafer.layout<[x0, y]>>
@@ -331,7 +365,8 @@ func.func @concat_gives_split() attributes {wafer.region = #wafer.region<x = 2 x
 
 // -----
 
-func.func @concat_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @concat_relays() {
   %x = tensor.empty() : tensor<4x8xf32, #wafer.layout<[*, y]>>
   // expected-error @below {{gives dimension 1 as}}
   %r = tensor.concat dim(0) %x, %x : (tensor<4x8xf32, #wafer.layout<[*, y]>>, tensor<4x8xf32, #wafer.layout<[*, y]>>) -> tensor<8x8xf32, #wafer.layout<[*, *]>>
@@ -340,7 +375,8 @@ func.func @concat_relays() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
-func.func @expand_cuts() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @expand_cuts() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   // expected-error @below {{cuts dimension 0: partition-factor does so before layouts}}
   %r = tensor.expand_shape %x [[0, 1]] output_shape [4, 2] : tensor<8xf32, #wafer.layout<[y]>> into tensor<4x2xf32, #wafer.layout<[y, *]>>
@@ -350,7 +386,8 @@ func.func @expand_cuts() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
 // -----
 
 // What is whole on every PE may be factored there.
-func.func @expand_whole() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @expand_whole() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   %r = tensor.expand_shape %x [[0, 1]] output_shape [4, 2] : tensor<8xf32, #wafer.layout<[*]>> into tensor<4x2xf32, #wafer.layout<[*, *]>>
   return
@@ -358,7 +395,8 @@ func.func @expand_whole() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @constant_shards() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @constant_shards() {
   // expected-error @below {{is split but no splat, so its local shards differ: make it a weight}}
   %k = arith.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32, #wafer.layout<[y]>>
   return
@@ -366,7 +404,8 @@ func.func @constant_shards() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @constant_padding() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @constant_padding() {
   // expected-error @below {{claims another padding than its value}}
   %k = arith.constant dense<1.0> : tensor<4xf32, #wafer.layout<[y live 3 padding 0]>>
   return
@@ -374,8 +413,9 @@ func.func @constant_padding() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
+wafer.program region <x = 2 x 2, y = 4> {}
 // A collective that some PEs may skip.
-func.func @control() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @control() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %t = arith.constant true
   // expected-error @below {{decides whether 'wafer.all_reduce' happens: PEs that disagree wait for ever, so only wafer.repeat holds collectives}}
@@ -388,10 +428,10 @@ func.func @control() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>}
 
 // -----
 
+wafer.program region <x = 2 x 2, y = 4> {}
 // A call into a function of local types.
-// expected-error @below {{has no wafer.region: plan it first}}
 func.func private @g(tensor<8xf32, #wafer.layout<[y]>>) -> tensor<8xf32, #wafer.layout<[y]>>
-func.func @call() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+func.func @call() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   // expected-error @below {{has no rule for a value that is not whole on every PE}}
   %r = func.call @g(%x) : (tensor<8xf32, #wafer.layout<[y]>>) -> tensor<8xf32, #wafer.layout<[y]>>

@@ -13,7 +13,8 @@
 //   entries, states, moves         verify-entries.mlir
 //   what shard does silently       verify-shard.mlir
 
-func.func @axis_twice() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @axis_twice() {
   // expected-error @below {{axis 'y' splits dimensions 0 and 1 of one tensor}}
   %x = tensor.empty() : tensor<8x8xf32, #wafer.layout<[y, y]>>
   return
@@ -21,7 +22,8 @@ func.func @axis_twice() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 
 
 // -----
 
-func.func @unknown_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @unknown_axis() {
   // expected-error @below {{dimension 0 is split along 'x', which region #wafer.region<x = 2 x 2, y = 4> does not have}}
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[x]>>
   return
@@ -29,7 +31,8 @@ func.func @unknown_axis() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @below_live() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @below_live() {
   // expected-error @below {{dimension 0 holds 8 elements, fewer than its live size 9}}
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 9 padding 0]>>
   return
@@ -37,7 +40,8 @@ func.func @below_live() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 
 
 // -----
 
-func.func @split_and_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @split_and_partial() {
   // expected-error @below {{axis 'y' both splits dimension 0 and is partial}}
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y] partial<y, sum>>>
   return
@@ -45,7 +49,8 @@ func.func @split_and_partial() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @root_outside() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @root_outside() {
   // expected-error @below {{root coordinate 4 is outside axis 'y' of size 4}}
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 4>>>
   return
@@ -53,7 +58,8 @@ func.func @root_outside() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @uneven() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @uneven() {
   // expected-error @below {{dimension 0 holds 10 elements, which 4 does not divide}}
   %x = tensor.empty() : tensor<10xf32, #wafer.layout<[y]>>
   return
@@ -61,7 +67,8 @@ func.func @uneven() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} 
 
 // -----
 
-func.func @contraction_split_in_one() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @contraction_split_in_one() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   %v1 = tensor.empty() : tensor<8x12xf32, #wafer.layout<[y, x0 x1]>>
   %e = tensor.empty() : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
@@ -80,7 +87,8 @@ func.func @contraction_split_in_one() attributes {wafer.region = #wafer.region<x
 
 // -----
 
-func.func @contraction_split_otherwise() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @contraction_split_otherwise() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[x0]>>
   %v1 = tensor.empty() : tensor<8x12xf32, #wafer.layout<[y, x0 x1]>>
   %e = tensor.empty() : tensor<12xf32, #wafer.layout<[x0 x1] partial<y, sum>>>
@@ -99,7 +107,8 @@ func.func @contraction_split_otherwise() attributes {wafer.region = #wafer.regio
 
 // -----
 
-func.func @axis_on_two_loops() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @axis_on_two_loops() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
@@ -118,7 +127,8 @@ func.func @axis_on_two_loops() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @split_otherwise() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @split_otherwise() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[x0]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
@@ -134,7 +144,8 @@ func.func @split_otherwise() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @block_and_cyclic() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @block_and_cyclic() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[cyclic y]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
@@ -150,7 +161,8 @@ func.func @block_and_cyclic() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @order_of_axes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @order_of_axes() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 x1]>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[x1 x0]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[x0 x1]>>
@@ -166,7 +178,8 @@ func.func @order_of_axes() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
-func.func @exp_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @exp_of_partial() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{'exp' does not commute with the sum that operand 0 still has partial along 'y': all-reduce it first}}
@@ -181,7 +194,8 @@ func.func @exp_of_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @product_of_partials() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @product_of_partials() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
@@ -197,7 +211,8 @@ func.func @product_of_partials() attributes {wafer.region = #wafer.region<x = 2 
 
 // -----
 
-func.func @bias_added_often() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @bias_added_often() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
@@ -213,7 +228,8 @@ func.func @bias_added_often() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @sum_and_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @sum_and_max() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0, max>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
@@ -229,7 +245,8 @@ func.func @sum_and_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y =
 
 // -----
 
-func.func @scaled_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @scaled_max() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
   %v1 = tensor.empty() : tensor<f32, #wafer.layout<[]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
@@ -245,7 +262,8 @@ func.func @scaled_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 
 
 // -----
 
-func.func @sum_of_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @sum_of_max() {
   %c2 = arith.constant 0.0 : f32
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, max>>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, max>>>
@@ -264,7 +282,8 @@ func.func @sum_of_max() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 
 
 // -----
 
-func.func @partial_on_a_loop() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @partial_on_a_loop() {
   %v0 = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
@@ -280,7 +299,8 @@ func.func @partial_on_a_loop() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @sum_over_any() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @sum_over_any() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %c = arith.constant 0.0 : f32
@@ -297,7 +317,8 @@ func.func @sum_over_any() attributes {wafer.region = #wafer.region<x = 2 x 2, y 
 
 // -----
 
-func.func @live_sizes() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @live_sizes() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 6 padding 0]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>

@@ -1,6 +1,7 @@
 // RUN: waferloom-opt %s --partition-verify --verify-diagnostics --split-input-file
 
-func.func @sum_over_finite() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @sum_over_finite() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding num]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %c = arith.constant 0.0 : f32
@@ -17,7 +18,8 @@ func.func @sum_over_finite() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @max_over_zero() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @max_over_zero() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, max>>>
   %c = arith.constant 0xFF800000 : f32
@@ -34,7 +36,8 @@ func.func @max_over_zero() attributes {wafer.region = #wafer.region<x = 2 x 2, y
 
 // -----
 
-func.func @zero_times_any() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @zero_times_any() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding any]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
@@ -53,7 +56,8 @@ func.func @zero_times_any() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @zero_times_finite() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @zero_times_finite() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding num]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
@@ -71,7 +75,8 @@ func.func @zero_times_finite() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @two_roots() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @two_roots() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
   %v1 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 2>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] root<y = 1>>>
@@ -87,7 +92,8 @@ func.func @two_roots() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4
 
 // -----
 
-func.func @root_on_a_loop() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @root_on_a_loop() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %v1 = tensor.empty() : tensor<f32, #wafer.layout<[] root<y = 1>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
@@ -103,7 +109,8 @@ func.func @root_on_a_loop() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @start_not_neutral() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @start_not_neutral() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[] partial<y, sum>>>
   %c = arith.constant 1.0 : f32
@@ -120,7 +127,8 @@ func.func @start_not_neutral() attributes {wafer.region = #wafer.region<x = 2 x 
 
 // -----
 
-func.func @partial_not_said() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @partial_not_said() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   %e = tensor.empty() : tensor<f32, #wafer.layout<[]>>
   %c = arith.constant 0.0 : f32
@@ -137,7 +145,8 @@ func.func @partial_not_said() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @padding_claimed() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @padding_claimed() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   %v1 = tensor.empty() : tensor<f32, #wafer.layout<[]>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
@@ -153,7 +162,8 @@ func.func @padding_claimed() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @negated_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @negated_partial() {
   %v0 = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %e = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
@@ -167,7 +177,8 @@ func.func @negated_partial() attributes {wafer.region = #wafer.region<x = 2 x 2,
 
 // -----
 
-func.func @output_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @output_partial() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
   // expected-error @below {{is partial nowhere and lives everywhere}}
   wafer.output "x", %x : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
@@ -176,7 +187,8 @@ func.func @output_partial() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @slice_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @slice_of_split() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   // expected-error @below {{cuts dimension 0, which is split: gather it first}}
   %r = tensor.extract_slice %x[0] [4] [1] : tensor<8xf32, #wafer.layout<[y]>> to tensor<4xf32, #wafer.layout<[*]>>
@@ -185,7 +197,8 @@ func.func @slice_of_split() attributes {wafer.region = #wafer.region<x = 2 x 2, 
 
 // -----
 
-func.func @concat_of_padded() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @concat_of_padded() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>
   // expected-error @below {{joins along dimension 0, which is padded}}
   %r = tensor.concat dim(0) %x, %x : (tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>, tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>) -> tensor<16xf32, #wafer.layout<[*]>>
@@ -194,7 +207,8 @@ func.func @concat_of_padded() attributes {wafer.region = #wafer.region<x = 2 x 2
 
 // -----
 
-func.func @no_rule() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @no_rule() {
   %x = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
   // expected-error @below {{has no rule for a value that is not whole on every PE}}
   %r = math.exp %x : tensor<8xf32, #wafer.layout<[y]>>
@@ -203,7 +217,8 @@ func.func @no_rule() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>}
 
 // -----
 
-func.func @state_promises() attributes {wafer.region = #wafer.region<x = 2 x 2, y = 4>} {
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @state_promises() {
   // expected-error @below {{promises num in the padding of dimension 0 but its type claims 0}}
   %s = wafer.state ["s"] : tensor<8xf32, #wafer.layout<[y live 7 padding 0]>>
   return

@@ -2,8 +2,9 @@
 // Programs that the shard dialect of MLIR 22 partitions without a word although the
 // result is wrong, or that crash it, said in layouts. None passes.
 
+wafer.program region <x = 4, y = 4> {}
 // k split along y in one operand, along x in the other, and y splits n too: a local product, a wrong all-reduce.
-func.func @contraction_in_conflict() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @contraction_in_conflict() {
   %v0 = tensor.empty() : tensor<32xf32, #wafer.layout<[y]>>
   %v1 = tensor.empty() : tensor<32x32xf32, #wafer.layout<[x, y]>>
   %e = tensor.empty() : tensor<32xf32, #wafer.layout<[y]>>
@@ -22,8 +23,9 @@ func.func @contraction_in_conflict() attributes {wafer.region = #wafer.region<x 
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // A local sum of elements that do not belong together.
-func.func @rows_for_columns() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @rows_for_columns() {
   %v0 = tensor.empty() : tensor<16xf32, #wafer.layout<[y]>>
   %v1 = tensor.empty() : tensor<16xf32, #wafer.layout<[x]>>
   %e = tensor.empty() : tensor<16xf32, #wafer.layout<[y]>>
@@ -39,8 +41,9 @@ func.func @rows_for_columns() attributes {wafer.region = #wafer.region<x = 4, y 
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // A soft conflict is not resolved behind anybody's back.
-func.func @unannotated() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @unannotated() {
   %v0 = tensor.empty() : tensor<16xf32, #wafer.layout<[*]>>
   %v1 = tensor.empty() : tensor<16x32xf32, #wafer.layout<[y, x]>>
   %e = tensor.empty() : tensor<32xf32, #wafer.layout<[x] partial<y, sum>>>
@@ -59,8 +62,9 @@ func.func @unannotated() attributes {wafer.region = #wafer.region<x = 4, y = 4>}
 
 // -----
 
+wafer.program region <x = 6, y = 8> {}
 // 64 elements over 6 PEs: four of them lost.
-func.func @uneven() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
+func.func @uneven() {
   // expected-error @below {{dimension 0 holds 64 elements, which 6 does not divide}}
   %e = tensor.empty() : tensor<64xf32, #wafer.layout<[x]>>
   return
@@ -68,8 +72,9 @@ func.func @uneven() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
 
 // -----
 
+wafer.program region <x = 6, y = 8> {}
 // Local shards of 11 and of 10 elements: sizes that differ from PE to PE do not exist.
-func.func @offsets() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
+func.func @offsets() {
   // expected-error @below {{dimension 0 holds 66 elements, which 72 does not divide}}
   %e = tensor.empty() : tensor<66xf32, #wafer.layout<[x 12 live 64 padding 0]>>
   return
@@ -77,8 +82,9 @@ func.func @offsets() attributes {wafer.region = #wafer.region<x = 6, y = 8>} {
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // A constant with other values on every PE.
-func.func @constant() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @constant() {
   // expected-error @below {{is split but no splat, so its local shards differ: make it a weight}}
   %k = arith.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32, #wafer.layout<[y]>>
   return
@@ -86,8 +92,9 @@ func.func @constant() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // Every PE would count from 0.
-func.func @local_index() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @local_index() {
   %e = tensor.empty() : tensor<16xi32, #wafer.layout<[y]>>
   // expected-error @below {{reads linalg.index, which is local: read an iota}}
   %r = linalg.generic {indexing_maps = [affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
@@ -102,8 +109,9 @@ func.func @local_index() attributes {wafer.region = #wafer.region<x = 4, y = 4>}
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // Element 9 of a local shard of 4.
-func.func @element() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @element() {
   %x = tensor.empty() : tensor<16xf32, #wafer.layout<[y]>>
   %c = arith.constant 9 : index
   // expected-error @below {{has no rule for a value that is not whole on every PE}}
@@ -113,7 +121,8 @@ func.func @element() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
 
 // -----
 
-func.func @without_a_rule() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @without_a_rule() {
   %x = tensor.empty() : tensor<16xf32, #wafer.layout<[y]>>
   // expected-error @below {{has no rule for a value that is not whole on every PE}}
   %r = arith.addf %x, %x : tensor<16xf32, #wafer.layout<[y]>>
@@ -122,7 +131,8 @@ func.func @without_a_rule() attributes {wafer.region = #wafer.region<x = 4, y = 
 
 // -----
 
-func.func @constant_in_a_map() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @constant_in_a_map() {
   %v0 = tensor.empty() : tensor<16x16xf32, #wafer.layout<[*, x]>>
   %e = tensor.empty() : tensor<16xf32, #wafer.layout<[y] partial<x, max>>>
   %c = arith.constant 0xFF800000 : f32
@@ -139,7 +149,8 @@ func.func @constant_in_a_map() attributes {wafer.region = #wafer.region<x = 4, y
 
 // -----
 
-func.func @two_results() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @two_results() {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[y, x]>>
   %e = tensor.empty() : tensor<16xf32, #wafer.layout<[y] partial<x, sum>>>
   // expected-error @below {{has 2 results: split it into one op per result}}
@@ -155,8 +166,9 @@ func.func @two_results() attributes {wafer.region = #wafer.region<x = 4, y = 4>}
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // A sum in a wider type than the result is not one combiner: widen the result instead.
-func.func @widened() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @widened() {
   %v0 = tensor.empty() : tensor<16x16xf32, #wafer.layout<[y, x]>>
   %e = tensor.empty() : tensor<16xf32, #wafer.layout<[y] partial<x, sum>>>
   %c = arith.constant 0.0 : f32
@@ -176,7 +188,8 @@ func.func @widened() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
 
 // -----
 
-func.func @difference() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @difference() {
   %v0 = tensor.empty() : tensor<16x16xf32, #wafer.layout<[y, x]>>
   %e = tensor.empty() : tensor<16xf32, #wafer.layout<[y] partial<x, sum>>>
   %c = arith.constant 0.0 : f32
@@ -193,7 +206,8 @@ func.func @difference() attributes {wafer.region = #wafer.region<x = 4, y = 4>} 
 
 // -----
 
-func.func @narrow_sum() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @narrow_sum() {
   %v0 = tensor.empty() : tensor<16xf16, #wafer.layout<[y]>>
   %v1 = tensor.empty() : tensor<16x32xf16, #wafer.layout<[y, x]>>
   %e = tensor.empty() : tensor<32xf16, #wafer.layout<[x] partial<y, sum>>>
@@ -216,8 +230,9 @@ func.func @narrow_sum() attributes {wafer.region = #wafer.region<x = 4, y = 4>} 
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // Mixed precision only through the type of the result.
-func.func @mixed_precision_good() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @mixed_precision_good() {
   %v0 = tensor.empty() : tensor<16xf16, #wafer.layout<[y]>>
   %v1 = tensor.empty() : tensor<16x32xf16, #wafer.layout<[y, x]>>
   %e = tensor.empty() : tensor<32xf32, #wafer.layout<[x] partial<y, sum>>>
@@ -237,8 +252,9 @@ func.func @mixed_precision_good() attributes {wafer.region = #wafer.region<x = 4
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // The start of upstream's softmax.
-func.func @maxnum_from_nan() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @maxnum_from_nan() {
   %v0 = tensor.empty() : tensor<16x16xf32, #wafer.layout<[y, x]>>
   %e = tensor.empty() : tensor<16xf32, #wafer.layout<[y] partial<x, max>>>
   %c = arith.constant 0x7FC00000 : f32
@@ -255,7 +271,8 @@ func.func @maxnum_from_nan() attributes {wafer.region = #wafer.region<x = 4, y =
 
 // -----
 
-func.func @rows_to_columns() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @rows_to_columns() {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[x, *]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.slice %x dim 0 over [y] : (tensor<16x16xf32, #wafer.layout<[x, *]>>) -> tensor<16x16xf32, #wafer.layout<[y, *]>>
@@ -264,7 +281,8 @@ func.func @rows_to_columns() attributes {wafer.region = #wafer.region<x = 4, y =
 
 // -----
 
-func.func @other_dimension() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @other_dimension() {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[x, *]>>
   // expected-error @below {{changes dimension 1 otherwise than it says}}
   %r = wafer.gather %x dim 0 over [x] : (tensor<16x16xf32, #wafer.layout<[x, *]>>) -> tensor<16x16xf32, #wafer.layout<[*, x]>>
@@ -273,7 +291,8 @@ func.func @other_dimension() attributes {wafer.region = #wafer.region<x = 4, y =
 
 // -----
 
-func.func @both_gathered() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @both_gathered() {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[x, y]>>
   // expected-error @below {{changes dimension 1 otherwise than it says}}
   %r = wafer.gather %x dim 0 over [x] : (tensor<16x16xf32, #wafer.layout<[x, y]>>) -> tensor<16x16xf32, #wafer.layout<[*, *]>>
@@ -282,7 +301,8 @@ func.func @both_gathered() attributes {wafer.region = #wafer.region<x = 4, y = 4
 
 // -----
 
-func.func @transposed() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @transposed() {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[x, y]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.gather %x dim 0 over [x] : (tensor<16x16xf32, #wafer.layout<[x, y]>>) -> tensor<16x16xf32, #wafer.layout<[y, x]>>
@@ -291,7 +311,8 @@ func.func @transposed() attributes {wafer.region = #wafer.region<x = 4, y = 4>} 
 
 // -----
 
-func.func @order_of_axes() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @order_of_axes() {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[x y, *]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.slice %x dim 0 over [y, x] : (tensor<16x16xf32, #wafer.layout<[x y, *]>>) -> tensor<16x16xf32, #wafer.layout<[y x, *]>>
@@ -300,7 +321,8 @@ func.func @order_of_axes() attributes {wafer.region = #wafer.region<x = 4, y = 4
 
 // -----
 
-func.func @one_of_two() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+wafer.program region <x = 4, y = 4> {}
+func.func @one_of_two() {
   %x = tensor.empty() : tensor<16x16xf32, #wafer.layout<[x y, *]>>
   // expected-error @below {{changes dimension 0 otherwise than it says}}
   %r = wafer.gather %x dim 0 over [y] : (tensor<16x16xf32, #wafer.layout<[x y, *]>>) -> tensor<16x16xf32, #wafer.layout<[x, y]>>
@@ -309,8 +331,9 @@ func.func @one_of_two() attributes {wafer.region = #wafer.region<x = 4, y = 4>} 
 
 // -----
 
+wafer.program region <x = 2, y = 4 x 2> {}
 // Two regions: what one function calls y, another does not have.
-func.func @other_region() attributes {wafer.region = #wafer.region<x = 2, y = 4 x 2>} {
+func.func @other_region() {
   // expected-error @below {{dimension 0 is split along 'y', which region #wafer.region<x = 2, y = 4 x 2> does not have}}
   %x = tensor.empty() : tensor<16xf32, #wafer.layout<[y]>>
   return
@@ -318,8 +341,9 @@ func.func @other_region() attributes {wafer.region = #wafer.region<x = 2, y = 4 
 
 // -----
 
+wafer.program region <x = 4, y = 4> {}
 // A loop whose carried value is split in one trip and whole in the next.
-func.func @carried() attributes {wafer.region = #wafer.region<x = 4, y = 4>} {
+func.func @carried() {
   %x = tensor.empty() : tensor<16xf32, #wafer.layout<[y]>>
   // expected-error @below {{carries a value whose type changes from trip to trip}}
   %r = wafer.repeat 4 (%a = %x) : tensor<16xf32, #wafer.layout<[y]>> {

@@ -1,24 +1,24 @@
-// RUN: waferloom-opt %s --fabric-place="width=9 height=7" --split-input-file --verify-diagnostics
+// RUN: waferloom-opt %s --fabric-place --split-input-file --verify-diagnostics
 
+module attributes {wafer.target = #wafer.target<"grid-9x7">} {
 // expected-error @below {{needs 10 by 6 PEs but the fabric has 9 by 7}}
 // expected-note @below {{choose a smaller region, or a larger target}}
-func.func @too_wide() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 10, y = 6>} {
+wafer.program region <x = 10, y = 6> {
+  wafer.entry "too_wide" of @too_wide tokens 1
+}
+func.func @too_wide() {
   return
+}
 }
 
 // -----
 
-// expected-error @below {{has no wafer.region to find a place for}}
-func.func @nowhere() attributes {wafer.tokens = 1 : i64} {
+module attributes {wafer.target = #wafer.target<"grid-9x7">} {
+// expected-error @below {{has no region to find a place for}}
+wafer.program {
+  wafer.entry "nowhere" of @nowhere tokens 1
+}
+func.func @nowhere() {
   return
 }
-
-// -----
-
-func.func @one() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 6>} {
-  return
-}
-// expected-error @below {{runs on 4 by 5 PEs but another entry on 4 by 6}}
-func.func @other() attributes {wafer.tokens = 2 : i64, wafer.region = #wafer.region<x = 4, y = 5>} {
-  return
 }

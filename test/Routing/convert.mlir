@@ -1,9 +1,13 @@
 // RUN: waferloom-opt %s --convert-wafer-to-fabric | FileCheck %s
 // RUN: waferloom-opt %s --convert-wafer-to-fabric=middle-roots=false | FileCheck %s --check-prefix=ENDS
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=24">} {
+wafer.program region <x = 2 x 3 x 2 x 1, y = 5> {
+  wafer.entry "lines" of @lines tokens 1
+  wafer.entry "alone" of @alone tokens 2
+}
 // CHECK-LABEL: func.func @lines
-func.func @lines() attributes {wafer.tokens = 1 : i64,
-                               wafer.region = #wafer.region<x = 2 x 3 x 2, y = 5>} {
+func.func @lines() {
   %a = tensor.empty() : tensor<8xf32>
   %b = tensor.empty() : tensor<4xf32>
   %i = tensor.empty() : tensor<2xi32>
@@ -50,10 +54,10 @@ func.func @lines() attributes {wafer.tokens = 1 : i64,
 // CHECK-LABEL: func.func @alone
 // CHECK-NOT: fabric.all_reduce
 // CHECK: wafer.output "out", %[[A:.*]] :
-func.func @alone() attributes {wafer.tokens = 2 : i64,
-                               wafer.region = #wafer.region<x = 2 x 3 x 2, y = 1>} {
+func.func @alone() {
   %a = tensor.empty() : tensor<8xf32>
-  %0 = wafer.all_reduce %a over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
+  %0 = wafer.all_reduce %a over [x3] sum : (tensor<8xf32>) -> tensor<8xf32>
   wafer.output "out", %0 : tensor<8xf32>
   return
+}
 }

@@ -4,6 +4,7 @@
 // Equal routes share their colors, in all entries, however many words they
 // carry. A color has one route for all of them.
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=24">} {
 // CHECK: func.func @tokens1
 // A PE puts words of one color of a chain only, but takes words of any two.
 // CHECK-SAME: fabric.queues = #fabric.queues<input = [0, 1, 2, 3, 4, 5, 6], output = [0, 0, 0, 1, 1, 1, 2]>
@@ -31,4 +32,5 @@ func.func @tokens16(%a: tensor<128xf32>) attributes {
   %1 = fabric.broadcast %0 along <x, length = 6, stride = 1, segments = 1> root 3
       : (tensor<128xf32>) -> tensor<128xf32>
   return
+}
 }

@@ -1,13 +1,17 @@
-// RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place="width=20 height=9" --fabric-route | FileCheck %s
-// RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place="width=20 height=9" --fabric-route | waferloom-opt | FileCheck %s
+// RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place --fabric-route | FileCheck %s
+// RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place --fabric-route | waferloom-opt | FileCheck %s
 
 // Lines go over all stages, in more segments; what is carried is sent
 // behind the repeat, in colors of its own.
 
+module attributes {wafer.target = #wafer.target<"grid-20x9,colors=24">} {
+wafer.program region <x = 4, y = 5> stages <3 x 1> {
+  wafer.entry "stages" of @stages tokens 1
+  wafer.entry "behind" of @behind tokens 1
+}
 // CHECK-LABEL: func.func @stages
 // CHECK-SAME: fabric.place = #fabric.rect<{{.*}}12{{.*}}5
-func.func @stages() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                                wafer.stages = #wafer.stages<3 x 1>} {
+func.func @stages() {
   %x = wafer.input "x" {layout = #wafer.layout<[*]>} : tensor<8xf32>
   // CHECK: wafer.repeat 6
   // CHECK: fabric.all_reduce %{{.*}} along <x, length = 4, stride = 1, segments = 3>
@@ -27,8 +31,7 @@ func.func @stages() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.re
 // by stage 0, and nothing of theirs is sent.
 
 // CHECK-LABEL: func.func @behind
-func.func @behind() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                                wafer.stages = #wafer.stages<3 x 1>} {
+func.func @behind() {
   %x = wafer.input "x" {layout = #wafer.layout<[*]>} : tensor<8xf32>
   // CHECK: %[[LAYERS:.*]] = wafer.repeat 4
   %y = wafer.repeat 4 (%a = %x) : tensor<8xf32> {
@@ -44,4 +47,5 @@ func.func @behind() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.re
   // CHECK: wafer.output "y", %[[OTHER]]
   wafer.output "y", %z {layout = #wafer.layout<[*]>} : tensor<8xf32>
   return
+}
 }

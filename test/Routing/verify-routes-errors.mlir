@@ -1,5 +1,6 @@
-// RUN: waferloom-opt %s --fabric-verify-routes="colors=6 input-queues=4" --split-input-file --verify-diagnostics
+// RUN: waferloom-opt %s --fabric-verify-routes --split-input-file --verify-diagnostics
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=6,input-queues=4">} {
 func.func @cross(%a: tensor<8xf32>) attributes {
     fabric.place = #fabric.rect<at = (0, 0), size = (6, 5)>,
     fabric.queues = #fabric.queues<input = [0, 1, 2, 3, 0, 1], output = [0, 0, 0, 0, 0, 0]>} {
@@ -11,9 +12,11 @@ func.func @cross(%a: tensor<8xf32>) attributes {
       : (tensor<8xf32>) -> tensor<8xf32>
   return
 }
+}
 
 // -----
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=6,input-queues=4">} {
 func.func @meet(%a: tensor<8xf32>) attributes {
     fabric.place = #fabric.rect<at = (0, 0), size = (6, 5)>,
     fabric.queues = #fabric.queues<input = [0, 1, 2, 3, 0, 1], output = [0, 0, 0, 0, 0, 0]>} {
@@ -25,9 +28,11 @@ func.func @meet(%a: tensor<8xf32>) attributes {
       : (tensor<8xf32>) -> tensor<8xf32>
   return
 }
+}
 
 // -----
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=6,input-queues=4">} {
 func.func @beyond(%a: tensor<8xf32>) attributes {
     fabric.place = #fabric.rect<at = (0, 0), size = (6, 5)>,
     fabric.queues = #fabric.queues<input = [0], output = [0]>} {
@@ -36,9 +41,11 @@ func.func @beyond(%a: tensor<8xf32>) attributes {
       : (tensor<8xf32>) -> tensor<8xf32>
   return
 }
+}
 
 // -----
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=6,input-queues=4">} {
 func.func @far_beyond(%a: tensor<8xf32>) attributes {
     fabric.place = #fabric.rect<at = (0, 0), size = (6, 5)>,
     fabric.queues = #fabric.queues<input = [0], output = [0]>} {
@@ -47,9 +54,11 @@ func.func @far_beyond(%a: tensor<8xf32>) attributes {
       : (tensor<8xf32>) -> tensor<8xf32>
   return
 }
+}
 
 // -----
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=6,input-queues=4">} {
 func.func @queue(%a: tensor<8xf32>) attributes {
     fabric.place = #fabric.rect<at = (0, 0), size = (6, 5)>,
     fabric.queues = #fabric.queues<input = [4], output = [0]>} {
@@ -58,9 +67,11 @@ func.func @queue(%a: tensor<8xf32>) attributes {
       : (tensor<8xf32>) -> tensor<8xf32>
   return
 }
+}
 
 // -----
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=6,input-queues=4">} {
 func.func @uncolored(%a: tensor<8xf32>) attributes {
     fabric.place = #fabric.rect<at = (0, 0), size = (6, 5)>,
     fabric.queues = #fabric.queues<input = [4], output = [0]>} {
@@ -69,11 +80,14 @@ func.func @uncolored(%a: tensor<8xf32>) attributes {
       : (tensor<8xf32>) -> tensor<8xf32>
   return
 }
+}
 
 // -----
 
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=6,input-queues=4">} {
 // expected-error @below {{has no fabric.queues}}
 func.func @unqueued(%a: tensor<8xf32>) attributes {
     fabric.place = #fabric.rect<at = (0, 0), size = (6, 5)>} {
   return
+}
 }

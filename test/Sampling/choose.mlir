@@ -1,9 +1,12 @@
 // RUN: waferloom-opt %s -split-input-file -pass-pipeline='builtin.module(func.func(sampling-choose))' | FileCheck %s
 
+wafer.program {
+  wafer.entry "tokens1" of @tokens1 tokens 1
+}
 // The arg-max is a maximum, then the least of the indices that reach it.
 wafer.weight @embed : tensor<5x4xf32>
 // CHECK-LABEL: func.func @tokens1
-func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
+func.func @tokens1() {
   %ids = wafer.input "input_ids" {limit = 5 : i64} : tensor<1x1xi32>
   %table = wafer.parameter [@embed] : tensor<5x4xf32>
   %x = wafer.lookup %table[%ids] : (tensor<5x4xf32>, tensor<1x1xi32>) -> tensor<1x1x4xf32>
@@ -24,11 +27,14 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
 
 // -----
 
+wafer.program {
+  wafer.entry "tokens2" of @tokens2 tokens 2
+}
 // A chunk picks after its last token, and its token feeds nothing: the next step
 // is of another entry.
 wafer.weight @embed : tensor<5x4xf32>
 // CHECK-LABEL: func.func @tokens2
-func.func @tokens2() attributes {wafer.tokens = 2 : i64} {
+func.func @tokens2() {
   %k = wafer.state ["k"] : tensor<1x8x4xf32>
   %ids = wafer.input "input_ids" {limit = 5 : i64} : tensor<1x2xi32>
   %table = wafer.parameter [@embed] : tensor<5x4xf32>
@@ -43,11 +49,14 @@ func.func @tokens2() attributes {wafer.tokens = 2 : i64} {
 
 // -----
 
+wafer.program {
+  wafer.entry "tokens1" of @tokens1 tokens 1
+}
 // More numbers than the vocabulary has tokens: an index would not be a token.
 wafer.weight @embed : tensor<5x4xf32>
 // CHECK-LABEL: func.func @tokens1
 // CHECK-NOT: next_token
-func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
+func.func @tokens1() {
   %ids = wafer.input "input_ids" {limit = 5 : i64} : tensor<1x1xi32>
   %table = wafer.parameter [@embed] : tensor<5x4xf32>
   %x = wafer.lookup %table[%ids] : (tensor<5x4xf32>, tensor<1x1xi32>) -> tensor<1x1x4xf32>
@@ -59,10 +68,13 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
 
 // -----
 
+wafer.program {
+  wafer.entry "tokens1" of @tokens1 tokens 1
+}
 // An encoder takes no required token that picks a row.
 // CHECK-LABEL: func.func @tokens1
 // CHECK-NOT: next_token
-func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
+func.func @tokens1() {
   %x = wafer.input "x" : tensor<1x1x6xf32>
   wafer.output "logits", %x : tensor<1x1x6xf32>
   return

@@ -1,10 +1,15 @@
 // RUN: waferloom-opt %s -pass-pipeline='builtin.module(sampling-last)' | FileCheck %s
 
+wafer.program {
+  wafer.entry "tokens1" of @tokens1 tokens 1
+  wafer.entry "tokens3" of @tokens3 tokens 3
+  wafer.entry "plain" of @plain tokens 3
+}
 // What the model has for every token becomes that of the last; what has the same
 // size in all entries is no such output.
 // CHECK-LABEL: func.func @tokens1
 // CHECK-NOT: extract_slice
-func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
+func.func @tokens1() {
   %k = wafer.state ["k"] : tensor<1x8x4xf32>
   %logits = wafer.input "x" : tensor<2x1x5xf32>
   wafer.output "logits", %logits : tensor<2x1x5xf32>
@@ -13,7 +18,7 @@ func.func @tokens1() attributes {wafer.tokens = 1 : i64} {
   return
 }
 // CHECK-LABEL: func.func @tokens3
-func.func @tokens3() attributes {wafer.tokens = 3 : i64} {
+func.func @tokens3() {
   %k = wafer.state ["k"] : tensor<1x8x4xf32>
   // CHECK: %[[ALL:.*]] = wafer.input "x"
   %logits = wafer.input "x" : tensor<2x3x5xf32>
@@ -29,7 +34,7 @@ func.func @tokens3() attributes {wafer.tokens = 3 : i64} {
 // Without states nothing follows from a step but its outputs.
 // CHECK-LABEL: func.func @plain
 // CHECK-NOT: extract_slice
-func.func @plain() attributes {wafer.tokens = 3 : i64} {
+func.func @plain() {
   %logits = wafer.input "x" : tensor<2x3x5xf32>
   wafer.output "logits", %logits : tensor<2x3x5xf32>
   return

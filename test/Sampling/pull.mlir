@@ -1,10 +1,14 @@
 // RUN: waferloom-opt %s -pass-pipeline='builtin.module(func.func(sampling-pull),cse)' | FileCheck %s
 
+wafer.program {
+  wafer.entry "tokens3" of @tokens3 tokens 3
+  wafer.entry "tokens2" of @tokens2 tokens 2
+}
 // The head of a chunk of three tokens: norm and product keep the last row only. The
 // hidden state is needed as a whole by the append, so the slice stops there.
 wafer.weight @head : tensor<4x5xf32>
 // CHECK-LABEL: func.func @tokens3
-func.func @tokens3() attributes {wafer.tokens = 3 : i64} {
+func.func @tokens3() {
   %zero = arith.constant 0.0 : f32
   %p = wafer.position : tensor<i32>
   %k = wafer.state ["k"] : tensor<8x4xf32>
@@ -55,7 +59,7 @@ func.func @tokens3() attributes {wafer.tokens = 3 : i64} {
 // A reduction over the dimension itself needs all of it, and so does another
 // element: nothing moves.
 // CHECK-LABEL: func.func @tokens2
-func.func @tokens2() attributes {wafer.tokens = 2 : i64} {
+func.func @tokens2() {
   %k = wafer.state ["k"] : tensor<8x4xf32>
   %x = wafer.input "x" : tensor<2x4xf32>
   %e = tensor.empty() : tensor<2x4xf32>

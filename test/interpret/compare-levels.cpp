@@ -15,8 +15,12 @@
 
 #include "Interpreter.h"
 
+#include "waferloom/Algebra/Passes.h"
+#include "waferloom/Algebra/Rewrites.h"
+#include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -26,6 +30,7 @@
 #include "mlir/Support/FileUtilities.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/SourceMgr.h"
 
 #include <cmath>
@@ -146,6 +151,7 @@ int main(int argc, char **argv) {
   registry
       .insert<arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
               math::MathDialect, tensor::TensorDialect, wafer::WaferDialect>();
+  algebra::registerOpModels(registry);
   partition::registerOpModels(registry);
   MLIRContext context(registry);
   auto source = parseSourceFile<ModuleOp>(file, &context);
@@ -166,12 +172,22 @@ int main(int argc, char **argv) {
     auto [w, h] = StringRef(grid).split('x');
     if (w.getAsInteger(10, options.width) || h.getAsInteger(10, options.height))
       return llvm::errs() << "bad grid " << grid << "\n", 1;
-    options.sramBytes = sram;
     OwningOpRef<ModuleOp> module = source->clone();
+    target::setTarget(
+        *module,
+        llvm::cantFail(target::parse(
+            llvm::formatv("grid-{0},sram={1}", grid, sram.getValue()).str())));
+    CompileOptions prepare;
+    prepare.disabledRewrites.assign(disabled.begin(), disabled.end());
+    auto isOn = [&](StringRef rewrite) {
+      return !llvm::is_contained(prepare.disabledRewrites, rewrite);
+    };
+    options.fusedCollectives = isOn(algebra::packedMessages);
+    options.middleRoots = isOn(algebra::middleRoot);
     PassManager manager(&context);
-    partition::buildPipeline(
-        manager, options, reroll,
-        std::vector<std::string>(disabled.begin(), disabled.end()));
+    populatePreparePipeline(manager, prepare, reroll);
+    manager.addPass(partition::createPartitionPlan(options));
+    populatePerPePipeline(manager);
     if (failed(manager.run(*module)))
       return 1;
     if (print)

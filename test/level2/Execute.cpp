@@ -13,7 +13,7 @@
 
 #include "Execute.h"
 #include "waferloom/Codegen/Codegen.h"
-#include "waferloom/Dialect/Wafer/Blocks.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Image/Blocks.h"
 
 #include "mlir/Conversion/Passes.h"
@@ -240,7 +240,7 @@ public:
   LogicalResult run();
 
 private:
-  LogicalResult expand(wafer::WeightOp weight, const wafer::Blocks &blocks,
+  LogicalResult expand(wafer::WeightOp weight, wafer::BlocksAttr blocks,
                        Bytes &to);
   LogicalResult loadWeights();
   LogicalResult compile();
@@ -260,8 +260,8 @@ private:
   std::unique_ptr<ExecutionEngine> engine;
 };
 
-LogicalResult Session::expand(wafer::WeightOp weight,
-                              const wafer::Blocks &blocks, Bytes &to) {
+LogicalResult Session::expand(wafer::WeightOp weight, wafer::BlocksAttr blocks,
+                              Bytes &to) {
   image::BlockFormat format = codegen::formatOf(weight, blocks);
   auto read = [](StringRef file, int64_t offset, uint64_t bytes) {
     auto slice = llvm::MemoryBuffer::getFileSlice(file, bytes, offset);
@@ -271,10 +271,10 @@ LogicalResult Session::expand(wafer::WeightOp weight,
   auto packed =
       read(*weight.getFile(), weight.getOffset(), format.packedBytes());
   auto scales =
-      read(blocks.scales.file, blocks.scales.offset, format.scaleBytes());
+      read(blocks.getScalesFile(), blocks.getScalesAt(), format.scaleBytes());
   uint64_t zeroBytes = format.zeroBytes();
   auto zeros = zeroBytes
-                   ? read(blocks.zerosAt.file, blocks.zerosAt.offset, zeroBytes)
+                   ? read(blocks.getZerosFile(), blocks.getZerosAt(), zeroBytes)
                    : nullptr;
   if (!packed || !scales || (zeroBytes && !zeros))
     return fail("cannot read the blocks of " + weight.getSymName());
@@ -291,8 +291,8 @@ LogicalResult Session::loadWeights() {
     bytes.assign(byteSize(type), 0);
     if (!weight.getFile())
       continue;
-    if (std::optional<wafer::Blocks> blocks = wafer::getBlocks(weight)) {
-      if (failed(expand(weight, *blocks, bytes)))
+    if (wafer::BlocksAttr blocks = weight.getBlocksAttr()) {
+      if (failed(expand(weight, blocks, bytes)))
         return failure();
       continue;
     }
@@ -311,7 +311,8 @@ LogicalResult Session::loadWeights() {
 LogicalResult Session::compile() {
   for (auto function : module.getOps<func::FuncOp>())
     entries[function.getName()] = EntryRewriter(function).run();
-  module->removeAttr("wafer.model");
+  if (wafer::ProgramOp program = wafer::getProgram(module))
+    program.erase();
   if (failed(lowerToLLVM(module)))
     return failure();
   llvm::InitializeNativeTarget();

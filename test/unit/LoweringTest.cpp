@@ -4,14 +4,14 @@
 
 #include "Running.h"
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Image/Image.h"
-#include "waferloom/Placement/Passes.h"
-#include "waferloom/Routing/Passes.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -29,12 +29,14 @@ using namespace waferloom;
 
 static constexpr char level4[] = R"mlir(
 #id = affine_map<(i, j, k) -> (i, j, k)>
-func.func @main() attributes {
-    wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 2 x 3 x 2, y = 5>,
-    wafer.shapes = {a = array<i64: 12, 5, 3>, b = array<i64: 12, 5, 2>,
+wafer.program region <x = 2 x 3 x 2, y = 5> {
+  wafer.entry "main" of @main tokens 1 shapes {
+      a = array<i64: 12, 5, 3>, b = array<i64: 12, 5, 2>,
       sum = array<i64: 2, 3>, twice = array<i64: 2, 2>,
       max = array<i64: 3, 5, 3>, all = array<i64: 4, 3, 5, 3>,
-      cyclic = array<i64: 12, 1, 15>, there = array<i64: 2, 5, 3>}} {
+      cyclic = array<i64: 12, 1, 15>, there = array<i64: 2, 5, 3>}
+}
+func.func @main() {
   %a = wafer.input "a" {layout = #wafer.layout<[x0 x1 x2, y, *]>} : tensor<1x1x3xf32>
   %b = wafer.input "b" {layout = #wafer.layout<[x0 x1 x2, y, *]>} : tensor<1x1x2xf32>
   %e = tensor.empty() : tensor<1x1x2xf32>
@@ -91,15 +93,9 @@ struct Lowering : ::testing::Test {
     OwningOpRef<ModuleOp> module =
         parseSourceString<ModuleOp>(level4, &context);
     PassManager pm(&context);
-    collectives::Costs costs;
-    costs.colors = target.colors;
-    placement::FabricPlaceOptions fabric;
-    fabric.width = target.width;
-    fabric.height = target.height;
-    routing::populateConversionPipeline(pm, costs);
-    pm.addPass(placement::createFabricPlace(fabric));
-    routing::populateRoutingPipeline(
-        pm, {target.colors, target.inputQueues, target.outputQueues});
+    if (module)
+      target::setTarget(*module, target);
+    populateFabricPipeline(pm, CompileOptions());
     std::map<std::string, Floats> out;
     target::Fit fit;
     if (!module || failed(pm.run(*module))) {

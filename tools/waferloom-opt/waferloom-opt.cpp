@@ -8,10 +8,12 @@
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Codegen/CoreTranslations.h"
+#include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Import/Import.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Placement/Passes.h"
@@ -25,24 +27,41 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
+#include "mlir/Tools/mlir-translate/Translation.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/SourceMgr.h"
 
-/// Images are not IR: what makes, reads or runs one is a translation, and a run
-/// of the tool with its flag first is a translator's.
+/// Models and images are not IR: what makes, reads or runs one is a
+/// translation, and a run of the tool with its flag first is a translator's.
 static bool translates(int argc, char **argv) {
   llvm::StringRef flag = argc > 1 ? argv[1] : "";
   return flag.consume_front("--") &&
          llvm::is_contained({"core-through-image", "core-to-image",
-                             "image-to-core", "run-core"},
+                             "image-to-core", "import-onnx", "run-core"},
                             flag);
+}
+
+static void registerImport() {
+  static mlir::TranslateToMLIRRegistration registration(
+      "import-onnx", "read an ONNX model: level 1",
+      [](llvm::SourceMgr &sources,
+         mlir::MLIRContext *context) -> mlir::OwningOpRef<mlir::Operation *> {
+        const llvm::MemoryBuffer *model =
+            sources.getMemoryBuffer(sources.getMainFileID());
+        return waferloom::import::importOnnxBytes(
+            model->getBuffer(), model->getBufferIdentifier(), context);
+      },
+      waferloom::import::registerDialects);
 }
 
 int main(int argc, char **argv) {
   if (translates(argc, argv)) {
     waferloom::codegen::registerCoreTranslations();
     waferloom::tool::registerRunCore();
+    registerImport();
     return mlir::asMainReturnCode(
-        mlir::mlirTranslateMain(argc, argv, "waferloom core translator\n"));
+        mlir::mlirTranslateMain(argc, argv, "waferloom translator\n"));
   }
   mlir::DialectRegistry registry;
   registry
@@ -56,7 +75,7 @@ int main(int argc, char **argv) {
   mlir::registerTransformsPasses();
   waferloom::algebra::registerAlgebraPasses();
   waferloom::partition::registerPartitionPasses();
-  waferloom::partition::registerPipeline();
+  waferloom::registerPipelines();
   waferloom::placement::registerPlacementPasses();
   waferloom::routing::registerRoutingPasses();
   waferloom::sampling::registerSamplingPasses();

@@ -1,4 +1,4 @@
-// waferloom compile MODEL.onnx -o OUT.wafer
+// waferloom compile MODEL.onnx|LEVEL.mlir -o OUT.wafer
 
 #include "Arguments.h"
 #include "Commands.h"
@@ -151,7 +151,8 @@ static llvm::json::Object toJson(const CompileSummary &s) {
 
 int tool::compileCommand(llvm::ArrayRef<char *> argv) {
   Arguments args;
-  if (!args.parse("compile", "compile MODEL.onnx -o OUT.wafer [options]",
+  if (!args.parse("compile",
+                  "compile MODEL.onnx|LEVEL.mlir -o OUT.wafer [options]",
                   options, argv))
     return args.status;
   CompileOptions compileOptions;

@@ -15,15 +15,14 @@
 #include <vector>
 
 namespace waferloom::wafer {
-struct Blocks;
+class BlocksAttr;
 class WeightOp;
 } // namespace waferloom::wafer
 
 namespace waferloom::codegen {
 
 /// The blocks of a weight as the expander of images knows them.
-image::BlockFormat formatOf(wafer::WeightOp weight,
-                            const wafer::Blocks &blocks);
+image::BlockFormat formatOf(wafer::WeightOp weight, wafer::BlocksAttr blocks);
 
 /// Where the bytes of one source of the image come from: a stretch of a file,
 /// or bytes that the compiler computed.

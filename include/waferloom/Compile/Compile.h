@@ -105,8 +105,10 @@ struct CompileResult {
 /// The names of the phases, in order: what `stopAfter` accepts.
 llvm::ArrayRef<llvm::StringRef> phaseNames();
 
-/// Compiles the ONNX file at `path`. Never throws and never exits: what went
-/// wrong is in the result's diagnostics.
+/// Compiles the ONNX file at `path`, or goes on from the text of a level, a
+/// file that ends in .mlir: its own options hold, and those in `options` that
+/// are not the defaults must be the same (docs/levels.md). Never throws and
+/// never exits: what went wrong is in the result's diagnostics.
 CompileResult compile(llvm::StringRef path, const CompileOptions &options);
 
 /// A tensor that a model file declares. A dimension is a number, a name, or

@@ -69,7 +69,10 @@ mlir::OwningOpRef<mlir::ModuleOp> importModel(llvm::StringRef path,
                                               const Options &options,
                                               mlir::MLIRContext *context);
 
-/// Loads the dialects that levels 1 and 2 consist of.
+/// The dialects that levels 1 and 2 consist of.
+void registerDialects(mlir::DialectRegistry &registry);
+
+/// Loads them.
 void loadDialects(mlir::MLIRContext &context);
 
 } // namespace waferloom::import

@@ -27,15 +27,6 @@ namespace waferloom::partition {
 #define GEN_PASS_REGISTRATION
 #include "waferloom/Partition/Passes.h.inc"
 
-/// Level 2 in, level 4 out. `reroll`: layers that repeat become a wafer.repeat;
-/// `disabledRewrites`: names that algebra::rewriteNames() lists.
-void buildPipeline(mlir::OpPassManager &manager,
-                   const PartitionPlanOptions &options, bool reroll = true,
-                   llvm::ArrayRef<std::string> disabledRewrites = {});
-
-/// Registers it as `waferloom-partition`.
-void registerPipeline();
-
 } // namespace waferloom::partition
 
 #endif // WAFERLOOM_PARTITION_PASSES_H

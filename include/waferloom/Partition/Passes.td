@@ -44,7 +44,8 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
     tensor types. Where the rules ask for it, values are sliced, gathered or
     masked; all-reduces stand behind their products and are fused.
 
-    Needs: partition-factor, algebra-fold; every entry of the program.
+    Needs: partition-factor, algebra-fold; every entry of the program; a module with
+    a `wafer.target`.
     Gives: level 3, which partition-verify accepts.
 
     The same input and options always give the same plan. Fails with the numbers
@@ -55,32 +56,8 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
            "Columns of the region, in PEs">,
     Option<"height", "height", "int64_t", /*default=*/"1",
            "Rows of the region, in PEs">,
-    Option<"sramBytes", "sram", "int64_t", /*default=*/"49152",
-           "Memory of a PE, in bytes">,
-    Option<"reservedBytes", "reserved", "int64_t", /*default=*/"12288",
-           "Of it, bytes that are not for weights, states and tensors">,
-    Option<"colors", "colors", "int64_t", /*default=*/"21",
-           "Colors that programs may use">,
     Option<"mostBranches", "branches", "int64_t", /*default=*/"300000",
            "Branches of the search looked at before it has any plan">,
-    Option<"hop", "hop", "int64_t", /*default=*/"1",
-           "Cycles of a link">,
-    Option<"ramp", "ramp", "int64_t", /*default=*/"2",
-           "Cycles between router and PE, each way">,
-    Option<"forward", "forward", "int64_t", /*default=*/"1",
-           "Cycles from taking a word to putting its sum">,
-    Option<"issue", "issue", "int64_t", /*default=*/"6",
-           "Cycles of an instruction before its first element">,
-    Option<"rewrite", "rewrite", "int64_t", /*default=*/"16",
-           "Cycles of a descriptor that changes in a loop">,
-    Option<"fma", "fma", "int64_t", /*default=*/"1",
-           "Products added per cycle">,
-    Option<"fmaMixed", "fma-mixed", "int64_t", /*default=*/"2",
-           "Products of halves added in singles per cycle">,
-    Option<"add", "add", "int64_t", /*default=*/"2",
-           "Sums of two numbers per cycle">,
-    Option<"convert", "convert", "int64_t", /*default=*/"1",
-           "Elements per cycle from f16 to f32 or back">,
     Option<"stages", "stages", "int64_t", /*default=*/"1",
            "Regions side by side: one for what is not repeated, the others "
            "share the trips of the repeat">,

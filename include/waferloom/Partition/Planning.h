@@ -38,9 +38,9 @@ struct Planned {
 };
 
 /// Brings `module` from level 2 (factored, folded) to level 3 by the cheapest
-/// plan whose measure fits; asks about at most `mostAnswers` plans.
-/// `reservedBytes` of the options are the system's alone. On failure `module`
-/// is unchanged and nothing is reported but errors of the module itself.
+/// plan whose measure fits; asks about at most `mostAnswers` plans. The machine
+/// is the module's `wafer.target`. On failure `module` is unchanged and nothing
+/// is reported but errors of the module itself.
 llvm::LogicalResult planWithin(mlir::ModuleOp module,
                                const PartitionPlanOptions &options,
                                Measure measure, Planned &planned,

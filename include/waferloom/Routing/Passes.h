@@ -29,14 +29,13 @@ namespace waferloom::routing {
 /// The collective that an op of level 5 asks for, without a plan.
 Collective readCollective(fabric::CollectiveOpInterface op);
 
-/// Level 4 in, level 5 without places and colors out. `costs.colors` is the
-/// target's. `middleRoots`: sums along a line end in its middle.
+/// Level 4 in, level 5 without places and colors out. `middleRoots`: sums along
+/// a line end in its middle.
 void populateConversionPipeline(mlir::OpPassManager &pm,
-                                const collectives::Costs &costs,
                                 bool middleRoots = true);
 
 /// Places in, colors and queues out.
-void populateRoutingPipeline(mlir::OpPassManager &pm, const Limits &limits);
+void populateRoutingPipeline(mlir::OpPassManager &pm);
 
 } // namespace waferloom::routing
 

@@ -16,7 +16,8 @@ def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
     allow; roots of all-reduces are in the middle of their line, unless an option says
     otherwise.
 
-    Needs: level 4, every entry with a `wafer.region`.
+    Needs: level 4, a `wafer.program` with a region; a module with a
+    `wafer.target`.
     Gives: no `wafer.all_reduce`, `reduce`, `broadcast` or `gather`; collectives
     without colors.
 
@@ -26,42 +27,21 @@ def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
     Example: test/Routing/convert.mlir
   }];
   let options = [
-    Option<"colors", "colors", "unsigned", /*default=*/"24",
-           "Colors of the target">,
-    Option<"hop", "hop", "unsigned", /*default=*/"1", "Cycles of a hop">,
-    Option<"ramp", "ramp", "unsigned", /*default=*/"2",
-           "Cycles between a PE and its router">,
-    Option<"forward", "forward", "unsigned", /*default=*/"1",
-           "Cycles from taking a word to putting its sum">,
-    Option<"issue", "issue", "unsigned", /*default=*/"6",
-           "Cycles before an instruction's first element">,
-    Option<"rewrite", "rewrite", "unsigned", /*default=*/"16",
-           "Cycles of setting up a next phase">,
     Option<"middleRoots", "middle-roots", "bool", /*default=*/"true",
            "Root all-reduces in the middle of their line, not at its begin">,
   ];
   let dependentDialects = ["::waferloom::fabric::FabricDialect"];
 }
 
-class RoutePass<string passName> : Pass<passName, "::mlir::ModuleOp"> {
-  let options = [
-    Option<"colors", "colors", "unsigned", /*default=*/"24",
-           "Colors of the target">,
-    Option<"inputQueues", "input-queues", "unsigned", /*default=*/"8",
-           "Input queues of a PE">,
-    Option<"outputQueues", "output-queues", "unsigned", /*default=*/"8",
-           "Output queues of a PE">,
-  ];
-}
-
-def FabricRoute : RoutePass<"fabric-route"> {
+def FabricRoute : Pass<"fabric-route", "::mlir::ModuleOp"> {
   let summary = "Give collectives colors and colors queues";
   let description = [{
     Writes `color` into every collective and `fabric.queues` into every entry.
     Nothing else changes. Collectives whose routes are the same at every router
     share their colors, in all entries.
 
-    Needs: collectives with algorithms; entries with `fabric.place`.
+    Needs: collectives with algorithms; entries with `fabric.place`; a module
+    with a `wafer.target`.
     Gives: at no router a color with two inputs; every stream reaches exactly
     its receivers (proved for every answer, not assumed of the solver).
 
@@ -73,7 +53,7 @@ def FabricRoute : RoutePass<"fabric-route"> {
   let dependentDialects = ["::waferloom::fabric::FabricDialect"];
 }
 
-def FabricVerifyRoutes : RoutePass<"fabric-verify-routes"> {
+def FabricVerifyRoutes : Pass<"fabric-verify-routes", "::mlir::ModuleOp"> {
   let summary = "Prove colors and queues that were written by hand";
   let description = [{
     Fails unless the routes of all collectives, laid over each other, carry

@@ -17,15 +17,6 @@ LogicalResult StagesAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-StagesAttr wafer::getStages(Operation *entry) {
-  while (entry && !isa<func::FuncOp>(entry))
-    entry = entry->getParentOp();
-  if (auto stages =
-          entry ? entry->getAttrOfType<StagesAttr>("wafer.stages") : nullptr)
-    return stages;
-  return entry ? StagesAttr::get(entry->getContext(), 1, 1) : StagesAttr();
-}
-
 Axis::Direction wafer::getDirection(StagesAttr stages) {
   return stages.getRows() > 1 ? Axis::Y : Axis::X;
 }

@@ -21,6 +21,36 @@ void WaferDialect::initialize() {
       >();
 }
 
+LogicalResult BlocksAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 unsigned bits, unsigned size,
+                                 StringAttr scalesFile, int64_t scalesAt,
+                                 BlockZeros zeros, StringAttr zerosFile,
+                                 int64_t zerosAt) {
+  if (bits != 2 && bits != 4 && bits != 8)
+    return emitError() << "packed integers have 2, 4 or 8 bits, not " << bits;
+  if (size < 8)
+    return emitError() << "a block has at least 8 integers, not " << size;
+  if (scalesAt < 0 || zerosAt < 0)
+    return emitError() << "scales and zeros lie at an offset of at least 0";
+  if ((zeros == BlockZeros::Middle) == static_cast<bool>(zerosFile))
+    return emitError() << "zeros have a file unless they are in the middle";
+  return success();
+}
+
+LogicalResult WeightOp::verify() {
+  if (static_cast<int64_t>(getOffset()) < 0)
+    return emitOpError("lies at an offset of at least 0");
+  if (getFile() && getValue())
+    return emitOpError("has its elements in a file and as a value");
+  auto type = cast<ShapedType>(getType());
+  if (getValue() && getValueAttr().getShapedType() != type)
+    return emitOpError() << "has a value of type "
+                         << getValueAttr().getShapedType();
+  if (getBlocks() && (!getFile() || type.getRank() != 2))
+    return emitOpError("is packed in blocks, so it is a matrix in a file");
+  return success();
+}
+
 LogicalResult
 ParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
   if (getWeights().empty())

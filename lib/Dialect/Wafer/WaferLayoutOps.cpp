@@ -16,13 +16,6 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::wafer;
 
-RegionAttr wafer::getRegion(Operation *entry) {
-  while (entry && !isa<func::FuncOp>(entry))
-    entry = entry->getParentOp();
-  return entry ? entry->getAttrOfType<RegionAttr>("wafer.region")
-               : RegionAttr();
-}
-
 LayoutAttr wafer::getLayout(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   return tensor ? dyn_cast_or_null<LayoutAttr>(tensor.getEncoding())

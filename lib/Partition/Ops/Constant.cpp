@@ -55,11 +55,15 @@ struct ConstantDimensions
     StringAttr name;
     {
       OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(module.getBody());
+      if (wafer::ProgramOp program = wafer::getProgram(module))
+        builder.setInsertionPointAfter(program);
+      else
+        builder.setInsertionPointToStart(module.getBody());
       auto weight = wafer::WeightOp::create(
           builder, op.getLoc(), builder.getStringAttr("constant"), StringAttr(),
-          builder.getI64IntegerAttr(0), dense, TypeAttr::get(dense.getType()));
-      name = factorizer.getSymbols().insert(weight, module.getBody()->begin());
+          builder.getI64IntegerAttr(0), dense, wafer::BlocksAttr(),
+          TypeAttr::get(dense.getType()));
+      name = factorizer.getSymbols().insert(weight);
     }
     return wafer::ParameterOp::create(
         builder, op.getLoc(), factorizer.getType(op.getResult()),

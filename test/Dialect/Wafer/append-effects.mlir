@@ -3,8 +3,11 @@
 // An append writes its state: it stays though nothing reads its result, and two
 // of them are two. A repeat without effects that nothing reads is gone.
 
+wafer.program {
+  wafer.entry "step" of @step tokens 1
+}
 // CHECK-LABEL: func.func @step
-func.func @step() attributes {wafer.tokens = 1 : i64} {
+func.func @step() {
   %p = wafer.position : tensor<i32>
   %x = wafer.input "x" : tensor<1x4xf32>
   %k = wafer.state ["k"] : tensor<8x4xf32>

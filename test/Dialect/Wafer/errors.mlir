@@ -38,9 +38,9 @@ func.func private @root_of_nothing(tensor<8xf32, #wafer.layout<[*] root<4>>>)
 // -----
 
 // expected-error @below {{a factor of a region is at least 1, not 0}}
-func.func private @empty_region() attributes {wafer.region = #wafer.region<x = 0, y = 4>}
+wafer.program region <x = 0, y = 4> {}
 
 // -----
 
 // expected-error @below {{a direction has 1 to 8 factors, not 9}}
-func.func private @many_factors() attributes {wafer.region = #wafer.region<x = 2 x 2 x 2 x 2 x 2 x 2 x 2 x 2 x 2, y = 4>}
+wafer.program region <x = 2 x 2 x 2 x 2 x 2 x 2 x 2 x 2 x 2, y = 4> {}

@@ -1,8 +1,9 @@
 // RUN: waferloom-opt %s | waferloom-opt | FileCheck %s
 // Layouts print as they are written, replicated axes left out.
 
-// CHECK: wafer.region = #wafer.region<x = 3 x 4 x 8, y = 96>
-func.func @layouts() attributes {wafer.region = #wafer.region<x = 3 x 4 x 8, y = 96>} {
+// CHECK: wafer.program region <x = 3 x 4 x 8, y = 96>
+wafer.program region <x = 3 x 4 x 8, y = 96> {}
+func.func @layouts() {
   // CHECK: tensor<576xf16, #wafer.layout<[y]>>
   %0 = tensor.empty() : tensor<576xf16, #wafer.layout<[y]>>
   // CHECK: tensor<576x3x4x2x32xf16, #wafer.layout<[y, x0, x1 live 3 padding 0, *, x2]>>

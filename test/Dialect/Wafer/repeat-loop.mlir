@@ -3,12 +3,15 @@
 // To MLIR a repeat is a loop: what no trip changes leaves it, one of several
 // weights does not.
 
+wafer.program {
+  wafer.entry "layers" of @layers tokens 1
+}
 wafer.weight @shared : tensor<4xf32>
 wafer.weight @w0 : tensor<4xf32>
 wafer.weight @w1 : tensor<4xf32>
 
 // CHECK-LABEL: func.func @layers
-func.func @layers() attributes {wafer.tokens = 1 : i64} {
+func.func @layers() {
   %x = wafer.input "x" : tensor<4xf32>
   // CHECK: %[[SHARED:.*]] = wafer.parameter [@shared]
   // CHECK: arith.mulf %[[SHARED]], %[[SHARED]]

@@ -1,23 +1,24 @@
 // RUN: waferloom-opt %s --pass-pipeline="builtin.module(func.func(partition-verify))" --split-input-file --verify-diagnostics
 
-func.func @grid() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                              // expected-error @below {{stages stand in one row or one column, not in 2 x 3}}
-                              wafer.stages = #wafer.stages<2 x 3>} {
-  return
-}
+// expected-error @below {{stages stand in one row or one column, not in 2 x 3}}
+wafer.program region <x = 4, y = 5> stages <2 x 3> {}
 
 // -----
 
+wafer.program region <x = 4, y = 5> stages <3 x 1> {
+  wafer.entry "nothing" of @nothing tokens 1
+}
 // expected-error @below {{has 3 stages but no repeat to share}}
-func.func @nothing() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                                 wafer.stages = #wafer.stages<3 x 1>} {
+func.func @nothing() {
   return
 }
 
 // -----
 
-func.func @trips() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                               wafer.stages = #wafer.stages<3 x 1>} {
+wafer.program region <x = 4, y = 5> stages <3 x 1> {
+  wafer.entry "trips" of @trips tokens 1
+}
+func.func @trips() {
   %x = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
   // expected-error @below {{has 5 trips, which 2 stages cannot share evenly}}
   %y = wafer.repeat 5 (%a = %x) : tensor<8xf32, #wafer.layout<[*]>> {
@@ -29,8 +30,10 @@ func.func @trips() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.reg
 
 // -----
 
-func.func @alone() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                               wafer.stages = #wafer.stages<3 x 1>} {
+wafer.program region <x = 4, y = 5> stages <3 x 1> {
+  wafer.entry "alone" of @alone tokens 1
+}
+func.func @alone() {
   // expected-error @below {{carries nothing from stage to stage}}
   wafer.repeat 4 () {
     wafer.yield
@@ -40,8 +43,10 @@ func.func @alone() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.reg
 
 // -----
 
-func.func @split() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                               wafer.stages = #wafer.stages<3 x 1>} {
+wafer.program region <x = 4, y = 5> stages <3 x 1> {
+  wafer.entry "split" of @split tokens 1
+}
+func.func @split() {
   %w = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
   %x = wafer.slice %w dim 0 over [x] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x]>>
   // expected-error @below {{carries a value that is split along x, the direction of the stages}}
@@ -53,8 +58,10 @@ func.func @split() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.reg
 
 // -----
 
-func.func @types() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                               wafer.stages = #wafer.stages<1 x 3>} {
+wafer.program region <x = 4, y = 5> stages <1 x 3> {
+  wafer.entry "types" of @types tokens 1
+}
+func.func @types() {
   %x = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
   %i = wafer.input "i" : tensor<8xi32, #wafer.layout<[*]>>
   // expected-error @below {{which does not travel between stages}}
@@ -66,9 +73,11 @@ func.func @types() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.reg
 
 // -----
 
+wafer.program region <x = 4, y = 5> stages <3 x 1> {
+  wafer.entry "two" of @two tokens 1
+}
 // expected-error @below {{has 3 stages but 2 repeats that may be that of the layers, of which stages share one; compile it with one stage}}
-func.func @two() attributes {wafer.tokens = 1 : i64, wafer.region = #wafer.region<x = 4, y = 5>,
-                             wafer.stages = #wafer.stages<3 x 1>} {
+func.func @two() {
   %x = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
   // expected-note @below {{one of 4 trips}}
   %y = wafer.repeat 4 (%a = %x) : tensor<8xf32, #wafer.layout<[*]>> {

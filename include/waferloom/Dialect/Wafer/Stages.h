@@ -18,9 +18,6 @@
 
 namespace waferloom::wafer {
 
-/// The stages of an entry; 1 x 1 where it does not say any.
-StagesAttr getStages(mlir::Operation *entry);
-
 /// The direction in which stages follow each other.
 Axis::Direction getDirection(StagesAttr stages);
 

@@ -11,6 +11,7 @@
 #include "waferloom/Dialect/Wafer/Axis.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
@@ -27,6 +28,8 @@
 #define GET_ATTRDEF_CLASSES
 #include "waferloom/Dialect/Wafer/WaferAttrs.h.inc"
 
+#include <optional>
+
 namespace waferloom::wafer {
 
 /// All PEs along the op's axes take part: none may leave it out.
@@ -42,8 +45,22 @@ class Collective : public mlir::OpTrait::TraitBase<ConcreteType, Collective> {};
 
 namespace waferloom::wafer {
 
-/// The region of an entry at levels 3 and 4, or null.
-RegionAttr getRegion(mlir::Operation *entry);
+/// The program of the module that `op` is or stands in; null if it has none.
+ProgramOp getProgram(mlir::Operation *op);
+
+/// The entry that runs the function `function` as it stands; null if the
+/// program has none. Further ones may stream tokens through it.
+EntryOp getEntry(mlir::Operation *function);
+
+/// The machine that the module around `op` is compiled for; null if it does not
+/// say. waferloom/Target/TargetAttr.h reads it.
+TargetAttr getTarget(mlir::Operation *op);
+
+/// The region of the program that `op` stands in, from level 3 on; else null.
+RegionAttr getRegion(mlir::Operation *op);
+
+/// The stages of the program that `op` stands in; 1 x 1 where it says none.
+StagesAttr getStages(mlir::Operation *op);
 
 /// The layout in the encoding of a tensor type, or null.
 LayoutAttr getLayout(mlir::Type type);

@@ -2,3 +2,4 @@
 
 include "waferloom/Dialect/Wafer/WaferOps.td"
 include "waferloom/Dialect/Wafer/WaferLayoutOps.td"
+include "waferloom/Dialect/Wafer/WaferProgramOps.td"

@@ -57,9 +57,9 @@ def Wafer_RegionAttr : Wafer_Attr<"Region", "region"> {
 def Wafer_StagesAttr : Wafer_Attr<"Stages", "stages"> {
   let summary = "How many regions stand side by side";
   let description = [{
-    An entry with `wafer.stages` runs on `columns` x `rows` copies of its region,
+    A program with `stages` runs on `columns` x `rows` copies of its region,
     in one row or one column (one of the two is 1). Stage 0, the most western
-    (northern), runs what stands outside of the entry's `wafer.repeat`; each of
+    (northern), runs what stands outside of an entry's `wafer.repeat`; each of
     the others runs an equal share of its trips, in order. What both need,
     both compute.
 
@@ -176,6 +176,60 @@ def Wafer_AxesAttr : Wafer_Attr<"Axes", "axes"> {
   let summary = "Axes of the region, major to minor";
   let parameters = (ins ArrayRefParameter<"::waferloom::wafer::Axis">:$axes);
   let hasCustomAssemblyFormat = 1;
+}
+
+def Wafer_BlockZeros : I32EnumAttr<"BlockZeros", "what is taken off packed integers", [
+    I32EnumAttrCase<"Middle", 0, "middle">,
+    I32EnumAttrCase<"Packed", 1, "packed">,
+    I32EnumAttrCase<"Scaled", 2, "scaled">]> {
+  let cppNamespace = "::waferloom::wafer";
+}
+
+def Wafer_BlocksAttr : Wafer_Attr<"Blocks", "blocks"> {
+  let summary = "How the file packs the numbers of a weight";
+  let description = [{
+    The rows of a weight [n, k] are blocks of `size` integers of `bits` bits,
+    lowest first, each block with a scale. What is taken off the integers is
+    2^(bits - 1), or one integer per block in the same bits (`packed`), or one
+    number per block in the type of the scales (`scaled`). Integers, scales and
+    zeros lie at offsets of files. The type of the weight is that of the numbers
+    they stand for; who reads the bytes expands them.
+
+    ```mlir
+    #wafer.blocks<bits 4 size 32 scales "m.onnx" at 512 zeros packed "m.onnx" at 768>
+    ```
+  }];
+  let parameters = (ins
+    "unsigned":$bits, "unsigned":$size,
+    "::mlir::StringAttr":$scalesFile, "int64_t":$scalesAt,
+    DefaultValuedParameter<"::waferloom::wafer::BlockZeros",
+                           "::waferloom::wafer::BlockZeros::Middle">:$zeros,
+    OptionalParameter<"::mlir::StringAttr">:$zerosFile,
+    DefaultValuedParameter<"int64_t", "0">:$zerosAt
+  );
+  let assemblyFormat = [{
+    `<` `bits` $bits `size` $size `scales` $scalesFile `at` $scalesAt
+    (`zeros` $zeros $zerosFile^ `at` $zerosAt)? `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+def Wafer_TargetAttr : Wafer_Attr<"Target", "target"> {
+  let summary = "The machine that a module is compiled for";
+  let description = [{
+    What `--target` accepts, without the path of a file: a preset or `grid-WxH`,
+    and overrides. `figures` are those that the name does not say; a machine with
+    a name of its own has all of them there.
+
+    ```mlir
+    module attributes {wafer.target = #wafer.target<"grid-8x8,sram=64KiB">}
+    #wafer.target<"lab", {banks = 8 : i64, clock = 8.500000e-01 : f64, ...}>
+    ```
+  }];
+  let parameters = (ins "::mlir::StringAttr":$name,
+                        OptionalParameter<"::mlir::DictionaryAttr">:$figures);
+  let assemblyFormat = "`<` $name (`,` $figures^)? `>`";
+  let genVerifyDecl = 1;
 }
 
 #endif // WAFERLOOM_DIALECT_WAFER_WAFERATTRS

@@ -27,6 +27,8 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
     wafer.weight @embed from "model.onnx" at 1234 : tensor<512x64xf32>
     wafer.weight @frequencies = dense<[1.0, 0.5]> : tensor<2xf32> : tensor<2xf32>
     wafer.weight @shape_only : tensor<512x64xf32>
+    wafer.weight @packed from "model.onnx" at 4096 blocks <bits 4 size 32 scales
+        "model.onnx" at 8192> : tensor<512x64xf32>
     ```
   }];
   let arguments = (ins
@@ -34,11 +36,14 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
     OptionalAttr<StrAttr>:$file,
     DefaultValuedAttr<I64Attr, "0">:$offset,
     OptionalAttr<ElementsAttr>:$value,
+    OptionalAttr<Wafer_BlocksAttr>:$blocks,
     TypeAttrOf<AnyStaticShapeTensor>:$type
   );
   let assemblyFormat = [{
-    $sym_name (`from` $file^ `at` $offset)? (`=` $value^)? attr-dict `:` $type
+    $sym_name (`from` $file^ `at` $offset)? (`blocks` $blocks^)? (`=` $value^)?
+    attr-dict `:` $type
   }];
+  let hasVerifier = 1;
 }
 
 def Wafer_ParameterOp : Wafer_Op<"parameter", [

@@ -1,150 +1,42 @@
-// What each phase of Compile.cpp is made of.
+// Which region, how many of them, and which layouts: plans are asked about by
+// running the phases behind on a copy, and the quickest that fits is kept.
 
 #include "Phases.h"
 
-#include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Dialect/Wafer/Layers.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
-#include "waferloom/Import/Import.h"
 #include "waferloom/Partition/Passes.h"
-#include "waferloom/Placement/Passes.h"
-#include "waferloom/Routing/Passes.h"
-#include "waferloom/Sampling/Passes.h"
 #include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
-#include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/Passes.h"
-#include "llvm/Support/FormatVariadic.h"
 
 using namespace mlir;
 using namespace waferloom;
 using partition::Planned;
 
-/// Remembers the shapes that users know, before any is factored or padded: on
-/// each entry, a dictionary from names of inputs, outputs and states to shapes.
-static void recordShapes(ModuleOp module) {
-  for (auto func : module.getOps<func::FuncOp>()) {
-    NamedAttrList shapes;
-    auto record = [&](StringRef name, mlir::Type type) {
-      shapes.set(name,
-                 DenseI64ArrayAttr::get(module.getContext(),
-                                        cast<ShapedType>(type).getShape()));
-    };
-    func.walk([&](Operation *op) {
-      if (auto input = dyn_cast<wafer::InputOp>(op))
-        record(input.getName(), input.getType());
-      else if (auto output = dyn_cast<wafer::OutputOp>(op))
-        record(output.getName(), output.getValue().getType());
-      else if (auto state = dyn_cast<wafer::StateOp>(op))
-        for (auto name : state.getNames().getAsRange<StringAttr>())
-          record(name.getValue(), state.getType());
-    });
-    func->setAttr("wafer.shapes", shapes.getDictionary(module.getContext()));
-  }
-}
-
-static import::Options importOptions(const CompileOptions &options) {
-  import::Options out;
-  out.dims = options.dims;
-  out.context = options.context;
-  out.chunks = options.chunks;
-  out.states = options.states;
-  out.sets = options.sets;
-  return out;
-}
-
-llvm::Expected<Sampling> waferloom::samplingOf(const CompileOptions &options) {
-  StringRef how = options.sample;
-  Sampling sampling;
-  sampling.picks = how != "none";
-  sampling.draws = sampling.picks && how != "greedy";
-  if (!sampling.draws || how == "softmax")
-    return sampling;
-  if (!how.consume_front("top-"))
-    return llvm::createStringError(
-        "there is no way to sample called '" + options.sample +
-        "'; there are greedy, softmax, top-N and none");
-  constexpr int64_t most = 64; // each takes a collective
-  if (how.getAsInteger(10, sampling.top) || sampling.top < 1 ||
-      sampling.top > most)
-    return llvm::createStringError(llvm::formatv(
-        "top-N wants a number of tokens between 1 and {0}, not '{1}'", most,
-        how));
-  return sampling;
-}
-
-OwningOpRef<ModuleOp> waferloom::lowerToTensors(ModuleOp onnx,
-                                                const CompileOptions &options) {
-  OwningOpRef<ModuleOp> module =
-      import::lowerOnnx(onnx, importOptions(options));
-  if (!module)
-    return module;
-  PassManager pm(module->getContext());
-  if (options.logits == "last")
-    pm.addPass(sampling::createSamplingLast());
-  if (Sampling how = llvm::cantFail(samplingOf(options)); how.picks) {
-    sampling::SamplingChooseOptions choose;
-    choose.draw = how.draws;
-    choose.top = how.top;
-    pm.addNestedPass<func::FuncOp>(sampling::createSamplingChoose(choose));
-  }
-  if (failed(pm.run(*module)))
-    return nullptr;
-  recordShapes(*module);
-  return module;
-}
-
-LogicalResult waferloom::prepare(ModuleOp module,
-                                 const CompileOptions &options) {
-  PassManager pm(module.getContext());
-  algebra::AlgebraPrecisionOptions precision;
-  precision.precision = options.precision;
-  pm.addPass(algebra::createAlgebraPrecision(precision));
-  pm.addPass(partition::createPartitionFactor());
-  pm.addNestedPass<func::FuncOp>(algebra::createAlgebraFold());
-  pm.addPass(createCSEPass());
-  // From here on dimensions are factors, and no reshape is left.
-  algebra::populateRewrites(pm, options.disabledRewrites);
-  pm.addNestedPass<func::FuncOp>(partition::createPartitionReroll());
-  // Behind the loop of the layers, so that all of them stay alike.
-  pm.addNestedPass<func::FuncOp>(sampling::createSamplingPull());
-  pm.addPass(createCSEPass());
-  return pm.run(module);
-}
-
 static bool enabled(StringRef rewrite, const CompileOptions &options) {
   return !llvm::is_contained(options.disabledRewrites, rewrite);
 }
 
-/// Level 3 to level 4.
-LogicalResult waferloom::lowerToShards(ModuleOp module) {
+LogicalResult
+waferloom::runPhase(ModuleOp module,
+                    llvm::function_ref<void(OpPassManager &)> populate) {
   PassManager pm(module.getContext());
-  // What the types of level 3 say is proven, not believed.
-  pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
-  pm.addPass(partition::createPartitionToPerPe());
-  pm.addPass(createCSEPass());
+  populate(pm);
   return pm.run(module);
 }
 
-/// Level 4 to level 5.
 LogicalResult waferloom::lowerToFabric(ModuleOp module,
-                                       const CompileOptions &options,
-                                       const target::Target &target) {
-  PassManager pm(module.getContext());
-  const collectives::Costs costs(*target::toImage(target));
-  placement::FabricPlaceOptions fabric;
-  fabric.width = target.userWidth;
-  fabric.height = target.userHeight;
-  routing::populateConversionPipeline(pm, costs,
-                                      enabled(algebra::middleRoot, options));
-  pm.addPass(placement::createFabricPlace(fabric));
-  routing::populateRoutingPipeline(
-      pm, {target.colors, target.inputQueues, target.outputQueues});
-  return pm.run(module);
+                                       const CompileOptions &options) {
+  return runPhase(module, [&](OpPassManager &pm) {
+    populatePerPePipeline(pm);
+    populateFabricPipeline(pm, options);
+  });
 }
 
 /// What a plan takes: the later phases are run on a copy. They are the ones
@@ -161,8 +53,12 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
       });
   target::Fit fit;
   auto goesOn = [&] { return !isInterrupted(options); };
-  if (goesOn() && succeeded(lowerToShards(*copy)) && goesOn() &&
-      succeeded(lowerToFabric(*copy, options, target)) && goesOn() &&
+  if (goesOn() && succeeded(runPhase(*copy, populatePerPePipeline)) &&
+      goesOn() &&
+      succeeded(runPhase(
+          *copy,
+          [&](OpPassManager &pm) { populateFabricPipeline(pm, options); })) &&
+      goesOn() &&
       succeeded(codegen::emitImage(*copy, *target::toImage(target), fit)))
     return fit;
   if (!fit.fits()) // refused for its size, which is the answer
@@ -224,21 +120,12 @@ static SmallVector<int64_t> stageCounts(ModuleOp module,
 /// hold all layers is set beside others of its size, as few as will do; as many
 /// as there is room for where tokens of a prompt stream through them.
 LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
-                              const target::Target &target, Planned &planned,
-                              int mostAnswers) {
+                              Planned &planned, int mostAnswers) {
+  FailureOr<target::Target> machine = target::getTarget(module);
+  if (failed(machine))
+    return failure();
+  const target::Target &target = *machine;
   partition::PartitionPlanOptions grid;
-  grid.sramBytes = target.sram;
-  grid.reservedBytes = target.reserved;
-  grid.colors = target.colors;
-  grid.hop = target.hop;
-  grid.ramp = target.ramp;
-  grid.forward = target.forward;
-  grid.issue = target.issue;
-  grid.rewrite = target.rewrite;
-  grid.fma = target.fmaF32;
-  grid.fmaMixed = target.fmaMixed;
-  grid.add = target.addF32;
-  grid.convert = target.convert;
   grid.fusedCollectives = enabled(algebra::packedMessages, options);
   grid.middleRoots = enabled(algebra::middleRoot, options);
   SmallVector<std::pair<int64_t, int64_t>> regions = regionsOf(target);
@@ -246,10 +133,9 @@ LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
     regions = {*options.region};
   // Where one region does not do, the next may: no need to try everything.
   const bool manyRegions = regions.size() > 1;
-  const bool streams = llvm::any_of(module.getOps<mlir::func::FuncOp>(),
-                                    [](mlir::func::FuncOp entry) {
-                                      return entry->hasAttr("wafer.streamed");
-                                    });
+  wafer::ProgramOp program = wafer::getProgram(module);
+  const bool streams = llvm::any_of(
+      program.getEntries(), [](auto entry) { return entry.isStreamed(); });
   constexpr int answersPerRegion = 3;
   OwningOpRef<ModuleOp> best;
   int worse = 0;

@@ -1,0 +1,110 @@
+// RUN: waferloom-opt %s --split-input-file --verify-diagnostics
+
+func.func @tokens1() {
+  return
+}
+// expected-error @below {{stands behind other ops of its module; it is the first}}
+wafer.program {
+  wafer.entry "tokens1" of @tokens1 tokens 1
+}
+
+// -----
+
+// expected-error @below {{has stages but no region that they are copies of}}
+wafer.program stages <3 x 1> {}
+
+// -----
+
+wafer.program {
+  // expected-error @below {{runs @tokens2, which is no function of this module}}
+  wafer.entry "tokens2" of @tokens2 tokens 2
+}
+
+// -----
+
+wafer.program {
+  wafer.entry "one" of @f tokens 1
+  // expected-error @below {{has the name of another entry}}
+  wafer.entry "one" of @g tokens 2
+}
+func.func @f() { return }
+func.func @g() { return }
+
+// -----
+
+wafer.program {
+  wafer.entry "one" of @f tokens 1
+  // expected-error @below {{runs @f, as another entry does, and has no per_token}}
+  wafer.entry "two" of @f tokens 2
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program context 4 {
+  // expected-error @below {{takes 5 tokens but states hold 4}}
+  wafer.entry "five" of @f tokens 5
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
+  // expected-error @below {{says of 'x' no shape, which is an array<i64: ...>, but 3 : i64}}
+  wafer.entry "one" of @f tokens 1 shapes {x = 3}
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
+  // expected-error @below {{has the input 'm' of ones, whose type is not that of a tensor but i64}}
+  wafer.entry "one" of @f tokens 1 ones {m = i64}
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
+  wafer.entry "one" of @f tokens 1 shapes {x = array<i64: 1, 1>}
+  // expected-error @below {{counts 2 tokens of 'x' by dimension 0 : i64, which its shape does not have}}
+  wafer.entry "two" of @f tokens 2 shapes {x = array<i64: 1, 2>} per_token {x = 0}
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
+  wafer.entry "one" of @f tokens 1 shapes {x = array<i64: 1, 1>, y = array<i64: 4>}
+  // expected-error @below {{streams tokens through @f but has another shape of 'y'}}
+  wafer.entry "two" of @f tokens 2 shapes {x = array<i64: 1, 2>, y = array<i64: 5>} per_token {x = 1}
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
+  // expected-error @below {{streams tokens through @f, which has no entry of its own}}
+  wafer.entry "two" of @f tokens 2 shapes {x = array<i64: 1, 2>} per_token {x = 1}
+}
+func.func @f() { return }
+
+// -----
+
+// expected-error @below {{attribute 'wafer.tokens' is neither the wafer.target nor the wafer.options of a module}}
+func.func @old() attributes {wafer.tokens = 1 : i64} { return }
+
+// -----
+
+// expected-error @below {{a block has at least 8 integers, not 4}}
+wafer.weight @w from "m" at 0 blocks <bits 4 size 4 scales "m" at 64> : tensor<4x32xf32>
+
+// -----
+
+// expected-error @below {{is packed in blocks, so it is a matrix in a file}}
+wafer.weight @w from "m" at 0 blocks <bits 4 size 32 scales "m" at 64> : tensor<128xf32>
+
+// -----
+
+// expected-error @below {{figure 'sram' of a target is a number, not "much"}}
+module attributes {wafer.target = #wafer.target<"grid-2x2", {sram = "much"}>} {}

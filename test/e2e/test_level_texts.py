@@ -1,0 +1,179 @@
+"""Compiling goes on from the text of any level that --save-ir wrote, and gives the same image byte for byte."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+from conftest import TOP
+
+import waferloom as wl
+from waferloom import zoo
+
+WAFERLOOM = TOP / "build/bin/waferloom"
+OPT = TOP / "build/bin/waferloom-opt"
+SHAPE = zoo.Shape(layers=4, width=36, heads=6, kv_heads=3, head_dim=6, hidden=50, vocabulary=90, positions=64)
+
+
+def waferloom(*arguments):
+    return subprocess.run([WAFERLOOM, *map(str, arguments)], capture_output=True, text=True)
+
+
+def compiled(model, folder, options):
+    """The image of a model and the texts of its levels, in order."""
+    done = waferloom("compile", model, *options, "-o", folder / "model.wafer", "--save-ir", folder / "ir", "--quiet")
+    assert done.returncode == 0, done.stderr
+    return (folder / "model.wafer").read_bytes(), sorted((folder / "ir").glob("*.mlir"))
+
+
+@pytest.fixture(scope="module")
+def llama(tmp_path_factory):
+    """A Llama of the zoo with a chunk: the model, its options, the image and its levels."""
+    folder = tmp_path_factory.mktemp("llama")
+    model = folder / "model.onnx"
+    model.write_bytes(zoo.build(SHAPE, zoo.weights(SHAPE, seed=6)).SerializeToString())
+    options = ["--target=grid-7x5,sram=256KiB", "--context=24", "--chunk=4", "--precision=f16", "--prefill=block",
+               "--disable-rewrite=middle-root", "--sample=top-5"]
+    return model, options, *compiled(model, folder, options)
+
+
+def check_levels(image, levels, folder):
+    assert len(levels) >= 5
+    for level in levels:
+        done = waferloom("compile", level, "-o", folder / "again.wafer", "--quiet")
+        assert done.returncode == 0, f"{level.name}: {done.stderr}"
+        assert (folder / "again.wafer").read_bytes() == image, level.name
+
+
+def test_a_llama_with_a_chunk(llama, tmp_path):
+    _, _, image, levels = llama
+    check_levels(image, levels, tmp_path)
+
+
+def test_stages(models, tmp_path):
+    model = models / "stories260k/stories260k-primitives-opset17.onnx"
+    image, levels = compiled(model, tmp_path, ["--target=wse3", "--context=128", "--region=16x16", "--stages=6", "--chunk=16"])
+    check_levels(image, levels, tmp_path)
+
+
+@pytest.mark.parametrize("name, dim", [("gpt2-dynamo-op18", "batch=1"), ("llama-optimum-op18", "batch_size=1")])
+def test_graphs_of_exporters(models, tmp_path, name, dim):
+    image, levels = compiled(models / f"exporters/{name}.onnx", tmp_path,
+                             ["--target=grid-8x8,sram=256KiB", "--context=32", f"--dim={dim}"])
+    check_levels(image, levels, tmp_path)
+
+
+def test_texts_move_with_the_model(llama, tmp_path):
+    """Files of weights are named relative to the text."""
+    model, _, image, levels = llama
+    shutil.copytree(model.parent, tmp_path / "moved")
+    check_levels(image, sorted((tmp_path / "moved/ir").glob("*.mlir")), tmp_path)
+
+
+def test_python_reads_texts(llama, tmp_path):
+    _, _, image, levels = llama
+    program = wl.compile(levels[1])
+    program.save(tmp_path / "again.wafer")
+    assert (tmp_path / "again.wafer").read_bytes() == image
+
+
+def test_levels_are_saved_again(llama, tmp_path):
+    """From a text on, the levels behind it; they are the same but for lines."""
+    _, _, _, levels = llama
+    done = waferloom("compile", levels[1], "-o", tmp_path / "m.wafer", "--save-ir", tmp_path / "ir", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in sorted((tmp_path / "ir").glob("*.mlir"))] == [path.name for path in levels[2:]]
+    plain = [subprocess.run([OPT, path], capture_output=True, text=True, check=True).stdout
+             for path in (levels[4], tmp_path / "ir" / levels[4].name)]
+    assert re.sub(r'"[^"]*model.onnx"', "", plain[0]) == re.sub(r'"[^"]*model.onnx"', "", plain[1])
+
+
+def test_passes_of_the_driver_are_those_of_the_compiler(llama, tmp_path):
+    """waferloom-opt, from the model on, phase by phase: the text that --save-ir wrote."""
+    model, _, _, levels = llama
+    text = subprocess.run([OPT, "--import-onnx", model], capture_output=True, text=True, check=True).stdout
+    phases = ['tensors=target=grid-7x5,sram=256KiB context=24 chunk=4 sample=top-5', "prepare=precision=f16 disable-rewrite=middle-root",
+              "plan=prefill=block disable-rewrite=middle-root", "per-pe", "fabric=disable-rewrite=middle-root"]
+    # A comma in an option's value would end it.
+    phases[0] = phases[0].replace("grid-7x5,sram=256KiB", "{grid-7x5,sram=256KiB}")
+    text = subprocess.run([OPT, *(f"--waferloom-{phase}" for phase in phases)], input=text, capture_output=True, text=True,
+                          check=True).stdout
+    expected = subprocess.run([OPT, levels[4]], capture_output=True, text=True, check=True).stdout
+
+    def bare(text):
+        return re.sub(r'wafer.options = \{[^}]*\}, |"[^"]*model.onnx"', "", text)
+
+    assert bare(text) == bare(expected)
+
+
+def refused(text, tmp_path, *options):
+    """What is said of a level."""
+    path = tmp_path / "level.mlir"
+    path.write_text(text)
+    done = waferloom("compile", path, "-o", tmp_path / "m.wafer", "--quiet", *options)
+    assert done.returncode == 1, done.stderr
+    assert not (tmp_path / "m.wafer").exists()
+    assert done.stderr.startswith("level.mlir: error: "), done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("option, message", [
+    ("--context=48", "--context is 48 : i64 but this level was made with 24 : i64"),
+    ("--target=grid-8x8", "--target is grid-8x8 but this level was made for 'grid-7x5,sram=256KiB'"),
+    ("--stages=2", "--stages is 2 : i64 but this level was made with none"),
+    ("--stop-after=onnx", "this is the text of level 'tensors', which is behind 'onnx'"),
+])
+def test_options_that_are_given_again_are_checked(llama, tmp_path, option, message):
+    _, options, image, levels = llama
+    done = waferloom("compile", levels[1], "-o", tmp_path / "m.wafer", "--quiet", option)
+    assert done.returncode == 1 and message in done.stderr, done.stderr
+    done = waferloom("compile", levels[1], "-o", tmp_path / "m.wafer", "--quiet", *options)
+    assert done.returncode == 0 and (tmp_path / "m.wafer").read_bytes() == image, done.stderr
+
+
+def line_of(text, part):
+    return next(i for i, line in enumerate(text.splitlines(), 1) if part in line)
+
+
+@pytest.mark.parametrize("level, before, after, message", [
+    (1, "tokens 4", "tokens 40", "takes 40 tokens but states hold 24"),
+    (1, "of @tokens4", "of @tokens7", "runs @tokens7, which is no function of this module"),
+    (2, "region <x = 7", "region <x = 0", "a factor of a region is at least 1, not 0"),
+    (4, "wafer.append", "wafer.prepend", "wafer.prepend"),
+])
+def test_a_wrong_edit_is_refused_at_its_line(llama, tmp_path, level, before, after, message):
+    *_, levels = llama
+    text = levels[level].read_text().replace("../model.onnx", str(levels[0].parents[1] / "model.onnx"))
+    if before not in text:
+        pytest.skip(f"this plan has no '{before}'")
+    text = text.replace(before, after, 1)
+    said = refused(text, tmp_path)
+    assert message in said
+    assert f"line {line_of(text, after)}: " in said
+
+
+def test_weights_that_are_not_there(llama, tmp_path):
+    *_, levels = llama
+    for level in levels[:5]:
+        text = level.read_text().replace("../model.onnx", "gone.onnx")
+        said = refused(text, tmp_path)
+        assert f"lies in '{tmp_path / 'gone.onnx'}', which cannot be read" in said
+        assert len(said.splitlines()) == 1, "once per file"
+    (tmp_path / "gone.onnx").write_bytes(b"short")
+    assert f"of '{tmp_path / 'gone.onnx'}', which has 5" in refused(text, tmp_path)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("", "is the text of no level"),
+    ("func.func @f() { return }", "is the text of no level"),
+    ("module {", "line 1: "),
+    ("wafer.program {", "line 1: "),
+    ('module attributes {wafer.options = {contxt = 3}} { wafer.program {} func.func @f() { return } }',
+     "wafer.options has an option that does not exist"),
+    ('module attributes {wafer.options = {context = "3"}} { wafer.program {} func.func @f() { return } }',
+     "wafer.options: 'context' cannot be"),
+    ('module attributes {wafer.target = #wafer.target<"lab">} { wafer.program {} func.func @f() { return } }',
+     "target 'lab': is no preset and leaves out 'width'"),
+])
+def test_what_is_no_level(tmp_path, text, message):
+    assert message in refused(text, tmp_path)
