@@ -27,7 +27,7 @@ OPTIONS = [
     ("--chunk 0", USAGE, "--chunk needs a number of tokens, not '0'"),
     ("--chunk 13", REFUSED, "a step of 13 tokens does not fit a context of 12"),
     ("--context 0", USAGE, "--context needs a whole number of at least 1, not '0'"),
-    ("--context 100000000000", REFUSED, "a context of 100000000000 tokens is not between 1 and 16777216"),
+    ("--context 100000000000", REFUSED, "a context of 100000000000 is not between 1 and 16777216"),
     ("--context 16777216", REFUSED, "nearest options that fit"),
     ("--set nosuch=1", REFUSED, "no input is called 'nosuch'"),
     ("--set input_ids=x", USAGE, "--set needs INPUT=VALUE with a number, not 'input_ids=x'"),
