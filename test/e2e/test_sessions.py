@@ -141,9 +141,10 @@ def test_a_loaded_program_is_saved_as_it_was_loaded(program, tmp_path):
 
 
 INTERRUPTED = """
-import sys, time
+import signal, sys, time
 import numpy as np
 import waferloom as wl
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born without it
 program = wl.load(sys.argv[1])
 session = program.session(engine=sys.argv[2], work_limit=0)
 print("ready", flush=True)
