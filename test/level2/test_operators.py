@@ -161,7 +161,7 @@ REFUSED = {
     "index": ("i = Constant <value = int64[1] {9}> () y = Gather(x, i)", {}, ["the index 9 lies outside of the 2 elements"]),
     "index from the end": ("i = Constant <value = int64[2] {1, -3}> () y = Gather(x, i)", {},
                            ["the index -3 lies outside of the 2 elements"]),
-    "attribute twice": ("y = Softmax <axis = 1, axis = 2> (x)", {}, ["attribute 'axis' is given twice"]),
+    "attribute twice": ("y = Softmax <axis = 1, axis = 2> (x)", {}, ["'axis' appeared multiple times"]),
     "operator set": ("y = Neg(x)", {"opset": 99}, ["of operator set 99, the newest that is known is"]),
     "divide by zero": ("a = Constant <value = int64 {1}> () b = Constant <value = int64 {0}> () c = Div(a, b) f = Cast <to = 1> (c) y = Add(x, f)", {},
                        ["divides by zero"]),
