@@ -63,7 +63,7 @@ def test_chunks_pick_the_next_token(model, logits):
 
 
 def test_wrong_word(model):
-    with pytest.raises(wl.CompileError, match="'last' or 'all', not 'some'"):
+    with pytest.raises(wl.CompileError, match="no choice of logits 'some'; there are last, all"):
         wl.compile(model, target="grid-4x4", context=16, logits="some")
 
 

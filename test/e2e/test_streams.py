@@ -91,5 +91,5 @@ def test_text_comes_back(model, tmp_path):
 
 
 def test_other_ways_are_refused(model):
-    with pytest.raises(wl.CompileError, match="no way to prefill called 'pipeline'; there are auto, block and stream"):
+    with pytest.raises(wl.CompileError, match="no way to prefill 'pipeline'; there are auto, block, stream"):
         compile(model, [4], prefill="pipeline")
