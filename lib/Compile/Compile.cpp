@@ -12,7 +12,6 @@
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
-#include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Files/Output.h"
 #include "waferloom/Image/Utf8.h"
@@ -154,15 +153,10 @@ FailureOr<bool> Compilation::end(ModuleOp module) {
 
 /// Adds the files that weights lie in.
 static void noteFiles(ModuleOp module, std::vector<std::string> &files) {
-  auto note = [&](std::optional<StringRef> file) {
-    if (file && !llvm::is_contained(files, *file))
-      files.push_back(file->str());
-  };
-  module->walk([&](Operation *op) {
-    if (auto weight = dyn_cast<onnx::WeightOp>(op))
-      note(weight.getFile());
-    else if (auto weight = dyn_cast<wafer::WeightOp>(op))
-      note(weight.getFile());
+  visitFiles(module, [&](Operation *, StringAttr file, uint64_t, uint64_t) {
+    if (!llvm::is_contained(files, file.getValue()))
+      files.push_back(file.str());
+    return file;
   });
 }
 

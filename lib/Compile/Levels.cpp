@@ -24,13 +24,7 @@
 using namespace mlir;
 using namespace waferloom;
 
-/// Calls `visit` with every file that holds bytes of a weight, the op, the
-/// offset and the number of bytes (0: not known); null `visit` results leave
-/// it.
-static void visitFiles(
-    ModuleOp module,
-    llvm::function_ref<StringAttr(Operation *, StringAttr, uint64_t, uint64_t)>
-        visit) {
+void waferloom::visitFiles(ModuleOp module, VisitFile visit) {
   auto sizeOf = [](Type type) {
     auto shaped = cast<ShapedType>(type);
     return llvm::divideCeil(

@@ -7,6 +7,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace waferloom {
 
@@ -18,6 +19,15 @@ mlir::DictionaryAttr writeOptions(mlir::MLIRContext *context,
 /// Makes `options`, as they were given again, those that a module keeps.
 /// Errors: one was given that differs; an attribute that is no options.
 llvm::Error readOptions(mlir::DictionaryAttr kept, CompileOptions &options);
+
+/// Given a weight's op, a file that holds bytes of it, the offset and the
+/// number of bytes (0: not known); gives the file to name instead.
+using VisitFile = llvm::function_ref<mlir::StringAttr(
+    mlir::Operation *, mlir::StringAttr, uint64_t, uint64_t)>;
+
+/// Calls `visit` for every file that weights lie in, scales and zero points
+/// included.
+void visitFiles(mlir::ModuleOp module, VisitFile visit);
 
 /// Writes `module` with the names of its nodes. Files of weights are relative
 /// to the folder of `path`, which exists.

@@ -4,14 +4,15 @@ import re
 import shutil
 import subprocess
 
+import numpy as np
 import pytest
-from conftest import TOP
+from conftest import BIN
+from onnx import TensorProto, helper, numpy_helper
 
 import waferloom as wl
 from waferloom import zoo
 
-WAFERLOOM = TOP / "build/bin/waferloom"
-OPT = TOP / "build/bin/waferloom-opt"
+WAFERLOOM, OPT = BIN / "waferloom", BIN / "waferloom-opt"
 SHAPE = zoo.Shape(layers=4, width=36, heads=6, kv_heads=3, head_dim=6, hidden=50, vocabulary=90, positions=64)
 
 
@@ -177,3 +178,27 @@ def test_weights_that_are_not_there(llama, tmp_path):
 ])
 def test_what_is_no_level(tmp_path, text, message):
     assert message in refused(text, tmp_path)
+
+
+def test_files_of_scales_are_files_that_were_read(tmp_path):
+    """Weights of 4 bits whose scales lie in a file of their own: an image does not go over it."""
+    rng = np.random.default_rng(3)
+    weights = [numpy_helper.from_array(rng.integers(0, 256, (8, 1, 16), np.uint8), "w"),
+               numpy_helper.from_array(rng.random(8, np.float32), "s")]
+    node = helper.make_node("MatMulNBits", ["x", "w", "s"], ["y"], domain="com.microsoft", K=32, N=8, bits=4, block_size=32)
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size]) for name, size in (("x", 32), ("y", 8))]
+    graph = helper.make_graph([node], "scales", value[:1], value[1:], weights)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    model, scales = tmp_path / "model.onnx", tmp_path / "scales.bin"
+    model.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
+    image, levels = compiled(model, tmp_path, ["--target=grid-2x2"])
+    text = levels[1].read_text()
+    assert 'scales "../model.onnx"' in text
+    scales.write_bytes(model.read_bytes())
+    levels[1].write_text(text.replace('scales "../model.onnx"', 'scales "../scales.bin"'))
+    done = waferloom("compile", levels[1], "-o", scales)
+    assert (done.returncode, "which was read" in done.stderr) == (1, True), done.stderr
+    with pytest.raises(OSError, match="was read"):
+        wl.compile(levels[1]).save(scales)
+    assert scales.read_bytes() == model.read_bytes()
+    check_levels(image, levels, tmp_path)
