@@ -238,25 +238,13 @@ py::dict describe(const LoadedImage &loaded) {
   return out;
 }
 
-const char *tripOf(image::LoopOver over) {
-  switch (over) {
-  case image::LoopOver::layers:
-    return "layer";
-  case image::LoopOver::tokens:
-    return "token";
-  case image::LoopOver::nothing:
-    break;
-  }
-  return "";
-}
-
 py::list toPython(const std::vector<executor::Account> &accounts) {
   py::list out;
   for (const executor::Account &account : accounts)
     out.append(py::make_tuple(account.node, image::EnumNameOpcode(account.op),
                               account.busy, account.wait, account.product,
                               account.loop, account.repeats,
-                              tripOf(account.over)));
+                              executor::tripOf(account.over).str()));
   return out;
 }
 

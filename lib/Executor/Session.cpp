@@ -53,6 +53,18 @@ Format formatOf(HostType type) {
 
 unsigned bytesOf(HostType type) { return waferloom::bytesOf(formatOf(type)); }
 
+StringRef tripOf(image::LoopOver over) {
+  switch (over) {
+  case image::LoopOver::layers:
+    return "layer";
+  case image::LoopOver::tokens:
+    return "token";
+  case image::LoopOver::nothing:
+    break;
+  }
+  return "";
+}
+
 std::optional<EngineKind> engineNamed(StringRef name) {
   if (name == "lockstep")
     return EngineKind::lockstep;

@@ -78,17 +78,7 @@ std::string titleOf(size_t stage, size_t count) {
   return formatv("stage {0} of 0 to {1}", stage, count - 1);
 }
 
-StringRef tripOf(const Part &part) {
-  switch (part.over) {
-  case image::LoopOver::layers:
-    return "layer";
-  case image::LoopOver::tokens:
-    return "token";
-  case image::LoopOver::nothing:
-    break;
-  }
-  return "";
-}
+StringRef tripOf(const Part &part) { return executor::tripOf(part.over); }
 
 std::string outsideOf(ArrayRef<Part> parts) {
   std::string over;

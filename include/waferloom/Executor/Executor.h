@@ -10,6 +10,7 @@
 #include "waferloom/Format/Format.h"
 #include "waferloom/Image/Image.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
 #include <functional>
@@ -89,6 +90,9 @@ struct Account {
   image::LoopOver over = image::LoopOver::nothing; // what its trips are
   uint64_t busy = 0, wait = 0;
 };
+
+/// What a trip of such a loop is called: "layer", "token", or nothing.
+llvm::StringRef tripOf(image::LoopOver over);
 
 /// A stage of the program (docs/partition.md): where the PE of it stands that
 /// ended last, when that was, and its accounts.
