@@ -18,6 +18,17 @@ bool partition::implies(Padding known, Padding claimed) {
   return claimed.kind == Padding::Any || joinPadding(known, claimed) == claimed;
 }
 
+/// Whether the padding of a dimension is what the result's type says of it.
+static LogicalResult checkPadding(Operation *op, DimAttr have, DimAttr says,
+                                  size_t dim) {
+  if (!says.isPadded() || implies(have.getPadding(), says.getPadding()))
+    return success();
+  return op->emitOpError() << "leaves " << have.getPadding().str()
+                           << " in the padding of dimension " << dim
+                           << " but its result claims "
+                           << says.getPadding().str();
+}
+
 LogicalResult partition::checkClaim(Operation *op, LayoutAttr given,
                                     RankedTensorType type, RegionAttr region) {
   LayoutAttr claimed = wafer::getLayout(type);
@@ -36,11 +47,8 @@ LogicalResult partition::checkClaim(Operation *op, LayoutAttr given,
         have.getLiveSize(size) != says.getLiveSize(size))
       return op->emitOpError() << "gives " << given << " but its result claims "
                                << claimed << " in dimension " << d;
-    if (says.isPadded() && !implies(have.getPadding(), says.getPadding()))
-      return op->emitOpError()
-             << "leaves " << have.getPadding().str()
-             << " in the padding of dimension " << d
-             << " but its result claims " << says.getPadding().str();
+    if (failed(checkPadding(op, have, says, d)))
+      return failure();
   }
   return success();
 }
@@ -83,12 +91,7 @@ LogicalResult partition::checkKept(Operation *op, Value from, int64_t dim,
            << "gives dimension " << resultDim << " as "
            << wafer::getLayout(source) << " has dimension " << dim
            << ", but its result claims " << wafer::getLayout(target);
-  if (says.isPadded() && !implies(have.getPadding(), says.getPadding()))
-    return op->emitOpError()
-           << "leaves " << have.getPadding().str()
-           << " in the padding of dimension " << resultDim
-           << " but its result claims " << says.getPadding().str();
-  return success();
+  return checkPadding(op, have, says, static_cast<size_t>(resultDim));
 }
 
 LogicalResult partition::checkWhole(Operation *op, Value value, int64_t dim) {

@@ -46,10 +46,8 @@ struct InputLayouts : LayoutOpInterface::ExternalModel<InputLayouts, InputOp> {
     return checkSource(op, Padding::constant(0));
   }
 
-  LogicalResult makeLocal(Operation *self, RegionAttr) const {
-    auto op = cast<InputOp>(self);
-    if (LayoutAttr layout = wafer::getLayout(op.getType()))
-      op.setLayoutAttr(layout);
+  LogicalResult makeLocal(Operation *op, RegionAttr) const {
+    keepLayout(cast<InputOp>(op));
     return success();
   }
 };

@@ -90,10 +90,8 @@ struct IotaLayouts : LayoutOpInterface::ExternalModel<IotaLayouts, IotaOp> {
     return checkSource(op, Padding::finite());
   }
 
-  LogicalResult makeLocal(Operation *self, RegionAttr) const {
-    auto op = cast<IotaOp>(self);
-    if (wafer::LayoutAttr layout = wafer::getLayout(op.getType()))
-      op.setLayoutAttr(layout);
+  LogicalResult makeLocal(Operation *op, RegionAttr) const {
+    keepLayout(cast<IotaOp>(op));
     return success();
   }
 };

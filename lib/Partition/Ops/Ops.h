@@ -9,9 +9,7 @@
 #ifndef WAFERLOOM_LIB_PARTITION_OPS_OPS_H
 #define WAFERLOOM_LIB_PARTITION_OPS_OPS_H
 
-namespace mlir {
-class MLIRContext;
-}
+#include "waferloom/Dialect/Wafer/Wafer.h"
 
 namespace waferloom::partition {
 
@@ -27,6 +25,14 @@ void addRepeatModels(mlir::MLIRContext &context);
 void addReshapeModels(mlir::MLIRContext &context);
 void addSliceModels(mlir::MLIRContext &context);
 void addStoredModels(mlir::MLIRContext &context);
+
+/// Keeps the layout of an op's type, which local types do not say, as its
+/// attribute.
+template <typename Op>
+void keepLayout(Op op) {
+  if (wafer::LayoutAttr layout = wafer::getLayout(op.getType()))
+    op.setLayoutAttr(layout);
+}
 
 } // namespace waferloom::partition
 

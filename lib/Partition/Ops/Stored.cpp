@@ -53,10 +53,8 @@ struct StoredLayouts : LayoutOpInterface::ExternalModel<StoredLayouts<Op>, Op> {
     return checkSource(op, getPadding(op));
   }
 
-  LogicalResult makeLocal(Operation *self, RegionAttr) const {
-    auto op = cast<Op>(self);
-    if (wafer::LayoutAttr layout = wafer::getLayout(op.getType()))
-      op.setLayoutAttr(layout);
+  LogicalResult makeLocal(Operation *op, RegionAttr) const {
+    keepLayout(cast<Op>(op));
     return success();
   }
 };
