@@ -52,32 +52,25 @@ struct Shape {
   unsigned colors = 0;
 };
 
-struct Latencies {
-  explicit Latencies(const Costs &costs) : costs(costs) {}
-  const Costs &costs;
-
-  uint64_t message(uint64_t words) const { return words; }
-  uint64_t forward() const { return costs.forward; }
-  uint64_t take(uint64_t clock, uint64_t put, unsigned distance) const {
-    return std::max(clock + costs.issue, put + costs.getTravel(distance));
-  }
-};
-
 } // namespace
 
+/// When a PE whose clock is `clock` takes the first word of what was put
+/// `distance` PEs away at `put`.
+static uint64_t take(const Costs &costs, uint64_t clock, uint64_t put,
+                     unsigned distance) {
+  return std::max(clock + costs.issue, put + costs.getTravel(distance));
+}
+
 static Growth grow(unsigned length, uint64_t words, const Costs &costs) {
-  const Latencies latencies(costs);
   Growth growth{std::vector<uint64_t>(length + 1, UINT64_MAX),
                 std::vector<unsigned>(length + 1)};
   std::vector<uint64_t> held(length + 1, 0);
   growth.put[1] = costs.issue;
   for (unsigned p = 2; p <= length; ++p) {
-    held[p] =
-        latencies.take(0, growth.put[p - 1], 1) + latencies.message(words);
+    held[p] = take(costs, 0, growth.put[p - 1], 1) + words;
     for (unsigned near = 1; near < p; ++near) {
       const uint64_t put =
-          latencies.take(held[near], growth.put[p - near], near) +
-          latencies.forward();
+          take(costs, held[near], growth.put[p - near], near) + costs.forward;
       if (put < growth.put[p])
         growth.put[p] = put, growth.before[p] = near;
     }
@@ -85,7 +78,7 @@ static Growth grow(unsigned length, uint64_t words, const Costs &costs) {
   return growth;
 }
 
-/// The tree over `members` PEs that end beside the root, at `first`.
+/// The tree over the `members` PEs beside the root in a direction.
 static void plant(Shape &shape, const Growth &growth, unsigned root,
                   int direction, unsigned members) {
   struct Stretch {
@@ -209,7 +202,6 @@ static void reduceByGrownTree(Segment &segment, const Request &request,
 static uint64_t cyclesOfGrownTree(const Line &line, const Request &request,
                                   const Costs &costs) {
   const Shape &shape = shapeOf(line, request, costs);
-  const Latencies latencies(costs);
   std::vector<uint64_t> put(line.length);
   uint64_t clock = 0;
   for (unsigned pe : shape.order) {
@@ -217,11 +209,11 @@ static uint64_t cyclesOfGrownTree(const Line &line, const Request &request,
     clock = 0;
     for (unsigned child : node.children) {
       const unsigned distance = std::max(pe, child) - std::min(pe, child);
-      clock = latencies.take(clock, put[child], distance);
+      clock = take(costs, clock, put[child], distance);
       if (child != node.children.back() || pe == request.root)
-        clock += latencies.message(request.words);
+        clock += request.words;
     }
-    put[pe] = node.children.empty() ? costs.issue : clock + latencies.forward();
+    put[pe] = node.children.empty() ? costs.issue : clock + costs.forward;
   }
   return clock;
 }

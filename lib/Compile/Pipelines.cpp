@@ -265,7 +265,8 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   ListOption<std::string> disabledRewrites{*this, "disable-rewrite",
                                            llvm::cl::desc("NAME")};
 
-  llvm::Expected<CompileOptions> get() const;
+  /// The options; `machine` is the target, or the usual one.
+  llvm::Expected<CompileOptions> get(target::Target &machine) const;
 };
 } // namespace
 
@@ -274,7 +275,8 @@ static llvm::Error badOption(StringRef name, StringRef form, StringRef text) {
       llvm::formatv("{0} needs {1}, not '{2}'", name, form, text));
 }
 
-llvm::Expected<CompileOptions> PhaseOptions::get() const {
+llvm::Expected<CompileOptions>
+PhaseOptions::get(target::Target &machine) const {
   CompileOptions out;
   if (context.hasValue())
     out.context = context.getValue();
@@ -311,11 +313,12 @@ llvm::Expected<CompileOptions> PhaseOptions::get() const {
       return badOption("region", "WxH", region);
     out.region = {w, h};
   }
-  llvm::Expected<target::Target> machine =
+  llvm::Expected<target::Target> parsed =
       target::parse(target.empty() ? out.target : target.getValue());
-  if (!machine)
-    return machine.takeError();
-  if (llvm::Error error = checkOptions(out, *machine))
+  if (!parsed)
+    return parsed.takeError();
+  machine = std::move(*parsed);
+  if (llvm::Error error = checkOptions(out, machine))
     return std::move(error);
   return out;
 }
@@ -331,15 +334,12 @@ static void registerPhase(
         PhaseOptions given;
         if (failed(given.parseFromString(text)))
           return failure();
-        llvm::Expected<CompileOptions> options = given.get();
+        target::Target machine;
+        llvm::Expected<CompileOptions> options = given.get(machine);
         if (!options)
           return refuse(llvm::toString(options.takeError()));
-        if (!given.target.empty()) {
-          llvm::Expected<target::Target> target = target::parse(given.target);
-          if (!target)
-            return refuse(llvm::toString(target.takeError()));
-          pm.addPass(std::make_unique<SetTarget>(std::move(*target)));
-        }
+        if (!given.target.empty())
+          pm.addPass(std::make_unique<SetTarget>(std::move(machine)));
         if (llvm::Error error = populate(pm, *options))
           return refuse(llvm::toString(std::move(error)));
         return success();
@@ -359,7 +359,8 @@ void waferloom::registerPipelines() {
     };
   };
   registerPhase("waferloom-prepare",
-                "Level 2 as planning needs it: cut, folded, rewritten, rolled",
+                "Level 2 as planning needs it: factored, folded, rewritten, "
+                "rerolled",
                 always([](OpPassManager &pm, const CompileOptions &options) {
                   populatePreparePipeline(pm, options);
                 }));

@@ -33,10 +33,11 @@ waferloom::runPhase(ModuleOp module,
 
 LogicalResult waferloom::lowerToFabric(ModuleOp module,
                                        const CompileOptions &options) {
-  return runPhase(module, [&](OpPassManager &pm) {
-    populatePerPePipeline(pm);
-    populateFabricPipeline(pm, options);
-  });
+  return success(succeeded(runPhase(module, populatePerPePipeline)) &&
+                 !isInterrupted(options) &&
+                 succeeded(runPhase(module, [&](OpPassManager &pm) {
+                   populateFabricPipeline(pm, options);
+                 })));
 }
 
 /// What a plan takes: the later phases are run on a copy. They are the ones
@@ -52,13 +53,8 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
           reason = found.str();
       });
   target::Fit fit;
-  auto goesOn = [&] { return !isInterrupted(options); };
-  if (goesOn() && succeeded(runPhase(*copy, populatePerPePipeline)) &&
-      goesOn() &&
-      succeeded(runPhase(
-          *copy,
-          [&](OpPassManager &pm) { populateFabricPipeline(pm, options); })) &&
-      goesOn() &&
+  if (!isInterrupted(options) && succeeded(lowerToFabric(*copy, options)) &&
+      !isInterrupted(options) &&
       succeeded(codegen::emitImage(*copy, *target::toImage(target), fit)))
     return fit;
   if (!fit.fits()) // refused for its size, which is the answer

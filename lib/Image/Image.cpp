@@ -48,7 +48,8 @@ std::string writeBytes(const ImageT &image, ArrayRef<ArrayRef<char>> chunks) {
     bytes.append(chunk.data(), chunk.size());
   Checksum checksum;
   checksum.add(bytes);
-  return bytes + checksum.finish();
+  bytes += checksum.finish();
+  return bytes;
 }
 
 Error write(StringRef path, const ImageT &image,

@@ -22,10 +22,6 @@ using llvm::SmallString;
 using llvm::StringRef;
 using llvm::Twine;
 
-static Error makeError(const Twine &message) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
-}
-
 /// Whether a file lies below a folder; both are real paths.
 static bool liesBelow(StringRef file, StringRef folder) {
   return file.consume_front(folder) && (folder == "/" || file.starts_with("/"));
@@ -39,8 +35,8 @@ static Expected<std::string> externalPath(StringRef model, StringRef location) {
   path::remove_dots(relative, /*remove_dot_dot=*/true);
   if (location.empty() || path::is_absolute(relative) ||
       relative.starts_with("..") || location.contains('\0'))
-    return makeError("'" + Twine(location) +
-                     "' leaves the folder of the model");
+    return llvm::createStringError("'" + Twine(location) +
+                                   "' leaves the folder of the model");
   SmallString<128> full(path::parent_path(model));
   path::append(full, relative);
   return std::string(full);
@@ -56,7 +52,7 @@ Expected<ExternalData> import::findExternalData(const onnx::TensorProto &tensor,
   for (const auto &entry : tensor.external_data()) {
     bool wrong = false;
     if (!keys.insert(entry.key()).second)
-      return makeError("has '" + Twine(entry.key()) + "' twice");
+      return llvm::createStringError("has '" + Twine(entry.key()) + "' twice");
     if (entry.key() == "location")
       location = entry.value();
     else if (entry.key() == "offset")
@@ -64,8 +60,8 @@ Expected<ExternalData> import::findExternalData(const onnx::TensorProto &tensor,
     else if (entry.key() == "length")
       wrong = StringRef(entry.value()).getAsInteger(10, data.length);
     if (wrong)
-      return makeError("has '" + Twine(entry.value()) + "' as its " +
-                       entry.key());
+      return llvm::createStringError("has '" + Twine(entry.value()) +
+                                     "' as its " + entry.key());
   }
   auto path = externalPath(model, location);
   if (!path)
@@ -82,18 +78,19 @@ static Error checkFile(StringRef model, StringRef file) {
   const char *wayOut = "; put the file there, or compile shapes only with "
                        "--no-weights (Python: weights=False)";
   if (std::error_code error = fs::status(file, status))
-    return makeError("'" + file + "' cannot be read: " + error.message() +
-                     wayOut);
+    return llvm::createStringError(
+        "'" + file + "' cannot be read: " + error.message() + wayOut);
   if (status.type() != fs::file_type::regular_file)
-    return makeError("'" + file + "' is not a regular file");
+    return llvm::createStringError("'" + file + "' is not a regular file");
   StringRef folder = path::parent_path(model);
   SmallString<128> realFile, named, led;
   if (fs::real_path(folder.empty() ? StringRef(".") : folder, named) ||
       fs::real_path(model, led) || fs::real_path(file, realFile))
-    return makeError("'" + file + "' cannot be resolved");
+    return llvm::createStringError("'" + file + "' cannot be resolved");
   if (!liesBelow(realFile, named) &&
       !liesBelow(realFile, path::parent_path(led)))
-    return makeError("'" + file + "' leaves the folder of the model");
+    return llvm::createStringError("'" + file +
+                                   "' leaves the folder of the model");
   return Error::success();
 }
 
@@ -103,11 +100,13 @@ Error import::checkExternalData(const ExternalData &data, StringRef model,
     return error;
   uint64_t size = 0;
   if (std::error_code error = llvm::sys::fs::file_size(data.path, size))
-    return makeError("'" + data.path + "' cannot be read: " + error.message());
+    return llvm::createStringError("'" + data.path +
+                                   "' cannot be read: " + error.message());
   if (data.length == bytes && data.offset <= size &&
       data.length <= size - data.offset)
     return Error::success();
-  return makeError("is " + Twine(data.length) + " bytes at " +
-                   Twine(data.offset) + " of '" + data.path + "', which has " +
-                   Twine(size) + "; its dimensions say " + Twine(bytes));
+  return llvm::createStringError("is " + Twine(data.length) + " bytes at " +
+                                 Twine(data.offset) + " of '" + data.path +
+                                 "', which has " + Twine(size) +
+                                 "; its dimensions say " + Twine(bytes));
 }
