@@ -10,8 +10,6 @@ TOP = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("WAFERLOOM_SHARED", TOP.parent / "shared"))
 # The tools: of the dev build, or of another one that scripts/check tests.
 BIN = Path(os.environ.get("WAFERLOOM_BUILD", TOP / "build")) / "bin"
-# The tools; scripts/check has those of other builds tested, too.
-BIN = Path(os.environ.get("WAFERLOOM_BUILD", TOP / "build")) / "bin"
 
 
 @pytest.fixture(scope="session")

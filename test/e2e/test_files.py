@@ -4,16 +4,16 @@ import resource
 import signal
 import subprocess
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import waferloom as wl
+from conftest import BIN
 from onnx import TensorProto, helper, numpy_helper
 from waferloom import zoo
 
-WAFERLOOM = Path(__file__).resolve().parents[2] / "build/bin/waferloom"
+WAFERLOOM = BIN / "waferloom"
 SHAPE = zoo.Shape(layers=1, width=16, heads=2, kv_heads=1, head_dim=4, hidden=17, vocabulary=31, positions=32)
 
 

@@ -10,9 +10,10 @@ import numpy as np
 import onnx
 import pytest
 import waferloom as wl
+from conftest import BIN
 from waferloom import zoo
 
-WAFERLOOM = Path(__file__).resolve().parents[2] / "build/bin/waferloom"
+WAFERLOOM = BIN / "waferloom"
 SHAPE = zoo.Shape(layers=1, width=16, heads=2, kv_heads=1, head_dim=4, hidden=17, vocabulary=31, positions=32)
 OPTIONS = {"target": "grid-4x4", "context": 12}
 DATA = "model.onnx_data"

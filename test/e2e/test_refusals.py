@@ -3,16 +3,16 @@ never an abort, another exception, or a file written over."""
 
 import json
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import waferloom as wl
+from conftest import BIN
 from onnx import TensorProto, helper
 from waferloom import zoo
 
-WAFERLOOM = Path(__file__).resolve().parents[2] / "build/bin/waferloom"
+WAFERLOOM = BIN / "waferloom"
 SHAPE = zoo.Shape(layers=2, width=16, heads=2, kv_heads=1, head_dim=4, hidden=17, vocabulary=31, positions=32)
 OPTIONS = {"target": "grid-4x4", "context": 12}
 DECODER = zoo.build(SHAPE, zoo.weights(SHAPE)).SerializeToString()

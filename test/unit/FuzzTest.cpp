@@ -93,21 +93,9 @@ static Builder sample() {
   InstructionT &fma = b.vector(Opcode::fma, 0, 4, at(300), at(300), row, x);
   fma.predicate = std::make_unique<OperandT>(at(920, 0, Type::i32));
   b.vector(Opcode::convert, 0, 4, at(340, 1, Type::f16), at(300));
-  auto binding = [&](Role role, uint32_t address) {
-    auto made = std::make_unique<BindingT>();
-    made->role = role;
-    made->type = made->source_type = Type::i32;
-    made->address = address;
-    auto dim = std::make_unique<DimT>();
-    dim->live = 7;
-    dim->source_stride = 1;
-    dim->digits = {Digit(Axis::x, 4, 1), Digit(Axis::none, 2, 0)};
-    made->dims.push_back(std::move(dim));
-    b.region().bindings.push_back(std::move(made));
-  };
-  binding(Role::parameter, 900);
-  binding(Role::state, 908);
-  binding(Role::index, 916);
+  b.pairs(Role::parameter, 900, 7, Type::i32);
+  b.pairs(Role::state, 908, 7, Type::i32);
+  b.pairs(Role::index, 916, 7, Type::i32);
   b.image.sources.push_back(std::make_unique<SourceT>());
   b.image.sources[0]->bytes = 28;
   b.data.assign(28, '\1');

@@ -29,23 +29,9 @@ inline Builder sample() {
   b.route(0, 2, {Turn(Side::west, 0)}, {Side::east});
   b.route(0, 3, {Turn(Side::west, 0)}, {Side::ramp});
 
-  auto binding = [&](Role role, uint32_t address) -> BindingT & {
-    auto made = std::make_unique<BindingT>();
-    made->role = role;
-    made->type = Type::i32;
-    made->source_type = Type::i32;
-    made->address = address;
-    auto dim = std::make_unique<DimT>();
-    dim->live = 5;
-    dim->source_stride = 1;
-    dim->digits = {Digit(Axis::x, 3, 1), Digit(Axis::none, 2, 0)};
-    made->dims.push_back(std::move(dim));
-    b.region().bindings.push_back(std::move(made));
-    return *b.region().bindings.back();
-  };
-  binding(Role::parameter, 900).name = "weight";
-  binding(Role::state, 908);
-  binding(Role::index, 916);
+  b.pairs(Role::parameter, 900, 5, Type::i32).name = "weight";
+  b.pairs(Role::state, 908, 5, Type::i32);
+  b.pairs(Role::index, 916, 5, Type::i32);
   auto source = std::make_unique<SourceT>();
   source->name = "weight";
   source->offset = 4;

@@ -161,6 +161,22 @@ struct Builder {
     return *program().routes.back();
   }
 
+  /// What the PEs hold of `live` elements, two on every PE of a column each.
+  BindingT &pairs(Role role, uint32_t address, uint32_t live,
+                  Type type = Type::f32) {
+    auto made = std::make_unique<BindingT>();
+    made->role = role;
+    made->type = made->source_type = type;
+    made->address = address;
+    auto dim = std::make_unique<DimT>();
+    dim->live = live;
+    dim->source_stride = 1;
+    dim->digits = {Digit(Axis::x, region().width, 1), Digit(Axis::none, 2, 0)};
+    made->dims.push_back(std::move(dim));
+    region().bindings.push_back(std::move(made));
+    return *region().bindings.back();
+  }
+
   /// An input that the caller must give: n f32 on every PE of a column each,
   /// element (column, i), at `address`.
   BindingT &columns(llvm::StringRef name, Role role, uint32_t n,

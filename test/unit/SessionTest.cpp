@@ -12,21 +12,12 @@ static Builder counter() {
   Builder b(2, 1);
   b.columns("x", Role::input, 2, 0);
   b.columns("y", Role::output, 2, 64);
-  auto binding = [&](Role role, uint32_t address) {
-    auto made = std::make_unique<BindingT>();
-    made->name = role == Role::state ? "s" : "w";
-    made->role = role;
-    made->address = address;
-    auto dim = std::make_unique<DimT>();
-    dim->live = 3;
-    dim->source_stride = 1;
-    dim->digits = {Digit(Axis::x, 2, 1), Digit(Axis::none, 2, 0)};
-    made->dims.push_back(std::move(dim));
-    made->padding = bits(100);
-    b.region().bindings.push_back(std::move(made));
-  };
-  binding(Role::state, 128);
-  binding(Role::parameter, 136);
+  BindingT &state = b.pairs(Role::state, 128, 3);
+  state.name = "s";
+  state.padding = bits(100);
+  BindingT &weight = b.pairs(Role::parameter, 136, 3);
+  weight.name = "w";
+  weight.padding = bits(100);
   b.image.sources.push_back(std::make_unique<SourceT>());
   b.image.sources[0]->bytes = 12;
   float weights[] = {10, 20, 30};
