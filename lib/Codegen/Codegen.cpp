@@ -432,11 +432,7 @@ FailureOr<Image> codegen::emitImage(ModuleOp module,
     out.regions.push_back(std::move(region));
     if (failed(state.describe()))
       return failure();
-    uint64_t offset = 0;
-    for (auto &source : out.sources) {
-      source->offset = offset;
-      offset += llvm::alignTo(source->bytes, 64);
-    }
+    placeSources(out);
     return std::move(state.result);
   }
   state.refuse();

@@ -1,152 +1,27 @@
-// Weights go from the model's file into the image's data section without a
-// copy of their own: both are mapped, and the writer takes stretches of bytes.
-// Weights that the wafer holds in half precision are rounded here, and those
-// that the file holds as small integers expanded.
+// Weights go from the model's file into the image without a copy of their own
+// (waferloom/Codegen/Data.h).
 
-#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Codegen/Data.h"
 #include "waferloom/Compile/Compile.h"
-#include "waferloom/Image/Half.h"
 #include "waferloom/Image/Image.h"
 
-#include "llvm/ADT/StringMap.h"
-#include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/MemoryBuffer.h"
-
-#include <cmath>
-#include <cstring>
-
 using namespace waferloom;
-
-namespace {
-/// Files opened once, and the stretches of them that the data section is.
-struct DataSection {
-  llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> files;
-  std::vector<llvm::ArrayRef<char>> chunks;
-  std::vector<std::unique_ptr<char[]>> made; // rounded or expanded
-
-  llvm::Expected<llvm::ArrayRef<char>>
-  bytesOf(const codegen::SourceBytes &source, uint64_t bytes);
-  llvm::Expected<llvm::ArrayRef<char>>
-  stretchOf(llvm::StringRef file, uint64_t offset, uint64_t bytes);
-  llvm::Expected<llvm::ArrayRef<char>>
-  expandedOf(const codegen::SourceBytes &source, uint64_t bytes);
-  llvm::Expected<llvm::ArrayRef<char>>
-  halvesOf(const codegen::SourceBytes &source, llvm::StringRef name,
-           uint64_t bytes);
-  llvm::Error fill(const codegen::Image &image);
-};
-} // namespace
-
-llvm::Expected<llvm::ArrayRef<char>>
-DataSection::bytesOf(const codegen::SourceBytes &source, uint64_t bytes) {
-  if (source.file.empty())
-    return llvm::ArrayRef<char>(source.inlined.data(), source.inlined.size());
-  return source.blocks ? expandedOf(source, bytes)
-                       : stretchOf(source.file, source.offset, bytes);
-}
-
-/// What integers in blocks stand for.
-llvm::Expected<llvm::ArrayRef<char>>
-DataSection::expandedOf(const codegen::SourceBytes &source, uint64_t bytes) {
-  const image::BlockFormat &format = *source.blocks;
-  auto packed = stretchOf(source.file, source.offset, format.packedBytes());
-  if (!packed)
-    return packed;
-  auto scales =
-      stretchOf(source.scalesFile, source.scalesOffset, format.scaleBytes());
-  if (!scales)
-    return scales;
-  llvm::ArrayRef<char> zeros;
-  if (format.zeroBytes()) {
-    auto given =
-        stretchOf(source.zerosFile, source.zerosOffset, format.zeroBytes());
-    if (!given)
-      return given;
-    zeros = *given;
-  }
-  made.push_back(std::make_unique<char[]>(bytes));
-  image::expandBlocks(format, packed->data(), scales->data(), zeros.data(),
-                      made.back().get());
-  return llvm::ArrayRef<char>(made.back().get(), bytes);
-}
-
-llvm::Expected<llvm::ArrayRef<char>>
-DataSection::stretchOf(llvm::StringRef path, uint64_t offset, uint64_t bytes) {
-  std::unique_ptr<llvm::MemoryBuffer> &file = files[path];
-  if (!file) {
-    auto opened = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
-                                              /*RequiresNullTerminator=*/false);
-    if (!opened)
-      return llvm::createStringError(
-          opened.getError(),
-          llvm::formatv("cannot read weights from '{0}'", path));
-    file = std::move(*opened);
-  }
-  if (offset > file->getBufferSize() || bytes > file->getBufferSize() - offset)
-    return llvm::createStringError(llvm::formatv(
-        "weights at bytes {0} to {1} of '{2}', which has {3}: the file changed "
-        "since it was compiled",
-        offset, offset + bytes, path, file->getBufferSize()));
-  return llvm::ArrayRef<char>(file->getBufferStart() + offset, bytes);
-}
-
-/// `bytes` of f16, rounded to nearest even from twice as many of f32.
-llvm::Expected<llvm::ArrayRef<char>>
-DataSection::halvesOf(const codegen::SourceBytes &source, llvm::StringRef name,
-                      uint64_t bytes) {
-  auto from = bytesOf(source, 2 * bytes);
-  if (!from)
-    return from.takeError();
-  made.push_back(std::make_unique<char[]>(bytes));
-  char *to = made.back().get();
-  for (uint64_t i = 0; 2 * i < bytes; ++i) {
-    float value;
-    std::memcpy(&value, from->data() + 4 * i, 4);
-    uint16_t half = image::halfOfFloat(value);
-    if ((half & 0x7fff) == 0x7c00 && std::isfinite(value))
-      return llvm::createStringError(llvm::formatv(
-          "weight '{0}' has {1} at element {2}, and f16 ends at 65504; compile "
-          "with --precision f32",
-          name, value, i));
-    std::memcpy(to + 2 * i, &half, 2);
-  }
-  return llvm::ArrayRef<char>(to, bytes);
-}
-
-llvm::Error DataSection::fill(const codegen::Image &image) {
-  static const char zeros[64] = {};
-  if (image.image.shape_only)
-    return llvm::Error::success();
-  uint64_t at = 0;
-  for (size_t i = 0; i < image.sources.size(); ++i) {
-    const image::SourceT &entry = *image.image.sources[i];
-    chunks.emplace_back(zeros, entry.offset - at);
-    auto bytes = image.sources[i].narrows
-                     ? halvesOf(image.sources[i], entry.name, entry.bytes)
-                     : bytesOf(image.sources[i], entry.bytes);
-    if (!bytes)
-      return bytes.takeError();
-    chunks.push_back(*bytes);
-    at = entry.offset + entry.bytes;
-  }
-  return llvm::Error::success();
-}
 
 llvm::Error waferloom::writeImage(const codegen::Image &image,
                                   llvm::StringRef path,
                                   llvm::ArrayRef<std::string> read) {
-  DataSection data;
-  if (llvm::Error error = data.fill(image))
-    return error;
+  auto data = codegen::DataSection::of(image);
+  if (!data)
+    return data.takeError();
   std::vector<std::string> all = read.vec();
-  for (const auto &file : data.files)
-    all.push_back(file.getKey().str());
-  return image::write(path, image.image, data.chunks, all);
+  for (std::string &file : data->getFiles())
+    all.push_back(std::move(file));
+  return image::write(path, image.image, data->getChunks(), all);
 }
 
 llvm::Expected<std::string> waferloom::imageBytes(const codegen::Image &image) {
-  DataSection data;
-  if (llvm::Error error = data.fill(image))
-    return std::move(error);
-  return image::writeBytes(image.image, data.chunks);
+  auto data = codegen::DataSection::of(image);
+  if (!data)
+    return data.takeError();
+  return image::writeBytes(image.image, data->getChunks());
 }

@@ -83,9 +83,14 @@ static void print(const executor::OutputTensor &tensor, llvm::raw_ostream &os) {
   os << '\n';
 }
 
-static llvm::Error run(codegen::AssembledImage &&assembled,
-                       executor::EngineKind engine, llvm::raw_ostream &os) {
-  std::string data(assembled.data.begin(), assembled.data.end());
+static llvm::Error run(codegen::Image &&assembled, executor::EngineKind engine,
+                       llvm::raw_ostream &os) {
+  auto section = codegen::DataSection::of(assembled);
+  if (!section)
+    return section.takeError();
+  std::string data;
+  for (llvm::ArrayRef<char> chunk : section->getChunks())
+    data.append(chunk.begin(), chunk.end());
   auto loaded = image::adopt(std::move(assembled.image), std::move(data));
   if (!loaded)
     return loaded.takeError();
@@ -116,7 +121,7 @@ void tool::registerRunCore() {
   static TranslateFromMLIRRegistration registration(
       "run-core", "assemble core text, run its first entry once",
       [](Operation *op, llvm::raw_ostream &os) -> LogicalResult {
-        FailureOr<codegen::AssembledImage> assembled = codegen::assemble(op);
+        FailureOr<codegen::Image> assembled = codegen::assemble(op);
         if (failed(assembled))
           return failure();
         if (llvm::Error error = run(std::move(*assembled), engine, os))

@@ -14,7 +14,7 @@ namespace waferloom::codegen {
 void registerCoreTranslations();
 
 /// Assembles the one image of a text; fails with a diagnostic.
-mlir::FailureOr<AssembledImage> assemble(mlir::Operation *text);
+mlir::FailureOr<Image> assemble(mlir::Operation *text);
 
 } // namespace waferloom::codegen
 

@@ -12,7 +12,7 @@
 
 using namespace mlir;
 using namespace waferloom;
-using codegen::AssembledImage;
+using codegen::SourceBytes;
 
 static image::Type typeOf(Type type) {
   if (type.isF32())
@@ -32,7 +32,8 @@ namespace {
 
 class Assembler {
 public:
-  explicit Assembler(AssembledImage &out) : out(out) {
+  Assembler(codegen::Image &out, const image::TargetT *machine)
+      : out(out), machine(machine) {
     nodes[""] = 0;
     out.image.names.push_back("");
   }
@@ -40,7 +41,7 @@ public:
   LogicalResult image(core::ImageOp op);
 
 private:
-  LogicalResult source(core::SourceOp op);
+  void source(core::SourceOp op);
   void entry(core::EntryOp op);
   LogicalResult region(core::RegionOp op);
   std::unique_ptr<image::BindingT> binding(core::BindOp op);
@@ -59,16 +60,29 @@ private:
       tooLarge = tooLarge ? tooLarge : value;
     return static_cast<uint32_t>(value);
   }
+  uint32_t address(FlatSymbolRefAttr buffer, int64_t bytes) {
+    if (!buffer)
+      return narrow(bytes);
+    core::BufferOp op = buffers.lookup(buffer);
+    if (!op || !op.getAddress())
+      homeless = homeless ? homeless : buffer;
+    else
+      bytes += static_cast<int64_t>(*op.getAddress());
+    return narrow(bytes);
+  }
   int32_t narrowSigned(int64_t value) {
     if (value < INT32_MIN || value > INT32_MAX)
       tooLarge = tooLarge ? tooLarge : value;
     return static_cast<int32_t>(value);
   }
 
-  AssembledImage &out;
+  codegen::Image &out;
+  const image::TargetT *machine;
   llvm::StringMap<uint32_t> nodes;
   llvm::StringMap<uint32_t> sets; // of the current region
+  core::Buffers buffers;          // that the current program can name
   std::optional<int64_t> tooLarge;
+  FlatSymbolRefAttr homeless; ///< a buffer without an address
 };
 
 } // namespace
@@ -97,48 +111,58 @@ uint32_t Assembler::node(Location loc) {
   return known->second;
 }
 
-LogicalResult Assembler::source(core::SourceOp op) {
-  auto source = std::make_unique<image::SourceT>();
-  source->name = op.getName().str();
-  std::optional<ElementsAttr> value = op.getValue();
-  if (!value) {
-    // Text of an image whose data is elsewhere.
-    constexpr uint64_t most = uint64_t(1) << 30;
-    source->bytes = *op.getBytes();
-    source->offset = op.getOffset().value_or(out.data.size());
-    if (out.image.shape_only) {
-      out.image.sources.push_back(std::move(source));
-      return success();
-    }
-    if (source->bytes > most || source->offset > most)
-      return op.emitOpError()
-             << "of " << source->bytes << " bytes at " << source->offset
-             << " is not part of the text, which stands for at "
-                "most "
-             << most << " bytes of zeros";
-    out.data.resize(
-        std::max<uint64_t>(out.data.size(), source->offset + source->bytes));
-    out.image.sources.push_back(std::move(source));
-    return success();
-  }
-  constexpr size_t alignment = 16;
-  out.data.resize((out.data.size() + alignment - 1) / alignment * alignment);
-  source->offset = out.data.size();
-  const unsigned bits = value->getElementType().getIntOrFloatBitWidth();
+/// The elements as the data section has them, little-endian.
+static std::string bytesOf(ElementsAttr value) {
+  std::string bytes;
+  const unsigned bits = value.getElementType().getIntOrFloatBitWidth();
   auto append = [&](const APInt &element) {
     const uint64_t word = element.getZExtValue();
     for (unsigned i = 0; i < bits; i += 8)
-      out.data.push_back(uint8_t(word >> i));
+      bytes.push_back(static_cast<char>(word >> i));
   };
-  if (isa<FloatType>(value->getElementType()))
-    for (const APFloat &element : value->getValues<APFloat>())
+  if (isa<FloatType>(value.getElementType()))
+    for (const APFloat &element : value.getValues<APFloat>())
       append(element.bitcastToAPInt());
   else
-    for (const APInt &element : value->getValues<APInt>())
+    for (const APInt &element : value.getValues<APInt>())
       append(element);
-  source->bytes = out.data.size() - source->offset;
+  return bytes;
+}
+
+static image::BlockFormat formatOf(core::BlocksAttr blocks) {
+  image::BlockFormat format;
+  format.rows = blocks.getRows();
+  format.columns = blocks.getColumns();
+  format.bits = blocks.getBits();
+  format.size = static_cast<unsigned>(blocks.getSize());
+  format.halfScales = blocks.getScalesType().isF16();
+  format.zeros = static_cast<image::BlockFormat::Zeros>(blocks.getZeros());
+  return format;
+}
+
+void Assembler::source(core::SourceOp op) {
+  auto source = std::make_unique<image::SourceT>();
+  source->name = op.getName().str();
+  SourceBytes bytes;
+  if (std::optional<ElementsAttr> value = op.getValue()) {
+    bytes.inlined = bytesOf(*value);
+    source->bytes = bytes.inlined.size();
+  } else {
+    source->bytes = *op.getBytes();
+    bytes.file = op.getFile().value_or("").str();
+    bytes.offset = op.getOffset().value_or(0);
+    bytes.narrows = op.getNarrowed();
+    if (core::BlocksAttr blocks = op.getBlocksAttr()) {
+      bytes.blocks = formatOf(blocks);
+      bytes.scalesFile = blocks.getScalesFile().str();
+      bytes.scalesOffset = blocks.getScalesAt();
+      if (blocks.getZerosFile())
+        bytes.zerosFile = blocks.getZerosFile().str();
+      bytes.zerosOffset = blocks.getZerosAt();
+    }
+  }
   out.image.sources.push_back(std::move(source));
-  return success();
+  out.sources.push_back(std::move(bytes));
 }
 
 void Assembler::entry(core::EntryOp op) {
@@ -183,12 +207,13 @@ std::unique_ptr<image::BindingT> Assembler::binding(core::BindOp op) {
     toDim->live = narrow(dim.getLive());
     toDim->source_stride = dim.getSourceStride();
     for (core::DigitAttr digit : dim.getDigits())
-      toDim->digits.emplace_back(mirrored<image::Axis>(digit.getAxis()),
-                                 narrow(digit.getExtent()),
-                                 narrow(digit.getStride()));
+      toDim->digits.emplace_back(
+          mirrored<image::Axis>(digit.getAxis()), narrow(digit.getExtent()),
+          // Only the digits of an axis have a stride.
+          digit.getAxis() == core::Axis::none ? 0 : narrow(digit.getStride()));
     to->dims.push_back(std::move(toDim));
   }
-  to->address = narrow(op.getAddress());
+  to->address = address(op.getBufferAttr(), op.getAddress());
   to->padding = static_cast<uint32_t>(op.getPadding());
   to->source = narrow(op.getSource().value_or(0));
   to->source_offset = op.getSourceOffset();
@@ -218,7 +243,7 @@ std::unique_ptr<image::OperandT> Assembler::operand(core::OperandAttr attr,
     to->bits = attr.getBits();
     return to;
   }
-  to->base = narrow(attr.getBase());
+  to->base = address(attr.getBuffer(), attr.getBase());
   if (attr.getDense()) {
     to->strides.resize(shape.size());
     int64_t stride = 1;
@@ -234,7 +259,7 @@ std::unique_ptr<image::OperandT> Assembler::operand(core::OperandAttr attr,
       steps.emplace_back(narrow(from[i]), narrowSigned(from[i + 1]));
   };
   addSteps(attr.getSteps(), to->steps);
-  to->index_at = narrow(attr.getIndexAt());
+  to->index_at = address(attr.getIndexBuffer(), attr.getIndexAt());
   addSteps(attr.getIndexSteps(), to->index_steps);
   to->index_scale = narrowSigned(attr.getIndexScale());
   to->index_count = narrow(attr.getIndexCount());
@@ -327,6 +352,8 @@ void Assembler::block(Block &block, image::ProgramT &program) {
     if (auto bind = dyn_cast<core::BindOp>(op))
       (bind.getRole() == core::Role::input ? program.inputs : program.outputs)
           .push_back(binding(bind));
+    else if (isa<core::BufferOp>(op))
+      continue; // what names it says where it is
     else if (auto routeOp = dyn_cast<core::RouteOp>(op))
       program.routes.push_back(route(routeOp));
     else
@@ -340,7 +367,12 @@ LogicalResult Assembler::region(core::RegionOp op) {
   region->y = narrow(op.getY());
   region->width = narrow(op.getWidth());
   region->height = narrow(op.getHeight());
-  region->memory = narrow(op.getMemory());
+  region->memory = narrow(op.getMemory().value_or(0));
+  if (std::optional<ArrayRef<int64_t>> stages = op.getStages()) {
+    region->stages_x = narrow((*stages)[0]);
+    region->stages_y = narrow((*stages)[1]);
+  }
+  buffers = core::Buffers(op);
   auto addRuns = [&](ArrayAttr from,
                      std::vector<std::unique_ptr<image::RunT>> &runs) {
     for (auto run : from.getAsRange<core::RunAttr>()) {
@@ -374,6 +406,7 @@ LogicalResult Assembler::region(core::RegionOp op) {
     for (auto program : op.getBody().getOps<core::ProgramOp>())
       if (program.getEntry() == entry->name) {
         region->programs.push_back(std::make_unique<image::ProgramT>());
+        buffers = core::Buffers(program);
         block(program.getBody().front(), *region->programs.back());
         for (auto [i, other] : llvm::enumerate(out.image.entries))
           if (program.getShares() == other->name)
@@ -384,35 +417,47 @@ LogicalResult Assembler::region(core::RegionOp op) {
 }
 
 LogicalResult Assembler::image(core::ImageOp op) {
-  llvm::Expected<target::Target> target = target::parse(op.getTarget());
-  if (!target)
-    return op.emitOpError() << llvm::toString(target.takeError());
-  out.image.producer = "waferloom core text";
-  out.image.target = target::toImage(*target);
+  out.image.producer = "waferloom";
+  std::optional<target::Target> named;
+  if (machine) {
+    out.image.target = std::make_unique<image::TargetT>(*machine);
+  } else {
+    llvm::Expected<target::Target> parsed = target::parse(op.getTarget());
+    if (!parsed)
+      return op.emitOpError() << llvm::toString(parsed.takeError());
+    named = std::move(*parsed);
+    out.image.target = target::toImage(*named);
+  }
   out.image.capacity = narrow(op.getCapacity());
   out.image.parameters = op.getParameters();
   out.image.shape_only = op.getShapeOnly();
   for (auto nested : op.getBody().getOps<core::SourceOp>())
-    if (failed(source(nested)))
-      return failure();
+    source(nested);
+  codegen::placeSources(out.image);
   for (auto nested : op.getBody().getOps<core::EntryOp>())
     entry(nested);
-  for (auto nested : op.getBody().getOps<core::RegionOp>())
-    if (llvm::Error error = target::checkRectangle(
-            *target, nested.getWidth(), nested.getHeight(), nested.getX(),
-            nested.getY()))
-      return nested.emitOpError() << llvm::toString(std::move(error));
-    else if (failed(region(nested)))
+  for (auto nested : op.getBody().getOps<core::RegionOp>()) {
+    if (named)
+      if (llvm::Error error = target::checkRectangle(
+              *named, nested.getWidth(), nested.getHeight(), nested.getX(),
+              nested.getY()))
+        return nested.emitOpError() << llvm::toString(std::move(error));
+    if (failed(region(nested)))
       return failure();
+  }
+  if (homeless)
+    return op.emitOpError() << "has no address for buffer " << homeless
+                            << ": core-allocate gives it one";
   if (tooLarge)
     return op.emitOpError()
            << "has the number " << *tooLarge << ", which does not fit 32 bits";
   return success();
 }
 
-FailureOr<AssembledImage> codegen::coreToImage(core::ImageOp op) {
-  AssembledImage out;
-  if (failed(Assembler(out).image(op)))
+FailureOr<codegen::Image> codegen::coreToImage(core::ImageOp op,
+                                               const image::TargetT *machine) {
+  Image out;
+  if (failed(Assembler(out, machine).image(op)))
     return failure();
   return std::move(out);
 }

@@ -14,8 +14,9 @@ namespace {
 
 class Reader {
 public:
-  Reader(const image::ImageT &image, MLIRContext *context)
-      : image(image), builder(context) {}
+  Reader(const image::ImageT &image, MLIRContext *context,
+         const codegen::DataAt &data)
+      : image(image), data(data), builder(context) {}
 
   OwningOpRef<ModuleOp> read();
 
@@ -44,6 +45,11 @@ private:
       return builder.getI1Type();
     return isInt64 ? builder.getI64Type() : element(type);
   }
+  DenseI64ArrayAttr stagesOf(const image::RegionT &region) {
+    if (region.stages_x == 1 && region.stages_y == 1)
+      return {};
+    return builder.getDenseI64ArrayAttr({region.stages_x, region.stages_y});
+  }
   IntegerAttr number(int64_t value) { return builder.getI64IntegerAttr(value); }
   DenseI64ArrayAttr shape(ArrayRef<uint32_t> sizes) {
     return builder.getDenseI64ArrayAttr(
@@ -60,6 +66,7 @@ private:
   }
 
   const image::ImageT &image;
+  const codegen::DataAt &data;
   OpBuilder builder;
   size_t setCount = 0; // of the current region
   bool failed = false;
@@ -115,12 +122,10 @@ Reader::operand(const std::unique_ptr<image::OperandT> &operand,
   MLIRContext *context = builder.getContext();
   if (!operand) {
     refuse("an instruction has too few operands");
-    return core::OperandAttr::get(context, builder.getI32Type(), 0, true, {},
-                                  {}, 0, {}, 0, 0, true, 0);
+    return core::OperandAttr::getScalar(builder.getI32Type(), 0);
   }
   if (operand->immediate)
-    return core::OperandAttr::get(context, element(operand->type), 0, true, {},
-                                  {}, 0, {}, 0, 0, true, operand->bits);
+    return core::OperandAttr::getScalar(element(operand->type), operand->bits);
   bool dense = operand->strides.size() == shape.size();
   int64_t stride = 1;
   for (size_t i = shape.size(); dense && i-- > 0; stride *= shape[i])
@@ -132,9 +137,10 @@ Reader::operand(const std::unique_ptr<image::OperandT> &operand,
   if (operand->strides.empty())
     strides.assign(shape.size(), 0);
   return core::OperandAttr::get(
-      context, element(operand->type), operand->base, dense, strides,
-      stepsOf(operand->steps), operand->index_at, stepsOf(operand->index_steps),
-      operand->index_scale, operand->index_count, false, 0);
+      context, element(operand->type), {}, operand->base, dense, strides,
+      stepsOf(operand->steps), {}, operand->index_at,
+      stepsOf(operand->index_steps), operand->index_scale, operand->index_count,
+      false, 0);
 }
 
 void Reader::binding(const image::BindingT &binding) {
@@ -161,7 +167,7 @@ void Reader::binding(const image::BindingT &binding) {
       core::RoleAttr::get(builder.getContext(),
                           mirrored<core::Role>(binding.role)),
       builder.getStringAttr(binding.name), TypeAttr::get(element(binding.type)),
-      number(binding.address),
+      FlatSymbolRefAttr(), number(binding.address),
       TypeAttr::get(hostElement(binding.source_type, binding.source_bool,
                                 binding.source_int64)),
       builder.getArrayAttr(dims), number(binding.padding), source,
@@ -254,8 +260,9 @@ void Reader::instructions(const image::ProgramT &program, size_t begin,
       return refuse("loop at instruction " + llvm::Twine(i) + " repeats " +
                     llvm::Twine(from.body) + " of " + llvm::Twine(end - i - 1) +
                     " instructions");
-    auto loop = create<core::LoopOp>(node(from.node), number(from.count),
-                                     set(from.columns), set(from.rows));
+    auto loop =
+        create<core::LoopOp>(node(from.node), number(from.count), UnitAttr(),
+                             set(from.columns), set(from.rows));
     if (from.over != image::LoopOver::nothing)
       loop->setAttr("over",
                     builder.getStringAttr(image::EnumNameLoopOver(from.over)));
@@ -298,7 +305,7 @@ void Reader::region(const image::RegionT &region) {
   auto op = create<core::RegionOp>(loc, number(region.x), number(region.y),
                                    number(region.width), number(region.height),
                                    runs(region.columns), runs(region.rows),
-                                   number(region.memory));
+                                   number(region.memory), stagesOf(region));
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&op.getBody());
   for (size_t i = 1; i < setCount; ++i) {
@@ -346,10 +353,18 @@ OwningOpRef<ModuleOp> Reader::read() {
       number(image.capacity), number(int64_t(image.parameters)),
       image.shape_only ? builder.getUnitAttr() : UnitAttr());
   builder.createBlock(&op.getBody());
-  for (const auto &source : image.sources)
+  for (const auto &source : image.sources) {
+    StringAttr file;
+    IntegerAttr offset;
+    if (!data.file.empty() && !image.shape_only) {
+      file = builder.getStringAttr(data.file);
+      offset = number(static_cast<int64_t>(data.begin + source->offset));
+    }
     create<core::SourceOp>(loc, builder.getStringAttr(source->name),
-                           ElementsAttr(), number(int64_t(source->bytes)),
-                           number(int64_t(source->offset)));
+                           ElementsAttr(),
+                           number(static_cast<int64_t>(source->bytes)), file,
+                           offset, UnitAttr(), core::BlocksAttr());
+  }
   for (const auto &from : image.entries)
     entry(*from);
   for (const auto &from : image.regions)
@@ -360,7 +375,8 @@ OwningOpRef<ModuleOp> Reader::read() {
 }
 
 OwningOpRef<ModuleOp> codegen::imageToCore(const image::ImageT &image,
-                                           MLIRContext *context) {
+                                           MLIRContext *context,
+                                           const DataAt &data) {
   context->loadDialect<core::CoreDialect>();
-  return Reader(image, context).read();
+  return Reader(image, context, data).read();
 }

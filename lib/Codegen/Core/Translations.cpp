@@ -4,6 +4,7 @@
 #include "waferloom/Image/Image.h"
 
 #include "mlir/Tools/mlir-translate/Translation.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
@@ -27,7 +28,7 @@ static core::ImageOp imageIn(Operation *op) {
   return found;
 }
 
-FailureOr<codegen::AssembledImage> codegen::assemble(Operation *text) {
+FailureOr<codegen::Image> codegen::assemble(Operation *text) {
   core::ImageOp image = imageIn(text);
   if (!image)
     return failure();
@@ -35,7 +36,7 @@ FailureOr<codegen::AssembledImage> codegen::assemble(Operation *text) {
 }
 
 static LogicalResult throughImage(Operation *op, llvm::raw_ostream &os) {
-  FailureOr<codegen::AssembledImage> assembled = codegen::assemble(op);
+  FailureOr<codegen::Image> assembled = codegen::assemble(op);
   if (failed(assembled))
     return failure();
   OwningOpRef<ModuleOp> module =
@@ -47,16 +48,18 @@ static LogicalResult throughImage(Operation *op, llvm::raw_ostream &os) {
 }
 
 static LogicalResult toImage(Operation *op, llvm::raw_ostream &os) {
-  FailureOr<codegen::AssembledImage> assembled = codegen::assemble(op);
+  FailureOr<codegen::Image> assembled = codegen::assemble(op);
   if (failed(assembled))
     return failure();
-  if (llvm::Error error =
-          image::check(assembled->image, assembled->data.size()))
+  auto data = codegen::DataSection::of(*assembled);
+  if (!data)
+    return op->emitError(llvm::toString(data.takeError()));
+  uint64_t bytes = 0;
+  for (llvm::ArrayRef<char> chunk : data->getChunks())
+    bytes += chunk.size();
+  if (llvm::Error error = image::check(assembled->image, bytes))
     return op->emitError(llvm::toString(std::move(error)));
-  llvm::ArrayRef<char> data(
-      reinterpret_cast<const char *>(assembled->data.data()),
-      assembled->data.size());
-  os << image::writeBytes(assembled->image, data);
+  os << image::writeBytes(assembled->image, data->getChunks());
   return success();
 }
 
@@ -64,14 +67,19 @@ static OwningOpRef<Operation *> fromImage(llvm::SourceMgr &sources,
                                           MLIRContext *context) {
   const llvm::MemoryBuffer *file =
       sources.getMemoryBuffer(sources.getMainFileID());
-  auto loaded =
-      image::readBytes(file->getBuffer(), file->getBufferIdentifier());
+  StringRef name = file->getBufferIdentifier();
+  auto loaded = image::readBytes(file->getBuffer(), name);
   if (!loaded) {
     emitError(UnknownLoc::get(context), llvm::toString(loaded.takeError()));
     return {};
   }
+  codegen::DataAt data;
+  if (llvm::sys::fs::exists(name)) { // else it came through a pipe
+    data.file = name.str();
+    data.begin = file->getBufferSize() - (*loaded)->data.size();
+  }
   return OwningOpRef<Operation *>(
-      codegen::imageToCore((*loaded)->image, context).release());
+      codegen::imageToCore((*loaded)->image, context, data).release());
 }
 
 static void registerDialects(DialectRegistry &registry) {

@@ -52,6 +52,11 @@ static ParseResult parseSteps(AsmParser &parser,
   return success();
 }
 
+OperandAttr OperandAttr::getScalar(Type type, uint32_t bits) {
+  return get(type.getContext(), type, {}, 0, true, {}, {}, {}, 0, {}, 0, 0,
+             true, bits);
+}
+
 static ParseResult parseScalar(AsmParser &parser, Type type,
                                OperandAttr &operand) {
   uint32_t bits = 0;
@@ -73,9 +78,39 @@ static ParseResult parseScalar(AsmParser &parser, Type type,
   }
   if (parser.parseRParen())
     return failure();
-  operand = OperandAttr::get(parser.getContext(), type, 0, true, {}, {}, 0, {},
-                             0, 0, true, bits);
+  operand = OperandAttr::getScalar(type, bits);
   return success();
+}
+
+ParseResult waferloom::core::parsePlace(AsmParser &parser,
+                                        FlatSymbolRefAttr &buffer,
+                                        int64_t &bytes, bool *plus) {
+  StringAttr name;
+  if (failed(parser.parseOptionalSymbolName(name)))
+    return parser.parseInteger(bytes);
+  buffer = FlatSymbolRefAttr::get(name);
+  if (failed(parser.parseOptionalPlus()))
+    return success();
+  OptionalParseResult given = parser.parseOptionalInteger(bytes);
+  if (given.has_value())
+    return *given;
+  if (plus) { // an index follows
+    *plus = true;
+    return success();
+  }
+  return parser.emitError(parser.getCurrentLocation(),
+                          "expected a number of bytes");
+}
+
+void waferloom::core::printPlace(AsmPrinter &printer, FlatSymbolRefAttr buffer,
+                                 int64_t bytes) {
+  if (!buffer) {
+    printer << bytes;
+    return;
+  }
+  printer << buffer;
+  if (bytes != 0)
+    printer << " + " << bytes;
 }
 
 ParseResult waferloom::core::parseOperandBody(AsmParser &parser,
@@ -91,15 +126,17 @@ ParseResult waferloom::core::parseOperandBody(AsmParser &parser,
     return parseScalar(parser, type, operand);
 
   int64_t base = 0, indexAt = 0, indexScale = 0, indexCount = 0;
+  FlatSymbolRefAttr buffer, indexBuffer;
   SmallVector<int64_t, 4> strides, steps, indexSteps;
-  if (parser.parseLSquare() || parser.parseInteger(base))
+  bool hasIndex = false;
+  if (parser.parseLSquare() || parsePlace(parser, buffer, base, &hasIndex))
     return failure();
-  if (succeeded(parser.parseOptionalPlus()))
+  if (hasIndex || succeeded(parser.parseOptionalPlus()))
     if (parser.parseKeyword("i32") || parser.parseLSquare() ||
-        parser.parseInteger(indexAt) || parseSteps(parser, indexSteps) ||
-        parser.parseRSquare() || parser.parseStar() ||
-        parser.parseInteger(indexScale) || parser.parseKeyword("of") ||
-        parser.parseInteger(indexCount))
+        parsePlace(parser, indexBuffer, indexAt) ||
+        parseSteps(parser, indexSteps) || parser.parseRSquare() ||
+        parser.parseStar() || parser.parseInteger(indexScale) ||
+        parser.parseKeyword("of") || parser.parseInteger(indexCount))
       return failure();
   const bool dense = failed(parser.parseOptionalColon());
   if (!dense && parser.parseCommaSeparatedList([&] {
@@ -108,9 +145,9 @@ ParseResult waferloom::core::parseOperandBody(AsmParser &parser,
     return failure();
   if (parseSteps(parser, steps) || parser.parseRSquare())
     return failure();
-  operand =
-      OperandAttr::get(parser.getContext(), type, base, dense, strides, steps,
-                       indexAt, indexSteps, indexScale, indexCount, false, 0);
+  operand = OperandAttr::get(parser.getContext(), type, buffer, base, dense,
+                             strides, steps, indexBuffer, indexAt, indexSteps,
+                             indexScale, indexCount, false, 0);
   return success();
 }
 
@@ -132,9 +169,11 @@ void waferloom::core::printOperandBody(AsmPrinter &printer,
     printer << ')';
     return;
   }
-  printer << '[' << operand.getBase();
+  printer << '[';
+  printPlace(printer, operand.getBuffer(), operand.getBase());
   if (operand.getIndexScale()) {
-    printer << " + i32[" << operand.getIndexAt();
+    printer << " + i32[";
+    printPlace(printer, operand.getIndexBuffer(), operand.getIndexAt());
     printSteps(printer, operand.getIndexSteps());
     printer << "] * " << operand.getIndexScale() << " of "
             << operand.getIndexCount();

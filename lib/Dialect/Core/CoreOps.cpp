@@ -98,19 +98,22 @@ static void printSides(OpAsmPrinter &printer, Operation *, IntegerAttr sides) {
 }
 
 static ParseResult parseAddress(OpAsmParser &parser, TypeAttr &type,
+                                FlatSymbolRefAttr &buffer,
                                 IntegerAttr &address) {
   Type element;
   int64_t base = 0;
   if (parser.parseType(element) || parser.parseLSquare() ||
-      parser.parseInteger(base) || parser.parseRSquare())
+      parsePlace(parser, buffer, base) || parser.parseRSquare())
     return failure();
   type = TypeAttr::get(element);
   address = parser.getBuilder().getI64IntegerAttr(base);
   return success();
 }
 static void printAddress(OpAsmPrinter &printer, Operation *, TypeAttr type,
-                         IntegerAttr address) {
-  printer << type.getValue() << '[' << address.getInt() << ']';
+                         FlatSymbolRefAttr buffer, IntegerAttr address) {
+  printer << type.getValue() << '[';
+  printPlace(printer, buffer, address.getInt());
+  printer << ']';
 }
 
 /// Absent when there is nothing to read.

@@ -341,13 +341,19 @@ LogicalResult RegionOp::verify() {
   if (failed(verifyRuns(*this, getColumns(), "columns", getWidth())) ||
       failed(verifyRuns(*this, getRows(), "rows", getHeight())))
     return failure();
-  llvm::StringSet<> sets;
+  if (std::optional<ArrayRef<int64_t>> stages = getStages())
+    if (stages->size() != 2 || llvm::any_of(*stages, [](int64_t count) {
+          return count < 1 || count > 1 << 16;
+        }))
+      return emitOpError("has stages that are not a number west to east and a "
+                         "number north to south");
+  llvm::DenseSet<StringAttr> sets;
   for (SetOp set : getBody().getOps<SetOp>())
-    sets.insert(set.getSymName());
+    sets.insert(set.getSymNameAttr());
   WalkResult result = walk([&](Operation *op) -> WalkResult {
     for (StringRef guard : {"columns", "rows"})
       if (auto set = op->getAttrOfType<FlatSymbolRefAttr>(guard))
-        if (!sets.contains(set.getValue()))
+        if (!sets.contains(set.getAttr()))
           return op->emitOpError()
                  << "names " << set << ", which is no set of this region";
     return WalkResult::advance();
@@ -355,9 +361,36 @@ LogicalResult RegionOp::verify() {
   return failure(result.wasInterrupted());
 }
 
+LogicalResult
+BlocksAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
+                   uint64_t rows, uint64_t columns, unsigned bits,
+                   uint64_t size, Type scalesType, StringAttr, uint64_t,
+                   Zeros zeros, StringAttr zerosFile, uint64_t) {
+  if ((bits != 2 && bits != 4 && bits != 8) || size == 0 || rows == 0 ||
+      columns == 0)
+    return emitError() << "packs " << rows << " by " << columns
+                       << " integers of " << bits << " bits in blocks of "
+                       << size;
+  if (!scalesType.isF16() && !scalesType.isF32())
+    return emitError() << "has scales of type " << scalesType
+                       << ", needs f16 or f32";
+  if ((zeros == Zeros::middle) == bool(zerosFile))
+    return emitError() << "has a file of zeros if and only if they are not the "
+                          "middle";
+  return success();
+}
+
 LogicalResult SourceOp::verify() {
   if (getValue().has_value() == getBytes().has_value())
     return emitOpError("has either elements or a number of bytes");
+  if (!getBytes() && (getFile() || getNarrowed() || getBlocks()))
+    return emitOpError("has its elements here and in a file");
+  if (!getFile() && (getNarrowed() || getBlocks()))
+    return emitOpError("is made of bytes of a file but names none");
+  for (std::optional<uint64_t> number : {getBytes(), getOffset()})
+    if (number && static_cast<int64_t>(*number) < 0)
+      return emitOpError() << "has the number "
+                           << static_cast<int64_t>(*number);
   if (std::optional<ElementsAttr> value = getValue()) {
     Type type = value->getElementType();
     if (!isElement(type))

@@ -3,14 +3,13 @@
 // RUN: diff %t.once %t.twice
 // RUN: FileCheck %s < %t.once
 
-// Text becomes an image and comes back: sets are called by their index, data is
-// given by its size, an instruction keeps its ONNX node or gets its line.
+// Text becomes an image and comes back: sets are called by their index, buffers are addresses, data is given by its size, an instruction keeps its ONNX node or gets its line.
 
 // CHECK: core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
 core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
-  // CHECK: core.source "w" bytes 240 at 0
+  // CHECK: core.source "w" bytes 240
   core.source "w" = dense<1.0> : tensor<60xf32>
-  // CHECK: core.source "h" bytes 6 at 240
+  // CHECK: core.source "h" bytes 6
   core.source "h" = dense<[1.0, 2.0, 3.0]> : tensor<3xf16>
   // CHECK: core.entry "tokens16" tokens 16 {
   core.entry "tokens16" tokens 16 {
@@ -21,14 +20,16 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   }
   // CHECK: core.entry "again"
   core.entry "again"
-  // CHECK: core.region at 1, 2 size 6, 2 columns [0, (1, 2) x 2, 3] rows [0 x 2] memory 4096 {
-  core.region at 1, 2 size 6, 2 columns [0, (1, 2) x 2, 3] rows [0 x 2] memory 4096 {
+  // CHECK: core.region at 1, 2 size 6, 2 columns [0, (1, 2) x 2, 3] rows [0 x 2] memory 4096 stages [2, 1] {
+  core.region at 1, 2 size 6, 2 columns [0, (1, 2) x 2, 3] rows [0 x 2] memory 4096 stages [2, 1] {
     // CHECK: core.set @set1 = [0, 3]
     core.set @ends = [0, 3]
     // CHECK: core.set @set2 = [70]
     core.set @none = [70]
+    core.buffer parameter @weights bytes 32 at 0
+    // CHECK-NOT: core.buffer
     // CHECK: core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
-    core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
+    core.bind parameter "w" f32[@weights] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
     // CHECK: core.bind index "k" i32[64] as i32 [64 by 1 (32, x 2)] on columns @set1 rows @set2
     core.bind index "k" i32[64] as i32 [64 by 1 (32, x 2)] on columns @ends rows @none
     // The programs come in the order of the entries.
@@ -43,6 +44,9 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
       core.route 1 from ramp 8, east 24 to south, west on rows @none
       // CHECK: core.vector add [2, 4] f32[256] = f32[0], f32[128] loc([[TEXT:#.*]])
       core.vector add [2, 4] f32[256 : 4, 1] = f32[0], f32[128]
+      core.buffer scratch @sum bytes 64 at 1024
+      // CHECK: core.vector mov [4] f32[1040] = f32[0 + i32[1028] * 4 of 4]
+      core.vector mov [4] f32[@sum + 16] = f32[@weights + i32[@sum + 4] * 4 of 4]
       // CHECK: core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f32[64], f32(5.000000e-01) product on columns @set1 loc([[NODE:#.*]])
       core.vector fma [4, 8] f32[0 : 0, 1] = f32[0 : 0, 1], f32[64], f32(0.5) product on columns @ends loc("layer0/MatMul")
       // CHECK: core.vector mov [2] f32[0] = f32(0xFF800000) if i32[64] thread 3
@@ -76,5 +80,5 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     // CHECK-NEXT: core.end
   }
 }
-// CHECK-DAG: [[TEXT]] = loc("round-trip.mlir:45")
+// CHECK-DAG: [[TEXT]] = loc("round-trip.mlir:{{[0-9]+}}")
 // CHECK-DAG: [[NODE]] = loc("layer0/MatMul")

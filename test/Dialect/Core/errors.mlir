@@ -246,3 +246,268 @@ core.image "grid-4x4" {
 core.image "grid-4x4" {
   core.source "w" = dense<1.0> : tensor<2xf64> // expected-error {{'core.source' op holds 'f64', the data section has f32, f16 and i32}}
 }
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.vector mov [4] f32[@c] = f32[@b] // expected-error {{'core.vector' op names @c, which is no buffer of its program}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.vector mov [4] f32[@b + 52] = f32(1.0) // expected-error {{'core.vector' op touches bytes 52 to 68 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.vector mov [2, 4] f32[@b : 13, 1] = f32(1.0) // expected-error {{'core.vector' op touches bytes 0 to 68 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.vector mov [4] f32[@b] = f32[@b + 8 : -1] // expected-error {{'core.vector' op touches bytes -4 to 12 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.loop 4 {
+        core.vector mov [4] f32[@b step 0 by 20] = f32(1.0) // expected-error {{'core.vector' op touches bytes 0 to 76 of @b, which has 64}}
+      }
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.vector mov [4] f32[0] = f32[@b + i32[0] * 16 of 5] // expected-error {{'core.vector' op touches bytes 0 to 80 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.vector mov [4] f32[0] = f32[0 + i32[@b + 64] * 16 of 5] // expected-error {{'core.vector' op touches bytes 64 to 68 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.vector mov [4] f32[0] = f32(1.0) if i32[@b + 64 : 0] // expected-error {{'core.vector' op touches bytes 64 to 68 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.send [20] f32[@b] to 1 // expected-error {{'core.send' op touches bytes 0 to 80 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.recv_fold add [20] f32[@b] from 1 // expected-error {{'core.recv_fold' op touches bytes 0 to 80 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64
+      core.bind output "y" f32[@b] as f32 [17 by 1 (17)] // expected-error {{'core.bind' op touches bytes 0 to 68 of @b, which has 64}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer state @s bytes 64 // expected-error {{'core.buffer' op for state belongs to a region}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @s bytes 0 // expected-error {{'core.buffer' op has 0 bytes}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @s bytes 4 at -4 // expected-error {{'core.buffer' op has address -4}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.buffer scratch @b bytes 64 // expected-note {{see existing symbol definition here}}
+      core.buffer scratch @b bytes 64 // expected-error {{redefinition of symbol named 'b'}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.program "main" {
+      core.vector mov [4] f32[@b + ] = f32(1.0) // expected-error {{expected 'i32'}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.buffer scratch @s bytes 64 // expected-error {{'core.buffer' op for scratch belongs to a program}}
+    core.program "main" {
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.set @all = [0]
+    core.program "main" {
+      core.buffer scratch @s bytes 4 on columns @all // expected-error {{'core.buffer' op of a program is on all PEs that run it: leave 'on' out}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] stages [2] { // expected-error {{'core.region' op has stages that are not a number west to east and a number north to south}}
+    core.program "main" {
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" // expected-error {{'core.source' op has either elements or a number of bytes}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" = dense<1.0> : tensor<2xf32> in "f" at 0 // expected-error {{'core.source' op has its elements here and in a file}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 narrowed // expected-error {{'core.source' op is made of bytes of a file but names none}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at -1 // expected-error {{'core.source' op has the number -1}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 3 size 32 scales f32 "f" at 0> // expected-error {{packs 2 by 2 integers of 3 bits in blocks of 32}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f64 "f" at 0> // expected-error {{has scales of type 'f64', needs f16 or f32}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f32 "f" at 0 zeros middle "f" at 0> // expected-error {{has a file of zeros if and only if they are not the middle}}
+}

@@ -7,8 +7,16 @@
 core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   // CHECK: core.source "w" = dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>
   core.source "w" = dense<[1.0, 2.0]> : tensor<2xf32>
-  // CHECK: core.source "embed" bytes 1024 at 4096
-  core.source "embed" bytes 1024 at 4096
+  // CHECK: core.source "embed" bytes 1024 in "model.onnx" at 4096
+  core.source "embed" bytes 1024 in "model.onnx" at 4096
+  // CHECK: core.source "head" bytes 512 in "model.onnx" at 8192 narrowed
+  core.source "head" bytes 512 in "model.onnx" at 8192 narrowed
+  // CHECK: core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 "m.data" at 4096>
+  core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 "m.data" at 4096>
+  // CHECK: core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 "m.data" at 64 zeros packed "m.data" at 96>
+  core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 "m.data" at 64 zeros packed "m.data" at 96>
+  // CHECK: core.source "nowhere" bytes 16
+  core.source "nowhere" bytes 16
   // CHECK: core.entry "tokens16" tokens 16 {
   core.entry "tokens16" tokens 16 {
     // CHECK: core.input "ids" required below 512
@@ -31,6 +39,14 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     core.set @top = [0]
     // CHECK: core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
     core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
+    // CHECK: core.buffer parameter @wq bytes 60 at 512 on columns @ends rows @top
+    core.buffer parameter @wq bytes 60 at 512 on columns @ends rows @top
+    // CHECK: core.buffer state @cache bytes 128
+    core.buffer state @cache bytes 128
+    // CHECK: core.bind state "k.0" f32[@cache] as f32 [4 by 1 (4)]
+    core.bind state "k.0" f32[@cache] as f32 [4 by 1 (4)]
+    // CHECK: core.bind state "k.1" f32[@cache + 64] as f32 [4 by 1 (4)]
+    core.bind state "k.1" f32[@cache + 64] as f32 [4 by 1 (4)]
     // CHECK: core.bind index "k" i32[64] as i32 [64 by 1 (32, x 2)] on columns @ends rows @top
     core.bind index "k" i32[64] as i32 [64 by 1 (32, x 2)] on columns @ends rows @top
     // CHECK: core.program "tokens16" {
@@ -73,11 +89,36 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
       core.recv_fold_send add [8] f32[0] from 3 to 4 queue 5 on columns @ends
       // CHECK: core.rewrite on columns @ends
       core.rewrite on columns @ends
+      // CHECK: core.buffer input @ids bytes 16
+      core.buffer input @ids bytes 16
+      // CHECK: core.buffer scratch @scores bytes 64 start 12 at 1036
+      core.buffer scratch @scores bytes 64 start 12 at 1036
+      // CHECK: core.vector mov [4] f32[@scores] = f32[@wq + 12]
+      core.vector mov [4] f32[@scores] = f32[@wq + 12]
+      // CHECK: core.vector mov [2, 4] f32[@scores + 16 : 4, 2] = f32[@cache : 1, 2]
+      core.vector mov [2, 4] f32[@scores + 16 : 4, 2] = f32[@cache : 1, 2]
+      // CHECK: core.loop 3 per_entry on rows @top {
+      core.loop 3 per_entry on rows @top {
+        // CHECK: core.vector mov [4] f32[@scores step 0 by 16] = f32[@cache + 8 + i32[@ids + 4 step 0 by 4] * 4 of 24] if i32[@ids : 0]
+        core.vector mov [4] f32[@scores step 0 by 16] = f32[@cache + 8 + i32[@ids + 4 step 0 by 4] * 4 of 24] if i32[@ids : 0]
+        // CHECK: core.vector mov [4] f32[@scores] = f32[@cache + i32[@ids] * 16 of 8 : 1]
+        core.vector mov [4] f32[@scores] = f32[@cache + i32[@ids] * 16 of 8 : 1]
+      }
       // CHECK: core.end
       core.end
     }
     // CHECK: core.program "again" {
     core.program "again" {
+      // The names of programs are their own.
+      // CHECK: core.buffer output @scores bytes 4
+      core.buffer output @scores bytes 4
+    }
+  }
+  // CHECK: core.region at 0, 0 size 1, 2 columns [0] rows [0, 1] stages [1, 2] {
+  core.region at 0, 0 size 1, 2 columns [0] rows [0, 1] stages [1, 2] {
+    core.program "tokens16" {
+    }
+    core.program "again" shares "tokens16" {
     }
   }
 }

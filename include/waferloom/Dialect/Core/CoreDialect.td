@@ -61,6 +61,19 @@ def Core_Role : Core_Enum<"Role", "what a binding is for", [
 ]>;
 def Core_RoleAttr : Core_EnumAttr<Core_Role, "role">;
 
+def Core_Use : Core_Enum<"Use", "what a buffer is for", [
+  I32EnumAttrCase<"parameter", 0>, I32EnumAttrCase<"state", 1>,
+  I32EnumAttrCase<"input", 2>, I32EnumAttrCase<"output", 3>,
+  I32EnumAttrCase<"index", 4>, I32EnumAttrCase<"scratch", 5>
+]>;
+def Core_UseAttr : Core_EnumAttr<Core_Use, "use">;
+
+def Core_Zeros : Core_Enum<"Zeros", "what is taken off packed integers", [
+  I32EnumAttrCase<"middle", 0>, I32EnumAttrCase<"packed", 1>,
+  I32EnumAttrCase<"scaled", 2>
+]>;
+def Core_ZerosAttr : Core_EnumAttr<Core_Zeros, "zeros">;
+
 def Core_Side : Core_Enum<"Side", "one side of a router", [
   I32EnumAttrCase<"north", 0>, I32EnumAttrCase<"south", 1>,
   I32EnumAttrCase<"east", 2>, I32EnumAttrCase<"west", 3>,
@@ -93,22 +106,27 @@ def Core_OperandAttr : Core_Attr<"Operand", "at"> {
   let description = [{
     `type[base : strides step depth by bytes, ..]`. Element (i0, i1, ..) is at
     base + sum of i_k * stride_k * size of the type, plus `bytes` for every
-    iteration of the loop at nesting depth `depth`. Without strides the elements
+    iteration of the loop at nesting depth `depth`. `base` is an address, or a
+    buffer and how many bytes behind its begin. Without strides the elements
     lie densely, row-major. `+ i32[at] * scale of count` moves the operand by
     `scale` bytes times the word at `at`, which must be below `count`.
     `type(value)` is a scalar.
 
     ```mlir
     f32[256]                       f32[256 : 8, 1 step 0 by 32]
-    f32[0 + i32[64] * 128 of 512]  f32(1.0)   f32(0x7F800000)   i32(-3)
+    f32[@scores]                   f32[@scores + 16 : 8, 1]
+    f32[0 + i32[64] * 128 of 512]  f32[@table + i32[@ids + 4] * 128 of 512]
+    f32(1.0)   f32(0x7F800000)     i32(-3)
     ```
   }];
   let parameters = (ins
     "::mlir::Type":$type,
+    "::mlir::FlatSymbolRefAttr":$buffer,
     "int64_t":$base,
     "bool":$dense,
     ArrayRefParameter<"int64_t">:$strides,
     ArrayRefParameter<"int64_t", "depth, bytes, depth, bytes, ..">:$steps,
+    "::mlir::FlatSymbolRefAttr":$indexBuffer,
     "int64_t":$indexAt,
     ArrayRefParameter<"int64_t">:$indexSteps,
     "int64_t":$indexScale,
@@ -116,6 +134,39 @@ def Core_OperandAttr : Core_Attr<"Operand", "at"> {
     "bool":$immediate,
     "uint32_t":$bits
   );
+  let extraClassDeclaration = [{
+    /// `bits` as a scalar of `type`.
+    static OperandAttr getScalar(::mlir::Type type, uint32_t bits);
+  }];
+}
+
+def Core_BlocksAttr : AttrDef<Core_Dialect, "Blocks"> {
+  let mnemonic = "blocks";
+  let summary = "How a matrix of small integers with scales is packed in a file";
+  let description = [{
+    Rows of blocks of `size` integers of `bits` bits, lowest first. Each block
+    has a scale of type f16 or f32. What is taken off the integers is the
+    middle of their range, or one integer per block in the same bits (`packed`),
+    or one number per block in the type of the scales (`scaled`).
+
+    ```mlir
+    #core.blocks<128 by 64 bits 4 size 32 scales f16 "m.onnx" at 512 zeros packed "m.onnx" at 768>
+    ```
+  }];
+  let parameters = (ins
+    "uint64_t":$rows, "uint64_t":$columns, "unsigned":$bits, "uint64_t":$size,
+    "::mlir::Type":$scalesType, "::mlir::StringAttr":$scalesFile,
+    "uint64_t":$scalesAt,
+    DefaultValuedParameter<"Zeros", "Zeros::middle">:$zeros,
+    OptionalParameter<"::mlir::StringAttr">:$zerosFile,
+    DefaultValuedParameter<"uint64_t", "0">:$zerosAt
+  );
+  let assemblyFormat = [{
+    `<` $rows `by` $columns `bits` $bits `size` $size
+    `scales` $scalesType $scalesFile `at` $scalesAt
+    (`zeros` $zeros $zerosFile^ `at` $zerosAt)? `>`
+  }];
+  let genVerifyDecl = 1;
 }
 
 def Core_TurnAttr : Core_Attr<"Turn", "turn"> {

@@ -44,22 +44,31 @@ def Core_ImageOp : Core_Op<"image", [NoTerminator, SingleBlock, IsolatedFromAbov
 def Core_SourceOp : Core_Op<"source", [HasParent<"ImageOp">]> {
   let summary = "Bytes of the data section";
   let description = [{
-    Either the elements themselves, or how many bytes of a file that is not part
-    of the text.
+    Either the elements themselves, or how many bytes there are and where they
+    lie: in a file, as they are; as f32 which the data section has as f16
+    (`narrowed`); or as packed integers with scales (`blocks`). Bytes that lie
+    nowhere cannot become an image's.
 
     ```mlir
     core.source "w" = dense<[1.0, 2.0]> : tensor<2xf32>
-    core.source "embed" bytes 1024 at 4096
+    core.source "embed" bytes 1024 in "model.onnx" at 4096
+    core.source "head" bytes 512 in "model.onnx" at 8192 narrowed
+    core.source "down" bytes 32768 in "model.onnx" at 0
+        blocks <128 by 64 bits 4 size 32 scales f32 "model.onnx" at 4096>
     ```
   }];
   let arguments = (ins
     StrAttr:$name,
     OptionalAttr<ElementsAttr>:$value,
     OptionalAttr<I64Attr>:$bytes,
-    OptionalAttr<I64Attr>:$offset
+    OptionalAttr<StrAttr>:$file,
+    OptionalAttr<I64Attr>:$offset,
+    UnitAttr:$narrowed,
+    OptionalAttr<Core_BlocksAttr>:$blocks
   );
   let assemblyFormat = [{
-    $name (`=` $value^)? (`bytes` $bytes^ `at` $offset)? attr-dict
+    $name (`=` $value^)? (`bytes` $bytes^)? (`in` $file^ `at` $offset)?
+    (`narrowed` $narrowed^)? (`blocks` $blocks^)? attr-dict
   }];
   let hasVerifier = 1;
 }
@@ -112,18 +121,22 @@ def Core_RegionOp : Core_Op<"region", [HasParent<"ImageOp">, NoTerminator,
     `columns` gives the class of each column from west to east, `rows` of each
     row from north to south: a list of classes, `a x n` is class a n times,
     `(a, b) x n` both of them n times over. `memory` is the bytes of SRAM that
-    the programs address.
+    the programs address; `core-allocate` writes it. `stages` says that
+    the rectangle is so many equal stages side by side.
   }];
   let arguments = (ins
     I64Attr:$x, I64Attr:$y, I64Attr:$width, I64Attr:$height,
-    ArrayAttr:$columns, ArrayAttr:$rows, I64Attr:$memory
+    ArrayAttr:$columns, ArrayAttr:$rows, OptionalAttr<I64Attr>:$memory,
+    OptionalAttr<DenseI64ArrayAttr>:$stages
   );
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
     `at` $x `,` $y `size` $width `,` $height `columns` custom<Runs>($columns)
-    `rows` custom<Runs>($rows) `memory` $memory attr-dict-with-keyword $body
+    `rows` custom<Runs>($rows) (`memory` $memory^)? (`stages` $stages^)?
+    attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
+  let hasRegionVerifier = 1;
 }
 
 def Core_SetOp : Core_Op<"set", [HasParent<"RegionOp">, Symbol]> {
@@ -138,15 +151,47 @@ def Core_SetOp : Core_Op<"set", [HasParent<"RegionOp">, Symbol]> {
   let hasVerifier = 1;
 }
 
+def Core_BufferOp : Core_Op<"buffer", [ParentOneOf<["RegionOp", "ProgramOp"]>,
+                                       Symbol]> {
+  let summary = "Name bytes of a PE's memory";
+  let description = [{
+    A buffer of a region is there for all its programs, on the PEs that `on`
+    names; one of a program is its own, and scratch lives from the first to the
+    last instruction that names it. `at` is its address: given by hand, or by
+    `core-share` and `core-allocate`. `start` is what the address should be
+    modulo the banks of the memory (`core-assign-banks`).
+
+    ```mlir
+    core.buffer parameter @wq bytes 4096 on columns @stage0
+    core.buffer scratch @scores bytes 256 start 12 at 8204
+    ```
+  }];
+  let arguments = (ins
+    Core_UseAttr:$use,
+    SymbolNameAttr:$sym_name,
+    I64Attr:$bytes,
+    OptionalAttr<I64Attr>:$start,
+    OptionalAttr<I64Attr>:$address,
+    OptionalAttr<FlatSymbolRefAttr>:$columns,
+    OptionalAttr<FlatSymbolRefAttr>:$rows
+  );
+  let assemblyFormat = [{
+    `` $use $sym_name `bytes` $bytes (`start` $start^)? (`at` $address^)?
+    (custom<Classes>($columns, $rows)^)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
 def Core_BindOp : Core_Op<"bind", [ParentOneOf<["RegionOp", "ProgramOp"]>]> {
   let summary = "Say how a tensor lies on the PEs";
   let description = [{
     Each PE holds the product of the digits without an axis, row-major, at
-    `address`. An axis that no digit names replicates. Parameters, states and
+    `address`, which may be that of a buffer and so many bytes more. An axis that no digit names replicates. Parameters, states and
     index tensors belong to the region, inputs and outputs to a program.
 
     ```mlir
     core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4)] source 0
+    core.bind state "k" f32[@k + 128] as f32 [15 by 1 (x 4, 4)]
     core.bind output "y" f32[64] as f32 [4 by 1 (4)] on columns @first
     ```
   }];
@@ -154,6 +199,7 @@ def Core_BindOp : Core_Op<"bind", [ParentOneOf<["RegionOp", "ProgramOp"]>]> {
     Core_RoleAttr:$role,
     StrAttr:$name,
     TypeAttr:$type,
+    OptionalAttr<FlatSymbolRefAttr>:$buffer,
     I64Attr:$address,
     TypeAttr:$host_type,
     ArrayAttr:$dims,
@@ -164,7 +210,7 @@ def Core_BindOp : Core_Op<"bind", [ParentOneOf<["RegionOp", "ProgramOp"]>]> {
     OptionalAttr<FlatSymbolRefAttr>:$rows
   );
   let assemblyFormat = [{
-    `` $role $name custom<Address>($type, $address) `as` $host_type
+    `` $role $name custom<Address>($type, $buffer, $address) `as` $host_type
     custom<Dims>($dims) (`padding` $padding^)?
     (`source` $source^ (`offset` $source_offset^)?)?
     (custom<Classes>($columns, $rows)^)? attr-dict
@@ -173,11 +219,12 @@ def Core_BindOp : Core_Op<"bind", [ParentOneOf<["RegionOp", "ProgramOp"]>]> {
 }
 
 def Core_ProgramOp : Core_Op<"program", [HasParent<"RegionOp">, NoTerminator,
-                                         SingleBlock]> {
+                                         SingleBlock, SymbolTable]> {
   let summary = "What the PEs of a region do in one entry";
   let description = [{
     `shares "other"`: the program's instructions are those of entry `other`, but for
-    the counts of outermost loops, and lie in the memory of a PE once.
+    the counts of outermost loops that say `per_entry`, and lie in the memory of a
+    PE once. Names of buffers are looked for here first, then in the region.
   }];
   let arguments = (ins StrAttr:$entry, OptionalAttr<StrAttr>:$shares);
   let regions = (region SizedRegion<1>:$body);
@@ -319,20 +366,27 @@ def Core_LoopOp : Core_Op<"loop", [ParentOneOf<["ProgramOp", "LoopOp"]>,
                                    NoTerminator, SingleBlock]> {
   let summary = "Repeat instructions a fixed number of times";
   let description = [{
+    `per_entry`: entries that share the code repeat it so many times each as they
+    say.
+
     ```mlir
     core.loop 4 {
       core.vector mov [8] f32[64 step 0 by 32] = f32[0]
+    }
+    core.loop 16 per_entry {
     }
     ```
   }];
   let arguments = (ins
     I64Attr:$count,
+    UnitAttr:$per_entry,
     OptionalAttr<FlatSymbolRefAttr>:$columns,
     OptionalAttr<FlatSymbolRefAttr>:$rows
   );
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $count (custom<Classes>($columns, $rows)^)? attr-dict-with-keyword $body
+    $count (`per_entry` $per_entry^)? (custom<Classes>($columns, $rows)^)?
+    attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;
 }

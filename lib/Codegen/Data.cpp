@@ -1,0 +1,136 @@
+#include "waferloom/Codegen/Data.h"
+
+#include "waferloom/Image/Half.h"
+
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <cmath>
+#include <cstring>
+
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+static constexpr uint64_t alignment = 64; // of a source in the data section
+
+void codegen::placeSources(image::ImageT &image) {
+  uint64_t offset = 0;
+  for (auto &source : image.sources) {
+    source->offset = offset;
+    offset += llvm::alignTo(source->bytes, alignment);
+  }
+}
+
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::bytesOf(const SourceBytes &source, llvm::StringRef name,
+                     uint64_t bytes) {
+  if (!source.file.empty())
+    return source.blocks ? expandedOf(source, name, bytes)
+                         : stretchOf(source.file, source.offset, bytes);
+  if (source.inlined.size() == bytes)
+    return llvm::ArrayRef<char>(source.inlined.data(), source.inlined.size());
+  return llvm::createStringError(
+      llvm::formatv("the {0} bytes of '{1}' lie in no file that is named: say "
+                    "`in \"FILE\" at OFFSET` behind the number of bytes",
+                    bytes, name));
+}
+
+/// What integers in blocks stand for.
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::expandedOf(const SourceBytes &source, llvm::StringRef name,
+                        uint64_t bytes) {
+  const image::BlockFormat &format = *source.blocks;
+  const uint64_t elements = format.rows * format.columns;
+  if (bytes != elements * (format.halfScales ? 2 : 4))
+    return llvm::createStringError(llvm::formatv(
+        "weight '{0}' has {1} bytes but its file packs {2} numbers", name,
+        bytes, elements));
+  auto packed = stretchOf(source.file, source.offset, format.packedBytes());
+  if (!packed)
+    return packed;
+  auto scales =
+      stretchOf(source.scalesFile, source.scalesOffset, format.scaleBytes());
+  if (!scales)
+    return scales;
+  llvm::ArrayRef<char> zeros;
+  if (format.zeroBytes()) {
+    auto given =
+        stretchOf(source.zerosFile, source.zerosOffset, format.zeroBytes());
+    if (!given)
+      return given;
+    zeros = *given;
+  }
+  made.push_back(std::make_unique<char[]>(bytes));
+  image::expandBlocks(format, packed->data(), scales->data(), zeros.data(),
+                      made.back().get());
+  return llvm::ArrayRef<char>(made.back().get(), bytes);
+}
+
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::stretchOf(llvm::StringRef path, uint64_t offset, uint64_t bytes) {
+  std::unique_ptr<llvm::MemoryBuffer> &file = files[path];
+  if (!file) {
+    auto opened = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
+                                              /*RequiresNullTerminator=*/false);
+    if (!opened)
+      return llvm::createStringError(
+          opened.getError(),
+          llvm::formatv("cannot read weights from '{0}'", path));
+    file = std::move(*opened);
+  }
+  if (offset > file->getBufferSize() || bytes > file->getBufferSize() - offset)
+    return llvm::createStringError(llvm::formatv(
+        "weights at bytes {0} to {1} of '{2}', which has {3}: the file changed "
+        "since it was compiled",
+        offset, offset + bytes, path, file->getBufferSize()));
+  return llvm::ArrayRef<char>(file->getBufferStart() + offset, bytes);
+}
+
+/// `bytes` of f16, rounded to nearest even from twice as many of f32.
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::halvesOf(const SourceBytes &source, llvm::StringRef name,
+                      uint64_t bytes) {
+  auto from = bytesOf(source, name, 2 * bytes);
+  if (!from)
+    return from.takeError();
+  made.push_back(std::make_unique<char[]>(bytes));
+  char *to = made.back().get();
+  for (uint64_t i = 0; 2 * i < bytes; ++i) {
+    float value;
+    std::memcpy(&value, from->data() + 4 * i, 4);
+    uint16_t half = image::halfOfFloat(value);
+    if ((half & 0x7fff) == 0x7c00 && std::isfinite(value))
+      return llvm::createStringError(llvm::formatv(
+          "weight '{0}' has {1} at element {2}, and f16 ends at 65504; compile "
+          "with --precision f32",
+          name, value, i));
+    std::memcpy(to + 2 * i, &half, 2);
+  }
+  return llvm::ArrayRef<char>(to, bytes);
+}
+
+llvm::Error DataSection::fill(const Image &image) {
+  static const char zeros[alignment] = {};
+  if (image.image.shape_only)
+    return llvm::Error::success();
+  uint64_t at = 0;
+  for (size_t i = 0; i < image.sources.size(); ++i) {
+    const image::SourceT &entry = *image.image.sources[i];
+    chunks.emplace_back(zeros, entry.offset - at);
+    auto bytes = image.sources[i].narrows
+                     ? halvesOf(image.sources[i], entry.name, entry.bytes)
+                     : bytesOf(image.sources[i], entry.name, entry.bytes);
+    if (!bytes)
+      return bytes.takeError();
+    chunks.push_back(*bytes);
+    at = entry.offset + entry.bytes;
+  }
+  return llvm::Error::success();
+}
+
+llvm::Expected<DataSection> DataSection::of(const Image &image) {
+  DataSection data;
+  if (llvm::Error error = data.fill(image))
+    return std::move(error);
+  return data;
+}
