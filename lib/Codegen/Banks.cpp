@@ -4,120 +4,202 @@
 // that differ: heaviest first, each takes the start that costs least with those
 // that have one. Buffers that meet nobody lie where there is room.
 
-#include "Emitter.h"
-
+#include "Core/ImageEnums.h"
+#include "Machine.h"
+#include "waferloom/Codegen/Passes.h"
 #include "waferloom/Machine/MachineModel.h"
 
 #include "llvm/ADT/STLExtras.h"
 
+namespace waferloom::codegen {
+#define GEN_PASS_DEF_COREASSIGNBANKS
+#include "waferloom/Codegen/Passes.h.inc"
+} // namespace waferloom::codegen
+
+using namespace mlir;
 using namespace waferloom;
-using namespace waferloom::codegen;
-using llvm::SmallVector;
 
 namespace {
 /// Two buffers that one instruction reads.
 struct Meeting {
-  int a, b;
+  size_t a, b;
   int64_t distance; ///< start of b's window less that of a's, in their buffers
   int64_t width;    ///< bytes read per cycle
   double cycles;    ///< lost if they collide
 };
+
+/// A source of an instruction, as far as banks go.
+struct Reading {
+  size_t buffer;
+  int64_t offset, bytes; ///< from the buffer's begin; from element to element
+};
+
+/// The starts of one program's buffers.
+class Starts {
+public:
+  Starts(core::ProgramOp program, const image::TargetT &target);
+
+  /// Writes what was chosen.
+  void choose();
+
+private:
+  void findMeetings(Block &block, double times);
+  void findMeetings(core::VectorOp op, double times);
+  std::optional<Reading> readingOf(core::OperandAttr operand,
+                                   ArrayRef<int64_t> shape) const;
+  int64_t cheapestStart(size_t id, ArrayRef<size_t> with) const;
+
+  const machine::MachineModel model;
+  SmallVector<core::BufferOp> buffers;
+  llvm::DenseMap<StringAttr, size_t> ids;
+  std::vector<int64_t> starts; ///< -1: anywhere
+  std::vector<Meeting> meetings;
+};
+
+struct CoreAssignBanks : codegen::impl::CoreAssignBanksBase<CoreAssignBanks> {
+  using CoreAssignBanksBase::CoreAssignBanksBase;
+  explicit CoreAssignBanks(const image::TargetT &machine) : given(machine) {}
+
+  void runOnOperation() override {
+    FailureOr<image::TargetT> machine =
+        codegen::machineOf(getOperation(), given, target);
+    if (failed(machine))
+      return signalPassFailure();
+    if (machine::MachineModel(*machine).getBankPeriod() <= 4)
+      return;
+    for (auto region : getOperation().getBody().getOps<core::RegionOp>())
+      for (auto program : region.getBody().getOps<core::ProgramOp>())
+        Starts(program, *machine).choose();
+  }
+
+  std::optional<image::TargetT> given;
+};
 } // namespace
 
-static void findMeetings(const Draft &draft, double times,
-                         const image::TargetT &target,
-                         std::vector<Meeting> &meetings) {
-  if (draft.shape.empty() || draft.op == Opcode::loop)
-    return;
+static image::Type wordOf(Type type) {
+  return type.isF32()   ? image::Type::f32
+         : type.isF16() ? image::Type::f16
+                        : image::Type::i32;
+}
+
+Starts::Starts(core::ProgramOp program, const image::TargetT &target)
+    : model(target) {
+  // Its own come first: they are the ones that can still move.
+  auto region = cast<core::RegionOp>(program->getParentOp());
+  for (Region *body : {&program.getBody(), &region.getBody()})
+    for (auto buffer : body->getOps<core::BufferOp>())
+      if (ids.try_emplace(buffer.getSymNameAttr(), buffers.size()).second) {
+        buffers.push_back(buffer);
+        starts.push_back(buffer.getAddress()
+                             ? static_cast<int64_t>(*buffer.getAddress()) %
+                                   model.getBankPeriod()
+                             : -1);
+      }
+  findMeetings(program.getBody().front(), 1);
+}
+
+void Starts::findMeetings(Block &block, double times) {
+  for (Operation &op : block)
+    if (auto vector = dyn_cast<core::VectorOp>(op)) {
+      findMeetings(vector, times);
+    } else if (auto loop = dyn_cast<core::LoopOp>(op)) {
+      // Entries that share code share its addresses.
+      auto tripCount = static_cast<double>(
+          loop.getPerEntry()
+              ? 1
+              : std::max<int64_t>(static_cast<int64_t>(loop.getCount()), 1));
+      findMeetings(loop.getBody().front(), times * tripCount);
+    }
+}
+
+std::optional<Reading> Starts::readingOf(core::OperandAttr operand,
+                                         ArrayRef<int64_t> shape) const {
+  if (operand.getImmediate() || !operand.getBuffer() || shape.empty())
+    return std::nullopt;
+  const int64_t stride = operand.getDense() ? 1 : operand.getStrides().back();
+  auto id = ids.find(operand.getBuffer().getAttr());
+  if (stride == 0 || id == ids.end())
+    return std::nullopt;
+  return Reading{id->second, operand.getBase(),
+                 stride * image::bytesOf(wordOf(operand.getType()))};
+}
+
+void Starts::findMeetings(core::VectorOp op, double times) {
+  ArrayRef<int64_t> shape = op.getShape();
   int64_t elements = 1;
-  for (int64_t extent : draft.shape)
+  for (int64_t extent : shape)
     elements *= extent;
-  bool folds = llvm::is_contained(draft.dst.strides, 0);
-  const machine::MachineModel model(target);
-  int64_t rate = folds ? 1
-                       : model.getRate(draft.op, draft.dst.type, draft.a.type,
-                                       draft.b.type);
-  const Ref *refs[] = {&draft.a, &draft.b, &draft.c};
-  for (int i = 0; i < 3; ++i)
-    for (int j = 0; j < i; ++j) {
-      const Ref &a = *refs[j], &b = *refs[i];
-      if (a.buffer < 0 || b.buffer < 0 || a.buffer == b.buffer ||
-          a.strides.empty() || b.strides.empty() || a.strides.back() == 0 ||
-          a.strides.back() * bytesOf(a.type) !=
-              b.strides.back() * bytesOf(b.type))
+  SmallVector<core::OperandAttr, 3> sources(
+      op.getSources().getAsRange<core::OperandAttr>());
+  const bool folds = !op.getDst().getDense() &&
+                     llvm::is_contained(op.getDst().getStrides(), 0);
+  auto typeAt = [&](size_t i) {
+    return i < sources.size() ? wordOf(sources[i].getType()) : image::Type::f32;
+  };
+  const int64_t rate =
+      folds
+          ? 1
+          : model.getRate(mirrored<image::Opcode>(op.getOp()),
+                          wordOf(op.getDst().getType()), typeAt(0), typeAt(1));
+  for (size_t i = 0; i < sources.size(); ++i)
+    for (size_t j = 0; j < i; ++j) {
+      std::optional<Reading> a = readingOf(sources[j], shape);
+      std::optional<Reading> b = readingOf(sources[i], shape);
+      if (!a || !b || a->buffer == b->buffer || a->bytes != b->bytes)
         continue;
-      meetings.push_back({a.buffer, b.buffer, b.offset - a.offset,
-                          model.getBytesPerCycle(a.type, rate),
+      meetings.push_back({a->buffer, b->buffer, b->offset - a->offset,
+                          model.getBytesPerCycle(typeAt(j), rate),
                           times * static_cast<double>(elements) / rate});
     }
 }
 
-std::vector<int64_t> codegen::chooseStarts(const std::vector<Buffer> &buffers,
-                                           const std::vector<Draft> &drafts,
-                                           const image::TargetT &target) {
-  const machine::MachineModel model(target);
-  const int64_t period = model.getBankPeriod();
-  std::vector<int64_t> starts(buffers.size(), -1);
-  if (period <= 4)
-    return starts;
-  std::vector<Meeting> meetings;
-  std::vector<std::pair<size_t, double>> open; // end of a loop, its trips
-  double times = 1;
-  for (auto [i, draft] : llvm::enumerate(drafts)) {
-    while (!open.empty() && i > open.back().first) {
-      times /= open.back().second;
-      open.pop_back();
+/// The start that costs least with the buffers of the meetings `with`.
+int64_t Starts::cheapestStart(size_t id, ArrayRef<size_t> with) const {
+  double least = -1;
+  int64_t best = 0;
+  for (int64_t start = 0; start < model.getBankPeriod(); start += 4) {
+    double cost = 0;
+    for (size_t m : with) {
+      const Meeting &meeting = meetings[m];
+      bool first = meeting.a == id;
+      int64_t other = starts[first ? meeting.b : meeting.a];
+      if (other < 0)
+        continue;
+      int64_t from = first ? start : other, to = first ? other : start;
+      if (model.collide(to - from + meeting.distance, meeting.width))
+        cost += meeting.cycles;
     }
-    findMeetings(draft, times, target, meetings);
-    if (draft.op == Opcode::loop) {
-      // Entries that share code share its addresses.
-      auto tripCount = static_cast<double>(
-          draft.perEntry ? 1 : std::max<int64_t>(draft.count, 1));
-      open.emplace_back(i + draft.body, tripCount);
-      times *= tripCount;
+    if (least < 0 || cost < least) {
+      least = cost;
+      best = start;
     }
   }
+  return best;
+}
+
+void Starts::choose() {
   std::vector<SmallVector<size_t>> meetingsOf(buffers.size());
   std::vector<double> weight(buffers.size());
   for (auto [m, meeting] : llvm::enumerate(meetings))
-    for (int id : {meeting.a, meeting.b}) {
+    for (size_t id : {meeting.a, meeting.b}) {
       meetingsOf[id].push_back(m);
       weight[id] += meeting.cycles;
     }
   SmallVector<size_t> order;
-  for (auto [id, buffer] : llvm::enumerate(buffers)) {
-    if (buffer.address)
-      starts[id] = *buffer.address % period;
-    else if (!meetingsOf[id].empty())
+  for (auto [id, buffer] : llvm::enumerate(buffers))
+    if (!buffer.getAddress() && buffer.getUse() == core::Use::scratch &&
+        !meetingsOf[id].empty())
       order.push_back(id);
-  }
   llvm::sort(order, [&](size_t a, size_t b) {
     return std::pair(-weight[a], a) < std::pair(-weight[b], b);
   });
   for (size_t id : order) {
-    double least = -1;
-    int64_t best = 0;
-    for (int64_t start = 0; start < period; start += 4) {
-      double cost = 0;
-      for (size_t m : meetingsOf[id]) {
-        const Meeting &meeting = meetings[m];
-        bool first = meeting.a == static_cast<int>(id);
-        int64_t other = starts[first ? meeting.b : meeting.a];
-        if (other < 0)
-          continue;
-        int64_t from = first ? start : other, to = first ? other : start;
-        if (model.collide(to - from + meeting.distance, meeting.width))
-          cost += meeting.cycles;
-      }
-      if (least < 0 || cost < least) {
-        least = cost;
-        best = start;
-      }
-    }
-    starts[id] = best;
+    starts[id] = cheapestStart(id, meetingsOf[id]);
+    buffers[id].setStart(static_cast<uint64_t>(starts[id]));
   }
-  for (auto [id, buffer] : llvm::enumerate(buffers))
-    if (buffer.address)
-      starts[id] = -1; // it lies already
-  return starts;
+}
+
+std::unique_ptr<Pass>
+codegen::createAssignBanksFor(const image::TargetT &machine) {
+  return std::make_unique<CoreAssignBanks>(machine);
 }

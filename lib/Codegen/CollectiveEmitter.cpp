@@ -1,5 +1,7 @@
 #include "CollectiveEmitter.h"
 
+#include "Core/ImageEnums.h"
+
 #include "waferloom/Routing/Passes.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -7,11 +9,11 @@
 
 #include <map>
 
+using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::codegen;
 using llvm::Error;
 using llvm::Expected;
-using llvm::SmallVector;
 
 Expected<CollectiveEmitter::Emitted *>
 CollectiveEmitter::plan(const routing::Collective &collective,
@@ -36,63 +38,119 @@ CollectiveEmitter::plan(const routing::Collective &collective,
   emitted->firstSet = sets.size();
   emitted->plan = std::move(*solved);
   for (unsigned cls = 0; cls < emitted->plan.classes.size(); ++cls)
-    sets.push_back({collective.direction, emitted.get(), cls});
+    nameOf({collective.direction, emitted.get(), cls});
   return plans.emplace_back(std::move(emitted)).get();
 }
 
-uint32_t CollectiveEmitter::idOf(const Set &set) {
+static StringRef wordFor(collectives::Transfer::Kind kind) {
+  using Kind = collectives::Transfer::Kind;
+  switch (kind) {
+  case Kind::Send:
+    return "send";
+  case Kind::Receive:
+    return "recv";
+  case Kind::ReceiveFold:
+    return "fold";
+  case Kind::ReceiveFoldSend:
+    return "pass";
+  case Kind::Rewrite:
+    return "rewrite";
+  case Kind::RingFold:
+  case Kind::RingCopy:
+    return "ring";
+  }
+}
+
+/// What the PEs of a set do, and on which stages: `color3_fold_send_stage0`.
+std::string CollectiveEmitter::describe(const Set &set) const {
+  std::string name;
+  if (set.emitted) {
+    name = "color" + std::to_string(set.emitted->firstColor);
+    const auto &transfers = set.emitted->plan.classes[set.cls].transfers;
+    for (const collectives::Transfer &transfer : transfers)
+      name += ("_" + wordFor(transfer.kind)).str();
+    if (transfers.empty())
+      name += "_idle";
+  }
+  if (set.endStage == set.firstStage + 1)
+    name += "_stage" + std::to_string(set.firstStage);
+  else if (set.firstStage > 0)
+    name += "_stages_from_" + std::to_string(set.firstStage);
+  return llvm::StringRef(name).ltrim('_').str();
+}
+
+FlatSymbolRefAttr CollectiveEmitter::nameOf(Set set) {
   auto known = llvm::find(sets, set);
-  if (known == sets.end())
-    known = sets.insert(sets.end(), set);
-  return static_cast<uint32_t>(known - sets.begin());
+  if (known != sets.end())
+    return known->name;
+  set.name = names.take(queues.getContext(), describe(set));
+  return sets.emplace_back(set).name;
 }
 
 Guard CollectiveEmitter::guardOf(uint32_t firstStage, uint32_t endStage) {
   Guard guard;
   (alongStages() == Direction::X ? guard.columns : guard.rows) =
-      idOf({alongStages(), nullptr, 0, firstStage, endStage});
+      nameOf({alongStages(), nullptr, 0, firstStage, endStage});
   return guard;
 }
 
-Guard CollectiveEmitter::guardOf(wafer::StageSet stageSet) {
+/// From the first stage that `stageSet` names to before the last.
+static std::pair<uint32_t, uint32_t> stagesOf(wafer::StageSet stageSet) {
   switch (stageSet) {
   case wafer::StageSet::First:
-    return guardOf(uint32_t(0));
+    return {0, 1};
   case wafer::StageSet::Others:
-    return guardOf(1, UINT32_MAX);
+    return {1, UINT32_MAX};
   case wafer::StageSet::All:
     break;
   }
-  return {};
+  return {0, UINT32_MAX};
+}
+
+Guard CollectiveEmitter::guardOf(wafer::StageSet stageSet) {
+  if (stageSet == wafer::StageSet::All)
+    return {};
+  auto [first, end] = stagesOf(stageSet);
+  return guardOf(first, end);
 }
 
 Guard CollectiveEmitter::guardOf(const Emitted &emitted, unsigned cls,
                                  wafer::StageSet stageSet) {
   Guard guard = guardOf(stageSet);
   const bool alongX = emitted.direction == Direction::X;
-  uint32_t &mine = alongX ? guard.columns : guard.rows;
-  Set set = sets[mine];
-  set.direction = emitted.direction;
-  set.emitted = &emitted;
-  set.cls = cls;
-  mine = idOf(set);
+  Set set{emitted.direction, &emitted, cls};
+  if (emitted.direction == alongStages())
+    std::tie(set.firstStage, set.endStage) = stagesOf(stageSet);
+  (alongX ? guard.columns : guard.rows) = nameOf(set);
   return guard;
 }
 
-/// Folds `copies` vectors of a star as one instruction: dimension 0 stays at
-/// the same elements. An odd number of f16 ends each vector with half a word,
-/// so there each is an instruction of its own.
-static void foldCopies(Emitter &emitter, uint8_t color, Ref buffer,
-                       int64_t elements, uint64_t copies, Opcode fold,
+/// Folds `copies` vectors of a star as one instruction. An odd number of f16
+/// ends each vector with half a word, so there each is an instruction of its
+/// own.
+static void foldCopies(Emitter &emitter, Channel from, Ref buffer, Folded what,
                        Guard guard) {
-  const bool apart = buffer.type == Word::f16 && elements % 2 != 0;
-  for (uint64_t i = 0; i < (apart ? copies : 1); ++i)
-    emitter.receiveFold(color, buffer, elements, fold, guard);
-  if (apart || copies == 1)
-    return;
-  Draft &draft = emitter.drafts.back();
-  draft.shape = {static_cast<int64_t>(copies), elements};
-  draft.dst.strides = {0, 1};
+  const bool apart = buffer.type == Word::f16 && what.words % 2 != 0;
+  const int64_t times = apart ? std::exchange(what.copies, 1) : 1;
+  for (int64_t i = 0; i < times; ++i)
+    emitter.receiveFold(from, buffer, what, guard);
+}
+
+static Expected<Channel> channelOf(llvm::ArrayRef<int64_t> table,
+                                   unsigned color, unsigned limit) {
+  int64_t queue = color < table.size() ? table[color] : -1;
+  if (queue < 0 || queue >= static_cast<int64_t>(limit))
+    return llvm::createStringError(llvm::formatv(
+        "color {0} is given queue {1} but a PE has {2}", color, queue, limit));
+  return Channel{color, static_cast<unsigned>(queue)};
+}
+
+Expected<Channel> CollectiveEmitter::channelIn(unsigned color) const {
+  return channelOf(queues.getInput(), color, target.input_queues);
+}
+
+Expected<Channel> CollectiveEmitter::channelOut(unsigned color) const {
+  return channelOf(queues.getOutput(), color, target.output_queues);
 }
 
 Expected<CollectiveEmitter::Emitted *>
@@ -133,13 +191,61 @@ Error CollectiveEmitter::emitSendRecv(Emitter &emitter,
     if (!llvm::is_contained(mine, id))
       continue;
     Guard guard = guardOf(emitted, static_cast<unsigned>(id), who);
-    for (const collectives::Transfer &transfer : program.transfers)
-      if (transfer.sends() && half == Half::Send)
-        emitter.send(static_cast<uint8_t>(emitted.firstColor + transfer.out),
-                     buffer, elements, guard);
-      else if (transfer.receives() && half == Half::Receive)
-        emitter.receive(static_cast<uint8_t>(emitted.firstColor + transfer.in),
-                        buffer, elements, guard);
+    for (const collectives::Transfer &transfer : program.transfers) {
+      const bool isHere =
+          half == Half::Send ? transfer.sends() : transfer.receives();
+      if (!isHere)
+        continue;
+      if (Error error = emitStep(emitter, emitted, transfer, buffer,
+                                 {{}, elements}, guard))
+        return error;
+    }
+  }
+  return Error::success();
+}
+
+Error CollectiveEmitter::emitStep(Emitter &emitter, const Emitted &emitted,
+                                  const collectives::Transfer &transfer,
+                                  Ref buffer, Folded folded,
+                                  Guard guard) const {
+  using Kind = collectives::Transfer::Kind;
+  if (transfer.kind == Kind::RingFold || transfer.kind == Kind::RingCopy)
+    return llvm::createStringError("a ring works on parts of a buffer, which "
+                                   "code generation does not know; choose "
+                                   "chain, tree or two-phase");
+  Channel from, to;
+  if (transfer.receives()) {
+    Expected<Channel> found = channelIn(emitted.firstColor + transfer.in);
+    if (!found)
+      return found.takeError();
+    from = *found;
+  }
+  if (transfer.sends()) {
+    Expected<Channel> found = channelOut(emitted.firstColor + transfer.out);
+    if (!found)
+      return found.takeError();
+    to = *found;
+  }
+  switch (transfer.kind) {
+  case Kind::Send:
+    emitter.send(to, buffer, folded.words, guard);
+    break;
+  case Kind::Receive:
+    emitter.receive(from, buffer, folded.words, guard);
+    break;
+  case Kind::ReceiveFold:
+    folded.copies = static_cast<int64_t>(transfer.copies);
+    foldCopies(emitter, from, buffer, folded, guard);
+    break;
+  case Kind::ReceiveFoldSend:
+    emitter.receiveFoldSend(from, to, buffer, folded, guard);
+    break;
+  case Kind::Rewrite:
+    emitter.rewrite(guard);
+    break;
+  case Kind::RingFold:
+  case Kind::RingCopy:
+    break; // refused above
   }
   return Error::success();
 }
@@ -153,117 +259,57 @@ Error CollectiveEmitter::emit(Emitter &emitter,
   if (!found)
     return found.takeError();
   Emitted &emitted = **found;
-
-  using Kind = collectives::Transfer::Kind;
-  Opcode fold = collectives::opcodeOf(collective.request.combiner);
+  const Folded folded{
+      mirrored<core::Fold>(collectives::opcodeOf(collective.request.combiner)),
+      elements};
   for (auto [id, program] : llvm::enumerate(emitted.plan.classes)) {
     Guard guard = guardOf(emitted, static_cast<unsigned>(id), stageSet);
-    for (const collectives::Transfer &transfer : program.transfers) {
-      auto in = static_cast<uint8_t>(emitted.firstColor + transfer.in);
-      auto out = static_cast<uint8_t>(emitted.firstColor + transfer.out);
-      switch (transfer.kind) {
-      case Kind::Send:
-        emitter.send(out, buffer, elements, guard);
-        break;
-      case Kind::Receive:
-        emitter.receive(in, buffer, elements, guard);
-        break;
-      case Kind::ReceiveFold:
-        foldCopies(emitter, in, buffer, elements, transfer.copies, fold, guard);
-        break;
-      case Kind::ReceiveFoldSend:
-        emitter.receiveFoldSend(in, out, buffer, elements, fold, guard);
-        break;
-      case Kind::Rewrite:
-        emitter.rewrite(guard);
-        break;
-      case Kind::RingFold:
-      case Kind::RingCopy:
-        return llvm::createStringError("a ring works on parts of a buffer, "
-                                       "which code generation does not "
-                                       "know; choose chain, tree or two-phase");
-      }
-    }
+    for (const collectives::Transfer &transfer : program.transfers)
+      if (Error error =
+              emitStep(emitter, emitted, transfer, buffer, folded, guard))
+        return error;
   }
   return Error::success();
 }
 
-/// One class per position along `direction`, and for every plan in this
-/// direction the set of classes that each of its own classes became.
-SmallVector<uint32_t>
-CollectiveEmitter::classesOf(Direction direction,
-                             std::vector<image::ClassSetT> &out) {
-  int64_t extent = direction == Direction::X ? width * stages.getColumns()
-                                             : height * stages.getRows();
-  std::vector<std::vector<unsigned>> perPlan;
-  SmallVector<const Emitted *> mine;
-  for (auto &emitted : plans)
-    if (emitted->direction == direction) {
-      mine.push_back(emitted.get());
-      perPlan.push_back(emitted->plan.classPerPosition());
-    }
-  const bool staged = stages.getCount() > 1 && direction == alongStages();
-  std::map<std::vector<unsigned>, uint32_t> ids;
-  SmallVector<uint32_t> classes;
-  for (int64_t i = 0; i < extent; ++i) {
-    std::vector<unsigned> key;
-    for (const std::vector<unsigned> &list : perPlan)
-      key.push_back(list[i]);
-    if (staged)
-      key.push_back(stageAt(direction, i));
-    classes.push_back(ids.try_emplace(key, ids.size()).first->second);
-  }
-  for (auto [set, contents] : llvm::drop_begin(llvm::zip_equal(sets, out))) {
-    if (set.direction != direction)
-      continue;
-    auto *which = llvm::find(mine, set.emitted);
-    for (const auto &[key, id] : ids) {
-      uint32_t stage = staged ? key.back() : 0;
-      if (stage < set.firstStage || stage >= set.endStage ||
-          (set.emitted && key[which - mine.begin()] != set.cls))
-        continue;
-      std::vector<uint64_t> &words = contents.words;
-      words.resize(std::max<size_t>(words.size(), id / 64 + 1));
-      words[id / 64] |= uint64_t(1) << (id % 64);
-    }
-  }
-  return classes;
-}
-
 /// The sides of a router along an axis: low is west or north.
-static image::Side sideOf(collectives::Port port, Direction direction) {
+static core::Side sideOf(collectives::Port port, Direction direction) {
   if (port == collectives::Port::Ramp)
-    return image::Side::ramp;
+    return core::Side::ramp;
   bool low = port == collectives::Port::Low;
   if (direction == Direction::X)
-    return low ? image::Side::west : image::Side::east;
-  return low ? image::Side::north : image::Side::south;
+    return low ? core::Side::west : core::Side::east;
+  return low ? core::Side::north : core::Side::south;
 }
 
-static std::unique_ptr<image::RouteT> encode(const collectives::Route &route,
-                                             Direction direction,
-                                             unsigned firstColor,
-                                             uint32_t set) {
-  auto out = std::make_unique<image::RouteT>();
-  out->color = static_cast<uint8_t>(firstColor + route.color);
-  (direction == Direction::X ? out->columns : out->rows) = set;
+static void createRoute(OpBuilder &builder, const collectives::Route &route,
+                        Direction direction, unsigned firstColor,
+                        FlatSymbolRefAttr set) {
+  MLIRContext *context = builder.getContext();
+  SmallVector<Attribute> inputs;
   for (const collectives::Turn &turn : route.inputs)
-    out->inputs.emplace_back(sideOf(turn.from, direction),
-                             static_cast<uint32_t>(turn.words));
+    inputs.push_back(core::TurnAttr::get(context, sideOf(turn.from, direction),
+                                         static_cast<int64_t>(turn.words)));
+  int64_t outputs = 0;
   for (collectives::Port port :
        {collectives::Port::Low, collectives::Port::High,
         collectives::Port::Ramp})
     if (route.outputs & port)
-      out->outputs |= 1 << static_cast<int>(sideOf(port, direction));
-  return out;
+      outputs |= int64_t(1) << static_cast<int>(sideOf(port, direction));
+  const bool alongX = direction == Direction::X;
+  core::RouteOp::create(
+      builder, builder.getUnknownLoc(),
+      builder.getI64IntegerAttr(firstColor + route.color),
+      builder.getArrayAttr(inputs), builder.getI64IntegerAttr(outputs),
+      alongX ? set : FlatSymbolRefAttr(), alongX ? FlatSymbolRefAttr() : set);
 }
 
 /// Runs that give `classes`: at each position the shortest pattern, up to 64
 /// long, that covers the most of what follows. Lines alternate by hop parity
 /// and by group, so a handful of runs describe any length.
-static std::vector<std::unique_ptr<image::RunT>>
-compress(llvm::ArrayRef<uint32_t> classes) {
-  std::vector<std::unique_ptr<image::RunT>> runs;
+static ArrayAttr compress(MLIRContext *context,
+                          llvm::ArrayRef<int64_t> classes) {
+  SmallVector<Attribute> runs;
   for (size_t at = 0; at < classes.size();) {
     size_t bestPeriod = 1, bestRepeats = 1;
     for (size_t period = 1; period <= 64 && at + period <= classes.size();
@@ -276,63 +322,77 @@ compress(llvm::ArrayRef<uint32_t> classes) {
       if (repeats > 1 && repeats * period > bestRepeats * bestPeriod)
         std::tie(bestPeriod, bestRepeats) = std::pair(period, repeats);
     }
-    auto &run = runs.emplace_back(std::make_unique<image::RunT>());
-    llvm::ArrayRef<uint32_t> pattern = classes.slice(at, bestPeriod);
-    run->classes.assign(pattern.begin(), pattern.end());
-    run->repeats = static_cast<uint32_t>(bestRepeats);
+    runs.push_back(core::RunAttr::get(context, classes.slice(at, bestPeriod),
+                                      static_cast<int64_t>(bestRepeats)));
     at += bestPeriod * bestRepeats;
   }
-  return runs;
+  return ArrayAttr::get(context, runs);
 }
 
-Error CollectiveEmitter::bindQueues(
-    fabric::QueuesAttr queues,
-    llvm::ArrayRef<image::ProgramT *> programs) const {
-  auto bind = [](llvm::ArrayRef<int64_t> table, unsigned color, unsigned limit,
-                 uint8_t &queue) -> Error {
-    int64_t given = color < table.size() ? table[color] : -1;
-    if (given < 0 || given >= static_cast<int64_t>(limit))
-      return llvm::createStringError(
-          llvm::formatv("color {0} is given queue {1} but a PE has {2}", color,
-                        given, limit));
-    queue = static_cast<uint8_t>(given);
-    return Error::success();
-  };
-  for (image::ProgramT *program : programs)
-    for (auto &instruction : program->instructions) {
-      Opcode op = instruction->op;
-      if (op == Opcode::recv || op == Opcode::recv_fold ||
-          op == Opcode::recv_fold_send)
-        if (Error error = bind(queues.getInput(), instruction->in_color,
-                               target.input_queues, instruction->in_queue))
-          return error;
-      if (op == Opcode::send || op == Opcode::recv_fold_send)
-        if (Error error = bind(queues.getOutput(), instruction->out_color,
-                               target.output_queues, instruction->out_queue))
-          return error;
+/// One class per position along `direction`, and for every set in this
+/// direction the classes that it became.
+void CollectiveEmitter::writeClasses(
+    core::RegionOp region, Direction direction,
+    std::vector<SmallVector<int64_t>> &contents) const {
+  int64_t extent = direction == Direction::X ? width * stages.getColumns()
+                                             : height * stages.getRows();
+  std::vector<std::vector<unsigned>> perPlan;
+  SmallVector<const Emitted *> mine;
+  for (auto &emitted : plans)
+    if (emitted->direction == direction) {
+      mine.push_back(emitted.get());
+      perPlan.push_back(emitted->plan.classPerPosition());
     }
-  return Error::success();
+  const bool staged = stages.getCount() > 1 && direction == alongStages();
+  std::map<std::vector<unsigned>, int64_t> ids;
+  SmallVector<int64_t> classes;
+  for (int64_t i = 0; i < extent; ++i) {
+    std::vector<unsigned> key;
+    for (const std::vector<unsigned> &list : perPlan)
+      key.push_back(list[i]);
+    if (staged)
+      key.push_back(stageAt(direction, i));
+    classes.push_back(ids.try_emplace(key, ids.size()).first->second);
+  }
+  for (auto [set, held] : llvm::zip_equal(sets, contents)) {
+    if (set.direction != direction)
+      continue;
+    auto *which = llvm::find(mine, set.emitted);
+    for (const auto &[key, id] : ids) {
+      uint32_t stage = staged ? key.back() : 0;
+      if (stage >= set.firstStage && stage < set.endStage &&
+          (!set.emitted || key[which - mine.begin()] == set.cls))
+        held.push_back(id);
+    }
+    llvm::sort(held);
+  }
+  ArrayAttr runs = compress(region.getContext(), classes);
+  if (direction == Direction::X)
+    region.setColumnsAttr(runs);
+  else
+    region.setRowsAttr(runs);
 }
 
-Error CollectiveEmitter::finish(image::RegionT &region,
-                                fabric::QueuesAttr queues,
-                                llvm::ArrayRef<image::ProgramT *> programs) {
-  std::vector<image::ClassSetT> contents(sets.size());
-  for (Direction direction : {Direction::X, Direction::Y}) {
-    SmallVector<uint32_t> classes = classesOf(direction, contents);
-    (direction == Direction::X ? region.columns : region.rows) =
-        compress(classes);
+void CollectiveEmitter::finish(core::RegionOp region,
+                               llvm::ArrayRef<core::ProgramOp> programs) const {
+  std::vector<SmallVector<int64_t>> contents(sets.size());
+  for (Direction direction : {Direction::X, Direction::Y})
+    writeClasses(region, direction, contents);
+  auto builder = OpBuilder::atBlockBegin(&region.getBody().front());
+  for (auto [set, held] : llvm::zip_equal(sets, contents))
+    core::SetOp::create(builder, builder.getUnknownLoc(), set.name.getAttr(),
+                        builder.getDenseI64ArrayAttr(held));
+  SmallVector<OpBuilder> routes; // in front of the instructions
+  for (core::ProgramOp program : programs) {
+    Block &body = program.getBody().front();
+    routes.emplace_back(&body, llvm::find_if(body, [](Operation &op) {
+      return !isa<core::BufferOp, core::BindOp>(op);
+    }));
   }
-  for (image::ClassSetT &set : contents)
-    region.sets.push_back(std::make_unique<image::ClassSetT>(set));
-  if (Error error = bindQueues(queues, programs))
-    return error;
   for (auto &emitted : plans)
     for (unsigned entry : emitted->programs)
       for (auto [id, program] : llvm::enumerate(emitted->plan.classes))
         for (const collectives::Route &route : program.routes)
-          programs[entry]->routes.push_back(
-              encode(route, emitted->direction, emitted->firstColor,
-                     emitted->firstSet + static_cast<uint32_t>(id)));
-  return Error::success();
+          createRoute(routes[entry], route, emitted->direction,
+                      emitted->firstColor, sets[emitted->firstSet + id].name);
 }

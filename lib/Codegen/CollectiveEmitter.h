@@ -1,7 +1,7 @@
 //===- CollectiveEmitter.h - The collectives of one region ------*- C++ -*-===//
 //
-// Expands plans, at the colors that routing gave them, into instructions,
-// routes and classes. Nothing is chosen here.
+// Expands plans, at the colors and queues that routing gave them, into
+// instructions, routes and classes. Nothing is chosen here.
 //
 // Every collective of a program runs along lines of one axis, and several of
 // them share the columns (or rows): each has classes of its own along the line.
@@ -30,10 +30,13 @@ using routing::Direction;
 
 class CollectiveEmitter {
 public:
-  /// `stages` regions of `width` x `height` PEs of `target`.
+  /// `stages` regions of `width` x `height` PEs of `target`. Sets of classes
+  /// take names from `names`.
   CollectiveEmitter(int64_t width, int64_t height, wafer::StagesAttr stages,
-                    const image::TargetT &target)
-      : width(width), height(height), stages(stages), target(target) {}
+                    fabric::QueuesAttr queues, const image::TargetT &target,
+                    SymbolNames &names)
+      : width(width), height(height), stages(stages), queues(queues),
+        target(target), names(names) {}
 
   /// The PEs of stage `stage`, or of all stages that `stageSet` names.
   Guard guardOf(uint32_t stage) { return guardOf(stage, stage + 1); }
@@ -49,10 +52,9 @@ public:
   llvm::Error emitSendRecv(Emitter &emitter, fabric::StageSendRecvOp op,
                            Ref buffer, wafer::StageSet who, Half half);
 
-  /// Writes the classes, sets and routes of all that was emitted, and binds
-  /// colors to their queues.
-  llvm::Error finish(image::RegionT &region, fabric::QueuesAttr queues,
-                     llvm::ArrayRef<image::ProgramT *> programs);
+  /// Writes the classes, sets and routes of all that was emitted.
+  void finish(core::RegionOp region,
+              llvm::ArrayRef<core::ProgramOp> programs) const;
 
   /// Starts the program of the next entry: it has routes of its own.
   void nextProgram() { ++program; }
@@ -62,7 +64,7 @@ private:
     Direction direction;
     collectives::CollectivePlan plan;
     unsigned firstColor;
-    unsigned firstSet; // one set per class of the plan
+    unsigned firstSet; // one set per class of the plan, from this one on
     llvm::SmallVector<unsigned> programs;
   };
   /// Classes along a direction: those of a class of a plan (all if null) on
@@ -72,6 +74,7 @@ private:
     const Emitted *emitted = nullptr;
     unsigned cls = 0;
     uint32_t firstStage = 0, endStage = UINT32_MAX;
+    mlir::FlatSymbolRefAttr name = {}; // null for all classes
 
     bool operator==(const Set &other) const {
       return std::tie(direction, emitted, cls, firstStage, endStage) ==
@@ -85,9 +88,18 @@ private:
                                    routing::Collective &collective);
   llvm::Expected<Emitted *> plan(const routing::Collective &collective,
                                  unsigned firstColor);
-  llvm::SmallVector<uint32_t> classesOf(Direction direction,
-                                        std::vector<image::ClassSetT> &out);
-  uint32_t idOf(const Set &set);
+  /// Makes ops of the sets in front of what `region` has, and gives it its
+  /// classes along `direction`.
+  void writeClasses(core::RegionOp region, Direction direction,
+                    std::vector<llvm::SmallVector<int64_t>> &contents) const;
+  /// The name of `set`, which it gets when it is first asked for.
+  mlir::FlatSymbolRefAttr nameOf(Set set);
+  std::string describe(const Set &set) const;
+  llvm::Expected<Channel> channelIn(unsigned color) const;
+  llvm::Expected<Channel> channelOut(unsigned color) const;
+  llvm::Error emitStep(Emitter &emitter, const Emitted &emitted,
+                       const collectives::Transfer &step, Ref buffer,
+                       Folded folded, Guard guard) const;
   /// The PEs of the stages from `firstStage` to before `endStage`.
   Guard guardOf(uint32_t firstStage, uint32_t endStage);
   Direction alongStages() const {
@@ -101,14 +113,13 @@ private:
   /// The PEs of a class of a plan that run what `stageSet` runs.
   Guard guardOf(const Emitted &emitted, unsigned cls, wafer::StageSet stageSet);
 
-  llvm::Error bindQueues(fabric::QueuesAttr queues,
-                         llvm::ArrayRef<image::ProgramT *> programs) const;
-
   int64_t width, height; // of one stage
   wafer::StagesAttr stages;
+  fabric::QueuesAttr queues;
   const image::TargetT &target;
+  SymbolNames &names;
   std::vector<std::unique_ptr<Emitted>> plans;
-  std::vector<Set> sets = {Set()}; // 0 is all classes
+  std::vector<Set> sets; // in the order in which they were first named
   unsigned program = 0;
 };
 

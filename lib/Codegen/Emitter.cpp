@@ -1,12 +1,45 @@
 #include "Emitter.h"
 
+#include "Core/ImageEnums.h"
+
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/bit.h"
 
 using namespace waferloom::codegen;
 using namespace waferloom;
-using llvm::ArrayRef;
-using llvm::SmallVector;
+using namespace mlir;
+
+mlir::Type codegen::typeOf(MLIRContext *context, Word word) {
+  switch (word) {
+  case Word::f32:
+    return Float32Type::get(context);
+  case Word::f16:
+    return Float16Type::get(context);
+  case Word::i32:
+    break;
+  }
+  return IntegerType::get(context, 32);
+}
+
+FlatSymbolRefAttr SymbolNames::take(MLIRContext *context, StringRef hint) {
+  // What text can have without quotes.
+  std::string name;
+  for (char c : hint)
+    name += llvm::isAlnum(c) || c == '_' || c == '.' || c == '-' ? c : '_';
+  if (name.empty() || llvm::isDigit(name.front()))
+    name.insert(0, "b");
+  auto [it, isNew] = used.try_emplace(name, 0);
+  if (isNew)
+    return FlatSymbolRefAttr::get(context, name);
+  while (true) {
+    std::string numbered = name + "_" + std::to_string(++it->second);
+    if (used.try_emplace(numbered, 0).second)
+      return FlatSymbolRefAttr::get(context, numbered);
+    it = used.find(name); // the map may have grown
+  }
+}
 
 Ref Ref::constant(float value) {
   Ref ref;
@@ -23,7 +56,7 @@ Ref Ref::constant(int32_t value) {
   return ref;
 }
 
-Ref codegen::dense(int buffer, Word type, ArrayRef<int64_t> shape,
+Ref codegen::dense(FlatSymbolRefAttr buffer, Word type, ArrayRef<int64_t> shape,
                    int64_t offset) {
   Ref ref;
   ref.buffer = buffer;
@@ -36,17 +69,70 @@ Ref codegen::dense(int buffer, Word type, ArrayRef<int64_t> shape,
   return ref;
 }
 
-int Emitter::newBuffer(int64_t bytes) {
-  Buffer buffer;
-  buffer.bytes = llvm::alignTo(std::max<int64_t>(bytes, 4), 4);
-  buffers.push_back(buffer);
-  return static_cast<int>(buffers.size()) - 1;
+Emitter::Emitter(core::ProgramOp program, SymbolNames names)
+    : program(program), names(std::move(names)),
+      builder(OpBuilder::atBlockEnd(&program.getBody().front())),
+      node(builder.getUnknownLoc()) {
+  Block &body = program.getBody().front();
+  if (!body.empty())
+    lastInFront = &body.back();
+  setNode(node);
 }
 
-int Emitter::pinBuffer(int64_t bytes) {
-  int id = newBuffer(bytes);
-  buffers[id].pinned = true;
-  return id;
+void Emitter::setNode(Location location) {
+  StringRef name;
+  location->walk([&](Location part) {
+    auto named = dyn_cast<NameLoc>(part);
+    if (!named)
+      return WalkResult::advance();
+    name = named.getName().getValue();
+    return WalkResult::interrupt();
+  });
+  node = name.empty() ? builder.getUnknownLoc()
+                      : Location(NameLoc::get(builder.getStringAttr(name)));
+  // Exporters give paths; their last part says what is done.
+  hint = name.rtrim('/').rsplit('/').second.str();
+  if (hint.empty())
+    hint = name.empty() ? "scratch" : name.str();
+}
+
+FlatSymbolRefAttr Emitter::newBuffer(int64_t bytes, core::Use use,
+                                     StringRef given) {
+  OpBuilder::InsertionGuard back(builder);
+  if (lastInFront)
+    builder.setInsertionPointAfter(lastInFront);
+  else
+    builder.setInsertionPointToStart(&program.getBody().front());
+  FlatSymbolRefAttr name =
+      names.take(builder.getContext(), given.empty() ? hint : given);
+  lastInFront = core::BufferOp::create(
+      builder, node, core::UseAttr::get(builder.getContext(), use),
+      name.getAttr(), number(llvm::alignTo(std::max<int64_t>(bytes, 4), 4)),
+      IntegerAttr(), IntegerAttr(), FlatSymbolRefAttr(), FlatSymbolRefAttr());
+  return name;
+}
+
+void Emitter::insertBinding(core::BindOp bind) {
+  OpBuilder::InsertionGuard back(builder);
+  builder.setInsertionPointAfter(lastInFront);
+  builder.insert(bind);
+  lastInFront = bind;
+}
+
+void Emitter::dropUnused() {
+  llvm::SmallPtrSet<Attribute, 32> named;
+  program.walk([&](Operation *op) {
+    if (auto bind = dyn_cast<core::BindOp>(op))
+      named.insert(bind.getBufferAttr());
+    core::forEachOperand(op, [&](core::OperandAttr operand) {
+      named.insert(operand.getBuffer());
+      named.insert(operand.getIndexBuffer());
+    });
+  });
+  for (core::BufferOp buffer :
+       llvm::make_early_inc_range(program.getBody().getOps<core::BufferOp>()))
+    if (!named.contains(FlatSymbolRefAttr::get(buffer.getSymNameAttr())))
+      buffer.erase();
 }
 
 Ref Emitter::temporary(Word type, ArrayRef<int64_t> shape) {
@@ -56,54 +142,52 @@ Ref Emitter::temporary(Word type, ArrayRef<int64_t> shape) {
   return dense(newBuffer(elements * bytesOf(type)), type, shape);
 }
 
-void Emitter::touch(const Ref &ref, int64_t at) {
-  for (int id : {ref.buffer, ref.indexBuffer}) {
-    if (id < 0)
-      continue;
-    Buffer &buffer = buffers[id];
-    if (buffer.first < 0)
-      buffer.first = at;
-    buffer.last = at;
-  }
-}
-
-Draft &Emitter::append(Opcode op) {
-  Draft draft;
-  draft.op = op;
-  draft.node = node;
-  draft.product = product;
-  draft.guard = guard;
-  drafts.push_back(draft);
-  return drafts.back();
-}
-
 void Emitter::loop(int64_t count, bool perEntry, image::LoopOver over) {
-  Draft &draft = append(Opcode::loop);
-  draft.count = count;
-  draft.perEntry = perEntry;
-  draft.over = over;
-  open.push_back(drafts.size() - 1);
+  auto loop = core::LoopOp::create(
+      builder, node, number(count),
+      perEntry ? builder.getUnitAttr() : UnitAttr(), guard.columns, guard.rows);
+  if (over != image::LoopOver::nothing)
+    loop->setAttr("over", builder.getStringAttr(image::EnumNameLoopOver(over)));
+  builder.createBlock(&loop.getBody());
+  open.push_back(loop);
 }
 
-void Emitter::endLoop() {
-  size_t begin = open.pop_back_val();
-  drafts[begin].body = static_cast<int64_t>(drafts.size() - begin - 1);
+void Emitter::endLoop() { builder.setInsertionPointAfter(open.pop_back_val()); }
+
+static SmallVector<int64_t> flat(ArrayRef<LoopStep> steps) {
+  SmallVector<int64_t> numbers;
+  for (LoopStep step : steps)
+    numbers.append({static_cast<int64_t>(step.depth), step.bytes});
+  return numbers;
 }
 
-void Emitter::vector(Opcode op, ArrayRef<int64_t> shape, Ref dst, Ref a, Ref b,
-                     Ref c, Ref predicate) {
-  SmallVector<Ref *, 4> refs;
-  for (Ref *ref : {&dst, &a, &b, &c})
-    if (!ref->isAbsent())
-      refs.push_back(ref);
-  for (Ref *ref : refs)
-    if (ref->immediate || ref->strides.empty())
-      ref->strides.assign(shape.size(), 0);
+core::OperandAttr Emitter::encode(const Ref &ref,
+                                  ArrayRef<int64_t> shape) const {
+  if (ref.isAbsent())
+    return {};
+  MLIRContext *context = builder.getContext();
+  mlir::Type type = typeOf(context, ref.type);
+  if (ref.immediate)
+    return core::OperandAttr::getScalar(type, ref.bits);
+  const bool isDense = ref.strides == dense({}, ref.type, shape).strides;
+  SmallVector<int64_t, 4> strides;
+  if (!isDense)
+    strides = ref.strides;
+  if (ref.strides.empty()) // one element for all of the shape
+    strides.assign(shape.size(), 0);
+  const bool hasIndex = static_cast<bool>(ref.indexBuffer);
+  return core::OperandAttr::get(
+      context, type, ref.buffer, ref.offset, isDense, strides, flat(ref.steps),
+      ref.indexBuffer, hasIndex ? ref.indexOffset : 0, flat(ref.indexSteps),
+      hasIndex ? ref.indexScale : 0, hasIndex ? ref.indexCount : 0, false, 0);
+}
 
-  // Drop dimensions of extent 1, then merge neighbours that every operand walks
-  // through without a jump.
+/// Drops dimensions of extent 1, then merges neighbours that every operand
+/// walks through without a jump. `strides` has a list per operand.
+static SmallVector<int64_t, 4>
+mergeDimensions(ArrayRef<int64_t> shape, ArrayRef<Ref *> refs,
+                SmallVectorImpl<SmallVector<int64_t, 4>> &strides) {
   SmallVector<int64_t, 4> extents;
-  SmallVector<SmallVector<int64_t, 4>, 4> strides(refs.size());
   for (auto [i, extent] : llvm::enumerate(shape)) {
     if (extent == 1)
       continue;
@@ -120,6 +204,20 @@ void Emitter::vector(Opcode op, ArrayRef<int64_t> shape, Ref dst, Ref a, Ref b,
     for (auto [r, ref] : llvm::enumerate(refs))
       strides[r].push_back(ref->strides[i]);
   }
+  return extents;
+}
+
+void Emitter::vector(Opcode op, ArrayRef<int64_t> shape, Ref dst, Ref a, Ref b,
+                     Ref c, Ref predicate) {
+  SmallVector<Ref *, 4> refs;
+  for (Ref *ref : {&dst, &a, &b, &c})
+    if (!ref->isAbsent())
+      refs.push_back(ref);
+  for (Ref *ref : refs)
+    if (ref->immediate || ref->strides.empty())
+      ref->strides.assign(shape.size(), 0);
+  SmallVector<SmallVector<int64_t, 4>, 4> strides(refs.size());
+  SmallVector<int64_t, 4> extents = mergeDimensions(shape, refs, strides);
 
   unsigned loops = 0;
   for (; extents.size() > 4; ++loops) {
@@ -135,111 +233,64 @@ void Emitter::vector(Opcode op, ArrayRef<int64_t> shape, Ref dst, Ref a, Ref b,
   for (auto [r, ref] : llvm::enumerate(refs))
     ref->strides = strides[r];
 
-  Draft &draft = append(op);
-  draft.shape = extents;
-  draft.dst = dst;
-  draft.a = a;
-  draft.b = b;
-  draft.c = c;
-  draft.predicate = predicate;
-  auto at = static_cast<int64_t>(drafts.size()) - 1;
-  for (const Ref *ref : {&dst, &a, &b, &c, &predicate})
-    touch(*ref, at);
+  SmallVector<Attribute, 3> sources;
+  for (const Ref *ref : {&a, &b, &c})
+    if (!ref->isAbsent())
+      sources.push_back(encode(*ref, extents));
+  core::VectorOp::create(
+      builder, node,
+      core::OpcodeAttr::get(builder.getContext(), mirrored<core::Opcode>(op)),
+      shapeAttr(extents), encode(dst, extents), builder.getArrayAttr(sources),
+      product ? builder.getUnitAttr() : UnitAttr(), guard.columns, guard.rows,
+      encode(predicate, extents), IntegerAttr());
   while (loops-- > 0)
     endLoop();
 }
 
-static Ref flat(Ref ref) {
+/// The window as it travels: all its elements, one behind the other.
+static Ref travelling(Ref ref) {
   ref.strides.assign(1, 1);
   return ref;
 }
 
-void Emitter::send(uint8_t color, Ref a, int64_t words, Guard guard) {
-  Draft &draft = append(Opcode::send);
-  draft.shape = {words};
-  draft.a = flat(a);
-  draft.outColor = color;
-  draft.guard = guard;
-  touch(a, static_cast<int64_t>(drafts.size()) - 1);
+void Emitter::send(Channel to, Ref a, int64_t words, Guard guard) {
+  core::SendOp::create(builder, node, shapeAttr(words),
+                       encode(travelling(a), words), number(to.color),
+                       number(to.queue), guard.columns, guard.rows,
+                       core::OperandAttr(), IntegerAttr());
 }
 
-void Emitter::receive(uint8_t color, Ref dst, int64_t words, Guard guard) {
-  Draft &draft = append(Opcode::recv);
-  draft.shape = {words};
-  draft.dst = flat(dst);
-  draft.inColor = color;
-  draft.guard = guard;
-  touch(dst, static_cast<int64_t>(drafts.size()) - 1);
+void Emitter::receive(Channel from, Ref dst, int64_t words, Guard guard) {
+  core::RecvOp::create(builder, node, shapeAttr(words),
+                       encode(travelling(dst), words), number(from.color),
+                       number(from.queue), guard.columns, guard.rows,
+                       core::OperandAttr(), IntegerAttr());
 }
 
-void Emitter::receiveFold(uint8_t color, Ref dst, int64_t words, Opcode fold,
-                          Guard guard) {
-  receive(color, dst, words, guard);
-  drafts.back().op = Opcode::recv_fold;
-  drafts.back().fold = fold;
-}
-
-void Emitter::receiveFoldSend(uint8_t in, uint8_t out, Ref a, int64_t words,
-                              Opcode fold, Guard guard) {
-  send(out, a, words, guard);
-  drafts.back().op = Opcode::recv_fold_send;
-  drafts.back().inColor = in;
-  drafts.back().fold = fold;
-}
-
-void Emitter::rewrite(Guard guard) { append(Opcode::rewrite).guard = guard; }
-
-static std::unique_ptr<image::OperandT> encode(const Ref &ref,
-                                               ArrayRef<Buffer> buffers) {
-  if (ref.isAbsent())
-    return nullptr;
-  auto operand = std::make_unique<image::OperandT>();
-  operand->type = ref.type;
-  operand->immediate = ref.immediate;
-  operand->bits = ref.bits;
-  if (ref.immediate)
-    return operand;
-  operand->base =
-      static_cast<uint32_t>(*buffers[ref.buffer].address + ref.offset);
-  for (int64_t stride : ref.strides)
-    operand->strides.push_back(static_cast<int32_t>(stride));
-  for (LoopStep step : ref.steps)
-    operand->steps.emplace_back(step.depth, static_cast<int32_t>(step.bytes));
-  if (ref.indexBuffer >= 0) {
-    operand->index_at = static_cast<uint32_t>(
-        *buffers[ref.indexBuffer].address + ref.indexOffset);
-    for (LoopStep step : ref.indexSteps)
-      operand->index_steps.emplace_back(step.depth,
-                                        static_cast<int32_t>(step.bytes));
-    operand->index_scale = static_cast<int32_t>(ref.indexScale);
-    operand->index_count = static_cast<uint32_t>(ref.indexCount);
+void Emitter::receiveFold(Channel from, Ref dst, Folded what, Guard guard) {
+  SmallVector<int64_t, 2> shape = {what.words};
+  Ref into = travelling(dst);
+  if (what.copies > 1) { // dimension 0 stays at the same elements
+    shape.insert(shape.begin(), what.copies);
+    into.strides.insert(into.strides.begin(), 0);
   }
-  return operand;
+  core::RecvFoldOp::create(
+      builder, node, core::FoldAttr::get(builder.getContext(), what.fold),
+      shapeAttr(shape), encode(into, shape), number(from.color),
+      number(from.queue), guard.columns, guard.rows, core::OperandAttr(),
+      IntegerAttr());
 }
 
-std::vector<std::unique_ptr<image::InstructionT>> Emitter::finish() const {
-  std::vector<std::unique_ptr<image::InstructionT>> program;
-  program.reserve(drafts.size());
-  for (const Draft &draft : drafts) {
-    auto &out = program.emplace_back(std::make_unique<image::InstructionT>());
-    out->op = draft.op;
-    out->shape.assign(draft.shape.begin(), draft.shape.end());
-    out->dst = encode(draft.dst, buffers);
-    out->a = encode(draft.a, buffers);
-    out->b = encode(draft.b, buffers);
-    out->c = encode(draft.c, buffers);
-    out->predicate = encode(draft.predicate, buffers);
-    out->fold = draft.fold;
-    out->in_color = draft.inColor;
-    out->out_color = draft.outColor;
-    out->count = static_cast<uint32_t>(draft.count);
-    out->body = static_cast<uint32_t>(draft.body);
-    out->over = draft.over;
-    out->thread = draft.thread;
-    out->columns = draft.guard.columns;
-    out->rows = draft.guard.rows;
-    out->node = draft.node;
-    out->product = draft.product && draft.op != Opcode::loop;
-  }
-  return program;
+void Emitter::receiveFoldSend(Channel from, Channel to, Ref a, Folded what,
+                              Guard guard) {
+  core::RecvFoldSendOp::create(
+      builder, node, core::FoldAttr::get(builder.getContext(), what.fold),
+      shapeAttr(what.words), encode(travelling(a), what.words),
+      number(from.color), number(from.queue), number(to.color),
+      number(to.queue), guard.columns, guard.rows, core::OperandAttr(),
+      IntegerAttr());
+}
+
+void Emitter::rewrite(Guard guard) {
+  core::RewriteOp::create(builder, node, guard.columns, guard.rows);
 }

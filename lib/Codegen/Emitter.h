@@ -1,23 +1,22 @@
-//===- Emitter.h - Writes the program of one region -------------*- C++ -*-===//
+//===- Emitter.h - Writes the program of one entry --------------*- C++ -*-===//
 //
-// An emitter is a growing list of instructions whose operands name buffers, not
-// addresses. Addresses come last, when all lifetimes are known (Storage.cpp):
-// a buffer lives from its first to its last instruction, and two buffers that
-// never live at the same time may share bytes.
+// A thin builder over the ops of core: it makes buffers, and instructions whose
+// operands are windows of them. Addresses come last, by passes on core that
+// know all lifetimes (Allocate.cpp).
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef WAFERLOOM_LIB_CODEGEN_EMITTER_H
 #define WAFERLOOM_LIB_CODEGEN_EMITTER_H
 
+#include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Image/Programs.h"
 
+#include "mlir/IR/Builders.h"
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
-
-#include <optional>
 
 namespace waferloom::codegen {
 
@@ -27,13 +26,18 @@ using Word = image::Type;
 
 using image::bytesOf;
 
-/// Bytes that instructions use. A pinned buffer keeps its address for the whole
-/// life of the image (weights, states) or of the entry (inputs, outputs).
-struct Buffer {
-  int64_t bytes = 0;
-  bool pinned = false;
-  std::optional<int64_t> address;
-  int64_t first = -1, last = -1; // instructions that touch it
+/// The type that says it in IR.
+mlir::Type typeOf(mlir::MLIRContext *context, Word word);
+
+/// Names of buffers and sets that are given once each.
+class SymbolNames {
+public:
+  /// `hint` as a symbol can have it, with a number if others have it.
+  mlir::FlatSymbolRefAttr take(mlir::MLIRContext *context,
+                               llvm::StringRef hint);
+
+private:
+  llvm::StringMap<unsigned> used; // and the number of the last that asked
 };
 
 /// Movement per iteration of the loop at `depth`, in bytes.
@@ -44,59 +48,61 @@ struct LoopStep {
 
 /// An operand: a strided window of a buffer, or an immediate scalar.
 struct Ref {
-  int buffer = -1;
+  mlir::FlatSymbolRefAttr buffer;
   int64_t offset = 0; // bytes
   Word type = Word::f32;
   llvm::SmallVector<int64_t, 4> strides; // elements, one per dimension
   llvm::SmallVector<LoopStep, 2> steps;
-  int indexBuffer = -1; // an i32 word that selects a row
+  mlir::FlatSymbolRefAttr indexBuffer; // its i32 word selects a row
   int64_t indexOffset = 0;
   llvm::SmallVector<LoopStep, 2> indexSteps;
   int64_t indexScale = 0, indexCount = 0; // bytes, rows
   bool immediate = false;
   uint32_t bits = 0;
 
-  bool isAbsent() const { return buffer < 0 && !immediate; }
+  bool isAbsent() const { return !buffer && !immediate; }
   static Ref constant(float value);
   static Ref constant(int32_t value);
 };
 
 /// A scalar or a dense row-major window of `buffer`.
-Ref dense(int buffer, Word type, llvm::ArrayRef<int64_t> shape,
-          int64_t offset = 0);
+Ref dense(mlir::FlatSymbolRefAttr buffer, Word type,
+          llvm::ArrayRef<int64_t> shape, int64_t offset = 0);
 
-/// The classes of columns and rows that have an instruction; 0 is all.
+/// The sets of columns and rows that have an instruction; null is all.
 struct Guard {
-  uint32_t columns = 0, rows = 0;
+  mlir::FlatSymbolRefAttr columns, rows;
+
+  bool operator==(const Guard &other) const {
+    return columns == other.columns && rows == other.rows;
+  }
 };
 
-struct Draft {
-  Opcode op = Opcode::mov;
-  llvm::SmallVector<int64_t, 4> shape;
-  Ref dst, a, b, c, predicate;
-  Opcode fold = Opcode::add;
-  uint8_t inColor = 0, outColor = 0;
-  int64_t count = 0, body = 0;
-  bool perEntry = false; // a loop whose count is the entry's, not the code's
-  image::LoopOver over = image::LoopOver::nothing;
-  int8_t thread = -1;
-  Guard guard;
-  uint32_t node = 0;
-  bool product = false;
+/// A color, and the queue of a PE that it is bound to.
+struct Channel {
+  unsigned color = 0, queue = 0;
 };
 
-/// Where buffers without an address should begin, in bytes modulo the banks of
-/// `target`; -1: anywhere (Banks.cpp).
-std::vector<int64_t> chooseStarts(const std::vector<Buffer> &buffers,
-                                  const std::vector<Draft> &drafts,
-                                  const image::TargetT &target);
+/// A vector that arrives `copies` times, each folded into the same elements.
+struct Folded {
+  core::Fold fold;
+  int64_t words, copies = 1;
+};
 
 class Emitter {
 public:
-  int newBuffer(int64_t bytes);
-  int pinBuffer(int64_t bytes);
+  /// Writes behind what `program` has. `names` are those of its region.
+  Emitter(core::ProgramOp program, SymbolNames names);
+
+  /// Scratch, unless it is said to be an input or output; called after the node
+  /// unless `hint` says how.
+  mlir::FlatSymbolRefAttr newBuffer(int64_t bytes,
+                                    core::Use use = core::Use::scratch,
+                                    llvm::StringRef hint = "");
   /// A buffer for `shape` elements, row-major.
   Ref temporary(Word type, llvm::ArrayRef<int64_t> shape);
+  /// In front of the instructions, behind the buffers so far.
+  void insertBinding(core::BindOp bind);
 
   /// dst = op(a, b, c) over `shape`; every operand has one stride per
   /// dimension. Merges dimensions that lie behind each other in all operands,
@@ -108,38 +114,39 @@ public:
   void endLoop();
   unsigned depth() const { return open.size(); }
 
-  void send(uint8_t color, Ref a, int64_t words, Guard guard);
-  void receive(uint8_t color, Ref dst, int64_t words, Guard guard);
-  void receiveFold(uint8_t color, Ref dst, int64_t words, Opcode fold,
-                   Guard guard);
-  void receiveFoldSend(uint8_t in, uint8_t out, Ref a, int64_t words,
-                       Opcode fold, Guard guard);
+  void send(Channel to, Ref a, int64_t words, Guard guard);
+  void receive(Channel from, Ref dst, int64_t words, Guard guard);
+  void receiveFold(Channel from, Ref dst, Folded what, Guard guard);
+  void receiveFoldSend(Channel from, Channel to, Ref a, Folded what,
+                       Guard guard);
   void rewrite(Guard guard);
 
   /// Who runs the instructions from here on, streams aside: those say it.
   void setGuard(Guard to) { guard = to; }
-  /// What the instructions from here on are for.
-  void setNode(uint32_t name) { node = name; }
+  /// What the instructions from here on are for: the ONNX node of `location`.
+  void setNode(mlir::Location location);
   /// Whether they are part of a matrix product.
   void setProduct(bool is) { product = is; }
 
-  /// Gives every buffer an address from `base` on: pinned ones first. Returns
-  /// the bytes used, scratch included. With `target`, buffers that are read
-  /// together begin in different banks, which takes some bytes more.
-  int64_t allocate(int64_t base, const image::TargetT *target = nullptr);
-
-  /// The program, after `allocate`.
-  std::vector<std::unique_ptr<image::InstructionT>> finish() const;
-
-  std::vector<Buffer> buffers;
-  std::vector<Draft> drafts;
+  /// Takes away the buffers that no instruction names.
+  void dropUnused();
 
 private:
-  Draft &append(Opcode op);
-  void touch(const Ref &ref, int64_t at);
+  core::OperandAttr encode(const Ref &ref, llvm::ArrayRef<int64_t> shape) const;
+  mlir::DenseI64ArrayAttr shapeAttr(llvm::ArrayRef<int64_t> shape) {
+    return builder.getDenseI64ArrayAttr(shape);
+  }
+  mlir::IntegerAttr number(int64_t value) {
+    return builder.getI64IntegerAttr(value);
+  }
 
-  llvm::SmallVector<size_t> open; // loops under construction
-  uint32_t node = 0;
+  core::ProgramOp program;
+  SymbolNames names;
+  mlir::OpBuilder builder;                // behind the last instruction
+  mlir::Operation *lastInFront = nullptr; // buffer or binding
+  llvm::SmallVector<core::LoopOp> open;   // loops under construction
+  mlir::Location node;
+  std::string hint; // of buffers for it
   bool product = false;
   Guard guard;
 };

@@ -46,7 +46,8 @@ void ProgramEmitter::placeFusedCollectives(Block &block) {
     int64_t bytes = 0;
     for (Value value : op.getValues())
       bytes += elementsOf(shapeOf(value)) * 4;
-    int fused = emitter.newBuffer(bytes);
+    FlatSymbolRefAttr fused =
+        emitter.newBuffer(bytes, core::Use::scratch, "fused");
     int64_t offset = 0;
     for (auto [value, result] :
          llvm::zip_equal(op.getValues(), op->getResults())) {
@@ -174,14 +175,8 @@ void ProgramEmitter::bindPosition() {
   });
   if (!first)
     return;
-  auto binding = std::make_unique<image::BindingT>();
-  binding->name = "wafer.position";
-  binding->role = image::Role::input;
-  binding->type = binding->source_type = Word::i32;
-  int buffer = emitter.pinBuffer(4);
-  bound.emplace_back(binding.get(), buffer);
-  inputs.push_back(std::move(binding));
-  position = dense(buffer, Word::i32, {});
+  Layout lies{Word::i32, typeOf(func.getContext(), Word::i32), {}};
+  position = bind(core::Role::input, "wafer.position", lies, {}, 4);
 }
 
 LogicalResult ProgramEmitter::emitSlots() {
@@ -203,7 +198,7 @@ LogicalResult ProgramEmitter::emitSlots() {
     made.everywhere = parts == 1;
     made.slot = emitter.temporary(Word::i32, {rows});
     made.owned = emitter.temporary(Word::i32, {rows});
-    emitter.setNode(this->names.of(op.getLoc()));
+    emitter.setNode(op.getLoc());
     for (int64_t row = 0; row < rows; ++row) {
       auto word = [](Ref ref, int64_t at) {
         ref.strides.clear();

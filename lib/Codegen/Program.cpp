@@ -9,32 +9,13 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::codegen;
 
-uint32_t Names::of(StringRef name) {
-  auto [it, fresh] = ids.try_emplace(name, image.names.size());
-  if (fresh)
-    image.names.push_back(image::escapeToUtf8(name));
-  return it->second;
-}
-
-uint32_t Names::of(Location loc) {
-  StringRef name;
-  loc->walk([&](Location part) {
-    auto named = dyn_cast<NameLoc>(part);
-    if (!named)
-      return WalkResult::advance();
-    name = named.getName().getValue();
-    return WalkResult::interrupt();
-  });
-  return of(name);
-}
-
-ProgramEmitter::ProgramEmitter(func::FuncOp func, Stream stream, Shared &shared,
-                               CollectiveEmitter &collectives, Names &names,
+ProgramEmitter::ProgramEmitter(func::FuncOp func, Stream stream,
+                               core::ProgramOp program,
+                               const SymbolNames &names, Shared &shared,
+                               CollectiveEmitter &collectives,
                                const image::TargetT &target, Budget budget)
     : func(func), stream(stream), shared(shared), collectives(collectives),
-      names(names), target(target), budget(budget) {
-  sharedBuffer = emitter.pinBuffer(shared.bytes());
-  emitter.buffers[sharedBuffer].address = 0;
+      target(target), budget(budget), emitter(program, names) {
   stageSets = wafer::getStageSets(func);
 }
 
@@ -42,11 +23,13 @@ LogicalResult ProgramEmitter::run() {
   if (!llvm::hasSingleElement(func.getBody()))
     return func.emitOpError("has control flow, which a wafer program has not");
   bindPosition();
-  if (stream.most > 1)
-    return emitStream();
-  if (failed(emitSlots()))
-    return failure();
-  return emitBlock(func.getBody().front());
+  LogicalResult done =
+      stream.most > 1 ? emitStream()
+                      : success(succeeded(emitSlots()) &&
+                                succeeded(emitBlock(func.getBody().front())));
+  if (succeeded(done))
+    emitter.dropUnused();
+  return done;
 }
 
 LogicalResult ProgramEmitter::emitBlock(Block &block) {
@@ -67,10 +50,10 @@ bool ProgramEmitter::isWritten(Operation *op) const {
 }
 
 LogicalResult ProgramEmitter::emitOp(Operation *op) {
-  emitter.setNode(names.of(op->getLoc()));
+  emitter.setNode(op->getLoc());
   Guard guard = collectives.guardOf(stageSetOf(op));
   // What other PEs have rounded is not here.
-  if (guard.columns != roundedBy.columns || guard.rows != roundedBy.rows)
+  if (!(guard == roundedBy))
     rounded.clear();
   roundedBy = guard;
   emitter.setGuard(guard);
@@ -151,7 +134,7 @@ FailureOr<Ref> ProgramEmitter::result(Value value) {
 
 Ref ProgramEmitter::sharedRef(LocalShard shard, Word type,
                               ArrayRef<int64_t> shape) {
-  return dense(sharedBuffer, type, shape, shard.address);
+  return dense(shard.buffer, type, shape, shard.offset);
 }
 
 Ref ProgramEmitter::coordinate(ArrayRef<wafer::Axis> axes) {
@@ -178,38 +161,61 @@ LogicalResult ProgramEmitter::parameterLike(Operation *op,
   return success();
 }
 
+Type codegen::hostTypeOf(Operation *op, ShapedType local) {
+  Type host = local.getElementType();
+  if (auto attr = op->getAttrOfType<TypeAttr>("host_type"))
+    host = attr.getValue();
+  if (host.isInteger(1) || host.isInteger(64))
+    return host;
+  Word word = local.getElementType().isF32()   ? Word::f32
+              : local.getElementType().isF16() ? Word::f16
+                                               : Word::i32;
+  return typeOf(op->getContext(), word);
+}
+
+Ref ProgramEmitter::bind(core::Role role, StringRef name, const Layout &layout,
+                         ArrayRef<int64_t> shape, int64_t bytes,
+                         Guard holders) {
+  FlatSymbolRefAttr buffer = emitter.newBuffer(
+      bytes, role == core::Role::input ? core::Use::input : core::Use::output,
+      name);
+  OpBuilder builder(func.getContext());
+  core::BindOp bind = createBind(builder, role, name, layout, buffer);
+  if (holders.columns)
+    bind.setColumnsAttr(holders.columns);
+  if (holders.rows)
+    bind.setRowsAttr(holders.rows);
+  emitter.insertBinding(bind);
+  return dense(buffer, layout.type, shape);
+}
+
 LogicalResult ProgramEmitter::emit(wafer::InputOp op) {
   if (isPerToken(op))
     return emitPerToken(op);
   auto type = cast<ShapedType>(op.getType());
-  auto binding = shared.binding(op, type, op.getName(), image::Role::input);
-  if (failed(binding))
+  FailureOr<Layout> lies = shared.layout(op, type);
+  if (failed(lies))
     return failure();
-  Word word = (*binding)->type;
-  int buffer = emitter.pinBuffer(type.getNumElements() * bytesOf(word));
-  bound.emplace_back(binding->get(), buffer);
-  inputs.push_back(std::move(*binding));
-  values[op.getResult()] = dense(buffer, word, type.getShape());
+  lies->hostType = hostTypeOf(op, type);
+  values[op.getResult()] =
+      bind(core::Role::input, op.getName(), *lies, type.getShape(),
+           type.getNumElements() * bytesOf(lies->type));
   taken[op.getName()] = op;
   return success();
 }
 
 LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
   auto type = cast<ShapedType>(op.getValue().getType());
-  auto binding = shared.binding(op, type, op.getName(), image::Role::output);
+  FailureOr<Layout> lies = shared.layout(op, type);
   FailureOr<Ref> value = get(op, op.getValue());
-  if (failed(binding) || failed(value))
+  if (failed(lies) || failed(value))
     return failure();
+  lies->hostType = hostTypeOf(op, type);
   // The host reads it after the last instruction, so nothing may reuse it.
-  int buffer =
-      emitter.pinBuffer(type.getNumElements() * bytesOf((*binding)->type));
-  emitter.vector(Opcode::mov, type.getShape(),
-                 dense(buffer, (*binding)->type, type.getShape()), *value);
-  bound.emplace_back(binding->get(), buffer);
-  Guard holders = collectives.guardOf(stageSetOf(op));
-  (*binding)->columns = holders.columns;
-  (*binding)->rows = holders.rows;
-  outputs.push_back(std::move(*binding));
+  Ref out = bind(core::Role::output, op.getName(), *lies, type.getShape(),
+                 type.getNumElements() * bytesOf(lies->type),
+                 collectives.guardOf(stageSetOf(op)));
+  emitter.vector(Opcode::mov, type.getShape(), out, *value);
   std::optional<StringRef> feeds = op.getFeeds();
   if (!feeds)
     return success();
@@ -225,11 +231,6 @@ LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
                                        : several->second.first;
   emitter.vector(Opcode::mov, type.getShape(), next, *value);
   return success();
-}
-
-void ProgramEmitter::bindAddresses() {
-  for (auto [binding, buffer] : bound)
-    binding->address = static_cast<uint32_t>(*emitter.buffers[buffer].address);
 }
 
 LogicalResult ProgramEmitter::emit(linalg::GenericOp op) {
@@ -323,178 +324,5 @@ LogicalResult ProgramEmitter::emit(tensor::ConcatOp op) {
     at += shapeOf(operand)[dim];
   }
   values[op.getResult()] = *dst;
-  return success();
-}
-
-/// Does `op` read `weights` as a factor of which either side has few elements?
-static bool isFactorOf(Operation *op, ShapedType weights, int64_t few) {
-  auto generic = dyn_cast<linalg::GenericOp>(op);
-  if (!generic || !generic.getNumReductionLoops())
-    return false;
-  int64_t least = weights.getNumElements();
-  for (int64_t extent : weights.getShape())
-    if (extent > 1)
-      least = std::min(least, extent);
-  return least <= few;
-}
-
-/// An operand that moves with a loop costs a descriptor rewrite each time. So
-/// the weights of a trip, which lie behind each other, are copied in one go to
-/// where none of their readers moves, if that costs less.
-LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
-  if (!budget.copiesTrips)
-    return success();
-  struct Trip {
-    SmallVector<std::pair<wafer::ParameterOp, LocalShard>> parameters;
-    int64_t saved = 0;
-  };
-  std::map<int64_t, Trip> trips; // by the address of their first local shard
-  const machine::MachineModel machine(target);
-  const int64_t rate = machine.getRate(Opcode::mov, Word::i32) * 4; // bytes
-  for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
-    FailureOr<LocalShard> shard = shared.parameter(parameter);
-    if (failed(shard))
-      return failure();
-    if (parameter.getWeights().size() != op.getTripCount() ||
-        op.getTripCount() < 2)
-      continue;
-    Trip &trip = trips[shard->front];
-    trip.parameters.emplace_back(parameter, *shard);
-    auto type = cast<ShapedType>(parameter.getType());
-    for (Operation *user : parameter.getResult().getUsers()) {
-      trip.saved += machine.getRewrite();
-      if (isFactorOf(user, type, budget.unrolled)) // copied by itself, else
-        trip.saved += machine.getInstructionCycles(shard->bytes, rate);
-    }
-  }
-  for (auto &[front, trip] : trips) {
-    int64_t bytes = trip.parameters.front().second.step;
-    if (trip.saved <= machine.getInstructionCycles(bytes, rate, true))
-      continue;
-    Ref from = sharedRef({front, bytes, bytes, front}, Word::i32, {bytes / 4});
-    from.steps.push_back({depths[op], bytes});
-    int window = emitter.newBuffer(bytes);
-    emitter.vector(Opcode::mov, {bytes / 4},
-                   dense(window, Word::i32, {bytes / 4}), from);
-    for (auto [parameter, shard] : trip.parameters) {
-      auto type = cast<ShapedType>(parameter.getType());
-      FailureOr<Word> word = wordType(parameter, type.getElementType());
-      if (failed(word))
-        return failure();
-      values[parameter.getResult()] =
-          dense(window, *word, type.getShape(), shard.address - front);
-    }
-  }
-  return success();
-}
-
-LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
-  if (op == wafer::getStagedRepeat(func))
-    return emitStaged(op);
-  SmallVector<Ref> carried;
-  for (Value init : op.getInits()) {
-    FailureOr<Ref> from = get(op, init);
-    auto type = cast<ShapedType>(init.getType());
-    FailureOr<Word> word = wordType(op, type.getElementType());
-    if (failed(from) || failed(word))
-      return failure();
-    carried.push_back(emitter.temporary(*word, type.getShape()));
-    emitter.vector(Opcode::mov, type.getShape(), carried.back(), *from);
-  }
-  if (failed(emitTrips(op, static_cast<int64_t>(op.getTripCount()), carried)))
-    return failure();
-  for (auto [value, ref] : llvm::zip_equal(op.getResults(), carried))
-    values[value] = ref;
-  return success();
-}
-
-static fabric::StageSendRecvOp sendRecvOf(wafer::RepeatOp op) {
-  for (Operation *user : op->getUsers())
-    if (auto found = dyn_cast<fabric::StageSendRecvOp>(user);
-        found && found->getNumResults() == op->getNumResults())
-      return found;
-  return {};
-}
-
-/// What is carried lies in the buffer that stages send and receive.
-FailureOr<SmallVector<Ref>> ProgramEmitter::carriedBy(wafer::RepeatOp op) {
-  fabric::StageSendRecvOp sendRecv = sendRecvOf(op);
-  if (!sendRecv)
-    return op.emitOpError("is shared by stages but nothing hands its results "
-                          "over");
-  return llvm::map_to_vector(sendRecv->getResults(), [&](Value result) {
-    return values.lookup(result);
-  });
-}
-
-LogicalResult ProgramEmitter::sendRecv(wafer::RepeatOp op, wafer::StageSet who,
-                                       CollectiveEmitter::Half half) {
-  FailureOr<SmallVector<Ref>> carried = carriedBy(op);
-  if (failed(carried))
-    return failure();
-  emitter.setNode(names.of(sendRecvOf(op).getLoc()));
-  if (llvm::Error error = collectives.emitSendRecv(emitter, sendRecvOf(op),
-                                                   carried->front(), who, half))
-    return op.emitOpError() << llvm::toString(std::move(error));
-  return success();
-}
-
-/// `who` in the trips of a token: stage 0 sends; others receive, work, send.
-LogicalResult ProgramEmitter::emitShare(wafer::RepeatOp op,
-                                        wafer::StageSet who) {
-  FailureOr<SmallVector<Ref>> carried = carriedBy(op);
-  if (failed(carried))
-    return failure();
-  emitter.setGuard(collectives.guardOf(who));
-  if (who == wafer::StageSet::First) {
-    for (auto [init, ref] : llvm::zip_equal(op.getInits(), *carried)) {
-      FailureOr<Ref> from = get(op, init);
-      if (failed(from))
-        return failure();
-      emitter.vector(Opcode::mov, shapeOf(init), ref, *from);
-    }
-    return sendRecv(op, who, CollectiveEmitter::Half::Send);
-  }
-  return success(
-      succeeded(sendRecv(op, who, CollectiveEmitter::Half::Receive)) &&
-      succeeded(emitTrips(op, wafer::getTripCountPerStage(op), *carried)) &&
-      succeeded(sendRecv(op, who, CollectiveEmitter::Half::Send)));
-}
-
-LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
-  return success(succeeded(emitShare(op, wafer::StageSet::First)) &&
-                 succeeded(emitShare(op, wafer::StageSet::Others)) &&
-                 succeeded(sendRecv(op, wafer::StageSet::First,
-                                    CollectiveEmitter::Half::Receive)));
-}
-
-/// A loop of `trips` around the body, which works on `carried` in place.
-LogicalResult ProgramEmitter::emitTrips(wafer::RepeatOp op, int64_t tripCount,
-                                        ArrayRef<Ref> carried) {
-  Block *body = op.getBodyBlock();
-  for (auto [argument, ref] : llvm::zip_equal(body->getArguments(), carried))
-    values[argument] = ref;
-  depths[op] = emitter.depth();
-  emitter.loop(tripCount, false, image::LoopOver::layers);
-  if (failed(copyWeights(op)) || failed(emitBlock(*body)))
-    return failure();
-  // What is yielded may itself be an argument: read all, then write all.
-  Operation *yield = body->getTerminator();
-  SmallVector<Ref> yielded;
-  for (Value value : yield->getOperands()) {
-    FailureOr<Ref> ref = get(yield, value);
-    if (failed(ref))
-      return failure();
-    if (isa<BlockArgument>(value) && yield->getNumOperands() > 1) {
-      Ref copy = emitter.temporary(ref->type, shapeOf(value));
-      emitter.vector(Opcode::mov, shapeOf(value), copy, *ref);
-      *ref = copy;
-    }
-    yielded.push_back(*ref);
-  }
-  for (auto [ref, to, value] :
-       llvm::zip_equal(yielded, carried, yield->getOperands()))
-    emitter.vector(Opcode::mov, shapeOf(value), to, ref);
-  emitter.endLoop();
   return success();
 }

@@ -24,23 +24,15 @@
 
 namespace waferloom::codegen {
 
-/// Gives ONNX node names their numbers in Image.names.
-class Names {
-public:
-  explicit Names(image::ImageT &image) : image(image) { of(""); }
-  uint32_t of(llvm::StringRef name);
-  uint32_t of(mlir::Location loc);
-
-private:
-  image::ImageT &image;
-  llvm::StringMap<uint32_t> ids;
-};
-
 /// The shape of a tensor value.
 inline llvm::SmallVector<int64_t> shapeOf(mlir::Value value) {
   return llvm::to_vector(
       mlir::cast<mlir::ShapedType>(value.getType()).getShape());
 }
+
+/// The type of the host's array for a tensor: booleans and int64 are i32 on the
+/// wafer.
+mlir::Type hostTypeOf(mlir::Operation *op, mlir::ShapedType local);
 
 /// An entry that a function for one token is written for.
 struct Stream {
@@ -50,18 +42,19 @@ struct Stream {
 
 class ProgramEmitter {
 public:
-  ProgramEmitter(mlir::func::FuncOp func, Stream stream, Shared &shared,
-                 CollectiveEmitter &collectives, Names &names,
+  /// Writes into `program`, whose region has the buffers that `shared` laid;
+  /// `names` are those of the region.
+  ProgramEmitter(mlir::func::FuncOp func, Stream stream,
+                 core::ProgramOp program, const SymbolNames &names,
+                 Shared &shared, CollectiveEmitter &collectives,
                  const image::TargetT &target, Budget budget);
 
   mlir::LogicalResult run();
 
-  Emitter emitter;
-  std::vector<std::unique_ptr<image::BindingT>> inputs, outputs;
-  /// Fills in the addresses of inputs and outputs, after `Emitter::allocate`.
-  void bindAddresses();
-
 private:
+  /// A buffer for an input or output, and its binding.
+  Ref bind(core::Role role, llvm::StringRef name, const Layout &layout,
+           llvm::ArrayRef<int64_t> shape, int64_t bytes, Guard holders = {});
   mlir::LogicalResult emitBlock(mlir::Block &block);
   mlir::LogicalResult emitOp(mlir::Operation *op);
   mlir::LogicalResult emit(mlir::linalg::GenericOp op);
@@ -132,10 +125,9 @@ private:
   Stream stream;
   Shared &shared;
   CollectiveEmitter &collectives;
-  Names &names;
   const image::TargetT &target;
   Budget budget;
-  int sharedBuffer;
+  Emitter emitter;
   std::optional<Ref> position;
   llvm::DenseMap<mlir::Operation *, wafer::StageSet> stageSets;
   std::optional<wafer::StageSet> writingFor;
@@ -147,8 +139,7 @@ private:
   Guard roundedBy;
   llvm::DenseMap<mlir::Operation *, unsigned> depths;
   std::map<SlotKey, Slots> slots;
-  llvm::StringMap<wafer::InputOp> taken;                // inputs by name
-  std::vector<std::pair<image::BindingT *, int>> bound; // binding, buffer
+  llvm::StringMap<wafer::InputOp> taken; // inputs by name
 };
 
 } // namespace waferloom::codegen

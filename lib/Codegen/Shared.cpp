@@ -1,8 +1,11 @@
 #include "Shared.h"
 #include "Generic.h"
+#include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Target/Resources.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -18,15 +21,17 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
   return layout;
 }
 
-LocalShard Shared::reserve(int64_t bytes, int64_t tripCount,
-                           wafer::StageSet stageSet) {
-  int64_t &top = tops[static_cast<size_t>(stageSet)];
-  int64_t base =
-      stageSet == wafer::StageSet::All ? 0 : laid(wafer::StageSet::All);
+LocalShard Shared::reserve(core::Use use, StringRef hint, int64_t bytes,
+                           int64_t tripCount, wafer::StageSet stageSet) {
+  MLIRContext *context = builder.getContext();
   int64_t step = target::shardBytes(bytes, 1);
-  LocalShard shard{base + top, step, step, base + top};
-  top += step * tripCount;
-  return shard;
+  FlatSymbolRefAttr name = names.take(context, hint);
+  auto buffer = core::BufferOp::create(
+      builder, builder.getUnknownLoc(), core::UseAttr::get(context, use),
+      name.getAttr(), builder.getI64IntegerAttr(step * tripCount),
+      IntegerAttr(), IntegerAttr(), FlatSymbolRefAttr(), FlatSymbolRefAttr());
+  buffers.emplace_back(buffer, stageSet);
+  return {name, 0, step, step};
 }
 
 /// Of `tripCount` local shards, those that one PE holds.
@@ -39,73 +44,107 @@ static int64_t tripCountHeld(Operation *op, size_t tripCount) {
              : static_cast<int64_t>(tripCount);
 }
 
-void Shared::add(std::unique_ptr<image::BindingT> binding, Operation *op,
-                 const LocalShard &shard, size_t trip, size_t tripCount) {
+std::pair<LocalShard, Holder> Shared::tripOf(Operation *op, LocalShard shard,
+                                             size_t trip, size_t tripCount) {
   auto held = static_cast<size_t>(tripCountHeld(op, tripCount));
-  binding->address = static_cast<uint32_t>(
-      shard.address + shard.step * static_cast<int64_t>(trip % held));
+  shard.offset += shard.step * static_cast<int64_t>(trip % held);
   Holder holder{stageSetOf(op), std::nullopt};
   if (held < tripCount)
     holder.stage = static_cast<uint32_t>(1 + trip / held);
-  bindings.push_back(std::move(binding));
-  holders.push_back(holder);
+  return {shard, holder};
 }
 
-static image::Digit encode(wafer::Axis axis, wafer::RegionAttr region) {
-  return image::Digit(axis.direction == wafer::Axis::X ? image::Axis::x
-                                                       : image::Axis::y,
-                      static_cast<uint32_t>(region.getSize(axis)),
-                      static_cast<uint32_t>(region.getStride(axis)));
+void Shared::bind(core::Role role, StringRef name, const Layout &layout,
+                  const LocalShard &shard, Holder holder,
+                  std::optional<uint32_t> source) {
+  bindings.emplace_back(createBind(builder, role, name, layout, shard.buffer,
+                                   shard.offset, source),
+                        holder);
 }
 
-FailureOr<std::unique_ptr<image::BindingT>> Shared::binding(Operation *op,
-                                                            ShapedType local,
-                                                            StringRef name,
-                                                            image::Role role) {
+void Shared::setHolders(llvm::function_ref<Guard(wafer::StageSet)> ofRunBy,
+                        llvm::function_ref<Guard(uint32_t)> ofStage) {
+  auto set = [](auto op, Guard guard) {
+    if (guard.columns)
+      op.setColumnsAttr(guard.columns);
+    if (guard.rows)
+      op.setRowsAttr(guard.rows);
+  };
+  for (auto [bind, holder] : bindings)
+    set(bind, holder.stage ? ofStage(*holder.stage) : ofRunBy(holder.stageSet));
+  for (auto [buffer, stageSet] : buffers)
+    set(buffer, ofRunBy(stageSet));
+}
+
+core::BindOp codegen::createBind(OpBuilder &builder, core::Role role,
+                                 StringRef name, const Layout &layout,
+                                 FlatSymbolRefAttr buffer, int64_t offset,
+                                 std::optional<uint32_t> source) {
+  MLIRContext *context = builder.getContext();
+  SmallVector<Attribute> dims(layout.dims.begin(), layout.dims.end());
+  return core::BindOp::create(
+      builder, builder.getUnknownLoc(), core::RoleAttr::get(context, role),
+      builder.getStringAttr(name), TypeAttr::get(typeOf(context, layout.type)),
+      buffer, builder.getI64IntegerAttr(offset), TypeAttr::get(layout.hostType),
+      builder.getArrayAttr(dims), builder.getI64IntegerAttr(0),
+      source ? builder.getI64IntegerAttr(*source) : IntegerAttr(),
+      builder.getI64IntegerAttr(0), FlatSymbolRefAttr(), FlatSymbolRefAttr());
+}
+
+static core::DigitAttr encode(MLIRContext *context, wafer::Axis axis,
+                              wafer::RegionAttr region) {
+  return core::DigitAttr::get(
+      context, axis.direction == wafer::Axis::X ? core::Axis::x : core::Axis::y,
+      region.getSize(axis), region.getStride(axis));
+}
+
+static core::DigitAttr localDigit(MLIRContext *context, int64_t extent) {
+  return core::DigitAttr::get(context, core::Axis::none, extent, 1);
+}
+
+core::DimAttr codegen::wholeDim(MLIRContext *context, int64_t live,
+                                int64_t sourceStride, int64_t extent) {
+  return core::DimAttr::get(context, live, sourceStride,
+                            localDigit(context, extent));
+}
+
+FailureOr<Layout> Shared::layout(Operation *op, ShapedType local) {
   FailureOr<wafer::LayoutAttr> layout = layoutOf(op);
   FailureOr<Word> type = wordType(op, local.getElementType());
   if (failed(layout) || failed(type))
     return failure();
-  auto binding = std::make_unique<image::BindingT>();
-  binding->name = name.str();
-  binding->role = role;
-  binding->type = binding->source_type = *type;
+  MLIRContext *context = op->getContext();
+  Layout made;
+  made.type = *type;
+  made.hostType = typeOf(context, *type);
   int64_t stride = 1;
   for (int64_t i = local.getRank(); i-- > 0;) {
     wafer::DimAttr dim = layout->getDim(i);
     int64_t padded = local.getDimSize(i) * region.getSize(dim.getAxes());
-    auto out = std::make_unique<image::DimT>();
-    out->live = static_cast<uint32_t>(dim.getLiveSize(padded));
-    out->source_stride = stride;
-    stride *= out->live;
+    SmallVector<core::DigitAttr> digits;
     for (wafer::Digit digit : dim.resolve(padded, region))
-      out->digits.push_back(
-          digit.isAxis()
-              ? encode(digit.axis, region)
-              : image::Digit(image::Axis::none,
-                             static_cast<uint32_t>(digit.extent), 0));
-    binding->dims.insert(binding->dims.begin(), std::move(out));
+      digits.push_back(digit.isAxis() ? encode(context, digit.axis, region)
+                                      : localDigit(context, digit.extent));
+    const int64_t live = dim.getLiveSize(padded);
+    made.dims.insert(made.dims.begin(),
+                     core::DimAttr::get(context, live, stride, digits));
+    stride *= live;
   }
-  return binding;
+  return made;
 }
 
-/// The bytes of a computed weight as words of the machine.
-static std::string inlineBytes(DenseElementsAttr value) {
-  std::string bytes;
-  auto put = [&](uint64_t bits, unsigned count) {
-    for (unsigned i = 0; i < count; ++i)
-      bytes.push_back(static_cast<char>(bits >> (8 * i)));
-  };
-  if (isa<FloatType>(value.getElementType())) {
-    unsigned width = value.getElementType().getIntOrFloatBitWidth() / 8;
-    for (const APFloat &element : value.getValues<APFloat>())
-      put(element.bitcastToAPInt().getZExtValue(), width);
-  } else {
-    bool boolean = value.getElementType().isInteger(1);
-    for (const APInt &element : value.getValues<APInt>())
-      put(boolean ? element.getZExtValue() : element.getSExtValue(), 4);
-  }
-  return bytes;
+/// A computed weight as words of the machine: every integer is an i32.
+static DenseElementsAttr inWords(DenseElementsAttr value) {
+  auto type = cast<ShapedType>(value.getType());
+  mlir::Type element = type.getElementType();
+  if (isa<FloatType>(element) || element.isInteger(32))
+    return value;
+  SmallVector<int32_t> words;
+  for (const APInt &number : value.getValues<APInt>())
+    words.push_back(static_cast<int32_t>(
+        element.isInteger(1) ? number.getZExtValue() : number.getSExtValue()));
+  return DenseElementsAttr::get(
+      type.clone(IntegerType::get(value.getContext(), 32)), ArrayRef(words));
 }
 
 image::BlockFormat codegen::formatOf(wafer::WeightOp weight,
@@ -125,46 +164,62 @@ image::BlockFormat codegen::formatOf(wafer::WeightOp weight,
   return format;
 }
 
+/// How the file packs the numbers of `weight`, if it does.
+static core::BlocksAttr blocksOf(wafer::WeightOp weight) {
+  wafer::BlocksAttr blocks = weight.getBlocksAttr();
+  if (!blocks)
+    return {};
+  auto type = cast<ShapedType>(weight.getType());
+  using wafer::BlockZeros;
+  return core::BlocksAttr::get(
+      weight.getContext(), type.getDimSize(0), type.getDimSize(1),
+      blocks.getBits(), blocks.getSize(), type.getElementType(),
+      blocks.getScalesFile(), blocks.getScalesAt(),
+      blocks.getZeros() == BlockZeros::Packed   ? core::Zeros::packed
+      : blocks.getZeros() == BlockZeros::Scaled ? core::Zeros::scaled
+                                                : core::Zeros::middle,
+      blocks.getZerosFile(), blocks.getZerosAt());
+}
+
+/// Whether the image holds f16, as the wafer does, where the file has f32.
+static bool narrowed(Word inFile, Word stored, wafer::WeightOp weight) {
+  return inFile == Word::f32 && stored == Word::f16 && !weight.getValue();
+}
+
 FailureOr<uint32_t> Shared::source(wafer::WeightOp weight, Word stored) {
-  auto [it, fresh] =
-      sources.try_emplace(weight.getSymName().str(), image.sources.size());
+  auto [it, fresh] = sources.try_emplace(weight.getSymName(),
+                                         static_cast<uint32_t>(sources.size()));
   if (!fresh)
     return it->second;
   auto type = cast<ShapedType>(weight.getType());
   FailureOr<Word> word = wordType(weight, type.getElementType());
   if (failed(word))
     return failure();
-  SourceBytes bytes;
-  auto entry = std::make_unique<image::SourceT>();
-  entry->name = weight.getSymName().str();
-  entry->bytes = type.getNumElements() * bytesOf(*word);
-  if (*word == Word::f32 && stored == Word::f16 && !weight.getValue()) {
-    // The image holds what the wafer holds.
-    entry->bytes /= 2;
-    bytes.narrows = true;
-  }
-  if (auto value = dyn_cast_or_null<DenseElementsAttr>(weight.getValueAttr())) {
-    bytes.inlined = inlineBytes(value);
-  } else if (type.getElementType().isIntOrFloat() &&
-             type.getElementTypeBitWidth() == bytesOf(*word) * 8) {
-    // Without a file there are no bytes, and the image is shape only.
-    bytes.file = weight.getFile().value_or("").str();
-    bytes.offset = weight.getOffset();
-    if (wafer::BlocksAttr blocks = weight.getBlocksAttr()) {
-      bytes.blocks = formatOf(weight, blocks);
-      bytes.scalesFile = blocks.getScalesFile().str();
-      bytes.scalesOffset = blocks.getScalesAt();
-      if (blocks.getZerosFile())
-        bytes.zerosFile = blocks.getZerosFile().str();
-      bytes.zerosOffset = blocks.getZerosAt();
-    }
-  } else {
+  auto value = dyn_cast_or_null<DenseElementsAttr>(weight.getValueAttr());
+  if (!value && (!type.getElementType().isIntOrFloat() ||
+                 type.getElementTypeBitWidth() != bytesOf(*word) * 8))
     return weight.emitOpError()
            << "has elements of type " << type.getElementType()
            << ", which cannot be read from a file";
+  StringAttr name = sourcePoint.getStringAttr(weight.getSymName());
+  Location loc = sourcePoint.getUnknownLoc();
+  if (value) {
+    core::SourceOp::create(sourcePoint, loc, name, inWords(value),
+                           IntegerAttr(), StringAttr(), IntegerAttr(),
+                           UnitAttr(), core::BlocksAttr());
+    return it->second;
   }
-  image.image.sources.push_back(std::move(entry));
-  image.sources.push_back(std::move(bytes));
+  const bool narrows = narrowed(*word, stored, weight);
+  const int64_t bytes =
+      type.getNumElements() * bytesOf(narrows ? Word::f16 : *word);
+  core::SourceOp::create(
+      sourcePoint, loc, name, ElementsAttr(),
+      sourcePoint.getI64IntegerAttr(bytes), weight.getFileAttr(),
+      // Without a file there are no bytes, and the image is shape only.
+      weight.getFile() ? sourcePoint.getI64IntegerAttr(weight.getOffset())
+                       : IntegerAttr(),
+      narrows && weight.getFile() ? sourcePoint.getUnitAttr() : UnitAttr(),
+      blocksOf(weight));
   return it->second;
 }
 
@@ -186,15 +241,9 @@ wafer::StageSet Shared::stageSetOf(Operation *op) const {
   return it == users.end() ? wafer::StageSet::All : it->second;
 }
 
-bool Shared::isKnown(wafer::ParameterOp op) const {
-  return known.count(keyOf(op)) != 0;
-}
-
 LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::StageSet stageSet) {
-  int64_t &top = tops[static_cast<size_t>(stageSet)];
-  const int64_t before = top;
   std::vector<Key> laid;
-  int64_t tripCount = 0;
+  int64_t tripCount = 0, step = 0;
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
     Key key = keyOf(parameter);
     auto type = cast<ShapedType>(parameter.getType());
@@ -207,18 +256,71 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::StageSet stageSet) {
     auto [it, isNew] = reserved.try_emplace(key);
     if (!isNew)
       continue;
-    it->second = reserve(type.getNumElements() * bytesOf(*word), 1, stageSet);
+    int64_t bytes =
+        target::shardBytes(type.getNumElements() * bytesOf(*word), 1);
+    it->second = {{}, step, bytes, 0};
+    step += bytes;
     tripCount = tripCountHeld(parameter, op.getTripCount());
     laid.push_back(key);
   }
-  const int64_t step = top - before;
+  if (laid.empty())
+    return success();
+  LocalShard whole =
+      reserve(core::Use::parameter, "layers", step, tripCount, stageSet);
   for (const Key &key : laid) {
+    reserved[key].buffer = whole.buffer;
     reserved[key].step = step;
-    reserved[key].front = reserved[laid.front()].address;
   }
-  if (!laid.empty())
-    top += step * (tripCount - 1);
   return success();
+}
+
+LogicalResult Shared::lay(func::FuncOp func, wafer::StageSet stageSet) {
+  WalkResult walked = func.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    LogicalResult done = success();
+    if (auto repeat = dyn_cast<wafer::RepeatOp>(op))
+      done = layTrips(repeat, stageSet);
+    else if (stageSetOf(op) == stageSet)
+      done = layOne(op);
+    return failed(done) ? WalkResult::interrupt() : WalkResult::advance();
+  });
+  return failure(walked.wasInterrupted());
+}
+
+LogicalResult Shared::layOne(Operation *op) {
+  return llvm::TypeSwitch<Operation *, LogicalResult>(op)
+      .Case([&](wafer::ParameterOp op) {
+        return success(succeeded(parameter(op)));
+      })
+      .Case([&](wafer::StateOp op) { return success(succeeded(state(op))); })
+      .Case([&](wafer::IotaOp op) { return success(succeeded(iota(op))); })
+      .Case([&](wafer::SliceOp op) {
+        coordinate(op.getAxes().getAxes());
+        return success();
+      })
+      .Case([&](fabric::PutOp op) -> LogicalResult {
+        FailureOr<SmallVector<wafer::Axis>> axes = axesOf(op);
+        if (failed(axes))
+          return failure();
+        coordinate(*axes);
+        return success();
+      })
+      .Case([&](wafer::AppendOp op) {
+        if (auto state = op.getState().getDefiningOp<wafer::StateOp>())
+          if (auto layout = state->getAttrOfType<wafer::LayoutAttr>("layout"))
+            coordinate(
+                layout.getDim(static_cast<int64_t>(op.getDim())).getAxes());
+        return success();
+      })
+      .Default([](Operation *) { return success(); });
+}
+
+/// The first of the names of a parameter or state.
+static StringRef firstName(ArrayAttr names) {
+  if (names.empty())
+    return "";
+  if (auto symbol = dyn_cast<FlatSymbolRefAttr>(names[0]))
+    return symbol.getValue();
+  return cast<StringAttr>(names[0]).getValue();
 }
 
 FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
@@ -226,30 +328,32 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
   if (auto it = known.find(key); it != known.end())
     return it->second;
   auto type = cast<ShapedType>(op.getType());
-  FailureOr<Word> word = wordType(op, type.getElementType());
-  if (failed(word))
+  FailureOr<Layout> lies = layout(op, type);
+  if (failed(lies))
     return failure();
   const size_t tripCount = op.getWeights().size();
   auto perTrip = reserved.find(key);
   LocalShard shard =
       perTrip != reserved.end()
           ? perTrip->second
-          : reserve(type.getNumElements() * bytesOf(*word),
+          : reserve(core::Use::parameter, firstName(op.getWeights()),
+                    type.getNumElements() * bytesOf(lies->type),
                     tripCountHeld(op, tripCount), stageSetOf(op));
   for (auto [trip, name] :
        llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
     auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
     if (!weight)
       return op.emitOpError() << "names " << name << ", which is not a weight";
-    FailureOr<uint32_t> from = source(weight, *word);
-    auto made = binding(op, type, name.getValue(), image::Role::parameter);
-    if (failed(from) || failed(made))
+    FailureOr<uint32_t> from = source(weight, lies->type);
+    if (failed(from))
       return failure();
-    (*made)->source = *from;
-    if (!image.sources[*from].narrows)
-      (*made)->source_type =
-          *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
-    add(std::move(*made), op, shard, trip, tripCount);
+    Word inFile =
+        *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
+    Layout mine = *lies;
+    if (!narrowed(inFile, lies->type, weight))
+      mine.hostType = typeOf(op.getContext(), inFile);
+    auto [place, holder] = tripOf(op, shard, trip, tripCount);
+    bind(core::Role::parameter, name.getValue(), mine, place, holder, *from);
   }
   return known[key] = shard;
 }
@@ -259,11 +363,12 @@ FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
   if (auto it = known.find(key); it != known.end())
     return it->second;
   auto type = cast<ShapedType>(op.getType());
-  FailureOr<Word> word = wordType(op, type.getElementType());
-  if (failed(word))
+  FailureOr<Layout> lies = layout(op, type);
+  if (failed(lies))
     return failure();
   const size_t tripCount = op.getNames().size();
-  LocalShard shard = reserve(type.getNumElements() * bytesOf(*word),
+  LocalShard shard = reserve(core::Use::state, firstName(op.getNames()),
+                             type.getNumElements() * bytesOf(lies->type),
                              tripCountHeld(op, tripCount), stageSetOf(op));
   for (auto [trip, name] :
        llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
@@ -271,10 +376,8 @@ FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
     if (!states.insert(name.getValue()).second)
       return op.emitOpError() << "lays state '" << name.getValue()
                               << "' in another way than another entry does";
-    auto made = binding(op, type, name.getValue(), image::Role::state);
-    if (failed(made))
-      return failure();
-    add(std::move(*made), op, shard, trip, tripCount);
+    auto [place, holder] = tripOf(op, shard, trip, tripCount);
+    bind(core::Role::state, name.getValue(), *lies, place, holder);
   }
   return known[key] = shard;
 }
@@ -283,41 +386,44 @@ FailureOr<LocalShard> Shared::iota(wafer::IotaOp op) {
   Key key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
     return it->second;
-  auto made = binding(op, op.getType(), "", image::Role::index);
-  if (failed(made))
+  FailureOr<Layout> lies = layout(op, op.getType());
+  if (failed(lies))
     return failure();
   LocalShard shard =
-      reserve(op.getType().getNumElements() * 4, 1, stageSetOf(op));
+      reserve(core::Use::index, "iota", op.getType().getNumElements() * 4, 1,
+              stageSetOf(op));
   // Padding elements have indices of their own: masks look at them.
-  for (auto &dim : (*made)->dims) {
-    dim->live = 1;
-    for (image::Digit digit : dim->digits)
-      dim->live *= digit.extent();
+  for (core::DimAttr &dim : lies->dims) {
+    int64_t live = 1;
+    for (core::DigitAttr digit : dim.getDigits())
+      live *= digit.getExtent();
+    dim = core::DimAttr::get(op.getContext(), live, dim.getSourceStride(),
+                             dim.getDigits());
   }
-  add(std::move(*made), op, shard, 0, 1);
+  auto [place, holder] = tripOf(op, shard, 0, 1);
+  bind(core::Role::index, "", *lies, place, holder);
   return known[key] = shard;
 }
 
 LocalShard Shared::coordinate(ArrayRef<wafer::Axis> axes) {
-  std::string key;
-  for (wafer::Axis axis : axes)
+  std::string key, hint = "coordinate";
+  for (wafer::Axis axis : axes) {
     key += " " + axis.str();
+    hint += "_" + axis.str();
+  }
   if (auto it = coordinates.find(key); it != coordinates.end())
     return it->second;
-  LocalShard shard = reserve(4, 1, wafer::StageSet::All);
-  auto made = std::make_unique<image::BindingT>();
-  made->role = image::Role::index;
-  made->type = made->source_type = Word::i32;
-  made->address = static_cast<uint32_t>(shard.address);
-  auto dim = std::make_unique<image::DimT>();
-  dim->source_stride = 1;
-  dim->live = static_cast<uint32_t>(region.getSize(axes));
+  MLIRContext *context = builder.getContext();
+  SmallVector<core::DigitAttr> digits;
   for (wafer::Axis axis : axes)
     if (region.getSize(axis) > 1)
-      dim->digits.push_back(encode(axis, region));
-  made->dims.push_back(std::move(dim));
-  bindings.push_back(std::move(made));
-  holders.push_back({});
+      digits.push_back(encode(context, axis, region));
+  Layout lies{Word::i32,
+              typeOf(context, Word::i32),
+              {core::DimAttr::get(context, region.getSize(axes), 1, digits)}};
+  LocalShard shard =
+      reserve(core::Use::index, hint, 4, 1, wafer::StageSet::All);
+  bind(core::Role::index, "", lies, shard, {});
   return coordinates[key] = shard;
 }
 

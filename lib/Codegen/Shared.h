@@ -1,9 +1,10 @@
 //===- Shared.h - What all entries of an image share ------------*- C++ -*-===//
 //
-// Weights, states and index tensors lie at the same addresses in every entry's
-// program, from address 0 up. Each has a binding that says how the global
-// tensor is spread over the PEs of the region. With stages, what only the first
-// or only the others need shares its addresses, each on its own PEs.
+// Weights, states and index tensors are buffers of the region, in the order in
+// which they will lie in memory (core-share gives the addresses). Each has a
+// binding that says how the global tensor is spread over the PEs of the region.
+// With stages, what only the first or only the others need is on their PEs
+// only.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,7 +13,6 @@
 
 #include "Emitter.h"
 
-#include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 
@@ -27,10 +27,17 @@ namespace waferloom::codegen {
 /// The bytes that one op reads, `step` further in each trip. All weights of a
 /// trip lie behind each other.
 struct LocalShard {
-  int64_t address = 0;
-  int64_t bytes = 0; // of one trip
+  mlir::FlatSymbolRefAttr buffer;
+  int64_t offset = 0; // of the first trip
+  int64_t bytes = 0;  // of one trip
   int64_t step = 0;
-  int64_t front = 0; // address of the first local shard of the same trip
+};
+
+/// How a tensor lies, to be said of a buffer.
+struct Layout {
+  Word type = Word::f32;
+  mlir::Type hostType;
+  llvm::SmallVector<core::DimAttr> dims;
 };
 
 /// Which PEs hold something: one stage, or those that run it.
@@ -41,8 +48,12 @@ struct Holder {
 
 class Shared {
 public:
-  Shared(wafer::RegionAttr region, mlir::ModuleOp module, Image &image)
-      : region(region), symbols(module), image(image) {}
+  /// Sources go in front of `out`, which buffers and bindings go into.
+  Shared(wafer::RegionAttr region, mlir::ModuleOp module, core::RegionOp out,
+         SymbolNames &names)
+      : region(region), symbols(module), names(names),
+        sourcePoint(mlir::OpBuilder(out)),
+        builder(mlir::OpBuilder::atBlockEnd(&out.getBody().front())) {}
 
   /// Tells, before anything is laid, that `op` (a parameter, state or iota) is
   /// run by `stageSet`; other entries may say otherwise.
@@ -50,10 +61,11 @@ public:
   /// Who runs it in any entry. What all run must be laid first.
   wafer::StageSet stageSetOf(mlir::Operation *op) const;
 
+  /// Lays what `func` has and `stageSet` runs, if it is not laid yet.
+  mlir::LogicalResult lay(mlir::func::FuncOp func, wafer::StageSet stageSet);
   /// Reserves the weights that the trips of a loop read, trip by trip; of these
   /// what `stageSet` runs.
   mlir::LogicalResult layTrips(wafer::RepeatOp op, wafer::StageSet stageSet);
-  bool isKnown(wafer::ParameterOp op) const;
   mlir::FailureOr<LocalShard> parameter(wafer::ParameterOp op);
   mlir::FailureOr<LocalShard> state(wafer::StateOp op);
   mlir::FailureOr<LocalShard> iota(wafer::IotaOp op);
@@ -63,50 +75,58 @@ public:
   /// The axes of the region that a put is over.
   mlir::FailureOr<llvm::SmallVector<wafer::Axis>> axesOf(fabric::PutOp op);
 
-  /// A binding for an input or output of an entry.
-  mlir::FailureOr<std::unique_ptr<image::BindingT>>
-  binding(mlir::Operation *op, mlir::ShapedType local, llvm::StringRef name,
-          image::Role role);
+  /// How the result or operand `local` of `op` lies.
+  mlir::FailureOr<Layout> layout(mlir::Operation *op, mlir::ShapedType local);
 
-  /// On the fullest PE.
-  int64_t bytes() const {
-    return laid(wafer::StageSet::All) + std::max(laid(wafer::StageSet::First),
-                                                 laid(wafer::StageSet::Others));
-  }
-  /// Of what just `stageSet` need.
-  int64_t laid(wafer::StageSet stageSet) const {
-    return tops[static_cast<size_t>(stageSet)];
-  }
+  /// Says which PEs have what was laid, once their guards have names.
+  void setHolders(llvm::function_ref<Guard(wafer::StageSet)> ofRunBy,
+                  llvm::function_ref<Guard(uint32_t)> ofStage);
+
   wafer::RegionAttr getRegion() const { return region; }
-  std::vector<std::unique_ptr<image::BindingT>> bindings;
-  std::vector<Holder> holders; // one per binding
 
 private:
   /// Ops of equal keys are the same thing: name, attributes and type of the
   /// result.
   using Key = std::tuple<const void *, const void *, const void *>;
   static Key keyOf(mlir::Operation *op);
-  /// A place for `tripCount` local shards behind each other.
-  LocalShard reserve(int64_t bytes, int64_t tripCount,
-                     wafer::StageSet stageSet);
-  /// Sets `binding` of trip `trip` of `op` behind those that `shard` begins
-  /// with.
-  void add(std::unique_ptr<image::BindingT> binding, mlir::Operation *op,
-           const LocalShard &shard, size_t trip, size_t tripCount);
+  /// A buffer for `tripCount` local shards behind each other.
+  LocalShard reserve(core::Use use, llvm::StringRef hint, int64_t bytes,
+                     int64_t tripCount, wafer::StageSet stageSet);
+  mlir::LogicalResult layOne(mlir::Operation *op);
+  /// Binds trip `trip` of `op` behind those that `shard` begins with.
+  void bind(core::Role role, llvm::StringRef name, const Layout &layout,
+            const LocalShard &shard, Holder holder,
+            std::optional<uint32_t> source = {});
+  /// The place of one trip, and who holds it.
+  std::pair<LocalShard, Holder> tripOf(mlir::Operation *op, LocalShard shard,
+                                       size_t trip, size_t tripCount);
+  /// The number of a weight's bytes among the sources of the image.
   mlir::FailureOr<uint32_t> source(wafer::WeightOp weight, Word stored);
 
   wafer::RegionAttr region;
   mlir::SymbolTable symbols;
-  Image &image;
-  int64_t tops[3] = {};
+  SymbolNames &names;
+  mlir::OpBuilder sourcePoint, builder;
   // Never iterated over: keys have no order that stays.
   llvm::DenseMap<Key, wafer::StageSet> users;
   llvm::DenseMap<Key, LocalShard> known;
   llvm::DenseMap<Key, LocalShard> reserved; // weights of trips
   std::map<std::string, LocalShard> coordinates;
   llvm::StringSet<> states;
-  std::map<std::string, uint32_t> sources;
+  llvm::StringMap<uint32_t> sources;
+  std::vector<std::pair<core::BufferOp, wafer::StageSet>> buffers;
+  std::vector<std::pair<core::BindOp, Holder>> bindings;
 };
+
+/// A dimension of `extent` elements that every PE has all of.
+core::DimAttr wholeDim(mlir::MLIRContext *context, int64_t live,
+                       int64_t sourceStride, int64_t extent);
+
+/// Makes the op at the point of `builder`.
+core::BindOp createBind(mlir::OpBuilder &builder, core::Role role,
+                        llvm::StringRef name, const Layout &layout,
+                        mlir::FlatSymbolRefAttr buffer, int64_t offset = 0,
+                        std::optional<uint32_t> source = {});
 
 /// The layout attribute that an op carries at level 4.
 mlir::FailureOr<wafer::LayoutAttr> layoutOf(mlir::Operation *op);

@@ -43,24 +43,20 @@ LogicalResult ProgramEmitter::emitPerToken(wafer::InputOp op) {
   auto type = cast<ShapedType>(op.getType());
   ArrayRef<int64_t> shape =
       wafer::getEntry(func).getShape(op.getName()).value_or(type.getShape());
-  auto binding = shared.binding(op, type, op.getName(), image::Role::input);
-  if (failed(binding))
+  FailureOr<Layout> lies = shared.layout(op, type);
+  if (failed(lies))
     return failure();
-  Word word = (*binding)->type;
+  lies->hostType = hostTypeOf(op, type);
+  lies->dims.clear();
   const size_t token = *tokenDim(op);
-  (*binding)->dims.clear();
   int64_t stride = 1, sourceStride = 1, tokenStride = 1;
   SmallVector<int64_t, 4> strides;
   for (size_t i = shape.size(); i-- > 0;) {
     const bool counts = i == token;
     const int64_t extent = counts ? stream.most : shape[i];
     const int64_t live = counts ? stream.tokens : shape[i];
-    auto dim = std::make_unique<image::DimT>();
-    dim->live = static_cast<uint32_t>(live);
-    dim->source_stride = sourceStride;
-    dim->digits.emplace_back(image::Axis::none, static_cast<uint32_t>(extent),
-                             0);
-    (*binding)->dims.insert((*binding)->dims.begin(), std::move(dim));
+    lies->dims.insert(lies->dims.begin(),
+                      wholeDim(op.getContext(), live, sourceStride, extent));
     if (counts)
       tokenStride = stride;
     else if (extent != 1)
@@ -70,13 +66,11 @@ LogicalResult ProgramEmitter::emitPerToken(wafer::InputOp op) {
   }
   if (strides.size() != static_cast<size_t>(type.getRank()))
     return op.emitOpError("is cut in a way that streams cannot follow");
-  Ref all =
-      dense(emitter.pinBuffer(stride * bytesOf(word)), word, type.getShape());
+  Ref all = bind(core::Role::input, op.getName(), *lies, type.getShape(),
+                 stride * bytesOf(lies->type));
   all.strides = strides;
-  bound.emplace_back(binding->get(), all.buffer);
-  inputs.push_back(std::move(*binding));
   taken[op.getName()] = op;
-  perToken[op] = {all, tokenStride * bytesOf(word)};
+  perToken[op] = {all, tokenStride * bytesOf(lies->type)};
   return success();
 }
 
@@ -91,7 +85,7 @@ void ProgramEmitter::takeToken(wafer::InputOp op) {
   from.indexBuffer = tokenNumber.buffer;
   from.indexScale = bytes;
   from.indexCount = stream.most;
-  emitter.setNode(names.of(op.getLoc()));
+  emitter.setNode(op.getLoc());
   emitter.vector(Opcode::mov, shape, now, from);
   values[op.getResult()] = now;
 }
@@ -115,7 +109,7 @@ LogicalResult ProgramEmitter::emitToken(wafer::RepeatOp repeat) {
     else if (failed(emitOp(&op)))
       return failure();
   }
-  emitter.setNode(names.of(repeat.getLoc()));
+  emitter.setNode(repeat.getLoc());
   return writingFor ? emitShare(repeat, *writingFor)
                     : emitOp(repeat.getOperation());
 }

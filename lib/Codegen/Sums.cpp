@@ -30,7 +30,7 @@ using machine::MachineModel;
 
 /// An operand that moves with a loop costs a descriptor rewrite.
 static bool moves(const Ref &ref) {
-  return !ref.steps.empty() || ref.indexBuffer >= 0;
+  return !ref.steps.empty() || ref.indexBuffer;
 }
 
 static int64_t elements(ArrayRef<int64_t> extents) {
@@ -135,7 +135,7 @@ static Ref at(Ref ref, size_t loop, int64_t index) {
 
 /// A row-major buffer that is never used, to count with.
 static Ref imagined(Word type, ArrayRef<int64_t> extents) {
-  return dense(0, type, extents);
+  return dense({}, type, extents);
 }
 
 void Halving::run(SmallVector<int64_t> extents, Ref source, bool isOwned) {

@@ -11,6 +11,7 @@
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Pipelines.h"
+#include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Files/Output.h"
@@ -292,6 +293,15 @@ LogicalResult Compilation::run(StringRef path) {
   return success();
 }
 
+/// Leaves instructions of no node without a location: they are not for the line
+/// that they were read from.
+static void forgetLines(ModuleOp programs) {
+  programs->walk([](Operation *op) {
+    if (!op->getLoc()->findInstanceOf<NameLoc>())
+      op->setLoc(UnknownLoc::get(op->getContext()));
+  });
+}
+
 FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
                                             const partition::Planned &planned) {
   CompileSummary &summary = result.summary;
@@ -299,8 +309,14 @@ FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
   FailureOr<target::Target> target = target::getTarget(module);
   if (failed(target))
     return failure();
-  FailureOr<codegen::Image> image =
-      codegen::emitImage(module, *target::toImage(*target), summary.fit);
+  std::unique_ptr<image::TargetT> machine = target::toImage(*target);
+  OwningOpRef<ModuleOp> programs = module.clone();
+  const bool isText = text && phases[*text] == phases[phase];
+  if (isText)
+    forgetLines(*programs);
+  LogicalResult fits =
+      isText ? success()
+             : codegen::lowerToCore(*programs, *machine, summary.fit);
   if (planned.asked && summary.fit.total() > planned.fit.total()) {
     result.diagnostics.clear();
     return fail(llvm::createStringError(llvm::formatv(
@@ -308,15 +324,25 @@ FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
         "mistake of the compiler, please report this model",
         planned.fit.total(), summary.fit.total())));
   }
+  // From here on programs are instructions on addresses.
+  if (failed(fits) || failed(end(*programs)))
+    return failure();
+  FailureOr<codegen::Image> image = codegen::emitImage(*programs, *machine);
   if (failed(image))
     return failure();
+  if (isText) {
+    FailureOr<target::Fit> fit = codegen::fitOf(*programs, *machine);
+    if (failed(fit))
+      return failure();
+    summary.fit = *fit;
+  }
   image->image.shape_only |= !options.weights;
   const image::RegionT &region = *image->image.regions.front();
   summary.parameters = image->image.parameters;
   summary.width = region.width;
   summary.height = region.height;
   summary.pesUsed = summary.width * summary.height;
-  summary.stages = summary.regions = wafer::getStages(module).getCount();
+  summary.stages = summary.regions = int64_t(region.stages_x) * region.stages_y;
   for (const auto &program : region.programs)
     for (const auto &route : program->routes)
       summary.colorsUsedMax =
@@ -335,7 +361,8 @@ CompileResult waferloom::compile(StringRef path,
   partition::registerOpModels(models);
   context.appendDialectRegistry(models);
   import::loadDialects(context);
-  context.loadDialect<fabric::FabricDialect, wafer::WaferDialect>();
+  context.loadDialect<core::CoreDialect, fabric::FabricDialect,
+                      wafer::WaferDialect>();
   ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Error ||
         diagnostic.getSeverity() == DiagnosticSeverity::Warning)

@@ -4,6 +4,7 @@
 
 #include "Levels.h"
 
+#include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
@@ -23,6 +24,27 @@
 
 using namespace mlir;
 using namespace waferloom;
+
+/// Calls `visit` with the files of a source of the image.
+static void visitSource(core::SourceOp source, VisitFile visit) {
+  StringAttr file = source.getFileAttr();
+  core::BlocksAttr blocks = source.getBlocksAttr();
+  if (!file)
+    return;
+  const uint64_t bytes = *source.getBytes() * (source.getNarrowed() ? 2 : 1);
+  source.setFileAttr(
+      visit(source, file, source.getOffset().value_or(0), blocks ? 0 : bytes));
+  if (!blocks)
+    return;
+  StringAttr zeros = blocks.getZerosFile();
+  source.setBlocksAttr(core::BlocksAttr::get(
+      source.getContext(), blocks.getRows(), blocks.getColumns(),
+      blocks.getBits(), blocks.getSize(), blocks.getScalesType(),
+      visit(source, blocks.getScalesFile(), blocks.getScalesAt(), 0),
+      blocks.getScalesAt(), blocks.getZeros(),
+      zeros ? visit(source, zeros, blocks.getZerosAt(), 0) : zeros,
+      blocks.getZerosAt()));
+}
 
 void waferloom::visitFiles(ModuleOp module, VisitFile visit) {
   auto sizeOf = [](Type type) {
@@ -50,6 +72,8 @@ void waferloom::visitFiles(ModuleOp module, VisitFile visit) {
           blocks.getScalesAt(), blocks.getZeros(),
           zeros ? visit(op, zeros, uint64_t(blocks.getZerosAt()), 0) : zeros,
           blocks.getZerosAt()));
+    } else if (auto source = dyn_cast<core::SourceOp>(op)) {
+      visitSource(source, visit);
     }
   });
 }
@@ -100,7 +124,9 @@ static bool hasLayouts(ModuleOp module) {
 
 /// Which level `module` is at; none: it is nothing that the compiler writes.
 static std::optional<unsigned> levelOf(ModuleOp module) {
-  enum : unsigned { Onnx, Tensors, Layouts, PerPe, Fabric };
+  enum : unsigned { Onnx, Tensors, Layouts, PerPe, Fabric, Programs };
+  if (!module.getOps<core::ImageOp>().empty())
+    return Programs;
   if (!module.getOps<onnx::GraphOp>().empty())
     return Onnx;
   wafer::ProgramOp program = wafer::getProgram(module);
@@ -194,7 +220,7 @@ FailureOr<Level> waferloom::readLevel(StringRef path, MLIRContext *context) {
   if (!index)
     return emitError(whole)
            << "is the text of no level: it has neither an onnx.graph nor a "
-              "wafer.program in front of functions";
+              "wafer.program in front of functions nor a core.image";
   level.index = *index;
   if (failed(resolveFiles(*level.module, path)))
     return failure();

@@ -55,7 +55,7 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
   target::Fit fit;
   if (!isInterrupted(options) && succeeded(lowerToFabric(*copy, options)) &&
       !isInterrupted(options) &&
-      succeeded(codegen::emitImage(*copy, *target::toImage(target), fit)))
+      succeeded(codegen::lowerToCore(*copy, *target::toImage(target), fit)))
     return fit;
   if (!fit.fits()) // refused for its size, which is the answer
     return fit;

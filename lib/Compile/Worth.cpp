@@ -97,8 +97,10 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
   FailureOr<target::Target> target = target::getTarget(*module);
   if (failed(target))
     return llvm::createStringError(reason);
-  FailureOr<codegen::Image> image =
-      codegen::emitImage(*module, *target::toImage(*target), fit);
+  std::unique_ptr<image::TargetT> machine = target::toImage(*target);
+  if (failed(codegen::lowerToCore(*module, *machine, fit)))
+    return std::nullopt;
+  FailureOr<codegen::Image> image = codegen::emitImage(*module, *machine);
   if (failed(image))
     return std::nullopt;
   llvm::Expected<uint64_t> cycles = countStep(image->image);

@@ -59,8 +59,6 @@ def levels():
         run(BIN / "waferloom", "compile", "tiny.onnx", "-o", "tiny.wafer", "--target", "grid-2x2", "--save-ir", "ir",
             "--quiet", cwd=folder)
         texts = [without_locations(path.read_text()) for path in sorted(folder.glob("ir/*.mlir"))]
-        if len(texts) == 5:
-            texts.append(without_locations(run(BIN / "waferloom-opt", "--image-to-core", "tiny.wafer", cwd=folder)))
         np.savez(folder / "x.npz", x=np.arange(6, dtype=np.float32).reshape(1, 6) / 4)
         told = run(BIN / "waferloom", "run", "tiny.wafer", "--input", "x.npz", "--output", "y.npz", cwd=folder)
         y = np.load(folder / "y.npz")["y"]

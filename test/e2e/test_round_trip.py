@@ -27,7 +27,7 @@ def test_every_level(tmp_path, grid):
     subprocess.run([BIN / "waferloom", "compile", model, "--target", grid, "--context=12", "--chunk=4",
                     f"--save-ir={tmp_path}", "-o", tmp_path / "model.wafer"], check=True, capture_output=True)
     files = sorted(tmp_path.glob("*.mlir"))
-    assert [file.stem for file in files] == ["1-onnx", "2-tensors", "3-layouts", "4-shards", "5-fabric"]
+    assert [file.stem for file in files] == ["1-onnx", "2-tensors", "3-layouts", "4-shards", "5-fabric", "6-image"]
     for file in files:
         text = file.read_text()
         assert len(text.splitlines()) > 20, file.name

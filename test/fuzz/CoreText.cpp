@@ -19,7 +19,14 @@ static void tryText(llvm::StringRef text, mlir::MLIRContext &context) {
   auto assembled = codegen::assemble(*module);
   if (mlir::failed(assembled))
     return;
-  std::string data(assembled->data.begin(), assembled->data.end());
+  auto section = codegen::DataSection::of(*assembled);
+  if (!section) {
+    llvm::consumeError(section.takeError());
+    return;
+  }
+  std::string data;
+  for (llvm::ArrayRef<char> chunk : section->getChunks())
+    data.append(chunk.begin(), chunk.end());
   auto loaded = image::adopt(std::move(assembled->image), std::move(data));
   if (!loaded)
     return fuzz::refused(loaded.takeError());

@@ -4,14 +4,15 @@
 #include "../../lib/Codegen/Functions.h"
 #include "../../lib/Codegen/Generic.h"
 #include "Running.h"
+#include "waferloom/Codegen/CoreText.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Image/Image.h"
-#include "waferloom/Target/ImageTarget.h"
-#include "waferloom/Target/Target.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/Verifier.h"
+#include "mlir/Parser/Parser.h"
 #include "gtest/gtest.h"
 
 #include <cmath>
@@ -29,69 +30,44 @@ namespace {
 constexpr int64_t batch = 4096;
 constexpr float inf = std::numeric_limits<float>::infinity();
 
-std::unique_ptr<image::BindingT>
-vectorBinding(const char *name, image::Role role, uint32_t address) {
-  auto binding = std::make_unique<image::BindingT>();
-  binding->name = name;
-  binding->role = role;
-  binding->address = address;
-  auto dim = std::make_unique<image::DimT>();
-  dim->live = batch;
-  dim->source_stride = 1;
-  dim->digits.emplace_back(image::Axis::none, batch, 0);
-  binding->dims.push_back(std::move(dim));
-  return binding;
-}
-
-std::unique_ptr<image::TensorInfoT> vectorInfo(const char *name,
-                                               image::Role role) {
-  auto info = std::make_unique<image::TensorInfoT>();
-  info->name = name;
-  info->role = role;
-  info->shape = {batch};
-  return info;
-}
+constexpr char onePe[] = R"mlir(
+core.image "grid-1x1,sram=4MiB" {
+  core.entry "f" {
+    core.input "x" required
+    core.tensor input "x" [4096] f32 as f32
+    core.tensor output "y" [4096] f32 as f32
+  }
+  core.region at 0, 0 size 1, 1 columns [0] rows [0] {
+    core.program "f" {
+      core.buffer input @x bytes 16384
+      core.buffer output @y bytes 16384
+      core.bind input "x" f32[@x] as f32 [4096 by 1 (4096)]
+      core.bind output "y" f32[@y] as f32 [4096 by 1 (4096)]
+    }
+  }
+})mlir";
 
 /// A program of one PE that applies `function` to 4,096 numbers per step.
 class OnePe {
 public:
   explicit OnePe(Function function) {
-    Emitter emitter;
-    int x = emitter.pinBuffer(4 * batch), y = emitter.pinBuffer(4 * batch);
-    function(emitter, {batch}, dense(y, Word::f32, {batch}),
-             dense(x, Word::f32, {batch}));
-    int64_t memory = emitter.allocate(0);
-
-    image::ImageT image;
-    image.target =
-        target::toImage(llvm::cantFail(target::parse("grid-1x1,sram=4MiB")));
-    image.names.push_back("");
-    auto region = std::make_unique<image::RegionT>();
-    region->width = region->height = 1;
-    region->memory = static_cast<uint32_t>(memory);
-    for (auto *runs : {&region->columns, &region->rows}) {
-      runs->push_back(std::make_unique<image::RunT>());
-      runs->back()->classes = {0};
-      runs->back()->repeats = 1;
+    mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+    context.loadDialect<core::CoreDialect>();
+    auto module = mlir::parseSourceString<mlir::ModuleOp>(onePe, &context);
+    SymbolNames names;
+    mlir::FlatSymbolRefAttr x = names.take(&context, "x"),
+                            y = names.take(&context, "y");
+    module->walk([&](core::ProgramOp program) {
+      Emitter emitter(program, names);
+      function(emitter, {batch}, dense(y, Word::f32, {batch}),
+               dense(x, Word::f32, {batch}));
+    });
+    auto made = codegen::assemble(*module);
+    if (failed(made) || failed(mlir::verify(*module))) {
+      ADD_FAILURE() << "is no program of the machine";
+      return;
     }
-    region->sets.push_back(std::make_unique<image::ClassSetT>());
-    auto program = std::make_unique<image::ProgramT>();
-    program->instructions = emitter.finish();
-    program->inputs.push_back(vectorBinding(
-        "x", image::Role::input, uint32_t(*emitter.buffers[x].address)));
-    program->outputs.push_back(vectorBinding(
-        "y", image::Role::output, uint32_t(*emitter.buffers[y].address)));
-    region->programs.push_back(std::move(program));
-    image.regions.push_back(std::move(region));
-    auto entry = std::make_unique<image::EntryT>();
-    entry->name = "f";
-    entry->tokens = 1;
-    entry->inputs.push_back(std::make_unique<image::EntryInputT>());
-    entry->inputs.back()->name = "x";
-    entry->tensors.push_back(vectorInfo("x", image::Role::input));
-    entry->tensors.push_back(vectorInfo("y", image::Role::output));
-    image.entries.push_back(std::move(entry));
-    auto loaded = image::adopt(std::move(image), "");
+    auto loaded = image::adopt(std::move(made->image), "");
     if (!loaded) {
       ADD_FAILURE() << llvm::toString(loaded.takeError());
       return;

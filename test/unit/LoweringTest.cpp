@@ -102,7 +102,12 @@ struct Lowering : ::testing::Test {
       ADD_FAILURE() << "does not reach level 5";
       return out;
     }
-    auto made = codegen::emitImage(*module, *target::toImage(target), fit);
+    std::unique_ptr<image::TargetT> machine = target::toImage(target);
+    if (failed(codegen::lowerToCore(*module, *machine, fit))) {
+      ADD_FAILURE() << "does not reach level 6";
+      return out;
+    }
+    auto made = codegen::emitImage(*module, *machine);
     if (failed(made)) {
       ADD_FAILURE() << "does not reach the image";
       return out;

@@ -1,6 +1,7 @@
 #include "RunCore.h"
 
 #include "waferloom/Codegen/CoreTranslations.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Executor/Executor.h"
 
 #include "mlir/Tools/mlir-translate/Translation.h"
@@ -128,5 +129,7 @@ void tool::registerRunCore() {
           return op->emitError(llvm::toString(std::move(error)));
         return success();
       },
-      [](DialectRegistry &registry) { registry.insert<core::CoreDialect>(); });
+      [](DialectRegistry &registry) {
+        registry.insert<core::CoreDialect, wafer::WaferDialect>();
+      });
 }

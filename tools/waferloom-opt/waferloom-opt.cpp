@@ -8,6 +8,7 @@
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Codegen/CoreTranslations.h"
+#include "waferloom/Codegen/Passes.h"
 #include "waferloom/Compile/Pipelines.h"
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
@@ -29,6 +30,7 @@
 #include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
 #include "mlir/Tools/mlir-translate/Translation.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 
@@ -55,13 +57,38 @@ static void registerImport() {
       waferloom::import::registerDialects);
 }
 
+/// Runs the translator. What it writes takes its place at the end: it may be
+/// written over the image that the text names for its weights.
+static int translate(std::vector<char *> args) {
+  std::string path, part;
+  for (size_t i = 1; i + 1 < args.size(); ++i)
+    if (llvm::StringRef(args[i]) == "-o" &&
+        llvm::StringRef(args[i + 1]) != "-") {
+      path = args[i + 1];
+      part = path + ".part";
+      args[i + 1] = part.data();
+    }
+  int code = mlir::asMainReturnCode(mlir::mlirTranslateMain(
+      static_cast<int>(args.size()), args.data(), "waferloom translator\n"));
+  if (part.empty())
+    return code;
+  if (code == 0)
+    if (std::error_code error = llvm::sys::fs::rename(part, path)) {
+      llvm::errs() << "cannot write '" << path << "': " << error.message()
+                   << "\n";
+      code = 1;
+    }
+  if (code != 0)
+    llvm::sys::fs::remove(part);
+  return code;
+}
+
 int main(int argc, char **argv) {
   if (translates(argc, argv)) {
     waferloom::codegen::registerCoreTranslations();
     waferloom::tool::registerRunCore();
     registerImport();
-    return mlir::asMainReturnCode(
-        mlir::mlirTranslateMain(argc, argv, "waferloom translator\n"));
+    return translate({argv, argv + argc});
   }
   mlir::DialectRegistry registry;
   registry
@@ -76,6 +103,8 @@ int main(int argc, char **argv) {
   waferloom::algebra::registerAlgebraPasses();
   waferloom::partition::registerPartitionPasses();
   waferloom::registerPipelines();
+  waferloom::codegen::registerCodegenPasses();
+  waferloom::codegen::registerPipeline();
   waferloom::placement::registerPlacementPasses();
   waferloom::routing::registerRoutingPasses();
   waferloom::sampling::registerSamplingPasses();

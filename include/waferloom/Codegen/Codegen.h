@@ -19,13 +19,22 @@ namespace waferloom::codegen {
 /// The blocks of a weight as the expander of images knows them.
 image::BlockFormat formatOf(wafer::WeightOp weight, wafer::BlocksAttr blocks);
 
-/// Emits the programs of `module` (level 5: one function per entry, all on one
-/// region) for `target`. Fails with the fit table when a PE's SRAM does not
-/// hold weights, states, buffers, code and reserved bytes; `fit` then says what
-/// the smallest programs would need.
+/// Level 5 to level 6: `populateCodegenPipeline`. Fails when a PE's SRAM does
+/// not hold weights, states, buffers, code and reserved bytes; `fit` then says
+/// what the smallest programs would need.
+mlir::LogicalResult lowerToCore(mlir::ModuleOp module,
+                                const image::TargetT &machine,
+                                target::Fit &fit);
+
+/// How the memory of the fullest PE is used by a module of level 6 with
+/// addresses.
+mlir::FailureOr<target::Fit> fitOf(mlir::ModuleOp module,
+                                   const image::TargetT &machine);
+
+/// The image of a module of level 6 on `machine`: its buffers get addresses if
+/// they have none.
 mlir::FailureOr<Image> emitImage(mlir::ModuleOp module,
-                                 const image::TargetT &target,
-                                 target::Fit &fit);
+                                 const image::TargetT &machine);
 
 } // namespace waferloom::codegen
 

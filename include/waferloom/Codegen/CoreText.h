@@ -25,6 +25,11 @@ namespace waferloom::codegen {
 mlir::FailureOr<Image> coreToImage(core::ImageOp,
                                    const image::TargetT *machine = nullptr);
 
+/// The image of the one text in `op`; buffers that have no address get one
+/// first. Fails with a diagnostic.
+mlir::FailureOr<Image> assemble(mlir::Operation *op,
+                                const image::TargetT *machine = nullptr);
+
 /// Where the data section of an image lies: a file and how many bytes behind
 /// its begin.
 struct DataAt {

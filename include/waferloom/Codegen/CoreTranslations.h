@@ -13,9 +13,6 @@ namespace waferloom::codegen {
 ///   --image-to-core        the other way
 void registerCoreTranslations();
 
-/// Assembles the one image of a text; fails with a diagnostic.
-mlir::FailureOr<Image> assemble(mlir::Operation *text);
-
 } // namespace waferloom::codegen
 
 #endif // WAFERLOOM_CODEGEN_CORETRANSLATIONS_H

@@ -3,6 +3,7 @@
 
 #include "ImageEnums.h"
 #include "waferloom/Codegen/CoreText.h"
+#include "waferloom/Image/Utf8.h"
 
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
@@ -107,7 +108,7 @@ uint32_t Assembler::node(Location loc) {
   auto [known, isNew] =
       nodes.try_emplace(nameOf(loc), uint32_t(out.image.names.size()));
   if (isNew)
-    out.image.names.push_back(known->first().str());
+    out.image.names.push_back(image::escapeToUtf8(known->first()));
   return known->second;
 }
 

@@ -1,6 +1,7 @@
 // What waferloom-opt can do with core text besides passes.
 
 #include "waferloom/Codegen/CoreTranslations.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Image/Image.h"
 
 #include "mlir/Tools/mlir-translate/Translation.h"
@@ -9,31 +10,6 @@
 
 using namespace mlir;
 using namespace waferloom;
-
-/// The one image of a text.
-static core::ImageOp imageIn(Operation *op) {
-  if (auto image = dyn_cast<core::ImageOp>(op))
-    return image;
-  core::ImageOp found;
-  if (auto module = dyn_cast<ModuleOp>(op))
-    for (auto image : module.getOps<core::ImageOp>()) {
-      if (found) {
-        image.emitOpError("is the second of this file");
-        return {};
-      }
-      found = image;
-    }
-  if (!found)
-    op->emitOpError("has no core.image");
-  return found;
-}
-
-FailureOr<codegen::Image> codegen::assemble(Operation *text) {
-  core::ImageOp image = imageIn(text);
-  if (!image)
-    return failure();
-  return coreToImage(image);
-}
 
 static LogicalResult throughImage(Operation *op, llvm::raw_ostream &os) {
   FailureOr<codegen::Image> assembled = codegen::assemble(op);
@@ -76,14 +52,15 @@ static OwningOpRef<Operation *> fromImage(llvm::SourceMgr &sources,
   codegen::DataAt data;
   if (llvm::sys::fs::exists(name)) { // else it came through a pipe
     data.file = name.str();
-    data.begin = file->getBufferSize() - (*loaded)->data.size();
+    data.begin = static_cast<uint64_t>((*loaded)->data.data() -
+                                       (*loaded)->file->getBufferStart());
   }
   return OwningOpRef<Operation *>(
       codegen::imageToCore((*loaded)->image, context, data).release());
 }
 
 static void registerDialects(DialectRegistry &registry) {
-  registry.insert<core::CoreDialect>();
+  registry.insert<core::CoreDialect, wafer::WaferDialect>();
 }
 
 void codegen::registerCoreTranslations() {

@@ -28,16 +28,3 @@ core.image "grid-4x4" {
 }
 core.image "grid-4x4" {
 }
-
-// -----
-
-// CHECK: error: 'core.image' op has no address for buffer @b: core-allocate gives it one
-core.image "grid-4x4" {
-  core.entry "main"
-  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] memory 64 {
-    core.program "main" {
-      core.buffer scratch @b bytes 16
-      core.vector mov [4] f32[@b] = f32(1.0)
-    }
-  }
-}

@@ -1,0 +1,105 @@
+//===- Passes.td - Programs, from fabric to addresses ------*- tablegen -*-===//
+
+#ifndef WAFERLOOM_CODEGEN_PASSES
+#define WAFERLOOM_CODEGEN_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def ConvertFabricToCore : Pass<"convert-fabric-to-core", "::mlir::ModuleOp"> {
+  let summary = "Write the programs of all entries";
+  let description = [{
+    The functions of level 5 become one `core.image`: their tensors are windows
+    of buffers, their ops instructions. Every buffer has a size and none has an
+    address.
+
+    Needs: level 5, all entries on one region with its colors and queues.
+    Gives: a module of one `core.image`.
+
+    `budget` says how much memory programs may take to be quick: 0 is as much as
+    helps; each further one takes less (see docs/codegen.md).
+
+    Example: test/Codegen/convert.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"wse3\"",
+           "The machine, as --target has it">,
+    Option<"budget", "budget", "unsigned", /*default=*/"0",
+           "Which of the budgets, from 0 on">,
+  ];
+  let dependentDialects = ["::waferloom::core::CoreDialect"];
+}
+
+def CoreShare : Pass<"core-share", "::waferloom::core::ImageOp"> {
+  let summary = "Give addresses to what stays in memory";
+  let description = [{
+    Buffers of the region lie behind each other from address 0, at the same
+    place for every entry: first those of all PEs, then those of some. What
+    no PE has both of lies at the same bytes: weights of stage 0 and of the
+    others. Inputs and outputs of a program lie behind all of them. An address
+    that is there stays, and so do the bytes that `memory` says are taken.
+
+    Needs: any `core.image`.
+    Gives: only scratch is without an address.
+
+    Example: test/Codegen/share.mlir
+  }];
+}
+
+def CoreAssignBanks : Pass<"core-assign-banks", "::waferloom::core::ImageOp"> {
+  let summary = "Let buffers that are read together begin in different banks";
+  let description = [{
+    An instruction that reads two operands which advance alike takes twice as
+    long if they begin in the same bank. Scratch gets a `start` modulo the banks
+    that costs the fewest cycles, the heaviest first. Buffers that meet nobody get none.
+
+    Needs: `core-share` has run.
+    Gives: `start` on scratch buffers.
+
+    Example: test/Codegen/banks.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"\"",
+           "The machine; else the one that the image names">,
+  ];
+}
+
+def CoreAllocate : Pass<"core-allocate", "::waferloom::core::ImageOp"> {
+  let summary = "Give addresses to scratch, by lifetime";
+  let description = [{
+    A buffer lives from the first to the last instruction that names it; what
+    lives across the begin or end of a loop lives through all of it. In order of
+    birth each buffer takes the lowest gap that begins as its `start` asks for.
+    Writes `memory` of the region.
+
+    Needs: `core-share` has run.
+    Gives: every buffer has an address.
+
+    Example: test/Codegen/allocate.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"\"",
+           "The machine; else the one that the image names">,
+  ];
+}
+
+def CoreFit : Pass<"core-fit", "::mlir::ModuleOp"> {
+  let summary = "Write the quickest programs that fit the memory";
+  let description = [{
+    Runs `convert-fabric-to-core`, `core-share`, `core-assign-banks` and
+    `core-allocate` with one budget after the other, until weights, states,
+    tables, buffers, code and what is reserved do not exceed the SRAM of the
+    fullest PE. Fails with the table of the smallest programs if none do.
+
+    Needs: level 5, all entries on one region with its colors and queues.
+    Gives: a module of one `core.image` with addresses.
+
+    Example: test/Codegen/fit.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"wse3\"",
+           "The machine, as --target has it">,
+  ];
+  let dependentDialects = ["::waferloom::core::CoreDialect"];
+}
+
+#endif // WAFERLOOM_CODEGEN_PASSES

@@ -1,0 +1,188 @@
+// Loops of layers: a repeat of the program, or one whose trips stages share,
+// each between the two halves of what they send and receive.
+
+#include "Generic.h"
+#include "Program.h"
+
+#include "waferloom/Dialect/Wafer/Layers.h"
+
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::codegen;
+
+/// Does `op` read `weights` as a factor of which either side has few elements?
+static bool isFactorOf(Operation *op, ShapedType weights, int64_t few) {
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic || !generic.getNumReductionLoops())
+    return false;
+  int64_t least = weights.getNumElements();
+  for (int64_t extent : weights.getShape())
+    if (extent > 1)
+      least = std::min(least, extent);
+  return least <= few;
+}
+
+/// An operand that moves with a loop costs a descriptor rewrite each time. So
+/// the weights of a trip, which lie behind each other, are copied in one go to
+/// where none of their readers moves, if that costs less.
+LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
+  if (!budget.copiesTrips)
+    return success();
+  struct Trip {
+    SmallVector<std::pair<wafer::ParameterOp, LocalShard>> parameters;
+    int64_t saved = 0;
+  };
+  // By the buffer of all trips, in the order of the memory.
+  llvm::MapVector<Attribute, Trip> trips;
+  const machine::MachineModel machine(target);
+  const int64_t rate = machine.getRate(Opcode::mov, Word::i32) * 4; // bytes
+  for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
+    FailureOr<LocalShard> shard = shared.parameter(parameter);
+    if (failed(shard))
+      return failure();
+    if (parameter.getWeights().size() != op.getTripCount() ||
+        op.getTripCount() < 2)
+      continue;
+    Trip &trip = trips[shard->buffer];
+    trip.parameters.emplace_back(parameter, *shard);
+    auto type = cast<ShapedType>(parameter.getType());
+    for (Operation *user : parameter.getResult().getUsers()) {
+      trip.saved += machine.getRewrite();
+      if (isFactorOf(user, type, budget.unrolled)) // copied by itself, else
+        trip.saved += machine.getInstructionCycles(shard->bytes, rate);
+    }
+  }
+  for (auto &[buffer, trip] : trips) {
+    int64_t bytes = trip.parameters.front().second.step;
+    if (trip.saved <= machine.getInstructionCycles(bytes, rate, true))
+      continue;
+    Ref from = dense(cast<FlatSymbolRefAttr>(buffer), Word::i32, {bytes / 4});
+    from.steps.push_back({depths[op], bytes});
+    FlatSymbolRefAttr window = emitter.newBuffer(bytes);
+    emitter.vector(Opcode::mov, {bytes / 4},
+                   dense(window, Word::i32, {bytes / 4}), from);
+    for (auto [parameter, shard] : trip.parameters) {
+      auto type = cast<ShapedType>(parameter.getType());
+      FailureOr<Word> word = wordType(parameter, type.getElementType());
+      if (failed(word))
+        return failure();
+      values[parameter.getResult()] =
+          dense(window, *word, type.getShape(), shard.offset);
+    }
+  }
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
+  if (op == wafer::getStagedRepeat(func))
+    return emitStaged(op);
+  SmallVector<Ref> carried;
+  for (Value init : op.getInits()) {
+    FailureOr<Ref> from = get(op, init);
+    auto type = cast<ShapedType>(init.getType());
+    FailureOr<Word> word = wordType(op, type.getElementType());
+    if (failed(from) || failed(word))
+      return failure();
+    carried.push_back(emitter.temporary(*word, type.getShape()));
+    emitter.vector(Opcode::mov, type.getShape(), carried.back(), *from);
+  }
+  if (failed(emitTrips(op, static_cast<int64_t>(op.getTripCount()), carried)))
+    return failure();
+  for (auto [value, ref] : llvm::zip_equal(op.getResults(), carried))
+    values[value] = ref;
+  return success();
+}
+
+static fabric::StageSendRecvOp sendRecvOf(wafer::RepeatOp op) {
+  for (Operation *user : op->getUsers())
+    if (auto found = dyn_cast<fabric::StageSendRecvOp>(user);
+        found && found->getNumResults() == op->getNumResults())
+      return found;
+  return {};
+}
+
+/// What is carried lies in the buffer that stages send and receive.
+FailureOr<SmallVector<Ref>> ProgramEmitter::carriedBy(wafer::RepeatOp op) {
+  fabric::StageSendRecvOp sendRecv = sendRecvOf(op);
+  if (!sendRecv)
+    return op.emitOpError("is shared by stages but nothing hands its results "
+                          "over");
+  return llvm::map_to_vector(sendRecv->getResults(), [&](Value result) {
+    return values.lookup(result);
+  });
+}
+
+LogicalResult ProgramEmitter::sendRecv(wafer::RepeatOp op, wafer::StageSet who,
+                                       CollectiveEmitter::Half half) {
+  FailureOr<SmallVector<Ref>> carried = carriedBy(op);
+  if (failed(carried))
+    return failure();
+  emitter.setNode(sendRecvOf(op).getLoc());
+  if (llvm::Error error = collectives.emitSendRecv(emitter, sendRecvOf(op),
+                                                   carried->front(), who, half))
+    return op.emitOpError() << llvm::toString(std::move(error));
+  return success();
+}
+
+/// The part of `who` in the trips of one token: stage 0 sends what they begin
+/// with; the others receive, run theirs, and send.
+LogicalResult ProgramEmitter::emitShare(wafer::RepeatOp op,
+                                        wafer::StageSet who) {
+  FailureOr<SmallVector<Ref>> carried = carriedBy(op);
+  if (failed(carried))
+    return failure();
+  emitter.setGuard(collectives.guardOf(who));
+  if (who == wafer::StageSet::First) {
+    for (auto [init, ref] : llvm::zip_equal(op.getInits(), *carried)) {
+      FailureOr<Ref> from = get(op, init);
+      if (failed(from))
+        return failure();
+      emitter.vector(Opcode::mov, shapeOf(init), ref, *from);
+    }
+    return sendRecv(op, who, CollectiveEmitter::Half::Send);
+  }
+  return success(
+      succeeded(sendRecv(op, who, CollectiveEmitter::Half::Receive)) &&
+      succeeded(emitTrips(op, wafer::getTripCountPerStage(op), *carried)) &&
+      succeeded(sendRecv(op, who, CollectiveEmitter::Half::Send)));
+}
+
+LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
+  return success(succeeded(emitShare(op, wafer::StageSet::First)) &&
+                 succeeded(emitShare(op, wafer::StageSet::Others)) &&
+                 succeeded(sendRecv(op, wafer::StageSet::First,
+                                    CollectiveEmitter::Half::Receive)));
+}
+
+/// A loop of `trips` around the body, which works on `carried` in place.
+LogicalResult ProgramEmitter::emitTrips(wafer::RepeatOp op, int64_t tripCount,
+                                        ArrayRef<Ref> carried) {
+  Block *body = op.getBodyBlock();
+  for (auto [argument, ref] : llvm::zip_equal(body->getArguments(), carried))
+    values[argument] = ref;
+  depths[op] = emitter.depth();
+  emitter.loop(tripCount, false, image::LoopOver::layers);
+  if (failed(copyWeights(op)) || failed(emitBlock(*body)))
+    return failure();
+  // What is yielded may itself be an argument: read all, then write all.
+  Operation *yield = body->getTerminator();
+  SmallVector<Ref> yielded;
+  for (Value value : yield->getOperands()) {
+    FailureOr<Ref> ref = get(yield, value);
+    if (failed(ref))
+      return failure();
+    if (isa<BlockArgument>(value) && yield->getNumOperands() > 1) {
+      Ref copy = emitter.temporary(ref->type, shapeOf(value));
+      emitter.vector(Opcode::mov, shapeOf(value), copy, *ref);
+      *ref = copy;
+    }
+    yielded.push_back(*ref);
+  }
+  for (auto [ref, to, value] :
+       llvm::zip_equal(yielded, carried, yield->getOperands()))
+    emitter.vector(Opcode::mov, shapeOf(value), to, ref);
+  emitter.endLoop();
+  return success();
+}
