@@ -1,6 +1,8 @@
-// Rewrites that change no number. Ops are visited once, in program order, so an
-// operand is folded before its readers are: chains of transposes and broadcasts
-// end up in one map.
+// Rewrites that change no number, as patterns on a generic: chains of
+// transposes and broadcasts end up in one map, splats in bodies, and reductions
+// start from their neutral element.
+
+#include "Patterns.h"
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"
@@ -9,7 +11,6 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 
 namespace waferloom::algebra {
 #define GEN_PASS_DEF_ALGEBRAFOLD
@@ -22,37 +23,35 @@ using namespace waferloom::algebra;
 
 /// A generic with other inputs and maps and the body of `op`; `inputOf` gives
 /// for each old input the new one whose element it reads. Replaces `op`.
-static linalg::GenericOp
-rebuild(linalg::GenericOp op, ArrayRef<Value> inputs, Value init,
-        ArrayRef<AffineMap> maps,
+static void
+rebuild(PatternRewriter &rewriter, linalg::GenericOp op, ArrayRef<Value> inputs,
+        Value init, ArrayRef<AffineMap> maps,
         function_ref<void(OpBuilder &, Block &, IRMapping &)> mapArguments) {
-  OpBuilder builder(op);
-  auto copy =
-      linalg::GenericOp::create(builder, op.getLoc(), op.getResult(0).getType(),
-                                inputs, init, maps, op.getIteratorTypesArray());
-  Block *body = builder.createBlock(&copy.getRegion());
+  auto copy = linalg::GenericOp::create(rewriter, op.getLoc(),
+                                        op.getResult(0).getType(), inputs, init,
+                                        maps, op.getIteratorTypesArray());
+  Block *body = rewriter.createBlock(&copy.getRegion());
   for (Value value : inputs)
     body->addArgument(getElementTypeOrSelf(value.getType()), value.getLoc());
   body->addArgument(getElementTypeOrSelf(init.getType()), op.getLoc());
   IRMapping map;
-  builder.setInsertionPointToEnd(body);
-  mapArguments(builder, *body, map);
+  rewriter.setInsertionPointToEnd(body);
+  mapArguments(rewriter, *body, map);
   for (Operation &inner : *op.getBody())
-    builder.clone(inner, map);
-  op.getResult(0).replaceAllUsesWith(copy.getResult(0));
-  op.erase();
-  return copy;
+    rewriter.clone(inner, map);
+  rewriter.replaceOp(op, copy);
 }
 
 /// Puts copies into the maps of their reader, in place.
-static void foldCopies(linalg::GenericOp op) {
+static LogicalResult foldCopies(linalg::GenericOp op,
+                                PatternRewriter &rewriter) {
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  bool changed = false;
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    while (auto copy = operand->get().getDefiningOp<linalg::GenericOp>()) {
+  SmallVector<Value> inputs(op.getInputs());
+  for (auto [i, input] : llvm::enumerate(inputs)) {
+    while (auto copy = input.getDefiningOp<linalg::GenericOp>()) {
       if (!isCopy(copy))
         break;
-      AffineMap &map = maps[operand->getOperandNumber()];
+      AffineMap &map = maps[i];
       AffineMap from = copy.getIndexingMapsArray()[0],
                 to = copy.getIndexingMapsArray()[1];
       // The copy's loop of result dimension d is our loop map[d].
@@ -65,7 +64,7 @@ static void foldCopies(linalg::GenericOp op) {
           AffineMap::get(map.getNumDims(), 0, exprs, op.getContext());
       // A loop that would be on no operand has no extent: keep the copy.
       SmallVector<AffineMap> trial(maps);
-      trial[operand->getOperandNumber()] = composed;
+      trial[i] = composed;
       llvm::SmallBitVector covered(map.getNumDims());
       for (AffineMap each : trial)
         for (AffineExpr expr : each.getResults())
@@ -73,18 +72,22 @@ static void foldCopies(linalg::GenericOp op) {
       if (!covered.all())
         break;
       map = composed;
-      operand->set(copy.getInputs().front());
-      changed = true;
+      input = copy.getInputs().front();
     }
   }
-  if (changed)
-    op.setIndexingMapsAttr(
-        Builder(op.getContext()).getAffineMapArrayAttr(maps));
+  if (inputs == SmallVector<Value>(op.getInputs()))
+    return failure();
+  rewriter.modifyOpInPlace(op, [&] {
+    op.getInputsMutable().assign(inputs);
+    op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(maps));
+  });
+  return success();
 }
 
 /// Makes splat inputs constants of the body, and joins inputs that are read
 /// twice by the same map.
-static linalg::GenericOp simplifyInputs(linalg::GenericOp op) {
+static LogicalResult simplifyInputs(linalg::GenericOp op,
+                                    PatternRewriter &rewriter) {
   struct Input {
     std::optional<double> constant;
     size_t input = 0;
@@ -114,22 +117,22 @@ static linalg::GenericOp simplifyInputs(linalg::GenericOp op) {
     sources.push_back(source);
   }
   if (inputs.size() == op.getInputs().size() || !covered.all())
-    return op;
+    return failure();
   maps.push_back(oldMaps.back());
-  return rebuild(
-      op, inputs, op.getDpsInits().front(), maps,
-      [&](OpBuilder &builder, Block &body, IRMapping &map) {
-        for (auto [source, old] :
-             llvm::zip(sources, op.getBody()->getArguments()))
-          map.map(old, source.constant
-                           ? arith::ConstantOp::create(
-                                 builder, op.getLoc(),
-                                 getAttribute(old.getType(), *source.constant))
-                                 .getResult()
-                           : body.getArgument(source.input));
-        map.map(op.getBody()->getArguments().back(),
-                body.getArguments().back());
-      });
+  rebuild(rewriter, op, inputs, op.getDpsInits().front(), maps,
+          [&](OpBuilder &builder, Block &body, IRMapping &map) {
+            for (auto [source, old] :
+                 llvm::zip(sources, op.getBody()->getArguments()))
+              map.map(old, source.constant ? arith::ConstantOp::create(
+                                                 builder, op.getLoc(),
+                                                 getAttribute(old.getType(),
+                                                              *source.constant))
+                                                 .getResult()
+                                           : body.getArgument(source.input));
+            map.map(op.getBody()->getArguments().back(),
+                    body.getArguments().back());
+          });
+  return success();
 }
 
 static Value createEmpty(OpBuilder &builder, Location loc, Value like) {
@@ -138,96 +141,105 @@ static Value createEmpty(OpBuilder &builder, Location loc, Value like) {
                                  type.getElementType());
 }
 
-/// Lets a reduction start from its neutral element, and a parallel body read
-/// its init as an input.
-static void separateInit(linalg::GenericOp op) {
+/// A parallel op reads its init as an input.
+static LogicalResult readInit(linalg::GenericOp op, PatternRewriter &rewriter) {
+  Value init = op.getDpsInits().front();
+  if (op.getNumReductionLoops() || init.getDefiningOp<tensor::EmptyOp>())
+    return failure();
+  Value empty = createEmpty(rewriter, op.getLoc(), init);
+  if (op.getBody()->getArguments().back().use_empty()) {
+    rewriter.modifyOpInPlace(op,
+                             [&] { op.getDpsInitsMutable().assign(empty); });
+    return success();
+  }
+  SmallVector<Value> inputs(op.getInputs());
+  inputs.push_back(init);
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  maps.push_back(maps.back());
+  rebuild(rewriter, op, inputs, empty, maps,
+          [&](OpBuilder &, Block &body, IRMapping &map) {
+            for (auto [i, old] : llvm::enumerate(op.getBody()->getArguments()))
+              map.map(old, body.getArgument(i));
+          });
+  return success();
+}
+
+/// A reduction starts from its neutral element; what it started from is
+/// combined with its result.
+static LogicalResult startNeutral(linalg::GenericOp op,
+                                  PatternRewriter &rewriter) {
   Value init = op.getDpsInits().front();
   BlockArgument argument = op.getBody()->getArguments().back();
-  OpBuilder builder(op);
   Location loc = op.getLoc();
-  if (op.getNumReductionLoops() == 0) {
-    if (init.getDefiningOp<tensor::EmptyOp>())
-      return;
-    Value empty = createEmpty(builder, loc, init);
-    if (argument.use_empty()) {
-      op.getDpsInitsMutable().assign(empty);
-      return;
-    }
-    SmallVector<Value> inputs(op.getInputs());
-    inputs.push_back(init);
-    SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-    maps.push_back(maps.back());
-    rebuild(
-        op, inputs, empty, maps, [&](OpBuilder &, Block &body, IRMapping &map) {
-          for (auto [i, old] : llvm::enumerate(op.getBody()->getArguments()))
-            map.map(old, body.getArgument(i));
-        });
-    return;
-  }
   Value term;
   Fold fold = getFold(op, term);
   Type element = argument.getType();
   double neutral = getNeutral(fold, element);
   if (fold == Fold::None)
-    return;
+    return failure();
   std::optional<double> start = getNumber(init);
   if (start == neutral && init.getDefiningOp<linalg::FillOp>())
-    return;
+    return failure();
   Value zero =
-      arith::ConstantOp::create(builder, loc, getAttribute(element, neutral));
-  Value fresh = linalg::FillOp::create(builder, loc, zero,
-                                       createEmpty(builder, loc, init))
+      arith::ConstantOp::create(rewriter, loc, getAttribute(element, neutral));
+  Value fresh = linalg::FillOp::create(rewriter, loc, zero,
+                                       createEmpty(rewriter, loc, init))
                     .getResult(0);
-  op.getDpsInitsMutable().assign(fresh);
+  rewriter.modifyOpInPlace(op, [&] { op.getDpsInitsMutable().assign(fresh); });
   if (start == neutral)
-    return;
-  // What it started from is combined with the result.
-  builder.setInsertionPointAfter(op);
+    return success();
+  rewriter.setInsertionPointAfter(op);
   Operation *combine =
       op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
   int64_t rank = cast<RankedTensorType>(init.getType()).getRank();
-  AffineMap identity = builder.getMultiDimIdentityMap(rank);
+  AffineMap identity = rewriter.getMultiDimIdentityMap(rank);
   SmallVector<utils::IteratorType> iterators(rank,
                                              utils::IteratorType::parallel);
   auto joined = linalg::GenericOp::create(
-      builder, loc, op.getResult(0).getType(),
-      ValueRange{op.getResult(0), init}, createEmpty(builder, loc, init),
+      rewriter, loc, op.getResult(0).getType(),
+      ValueRange{op.getResult(0), init}, createEmpty(rewriter, loc, init),
       ArrayRef<AffineMap>{identity, identity, identity}, iterators,
       [&](OpBuilder &inner, Location loc, ValueRange arguments) {
         Operation *copy = inner.clone(*combine);
         copy->setOperands({arguments[0], arguments[1]});
         linalg::YieldOp::create(inner, loc, copy->getResults());
       });
-  op.getResult(0).replaceAllUsesExcept(joined.getResult(0), joined);
+  rewriter.replaceAllUsesExcept(op.getResult(0), joined.getResult(0), joined);
+  return success();
+}
+
+/// A copy that moves nothing is its input.
+static LogicalResult dropCopy(linalg::GenericOp op, PatternRewriter &rewriter) {
+  if (!isCopy(op) ||
+      op.getIndexingMapsArray().front() != op.getIndexingMapsArray().back() ||
+      op.getInputs().front().getType() != op.getResult(0).getType())
+    return failure();
+  rewriter.replaceOp(op, op.getInputs().front());
+  return success();
+}
+
+/// A rewrite of generics that give one tensor.
+template <LogicalResult (*rewrite)(linalg::GenericOp, PatternRewriter &)>
+static LogicalResult onTensors(linalg::GenericOp op,
+                               PatternRewriter &rewriter) {
+  return op->getNumResults() == 1 && op.hasPureTensorSemantics()
+             ? rewrite(op, rewriter)
+             : failure();
 }
 
 namespace {
 struct AlgebraFold : algebra::impl::AlgebraFoldBase<AlgebraFold> {
   void runOnOperation() override {
-    SmallVector<linalg::GenericOp> generics;
-    getOperation().walk([&](linalg::GenericOp op) { generics.push_back(op); });
-    for (linalg::GenericOp op : generics) {
-      if (op->getNumResults() != 1 || !op.hasPureTensorSemantics())
-        continue;
-      AffineMap in = op.getIndexingMapsArray().front();
-      if (isCopy(op) && in == op.getIndexingMapsArray().back() &&
-          op.getInputs().front().getType() == op.getResult(0).getType()) {
-        op.getResult(0).replaceAllUsesWith(op.getInputs().front());
-        continue;
-      }
-      foldCopies(op);
-      separateInit(simplifyInputs(op));
-    }
-    dropDead();
-  }
-
-  /// Users stand behind what they use, so one walk from the end is enough.
-  void dropDead() {
-    SmallVector<Operation *> ops;
-    getOperation().walk([&](Operation *op) { ops.push_back(op); });
-    for (Operation *op : llvm::reverse(ops))
-      if (op->getBlock() && op != getOperation() && isOpTriviallyDead(op))
-        op->erase();
+    RewritePatternSet patterns(&getContext());
+    // Copies first: what is left of them is read as they read it.
+    patterns.add(onTensors<dropCopy>, 5);
+    patterns.add(onTensors<foldCopies>, 4);
+    patterns.add(onTensors<simplifyInputs>, 3);
+    patterns.add(onTensors<readInit>, 2);
+    patterns.add(onTensors<startNeutral>, 1);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
+                                     keepingOrder())))
+      signalPassFailure();
   }
 };
 } // namespace

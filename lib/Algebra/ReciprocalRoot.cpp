@@ -4,11 +4,14 @@
 // nothing is rewritten: the quotient is infinite there, the computed reciprocal
 // root is not.
 
+#include "Patterns.h"
+
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace waferloom::algebra {
 #define GEN_PASS_DEF_ALGEBRARECIPROCALROOT
@@ -55,29 +58,33 @@ static bool addsPositive(linalg::GenericOp op) {
   return false;
 }
 
+static LogicalResult makeReciprocalRoot(linalg::GenericOp op,
+                                        PatternRewriter &rewriter) {
+  auto div = dyn_cast_or_null<arith::DivFOp>(getOnlyOp(op));
+  if (!div || getNumber(div.getLhs()) != 1.0)
+    return failure();
+  linalg::GenericOp root = getProducer(op);
+  if (!isa_and_nonnull<math::SqrtOp>(getOnlyOp(root)) ||
+      root.getIndexingMapsArray() != op.getIndexingMapsArray() ||
+      !addsPositive(getProducer(root)))
+    return failure();
+  rewriter.setInsertionPoint(div);
+  rewriter.replaceOpWithNewOp<math::RsqrtOp>(div, op.getBody()->getArgument(0),
+                                             div.getFastmath());
+  rewriter.modifyOpInPlace(
+      op, [&] { op.getInputsMutable().assign(root.getInputs()); });
+  return success();
+}
+
 namespace {
 struct AlgebraReciprocalRoot
     : algebra::impl::AlgebraReciprocalRootBase<AlgebraReciprocalRoot> {
   void runOnOperation() override {
-    getOperation().walk([&](linalg::GenericOp op) {
-      auto div = dyn_cast_or_null<arith::DivFOp>(getOnlyOp(op));
-      if (!div || getNumber(div.getLhs()) != 1.0)
-        return;
-      linalg::GenericOp root = getProducer(op);
-      if (!isa_and_nonnull<math::SqrtOp>(getOnlyOp(root)) ||
-          root.getIndexingMapsArray() != op.getIndexingMapsArray() ||
-          !addsPositive(getProducer(root)))
-        return;
-      OpBuilder builder(div);
-      Value argument = op.getBody()->getArgument(0);
-      div.replaceAllUsesWith(math::RsqrtOp::create(builder, div.getLoc(),
-                                                   argument, div.getFastmath())
-                                 .getResult());
-      div.erase();
-      op.getInputsMutable().assign(root.getInputs());
-      if (root->use_empty())
-        root.erase();
-    });
+    RewritePatternSet patterns(&getContext());
+    patterns.add(makeReciprocalRoot);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
+                                     keepingOrder())))
+      signalPassFailure();
   }
 };
 } // namespace

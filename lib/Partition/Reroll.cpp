@@ -1,8 +1,8 @@
 // Finds layers that repeat and rerolls them into one body with a trip count.
 //
-// Ops that compute are a sequence of signatures: what an op is, without the
+// Ops that compute are a sequence of kinds: what an op is, without the
 // values and weights it reads. A model of n layers has a long run in which
-// every op has the signature of the op p behind it; p is the length of a layer.
+// every op is of the kind of the op p behind it; p is the length of a layer.
 // The first layer may hold ops that later layers share (a mask, the tables of
 // rotations); it is matched backwards, skipping them, and they stay in front of
 // the loop.
@@ -19,9 +19,11 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -39,52 +41,49 @@ static bool isSource(Operation *op) {
   return getRerolling(op) == Rerolling::Source;
 }
 
-/// What `op` is, without the names and values it reads. Values in its regions
-/// are named by their order, values from outside by what they are.
-static std::string getSignature(Operation *op) {
-  std::string text;
-  llvm::raw_string_ostream os(text);
-  llvm::DenseMap<Value, int> numbers;
-  auto write = [&](Operation *inner, auto &&self) -> void {
-    os << inner->getName();
-    SmallVector<NamedAttribute> attributes(inner->getAttrDictionary().begin(),
-                                           inner->getAttrDictionary().end());
-    for (NamedAttribute attribute : attributes)
-      if (!isa<wafer::StoredOpInterface>(inner))
-        os << " " << attribute.getName() << "=" << attribute.getValue();
-    os << " (";
-    for (Value operand : inner->getOperands()) {
-      auto it = numbers.find(operand);
-      if (inner == op)
-        os << operand.getType() << ",";
-      else if (auto constant = operand.getDefiningOp<arith::ConstantOp>())
-        os << constant.getValue() << ","; // inside the body or outside it
-      else if (it != numbers.end())
-        os << "%" << it->second << ",";
-      else
-        os << operand.getAsOpaquePointer() << ",";
-    }
-    os << ")";
-    for (Value result : inner->getResults()) {
-      os << result.getType();
-      numbers.try_emplace(result, static_cast<int>(numbers.size()));
-    }
-    for (Region &region : inner->getRegions())
-      for (Block &block : region) {
-        os << "{";
-        for (Value argument : block.getArguments()) {
-          os << argument.getType() << " ";
-          numbers.try_emplace(argument, static_cast<int>(numbers.size()));
-        }
-        for (Operation &nested : block)
-          if (!isa<arith::ConstantOp>(nested))
-            self(&nested, self);
-        os << "}";
-      }
-    os << ";";
+/// Do two bodies compute the same? Constants count by their value, wherever
+/// they stand; other values from outside are the same ones.
+static bool isSameBody(Block &a, Block &b) {
+  llvm::DenseMap<Value, Value> known; // of `a` -> of `b`
+  auto mark = [&](Value x, Value y) { known[x] = y; };
+  auto check = [&](Value x, Value y) {
+    Attribute p, q;
+    return success(known.lookup(x) == y ||
+                   (matchPattern(x, m_Constant(&p)) &&
+                    matchPattern(y, m_Constant(&q)) && p == q));
   };
-  write(op, write);
-  return text;
+  auto isComputed = [](Operation &op) {
+    return !op.hasTrait<OpTrait::ConstantLike>();
+  };
+  if (a.getArgumentTypes() != b.getArgumentTypes())
+    return false;
+  for (auto [x, y] : llvm::zip(a.getArguments(), b.getArguments()))
+    mark(x, y);
+  auto ofA = llvm::make_filter_range(a, isComputed),
+       ofB = llvm::make_filter_range(b, isComputed);
+  return std::equal(ofA.begin(), ofA.end(), ofB.begin(), ofB.end(),
+                    [&](Operation &x, Operation &y) {
+                      return OperationEquivalence::isEquivalentTo(
+                          &x, &y, check, mark,
+                          OperationEquivalence::IgnoreLocations);
+                    });
+}
+
+/// Are two ops the same but for the names and values they read?
+static bool isSameOp(Operation *a, Operation *b) {
+  if (a->getName() != b->getName() ||
+      a->getResultTypes() != b->getResultTypes() ||
+      a->getOperandTypes() != b->getOperandTypes() ||
+      a->getNumRegions() != b->getNumRegions() ||
+      (!isa<wafer::StoredOpInterface>(a) &&
+       a->getAttrDictionary() != b->getAttrDictionary()))
+    return false;
+  return llvm::all_of(llvm::zip(a->getRegions(), b->getRegions()),
+                      [](auto regions) {
+                        auto &[x, y] = regions;
+                        return x.hasOneBlock() && y.hasOneBlock() &&
+                               isSameBody(x.front(), y.front());
+                      });
 }
 
 namespace {
@@ -124,35 +123,47 @@ private:
 
   Block &block;
   std::vector<Operation *> sequence;
-  std::vector<int> signatures;
+  std::vector<int> kinds; // equal for ops that are the same
   std::map<Operation *, size_t> indexOf;
 };
 } // namespace
 
 void Reroller::readSequence() {
-  std::map<std::string, int> known;
+  using Known =
+      std::pair<Operation *, int>; // the first of its kind, its number
+  llvm::DenseMap<llvm::hash_code, SmallVector<Known>> known;
+  int next = 0;
+  auto number = [&](Operation *op) {
+    // What enters, leaves or is rerolled already belongs to no layer.
+    if (getRerolling(op) == Rerolling::Never)
+      return next++;
+    auto &alike = known[OperationEquivalence::computeHash(
+        op, OperationEquivalence::ignoreHashValue,
+        OperationEquivalence::ignoreHashValue,
+        OperationEquivalence::IgnoreLocations)];
+    for (auto [first, kind] : alike)
+      if (isSameOp(first, op))
+        return kind;
+    alike.emplace_back(op, next);
+    return next++;
+  };
   for (Operation &op : block.without_terminator()) {
     if (isSource(&op))
       continue;
     indexOf[&op] = sequence.size();
     sequence.push_back(&op);
-    auto next = static_cast<int>(known.size());
-    // What enters, leaves or is rerolled already belongs to no layer.
-    std::string key = getSignature(&op);
-    if (getRerolling(&op) == Rerolling::Never)
-      key += std::to_string(sequence.size());
-    signatures.push_back(known.try_emplace(key, next).first->second);
+    kinds.push_back(number(&op));
   }
 }
 
-/// The longest run: `length` ops from `start` on have the signature of the op
+/// The longest run: `length` ops from `start` on are of the kind of the op
 /// `period` behind them.
 bool Reroller::findRun(size_t &start, size_t &length, size_t &period) const {
   size_t n = sequence.size(), saved = 0; // the longest run so far
   for (size_t p = 4; p <= n / 2; ++p) {
     size_t run = 0;
     for (size_t i = 0; i + p <= n; ++i) {
-      bool same = i + p < n && signatures[i] == signatures[i + p];
+      bool same = i + p < n && kinds[i] == kinds[i + p];
       if (same) {
         ++run;
         continue;
@@ -179,12 +190,12 @@ std::vector<Operation *> Reroller::extendBackwards(size_t start, size_t length,
   std::set<Operation *> skipped;
   for (size_t j = start; j-- > 0 && front.size() < period;) {
     Operation *op = sequence[j];
-    int wanted = signatures[start + period - 1 - front.size()];
+    int wanted = kinds[start + period - 1 - front.size()];
     bool feedsSkipped = llvm::any_of(op->getUsers(), [&](Operation *user) {
       Operation *here = block.findAncestorOpInBlock(*user);
       return here && skipped.count(here) != 0;
     });
-    if (signatures[j] == wanted && !feedsSkipped)
+    if (kinds[j] == wanted && !feedsSkipped)
       front.push_back(op);
     else
       skipped.insert(op);
@@ -195,7 +206,7 @@ std::vector<Operation *> Reroller::extendBackwards(size_t start, size_t length,
 }
 
 static bool sameSource(Operation *a, Operation *b) {
-  if (getSignature(a) != getSignature(b))
+  if (!isSameOp(a, b))
     return false;
   for (auto [x, y] : llvm::zip(a->getOperands(), b->getOperands())) {
     Operation *p = x.getDefiningOp(), *q = y.getDefiningOp();
