@@ -11,7 +11,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace waferloom::algebra {
 #define GEN_PASS_DEF_ALGEBRARECIPROCALROOT
@@ -47,26 +46,37 @@ static linalg::GenericOp getProducer(linalg::GenericOp op) {
   return op.getInputs().front().getDefiningOp<linalg::GenericOp>();
 }
 
-/// Does `op` add a positive constant?
-static bool addsPositive(linalg::GenericOp op) {
-  auto add = dyn_cast_or_null<arith::AddFOp>(getOnlyOp(op));
-  if (!add)
-    return false;
-  for (Value operand : add->getOperands())
-    if (std::optional<double> number = getNumber(operand))
-      return *number > 0;
-  return false;
+/// Does `value` come out of an addition of a positive constant?
+static bool addsPositive(Value value) {
+  auto add = value.getDefiningOp<arith::AddFOp>();
+  return add && llvm::any_of(add->getOperands(), [](Value operand) {
+           return getNumber(operand).value_or(0) > 0;
+         });
 }
 
-static LogicalResult makeReciprocalRoot(linalg::GenericOp op,
-                                        PatternRewriter &rewriter) {
+/// In one body, as fused operators of a norm are lowered.
+static LogicalResult joinInBody(arith::DivFOp div, PatternRewriter &rewriter) {
+  auto root = div.getRhs().getDefiningOp<math::SqrtOp>();
+  if (getNumber(div.getLhs()) != 1.0 || !root ||
+      !addsPositive(root.getOperand()))
+    return failure();
+  rewriter.replaceOpWithNewOp<math::RsqrtOp>(div, root.getOperand(),
+                                             div.getFastmath());
+  return success();
+}
+
+/// As three generics, each of one op.
+static LogicalResult joinGenerics(linalg::GenericOp op,
+                                  PatternRewriter &rewriter) {
   auto div = dyn_cast_or_null<arith::DivFOp>(getOnlyOp(op));
   if (!div || getNumber(div.getLhs()) != 1.0)
     return failure();
   linalg::GenericOp root = getProducer(op);
   if (!isa_and_nonnull<math::SqrtOp>(getOnlyOp(root)) ||
-      root.getIndexingMapsArray() != op.getIndexingMapsArray() ||
-      !addsPositive(getProducer(root)))
+      root.getIndexingMapsArray() != op.getIndexingMapsArray())
+    return failure();
+  Operation *sum = getOnlyOp(getProducer(root));
+  if (!sum || !addsPositive(sum->getResult(0)))
     return failure();
   rewriter.setInsertionPoint(div);
   rewriter.replaceOpWithNewOp<math::RsqrtOp>(div, op.getBody()->getArgument(0),
@@ -81,7 +91,8 @@ struct AlgebraReciprocalRoot
     : algebra::impl::AlgebraReciprocalRootBase<AlgebraReciprocalRoot> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add(makeReciprocalRoot);
+    patterns.add(joinInBody);
+    patterns.add(joinGenerics);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
                                      keepingOrder())))
       signalPassFailure();

@@ -81,3 +81,69 @@ func.func @other_numerator() {
   wafer.output "q", %q : tensor<f32>
   return
 }
+
+// All of it in one body, as the operators of a norm are lowered; the mean is
+// scaled in front.
+// CHECK-LABEL: @one_body
+// CHECK: %[[SUM:.*]] = arith.addf
+// CHECK-NEXT: %[[ROOT:.*]] = math.rsqrt %[[SUM]]
+// CHECK-NEXT: linalg.yield %[[ROOT]]
+func.func @one_body() {
+  %x = wafer.input "x" : tensor<f32>
+  %e = tensor.empty() : tensor<f32>
+  %q = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %share = arith.constant 2.5e-1 : f32
+    %c = arith.constant 1.0e-5 : f32
+    %one = arith.constant 1.0 : f32
+    %mean = arith.mulf %u, %share : f32
+    %sum = arith.addf %c, %mean : f32
+    %root = math.sqrt %sum : f32
+    %r = arith.divf %one, %root : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  wafer.output "q", %q : tensor<f32>
+  return
+}
+
+// The root is needed as well: it stays, the quotient does without it.
+// CHECK-LABEL: @root_is_read
+// CHECK: math.sqrt
+// CHECK: math.rsqrt
+// CHECK-NOT: arith.divf
+func.func @root_is_read() {
+  %x = wafer.input "x" : tensor<f32>
+  %e = tensor.empty() : tensor<f32>
+  %q = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %c = arith.constant 1.0e-5 : f32
+    %one = arith.constant 1.0 : f32
+    %sum = arith.addf %u, %c : f32
+    %root = math.sqrt %sum : f32
+    %r = arith.divf %one, %root : f32
+    %both = arith.addf %r, %root : f32
+    linalg.yield %both : f32
+  } -> tensor<f32>
+  wafer.output "q", %q : tensor<f32>
+  return
+}
+
+// A negative constant may bring the argument to 0.
+// CHECK-LABEL: @body_may_be_zero
+// CHECK: math.sqrt
+// CHECK: arith.divf
+func.func @body_may_be_zero() {
+  %x = wafer.input "x" : tensor<f32>
+  %e = tensor.empty() : tensor<f32>
+  %q = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %c = arith.constant -1.0e-5 : f32
+    %one = arith.constant 1.0 : f32
+    %sum = arith.addf %u, %c : f32
+    %root = math.sqrt %sum : f32
+    %r = arith.divf %one, %root : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  wafer.output "q", %q : tensor<f32>
+  return
+}
