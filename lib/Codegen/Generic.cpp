@@ -239,7 +239,7 @@ LogicalResult GenericEmitter::reduction(Value yielded) {
   auto init = values.find(accumulator);
   if (init == values.end())
     return op.emitOpError("reduces into a result without an initial value");
-  Sum sum{emitter, target, budget, extents, dst, init->second};
+  Sum sum{&emitter, target, budget, extents, dst, init->second};
 
   auto product = folded.getDefiningOp<arith::MulFOp>();
   if (product && *opcode == Opcode::add && dst.type == Word::f32 &&
@@ -276,7 +276,7 @@ LogicalResult GenericEmitter::foldExpression(Opcode opcode, Value folded,
   FailureOr<Ref> value = read(folded);
   if (failed(value))
     return failure();
-  Sum{emitter, target, budget, extents, dst, isStripped ? dst : init}.fold(
+  Sum{&emitter, target, budget, extents, dst, isStripped ? dst : init}.fold(
       opcode, *value, /*isOwned=*/true);
   while (loops-- > 0)
     emitter.endLoop();

@@ -5,6 +5,8 @@
 
 #include "Emitter.h"
 
+#include "waferloom/Target/Resources.h"
+
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 
 namespace waferloom::codegen {
@@ -13,7 +15,8 @@ namespace waferloom::codegen {
 struct Budget {
   int64_t temporaryBytes = 4096;
   bool spreadOverBanks = true; ///< buffers that are read together
-  int64_t unrolled = 16;       ///< fmas of one product that are written out
+  /// Fmas of one product that are written out.
+  int64_t unrolled = target::mostRowsWrittenOut;
   bool copiesTrips = true; ///< the weights of a layer, so that nothing moves
 };
 

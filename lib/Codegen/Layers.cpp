@@ -3,8 +3,11 @@
 
 #include "Generic.h"
 #include "Program.h"
+#include "Sums.h"
 
 #include "waferloom/Dialect/Wafer/Layers.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -12,16 +15,47 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::codegen;
 
-/// Does `op` read `weights` as a factor of which either side has few elements?
-static bool isFactorOf(Operation *op, ShapedType weights, int64_t few) {
+/// Cycles that `op` saves if `weights`, which it reads, stand still.
+static int64_t countSaved(Operation *op, Value weights, Budget budget,
+                          const image::TargetT &target) {
+  const int64_t rewrite = machine::MachineModel(target).getRewrite();
   auto generic = dyn_cast<linalg::GenericOp>(op);
-  if (!generic || !generic.getNumReductionLoops())
-    return false;
-  int64_t least = weights.getNumElements();
-  for (int64_t extent : weights.getShape())
-    if (extent > 1)
-      least = std::min(least, extent);
-  return least <= few;
+  if (!generic || !generic.getNumReductionLoops() ||
+      generic.getNumDpsInputs() != 2)
+    return rewrite;
+  // As its factors would be read, wherever they lie.
+  SmallVector<int64_t> extents = generic.getStaticLoopRanges();
+  auto imagined = [&](unsigned number, Word type) {
+    AffineMap map =
+        generic.getMatchingIndexingMap(&generic->getOpOperand(number));
+    Ref dense = codegen::dense({}, type, shapeOf(generic->getOperand(number)));
+    Ref ref = dense;
+    ref.strides.assign(extents.size(), 0);
+    for (auto [expr, stride] : llvm::zip_equal(map.getResults(), dense.strides))
+      if (auto loop = dyn_cast<AffineDimExpr>(expr))
+        ref.strides[loop.getPosition()] += stride;
+    return ref;
+  };
+  unsigned number = generic.getDpsInputs()[0] == weights ? 0 : 1;
+  bool isHalf =
+      cast<ShapedType>(weights.getType()).getElementType().isF16() &&
+      llvm::all_of(generic.getBody()->getArguments().take_front(2),
+                   [](Value factor) {
+                     return factor.getType().isF16() ||
+                            llvm::any_of(factor.getUsers(),
+                                         llvm::IsaPred<arith::TruncFOp>);
+                   });
+  Word type = isHalf ? Word::f16 : Word::f32;
+  Sum sum{nullptr,
+          target,
+          budget,
+          extents,
+          imagined(2, Word::f32),
+          Ref::constant(0.0f)};
+  Ref factor = imagined(number, type), other = imagined(1 - number, type);
+  int64_t still = sum.countProducts(factor, other);
+  factor.steps.push_back({0, 4});
+  return sum.countProducts(factor, other) - still;
 }
 
 /// An operand that moves with a loop costs a descriptor rewrite each time. So
@@ -47,12 +81,8 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
       continue;
     Trip &trip = trips[shard->buffer];
     trip.parameters.emplace_back(parameter, *shard);
-    auto type = cast<ShapedType>(parameter.getType());
-    for (Operation *user : parameter.getResult().getUsers()) {
-      trip.saved += machine.getRewrite();
-      if (isFactorOf(user, type, budget.unrolled)) // copied by itself, else
-        trip.saved += machine.getInstructionCycles(shard->bytes, rate);
-    }
+    for (Operation *user : parameter.getResult().getUsers())
+      trip.saved += countSaved(user, parameter.getResult(), budget, target);
   }
   for (auto &[buffer, trip] : trips) {
     int64_t bytes = trip.parameters.front().second.step;

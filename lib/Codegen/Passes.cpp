@@ -31,9 +31,17 @@ using namespace waferloom;
 using codegen::Budget;
 
 static constexpr Budget budgets[] = {
-    {16384, true, 16, true}, {16384, true, 16, false}, {16384, true, 4, false},
-    {16384, true, 0, false}, {16384, false, 0, false}, {4096, true, 0, false},
-    {4096, false, 0, false}, {1024, false, 0, false},  {0, false, 0, false}};
+    {16384, true, target::mostRowsWrittenOut, true},
+    {16384, true, target::mostRowsWrittenOut, false},
+    {16384, true, 16, true},
+    {16384, true, 16, false},
+    {16384, true, 4, false},
+    {16384, true, 0, false},
+    {16384, false, 0, false},
+    {4096, true, 0, false},
+    {4096, false, 0, false},
+    {1024, false, 0, false},
+    {0, false, 0, false}};
 
 FailureOr<image::TargetT>
 codegen::machineOf(Operation *op, const std::optional<image::TargetT> &given,

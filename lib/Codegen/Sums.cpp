@@ -187,20 +187,20 @@ void Sum::fold(Opcode op, const Ref &source, bool isOwned) {
   if (folded == 1 || !isExact || byHalves >= atOnce ||
       counted.steps > budget.unrolled || temporary > budget.temporaryBytes) {
     if (!isSame(init, dst))
-      emitter.vector(Opcode::mov, kept, dst, init);
-    emitter.vector(op, extents, dst, dst, source);
+      emitter->vector(Opcode::mov, kept, dst, init);
+    emitter->vector(op, extents, dst, dst, source);
     return;
   }
   Ref value = dst;
   if (!isFresh) {
-    value = emitter.temporary(dst.type, kept);
+    value = emitter->temporary(dst.type, kept);
     for (auto [stride, still] : llvm::zip_equal(value.strides, dst.strides))
       stride = still == 0 ? 0 : stride;
   }
-  Halving emitted{op, target, value, &emitter};
+  Halving emitted{op, target, value, emitter};
   emitted.run(SmallVector<int64_t>(extents), source, isOwned);
   if (!isFresh)
-    emitter.vector(op, kept, dst, init, value);
+    emitter->vector(op, kept, dst, init, value);
 }
 
 namespace {
@@ -259,16 +259,6 @@ struct Scalars {
     return cyclesOf(sum.target, elements(own),
                     std::min(rate, strideLimit(own, ref)), true);
   }
-  /// Rows of f32 that begin in every bank collide with the sum now and then.
-  int64_t collidingTimes() const {
-    if (vector.type != sum.dst.type || inner.empty() || foldsInside ||
-        vector.strides[innerOf.back()] != sum.dst.strides[innerOf.back()])
-      return 0;
-    for (size_t loop : outer)
-      if (vector.strides[loop] % 2 != 0)
-        return times / 4;
-    return 0;
-  }
   int64_t sequenceCycles() const {
     return times *
                cyclesOf(sum.target, elements(inner), rate(), moves(sum.dst)) +
@@ -285,15 +275,15 @@ Ref Scalars::settled(const Ref &ref) const {
   if (!moves(ref))
     return ref;
   SmallVector<int64_t> own = ownExtents(sum.extents, ref);
-  Ref to = sum.emitter.temporary(ref.type, own);
-  sum.emitter.vector(Opcode::mov, own, to, ref);
+  Ref to = sum.emitter->temporary(ref.type, own);
+  sum.emitter->vector(Opcode::mov, own, to, ref);
   for (auto [extent, stride] : llvm::zip_equal(own, to.strides))
     stride = extent == 1 ? 0 : stride;
   return to;
 }
 
 void Scalars::emitLoop() const {
-  Emitter &emitter = sum.emitter;
+  Emitter &emitter = *sum.emitter;
   if (!isSame(sum.init, sum.dst))
     emitter.vector(Opcode::mov, ownExtents(sum.extents, sum.dst), sum.dst,
                    sum.init);
@@ -320,7 +310,7 @@ void Scalars::emitLoop() const {
 }
 
 void Scalars::emitSequence() const {
-  Emitter &emitter = sum.emitter;
+  Emitter &emitter = *sum.emitter;
   // The first fma of a window of the sum adds to its beginning.
   bool begins = !foldsInside && !isSame(sum.init, sum.dst);
   if (foldsInside && !isSame(sum.init, sum.dst))
@@ -353,11 +343,80 @@ void Scalars::emitSequence() const {
 /// The operand in another type, with the loops that it has and no others.
 static Ref widened(const Sum &sum, const Ref &from) {
   SmallVector<int64_t> own = ownExtents(sum.extents, from);
-  Ref to = sum.emitter.temporary(sum.dst.type, own);
-  sum.emitter.vector(Opcode::convert, own, to, from);
+  Ref to = sum.emitter->temporary(sum.dst.type, own);
+  sum.emitter->vector(Opcode::convert, own, to, from);
   for (auto [extent, stride] : llvm::zip_equal(own, to.strides))
     stride = extent == 1 ? 0 : stride;
   return to;
+}
+
+namespace {
+/// What the ways of one sum of products take, in cycles.
+struct Ways {
+  static constexpr int64_t never = std::numeric_limits<int64_t>::max();
+
+  Scalars byA, byB;
+  int64_t begin; ///< the sum set to its beginning
+  int64_t fold = 0, sequenceA, sequenceB;
+  int64_t temporary; ///< bytes that the fold takes
+
+  Ways(const Sum &sum, const Ref &a, const Ref &b);
+
+  int64_t loop() const {
+    return std::min(byA.loopCycles(), byB.loopCycles()) + begin;
+  }
+  int64_t sequence() const { return std::min(sequenceA, sequenceB); }
+  bool folds() const {
+    return temporary <= byA.sum.budget.temporaryBytes &&
+           fold <= std::min(loop(), sequence());
+  }
+
+private:
+  void countFold(const Sum &sum, const Ref &a, const Ref &b);
+  int64_t sequenceCycles(const Scalars &way) const {
+    return way.times <= way.sum.budget.unrolled
+               ? way.sequenceCycles() + (way.foldsInside ? begin : 0)
+               : never;
+  }
+};
+} // namespace
+
+Ways::Ways(const Sum &sum, const Ref &a, const Ref &b)
+    : byA{sum, a, b}, byB{sum, b, a},
+      begin(cyclesOf(
+          sum.target, elements(ownExtents(sum.extents, sum.dst)),
+          MachineModel(sum.target).getRate(Opcode::mov, sum.dst.type))),
+      temporary(elements(sum.extents) * bytesOf(sum.dst.type)) {
+  countFold(sum, a, b);
+  sequenceA = sequenceCycles(byA);
+  sequenceB = sequenceCycles(byB);
+}
+
+/// All products, then their fold.
+void Ways::countFold(const Sum &sum, const Ref &a, const Ref &b) {
+  const image::TargetT &target = sum.target;
+  const MachineModel machine(target);
+  const Word type = sum.dst.type;
+  const int64_t count = elements(sum.extents);
+  bool isMoving = false;
+  for (const Ref *factor : {&a, &b}) {
+    if (factor->type == type) {
+      isMoving |= moves(*factor);
+      continue;
+    }
+    int64_t own = elements(ownExtents(sum.extents, *factor));
+    fold += cyclesOf(target, own, machine.getRate(Opcode::convert, type),
+                     moves(*factor));
+    temporary += own * bytesOf(type);
+  }
+  fold += cyclesOf(target, count, machine.getRate(Opcode::mul, type), isMoving);
+  Halving halving{Opcode::add, target, sum.dst, nullptr};
+  halving.run(SmallVector<int64_t>(sum.extents), imagined(type, sum.extents),
+              true);
+  int64_t atOnce = begin + cyclesOf(target, count, 1);
+  fold += halving.steps > sum.budget.unrolled
+              ? atOnce
+              : std::min(halving.cycles, atOnce);
 }
 
 void Sum::products(Ref a, Ref b) {
@@ -368,56 +427,28 @@ void Sum::products(Ref a, Ref b) {
     int64_t bytes = elements(ownExtents(extents, half)) * bytesOf(dst.type);
     if (bytes > budget.temporaryBytes || single.immediate)
       return Scalars(*this, single, half).emitLoop();
-    emitter.setProduct(true);
+    emitter->setProduct(true);
     half = widened(*this, half);
   }
-  // Products, then their fold.
-  const MachineModel machine(target);
-  int64_t count = elements(extents);
-  bool isMoving = false;
-  int64_t temporary = count * bytesOf(dst.type), byFold = 0;
-  for (const Ref *factor : {&a, &b}) {
-    if (factor->type == dst.type) {
-      isMoving |= moves(*factor);
-      continue;
-    }
-    int64_t own = elements(ownExtents(extents, *factor));
-    byFold += cyclesOf(target, own, machine.getRate(Opcode::convert, dst.type),
-                       moves(*factor));
-    temporary += own * bytesOf(dst.type);
-  }
-  byFold +=
-      cyclesOf(target, count, machine.getRate(Opcode::mul, dst.type), isMoving);
-  Halving halving{Opcode::add, target, dst, nullptr};
-  halving.run(SmallVector<int64_t>(extents), imagined(dst.type, extents), true);
-  int64_t begin = cyclesOf(target, elements(ownExtents(extents, dst)),
-                           machine.getRate(Opcode::mov, dst.type));
-  int64_t atOnce = begin + cyclesOf(target, count, 1);
-  byFold += halving.steps > budget.unrolled ? atOnce
-                                            : std::min(halving.cycles, atOnce);
-
-  Scalars byA{*this, a, b}, byB{*this, b, a};
-  int64_t loop = std::min(byA.loopCycles(), byB.loopCycles()) + begin;
-  auto sequenceCycles = [&](const Scalars &way) {
-    return way.times <= budget.unrolled
-               ? way.sequenceCycles() + (way.foldsInside ? begin : 0)
-               : std::numeric_limits<int64_t>::max();
-  };
-  int64_t sequenceA = sequenceCycles(byA), sequenceB = sequenceCycles(byB);
-  int64_t sequence = std::min(sequenceA, sequenceB);
-  if (temporary <= budget.temporaryBytes &&
-      byFold <= std::min(loop, sequence)) {
-    emitter.setProduct(true);
+  const Ways ways(*this, a, b);
+  if (ways.folds()) {
+    emitter->setProduct(true);
     for (Ref *factor : {&a, &b})
       if (factor->type != dst.type)
         *factor = widened(*this, *factor);
-    Ref all = emitter.temporary(dst.type, extents);
-    emitter.vector(Opcode::mul, extents, all, a, b);
+    Ref all = emitter->temporary(dst.type, extents);
+    emitter->vector(Opcode::mul, extents, all, a, b);
     fold(Opcode::add, all, true);
-    emitter.setProduct(false);
-  } else if (sequence <= loop) {
-    (sequenceA <= sequenceB ? byA : byB).emitSequence();
+    emitter->setProduct(false);
+  } else if (ways.sequence() <= ways.loop()) {
+    (ways.sequenceA <= ways.sequenceB ? ways.byA : ways.byB).emitSequence();
   } else {
-    (byA.loopCycles() <= byB.loopCycles() ? byA : byB).emitLoop();
+    (ways.byA.loopCycles() <= ways.byB.loopCycles() ? ways.byA : ways.byB)
+        .emitLoop();
   }
+}
+
+int64_t Sum::countProducts(const Ref &a, const Ref &b) const {
+  const Ways ways(*this, a, b);
+  return ways.folds() ? ways.fold : std::min(ways.loop(), ways.sequence());
 }

@@ -17,7 +17,7 @@ namespace waferloom::codegen {
 /// still (stride 0) along the loops that are folded. The result begins with
 /// `init`, which may be `dst` itself.
 struct Sum {
-  Emitter &emitter;
+  Emitter *emitter; ///< none: only count
   const image::TargetT &target;
   Budget budget;
   llvm::ArrayRef<int64_t> extents;
@@ -28,6 +28,8 @@ struct Sum {
   void fold(Opcode op, const Ref &source, bool isOwned);
   /// dst = init + sum of a * b, added up in f32; factors are f32 or f16.
   void products(Ref a, Ref b);
+  /// Cycles of that, as the target's figures say, if they are of one type.
+  int64_t countProducts(const Ref &a, const Ref &b) const;
 };
 
 } // namespace waferloom::codegen

@@ -5,6 +5,8 @@
 
 #include "Cost.h"
 
+#include "waferloom/Target/Resources.h"
+
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -177,7 +179,6 @@ int64_t Costs::getLeastWords(const TensorShape &shape,
 double Costs::getProductCycles(const Work &work, int64_t elements,
                                int64_t results, const Assignment &assignment,
                                ArrayRef<int64_t> padded) const {
-  constexpr int64_t mostWritten = 16;
   using machine::Opcode;
   using machine::Type;
   const machine::MachineModel machine(problem.target);
@@ -208,8 +209,9 @@ double Costs::getProductCycles(const Work &work, int64_t elements,
                  (work.halves == 2 ? cyclesOf(most, convert) : 0);
   for (const TensorShape &factor : work.factors) {
     int64_t times = getWords(factor, assignment, padded);
-    int64_t each = cyclesOf(llvm::divideCeil(elements, times), rate) +
-                   (times > mostWritten ? machine.getRewrite() : 0);
+    int64_t each =
+        cyclesOf(llvm::divideCeil(elements, times), rate) +
+        (times > target::mostRowsWrittenOut ? machine.getRewrite() : 0);
     best = std::min(best, times * each);
   }
   return static_cast<double>(begin + best);

@@ -53,6 +53,11 @@ struct Life {
 int64_t place(llvm::MutableArrayRef<Life> lives, int64_t base,
               int64_t period = 1);
 
+/// Most multiply-adds of one product, one per row, that a program writes out
+/// one behind the other where its memory has the room; more are a loop, which
+/// rewrites a descriptor in each trip.
+constexpr int64_t mostRowsWrittenOut = 64;
+
 /// How many hops the PEs of a line may be apart. Lines that interleave share
 /// links: with PEs `s` apart one collective takes 2 s + 1 colors, and no line
 /// may take more than half of them.
