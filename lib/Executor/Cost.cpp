@@ -29,14 +29,17 @@ static bool collide(const Operand &a, const Operand &b, int dimension,
                          machine.getBytesPerCycle(a.type, rate));
 }
 
-uint64_t vectorCycles(const Instruction &i, const image::TargetT &target) {
+void countVector(Instruction &i, const image::TargetT &target) {
   const MachineModel machine(target);
-  if (i.op == Opcode::floor_div || i.op == Opcode::floor_mod)
-    return machine.getDivideCycles(i.elements);
+  if (i.op == Opcode::floor_div || i.op == Opcode::floor_mod) {
+    i.work = machine.getDivideCycles(i.elements);
+    return;
+  }
   int64_t rate = machine.getRate(i.op, i.dst.type, i.a.type, i.b.type);
   for (int k = 0; k < 4; ++k)
     if (i.shape[k] > 1 && i.dst.strides[k] == 0)
       rate = 1; // a fold: each element waits for the one before
+  const auto best = MachineModel::getVectorCycles(i.elements, rate);
   int dimension = innermost(i);
   for (const Operand *operand : {&i.dst, &i.a, &i.b, &i.c})
     if (operand->present && !operand->immediate)
@@ -46,7 +49,8 @@ uint64_t vectorCycles(const Instruction &i, const image::TargetT &target) {
                    collide(i.a, i.c, dimension, rate, machine) ||
                    collide(i.b, i.c, dimension, rate, machine);
   int64_t cycles = MachineModel::getVectorCycles(i.elements, rate);
-  return collision ? 2 * cycles : cycles;
+  i.work = collision ? 2 * cycles : cycles;
+  i.conflict = i.work - best;
 }
 
 } // namespace waferloom::executor

@@ -19,6 +19,7 @@
 namespace waferloom::executor {
 
 class Trace;
+struct CriticalPath;
 
 /// A PE's `begun`th instruction (0 is the first) fails; control instructions do
 /// not count.
@@ -32,6 +33,7 @@ struct EngineOptions {
   uint64_t workLimit = 0; // steps (Effort) of abstract runs; 0: no limit
   Interrupt *interrupt = nullptr;
   Trace *trace = nullptr;
+  CriticalPath *critical = nullptr;
   /// Words have no values: no memory is read or written. Times are as ever.
   bool abstract = false;
   /// Only times are wanted: who can, works them out without a run.

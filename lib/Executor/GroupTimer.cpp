@@ -23,7 +23,8 @@ namespace waferloom::executor {
 
 bool GroupBefore::operator==(const GroupBefore &other) const {
   auto same = [](const Credit &a, const Credit &b) {
-    return a.tap == b.tap && a.word == b.word && a.from == b.from;
+    return a.tap == b.tap && a.word == b.word && a.from == b.from &&
+           a.pause == b.pause;
   };
   return starts == other.starts && sources == other.sources &&
          std::equal(credits.begin(), credits.end(), other.credits.begin(),
@@ -110,6 +111,14 @@ void GroupTimer::addOps(const Segments &segments) {
   }
 }
 
+uint32_t producerOf(const Streams &streams, const GroupTimer::Source &source,
+                    uint32_t base) {
+  uint32_t pe = base + source.pe;
+  if (!source.isGate)
+    return streams.sourceOf(pe, source.color);
+  return streams.gates[streams.gateAt(pe, source.color)].producer;
+}
+
 /// When a word can be put, credits aside: E11, E13.
 Stamp GroupTimer::earliest(const GroupBefore &before, const Op &op,
                            uint32_t word, Stamp ready) const {
@@ -131,6 +140,10 @@ void GroupTimer::start(const GroupBefore &before) {
 
 void GroupTimer::finish(const Op &op, uint32_t index, Actor &actor,
                         GroupAfter &after) {
+  if (replayed && !op.isGate) {
+    replayed->begun[index] = actor.begun;
+    replayed->ended[index] = actor.clock;
+  }
   if (!op.isGate)
     after.waits[index] = static_cast<uint64_t>(
         std::max<Stamp>(0, actor.clock - actor.begun - op.prologue - op.words));
@@ -344,6 +357,33 @@ void GroupTimer::keep(GroupAfter &after) const {
   }
 }
 
+/// All ops, from what `after` begins with. False: they do not end.
+bool GroupTimer::run(GroupAfter &after) {
+  after.waits.resize(ops.size());
+  if (after.before.credits.empty()) {
+    start(after.before);
+    inOrder(after);
+    if (hasCredit())
+      return true;
+  }
+  start(after.before);
+  return wordByWord(after);
+}
+
+GroupTimes GroupTimer::replay(const GroupAfter &counted) {
+  GroupTimes times;
+  times.begun.resize(ops.size());
+  times.ended.resize(ops.size());
+  replayed = &times;
+  GroupAfter again;
+  again.before = counted.before;
+  run(again);
+  replayed = nullptr;
+  times.puts = puts;
+  times.takes = takes;
+  return times;
+}
+
 const GroupAfter *GroupTimer::count(const GroupBefore &before) {
   size_t hash = before.hash();
   auto [first, last] = byHash.equal_range(hash);
@@ -352,16 +392,8 @@ const GroupAfter *GroupTimer::count(const GroupBefore &before) {
       return known[it->second].get();
   auto after = std::make_unique<GroupAfter>();
   after->before = before;
-  after->waits.resize(ops.size());
-  if (before.credits.empty()) {
-    start(before);
-    inOrder(*after);
-  }
-  if (!before.credits.empty() || !hasCredit()) {
-    start(before);
-    if (!wordByWord(*after))
-      return nullptr;
-  }
+  if (!run(*after))
+    return nullptr;
   keep(*after);
   after->index = static_cast<uint32_t>(known.size());
   byHash.emplace(hash, after->index);

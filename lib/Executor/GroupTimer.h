@@ -20,6 +20,7 @@ struct GroupBefore {
   struct Credit {
     uint32_t tap, word;
     Stamp from;
+    bool pause = false; // not for a credit: the stream pauses after a burst
   };
   std::vector<Stamp> starts; // by PE
   /// By source: of PEs, words since the last full burst; of gates, the first
@@ -42,6 +43,12 @@ struct GroupAfter {
   uint32_t index = 0;          // GroupTimer::at
 };
 
+/// When everything in an exchange group happens.
+struct GroupTimes {
+  std::vector<Stamp> begun, ended; // by op; of a router's, 0
+  std::vector<Stamp> puts, takes;  // by word, from Source::at and Tap::at on
+};
+
 class GroupTimer {
 public:
   /// Keeps the tails of what is taken on `tracked` colors: as many words as a
@@ -53,6 +60,8 @@ public:
   /// Null: the group does not end.
   const GroupAfter *count(const GroupBefore &before);
   const GroupAfter &at(uint32_t index) const { return *known[index]; }
+  /// What was counted, once more and in full.
+  GroupTimes replay(const GroupAfter &counted);
 
   struct Source {
     uint32_t pe; // less the group's first
@@ -90,6 +99,7 @@ private:
   };
 
   void addOps(const Segments &segments);
+  bool run(GroupAfter &after);
   void start(const GroupBefore &before);
   void inOrder(GroupAfter &after);
   bool hasCredit() const;
@@ -116,9 +126,15 @@ private:
   std::vector<std::vector<Stamp>> credits; // by source, by word: from when
   std::vector<Actor> actors;
   std::vector<uint32_t> queue;
+  GroupTimes *replayed = nullptr; // where times of ops go, if anywhere
   std::vector<std::unique_ptr<GroupAfter>> known;
   std::unordered_multimap<size_t, uint32_t> byHash;
 };
+
+/// The producer that a source is at the place of a group that begins with PE
+/// `base`.
+uint32_t producerOf(const Streams &streams, const GroupTimer::Source &source,
+                    uint32_t base);
 
 } // namespace waferloom::executor
 

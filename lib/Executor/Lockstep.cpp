@@ -18,6 +18,7 @@
 
 #include "LaneValues.h"
 #include "Timing.h"
+#include "waferloom/Executor/CriticalPath.h"
 #include "llvm/Support/Debug.h"
 
 using namespace llvm;
@@ -46,7 +47,8 @@ private:
   std::vector<Memory> &memories;
   Workers &workers;
   bool scheduled = false;
-  std::optional<EngineResult> timing; // of a run that ends
+  std::optional<EngineResult> timing;   // of a run that ends
+  std::optional<CriticalPath> critical; // the same, if it was asked for
   std::unique_ptr<Schedule> schedule;
   std::unique_ptr<LaneValues> values;
 };
@@ -80,21 +82,29 @@ bool Lockstep::prepareRun(const EngineOptions &options) {
   }
   if (!schedule)
     return false;
-  if (!timing)
-    timing = timeSchedule(*image.target, prepared, streams, *schedule,
-                          options.interrupt);
+  const bool isWalked = options.critical && !critical;
+  if (timing && !isWalked)
+    return true;
+  CriticalPath path;
+  timing = timeSchedule(*image.target, prepared, streams, *schedule,
+                        options.interrupt, isWalked ? &path : nullptr);
+  if (timing && isWalked)
+    critical = std::move(path);
   if (timing || interrupted())
     return timing.has_value();
   EngineOptions abstract;
   abstract.abstract = true;
   abstract.workLimit = options.workLimit;
   abstract.interrupt = options.interrupt;
+  abstract.critical = isWalked ? &path : nullptr;
   EngineResult result;
   if (Error error = inReference(abstract, result)) {
     consumeError(std::move(error));
     return false;
   }
   timing = result;
+  if (isWalked)
+    critical = std::move(path);
   return true;
 }
 
@@ -125,10 +135,14 @@ Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
   }
   result = *timing;
   result.inLanes = true;
+  if (options.critical)
+    *options.critical = *critical;
   if (options.launch) {
     result.cycles += image.target->launch_cycles;
     for (StageEnd &stage : result.stages)
       stage.cycles += image.target->launch_cycles;
+    if (options.critical)
+      options.critical->delay(image.target->launch_cycles);
   }
   return Error::success();
 }

@@ -133,7 +133,7 @@ private:
       stream(in, out);
     else {
       out.kernel = kernelOf(out);
-      out.work = vectorCycles(out, target);
+      countVector(out, target);
     }
     return out;
   }

@@ -58,9 +58,10 @@ struct Instruction {
   Operand dst, a, b, c, predicate;
   uint8_t inColor = 0, outColor = 0;
   int8_t thread = -1;
-  uint32_t count = 0;   // loop: iterations
-  uint64_t rewrite = 0; // cycles before issue
-  uint64_t work = 0;    // vector operations: cycles after issue
+  uint32_t count = 0;    // loop: iterations
+  uint64_t rewrite = 0;  // cycles before issue
+  uint64_t work = 0;     // vector operations: cycles after issue
+  uint64_t conflict = 0; // of these: what strides and banks cost
   uint32_t node = 0;
   uint32_t account = 0; // index into Entry::accounts
   uint32_t index = 0;   // in the image's program, for messages
@@ -117,9 +118,8 @@ struct PreparedEntry {
 
 PreparedEntry prepare(const image::ImageT &image, size_t entry);
 
-/// Cycles of a vector operation after its issue (docs/executor.md).
-uint64_t vectorCycles(const Instruction &instruction,
-                      const image::TargetT &target);
+/// Works out `work` and `conflict` of a vector operation (docs/executor.md).
+void countVector(Instruction &instruction, const image::TargetT &target);
 
 /// The kernel of a vector operation; null for types that the checker refuses.
 Kernel kernelOf(const Instruction &instruction);

@@ -22,9 +22,10 @@ public:
         limits(limits) {}
 
   std::optional<Segments> run() {
-    computeBlockOf[{}] = sequenceOf[{}] = 0;
+    computeBlockOf[{}] = sequenceOf[{}] = leadsOf[{}] = 0;
     out.computeBlocks.emplace_back();
     out.sequences.emplace_back();
+    out.leads.emplace_back();
     for (const RegionPrograms &from : prepared.regions) {
       region = &from;
       still.assign(from.instructions.size(), none);
@@ -44,6 +45,13 @@ private:
   void tally(const Instruction &instruction);
   void close();
   uint32_t actOf(const Instruction &instruction);
+  /// The `rewrite` instructions so far stand in the compute block.
+  void keepLead() {
+    if (lead != 0)
+      leads.push_back({static_cast<uint32_t>(computeBlock.size()), lead});
+    cycles += lead;
+    lead = 0;
+  }
 
   const PreparedEntry &prepared;
   const std::vector<uint8_t> &axes;
@@ -55,12 +63,14 @@ private:
   const RegionPrograms *region = nullptr;
   std::map<ComputeBlock, uint32_t> computeBlockOf;
   std::map<CommunicationSequence, uint32_t> sequenceOf;
+  std::map<std::vector<BlockLead>, uint32_t> leadsOf;
   std::vector<uint32_t> still; // act of an instruction that no loop moves
   std::map<std::array<uint32_t, 11>, uint32_t> moving;
   SmallVector<Loop, 8> loops;
   // The segment that is being made.
   ComputeBlock computeBlock;
   CommunicationSequence acts;
+  std::vector<BlockLead> leads; // of the compute block
   uint64_t cycles = 0, begun = 0, begunHere = 0;
   uint32_t lead = 0;
   uint8_t axis = 0; // of the sequence
@@ -120,6 +130,7 @@ void Unroller::close() {
   segment.begun = begun;
   segment.computeBlock = keep(computeBlockOf, out.computeBlocks, computeBlock);
   segment.sequence = keep(sequenceOf, out.sequences, acts);
+  segment.leads = keep(leadsOf, out.leads, leads);
   ++segments;
   out.programs.back().back().push_back(segment);
   begun += begunHere;
@@ -163,9 +174,9 @@ void Unroller::add(const Instruction &next) {
     lead = 0;
     return;
   }
+  keepLead();
   computeBlock.push_back(actOf(next));
-  cycles += lead + next.rewrite + issue + next.work;
-  lead = 0;
+  cycles += next.rewrite + issue + next.work;
 }
 
 bool Unroller::unroll(const Program &program) {
@@ -206,7 +217,7 @@ bool Unroller::unroll(const Program &program) {
   }
   if (lead != 0 && !acts.empty())
     close(); // a last `rewrite` is a segment of its own
-  cycles += lead;
+  keepLead();
   close();
   return true;
 }

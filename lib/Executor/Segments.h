@@ -38,15 +38,25 @@ struct SequenceAct {
   }
 };
 
-/// Indices into Segments::computeBlocks and Segments::sequences.
+/// Indices into Segments::computeBlocks, Segments::sequences and
+/// Segments::leads.
 struct Segment {
-  uint32_t computeBlock = 0, sequence = 0;
+  uint32_t computeBlock = 0, sequence = 0, leads = 0;
   uint64_t cycles = 0; // of the compute block
   uint64_t begun = 0;  // instructions that began before this segment
 };
 
 using ComputeBlock = std::vector<uint32_t>; // acts
 using CommunicationSequence = std::vector<SequenceAct>;
+
+/// Cycles of `rewrite` instructions in a compute block: before the act at
+/// `position`, or behind the last.
+struct BlockLead {
+  uint32_t position, cycles;
+  bool operator<(const BlockLead &other) const {
+    return std::tie(position, cycles) < std::tie(other.position, other.cycles);
+  }
+};
 
 /// What a PE does in one run of its program.
 struct Totals {
@@ -58,6 +68,7 @@ struct Segments {
   std::vector<Act> acts;
   std::vector<ComputeBlock> computeBlocks;                 // 0 is empty
   std::vector<CommunicationSequence> sequences;            // 0 is empty
+  std::vector<std::vector<BlockLead>> leads;               // 0 is empty
   std::vector<std::vector<std::vector<Segment>>> programs; // by region
   std::vector<std::vector<Totals>> totals;                 // the same
 };

@@ -249,6 +249,7 @@ Expected<StepResult> SessionImpl::count(size_t entry,
   engineOptions.workLimit = options.workLimit;
   engineOptions.interrupt = &interrupt;
   engineOptions.countOnly = true;
+  engineOptions.critical = options.critical;
   EngineResult run;
   if (Error error = entries.front()->engine->run(engineOptions, run))
     return std::move(error);
@@ -426,6 +427,7 @@ Expected<StepResult> SessionImpl::step(size_t entry,
   engineOptions.workLimit = options.workLimit;
   engineOptions.interrupt = &interrupt;
   engineOptions.trace = options.trace;
+  engineOptions.critical = options.critical;
   EngineResult run;
   if (Error error = entries[entry]->engine->run(engineOptions, run)) {
     broken = true;

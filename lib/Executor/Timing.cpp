@@ -5,7 +5,7 @@
 // again when one more is found.
 
 #include "Timing.h"
-#include "GroupTimer.h"
+#include "ScheduleRecord.h"
 #include <algorithm>
 
 using namespace llvm;
@@ -25,6 +25,8 @@ public:
   }
 
   std::optional<EngineResult> run();
+  /// Of what `run` gave.
+  CriticalPath walk(const EngineResult &result) const;
 
 private:
   enum class Outcome { Counted, Again, Unknown };
@@ -39,7 +41,6 @@ private:
                        const GroupTimer::Source &source, uint32_t producer,
                        uint64_t clock, uint64_t origin);
   void goOn(const GroupTimer &timer, uint32_t base, const GroupAfter &after);
-  uint32_t producerOf(const GroupTimer::Source &source, uint32_t base) const;
   EngineResult result();
   void spend(StageEnd &stage) const;
 
@@ -95,14 +96,6 @@ void Timer::computeBlocks(const Superstep &superstep) {
   }
 }
 
-uint32_t Timer::producerOf(const GroupTimer::Source &source,
-                           uint32_t base) const {
-  uint32_t pe = base + source.pe;
-  if (!source.isGate)
-    return streams.sourceOf(pe, source.color);
-  return streams.gates[streams.gateAt(pe, source.color)].producer;
-}
-
 /// What earlier takes leave no credits for. No word of the source is put before
 /// `clock`. Takes are at least a cycle apart, and so are puts: if the last take
 /// leaves a credit for the first word, earlier ones leave credits for the
@@ -137,7 +130,7 @@ bool Timer::describeCredits(const GroupTimer &timer,
 bool Timer::describeSource(const GroupTimer &timer, uint32_t base,
                            uint32_t index, uint64_t least) {
   const GroupTimer::Source &source = timer.sources[index];
-  uint32_t producer = producerOf(source, base);
+  uint32_t producer = producerOf(streams, source, base);
   uint64_t origin = clocks[base];
   if (source.isGate) {
     before.sources.push_back(
@@ -155,7 +148,8 @@ bool Timer::describeSource(const GroupTimer &timer, uint32_t base,
   if (target.words_per_burst != 0 && inBurst == 0 &&
       next[producer] + 1 > clock + target.issue_cycles)
     before.credits.push_back({source.taps.first, 0,
-                              static_cast<Stamp>(next[producer] + 1 - origin)});
+                              static_cast<Stamp>(next[producer] + 1 - origin),
+                              /*pause=*/true});
   return describeCredits(timer, source, producer, clock, origin);
 }
 
@@ -168,7 +162,7 @@ void Timer::goOn(const GroupTimer &timer, uint32_t base,
     const GroupTimer::Source &source = timer.sources[s];
     if (source.words == 0)
       continue;
-    uint32_t producer = producerOf(source, base);
+    uint32_t producer = producerOf(streams, source, base);
     uint64_t words = put[producer] += source.words;
     next[producer] = origin + static_cast<uint64_t>(after.puts[s]) + 1;
     for (uint32_t k = 0; k < source.taps.count; ++k) {
@@ -287,12 +281,21 @@ void Timer::spend(StageEnd &stage) const {
   }
 }
 
-std::optional<EngineResult> timeSchedule(const image::TargetT &target,
-                                         const PreparedEntry &prepared,
-                                         const Streams &streams,
-                                         const Schedule &schedule,
-                                         Interrupt *interrupt) {
-  return Timer(target, prepared, streams, schedule, interrupt).run();
+CriticalPath Timer::walk(const EngineResult &result) const {
+  ScheduleRecord record({schedule, streams, target, timers, found});
+  return walkPath(record, prepared, streams, target, result.last,
+                  result.cycles);
+}
+
+std::optional<EngineResult>
+timeSchedule(const image::TargetT &target, const PreparedEntry &prepared,
+             const Streams &streams, const Schedule &schedule,
+             Interrupt *interrupt, CriticalPath *critical) {
+  Timer timer(target, prepared, streams, schedule, interrupt);
+  std::optional<EngineResult> result = timer.run();
+  if (result && critical)
+    *critical = timer.walk(*result);
+  return result;
 }
 
 } // namespace waferloom::executor

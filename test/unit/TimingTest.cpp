@@ -3,6 +3,7 @@
 // short queues, where senders run ahead and have to wait for credits.
 
 #include "Running.h"
+#include "waferloom/Executor/CriticalPath.h"
 #include <random>
 
 using namespace waferloom;
@@ -144,9 +145,13 @@ TEST(Timing, RandomCollectivesAreCountedInLockstep) {
       continue;
     }
     ++ended;
-    auto alone = executor::countStep(*loaded, 0);
+    executor::CriticalPath path;
+    executor::RunOptions options;
+    options.critical = &path;
+    auto alone = executor::countStep(*loaded, 0, options);
     ASSERT_TRUE(bool(alone)) << toString(alone.takeError());
     BothEngines::expectCounts(*alone, *result);
+    EXPECT_EQ(path.total(), result->cycles);
     counted += result->counter == executor::EngineKind::lockstep;
     if (HasFailure())
       return;

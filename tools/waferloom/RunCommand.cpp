@@ -8,6 +8,7 @@
 #include "waferloom/Executor/Tokens.h"
 #include "waferloom/Executor/Trace.h"
 #include "waferloom/Files/Output.h"
+#include "waferloom/Report/CriticalPath.h"
 #include "waferloom/Report/Cycles.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -26,6 +27,7 @@ static constexpr Option options[] = {
     {"input", "IN.npz", "inputs of a step; several are the steps of a session"},
     {"output", "OUT.npz", "where a step's outputs go; one per input"},
     {"cycles", "", "only count the cycles of each entry: needs no inputs"},
+    {"critical", "", "the same, with all of the critical path of each"},
     {"threads", "N", "threads of this host; 0 chooses"},
     {"engine", "E", "lockstep (default) or reference, which is slow"},
     {"work-limit", "N", "elements of a step on all PEs; 0: none; usual 10^12"},
@@ -149,8 +151,11 @@ static llvm::Error checkOutputs(llvm::ArrayRef<std::string> outputs,
   return llvm::Error::success();
 }
 
-/// What a step of each entry costs, without executing any.
-static int countCycles(const std::string &path, uint64_t workLimit, bool json) {
+/// What a step of each entry costs, without executing any, and its critical
+/// path: all of it, or what takes most.
+static int countCycles(const std::string &path, uint64_t workLimit, bool json,
+                       bool all) {
+  constexpr size_t most = 5; // nodes and collectives
   auto loaded = image::read(path);
   if (!loaded)
     return fail(path, loaded.takeError());
@@ -159,6 +164,8 @@ static int countCycles(const std::string &path, uint64_t workLimit, bool json) {
   uint64_t first = 0;
   executor::RunOptions run;
   run.workLimit = workLimit;
+  executor::CriticalPath critical;
+  run.critical = &critical;
   for (size_t e = 0; e < image.entries.size(); ++e) {
     auto result = executor::countStep(*loaded, e, run);
     if (!result)
@@ -172,7 +179,8 @@ static int countCycles(const std::string &path, uint64_t workLimit, bool json) {
                            {"instructions", result->instructions},
                            {"words", result->words},
                            {"seconds", seconds},
-                           {"stages", report::toJson(result->stages)}});
+                           {"stages", report::toJson(result->stages)},
+                           {"critical", report::toJson(critical, image, all)}});
     if (e == 0)
       first = result->cycles;
     if (json)
@@ -180,7 +188,9 @@ static int countCycles(const std::string &path, uint64_t workLimit, bool json) {
     llvm::outs() << llvm::formatv("{0}: {1} cycles, {2:f1} us at {3} GHz\n",
                                   name, result->cycles, seconds * 1e6,
                                   image.target->clock_ghz);
-    report::printCycles(llvm::outs(), result->stages);
+    if (!all)
+      report::printCycles(llvm::outs(), result->stages);
+    report::printPath(llvm::outs(), critical, image, all ? 0 : most);
   }
   if (json) {
     llvm::outs() << llvm::json::Value(llvm::json::Object{
@@ -189,6 +199,8 @@ static int countCycles(const std::string &path, uint64_t workLimit, bool json) {
                  << "\n";
     return 0;
   }
+  if (all)
+    return 0;
   for (const std::string &line : report::rewriteLines(image, first))
     llvm::outs() << line << "\n";
   return 0;
@@ -207,12 +219,14 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
     return args.status;
   llvm::ArrayRef<std::string> inputs = args.all("input");
   llvm::ArrayRef<std::string> outputs = args.all("output");
+  const bool counted = args.has("cycles") || args.has("critical");
   if (args.positional.size() != 1)
     args.wrongUsage("needs one image");
-  else if (args.has("cycles") && (!inputs.empty() || !outputs.empty()))
-    args.wrongUsage("takes no inputs and outputs with --cycles");
-  else if (inputs.empty() && !args.has("cycles"))
-    args.wrongUsage("needs --input IN.npz, once per step, or --cycles");
+  else if (counted && (!inputs.empty() || !outputs.empty()))
+    args.wrongUsage("takes no inputs and outputs with --cycles or --critical");
+  else if (inputs.empty() && !counted)
+    args.wrongUsage(
+        "needs --input IN.npz, once per step, or --cycles or --critical");
   else if (!outputs.empty() && outputs.size() != inputs.size())
     args.wrongUsage(llvm::formatv("has {0} inputs but {1} outputs",
                                   inputs.size(), outputs.size()));
@@ -224,9 +238,10 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
                       args.all("engine").back()));
   if (args.status)
     return args.status;
-  if (args.has("cycles"))
+  if (counted)
     return countCycles(args.positional.front(),
-                       static_cast<uint64_t>(*workLimit), args.has("json"));
+                       static_cast<uint64_t>(*workLimit), args.has("json"),
+                       args.has("critical"));
 
   std::vector<std::string> read = args.positional, written = outputs.vec();
   read.insert(read.end(), inputs.begin(), inputs.end());

@@ -54,6 +54,7 @@ enum class EngineKind : uint8_t { lockstep, reference };
 std::optional<EngineKind> engineNamed(llvm::StringRef name);
 
 class Trace;
+struct CriticalPath;
 
 /// The limit of work that tools and Python set: an hour or so of a host.
 inline constexpr uint64_t usualWorkLimit = 1'000'000'000'000;
@@ -70,6 +71,8 @@ struct RunOptions {
   /// done ends with an error; a session then wants a reset.
   std::function<bool()> interrupted;
   Trace *trace = nullptr; // collects what every PE does (Trace.h)
+  /// Becomes the critical path of the step (CriticalPath.h).
+  CriticalPath *critical = nullptr;
   /// An input that is left out is what the step before left there: the token
   /// that the wafer picked. The step before must have been of the same entry.
   bool feedBack = false;

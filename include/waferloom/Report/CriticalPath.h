@@ -1,0 +1,62 @@
+// The critical path of a step, for readers: by kind, part of the model, ONNX
+// node and collective (docs/critical-path.md).
+
+#ifndef WAFERLOOM_REPORT_CRITICALPATH_H
+#define WAFERLOOM_REPORT_CRITICALPATH_H
+
+#include "waferloom/Executor/CriticalPath.h"
+#include "waferloom/Image/Image.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
+#include <string>
+#include <vector>
+
+namespace waferloom::report {
+
+/// A part of the model on the path: one of its equal layers or tokens, or what
+/// is in no such loop. Cycles are over all trips.
+struct PathPart {
+  image::LoopOver over = image::LoopOver::nothing;
+  uint32_t repeats = 1;
+  executor::PathCycles cycles = {};
+};
+
+/// What stands on the path: the vector instructions of an ONNX node, or a
+/// collective. Their cycles add up to the path's.
+struct PathItem {
+  std::string node;
+  size_t part = 0;    // index into PathTable::parts
+  uint64_t times = 0; // instructions; of a collective, how often
+  bool isCollective = false;
+  uint32_t words = 0; // of a collective
+  std::string along;  // of a collective: "x", "y", "x and y"
+  executor::PathCycles cycles = {};
+};
+
+struct PathTable {
+  std::vector<PathPart> parts; // as `partsOf` has them
+  std::vector<PathItem> items; // those with the most cycles first
+  executor::PathCycles cycles = {};
+};
+
+PathTable tabulate(const executor::CriticalPath &path,
+                   const image::ImageT &image);
+
+/// "layer0/attn/q", or "layer0/attn/q: 13 words along y".
+std::string titleOf(const PathItem &item);
+
+/// A table by kind and part, then the `most` items with the most cycles; 0: all
+/// of them, with their kinds.
+void printPath(llvm::raw_ostream &os, const executor::CriticalPath &path,
+               const image::ImageT &image, size_t most);
+
+/// {cycles, launch, parts: [{name, repeats, cycles: {kind: n}}], items: [{node,
+/// part, times, collective, words, along, cycles: {kind: n}}], path: [{begin,
+/// cycles, kind, x, y, region, instruction, op, node}]}; without `path` unless
+/// `withSteps`.
+llvm::json::Object toJson(const executor::CriticalPath &path,
+                          const image::ImageT &image, bool withSteps);
+
+} // namespace waferloom::report
+
+#endif // WAFERLOOM_REPORT_CRITICALPATH_H

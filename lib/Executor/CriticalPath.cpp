@@ -1,0 +1,385 @@
+// The walk along the critical path. A stamp is the latest of a few others, each
+// with some cycles on top (docs/executor.md, E11 to E21); the walk goes to one
+// that it equals and books the cycles between. Where several are equal it
+// prefers, for a word that is taken, the word's way to the core's own program,
+// and for a word that is put, the word before it: both engines then walk the
+// same path. All cycles between two stamps are booked, so the sums equal the
+// count.
+
+#include "PathRecord.h"
+#include "llvm/ADT/STLExtras.h"
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <tuple>
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+static constexpr PathKind listOfKinds[] = {
+    PathKind::vectorIssue, PathKind::work,        PathKind::conflict,
+    PathKind::rewrite,     PathKind::streamIssue, PathKind::words,
+    PathKind::hops,        PathKind::ramp,        PathKind::forwarding,
+    PathKind::turns,       PathKind::credits,     PathKind::threads};
+static_assert(std::size(listOfKinds) == pathKinds);
+
+ArrayRef<PathKind> allPathKinds() { return listOfKinds; }
+
+StringRef nameOf(PathKind kind) {
+  static constexpr StringLiteral names[] = {
+      "vector issue", "work",  "conflict", "rewrite",
+      "stream issue", "words", "hops",     "ramp",
+      "forwarding",   "turns", "credits",  "threads"};
+  static_assert(std::size(names) == pathKinds);
+  return names[size_t(kind)];
+}
+
+int64_t total(const PathCycles &cycles) {
+  return std::accumulate(cycles.begin(), cycles.end(), int64_t(0));
+}
+
+PathCycles CriticalPath::cycles() const {
+  PathCycles sum = {};
+  for (const PathAccount &account : accounts)
+    for (size_t kind = 0; kind < pathKinds; ++kind)
+      sum[kind] += account.cycles[kind];
+  return sum;
+}
+
+uint64_t CriticalPath::total() const {
+  return launch + static_cast<uint64_t>(executor::total(cycles()));
+}
+
+void CriticalPath::delay(uint64_t cycles) {
+  launch += cycles;
+  for (PathStep &step : steps)
+    step.begin += cycles;
+}
+
+namespace {
+class Walker {
+public:
+  Walker(PathRecord &record, const PreparedEntry &prepared,
+         const Streams &streams, const image::TargetT &target)
+      : record(record), prepared(prepared), streams(streams), target(target) {}
+
+  /// PEs begin at `begin`.
+  CriticalPath walk(uint32_t pe, Stamp end, Stamp begin);
+
+private:
+  /// Where the walk is: at the end of what was done, or where one of its words
+  /// was put or taken.
+  enum class Mode { End, Put, Take, Begin, Over };
+
+  void enter(PathRef ref);
+  void end();
+  void put();
+  void take();
+  void passByGate();
+  void begin();
+  void goTo(WordRef to, Mode then) {
+    if (!(to.at == word.at))
+      enter(to.at);
+    word = to;
+    mode = then;
+  }
+  void book(PathKind kind, Stamp cycles);
+  /// Books the cycles since `stamp`.
+  void bookFrom(PathKind kind, Stamp stamp) { book(kind, now - stamp); }
+
+  PathRecord &record;
+  const PreparedEntry &prepared;
+  const Streams &streams;
+  const image::TargetT &target;
+  CriticalPath path;
+  Mode mode = Mode::End;
+  WordRef word;
+  PathOp op;
+  const Instruction *cause =
+      nullptr; // what waits: words are on their way to it
+  uint32_t causeRegion = 0;
+  Stamp now = 0;
+};
+} // namespace
+
+/// Goes to something that was done.
+void Walker::enter(PathRef ref) {
+  word.at = ref;
+  op = record.at(ref);
+  if (op.instruction) {
+    cause = op.instruction;
+    causeRegion = streams.places[op.pe].region;
+  }
+}
+
+/// Books cycles that end now to what waits for them.
+void Walker::book(PathKind kind, Stamp cycles) {
+  now -= cycles;
+  if (cycles == 0 || !cause)
+    return;
+  path.accounts[cause->account].cycles[size_t(kind)] += cycles;
+  PathStep step;
+  step.begin = static_cast<uint64_t>(now);
+  step.cycles = cycles;
+  step.x = streams.places[op.pe].x;
+  step.y = streams.places[op.pe].y;
+  step.region = causeRegion;
+  step.instruction = cause->index;
+  step.account = cause->account;
+  step.words = static_cast<uint32_t>(cause->words);
+  step.kind = kind;
+  PathStep *later = path.steps.empty() ? nullptr : &path.steps.back();
+  auto who = [](const PathStep &s) {
+    return std::tie(s.kind, s.x, s.y, s.region, s.instruction);
+  };
+  if (later && who(*later) == who(step)) {
+    later->begin = step.begin;
+    later->cycles += cycles;
+    return;
+  }
+  path.steps.push_back(step);
+}
+
+/// At the end of an instruction.
+void Walker::end() {
+  if (op.role == PathOp::Start) {
+    bookFrom(PathKind::threads, op.begun);
+    mode = Mode::Begin;
+    return;
+  }
+  if (op.role == PathOp::Wait) {
+    book(PathKind::threads, 1);
+    if (now == op.begun) {
+      mode = Mode::Begin;
+      return;
+    }
+    PathRef thread = record.threadOf(word.at);
+    if (record.at(thread).end == now)
+      return enter(thread);
+    // One datapath: all work since the start has to be done (E21).
+    PathRef start = record.startOf(word.at);
+    bookFrom(PathKind::threads, record.at(start).begun);
+    enter(start);
+    mode = Mode::Begin;
+    return;
+  }
+  const Instruction &instruction = *op.instruction;
+  if (image::isStream(instruction.op) && instruction.words > 0) {
+    word.word = instruction.words - 1;
+    mode = image::sends(instruction.op) ? Mode::Put : Mode::Take;
+    bookFrom(PathKind::words,
+             mode == Mode::Put ? record.putOf(word) : record.takeOf(word));
+    return;
+  }
+  book(PathKind::conflict, static_cast<Stamp>(instruction.conflict));
+  book(PathKind::work,
+       static_cast<Stamp>(instruction.work - instruction.conflict));
+  mode = Mode::Begin;
+}
+
+/// Where an instruction begins, its issue and descriptors before that.
+void Walker::begin() {
+  const Instruction &instruction = *op.instruction;
+  // A microthread's descriptors are those of its Start, which does not issue.
+  bool beside = instruction.thread >= 0 && op.role == PathOp::Plain;
+  if (op.role == PathOp::Plain)
+    book(image::isStream(instruction.op) ? PathKind::streamIssue
+                                         : PathKind::vectorIssue,
+         target.issue_cycles);
+  if (op.role != PathOp::Wait && !beside)
+    book(PathKind::rewrite, static_cast<Stamp>(instruction.rewrite));
+  book(PathKind::rewrite, static_cast<Stamp>(op.lead));
+  ++path.accounts[instruction.account].times;
+  std::optional<PathRef> previous = record.before(word.at);
+  if (!previous) {
+    mode = Mode::Over;
+    return;
+  }
+  enter(*previous);
+  mode = beside ? Mode::Begin : Mode::End;
+}
+
+/// At the put of a word.
+void Walker::put() {
+  if (!op.instruction)
+    return passByGate();
+  bool takes = image::receives(op.instruction->op);
+  if (word.word > 0) {
+    WordRef before{word.at, word.word - 1};
+    if (record.putOf(before) + 1 == now) {
+      book(PathKind::words, 1);
+      return goTo(before, Mode::Put);
+    }
+  }
+  Stamp ready = takes ? record.takeOf(word) + target.forward_cycles
+                      : op.begun + target.issue_cycles +
+                            static_cast<Stamp>(op.instruction->rewrite);
+  if (op.instruction->thread >= 0 && !takes)
+    ready -= static_cast<Stamp>(op.instruction->rewrite);
+  if (ready == now && takes) {
+    book(PathKind::forwarding, target.forward_cycles);
+    mode = Mode::Take;
+    return;
+  }
+  if (ready == now && word.word == 0) {
+    mode = Mode::Begin;
+    return;
+  }
+  if (std::optional<WordRef> creditor = record.creditorOf(word)) {
+    book(PathKind::credits, 1);
+    return goTo(*creditor, Mode::Take);
+  }
+  std::optional<WordRef> before = record.putBefore(word);
+  assert(before && "a word is held up by nothing");
+  bookFrom(PathKind::words, record.putOf(*before));
+  goTo(*before, Mode::Put);
+}
+
+/// A router with turns takes and puts a word in one cycle.
+void Walker::passByGate() {
+  PathWay way = record.wayOf(word);
+  WordRef giver = record.giverOf(word);
+  if (record.putOf(giver) + way.cycles() == now) {
+    book(PathKind::hops, way.hops);
+    book(PathKind::ramp, way.ramps);
+    return goTo(giver, Mode::Put);
+  }
+  if (std::optional<WordRef> before = record.putBefore(word);
+      before && record.putOf(*before) + 1 == now) {
+    bool sameInput = record.inputOf(*before) == record.inputOf(word);
+    book(sameInput ? PathKind::words : PathKind::turns, 1);
+    return goTo(*before, Mode::Put);
+  }
+  std::optional<WordRef> creditor = record.creditorOf(word);
+  assert(creditor && "a router is held up by nothing");
+  book(PathKind::credits, 1);
+  goTo(*creditor, Mode::Take);
+}
+
+/// At the take of a word.
+void Walker::take() {
+  if (!op.instruction) {
+    mode = Mode::Put;
+    return;
+  }
+  PathWay way = record.wayOf(word);
+  WordRef giver = record.giverOf(word);
+  if (record.putOf(giver) + way.cycles() == now) {
+    book(PathKind::ramp, way.ramps);
+    book(PathKind::hops, way.hops);
+    return goTo(giver, Mode::Put);
+  }
+  if (word.word == 0) {
+    mode = Mode::Begin;
+    return;
+  }
+  WordRef before{word.at, word.word - 1};
+  if (Stamp earlier = record.takeOf(before); earlier + 1 == now) {
+    book(PathKind::words, 1);
+    return goTo(before, Mode::Take);
+  }
+  // It held the word before until that was put, and takes one meanwhile (E15).
+  bookFrom(PathKind::forwarding, record.putOf(before));
+  goTo(before, Mode::Put);
+}
+
+CriticalPath Walker::walk(uint32_t pe, Stamp end, Stamp begin) {
+  for (const AccountKey &key : prepared.accounts)
+    path.accounts.push_back(
+        {key.node, key.op, key.product, key.loop, key.repeats, key.over});
+  now = end;
+  const Place &place = streams.places[pe];
+  const RegionPrograms &region = prepared.regions[place.region];
+  std::optional<PathRef> last = record.last(pe, end);
+  op.pe = pe;
+  causeRegion = place.region;
+  if (last)
+    enter(*last);
+  else // it does nothing, but may wait for descriptors
+    for (uint32_t i : region.programs[place.program].order)
+      if (region.instructions[i].op == Opcode::rewrite)
+        cause = &region.instructions[i];
+  // Descriptors behind all instructions.
+  bookFrom(PathKind::rewrite, last ? op.end : begin);
+  while (last && mode != Mode::Over) {
+    switch (mode) {
+    case Mode::End:
+      this->end();
+      break;
+    case Mode::Put:
+      put();
+      break;
+    case Mode::Take:
+      take();
+      break;
+    case Mode::Begin:
+      this->begin();
+      break;
+    case Mode::Over:
+      break;
+    }
+  }
+  std::reverse(path.steps.begin(), path.steps.end());
+  return std::move(path);
+}
+
+CriticalPath walkPath(PathRecord &record, const PreparedEntry &prepared,
+                      const Streams &streams, const image::TargetT &target,
+                      uint32_t last, uint64_t end, uint64_t begin) {
+  CriticalPath path =
+      Walker(record, prepared, streams, target)
+          .walk(last, static_cast<Stamp>(end), static_cast<Stamp>(begin));
+  path.launch = begin;
+  assert(path.total() == end && "the path has other cycles than the count");
+  return path;
+}
+
+std::vector<PathPassage> passagesOf(const CriticalPath &path) {
+  std::vector<PathPassage> passages;
+  std::map<std::pair<uint32_t, uint32_t>, size_t> known;
+  const PathStep *step = path.steps.data(), *end = step + path.steps.size();
+  auto isStream = [&](const PathStep &s) {
+    return image::isStream(path.accounts[s.account].op);
+  };
+  while (step != end) {
+    if (!isStream(*step)) {
+      ++step;
+      continue;
+    }
+    const PathStep *first = step;
+    while (step != end && isStream(*step))
+      ++step;
+    const PathStep &last = step[-1];
+    auto [it, fresh] =
+        known.try_emplace({last.region, last.instruction}, passages.size());
+    if (fresh) {
+      const PathAccount &account = path.accounts[last.account];
+      PathPassage &passage = passages.emplace_back();
+      passage.node = account.node;
+      passage.region = last.region;
+      passage.instruction = last.instruction;
+      passage.loop = account.loop;
+      passage.repeats = account.repeats;
+      passage.over = account.over;
+    }
+    PathPassage &passage = passages[it->second];
+    ++passage.times;
+    passage.words = std::max(passage.words, last.words);
+    for (const PathStep *s = first; s != step; ++s) {
+      passage.cycles[size_t(s->kind)] += s->cycles;
+      passage.alongX |= s->x != last.x;
+      passage.alongY |= s->y != last.y;
+    }
+  }
+  auto rank = [](const PathPassage &passage) {
+    return std::tuple(-total(passage.cycles), passage.region,
+                      passage.instruction);
+  };
+  llvm::sort(passages, [&](const PathPassage &a, const PathPassage &b) {
+    return rank(a) < rank(b);
+  });
+  return passages;
+}
+
+} // namespace waferloom::executor

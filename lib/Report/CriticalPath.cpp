@@ -1,0 +1,243 @@
+#include "waferloom/Report/CriticalPath.h"
+#include "waferloom/Executor/Executor.h"
+#include "waferloom/Image/Programs.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <map>
+#include <tuple>
+
+using namespace llvm;
+
+namespace waferloom::report {
+
+using executor::PathCycles;
+using executor::PathKind;
+
+static void add(PathCycles &to, const PathCycles &from) {
+  for (size_t kind = 0; kind < to.size(); ++kind)
+    to[kind] += from[kind];
+}
+
+PathTable tabulate(const executor::CriticalPath &path,
+                   const image::ImageT &image) {
+  PathTable table;
+  std::map<uint32_t, image::LoopOver> loops;
+  for (const executor::PathAccount &account : path.accounts)
+    if (account.over != image::LoopOver::nothing && account.times > 0)
+      loops[account.loop] = account.over;
+  std::map<uint32_t, size_t> known;
+  for (auto [loop, over] : loops) {
+    known[loop] = table.parts.size();
+    table.parts.emplace_back().over = over;
+  }
+  const size_t outside = table.parts.size();
+  table.parts.emplace_back();
+  auto partOf = [&](uint32_t loop) {
+    auto it = known.find(loop);
+    return it == known.end() ? outside : it->second;
+  };
+  std::map<std::pair<size_t, uint32_t>, size_t> nodes;
+  for (const executor::PathAccount &account : path.accounts) {
+    if (account.times == 0 && executor::total(account.cycles) == 0)
+      continue;
+    size_t part = partOf(account.loop);
+    if (part != outside)
+      table.parts[part].repeats = account.repeats;
+    add(table.parts[part].cycles, account.cycles);
+    add(table.cycles, account.cycles);
+    if (image::isStream(account.op))
+      continue;
+    auto [it, fresh] =
+        nodes.try_emplace({part, account.node}, table.items.size());
+    if (fresh) {
+      table.items.emplace_back().node = image.names[account.node];
+      table.items.back().part = part;
+    }
+    table.items[it->second].times += account.times;
+    add(table.items[it->second].cycles, account.cycles);
+  }
+  for (const executor::PathPassage &passage : passagesOf(path)) {
+    PathItem &item = table.items.emplace_back();
+    item.node = image.names[passage.node];
+    item.part = partOf(passage.loop);
+    item.times = passage.times;
+    item.isCollective = true;
+    item.words = passage.words;
+    item.along = passage.alongX && passage.alongY ? "x and y"
+                 : passage.alongX                 ? "x"
+                 : passage.alongY                 ? "y"
+                                                  : "";
+    item.cycles = passage.cycles;
+  }
+  std::vector<size_t> order(table.items.size());
+  for (size_t i = 0; i < order.size(); ++i)
+    order[i] = i;
+  llvm::sort(order, [&](size_t a, size_t b) {
+    return std::tuple(-executor::total(table.items[a].cycles), a) <
+           std::tuple(-executor::total(table.items[b].cycles), b);
+  });
+  std::vector<PathItem> sorted;
+  for (size_t i : order)
+    sorted.push_back(std::move(table.items[i]));
+  table.items = std::move(sorted);
+  return table;
+}
+
+std::string titleOf(const PathItem &item) {
+  std::string node = item.node.empty() ? "(of no node)" : item.node;
+  if (!item.isCollective)
+    return node;
+  return formatv("{0}: {1} words{2}{3}", node, item.words,
+                 item.along.empty() ? "" : " along ", item.along);
+}
+
+static std::string shortName(const PathPart &part) {
+  StringRef trip = executor::tripOf(part.over);
+  return trip.empty() ? "outside"
+                      : formatv("one of {0} {1}s", part.repeats, trip).str();
+}
+
+/// Of one trip, rounded.
+static int64_t ofOne(int64_t cycles, const PathPart &part) {
+  return (cycles + part.repeats / 2) / part.repeats;
+}
+
+static void printKinds(raw_ostream &os, const PathTable &table) {
+  constexpr size_t first = 16, column = 18;
+  os << std::string(first, ' ');
+  for (const PathPart &part : table.parts)
+    os << right_justify(shortName(part), column);
+  os << right_justify("of all", 12) << "\n";
+  const double all =
+      std::max<double>(1, static_cast<double>(executor::total(table.cycles)));
+  for (PathKind kind : executor::allPathKinds()) {
+    int64_t sum = table.cycles[size_t(kind)];
+    if (sum == 0)
+      continue;
+    os << left_justify(nameOf(kind), first);
+    for (const PathPart &part : table.parts)
+      os << right_justify(
+          formatv("{0:N}", ofOne(part.cycles[size_t(kind)], part)).str(),
+          column);
+    double share = static_cast<double>(sum) / all;
+    os << right_justify(formatv("{0:P1}", share).str(), 12);
+    if (share > 0)
+      if (auto marks = static_cast<size_t>(40 * share + 0.5))
+        os << "  " << std::string(marks, '#');
+    os << "\n";
+  }
+  os << left_justify("cycles", first);
+  for (const PathPart &part : table.parts)
+    os << right_justify(
+        formatv("{0:N}", ofOne(executor::total(part.cycles), part)).str(),
+        column);
+  os << right_justify(formatv("{0:N}", executor::total(table.cycles)).str(), 12)
+     << "\n";
+}
+
+/// "hops 640, words 12".
+static std::string kindsOf(const PathCycles &cycles) {
+  std::vector<PathKind> kinds;
+  for (PathKind kind : executor::allPathKinds())
+    if (cycles[size_t(kind)] != 0)
+      kinds.push_back(kind);
+  llvm::sort(kinds, [&](PathKind a, PathKind b) {
+    return std::tuple(-cycles[size_t(a)], a) <
+           std::tuple(-cycles[size_t(b)], b);
+  });
+  std::string text;
+  for (PathKind kind : kinds)
+    text += (text.empty() ? "" : ", ") +
+            formatv("{0} {1:N}", nameOf(kind), cycles[size_t(kind)]).str();
+  return text;
+}
+
+void printPath(raw_ostream &os, const executor::CriticalPath &path,
+               const image::ImageT &image, size_t most) {
+  PathTable table = tabulate(path, image);
+  os << "critical path, by what was waited for:\n";
+  printKinds(os, table);
+  const double all =
+      std::max<double>(1, static_cast<double>(executor::total(table.cycles)));
+  const bool isShort = most != 0 && most < table.items.size();
+  os << (isShort ? formatv("the {0} nodes and collectives with the most cycles "
+                           "on it:\n",
+                           most)
+                       .str()
+                 : "nodes and collectives on it:\n");
+  size_t count = isShort ? most : table.items.size();
+  for (const PathItem &item : ArrayRef(table.items).take_front(count)) {
+    const PathPart &part = table.parts[item.part];
+    int64_t cycles = executor::total(item.cycles);
+    std::string trips =
+        part.repeats > 1
+            ? formatv("{0} x {1:N}", part.repeats, ofOne(cycles, part)).str()
+            : formatv("{0:N}", cycles).str();
+    os << formatv(
+        "{0}{1}  {2}\n", right_justify(trips, 14),
+        right_justify(
+            formatv("{0:P1}", static_cast<double>(cycles) / all).str(), 8),
+        titleOf(item));
+    if (most == 0)
+      os << std::string(24, ' ') << kindsOf(item.cycles) << "\n";
+  }
+  if (path.launch)
+    os << formatv("launch{0,10:N}\n", path.launch);
+}
+
+static json::Object toJson(const PathCycles &cycles) {
+  json::Object object;
+  for (PathKind kind : executor::allPathKinds())
+    object[nameOf(kind)] = cycles[size_t(kind)];
+  return object;
+}
+
+json::Object toJson(const executor::CriticalPath &path,
+                    const image::ImageT &image, bool withSteps) {
+  PathTable table = tabulate(path, image);
+  json::Array parts, items;
+  for (const PathPart &part : table.parts) {
+    StringRef trip = executor::tripOf(part.over);
+    parts.push_back(json::Object{{"name", trip.empty() ? "outside" : trip},
+                                 {"repeats", part.repeats},
+                                 {"cycles", toJson(part.cycles)}});
+  }
+  for (const PathItem &item : table.items) {
+    json::Object object{{"node", json::fixUTF8(item.node)},
+                        {"part", static_cast<int64_t>(item.part)},
+                        {"times", item.times},
+                        {"collective", item.isCollective},
+                        {"cycles", toJson(item.cycles)}};
+    if (item.isCollective) {
+      object["words"] = item.words;
+      object["along"] = item.along;
+    }
+    items.push_back(std::move(object));
+  }
+  json::Object object{{"cycles", path.total()},
+                      {"launch", path.launch},
+                      {"kinds", toJson(table.cycles)},
+                      {"parts", std::move(parts)},
+                      {"items", std::move(items)}};
+  if (!withSteps)
+    return object;
+  json::Array steps;
+  for (const executor::PathStep &step : path.steps) {
+    const executor::PathAccount &account = path.accounts[step.account];
+    steps.push_back(
+        json::Object{{"begin", step.begin},
+                     {"cycles", step.cycles},
+                     {"kind", nameOf(step.kind)},
+                     {"x", step.x},
+                     {"y", step.y},
+                     {"region", step.region},
+                     {"instruction", step.instruction},
+                     {"op", image::EnumNameOpcode(account.op)},
+                     {"node", json::fixUTF8(image.names[account.node])}});
+  }
+  object["path"] = std::move(steps);
+  return object;
+}
+
+} // namespace waferloom::report
