@@ -84,6 +84,7 @@ CompileOptions toOptions(const py::dict &given) {
   options.logits = take<std::string>(given, "logits", text);
   options.context = take<Number>(given, "context", whole);
   options.stages = take<Number>(given, "stages", whole);
+  options.searchPlans = take<int64_t>(given, "search_plans", whole);
   options.dims = take<std::vector<std::pair<std::string, int64_t>>>(
       given, "dims", "a dict of names and whole numbers");
   options.chunks =

@@ -36,7 +36,7 @@ static Error checkChoice(StringRef option, StringRef value,
 static Error checkNumbers(const CompileOptions &options,
                           const target::Target &target) {
   constexpr int64_t mostContext = 1 << 24, mostTokens = 1 << 20,
-                    mostSize = int64_t(1) << 31;
+                    mostPlans = 1 << 20, mostSize = int64_t(1) << 31;
   if (options.context)
     if (Error error =
             checkRange("a context of", *options.context, 1, mostContext))
@@ -53,6 +53,9 @@ static Error checkNumbers(const CompileOptions &options,
             checkRange("stages", *options.stages, 1,
                        std::max<int64_t>(target.userWidth, target.userHeight)))
       return error;
+  if (Error error =
+          checkRange("plans to search", options.searchPlans, 1, mostPlans))
+    return error;
   for (const auto &[name, value] : options.sets)
     if (!std::isfinite(value))
       return llvm::createStringError(llvm::formatv(

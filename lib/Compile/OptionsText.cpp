@@ -112,6 +112,7 @@ void visitOptions(Visit visit) {
   visit("sample", &O::sample);
   visit("logits", &O::logits);
   visit("region", &O::region);
+  visit("search-plans", &O::searchPlans);
   visit("prefill", &O::prefill);
   visit("stages", &O::stages);
   visit("state", &O::states);

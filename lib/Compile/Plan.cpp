@@ -6,6 +6,7 @@
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Pipelines.h"
+#include "waferloom/Compile/Regions.h"
 #include "waferloom/Dialect/Wafer/Layers.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Partition/Passes.h"
@@ -18,6 +19,11 @@
 using namespace mlir;
 using namespace waferloom;
 using partition::Planned;
+
+/// What is asked exactly; `CompileOptions::searchPlans` bounds what is
+/// estimated.
+static constexpr int mostShapesAsked = 12;
+static constexpr int answersPerShape = 3;
 
 static bool enabled(StringRef rewrite, const CompileOptions &options) {
   return !llvm::is_contained(options.disabledRewrites, rewrite);
@@ -62,20 +68,6 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
   return llvm::createStringError(reason);
 }
 
-/// Regions to choose from: squares with many factors, cut off at the rectangle
-/// for programs, up to all of it.
-static SmallVector<std::pair<int64_t, int64_t>>
-regionsOf(const target::Target &target) {
-  SmallVector<std::pair<int64_t, int64_t>> regions;
-  const int64_t width = target.userWidth, height = target.userHeight;
-  for (int64_t side = 8;; side *= 2)
-    for (int64_t size : {side, side * 3 / 2}) {
-      regions.emplace_back(std::min(size, width), std::min(size, height));
-      if (size >= width && size >= height)
-        return regions;
-    }
-}
-
 /// The trips that stages can share: of the layers of every entry, if all have
 /// as many; else 1.
 static int64_t sharedTripCount(ModuleOp module) {
@@ -92,96 +84,166 @@ static int64_t sharedTripCount(ModuleOp module) {
   return std::max<int64_t>(tripCount, 1);
 }
 
-/// How many regions may stand side by side, the fewest first: one for all, or
-/// one for what is not repeated and some that share the trips evenly.
-static SmallVector<int64_t> stageCounts(ModuleOp module,
-                                        const CompileOptions &options,
-                                        const target::Target &target,
-                                        int64_t width, int64_t height) {
+namespace {
+/// Chooses layouts, and the region unless it was given by hand. Shapes are
+/// rated by estimates; the later phases are asked about the cheapest, one after
+/// the other, until no other can be better than one that fits.
+class Planning {
+public:
+  Planning(ModuleOp module, const CompileOptions &options,
+           const target::Target &target, Planned &planned, int mostAnswers);
+
+  LogicalResult run();
+
+private:
+  SmallVector<int64_t> stageCounts(Shape shape) const;
+  double withStream(double cycles, int64_t stages) const;
+  std::optional<double> estimate(partition::Estimates &estimates, Shape shape);
+  LogicalResult search();
+  bool ask(Shape shape, int answers);
+
+  ModuleOp module;
+  const CompileOptions &options;
+  const target::Target &target;
+  Planned &planned;
+  int mostAnswers;
+  partition::PartitionPlanOptions grid;
+  int64_t tripCount;
+  bool streams;
+  OwningOpRef<ModuleOp> best;
+};
+} // namespace
+
+Planning::Planning(ModuleOp module, const CompileOptions &options,
+                   const target::Target &target, Planned &planned,
+                   int mostAnswers)
+    : module(module), options(options), target(target), planned(planned),
+      mostAnswers(mostAnswers), tripCount(sharedTripCount(module)) {
+  grid.fusedCollectives = enabled(algebra::packedMessages, options);
+  grid.middleRoots = enabled(algebra::middleRoot, options);
+  streams = llvm::any_of(wafer::getProgram(module).getEntries(),
+                         [](auto entry) { return entry.isStreamed(); });
+}
+
+/// How many regions may stand side by side: one for all, or one for what is not
+/// repeated and some that share the trips evenly. The fewest first; where
+/// tokens of a prompt stream through them and the region is not given, the
+/// most.
+SmallVector<int64_t> Planning::stageCounts(Shape shape) const {
   if (options.stages)
     return {*options.stages};
   SmallVector<int64_t> counts = {1};
-  const int64_t tripCount = sharedTripCount(module);
   for (int64_t sharing = 1; tripCount > 1 && sharing <= tripCount; ++sharing)
     if (tripCount % sharing == 0 &&
-        ((sharing + 1) * width <= target.userWidth ||
-         (sharing + 1) * height <= target.userHeight))
+        ((sharing + 1) * shape.first <= target.userWidth ||
+         (sharing + 1) * shape.second <= target.userHeight))
       counts.push_back(sharing + 1);
+  if (streams && !options.region)
+    std::reverse(counts.begin(), counts.end());
   return counts;
 }
 
-/// Chooses layouts, and the region unless it was given by hand. More PEs do
-/// less each but wait longer for each other; so regions are tried from small to
-/// large until the next two are no better than the best. A region that does not
-/// hold all layers is set beside others of its size, as few as will do; as many
-/// as there is room for where tokens of a prompt stream through them.
-LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
-                              Planned &planned, int mostAnswers) {
-  FailureOr<target::Target> machine = target::getTarget(module);
-  if (failed(machine))
-    return failure();
-  const target::Target &target = *machine;
-  partition::PartitionPlanOptions grid;
-  grid.fusedCollectives = enabled(algebra::packedMessages, options);
-  grid.middleRoots = enabled(algebra::middleRoot, options);
-  SmallVector<std::pair<int64_t, int64_t>> regions = regionsOf(target);
-  if (options.region)
-    regions = {*options.region};
-  // Where one region does not do, the next may: no need to try everything.
-  const bool manyRegions = regions.size() > 1;
-  wafer::ProgramOp program = wafer::getProgram(module);
-  const bool streams = llvm::any_of(
-      program.getEntries(), [](auto entry) { return entry.isStreamed(); });
-  constexpr int answersPerRegion = 3;
-  OwningOpRef<ModuleOp> best;
-  int worse = 0;
-  for (auto [width, height] : regions) {
-    grid.width = width;
-    grid.height = height;
-    Planned found;
-    OwningOpRef<ModuleOp> copy;
-    bool fits = false;
-    SmallVector<int64_t> counts =
-        stageCounts(module, options, target, width, height);
-    if (streams && !options.region)
-      std::reverse(counts.begin(), counts.end());
-    for (int64_t stages : counts) {
-      if (isInterrupted(options))
-        return failure();
-      grid.stages = stages;
-      Planned next;
-      copy = module.clone();
-      fits = succeeded(partition::planWithin(
-          *copy, grid,
-          [&](ModuleOp written) { return measure(written, options, target); },
-          next,
-          manyRegions ? std::min(mostAnswers, answersPerRegion) : mostAnswers));
-      // More stages take what is repeated off each; if that was not what was
-      // too much, they do not help. Fewer never do.
-      bool helps = !found.asked || next.fit.total() < found.fit.total();
-      // One step of decoding, and what a token of a prompt adds.
-      if (streams)
-        next.cycles +=
-            next.cycles / static_cast<double>(std::max<int64_t>(stages - 1, 1));
-      if (fits || !found.width || next.asked)
-        found = std::move(next);
-      if (fits || !helps)
-        break;
-    }
-    if (fits && (!best || found.cycles < planned.cycles)) {
-      best = std::move(copy);
-      planned = std::move(found);
-      worse = 0;
-    } else if (best) {
-      if (++worse == 2)
-        break;
-    } else if (!planned.width || !planned.asked || found.asked) {
-      planned = std::move(found); // refusals tell of the closest
-    }
+/// One step of decoding, and what a token of a prompt adds.
+double Planning::withStream(double cycles, int64_t stages) const {
+  if (!streams)
+    return cycles;
+  return cycles +
+         cycles / static_cast<double>(std::max<int64_t>(stages - 1, 1));
+}
+
+std::optional<double> Planning::estimate(partition::Estimates &estimates,
+                                         Shape shape) {
+  for (int64_t stages : stageCounts(shape)) {
+    if (isInterrupted(options))
+      return std::nullopt;
+    if (std::optional<double> cycles =
+            estimates.getCycles(shape.first, shape.second, stages))
+      return withStream(*cycles, stages);
   }
+  return std::nullopt;
+}
+
+/// Whether a plan for `shape` fits; it is kept if it is the best so far.
+bool Planning::ask(Shape shape, int answers) {
+  std::tie(grid.width, grid.height) = shape;
+  Planned found;
+  OwningOpRef<ModuleOp> copy;
+  bool fits = false;
+  for (int64_t stages : stageCounts(shape)) {
+    if (isInterrupted(options))
+      return false;
+    grid.stages = stages;
+    Planned next;
+    copy = module.clone();
+    fits = succeeded(partition::planWithin(
+        *copy, grid,
+        [&](ModuleOp written) { return measure(written, options, target); },
+        next, answers));
+    // More stages take what is repeated off each; if that was not what was
+    // too much, they do not help. Fewer never do.
+    bool helps = !found.asked || next.fit.total() < found.fit.total();
+    next.cycles = withStream(next.cycles, stages);
+    if (fits || !found.width || next.asked)
+      found = std::move(next);
+    if (fits || !helps)
+      break;
+  }
+  if (fits && (!best || found.cycles < planned.cycles)) {
+    best = std::move(copy);
+    planned = std::move(found);
+  } else if (!best && (!planned.width || !planned.asked || found.asked)) {
+    planned = std::move(found); // refusals tell of the closest
+  }
+  return fits;
+}
+
+LogicalResult Planning::search() {
+  FailureOr<partition::Estimates> estimates =
+      partition::Estimates::of(module, grid);
+  if (failed(estimates))
+    return failure();
+  const Shape whole(target.userWidth, target.userHeight);
+  std::vector<RatedShape> shapes = rateShapes(
+      whole, [&](Shape shape) { return estimate(*estimates, shape); },
+      options.searchPlans);
+  // A smaller region than one that does not fit will not either.
+  SmallVector<Shape> tooSmall;
+  int asked = 0;
+  for (const RatedShape &rated : shapes) {
+    if ((best && rated.cycles >= planned.cycles) || asked == mostShapesAsked)
+      break;
+    if (llvm::any_of(tooSmall, [&](Shape shape) {
+          return rated.shape.first <= shape.first &&
+                 rated.shape.second <= shape.second;
+        }))
+      continue;
+    ++asked;
+    if (!ask(rated.shape, std::min(mostAnswers, answersPerShape)))
+      tooSmall.push_back(rated.shape);
+    if (isInterrupted(options))
+      return failure();
+  }
+  if (!best)
+    ask(whole, mostAnswers);
+  return success();
+}
+
+LogicalResult Planning::run() {
+  if (options.region)
+    ask(*options.region, mostAnswers);
+  else if (failed(search()))
+    return failure();
   if (!best)
     return failure();
   module->setAttrs((*best)->getAttrDictionary());
   module.getBodyRegion().takeBody(best->getBodyRegion());
   return success();
+}
+
+LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
+                              Planned &planned, int mostAnswers) {
+  FailureOr<target::Target> target = target::getTarget(module);
+  if (failed(target))
+    return failure();
+  return Planning(module, options, *target, planned, mostAnswers).run();
 }

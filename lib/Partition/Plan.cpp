@@ -6,6 +6,7 @@
 #include "Write.h"
 
 #include "waferloom/Collectives/Collectives.h"
+#include "waferloom/Dialect/Wafer/Layers.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
@@ -100,6 +101,18 @@ static void refuse(ModuleOp module, const Problem &problem, int64_t looked) {
                        "smaller state capacity";
 }
 
+/// The direction that alone has room for `stages` regions of `width` x `height`
+/// PEs.
+static std::optional<Axis::Direction> getOnlyWay(const target::Target &target,
+                                                 int64_t width, int64_t height,
+                                                 int64_t stages) {
+  const bool fitsRow = stages * width <= target.userWidth,
+             fitsColumn = stages * height <= target.userHeight;
+  if (stages == 1 || fitsRow == fitsColumn)
+    return std::nullopt;
+  return fitsRow ? Axis::X : Axis::Y;
+}
+
 /// The problem of a module, under what `options` allow.
 static FailureOr<ModuleClasses> pose(ModuleOp module,
                                      const PartitionPlanOptions &options) {
@@ -119,6 +132,13 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.height = options.height;
   classes->problem.bytesPerPe = memory;
   classes->problem.stages = options.stages;
+  classes->problem.stagesAlong =
+      getOnlyWay(*target, options.width, options.height, options.stages);
+  for (auto entry : module.getOps<func::FuncOp>())
+    if (wafer::RepeatOp layers = wafer::getLayersRepeat(entry))
+      for (Value value : layers.getInits())
+        for (int index : classes->values.lookup(value))
+          classes->problem.carried.insert(index);
   classes->problem.mostHops = target::mostHops(target->colors);
   classes->problem.mostBranches = options.mostBranches;
   classes->problem.fusedCollectives = options.fusedCollectives;
@@ -128,8 +148,9 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
 }
 
 /// Sets stages beside each other, in a row if what they carry is whole along x,
-/// else in a column.
-static LogicalResult setStages(ModuleOp module, int64_t count) {
+/// else in a column; where only one of the two has room, in that.
+static LogicalResult
+setStages(ModuleOp module, std::optional<Axis::Direction> only, int64_t count) {
   if (count == 1)
     return success();
   auto inOneWay = [&](int64_t columns, int64_t rows) {
@@ -139,7 +160,8 @@ static LogicalResult setStages(ModuleOp module, int64_t count) {
       return succeeded(wafer::verifyStages(entry));
     });
   };
-  return success(inOneWay(count, 1) || inOneWay(1, count));
+  return success((only != Axis::Y && inOneWay(count, 1)) ||
+                 (only != Axis::X && inOneWay(1, count)));
 }
 
 /// What the values carried from stage to stage cost per step of the shortest
@@ -203,7 +225,7 @@ bool Asking::ask(const LayoutPlan &plan) {
     });
     classes = pose(*copy, options);
     if (failed(classes) || failed(write(*copy, *classes, plan)) ||
-        failed(setStages(*copy, options.stages)))
+        failed(setStages(*copy, classes->problem.stagesAlong, options.stages)))
       return false;
   }
   ++planned.answers;
@@ -284,6 +306,37 @@ LogicalResult partition::planWithin(ModuleOp module,
   return Asking(module, options, measure, planned, mostAnswers).run();
 }
 
+Estimates::Estimates(std::unique_ptr<Problem> problem, target::Target target)
+    : problem(std::move(problem)), target(std::move(target)) {}
+Estimates::Estimates(Estimates &&) = default;
+Estimates::~Estimates() = default;
+
+FailureOr<Estimates> Estimates::of(ModuleOp module,
+                                   const PartitionPlanOptions &options) {
+  OwningOpRef<ModuleOp> copy = module.clone();
+  unshareSources(*copy);
+  FailureOr<ModuleClasses> classes = pose(*copy, options);
+  if (failed(classes))
+    return failure();
+  FailureOr<target::Target> target = target::getTarget(module);
+  if (failed(target))
+    return failure();
+  return Estimates(std::make_unique<Problem>(std::move(classes->problem)),
+                   std::move(*target));
+}
+
+std::optional<double> Estimates::getCycles(int64_t width, int64_t height,
+                                           int64_t stages) {
+  problem->width = width;
+  problem->height = height;
+  problem->stages = stages;
+  problem->stagesAlong = getOnlyWay(target, width, height, stages);
+  std::vector<LayoutPlan> plans = search(*problem, 1);
+  if (plans.empty())
+    return std::nullopt;
+  return plans.front().cycles;
+}
+
 namespace {
 struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
   using PartitionPlanBase::PartitionPlanBase;
@@ -309,7 +362,7 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     }
     describe(classes->problem, plans.front(), module.getLoc());
     if (failed(write(module, *classes, plans.front())) ||
-        failed(setStages(module, options.stages)))
+        failed(setStages(module, classes->problem.stagesAlong, options.stages)))
       return signalPassFailure();
   }
 };

@@ -148,7 +148,11 @@ std::vector<SmallVector<Axis>> Branches::getOptions(size_t group) const {
       return;
     options.emplace_back(axes.begin(), axes.end());
   };
+  const bool isCarried = llvm::any_of(
+      groups[group], [&](int i) { return problem.carried.count(i) != 0; });
   for (auto direction : {Axis::X, Axis::Y}) {
+    if (isCarried && problem.stagesAlong == direction)
+      continue;
     SmallVector<Axis> all;
     for (Axis axis : costs.getAxes().all())
       if (axis.direction == direction && costs.getAxes().getSize(axis) > 1)

@@ -76,6 +76,10 @@ struct Problem {
   int64_t bytesPerPe = 0;        ///< for weights, states and the largest op
   /// Regions side by side, of which all but the first share what is repeated.
   int64_t stages = 1;
+  /// The direction in which they stand, where only one has room for them, and
+  /// the classes of what they carry, which must be whole along it.
+  std::optional<wafer::Axis::Direction> stagesAlong;
+  std::set<int> carried;
   int64_t mostHops = 4;         ///< between the PEs of a line
   bool fusedCollectives = true; ///< collectives that can are one message
   bool middleRoots = true;      ///< of sums along a line; else at its end

@@ -360,7 +360,8 @@ class Program:
 
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
-            stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True):
+            stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True,
+            search_plans=200):
     """Compiles an ONNX model, or goes on from the text of a level.
 
     Args:
@@ -378,6 +379,8 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         region: (width, height) in cores.
         stages: regions side by side: the first has what is not repeated, the others
             share the layers evenly.
+        search_plans: how many regions are looked at where none is given. The answer
+            depends on their number, not on the host.
         states: {past input: present output} declared by hand.
         sets: {input: value} fixed for good.
         disable_rewrites: names of rewrites to leave out, to see what each is worth.
@@ -407,6 +410,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
 
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
                "dims": mapping("dims", dims), "chunks": chunks or [], "region": region, "stages": stages,
+               "search_plans": search_plans,
                "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": weights,
                "states": mapping("states", states), "sets": mapping("sets", sets),
                "disable_rewrites": disable_rewrites, "seed": seed, "threads": threads}

@@ -34,6 +34,7 @@ static constexpr Option options[] = {
     {"sample", "HOW", "the next token: greedy (default), softmax, top-N, none"},
     {"logits", "WHICH", "last (default): of a chunk's last token; or all"},
     {"region", "WxH", "overrules the size of a region"},
+    {"search-plans", "N", "regions to look at where none is given (200)"},
     {"stages", "N", "overrules how many regions share the layers"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
@@ -96,6 +97,10 @@ static bool read(Arguments &args, CompileOptions &out) {
     return false;
   if (args.has("stages"))
     out.stages = *stages;
+  auto searchPlans = args.integer("search-plans", out.searchPlans, 1);
+  if (!searchPlans)
+    return false;
+  out.searchPlans = *searchPlans;
   if (args.has("region")) {
     auto [w, h] = StringRef(args.get("region")).split('x');
     int64_t width, height;

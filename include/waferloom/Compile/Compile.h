@@ -50,6 +50,9 @@ struct CompileOptions {
   std::string prefill = "auto";
   /// Regions side by side; chosen if absent.
   std::optional<int64_t> stages;
+  /// Regions that are looked at where none is given. It counts plans, not
+  /// seconds: the answer does not depend on the host.
+  int64_t searchPlans = 200;
   std::vector<std::pair<std::string, std::string>> states;
   std::vector<std::pair<std::string, double>> sets;
   /// False: a shape-only image, which has no bytes of weights, counts cycles

@@ -11,11 +11,14 @@
 #define WAFERLOOM_PARTITION_PLANNING_H
 
 #include "waferloom/Target/Resources.h"
+#include "waferloom/Target/Target.h"
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/Error.h"
 
+#include <memory>
+#include <optional>
 #include <string>
 
 namespace waferloom::partition {
@@ -45,6 +48,31 @@ llvm::LogicalResult planWithin(mlir::ModuleOp module,
                                const PartitionPlanOptions &options,
                                Measure measure, Planned &planned,
                                int mostAnswers = 40);
+
+struct Problem;
+
+/// What planning expects of regions before anything is written. The module is
+/// read once, so many shapes can be asked about; nothing is asked of the later
+/// phases.
+class Estimates {
+public:
+  /// Errors: those of the module, which are reported.
+  static mlir::FailureOr<Estimates> of(mlir::ModuleOp module,
+                                       const PartitionPlanOptions &options);
+  Estimates(Estimates &&);
+  ~Estimates();
+
+  /// Cycles of the cheapest layout on `stages` regions of `width` x `height`
+  /// PEs, what stages carry not counted; nothing: none was found whose weights,
+  /// states and largest op the memory holds.
+  std::optional<double> getCycles(int64_t width, int64_t height,
+                                  int64_t stages);
+
+private:
+  Estimates(std::unique_ptr<Problem> problem, target::Target target);
+  std::unique_ptr<Problem> problem;
+  target::Target target;
+};
 
 } // namespace waferloom::partition
 
