@@ -9,12 +9,13 @@
 // these needs the scaled value anyway: then nothing is gained and nothing is
 // changed.
 //
-// Overflow. A factor that is rounded to f16 is not any more, since what stands
-// in front of a norm may exceed f16: its product is of f32. With a norm, sum
-// u^2 does not overflow, so |u| < 2^64; u . W overflows only where a column of
-// gains and weights has a sum of absolute values above 2^64. With a softmax, 0
-// <= u <= 1, and u . V is at most the number of positions times the largest
-// |V|.
+// Overflow. In f32, a norm's sum u^2 does not overflow, so |u| < 2^64; u . W
+// overflows only where a column of gains and weights has a sum of absolute
+// values above 2^64. With a softmax, 0 <= u <= 1, and u . V is at most the
+// number of positions times the largest |V|. A factor that is rounded to f16 is
+// HalfFactors.cpp's business.
+
+#include "HalfFactors.h"
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"
@@ -54,7 +55,8 @@ struct Target {
 /// All that one scaled value reaches.
 struct Reach {
   SmallVector<Target> targets;
-  int64_t elements = 0; ///< of the targets' results
+  SmallVector<linalg::GenericOp> products; ///< with other factors, on the way
+  int64_t elements = 0;                    ///< of the targets' results
 };
 } // namespace
 
@@ -84,16 +86,6 @@ static bool isProduct(linalg::GenericOp op) {
           (mul.getLhs() == arguments[1] && mul.getRhs() == arguments[0]));
 }
 
-/// What a factor of a product is before it is widened or rounded.
-static Value strip(Value factor) {
-  while (Operation *cast = factor.getDefiningOp()) {
-    if (!isa<arith::ExtFOp, arith::TruncFOp>(cast))
-      break;
-    factor = cast->getOperand(0);
-  }
-  return factor;
-}
-
 /// Is `use` one factor of a sum of products of two inputs?
 static bool isContracted(OpOperand &use) {
   auto op = cast<linalg::GenericOp>(use.getOwner());
@@ -104,7 +96,8 @@ static bool isContracted(OpOperand &use) {
   auto mul = term.getDefiningOp<arith::MulFOp>();
   if (!mul)
     return false;
-  Value factors[2] = {strip(mul.getLhs()), strip(mul.getRhs())};
+  Value factors[2] = {stripConversions(mul.getLhs()),
+                      stripConversions(mul.getRhs())};
   Block *body = op.getBody();
   unsigned mine = use.getOperandNumber();
   for (unsigned side : {0, 1})
@@ -112,22 +105,6 @@ static bool isContracted(OpOperand &use) {
         factors[1 - side] == body->getArgument(1 - mine))
       return true;
   return false;
-}
-
-/// Takes the rounding of a factor away.
-static void widen(linalg::GenericOp op, unsigned operand) {
-  Value argument = op.getBody()->getArgument(operand);
-  SmallVector<Operation *> conversions;
-  for (Operation &inner : *op.getBody())
-    if (isa<arith::TruncFOp, arith::ExtFOp>(inner) &&
-        strip(inner.getResult(0)) == argument)
-      conversions.push_back(&inner);
-  for (Operation *inner : conversions)
-    if (inner->getResult(0).getType() == argument.getType())
-      inner->getResult(0).replaceAllUsesWith(argument);
-  for (Operation *inner : llvm::reverse(conversions))
-    if (inner->use_empty())
-      inner->erase();
 }
 
 /// The reduction that `scale` is computed from by elementwise ops alone.
@@ -173,6 +150,7 @@ static std::optional<Reach> follow(Scaled start) {
             cast<ShapedType>(op.getResult(0).getType()).getNumElements();
         reach.targets.push_back({op, dims, use.getOperandNumber()});
       } else if (isProduct(op)) {
+        reach.products.push_back(op);
         open.push_back({op.getResult(0), dims});
       } else {
         return std::nullopt;
@@ -183,7 +161,7 @@ static std::optional<Reach> follow(Scaled start) {
 }
 
 /// Multiplies the result of a contraction by the scale.
-static void scaleResult(const Target &target, Value scale) {
+static linalg::GenericOp scaleResult(const Target &target, Value scale) {
   linalg::GenericOp op = target.op;
   OpBuilder builder(op->getContext());
   builder.setInsertionPointAfter(op);
@@ -209,6 +187,7 @@ static void scaleResult(const Target &target, Value scale) {
         linalg::YieldOp::create(b, loc, product);
       });
   result.replaceAllUsesExcept(scaled.getResult(0), scaled);
+  return scaled;
 }
 
 namespace {
@@ -222,15 +201,18 @@ struct AlgebraDeferScale
       if (isProduct(op))
         products.push_back(op);
     });
+    SmallVector<DeferredNorm> norms;
     for (linalg::GenericOp op : products)
       for (unsigned side : {0, 1})
-        if (defer(op, side))
+        if (defer(op, side, norms))
           break;
+    boundFactors(getOperation(), norms, halves);
   }
 
   /// Takes input `side` of a product as a scale and puts it behind what reads
   /// the product. False if it is none, or must stay.
-  bool defer(linalg::GenericOp op, unsigned side) {
+  bool defer(linalg::GenericOp op, unsigned side,
+             SmallVector<DeferredNorm> &norms) {
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     Value scale = op.getInputs()[side], other = op.getInputs()[1 - side];
     auto type = cast<RankedTensorType>(op.getResult(0).getType());
@@ -241,9 +223,12 @@ struct AlgebraDeferScale
     if (!reduction)
       return false;
     // A softmax divides by the sum of what it scales; a norm by a function of
-    // another sum.
+    // another sum, of squares for one.
+    Value term;
     bool ofItself = reduction.getInputs().size() == 1 &&
-                    reduction.getInputs().front() == other;
+                    reduction.getInputs().front() == other &&
+                    getFold(reduction, term) == Fold::Sum &&
+                    term == reduction.getBody()->getArgument(0);
     if (!(ofItself ? softmax : norm))
       return false;
     Scaled start{op.getResult(0), {}};
@@ -252,11 +237,12 @@ struct AlgebraDeferScale
     std::optional<Reach> reach = follow(start);
     if (!reach || reach->elements >= growth * type.getNumElements())
       return false;
-    for (const Target &target : reach->targets) {
-      scaleResult(target, scale);
-      if (!ofItself)
-        widen(target.op, target.operand);
-    }
+    DeferredNorm norm{scale, reach->products, {}};
+    for (const Target &target : reach->targets)
+      norm.readers.push_back(
+          {target.op, target.operand, scaleResult(target, scale)});
+    if (!ofItself)
+      norms.push_back(std::move(norm));
     op.getResult(0).replaceAllUsesWith(other);
     Value init = op.getDpsInits().front();
     op.erase();

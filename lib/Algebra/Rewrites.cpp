@@ -16,8 +16,8 @@ using namespace waferloom;
 /// The last two are not passes of this room: partition-plan and
 /// convert-wafer-to-fabric ask whether they may.
 static constexpr llvm::StringLiteral names[] = {
-    "deferred-norm", "deferred-softmax", "reciprocal-root",
-    algebra::packedMessages, algebra::middleRoot};
+    "deferred-norm",   "deferred-softmax",      "half-factors",
+    "reciprocal-root", algebra::packedMessages, algebra::middleRoot};
 
 ArrayRef<StringRef> algebra::rewriteNames() {
   static const SmallVector<StringRef> all(std::begin(names), std::end(names));
@@ -43,6 +43,7 @@ void algebra::populateRewrites(OpPassManager &manager,
   AlgebraDeferScaleOptions scales;
   scales.norm = enabled("deferred-norm");
   scales.softmax = enabled("deferred-softmax");
-  manager.addNestedPass<func::FuncOp>(createAlgebraDeferScale(scales));
+  scales.halves = enabled("half-factors");
+  manager.addPass(createAlgebraDeferScale(scales));
   manager.addPass(createCSEPass());
 }

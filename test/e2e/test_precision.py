@@ -102,6 +102,54 @@ def test_a_weight_that_halves_do_not_hold():
     wl.compile(model, target="grid-4x4", context=8)
 
 
+def stretched(residual, gain, seed=8):
+    """ODD with a residual stream of `residual` times the size and gains of `gain` times,
+    which the weights behind take back: logits are as before but for epsilon."""
+    arrays = zoo.weights(ODD, seed=seed)
+    largest = max(np.abs(array).max() for key, array in arrays.items() if "embed" in key)
+    tops = {key: np.abs(array).max() for key, array in arrays.items() if "layernorm" in key}
+    for key, array in arrays.items():
+        if "embed" in key:
+            arrays[key] = (array * (residual / largest)).astype(np.float32)
+        elif "o_proj" in key or "down_proj" in key:
+            arrays[key] = (array * (0.1 * residual / largest)).astype(np.float32)
+        elif "layernorm" in key:
+            arrays[key] = (array * (gain / tops[key])).astype(np.float32)
+        elif any(name in key for name in ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")):
+            arrays[key] = (array / gain).astype(np.float32)
+    return arrays
+
+
+@pytest.mark.parametrize("form", ["primitives", "genai"])
+@pytest.mark.parametrize("residual, gain", [(3e4, 1), (3e4, 900), (1, 900), (1, 1024), (30, 1e-3), (3e-3, 1), (3e-3, 900), (6e4, 3e4)])
+def test_gains_and_activations_near_the_limits(form, residual, gain):
+    """What a deferred norm multiplies would leave f16 on both sides: x g, x g 2^-k does not."""
+    model = zoo.build(ODD, stretched(residual, gain), form).SerializeToString()
+    ids = np.random.default_rng(9).integers(0, ODD.vocabulary, 12)
+    theirs = zoo.Reference(model).run(ids[None])[0]
+    for grid in ("grid-4x4", "grid-1x7,sram=128KiB"):
+        program = wl.compile(model, target=grid, context=12, precision="f16")
+        ours = speak(program.session(), ids)
+        assert np.abs(ours - theirs).max() < 2e-3 * np.abs(theirs).max()
+    wide = wl.compile(model, target="grid-4x4", context=12, precision="f16", disable_rewrites=["half-factors"])
+    assert wide.count() != wl.compile(model, target="grid-4x4", context=12, precision="f16").count()
+
+
+def test_activations_beyond_the_limit_are_no_silent_fault():
+    arrays = stretched(6e4, 1)
+    for key in arrays:
+        if "o_proj" in key or "down_proj" in key:
+            arrays[key] = np.clip(arrays[key] * 50, -6e4, 6e4)
+    model = zoo.build(ODD, arrays).SerializeToString()
+    ids = np.random.default_rng(9).integers(0, ODD.vocabulary, 8)
+    theirs = zoo.Reference(model).run(ids[None])[0]
+    assert np.isfinite(theirs).all()
+    program = wl.compile(model, target="grid-4x4", context=12, precision="f16")
+    assert np.isnan(speak(program.session(), ids)).any()
+    wide = wl.compile(model, target="grid-4x4", context=12, precision="f16", disable_rewrites=["half-factors"])
+    assert np.abs(speak(wide.session(), ids) - theirs).max() < 1e-2 * np.abs(theirs).max()
+
+
 def test_no_such_precision():
     model = zoo.build(ODD, zoo.weights(ODD, seed=8)).SerializeToString()
     with pytest.raises(wl.CompileError, match="there is no precision 'int4'; there are model, f32, f16"):

@@ -12,7 +12,8 @@ from waferloom import cycles, zoo
 
 from conftest import BIN
 
-REWRITES = ["deferred-norm", "deferred-softmax", "reciprocal-root", "packed-messages", "middle-root"]
+REWRITES = ["deferred-norm", "deferred-softmax", "half-factors", "reciprocal-root", "packed-messages",
+            "middle-root"]
 CHOICES = [[], *([name] for name in REWRITES), REWRITES]
 SHAPES = {
     "groups": zoo.Shape(layers=2, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32),

@@ -27,7 +27,7 @@ def AlgebraFold : Pass<"algebra-fold", "::mlir::func::FuncOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
-def AlgebraDeferScale : Pass<"algebra-defer-scale", "::mlir::func::FuncOp"> {
+def AlgebraDeferScale : Pass<"algebra-defer-scale", "::mlir::ModuleOp"> {
   let summary = "Scale behind a product what was scaled in front of it";
   let description = [{
     `(u * s) . W` becomes `(u . W) * s` where `s` comes out of a reduction and has
@@ -38,13 +38,20 @@ def AlgebraDeferScale : Pass<"algebra-defer-scale", "::mlir::func::FuncOp"> {
     is such a contraction, all of them in f32, and if their results together have
     fewer than `growth` times the elements of `u`.
 
-    Needs: algebra-fold.
+    A product behind a norm that rounds its factor to f16 keeps doing so: the
+    norm's gain becomes a weight of f32 that is scaled by 2^-k, so that |u| is at
+    most |x|, and `s` takes in 2^k. Where there is no such gain, or without
+    `halves`, the factor is not rounded.
+
+    Needs: algebra-fold, no wafer.repeat of layers yet.
   }];
   let options = [
     Option<"norm", "norm", "bool", /*default=*/"true",
            "Scales that come from a sum of something else">,
     Option<"softmax", "softmax", "bool", /*default=*/"true",
            "Scales that come from the sum of what they scale">,
+    Option<"halves", "halves", "bool", /*default=*/"true",
+           "Factors behind a norm stay f16, by gains that are scaled">,
     Option<"growth", "growth", "int64_t", /*default=*/"8",
            "How many times the elements may be scaled behind the products">,
   ];
