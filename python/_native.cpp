@@ -8,6 +8,7 @@
 #include "waferloom/Executor/Trace.h"
 #include "waferloom/Image/Image.h"
 #include "waferloom/Image/Utf8.h"
+#include "waferloom/Report/CriticalPath.h"
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
@@ -454,6 +455,31 @@ PYBIND11_MODULE(_native, m) {
             cycles.push_back(result->cycles);
           }
           return cycles;
+        });
+  m.def("critical_path",
+        [](const std::shared_ptr<image::Loaded> &image, size_t entry,
+           const std::string &engine, uint64_t workLimit) {
+          auto kind = executor::engineNamed(engine);
+          if (!kind)
+            throw Failure("engine is 'lockstep' or 'reference', not '" +
+                          engine + "'");
+          executor::CriticalPath path;
+          executor::RunOptions options;
+          options.workLimit = workLimit;
+          options.interrupted = interruption();
+          options.critical = &path;
+          auto result = [&] {
+            py::gil_scoped_release release;
+            return executor::countStep(image, entry, options, *kind);
+          }();
+          if (!result)
+            failOrInterrupt(result.takeError());
+          // Nested lists and numbers: Python reads them as it does what tools
+          // print.
+          std::string text;
+          llvm::raw_string_ostream(text)
+              << llvm::json::Value(report::toJson(path, image->image, true));
+          return text;
         });
   m.def("session", [](const std::shared_ptr<image::Loaded> &image,
                       const std::string &engine) {

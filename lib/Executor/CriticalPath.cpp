@@ -7,6 +7,7 @@
 // count.
 
 #include "PathRecord.h"
+#include "Trips.h"
 #include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <map>
@@ -62,7 +63,8 @@ class Walker {
 public:
   Walker(PathRecord &record, const PreparedEntry &prepared,
          const Streams &streams, const image::TargetT &target)
-      : record(record), prepared(prepared), streams(streams), target(target) {}
+      : record(record), prepared(prepared), streams(streams), target(target),
+        trips(prepared) {}
 
   /// PEs begin at `begin`.
   CriticalPath walk(uint32_t pe, Stamp end, Stamp begin);
@@ -85,6 +87,8 @@ private:
     mode = then;
   }
   void book(PathKind kind, Stamp cycles);
+  uint32_t tripNow();
+  void turnAround();
   /// Books the cycles since `stamp`.
   void bookFrom(PathKind kind, Stamp stamp) { book(kind, now - stamp); }
 
@@ -99,6 +103,9 @@ private:
   const Instruction *cause =
       nullptr; // what waits: words are on their way to it
   uint32_t causeRegion = 0;
+  uint32_t causeTrip = UINT32_MAX; // index into the path's
+  Trips trips;
+  std::map<std::tuple<uint32_t, uint32_t, uint32_t>, uint32_t> tripOf;
   Stamp now = 0;
 };
 } // namespace
@@ -110,7 +117,25 @@ void Walker::enter(PathRef ref) {
   if (op.instruction) {
     cause = op.instruction;
     causeRegion = streams.places[op.pe].region;
+    causeTrip = tripNow();
   }
+}
+
+/// The layer or token that the instruction is of, among those of the path.
+uint32_t Walker::tripNow() {
+  const AccountKey &key = prepared.accounts[cause->account];
+  if (key.over == image::LoopOver::nothing)
+    return UINT32_MAX;
+  const Place &place = streams.places[op.pe];
+  // A wait counts as no instruction; it is of the trip of the one before it.
+  uint64_t number =
+      op.number - (op.role == PathOp::Wait && op.number > 0 ? 1 : 0);
+  uint32_t trip = trips.of(place.region, place.program, number);
+  auto [it, fresh] = tripOf.try_emplace({key.loop, place.stage, trip},
+                                        uint32_t(path.trips.size()));
+  if (fresh)
+    path.trips.push_back({key.loop, key.over, place.stage, trip});
+  return it->second;
 }
 
 /// Books cycles that end now to what waits for them.
@@ -119,6 +144,8 @@ void Walker::book(PathKind kind, Stamp cycles) {
   if (cycles == 0 || !cause)
     return;
   path.accounts[cause->account].cycles[size_t(kind)] += cycles;
+  if (causeTrip != UINT32_MAX)
+    path.trips[causeTrip].cycles[size_t(kind)] += cycles;
   PathStep step;
   step.begin = static_cast<uint64_t>(now);
   step.cycles = cycles;
@@ -128,10 +155,11 @@ void Walker::book(PathKind kind, Stamp cycles) {
   step.instruction = cause->index;
   step.account = cause->account;
   step.words = static_cast<uint32_t>(cause->words);
+  step.trip = causeTrip;
   step.kind = kind;
   PathStep *later = path.steps.empty() ? nullptr : &path.steps.back();
   auto who = [](const PathStep &s) {
-    return std::tie(s.kind, s.x, s.y, s.region, s.instruction);
+    return std::tie(s.kind, s.x, s.y, s.region, s.instruction, s.trip);
   };
   if (later && who(*later) == who(step)) {
     later->begin = step.begin;
@@ -190,7 +218,8 @@ void Walker::begin() {
   if (op.role != PathOp::Wait && !beside)
     book(PathKind::rewrite, static_cast<Stamp>(instruction.rewrite));
   book(PathKind::rewrite, static_cast<Stamp>(op.lead));
-  ++path.accounts[instruction.account].times;
+  if (op.role != PathOp::Start)
+    ++path.accounts[instruction.account].times;
   std::optional<PathRef> previous = record.before(word.at);
   if (!previous) {
     mode = Mode::Over;
@@ -320,8 +349,26 @@ CriticalPath Walker::walk(uint32_t pe, Stamp end, Stamp begin) {
       break;
     }
   }
-  std::reverse(path.steps.begin(), path.steps.end());
+  turnAround();
   return std::move(path);
+}
+
+/// The walk was backward; the path goes forward.
+void Walker::turnAround() {
+  std::reverse(path.steps.begin(), path.steps.end());
+  std::vector<PathTrip> inOrder;
+  std::vector<uint32_t> places(path.trips.size(), UINT32_MAX);
+  for (PathStep &step : path.steps) {
+    if (step.trip == UINT32_MAX)
+      continue;
+    uint32_t &index = places[step.trip];
+    if (index == UINT32_MAX) {
+      index = static_cast<uint32_t>(inOrder.size());
+      inOrder.push_back(path.trips[step.trip]);
+    }
+    step.trip = index;
+  }
+  path.trips = std::move(inOrder);
 }
 
 CriticalPath walkPath(PathRecord &record, const PreparedEntry &prepared,

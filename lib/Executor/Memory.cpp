@@ -4,11 +4,17 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
 namespace waferloom::executor {
+
+uint64_t hostMemory() {
+  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
 
 static uint32_t toLanes(uint64_t count) {
   return static_cast<uint32_t>((count + lanes - 1) / lanes * lanes);

@@ -14,6 +14,9 @@ namespace waferloom::executor {
 
 class Workers;
 
+/// Bytes of this host's memory.
+uint64_t hostMemory();
+
 class Memory {
 public:
   /// PEs of a region with so many bytes each, all zeros. `inLanes`: in blocks.

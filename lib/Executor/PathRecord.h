@@ -36,8 +36,9 @@ struct PathOp {
   const Instruction *instruction = nullptr; // null: a router
   uint32_t pe = none;                       // of a router: whose
   Role role = Plain;
-  uint64_t lead = 0; // cycles of `rewrite` instructions before it
-  Stamp begun = 0;   // after them
+  uint64_t number = 0; // instructions of the PE that began before (Stop)
+  uint64_t lead = 0;   // cycles of `rewrite` instructions before it
+  Stamp begun = 0;     // after them
   Stamp end = 0;
 };
 

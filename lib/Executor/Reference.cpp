@@ -53,6 +53,9 @@ void Reference::wakeProducer(uint32_t consumer) {
 void Reference::start(const EngineOptions &options) {
   abstract = options.abstract;
   trace = options.trace;
+  record.reset();
+  if (options.critical)
+    record = std::make_unique<ReferenceRecord>(streams, target, slots);
   channels.reset(options.narrow);
   stops = options.stops;
   queue.clear();
@@ -89,6 +92,14 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
                 "work limit allows it",
                 steps, options.workLimit)
             .str());
+  if (uint64_t bytes = ReferenceRecord::bytesFor(prepared.effort);
+      options.critical && bytes > hostMemory() / 2)
+    return createStringError(
+        formatv("the critical path of these {0} instructions and words, which "
+                "have to be followed one by one, needs {1} MiB, more than half "
+                "of this host's {2}; --cycles counts without it",
+                steps, bytes >> 20, hostMemory() >> 20)
+            .str());
   start(options);
   while (queueHead < queue.size()) {
     uint32_t actor = queue[queueHead++];
@@ -120,6 +131,11 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
   }
   result.instructions = instructions;
   result.words = words;
+  if (record)
+    *options.critical =
+        walkPath(*record, prepared, streams, target, result.last, result.cycles,
+                 options.launch ? target.launch_cycles : 0);
+  record.reset();
   return Error::success();
 }
 
@@ -160,8 +176,10 @@ void Reference::runGate(uint32_t index) {
                               channels.producers[gate.producer].next);
     if (!channels.hasCredit(gate.producer, stamp))
       break;
-    channels.put(gate.producer, stamp, channels.value(turn.consumer));
-    channels.take(turn.consumer, stamp);
+    if (record)
+      record->pass(index, turn.consumer);
+    put(gate.producer, stamp, channels.value(turn.consumer));
+    take(turn.consumer, stamp);
     wakeProducer(turn.consumer);
     moved = true;
     if (++state.given == turn.words) {

@@ -6,6 +6,7 @@
 
 #include "Channels.h"
 #include "Engine.h"
+#include "ReferenceRecord.h"
 #include "llvm/ADT/SmallVector.h"
 #include <string>
 #include <vector>
@@ -105,6 +106,17 @@ private:
   const char *resolve(uint32_t pe, const Operand &operand);
   uint64_t moved(const Pe &pe, Range steps, uint64_t address) const;
 
+  void put(uint32_t producer, uint64_t stamp, uint32_t value) {
+    channels.put(producer, stamp, value);
+    if (record)
+      record->put(producer, stamp);
+  }
+  void take(uint32_t consumer, uint64_t stamp) {
+    channels.take(consumer, stamp);
+    if (record)
+      record->take(consumer, stamp);
+  }
+
   void enqueue(uint32_t actor);
   void wakeConsumers(uint32_t producer);
   void wakeProducer(uint32_t consumer);
@@ -132,6 +144,7 @@ private:
   uint64_t instructions = 0, words = 0;
   bool abstract = false;
   Trace *trace = nullptr;
+  std::unique_ptr<ReferenceRecord> record; // for the critical path
   const std::map<uint32_t, Stop> *stops = nullptr;
   Interrupt *interrupt = nullptr;
   std::string failure; // a value out of its range stops the run

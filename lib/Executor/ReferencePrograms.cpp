@@ -89,6 +89,8 @@ bool Reference::control(uint32_t index, Thread &thread,
     thread.begunBusy = thread.busy;
     thread.clock += instruction.rewrite;
     thread.busy += instruction.rewrite;
+    if (record)
+      record->lead(index, instruction.rewrite);
     finish(index, thread, instruction);
     ++pe.counter;
     return true;
@@ -112,6 +114,8 @@ void Reference::launchThread(uint32_t index, Thread &main,
   Started &started = pes[index].started[slot];
   started.clock = main.clock;
   started.busy = main.busy;
+  if (record)
+    record->start(index, instruction, main.clock, pes[index].begun);
   if (!begin(index, thread, instruction))
     return;
   main.clock += 1;
@@ -136,6 +140,8 @@ bool Reference::waitFor(uint32_t index, Thread &main,
   main.clock = std::max(main.clock, started.clock + main.busy - started.busy);
   main.clock += 1;
   ++instructions;
+  if (record)
+    record->wait(index, instruction, before, main.clock, pes[index].begun);
   if (!prepared.accounts.empty())
     spent[index * prepared.accounts.size() + instruction.account].wait +=
         main.clock - before;
@@ -185,6 +191,8 @@ bool Reference::begin(uint32_t index, Thread &thread,
   thread.begunBusy = thread.busy;
   thread.word = 0;
   thread.holds = false;
+  if (record)
+    record->begin(index, instruction, thread.clock, pes[index].begun);
   uint64_t prologue =
       target.issue_cycles + (instruction.thread < 0 ? instruction.rewrite : 0);
   thread.clock += prologue;
@@ -225,6 +233,8 @@ void Reference::finish(uint32_t pe, Thread &thread,
                 instruction.op, instruction.node, thread.begun, thread.clock,
                 busy});
   ++instructions;
+  if (record && !image::isControl(instruction.op))
+    record->end(pe, instruction, thread.clock);
   thread.current = nullptr;
 }
 

@@ -105,10 +105,10 @@ bool Reference::send(uint32_t pe, uint32_t actor, Thread &thread) {
       thread.waits = Waits::Credit;
       break;
     }
-    channels.put(producer, stamp,
-                 abstract ? 0
-                          : gather(instruction, instruction.a,
-                                   thread.addresses.a, thread.word));
+    put(producer, stamp,
+        abstract ? 0
+                 : gather(instruction, instruction.a, thread.addresses.a,
+                          thread.word));
     thread.clock = stamp + 1;
     ++thread.word;
   }
@@ -132,7 +132,7 @@ bool Reference::receive(uint32_t pe, uint32_t actor, Thread &thread) {
     if (!abstract)
       scatter(instruction, thread.addresses, thread.word,
               channels.value(consumer));
-    channels.take(consumer, stamp);
+    take(consumer, stamp);
     thread.clock = stamp + 1;
     ++thread.word;
   }
@@ -148,7 +148,7 @@ bool Reference::pass(uint32_t pe, uint32_t actor, Thread &thread) {
   uint32_t consumer = streams.sinkOf(pe, instruction.inColor);
   uint32_t producer = streams.sourceOf(pe, instruction.outColor);
   Channels::Out &out = channels.producers[producer];
-  uint64_t taken = channels.consumers[consumer].count, put = out.count;
+  uint64_t taken = channels.consumers[consumer].count, before = out.count;
   while (thread.word < instruction.words) {
     if (!thread.holds) {
       if (!channels.hasWord(consumer)) {
@@ -158,7 +158,7 @@ bool Reference::pass(uint32_t pe, uint32_t actor, Thread &thread) {
       }
       uint64_t stamp = std::max(thread.clock, channels.arrival(consumer));
       thread.held = channels.value(consumer);
-      channels.take(consumer, stamp);
+      take(consumer, stamp);
       thread.clock = stamp + 1;
       thread.busy += 1;
       thread.holds = true;
@@ -175,7 +175,7 @@ bool Reference::pass(uint32_t pe, uint32_t actor, Thread &thread) {
       value = instruction.fold(
           thread.held,
           gather(instruction, instruction.a, thread.addresses.a, thread.word));
-    channels.put(producer, stamp, value);
+    put(producer, stamp, value);
     // put >= take + forward, so this does not wrap.
     thread.clock = std::max(thread.clock, stamp - target.forward_cycles + 1);
     thread.holds = false;
@@ -184,7 +184,7 @@ bool Reference::pass(uint32_t pe, uint32_t actor, Thread &thread) {
   }
   if (channels.consumers[consumer].count != taken)
     wakeProducer(consumer);
-  if (out.count != put)
+  if (out.count != before)
     wakeConsumers(producer);
   return thread.word == instruction.words;
 }

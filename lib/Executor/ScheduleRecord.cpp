@@ -134,6 +134,7 @@ std::optional<PathRef> ScheduleRecord::inBlock(uint32_t pe, uint32_t superstep,
   site.base = pe;
   site.origin = clock - static_cast<Stamp>(segment->cycles);
   site.block = segment->computeBlock;
+  site.number = segment->begun;
   site.leads.resize(acts.size());
   for (const BlockLead &lead : schedule.segments.leads[segment->leads])
     if (lead.position < acts.size())
@@ -186,6 +187,7 @@ PathOp ScheduleRecord::at(PathRef ref) {
     uint32_t act = schedule.segments.computeBlocks[site.block][ref.op];
     op.instruction = schedule.segments.acts[act].instruction;
     op.pe = site.base;
+    op.number = site.number + ref.op;
     op.lead = site.leads[ref.op];
     op.begun = site.begun[ref.op];
     op.end = site.ended[ref.op];
@@ -198,6 +200,9 @@ PathOp ScheduleRecord::at(PathRef ref) {
   }
   op.instruction = schedule.segments.acts[from.act].instruction;
   op.pe = site.base + timerOf(site).group.pes[from.pe];
+  const Superstep &superstep = schedule.supersteps[site.superstep];
+  op.number = superstep.begunAfterCompute[schedule.kindIn(superstep, op.pe)] +
+              from.begun;
   op.lead = from.lead;
   op.begun = site.origin + site.times->begun[ref.op];
   op.end = site.origin + site.times->ended[ref.op];

@@ -65,7 +65,8 @@ private:
     uint32_t base = 0;     // of a compute block: the PE
     const GroupAfter *after = nullptr;
     std::shared_ptr<const GroupTimes> times;
-    Stamp origin = 0; // of a compute block: when it begins
+    Stamp origin = 0;    // of a compute block: when it begins
+    uint64_t number = 0; // of a compute block: of its first act
     uint32_t block = 0;
     std::vector<Stamp> begun, ended; // of a compute block, by act
     std::vector<uint32_t> leads;     // the same

@@ -13,7 +13,6 @@
 #include <atomic>
 #include <optional>
 #include <thread>
-#include <unistd.h>
 
 using namespace llvm;
 
@@ -145,8 +144,7 @@ private:
 } // namespace
 
 static Error checkHostMemory(uint64_t bytes) {
-  auto host = static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-              static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const uint64_t host = hostMemory();
   if (bytes <= host)
     return Error::success();
   return createStringError(
@@ -249,6 +247,7 @@ Expected<StepResult> SessionImpl::count(size_t entry,
   engineOptions.workLimit = options.workLimit;
   engineOptions.interrupt = &interrupt;
   engineOptions.countOnly = true;
+  engineOptions.abstract = kind == EngineKind::reference;
   engineOptions.critical = options.critical;
   EngineResult run;
   if (Error error = entries.front()->engine->run(engineOptions, run))
@@ -479,9 +478,9 @@ Session::create(std::shared_ptr<const image::Loaded> image, EngineKind kind) {
 }
 
 Expected<StepResult> countStep(std::shared_ptr<const image::Loaded> image,
-                               size_t entry, const RunOptions &options) {
-  return SessionImpl(std::move(image), EngineKind::lockstep)
-      .count(entry, options);
+                               size_t entry, const RunOptions &options,
+                               EngineKind kind) {
+  return SessionImpl(std::move(image), kind).count(entry, options);
 }
 
 } // namespace waferloom::executor

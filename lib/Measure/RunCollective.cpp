@@ -141,6 +141,8 @@ measure::runCollective(const collectives::Line &line,
   input.shape = {int64_t(line.extent()), int64_t(elements)};
   executor::RunOptions options;
   options.launch = withLaunch;
+  executor::CriticalPath path;
+  options.critical = &path;
   auto step = (*session)->step(0, {input}, options);
   if (!step)
     return step.takeError();
@@ -148,5 +150,6 @@ measure::runCollective(const collectives::Line &line,
     if (Error error = compare(numbers, output.bytes))
       return std::move(error);
   run.executed = step->cycles;
+  run.path = path.cycles();
   return run;
 }

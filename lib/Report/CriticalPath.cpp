@@ -23,9 +23,8 @@ PathTable tabulate(const executor::CriticalPath &path,
                    const image::ImageT &image) {
   PathTable table;
   std::map<uint32_t, image::LoopOver> loops;
-  for (const executor::PathAccount &account : path.accounts)
-    if (account.over != image::LoopOver::nothing && account.times > 0)
-      loops[account.loop] = account.over;
+  for (const executor::PathTrip &trip : path.trips)
+    loops[trip.loop] = trip.over;
   std::map<uint32_t, size_t> known;
   for (auto [loop, over] : loops) {
     known[loop] = table.parts.size();
@@ -37,13 +36,16 @@ PathTable tabulate(const executor::CriticalPath &path,
     auto it = known.find(loop);
     return it == known.end() ? outside : it->second;
   };
+  for (const executor::PathTrip &trip : path.trips)
+    table.parts[partOf(trip.loop)].trips.push_back(trip);
+  for (PathPart &part : table.parts)
+    part.repeats =
+        static_cast<uint32_t>(std::max<size_t>(1, part.trips.size()));
   std::map<std::pair<size_t, uint32_t>, size_t> nodes;
   for (const executor::PathAccount &account : path.accounts) {
     if (account.times == 0 && executor::total(account.cycles) == 0)
       continue;
     size_t part = partOf(account.loop);
-    if (part != outside)
-      table.parts[part].repeats = account.repeats;
     add(table.parts[part].cycles, account.cycles);
     add(table.cycles, account.cycles);
     if (image::isStream(account.op))
@@ -95,7 +97,9 @@ std::string titleOf(const PathItem &item) {
 static std::string shortName(const PathPart &part) {
   StringRef trip = executor::tripOf(part.over);
   return trip.empty() ? "outside"
-                      : formatv("one of {0} {1}s", part.repeats, trip).str();
+         : part.repeats == 1
+             ? formatv("one {0}", trip).str()
+             : formatv("one of {0} {1}s", part.repeats, trip).str();
 }
 
 /// Of one trip, rounded.
@@ -136,8 +140,7 @@ static void printKinds(raw_ostream &os, const PathTable &table) {
      << "\n";
 }
 
-/// "hops 640, words 12".
-static std::string kindsOf(const PathCycles &cycles) {
+std::string describe(const PathCycles &cycles) {
   std::vector<PathKind> kinds;
   for (PathKind kind : executor::allPathKinds())
     if (cycles[size_t(kind)] != 0)
@@ -151,6 +154,19 @@ static std::string kindsOf(const PathCycles &cycles) {
     text += (text.empty() ? "" : ", ") +
             formatv("{0} {1:N}", nameOf(kind), cycles[size_t(kind)]).str();
   return text;
+}
+
+/// Every layer or token of a part, in the order of the path.
+static void printTrips(raw_ostream &os, const PathPart &part) {
+  constexpr size_t inLine = 10;
+  os << formatv("the {0}s of the path, one after the other:\n",
+                executor::tripOf(part.over));
+  for (auto [i, trip] : enumerate(part.trips)) {
+    os << right_justify(formatv("{0:N}", executor::total(trip.cycles)).str(),
+                        10);
+    if (i % inLine == inLine - 1 || i + 1 == part.trips.size())
+      os << "\n";
+  }
 }
 
 void printPath(raw_ostream &os, const executor::CriticalPath &path,
@@ -180,8 +196,11 @@ void printPath(raw_ostream &os, const executor::CriticalPath &path,
             formatv("{0:P1}", static_cast<double>(cycles) / all).str(), 8),
         titleOf(item));
     if (most == 0)
-      os << std::string(24, ' ') << kindsOf(item.cycles) << "\n";
+      os << std::string(24, ' ') << describe(item.cycles) << "\n";
   }
+  for (const PathPart &part : table.parts)
+    if (most == 0 && part.trips.size() > 1)
+      printTrips(os, part);
   if (path.launch)
     os << formatv("launch{0,10:N}\n", path.launch);
 }
@@ -198,16 +217,25 @@ json::Object toJson(const executor::CriticalPath &path,
   PathTable table = tabulate(path, image);
   json::Array parts, items;
   for (const PathPart &part : table.parts) {
-    StringRef trip = executor::tripOf(part.over);
-    parts.push_back(json::Object{{"name", trip.empty() ? "outside" : trip},
-                                 {"repeats", part.repeats},
-                                 {"cycles", toJson(part.cycles)}});
+    StringRef name = executor::tripOf(part.over);
+    json::Object object{{"name", name.empty() ? "outside" : name},
+                        {"repeats", part.repeats},
+                        {"cycles", toJson(part.cycles)}};
+    json::Array trips;
+    for (const executor::PathTrip &trip : part.trips)
+      trips.push_back(json::Object{{"stage", trip.stage},
+                                   {"trip", trip.trip},
+                                   {"cycles", toJson(trip.cycles)}});
+    if (withSteps)
+      object["trips"] = std::move(trips);
+    parts.push_back(std::move(object));
   }
   for (const PathItem &item : table.items) {
     json::Object object{{"node", json::fixUTF8(item.node)},
                         {"part", static_cast<int64_t>(item.part)},
                         {"times", item.times},
                         {"collective", item.isCollective},
+                        {"total", executor::total(item.cycles)},
                         {"cycles", toJson(item.cycles)}};
     if (item.isCollective) {
       object["words"] = item.words;
@@ -225,16 +253,20 @@ json::Object toJson(const executor::CriticalPath &path,
   json::Array steps;
   for (const executor::PathStep &step : path.steps) {
     const executor::PathAccount &account = path.accounts[step.account];
-    steps.push_back(
-        json::Object{{"begin", step.begin},
-                     {"cycles", step.cycles},
-                     {"kind", nameOf(step.kind)},
-                     {"x", step.x},
-                     {"y", step.y},
-                     {"region", step.region},
-                     {"instruction", step.instruction},
-                     {"op", image::EnumNameOpcode(account.op)},
-                     {"node", json::fixUTF8(image.names[account.node])}});
+    json::Object told{{"begin", step.begin},
+                      {"cycles", step.cycles},
+                      {"kind", nameOf(step.kind)},
+                      {"x", step.x},
+                      {"y", step.y},
+                      {"region", step.region},
+                      {"instruction", step.instruction},
+                      {"op", image::EnumNameOpcode(account.op)},
+                      {"node", json::fixUTF8(image.names[account.node])}};
+    if (step.trip < path.trips.size()) {
+      told["stage"] = path.trips[step.trip].stage;
+      told["trip"] = path.trips[step.trip].trip;
+    }
+    steps.push_back(std::move(told));
   }
   object["path"] = std::move(steps);
   return object;

@@ -6,6 +6,7 @@
 #include "Map.h"
 #include "Page.h"
 #include "waferloom/Image/Programs.h"
+#include "waferloom/Report/CriticalPath.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -16,6 +17,7 @@ using namespace llvm;
 
 namespace waferloom::report {
 
+using executor::CriticalPath;
 using executor::StageResult;
 using executor::StepResult;
 
@@ -218,8 +220,42 @@ static void writeStages(Page &page, ArrayRef<StageResult> stages,
   page.endTable();
 }
 
+/// What the cycles of a step waited for, and where most of them did.
+static void writePath(Page &page, const image::ImageT &image,
+                      const CriticalPath &path, const std::string &prefix) {
+  constexpr size_t shown = 8;
+  PathTable table = tabulate(path, image);
+  const auto all = static_cast<uint64_t>(executor::total(table.cycles));
+  auto bar = [&](int64_t cycles) {
+    page.bar({{static_cast<uint64_t>(std::max<int64_t>(cycles, 0)), "k1", ""}},
+             all);
+  };
+  page.beginTable({"the critical path waited for", "#cycles", ""});
+  for (executor::PathKind kind : executor::allPathKinds()) {
+    page.beginRow();
+    page.cell(nameOf(kind));
+    page.signedNumber(table.cycles[size_t(kind)],
+                      prefix + "kinds." + nameOf(kind));
+    bar(table.cycles[size_t(kind)]);
+    page.endRow();
+  }
+  page.endTable();
+  page.beginTable(
+      {"node or collective with the most cycles on it", "#cycles", ""});
+  for (auto [i, item] : enumerate(ArrayRef(table.items).take_front(shown))) {
+    page.beginRow();
+    page.cell(titleOf(item));
+    page.signedNumber(executor::total(item.cycles),
+                      formatv("{0}items.{1}.total", prefix, i).str());
+    bar(executor::total(item.cycles));
+    page.endRow();
+  }
+  page.endTable();
+}
+
 static void writeCycles(Page &page, const image::ImageT &image,
-                        ArrayRef<StepResult> steps) {
+                        ArrayRef<StepResult> steps,
+                        ArrayRef<CriticalPath> paths) {
   page.heading("Where the cycles go");
   page.text("Counted without values, of one step behind an empty context; "
             "cycles depend on no weight and no input. Bars are of the core "
@@ -251,6 +287,7 @@ static void writeCycles(Page &page, const image::ImageT &image,
     const size_t entry = e;
     page.subheading("Entry " + image.entries[e]->name);
     writeStages(page, step.stages, step.cycles, entry);
+    writePath(page, image, paths[e], formatv("entries.{0}.critical.", entry));
     for (size_t stage : stagesToShow(step.stages)) {
       if (step.stages.size() > 1)
         page.subheading(
@@ -348,8 +385,11 @@ Expected<std::string> writePage(std::shared_ptr<const image::Loaded> loaded,
                                 StringRef name, uint64_t bytes) {
   const image::ImageT &image = loaded->image;
   std::vector<StepResult> steps;
+  std::vector<CriticalPath> paths(image.entries.size());
   for (size_t e = 0; e < image.entries.size(); ++e) {
-    Expected<StepResult> step = executor::countStep(loaded, e);
+    executor::RunOptions options;
+    options.critical = &paths[e];
+    Expected<StepResult> step = executor::countStep(loaded, e, options);
     if (!step)
       return step.takeError();
     steps.push_back(std::move(*step));
@@ -358,7 +398,7 @@ Expected<std::string> writePage(std::shared_ptr<const image::Loaded> loaded,
   writeFacts(page, image, bytes);
   writeFit(page, image);
   writePlaces(page, image);
-  writeCycles(page, image, steps);
+  writeCycles(page, image, steps, paths);
   writeRewrites(page, image, steps.front().cycles);
   writePrograms(page, image);
   return page.finish();

@@ -7,9 +7,10 @@
     result.outputs["logits"], result.cycles
 """
 
+from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
 from .generation import Generation
 from .program import Account, Program, Region, Result, Session, TensorInfo, Trace, compile, load
 
-__all__ = ["Account", "CompileError", "Diagnostic", "ExecutionError", "Generation", "Program", "Region", "Result",
+__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "Program", "Region", "Result",
            "Session", "TensorInfo", "Trace", "compile", "load"]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _native
+from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
 from .generation import Generation
 
@@ -343,6 +344,20 @@ class Program:
         followed one by one where a program has to be counted so; 0: any number."""
         try:
             return dict(zip(self.entries, _native.count(self._image, _count("work_limit", work_limit))))
+        except _native.Failure as error:
+            raise ExecutionError([Diagnostic("error", str(error))]) from None
+
+    def critical_path(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT):
+        """Why a step takes as long as it does, as CriticalPath (docs/critical-path.md): of the
+        entry of so many `tokens` per step, or of the first. Nothing is executed; `work_limit` as
+        `count` has it."""
+        if engine not in ENGINES:
+            raise ValueError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
+        if tokens is not None and tokens not in self.entries:
+            raise ValueError(f"the program has entries of {self.entries} tokens, not {tokens}")
+        entry = 0 if tokens is None else self.entries.index(tokens)
+        try:
+            return CriticalPath.read(_native.critical_path(self._image, entry, engine, _count("work_limit", work_limit)))
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
 

@@ -5,11 +5,14 @@
     python test/docs/pages.py --write    brings them up to date
 
 Names: `cli COMMAND`, the help of a command; `level N`, the N-th level of
-docs/read-a-program.md's model; `step`, what one step of it gives. docs/rooms.svg
-is drawn by rooms.py.
+docs/read-a-program.md's model; `step`, what one step of it gives; `critical`, the
+critical path of a step of stories260k, and `critical collective`, a piece of it. The
+last two stay as they are where that model is not at hand. docs/rooms.svg is drawn by
+rooms.py.
 """
 
 import argparse
+import json
 import os
 import re
 import subprocess
@@ -25,6 +28,8 @@ from onnx import TensorProto, helper, numpy_helper
 import rooms
 
 TOP = Path(__file__).resolve().parents[2]
+STORIES = (Path(os.environ.get("WAFERLOOM_SHARED", TOP.parent / "shared"))
+           / "models/stories260k/stories260k-primitives-opset17.onnx")
 BIN = Path(os.environ.get("WAFERLOOM_BUILD", TOP / "build")) / "bin"
 BLOCK = re.compile(r"(<!-- from: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -66,7 +71,49 @@ def levels():
         return texts, f"y = {np.array2string(y[0], precision=4, separator=', ')}, in {cycles} cycles"
 
 
+@cache
+def critical():
+    """The critical path of a step of stories260k: its text, and the same as an object."""
+    with tempfile.TemporaryDirectory() as folder:
+        run(BIN / "waferloom", "compile", STORIES, "-o", "stories.wafer", "--target", "grid-8x8", "--context", "256",
+            "--quiet", cwd=folder)
+        told = [run(BIN / "waferloom", "run", "stories.wafer", "--critical", *how, cwd=folder) for how in ([], ["--json"])]
+        return told[0], json.loads(told[1])["entries"][0]["critical"]
+
+
+def table_of_path(shown=12):
+    """The text, without the items that take least."""
+    lines = critical()[0].rstrip().splitlines()
+    first = lines.index("nodes and collectives on it:") + 1
+    last = next(i for i, line in enumerate(lines) if line.startswith("the layers"))
+    rest = (last - first) // 2 - shown
+    cut = [*lines[:first + 2 * shown], f"  ({rest} more)", *lines[last:]] if rest > 0 else lines
+    return "\n".join(["$ waferloom compile stories260k.onnx -o stories.wafer --target grid-8x8 --context 256",
+                      "$ waferloom run stories.wafer --critical", *cut])
+
+
+def one_collective():
+    """The stretches of a collective of the first layer: the longest one, with what is around it."""
+    path = critical()[1]
+    longest = max((item for item in path["items"] if item["collective"] and item["part"] == 0),
+                  key=lambda item: item["total"])
+    steps = path["path"]
+    streams = ("send", "recv", "recv_fold", "recv_fold_send")
+    last = next(i for i, step in enumerate(steps) if step["node"] == longest["node"] and step["op"] in streams
+                and step.get("trip") == 0 and steps[i + 1]["op"] not in streams)
+    first = last
+    while steps[first - 1]["op"] in streams:
+        first -= 1
+    lines = ["   begin  cycles  kind          core    instruction"]
+    for step in steps[first - 1:last + 2]:
+        core = f"({step['x']}, {step['y']})"
+        lines.append(f"{step['begin']:>8}{step['cycles']:>8}  {step['kind']:<14}{core:<8}"
+                     f"#{step['instruction']} {step['op']} {step['node']}")
+    return "\n".join(lines)
+
+
 def content(name):
+    """None: the block stays as it is."""
     kind, _, rest = name.partition(" ")
     if kind == "cli":
         return f"```text\n{run(BIN / 'waferloom', *rest.split(), '--help').rstrip()}\n```\n"
@@ -74,12 +121,18 @@ def content(name):
         return f"```mlir\n{levels()[0][int(rest) - 1]}\n```\n"
     if kind == "step":
         return f"```text\n{levels()[1]}\n```\n"
+    if kind == "critical":
+        return f"```text\n{one_collective() if rest else table_of_path()}\n```\n" if STORIES.exists() else None
     raise ValueError(f"no block is called '{name}'")
 
 
 def updated(page):
     """The text of a page with its blocks as they are today."""
-    return BLOCK.sub(lambda match: match[1] + content(match[2]) + match[3], page.read_text())
+    def today(match):
+        text = content(match[2])
+        return match[0] if text is None else match[1] + text + match[3]
+
+    return BLOCK.sub(today, page.read_text())
 
 
 def pages():

@@ -7,6 +7,8 @@ import subprocess
 import pytest
 from conftest import BIN
 
+import waferloom as wl
+
 MODEL = "stories260k/stories260k-primitives-opset17.onnx"
 PLANS = {"8x8": "--target grid-8x8 --context 256",
          "7x5": "--target grid-7x5,sram=128KiB --context 128",
@@ -46,6 +48,36 @@ def test_every_cycle_is_on_the_path_once(image):
             assert step["begin"] == clock
             clock += step["cycles"]
         assert clock == entry["cycles"]
+
+
+def test_both_engines_walk_the_same_path(image):
+    ours, theirs = (json.loads(tool("run", image, "--critical", "--json", "--engine", engine))
+                    for engine in ("lockstep", "reference"))
+    assert ours == theirs
+
+
+def test_python_has_the_same(image):
+    program = wl.load(image)
+    entries = json.loads(tool("run", image, "--critical", "--json"))["entries"]
+    assert program.critical_path() == program.critical_path(program.entries[0])
+    for tokens, entry in zip(program.entries, entries, strict=True):
+        path = program.critical_path(tokens)
+        assert path.cycles == entry["cycles"] == program.count()[tokens]
+        assert path.kinds == entry["critical"]["kinds"]
+        assert sum(item.total for item in path.items) == sum(step.cycles for step in path.steps) == path.cycles
+        for part in path.parts[:-1]:
+            assert sum(total(trip.cycles) for trip in part.trips) == total(part.cycles)
+            assert len(part.trips) == part.repeats
+    with pytest.raises(ValueError, match="entries of"):
+        program.critical_path(tokens=7)
+
+
+def test_every_layer_is_on_the_path(image):
+    """Of one token: five layers one after the other, wherever they lie."""
+    layers = [part for part in wl.load(image).critical_path(1).parts if part.name == "layer"]
+    assert sum(part.repeats for part in layers) == 5
+    places = [(trip.stage, trip.trip) for part in layers for trip in part.trips]
+    assert places == sorted(places)
 
 
 def test_the_path_ends_where_the_step_ends(image):

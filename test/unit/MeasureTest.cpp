@@ -20,7 +20,10 @@ static measure::CollectiveRun run(const Line &line, const Request &request,
                                   image::Type type, const char *name) {
   auto run = measure::runCollective(line, request, type, *machineOf(name));
   EXPECT_TRUE(bool(run)) << llvm::toString(run.takeError());
-  return run ? *run : measure::CollectiveRun();
+  if (!run)
+    return measure::CollectiveRun();
+  EXPECT_EQ(executor::total(run->path), int64_t(run->executed));
+  return *run;
 }
 
 TEST(Measure, everyCollectiveGivesTheRightNumbers) {

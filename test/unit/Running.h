@@ -4,6 +4,7 @@
 #define WAFERLOOM_TEST_UNIT_RUNNING_H
 
 #include "Programs.h"
+#include "waferloom/Executor/CriticalPath.h"
 #include "waferloom/Executor/Executor.h"
 #include "gtest/gtest.h"
 
@@ -34,16 +35,22 @@ public:
   llvm::Expected<StepResult>
   step(size_t entry, llvm::ArrayRef<HostTensor> inputs,
        const executor::RunOptions &options) override {
-    executor::RunOptions untraced = options;
+    executor::RunOptions untraced = options, walked = options;
+    executor::CriticalPath theirs, ours;
     untraced.trace = nullptr;
+    untraced.critical = &theirs;
+    walked.critical = &ours;
     auto expected = reference->step(entry, inputs, untraced);
-    auto result = lockstep->step(entry, inputs, options);
+    auto result = lockstep->step(entry, inputs, walked);
     if (!expected || !result) {
       std::string left = failure(std::move(result));
       EXPECT_EQ(left, failure(std::move(expected)));
       return llvm::createStringError(left);
     }
     expectSame(*result, *expected);
+    expectSamePath(ours, theirs, result->cycles);
+    if (options.critical)
+      *options.critical = ours;
     return result;
   }
   llvm::Error proveHangFree(size_t entry) override {
@@ -100,6 +107,23 @@ public:
       EXPECT_EQ(result.accounts[i].busy, expected.accounts[i].busy);
       EXPECT_EQ(result.accounts[i].wait, expected.accounts[i].wait);
     }
+  }
+
+  /// Stretch by stretch; and every cycle of the step is on it.
+  static void expectSamePath(const executor::CriticalPath &path,
+                             const executor::CriticalPath &expected,
+                             uint64_t cycles) {
+    EXPECT_EQ(path.total(), cycles);
+    EXPECT_EQ(expected.total(), cycles);
+    auto told = [](const executor::PathStep &step) {
+      return std::tie(step.begin, step.cycles, step.x, step.y, step.region,
+                      step.instruction, step.account, step.trip, step.kind);
+    };
+    EXPECT_EQ(path.steps.size(), expected.steps.size());
+    for (size_t i = 0; i < std::min(path.steps.size(), expected.steps.size());
+         ++i)
+      EXPECT_TRUE(told(path.steps[i]) == told(expected.steps[i])) << i;
+    EXPECT_EQ(path.trips.size(), expected.trips.size());
   }
 
 private:

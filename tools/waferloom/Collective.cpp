@@ -5,6 +5,7 @@
 #include "Commands.h"
 
 #include "waferloom/Measure/Collective.h"
+#include "waferloom/Report/CriticalPath.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
 
@@ -105,6 +106,10 @@ static void printJson(const Measurement &m, const measure::CollectiveRun &run,
     os.attribute("estimated_cycles", int64_t(run.estimated));
     os.attribute("published_cycles", run.published);
     os.attribute("lower_bound_cycles", run.lowerBound);
+    os.attributeObject("critical_path", [&] {
+      for (executor::PathKind kind : executor::allPathKinds())
+        os.attribute(nameOf(kind), run.path[size_t(kind)]);
+    });
   });
   llvm::outs() << "\n";
 }
@@ -122,9 +127,11 @@ static void printText(const Measurement &m, const measure::CollectiveRun &run,
                       "  closed form   {1} cycles on this machine, {2:F0} as "
                       "published (root first, no issue)\n"
                       "  lower bound   {3:F0} cycles\n"
-                      "  colors        {4}\n  classes       {5}\n",
+                      "  critical path {4}\n"
+                      "  colors        {5}\n  classes       {6}\n",
                       run.executed, run.estimated, run.published,
-                      run.lowerBound, run.colors, run.classes);
+                      run.lowerBound, report::describe(run.path), run.colors,
+                      run.classes);
 }
 
 int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {

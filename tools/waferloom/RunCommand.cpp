@@ -153,8 +153,8 @@ static llvm::Error checkOutputs(llvm::ArrayRef<std::string> outputs,
 
 /// What a step of each entry costs, without executing any, and its critical
 /// path: all of it, or what takes most.
-static int countCycles(const std::string &path, uint64_t workLimit, bool json,
-                       bool all) {
+static int countCycles(const std::string &path, uint64_t workLimit,
+                       executor::EngineKind engine, bool json, bool all) {
   constexpr size_t most = 5; // nodes and collectives
   auto loaded = image::read(path);
   if (!loaded)
@@ -167,7 +167,7 @@ static int countCycles(const std::string &path, uint64_t workLimit, bool json,
   executor::CriticalPath critical;
   run.critical = &critical;
   for (size_t e = 0; e < image.entries.size(); ++e) {
-    auto result = executor::countStep(*loaded, e, run);
+    auto result = executor::countStep(*loaded, e, run, engine);
     if (!result)
       return fail(path, result.takeError());
     const std::string &name = image.entries[e]->name;
@@ -240,8 +240,8 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
     return args.status;
   if (counted)
     return countCycles(args.positional.front(),
-                       static_cast<uint64_t>(*workLimit), args.has("json"),
-                       args.has("critical"));
+                       static_cast<uint64_t>(*workLimit), *engine,
+                       args.has("json"), args.has("critical"));
 
   std::vector<std::string> read = args.positional, written = outputs.vec();
   read.insert(read.end(), inputs.begin(), inputs.end());

@@ -52,21 +52,32 @@ struct PathAccount {
   uint64_t times = 0; // instructions of it on the path
 };
 
+/// A layer or token: a trip of a loop over these, in a stage of the program.
+struct PathTrip {
+  uint32_t loop = 0;
+  image::LoopOver over = image::LoopOver::nothing;
+  uint32_t stage = 0;
+  uint32_t trip = 0; // from 0, over all such loops around
+  PathCycles cycles = {};
+};
+
 /// A stretch of the path: cycles of one kind of one instruction on one core.
 /// Words that travel belong to the instruction that waits for them.
 struct PathStep {
   uint64_t begin = 0; // cycles since the step began
   int64_t cycles = 0;
-  uint32_t x = 0, y = 0;    // the core, or the router with turns
-  uint32_t region = 0;      // index into the image's regions
-  uint32_t instruction = 0; // index into its program
-  uint32_t account = 0;     // index into CriticalPath::accounts
-  uint32_t words = 0;       // that the instruction sends or takes
+  uint32_t x = 0, y = 0;      // the core, or the router with turns
+  uint32_t region = 0;        // index into the image's regions
+  uint32_t instruction = 0;   // index into its program
+  uint32_t account = 0;       // index into CriticalPath::accounts
+  uint32_t words = 0;         // that the instruction sends or takes
+  uint32_t trip = UINT32_MAX; // index into CriticalPath::trips, if in one
   PathKind kind = PathKind::work;
 };
 
 struct CriticalPath {
   std::vector<PathAccount> accounts;
+  std::vector<PathTrip> trips; // in the order of the path
   std::vector<PathStep> steps; // first the first
   /// Before any core begins (RunOptions::launch).
   uint64_t launch = 0;

@@ -71,7 +71,8 @@ struct RunOptions {
   /// done ends with an error; a session then wants a reset.
   std::function<bool()> interrupted;
   Trace *trace = nullptr; // collects what every PE does (Trace.h)
-  /// Becomes the critical path of the step (CriticalPath.h).
+  /// Becomes the critical path of the step (CriticalPath.h), of several entries
+  /// the last's.
   CriticalPath *critical = nullptr;
   /// An input that is left out is what the step before left there: the token
   /// that the wafer picked. The step before must have been of the same entry.
@@ -165,7 +166,8 @@ public:
 /// so no PE gets a memory and no weight is read. The result has no outputs.
 llvm::Expected<StepResult> countStep(std::shared_ptr<const image::Loaded> image,
                                      size_t entry,
-                                     const RunOptions &options = {});
+                                     const RunOptions &options = {},
+                                     EngineKind kind = EngineKind::lockstep);
 
 } // namespace waferloom::executor
 

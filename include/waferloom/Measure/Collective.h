@@ -10,6 +10,7 @@
 #define WAFERLOOM_MEASURE_COLLECTIVE_H
 
 #include "waferloom/Collectives/Collectives.h"
+#include "waferloom/Executor/CriticalPath.h"
 #include "waferloom/Image/Image_generated.h"
 
 #include "llvm/Support/Error.h"
@@ -25,10 +26,11 @@ struct CollectiveRun {
   unsigned group = 0; // PEs, two-phase only
   unsigned colors = 0;
   unsigned classes = 0;
-  uint64_t executed = 0;  // cycles
-  uint64_t estimated = 0; // cycles by our closed form, issue included
-  double published = 0;   // cycles by the published one
-  double lowerBound = 0;  // cycles
+  uint64_t executed = 0;          // cycles
+  uint64_t estimated = 0;         // cycles by our closed form, issue included
+  double published = 0;           // cycles by the published one
+  double lowerBound = 0;          // cycles
+  executor::PathCycles path = {}; // of `executed`, without the launch
 };
 
 /// An image and the bytes that its sources point into.

@@ -13,12 +13,13 @@
 
 namespace waferloom::report {
 
-/// A part of the model on the path: one of its equal layers or tokens, or what
-/// is in no such loop. Cycles are over all trips.
+/// A part of the model on the path: its equal layers or tokens, or what is in
+/// no such loop.
 struct PathPart {
   image::LoopOver over = image::LoopOver::nothing;
-  uint32_t repeats = 1;
-  executor::PathCycles cycles = {};
+  uint32_t repeats = 1;                  // those that the path goes through
+  executor::PathCycles cycles = {};      // over all of them
+  std::vector<executor::PathTrip> trips; // each of them
 };
 
 /// What stands on the path: the vector instructions of an ONNX node, or a
@@ -45,15 +46,19 @@ PathTable tabulate(const executor::CriticalPath &path,
 /// "layer0/attn/q", or "layer0/attn/q: 13 words along y".
 std::string titleOf(const PathItem &item);
 
+/// "hops 640, words 12": the kinds that are not 0, those with the most first.
+std::string describe(const executor::PathCycles &cycles);
+
 /// A table by kind and part, then the `most` items with the most cycles; 0: all
-/// of them, with their kinds.
+/// of them, with their kinds, and every layer and token.
 void printPath(llvm::raw_ostream &os, const executor::CriticalPath &path,
                const image::ImageT &image, size_t most);
 
-/// {cycles, launch, parts: [{name, repeats, cycles: {kind: n}}], items: [{node,
-/// part, times, collective, words, along, cycles: {kind: n}}], path: [{begin,
-/// cycles, kind, x, y, region, instruction, op, node}]}; without `path` unless
-/// `withSteps`.
+/// {cycles, launch, kinds: {kind: n}, parts: [{name, repeats, cycles: {kind:
+/// n}}], items: [{node, part, times, collective, words, along, total, cycles:
+/// {kind: n}}]}. `withSteps`: of parts also trips: [{stage, trip, cycles:
+/// {kind: n}}], and path: [{begin, cycles, kind, x, y, region, instruction, op,
+/// node, stage, trip}].
 llvm::json::Object toJson(const executor::CriticalPath &path,
                           const image::ImageT &image, bool withSteps);
 
