@@ -2,6 +2,8 @@
 by node and collective, and instruction after instruction."""
 
 import json
+import os
+import re
 import subprocess
 
 import pytest
@@ -93,3 +95,15 @@ def test_cycles_tell_what_was_waited_for(image):
     assert text.count("the 5 nodes and collectives with the most cycles on it:") == text.count("critical path")
     told = json.loads(tool("run", image, "--cycles", "--json"))["entries"][0]["critical"]
     assert "path" not in told and total(told["kinds"]) == told["cycles"]
+
+
+def test_the_lint_names_every_conflict(models, tmp_path):
+    """On one core every instruction is on the path."""
+    tool("compile", models / MODEL, "-o", tmp_path / "m.wafer", *PLANS["one core"].split(), "--quiet", "--save-ir",
+         tmp_path / "ir")
+    done = subprocess.run([BIN / "waferloom-opt", tmp_path / "ir/6-image.mlir", "--core-lint", "-o", os.devnull],
+                          capture_output=True, text=True, check=True)
+    told = re.findall(r"(\d+) cycles where (\d+) would do(?:, (\d+) times)?: (?:source|the destination)", done.stderr)
+    conflict = wl.load(tmp_path / "m.wafer").critical_path().kinds["conflict"]
+    assert conflict > 0
+    assert sum((int(takes) - int(best)) * int(times or 1) for takes, best, times in told) == conflict

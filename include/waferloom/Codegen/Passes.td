@@ -82,6 +82,26 @@ def CoreAllocate : Pass<"core-allocate", "::waferloom::core::ImageOp"> {
   ];
 }
 
+def CoreLint : Pass<"core-lint", "::waferloom::core::ImageOp"> {
+  let summary = "Say which instructions strides and banks make slow";
+  let description = [{
+    A remark for each vector instruction that takes more cycles than elements
+    over rate: how many, how often, and why. An operand without an address is
+    not regarded for banks.
+
+    Needs: any `core.image`.
+    Gives: the same.
+
+    Example: test/Codegen/lint.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"\"",
+           "The machine; else the one that the image names">,
+    Option<"least", "least", "uint64_t", /*default=*/"1",
+           "Cycles, over all times, below which nothing is said">,
+  ];
+}
+
 def CoreFit : Pass<"core-fit", "::mlir::ModuleOp"> {
   let summary = "Write the quickest programs that fit the memory";
   let description = [{
