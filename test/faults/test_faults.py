@@ -48,9 +48,14 @@ def commands(before, folder):
     }
 
 
-@pytest.mark.parametrize("kind", ["open", "write", "sync", "link", "rename"])
-@pytest.mark.parametrize("command", ["compile", "outputs"])
-def test_nothing_is_half_written(before, tmp_path, kind, command):
+COMMANDS = ["compile", "report", "outputs", "trace"]
+KINDS = ["open", "write", "sync", "link", "rename", "thread"]
+
+
+@pytest.mark.parametrize(
+    "command, kind", [(c, k) for c in COMMANDS for k in KINDS if (c, k) != ("compile", "thread")]  # it starts none
+)
+def test_nothing_is_half_written(before, tmp_path, command, kind):
     out = tmp_path / "out"
     out.mkdir()
     name, args = commands(before, out)[command]
@@ -73,10 +78,11 @@ def test_nothing_is_half_written(before, tmp_path, kind, command):
             assert "error: " in done.stderr and done.stderr.count("\n") <= 3, where
         if not failed.exists():
             assert done.returncode == 0
+            assert call > 1, f"{command} makes no call of the kind"
             return
 
 
-@pytest.mark.parametrize("command", ["report", "outputs", "trace"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_no_memory_is_an_error(before, tmp_path, command):
     """From the n-th large allocation on there is none."""
     name, args = commands(before, tmp_path)[command]
@@ -85,8 +91,9 @@ def test_no_memory_is_an_error(before, tmp_path, command):
         failed.unlink(missing_ok=True)
         done = tool(*args, fail=f"memory:{call}+", failed=failed)
         if done.returncode == 0:
-            assert (tmp_path / name).exists()
+            assert (tmp_path / name).exists() and call > 1
             return
         assert done.returncode == 1 and failed.exists(), done.stderr
         assert re.search("error: .*(no more memory|Cannot allocate memory|Malloc failure)", done.stderr), done.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["failed"]
+    pytest.fail(f"{command} makes more than {MOST} large allocations: raise MOST")

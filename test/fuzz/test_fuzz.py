@@ -17,7 +17,7 @@ FULL = os.environ.get("WAFERLOOM_FUZZ_CASES") == "full"
 SECONDS = os.environ.get("WAFERLOOM_FUZZ_SECONDS", "10")
 
 # Cases in a usual check, and in a full one.
-CASES = {"model": (0, 2000), "image": (400, 5000), "core": (200, 2000), "npz": (200, 20000), "target": (1000, 20000)}
+CASES = {"model": (60, 2000), "image": (400, 5000), "core": (200, 2000), "npz": (200, 20000), "target": (1000, 20000)}
 LONGEST = 40  # seconds of one case, on a busy host and with sanitizers
 MEBIBYTES = 3072
 
