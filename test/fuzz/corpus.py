@@ -65,9 +65,11 @@ def main(where):
         image.parent.mkdir(parents=True, exist_ok=True)
         tool("waferloom", "compile", where / "model" / f"{form}.onnx", "-o", image, *options.split())
         put(where / "core", f"{name}.mlir", tool("waferloom-opt", "--image-to-core", image))
-    for path in [*TOP.glob("test/Executor/*.mlir"), *TOP.glob("test/Dialect/Core/*.mlir")]:
+    texts = [path for room in ("Executor", "Dialect/Core", "Codegen", "Codegen/Core") for path in TOP.glob(f"test/{room}/*.mlir")]
+    for path in texts:
         for number, part in enumerate(path.read_text().split("// -----")):
-            put(where / "core", f"{path.stem}-{number}.mlir", part)
+            if "core.image" in part:
+                put(where / "core", f"{path.parent.name}-{path.stem}-{number}.mlir", part)
     for name, text in TARGETS.items():
         put(where / "target", f"{name}.yaml", text)
     arrays(where / "npz")
