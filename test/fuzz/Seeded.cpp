@@ -21,6 +21,7 @@
 #include <map>
 #include <random>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 using namespace waferloom;
@@ -91,7 +92,8 @@ static llvm::cl::opt<std::string>
 static llvm::cl::opt<std::string>
     dictionary("dict", llvm::cl::desc("words, as libFuzzer reads them"));
 static llvm::cl::opt<unsigned> seconds("timeout",
-                                       llvm::cl::desc("seconds of one case"),
+                                       llvm::cl::desc("seconds of one case, "
+                                                      "of a processor"),
                                        llvm::cl::init(20));
 static llvm::cl::opt<unsigned>
     megabytes("memory", llvm::cl::desc("resident MiB of the process"),
@@ -109,20 +111,30 @@ static void now(const llvm::Twine &what) {
 }
 
 extern "C" void sayWhere(int signal) {
-  StringRef why = signal == SIGALRM ? "too slow: " : "died: ";
+  const bool isSlow = signal == SIGALRM || signal == SIGPROF;
+  StringRef why = isSlow ? "too slow: " : "died: ";
   (void)!write(STDERR_FILENO, why.data(), why.size());
   (void)!write(STDERR_FILENO, doing, doingLength);
   (void)!write(STDERR_FILENO, "\n", 1);
   std::signal(signal, SIG_DFL);
-  signal == SIGALRM ? _exit(1) : void(std::raise(signal));
+  isSlow ? _exit(1) : void(std::raise(signal));
+}
+
+/// Work is limited by the time of a processor, so that a busy host does not
+/// matter, and waiting by ten times as much. 0: no limit.
+static void limitTime(unsigned seconds) {
+  itimerval limit = {};
+  limit.it_value.tv_sec = seconds;
+  setitimer(ITIMER_PROF, &limit, nullptr);
+  alarm(10 * seconds);
 }
 
 static void tryInput(StringRef bytes) {
   // A copy of its exact size, so that a sanitizer sees what lies beyond.
   std::vector<uint8_t> copy(bytes.begin(), bytes.end());
-  alarm(seconds);
+  limitTime(seconds);
   LLVMFuzzerTestOneInput(copy.data(), copy.size());
-  alarm(0);
+  limitTime(0);
   rusage usage;
   getrusage(RUSAGE_SELF, &usage);
   if (static_cast<uint64_t>(usage.ru_maxrss) > uint64_t(megabytes) * 1024)
@@ -198,7 +210,8 @@ static std::string makeCase(llvm::ArrayRef<std::string> inputs,
 
 int main(int argc, char **argv) {
   llvm::cl::ParseCommandLineOptions(argc, argv);
-  for (int signal : {SIGSEGV, SIGABRT, SIGFPE, SIGBUS, SIGILL, SIGALRM})
+  for (int signal :
+       {SIGSEGV, SIGABRT, SIGFPE, SIGBUS, SIGILL, SIGALRM, SIGPROF})
     std::signal(signal, sayWhere);
   if (!dictionary.empty())
     if (auto file = llvm::MemoryBuffer::getFile(dictionary))

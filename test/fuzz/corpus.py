@@ -65,8 +65,8 @@ def main(where):
         image.parent.mkdir(parents=True, exist_ok=True)
         tool("waferloom", "compile", where / "model" / f"{form}.onnx", "-o", image, *options.split())
         put(where / "core", f"{name}.mlir", tool("waferloom-opt", "--image-to-core", image))
-    texts = [path for room in ("Executor", "Dialect/Core", "Codegen", "Codegen/Core") for path in TOP.glob(f"test/{room}/*.mlir")]
-    for path in texts:
+    rooms = ["Executor", "Dialect/Core", "Codegen", "Codegen/Core"]
+    for path in [path for room in rooms for path in TOP.glob(f"test/{room}/*.mlir")]:
         for number, part in enumerate(path.read_text().split("// -----")):
             if "core.image" in part:
                 put(where / "core", f"{path.parent.name}-{path.stem}-{number}.mlir", part)
