@@ -32,8 +32,7 @@ uint32_t ReferenceRecord::add(uint32_t pe, const Instruction &instruction,
   made.op.begun = static_cast<Stamp>(clock);
   made.op.number = number;
   if (role == PathOp::Plain && instruction.thread >= 0) {
-    made.before = starts[size_t(pe) * slots +
-                         static_cast<uint32_t>(instruction.thread + 1)];
+    made.before = starts[slotOf(pe, instruction)];
     return index;
   }
   made.op.lead = std::exchange(leads[pe], 0);
@@ -44,7 +43,9 @@ uint32_t ReferenceRecord::add(uint32_t pe, const Instruction &instruction,
 void ReferenceRecord::begin(uint32_t pe, const Instruction &instruction,
                             uint64_t clock, uint64_t number) {
   uint32_t index = add(pe, instruction, PathOp::Plain, clock, number);
-  current(pe, instruction) = index;
+  currents[slotOf(pe, instruction)] = index;
+  if (instruction.words == 0)
+    return;
   if (image::sends(instruction.op)) {
     uint32_t producer = streams.sourceOf(pe, instruction.outColor);
     ops[index].outFrom = puts[producer].size();
@@ -59,24 +60,23 @@ void ReferenceRecord::begin(uint32_t pe, const Instruction &instruction,
 
 void ReferenceRecord::end(uint32_t pe, const Instruction &instruction,
                           uint64_t clock) {
-  ops[current(pe, instruction)].op.end = static_cast<Stamp>(clock);
+  ops[currents[slotOf(pe, instruction)]].op.end = static_cast<Stamp>(clock);
 }
 
 void ReferenceRecord::start(uint32_t pe, const Instruction &instruction,
                             uint64_t clock, uint64_t number) {
   uint32_t index = add(pe, instruction, PathOp::Start, clock, number);
   ops[index].op.end = static_cast<Stamp>(clock + 1);
-  starts[size_t(pe) * slots + static_cast<uint32_t>(instruction.thread + 1)] =
-      index;
+  starts[slotOf(pe, instruction)] = index;
 }
 
 void ReferenceRecord::wait(uint32_t pe, const Instruction &instruction,
                            uint64_t clock, uint64_t end, uint64_t number) {
-  uint32_t thread = current(pe, instruction);
+  uint32_t thread = currents[slotOf(pe, instruction)];
   uint32_t index = add(pe, instruction, PathOp::Wait, clock, number);
   ops[index].op.end = static_cast<Stamp>(end);
   ops[index].thread = thread;
-  ops[index].start = ops[thread].before;
+  ops[index].start = thread == none ? none : ops[thread].before;
 }
 
 void ReferenceRecord::pass(uint32_t gate, uint32_t consumer) {

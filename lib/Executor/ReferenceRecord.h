@@ -67,9 +67,12 @@ private:
 
   uint32_t add(uint32_t pe, const Instruction &instruction, PathOp::Role role,
                uint64_t clock, uint64_t number);
-  uint32_t &current(uint32_t pe, const Instruction &instruction) {
-    return currents[size_t(pe) * slots +
-                    static_cast<uint32_t>(instruction.thread + 1)];
+  /// 0 is the program; any negative thread is.
+  size_t slotOf(uint32_t pe, const Instruction &instruction) const {
+    return size_t(pe) * slots +
+           (instruction.thread < 0
+                ? 0
+                : static_cast<uint32_t>(instruction.thread) + 1);
   }
   static bool isGate(PathRef ref) { return ref.site == 1; }
   uint32_t producerOf(PathRef ref) const;
