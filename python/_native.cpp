@@ -397,6 +397,35 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
     out["trace"] = toPython(trace, session.image());
   return out;
 }
+
+executor::EngineKind engineOf(const std::string &name) {
+  if (auto kind = executor::engineNamed(name))
+    return *kind;
+  throw Failure("engine is 'lockstep' or 'reference', not '" + name + "'");
+}
+
+/// As tools print it: with --json, and without.
+py::tuple criticalPath(const std::shared_ptr<image::Loaded> &image,
+                       size_t entry, const std::string &engine,
+                       uint64_t workLimit) {
+  executor::CriticalPath path;
+  executor::RunOptions options;
+  options.workLimit = workLimit;
+  options.interrupted = interruption();
+  options.critical = &path;
+  auto result = [&, kind = engineOf(engine)] {
+    py::gil_scoped_release release;
+    return executor::countStep(image, entry, options, kind);
+  }();
+  if (!result)
+    failOrInterrupt(result.takeError());
+  std::string told, text;
+  llvm::raw_string_ostream(told)
+      << llvm::json::Value(report::toJson(path, image->image, true));
+  llvm::raw_string_ostream os(text);
+  report::printPath(os, path, image->image, 0);
+  return py::make_tuple(told, text);
+}
 } // namespace
 
 PYBIND11_MODULE(_native, m) {
@@ -456,38 +485,10 @@ PYBIND11_MODULE(_native, m) {
           }
           return cycles;
         });
-  m.def("critical_path",
-        [](const std::shared_ptr<image::Loaded> &image, size_t entry,
-           const std::string &engine, uint64_t workLimit) {
-          auto kind = executor::engineNamed(engine);
-          if (!kind)
-            throw Failure("engine is 'lockstep' or 'reference', not '" +
-                          engine + "'");
-          executor::CriticalPath path;
-          executor::RunOptions options;
-          options.workLimit = workLimit;
-          options.interrupted = interruption();
-          options.critical = &path;
-          auto result = [&] {
-            py::gil_scoped_release release;
-            return executor::countStep(image, entry, options, *kind);
-          }();
-          if (!result)
-            failOrInterrupt(result.takeError());
-          // Nested lists and numbers: Python reads them as it does what tools
-          // print.
-          std::string text;
-          llvm::raw_string_ostream(text)
-              << llvm::json::Value(report::toJson(path, image->image, true));
-          return text;
-        });
+  m.def("critical_path", &criticalPath);
   m.def("session", [](const std::shared_ptr<image::Loaded> &image,
                       const std::string &engine) {
-    auto kind = executor::engineNamed(engine);
-    if (!kind)
-      throw Failure("engine is 'lockstep' or 'reference', not '" + engine +
-                    "'");
-    auto session = executor::Session::create(image, *kind);
+    auto session = executor::Session::create(image, engineOf(engine));
     if (!session)
       fail(session.takeError());
     return std::move(*session);

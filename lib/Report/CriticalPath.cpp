@@ -14,55 +14,102 @@ namespace waferloom::report {
 using executor::PathCycles;
 using executor::PathKind;
 
-static void add(PathCycles &to, const PathCycles &from) {
+static void addTo(PathCycles &to, const PathCycles &from) {
   for (size_t kind = 0; kind < to.size(); ++kind)
     to[kind] += from[kind];
 }
 
-PathTable tabulate(const executor::CriticalPath &path,
-                   const image::ImageT &image) {
-  PathTable table;
-  std::map<uint32_t, image::LoopOver> loops;
-  for (const executor::PathTrip &trip : path.trips)
-    loops[trip.loop] = trip.over;
-  std::map<uint32_t, size_t> known;
-  for (auto [loop, over] : loops) {
-    known[loop] = table.parts.size();
-    table.parts.emplace_back().over = over;
+namespace {
+/// Sums a path.
+class Tabulator {
+public:
+  Tabulator(const executor::CriticalPath &path, const image::ImageT &image)
+      : path(path), image(image) {}
+
+  PathTable run() {
+    makeParts();
+    sumAccounts();
+    sumPassages();
+    llvm::sort(table.items, [](const PathItem &a, const PathItem &b) {
+      return rank(a) < rank(b);
+    });
+    return std::move(table);
   }
-  const size_t outside = table.parts.size();
-  table.parts.emplace_back();
-  auto partOf = [&](uint32_t loop) {
-    auto it = known.find(loop);
-    return it == known.end() ? outside : it->second;
-  };
-  for (const executor::PathTrip &trip : path.trips)
-    table.parts[partOf(trip.loop)].trips.push_back(trip);
-  for (PathPart &part : table.parts)
+
+private:
+  void makeParts();
+  void sumAccounts();
+  void sumPassages();
+  PathItem &add(uint32_t node, uint32_t loop, image::LoopOver over);
+  PathPart &partOf(image::LoopOver over) {
+    return *llvm::find_if(table.parts, [&](const PathPart &part) {
+      return part.over == over || part.over == image::LoopOver::nothing;
+    });
+  }
+  static std::tuple<int64_t, StringRef, size_t, uint32_t, StringRef>
+  rank(const PathItem &item) {
+    return {-executor::total(item.cycles), item.node, item.part, item.words,
+            item.along};
+  }
+
+  const executor::CriticalPath &path;
+  const image::ImageT &image;
+  PathTable table;
+  std::map<uint32_t, uint32_t> tripsOf; // by loop
+};
+} // namespace
+
+void Tabulator::makeParts() {
+  for (image::LoopOver over : {image::LoopOver::layers, image::LoopOver::tokens,
+                               image::LoopOver::nothing}) {
+    PathPart part;
+    part.over = over;
+    for (const executor::PathTrip &trip : path.trips)
+      if (trip.over == over)
+        part.trips.push_back(trip);
     part.repeats =
         static_cast<uint32_t>(std::max<size_t>(1, part.trips.size()));
-  std::map<std::pair<size_t, uint32_t>, size_t> nodes;
+    if (!part.trips.empty() || over == image::LoopOver::nothing)
+      table.parts.push_back(std::move(part));
+  }
+  for (const executor::PathTrip &trip : path.trips)
+    ++tripsOf[trip.loop];
+}
+
+PathItem &Tabulator::add(uint32_t node, uint32_t loop, image::LoopOver over) {
+  PathItem &item = table.items.emplace_back();
+  item.node = image.names[node];
+  item.part = static_cast<size_t>(&partOf(over) - table.parts.data());
+  if (over != image::LoopOver::nothing)
+    item.repeats = std::max(1u, tripsOf[loop]);
+  return item;
+}
+
+void Tabulator::sumAccounts() {
+  std::map<std::pair<uint32_t, uint32_t>, size_t> known; // loop, node
   for (const executor::PathAccount &account : path.accounts) {
     if (account.times == 0 && executor::total(account.cycles) == 0)
       continue;
-    size_t part = partOf(account.loop);
-    add(table.parts[part].cycles, account.cycles);
-    add(table.cycles, account.cycles);
+    PathPart &part = partOf(account.over);
+    part.instructions += account.times;
+    addTo(part.cycles, account.cycles);
+    addTo(table.cycles, account.cycles);
     if (image::isStream(account.op))
       continue;
+    // What no layer or token repeats is one item, whatever loops it has.
+    uint32_t loop = account.over == image::LoopOver::nothing ? 0 : account.loop;
     auto [it, fresh] =
-        nodes.try_emplace({part, account.node}, table.items.size());
-    if (fresh) {
-      table.items.emplace_back().node = image.names[account.node];
-      table.items.back().part = part;
-    }
+        known.try_emplace({loop, account.node}, table.items.size());
+    if (fresh)
+      add(account.node, loop, account.over);
     table.items[it->second].times += account.times;
-    add(table.items[it->second].cycles, account.cycles);
+    addTo(table.items[it->second].cycles, account.cycles);
   }
+}
+
+void Tabulator::sumPassages() {
   for (const executor::PathPassage &passage : passagesOf(path)) {
-    PathItem &item = table.items.emplace_back();
-    item.node = image.names[passage.node];
-    item.part = partOf(passage.loop);
+    PathItem &item = add(passage.node, passage.loop, passage.over);
     item.times = passage.times;
     item.isCollective = true;
     item.words = passage.words;
@@ -72,18 +119,11 @@ PathTable tabulate(const executor::CriticalPath &path,
                                                   : "";
     item.cycles = passage.cycles;
   }
-  std::vector<size_t> order(table.items.size());
-  for (size_t i = 0; i < order.size(); ++i)
-    order[i] = i;
-  llvm::sort(order, [&](size_t a, size_t b) {
-    return std::tuple(-executor::total(table.items[a].cycles), a) <
-           std::tuple(-executor::total(table.items[b].cycles), b);
-  });
-  std::vector<PathItem> sorted;
-  for (size_t i : order)
-    sorted.push_back(std::move(table.items[i]));
-  table.items = std::move(sorted);
-  return table;
+}
+
+PathTable tabulate(const executor::CriticalPath &path,
+                   const image::ImageT &image) {
+  return Tabulator(path, image).run();
 }
 
 std::string titleOf(const PathItem &item) {
@@ -138,6 +178,16 @@ static void printKinds(raw_ostream &os, const PathTable &table) {
         column);
   os << right_justify(formatv("{0:N}", executor::total(table.cycles)).str(), 12)
      << "\n";
+  uint64_t instructions = 0;
+  os << left_justify("instructions", first);
+  for (const PathPart &part : table.parts) {
+    instructions += part.instructions;
+    os << right_justify(
+        formatv("{0:N}", ofOne(static_cast<int64_t>(part.instructions), part))
+            .str(),
+        column);
+  }
+  os << right_justify(formatv("{0:N}", instructions).str(), 12) << "\n";
 }
 
 std::string describe(const PathCycles &cycles) {
@@ -184,12 +234,11 @@ void printPath(raw_ostream &os, const executor::CriticalPath &path,
                  : "nodes and collectives on it:\n");
   size_t count = isShort ? most : table.items.size();
   for (const PathItem &item : ArrayRef(table.items).take_front(count)) {
-    const PathPart &part = table.parts[item.part];
     int64_t cycles = executor::total(item.cycles);
-    std::string trips =
-        part.repeats > 1
-            ? formatv("{0} x {1:N}", part.repeats, ofOne(cycles, part)).str()
-            : formatv("{0:N}", cycles).str();
+    std::string trips = formatv("{0:N}", cycles);
+    if (item.repeats > 1)
+      trips = formatv("{0} x {1:N}", item.repeats,
+                      (cycles + item.repeats / 2) / item.repeats);
     os << formatv(
         "{0}{1}  {2}\n", right_justify(trips, 14),
         right_justify(
@@ -220,6 +269,7 @@ json::Object toJson(const executor::CriticalPath &path,
     StringRef name = executor::tripOf(part.over);
     json::Object object{{"name", name.empty() ? "outside" : name},
                         {"repeats", part.repeats},
+                        {"instructions", part.instructions},
                         {"cycles", toJson(part.cycles)}};
     json::Array trips;
     for (const executor::PathTrip &trip : part.trips)
@@ -233,6 +283,7 @@ json::Object toJson(const executor::CriticalPath &path,
   for (const PathItem &item : table.items) {
     json::Object object{{"node", json::fixUTF8(item.node)},
                         {"part", static_cast<int64_t>(item.part)},
+                        {"repeats", item.repeats},
                         {"times", item.times},
                         {"collective", item.isCollective},
                         {"total", executor::total(item.cycles)},

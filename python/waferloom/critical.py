@@ -16,21 +16,25 @@ class PathTrip(NamedTuple):
 
 class PathPart(NamedTuple):
     """Cycles by kind of all layers, or tokens, of the path, and of what is in none. name:
-    "layer", "token" or "outside". trips: each of them, as PathTrip, in the order of the path."""
+    "layer", "token" or "outside". repeats: how many the path goes through. instructions: that
+    begin on it, in all of them. trips: each of them, as PathTrip, in the order of the path."""
 
     name: str
     repeats: int
+    instructions: int
     cycles: dict
     trips: list
 
 
 class PathItem(NamedTuple):
     """The vector instructions of an ONNX node, or a collective: what crossed wires between two
-    vector instructions of the path. part: index into `parts`. times: instructions that begin on
-    the path; of a collective, how often it is on it. words, along ("x", "y"): of a collective."""
+    vector instructions of the path. part: index into `parts`. repeats: layers or tokens of its
+    loop that the path goes through. times: instructions that begin on it; of a collective, how
+    often it is on it. words, along ("x", "y"): of a collective."""
 
     node: str
     part: int
+    repeats: int
     times: int
     collective: bool
     total: int
@@ -60,19 +64,25 @@ class PathStep(NamedTuple):
 @dataclass(frozen=True)
 class CriticalPath:
     """cycles: of the step, equal to the sum of `kinds`, of all `parts`, of all `items` and of
-    all `steps`. items: those with the most cycles first. steps: the first first."""
+    all `steps`. items: those with the most cycles first. steps: the first first. As a string it
+    is the table that `waferloom run --critical` prints."""
 
     cycles: int
     kinds: dict
     parts: list
     items: list
     steps: list
+    text: str = ""
+
+    def __str__(self):
+        return self.text
 
     @classmethod
-    def read(cls, text):
-        """From what `waferloom run --critical --json` has of an entry, as text."""
-        told = json.loads(text)
-        parts = [PathPart(part["name"], part["repeats"], part["cycles"], [PathTrip(**trip) for trip in part["trips"]])
+    def read(cls, told, text):
+        """From what `waferloom run --critical` prints of an entry: with --json, and without."""
+        told = json.loads(told)
+        parts = [PathPart(part["name"], part["repeats"], part["instructions"], part["cycles"],
+                          [PathTrip(**trip) for trip in part["trips"]])
                  for part in told["parts"]]
         return cls(told["cycles"], told["kinds"], parts, [PathItem(**item) for item in told["items"]],
-                   [PathStep(**step) for step in told["path"]])
+                   [PathStep(**step) for step in told["path"]], text)

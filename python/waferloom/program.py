@@ -357,7 +357,7 @@ class Program:
             raise ValueError(f"the program has entries of {self.entries} tokens, not {tokens}")
         entry = 0 if tokens is None else self.entries.index(tokens)
         try:
-            return CriticalPath.read(_native.critical_path(self._image, entry, engine, _count("work_limit", work_limit)))
+            return CriticalPath.read(*_native.critical_path(self._image, entry, engine, _count("work_limit", work_limit)))
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
 

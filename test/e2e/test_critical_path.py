@@ -61,6 +61,7 @@ def test_both_engines_walk_the_same_path(image):
 def test_python_has_the_same(image):
     program = wl.load(image)
     entries = json.loads(tool("run", image, "--critical", "--json"))["entries"]
+    text = tool("run", image, "--critical")
     assert program.critical_path() == program.critical_path(program.entries[0])
     for tokens, entry in zip(program.entries, entries, strict=True):
         path = program.critical_path(tokens)
@@ -70,6 +71,7 @@ def test_python_has_the_same(image):
         for part in path.parts[:-1]:
             assert sum(total(trip.cycles) for trip in part.trips) == total(part.cycles)
             assert len(part.trips) == part.repeats
+        assert str(path) in text
     with pytest.raises(ValueError, match="entries of"):
         program.critical_path(tokens=7)
 

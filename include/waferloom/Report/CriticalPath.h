@@ -13,11 +13,12 @@
 
 namespace waferloom::report {
 
-/// A part of the model on the path: its equal layers or tokens, or what is in
-/// no such loop.
+/// A part of the model on the path: its layers, or tokens, or what is in no
+/// loop over these.
 struct PathPart {
   image::LoopOver over = image::LoopOver::nothing;
   uint32_t repeats = 1;                  // those that the path goes through
+  uint64_t instructions = 0;             // that begin on the path, in all
   executor::PathCycles cycles = {};      // over all of them
   std::vector<executor::PathTrip> trips; // each of them
 };
@@ -26,8 +27,9 @@ struct PathPart {
 /// collective. Their cycles add up to the path's.
 struct PathItem {
   std::string node;
-  size_t part = 0;    // index into PathTable::parts
-  uint64_t times = 0; // instructions; of a collective, how often
+  size_t part = 0;      // index into PathTable::parts
+  uint32_t repeats = 1; // trips of its loop that the path goes through
+  uint64_t times = 0;   // instructions; of a collective, how often
   bool isCollective = false;
   uint32_t words = 0; // of a collective
   std::string along;  // of a collective: "x", "y", "x and y"
@@ -35,7 +37,7 @@ struct PathItem {
 };
 
 struct PathTable {
-  std::vector<PathPart> parts; // as `partsOf` has them
+  std::vector<PathPart> parts; // layers, tokens, and what is in none
   std::vector<PathItem> items; // those with the most cycles first
   executor::PathCycles cycles = {};
 };
@@ -54,11 +56,11 @@ std::string describe(const executor::PathCycles &cycles);
 void printPath(llvm::raw_ostream &os, const executor::CriticalPath &path,
                const image::ImageT &image, size_t most);
 
-/// {cycles, launch, kinds: {kind: n}, parts: [{name, repeats, cycles: {kind:
-/// n}}], items: [{node, part, times, collective, words, along, total, cycles:
-/// {kind: n}}]}. `withSteps`: of parts also trips: [{stage, trip, cycles:
-/// {kind: n}}], and path: [{begin, cycles, kind, x, y, region, instruction, op,
-/// node, stage, trip}].
+/// {cycles, launch, kinds: {kind: n}, parts: [{name, repeats, instructions,
+/// cycles: {kind: n}}], items: [{node, part, repeats, times, collective, words,
+/// along, total, cycles: {kind: n}}]}. `withSteps`: of parts also trips:
+/// [{stage, trip, cycles: {kind: n}}], and path: [{begin, cycles, kind, x, y,
+/// region, instruction, op, node, stage, trip}].
 llvm::json::Object toJson(const executor::CriticalPath &path,
                           const image::ImageT &image, bool withSteps);
 
