@@ -15,33 +15,6 @@ using namespace waferloom::codegen;
 using llvm::Error;
 using llvm::Expected;
 
-Expected<CollectiveEmitter::Emitted *>
-CollectiveEmitter::plan(const routing::Collective &collective,
-                        unsigned firstColor) {
-  collectives::Costs costs;
-  costs.colors = target.colors;
-  Expected<collectives::CollectivePlan> solved =
-      collectives::solve(collective.line, collective.request, costs);
-  if (!solved)
-    return solved.takeError();
-  for (auto &known : plans)
-    if (known->direction == collective.direction &&
-        known->firstColor == firstColor && known->plan.hasRoutesOf(*solved))
-      return known.get();
-  if (firstColor + solved->colors > target.colors)
-    return llvm::createStringError(llvm::formatv(
-        "takes colors {0} to {1} but the target has {2}", firstColor,
-        firstColor + solved->colors - 1, target.colors));
-  auto emitted = std::make_unique<Emitted>();
-  emitted->direction = collective.direction;
-  emitted->firstColor = firstColor;
-  emitted->firstSet = sets.size();
-  emitted->plan = std::move(*solved);
-  for (unsigned cls = 0; cls < emitted->plan.classes.size(); ++cls)
-    nameOf({collective.direction, emitted.get(), cls});
-  return plans.emplace_back(std::move(emitted)).get();
-}
-
 static StringRef wordFor(collectives::Transfer::Kind kind) {
   using Kind = collectives::Transfer::Kind;
   switch (kind) {
@@ -61,36 +34,91 @@ static StringRef wordFor(collectives::Transfer::Kind kind) {
   }
 }
 
-/// What the PEs of a set do, and on which stages: `color3_fold_send_stage0`.
-std::string CollectiveEmitter::describe(const Set &set) const {
-  std::string name;
-  if (set.emitted) {
-    name = "color" + std::to_string(set.emitted->firstColor);
-    const auto &transfers = set.emitted->plan.classes[set.cls].transfers;
-    for (const collectives::Transfer &transfer : transfers)
-      name += ("_" + wordFor(transfer.kind)).str();
-    if (transfers.empty())
-      name += "_idle";
-  }
+/// `fold_3`, `send_4`, `pass_3_to_4`, with the colors.
+static std::string describe(const collectives::Transfer &transfer,
+                            unsigned firstColor) {
+  std::string name = wordFor(transfer.kind).str();
+  if (transfer.receives())
+    name += "_" + std::to_string(firstColor + transfer.in);
+  if (transfer.receives() && transfer.sends())
+    name += "_to";
+  if (transfer.sends())
+    name += "_" + std::to_string(firstColor + transfer.out);
+  return name;
+}
+
+/// The sides of a router along an axis: low is west or north.
+static core::Side sideOf(collectives::Port port, Direction direction) {
+  if (port == collectives::Port::Ramp)
+    return core::Side::ramp;
+  bool low = port == collectives::Port::Low;
+  if (direction == Direction::X)
+    return low ? core::Side::west : core::Side::east;
+  return low ? core::Side::north : core::Side::south;
+}
+
+static constexpr collectives::Port ports[] = {
+    collectives::Port::Low, collectives::Port::High, collectives::Port::Ramp};
+
+/// `color3_west_to_ramp`.
+static std::string describe(const collectives::Route &route,
+                            Direction direction, unsigned firstColor) {
+  std::string name = "color" + std::to_string(firstColor + route.color);
+  for (const collectives::Turn &turn : route.inputs)
+    name += "_" + core::stringifySide(sideOf(turn.from, direction)).str();
+  name += "_to";
+  for (collectives::Port port : ports)
+    if (route.outputs & port)
+      name += "_" + core::stringifySide(sideOf(port, direction)).str();
+  return name;
+}
+
+FlatSymbolRefAttr CollectiveEmitter::nameOf(Set set, StringRef what) {
+  auto known = llvm::find(sets, set);
+  if (known != sets.end())
+    return known->name;
+  std::string name = what.str();
   if (set.endStage == set.firstStage + 1)
     name += "_stage" + std::to_string(set.firstStage);
   else if (set.firstStage > 0)
     name += "_stages_from_" + std::to_string(set.firstStage);
-  return llvm::StringRef(name).ltrim('_').str();
+  set.name = names.take(queues.getContext(), StringRef(name).ltrim('_'));
+  return sets.emplace_back(set).name;
 }
 
-FlatSymbolRefAttr CollectiveEmitter::nameOf(Set set) {
-  auto known = llvm::find(sets, set);
-  if (known != sets.end())
-    return known->name;
-  set.name = names.take(queues.getContext(), describe(set));
-  return sets.emplace_back(set).name;
+Expected<CollectiveEmitter::Emitted *>
+CollectiveEmitter::plan(const routing::Collective &collective,
+                        unsigned firstColor) {
+  Expected<collectives::CollectivePlan> solved = collectives::solve(
+      collective.line, collective.request, collectives::Costs(target));
+  if (!solved)
+    return solved.takeError();
+  for (auto &known : plans)
+    if (known->direction == collective.direction &&
+        known->firstColor == firstColor && known->plan.hasRoutesOf(*solved))
+      return known.get();
+  if (firstColor + solved->colors > target.colors)
+    return llvm::createStringError(llvm::formatv(
+        "takes colors {0} to {1} but the target has {2}", firstColor,
+        firstColor + solved->colors - 1, target.colors));
+  auto emitted = std::make_unique<Emitted>();
+  emitted->direction = collective.direction;
+  emitted->firstColor = firstColor;
+  emitted->plan = std::move(*solved);
+  emitted->steps = emitted->plan.steps();
+  emitted->routes = emitted->plan.routes();
+  for (const collectives::Step &step : emitted->steps)
+    guardOf(*emitted, step, wafer::StageSet::All);
+  for (const collectives::SharedRoute &route : emitted->routes)
+    nameOf({emitted->direction, emitted.get(), route.classes},
+           describe(route.route, emitted->direction, firstColor));
+  return plans.emplace_back(std::move(emitted)).get();
 }
 
 Guard CollectiveEmitter::guardOf(uint32_t firstStage, uint32_t endStage) {
   Guard guard;
   (alongStages() == Direction::X ? guard.columns : guard.rows) =
-      nameOf({alongStages(), nullptr, 0, firstStage, endStage});
+      nameOf({alongStages(), nullptr, {}, firstStage, endStage});
   return guard;
 }
 
@@ -114,14 +142,16 @@ Guard CollectiveEmitter::guardOf(wafer::StageSet stageSet) {
   return guardOf(first, end);
 }
 
-Guard CollectiveEmitter::guardOf(const Emitted &emitted, unsigned cls,
+Guard CollectiveEmitter::guardOf(const Emitted &emitted,
+                                 const collectives::Step &step,
                                  wafer::StageSet stageSet) {
   Guard guard = guardOf(stageSet);
   const bool alongX = emitted.direction == Direction::X;
-  Set set{emitted.direction, &emitted, cls};
+  Set set{emitted.direction, &emitted, step.classes};
   if (emitted.direction == alongStages())
     std::tie(set.firstStage, set.endStage) = stagesOf(stageSet);
-  (alongX ? guard.columns : guard.rows) = nameOf(set);
+  (alongX ? guard.columns : guard.rows) =
+      nameOf(set, describe(step.transfer, emitted.firstColor));
   return guard;
 }
 
@@ -187,19 +217,16 @@ Error CollectiveEmitter::emitSendRecv(Emitter &emitter,
   const auto mine = who == wafer::StageSet::First
                         ? llvm::ArrayRef(classes).take_front(width)
                         : llvm::ArrayRef(classes).drop_front(width);
-  for (auto [id, program] : llvm::enumerate(emitted.plan.classes)) {
-    if (!llvm::is_contained(mine, id))
+  for (const collectives::Step &step : emitted.steps) {
+    const bool isHere =
+        half == Half::Send ? step.transfer.sends() : step.transfer.receives();
+    if (!isHere || llvm::none_of(step.classes, [mine](unsigned id) {
+          return llvm::is_contained(mine, id);
+        }))
       continue;
-    Guard guard = guardOf(emitted, static_cast<unsigned>(id), who);
-    for (const collectives::Transfer &transfer : program.transfers) {
-      const bool isHere =
-          half == Half::Send ? transfer.sends() : transfer.receives();
-      if (!isHere)
-        continue;
-      if (Error error = emitStep(emitter, emitted, transfer, buffer,
-                                 {{}, elements}, guard))
-        return error;
-    }
+    if (Error error = emitStep(emitter, emitted, step.transfer, buffer,
+                               {{}, elements}, guardOf(emitted, step, who)))
+      return error;
   }
   return Error::success();
 }
@@ -262,24 +289,11 @@ Error CollectiveEmitter::emit(Emitter &emitter,
   const Folded folded{
       mirrored<core::Fold>(collectives::opcodeOf(collective.request.combiner)),
       elements};
-  for (auto [id, program] : llvm::enumerate(emitted.plan.classes)) {
-    Guard guard = guardOf(emitted, static_cast<unsigned>(id), stageSet);
-    for (const collectives::Transfer &transfer : program.transfers)
-      if (Error error =
-              emitStep(emitter, emitted, transfer, buffer, folded, guard))
-        return error;
-  }
+  for (const collectives::Step &step : emitted.steps)
+    if (Error error = emitStep(emitter, emitted, step.transfer, buffer, folded,
+                               guardOf(emitted, step, stageSet)))
+      return error;
   return Error::success();
-}
-
-/// The sides of a router along an axis: low is west or north.
-static core::Side sideOf(collectives::Port port, Direction direction) {
-  if (port == collectives::Port::Ramp)
-    return core::Side::ramp;
-  bool low = port == collectives::Port::Low;
-  if (direction == Direction::X)
-    return low ? core::Side::west : core::Side::east;
-  return low ? core::Side::north : core::Side::south;
 }
 
 static void createRoute(OpBuilder &builder, const collectives::Route &route,
@@ -291,9 +305,7 @@ static void createRoute(OpBuilder &builder, const collectives::Route &route,
     inputs.push_back(core::TurnAttr::get(context, sideOf(turn.from, direction),
                                          static_cast<int64_t>(turn.words)));
   int64_t outputs = 0;
-  for (collectives::Port port :
-       {collectives::Port::Low, collectives::Port::High,
-        collectives::Port::Ramp})
+  for (collectives::Port port : ports)
     if (route.outputs & port)
       outputs |= int64_t(1) << static_cast<int>(sideOf(port, direction));
   const bool alongX = direction == Direction::X;
@@ -361,7 +373,8 @@ void CollectiveEmitter::writeClasses(
     for (const auto &[key, id] : ids) {
       uint32_t stage = staged ? key.back() : 0;
       if (stage >= set.firstStage && stage < set.endStage &&
-          (!set.emitted || key[which - mine.begin()] == set.cls))
+          (!set.emitted ||
+           llvm::is_contained(set.classes, key[which - mine.begin()])))
         held.push_back(id);
     }
     llvm::sort(held);
@@ -391,8 +404,10 @@ void CollectiveEmitter::finish(core::RegionOp region,
   }
   for (auto &emitted : plans)
     for (unsigned entry : emitted->programs)
-      for (auto [id, program] : llvm::enumerate(emitted->plan.classes))
-        for (const collectives::Route &route : program.routes)
-          createRoute(routes[entry], route, emitted->direction,
-                      emitted->firstColor, sets[emitted->firstSet + id].name);
+      for (const auto &[route, classes] : emitted->routes) {
+        auto set =
+            llvm::find(sets, Set{emitted->direction, emitted.get(), classes});
+        createRoute(routes[entry], route, emitted->direction,
+                    emitted->firstColor, set->name);
+      }
 }

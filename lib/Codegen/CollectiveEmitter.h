@@ -64,21 +64,22 @@ private:
     Direction direction;
     collectives::CollectivePlan plan;
     unsigned firstColor;
-    unsigned firstSet; // one set per class of the plan, from this one on
+    std::vector<collectives::Step> steps;
+    std::vector<collectives::SharedRoute> routes;
     llvm::SmallVector<unsigned> programs;
   };
-  /// Classes along a direction: those of a class of a plan (all if null) on
-  /// some stages, from `firstStage` to before `endStage`.
+  /// Classes along a direction: those of some classes of a plan (all if null)
+  /// on some stages, from `firstStage` to before `endStage`.
   struct Set {
     Direction direction = Direction::X;
     const Emitted *emitted = nullptr;
-    unsigned cls = 0;
+    llvm::ArrayRef<unsigned> classes = {};
     uint32_t firstStage = 0, endStage = UINT32_MAX;
-    mlir::FlatSymbolRefAttr name = {}; // null for all classes
+    mlir::FlatSymbolRefAttr name = {};
 
     bool operator==(const Set &other) const {
-      return std::tie(direction, emitted, cls, firstStage, endStage) ==
-             std::tie(other.direction, other.emitted, other.cls,
+      return std::tie(direction, emitted, classes, firstStage, endStage) ==
+             std::tie(other.direction, other.emitted, other.classes,
                       other.firstStage, other.endStage);
     }
   };
@@ -92,9 +93,9 @@ private:
   /// classes along `direction`.
   void writeClasses(core::RegionOp region, Direction direction,
                     std::vector<llvm::SmallVector<int64_t>> &contents) const;
-  /// The name of `set`, which it gets when it is first asked for.
-  mlir::FlatSymbolRefAttr nameOf(Set set);
-  std::string describe(const Set &set) const;
+  /// The name of `set`, which it gets when it is first asked for: `what` its
+  /// PEs do, and on which stages.
+  mlir::FlatSymbolRefAttr nameOf(Set set, llvm::StringRef what = "");
   llvm::Expected<Channel> channelIn(unsigned color) const;
   llvm::Expected<Channel> channelOut(unsigned color) const;
   llvm::Error emitStep(Emitter &emitter, const Emitted &emitted,
@@ -110,8 +111,10 @@ private:
     return static_cast<uint32_t>(position /
                                  (direction == Direction::X ? width : height));
   }
-  /// The PEs of a class of a plan that run what `stageSet` runs.
-  Guard guardOf(const Emitted &emitted, unsigned cls, wafer::StageSet stageSet);
+  /// The PEs that make a step of a plan, of those that run what `stageSet`
+  /// runs.
+  Guard guardOf(const Emitted &emitted, const collectives::Step &step,
+                wafer::StageSet stageSet);
 
   int64_t width, height; // of one stage
   wafer::StagesAttr stages;

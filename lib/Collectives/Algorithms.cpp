@@ -61,6 +61,10 @@ bool waferloom::collectives::hasGroups(Algorithm algorithm) {
          rulesOf(algorithm).group != Rules::Group::None;
 }
 
+unsigned waferloom::collectives::levelsOf(Algorithm algorithm) {
+  return algorithm == Algorithm::Auto ? 0 : rulesOf(algorithm).mostLevels;
+}
+
 bool waferloom::collectives::countsWords(Algorithm algorithm) {
   return algorithm != Algorithm::Auto && rulesOf(algorithm).countsWords;
 }

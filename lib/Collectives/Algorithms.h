@@ -20,9 +20,10 @@ namespace waferloom::collectives {
 /// is taken.
 struct CostModel {
   CostModel(const Line &line, const Request &request, const Costs &costs)
-      : words(request.words), stride(line.stride), costs(costs) {}
+      : words(costs.getPassing(request.words)), stride(line.stride),
+        costs(costs) {}
 
-  uint64_t words;
+  uint64_t words; ///< cycles that those of a message take to pass
   uint64_t stride;
   const Costs &costs;
 
@@ -65,6 +66,8 @@ struct Rules {
   /// that the shape is for.
   enum class Group { None, Pes, Words };
   Group group = Group::None;
+  /// Levels that a request may ask for; 0: it has none.
+  unsigned mostLevels = 0;
   /// Routes count words: colors are shared among equal numbers of words only.
   bool countsWords = false;
   /// It does an all-reduce as a whole, without a multicast, and nothing else.
@@ -73,11 +76,12 @@ struct Rules {
   unsigned longest = UINT_MAX;
   /// Colors, without those of a multicast.
   unsigned (*colors)(const Line &, const Request &, const Costs &) = nullptr;
-  /// Leaves the result in the buffer of the root. The request has its group.
+  /// Leaves the result in the buffer of the root. The request has its group
+  /// and levels.
   void (*solve)(Segment &, const Request &, const Costs &) = nullptr;
-  /// The group that costs least; null without groups.
-  unsigned (*chooseGroup)(const Line &, const Request &,
-                          const Costs &) = nullptr;
+  /// Gives a request that leaves group or levels open those that cost least;
+  /// null without either.
+  void (*fillIn)(const Line &, Request &, const Costs &) = nullptr;
   /// Cycles until the root has the result.
   uint64_t (*cycles)(const Line &, const Request &, const Costs &) = nullptr;
   /// The published form, for `p` PEs and a root at the line's end. Of an

@@ -90,6 +90,57 @@ std::vector<unsigned> CollectivePlan::classPerPosition() const {
   return classes;
 }
 
+std::vector<Step> CollectivePlan::steps() const {
+  std::vector<Step> steps;
+  std::vector<llvm::ArrayRef<Transfer>> left; // of each class
+  for (const ClassProgram &program : classes)
+    left.push_back(program.transfers);
+  while (true) {
+    // What most can do next together: the first transfer of some class that the
+    // fewest others make later.
+    const Transfer *next = nullptr;
+    size_t fewest = SIZE_MAX;
+    for (llvm::ArrayRef<Transfer> own : left) {
+      if (own.empty())
+        continue;
+      const size_t later = llvm::count_if(left, [&](auto other) {
+        return !other.empty() && !(other.front() == own.front()) &&
+               llvm::is_contained(other, own.front());
+      });
+      if (later < fewest)
+        fewest = later, next = &own.front();
+    }
+    if (!next)
+      return steps;
+    Step &step = steps.emplace_back();
+    step.transfer = *next;
+    for (unsigned id = 0; id < left.size(); ++id)
+      if (!left[id].empty() && left[id].front() == step.transfer) {
+        step.classes.push_back(id);
+        left[id] = left[id].drop_front();
+      }
+  }
+}
+
+std::vector<SharedRoute> CollectivePlan::routes() const {
+  std::vector<SharedRoute> all;
+  for (unsigned color = 0; color < colors; ++color) {
+    const size_t first = all.size(); // of this color
+    for (unsigned id = 0; id < classes.size(); ++id)
+      for (const Route &route : classes[id].routes) {
+        if (route.color != color)
+          continue;
+        auto known = std::find_if(
+            all.begin() + first, all.end(),
+            [&](const SharedRoute &other) { return other.route == route; });
+        if (known == all.end())
+          known = all.insert(known, {route, {}});
+        known->classes.push_back(id);
+      }
+  }
+  return all;
+}
+
 unsigned CollectivePlan::classAt(uint64_t position) const {
   for (const Run &run : runs) {
     const uint64_t covered = run.pattern.size() * run.repeats;

@@ -1,29 +1,35 @@
 // A tree of neighbours, grown to the line's length, the message's words and the
 // machine's latencies. A PE has at most two children: it folds the sum of the
 // PEs right behind it into its own vector, and then folds the sum of the PEs
-// behind those as it passes through. These are the two transfers of a two-phase
-// reduce, in another shape.
+// behind those as it passes through. So an arm is a chain of leaders, each with
+// a group right behind it, whose members are a chain of leaders in turn, and so
+// on for as many levels as are allowed. One level is a chain, two are two
+// phases with groups that get larger toward the root, since what is nearer has
+// more time to fold.
 //
-// Which shape: let put(p) be the cycle at which the nearest of p neighbours
-// puts the first word of their sum, and held(p) the one at which it has their
-// sum in its buffer instead. With S cycles for a message to pass,
+// Which shape: let put(l, p) be the cycle at which the nearest of p neighbours
+// in l levels puts the first word of their sum, and held(l, p) the one at which
+// it has their sum in its buffer instead. With S cycles for a message to pass,
 //
-//   take(c, s, q) = max(c + issue, put(q) + 2 ramp + s hop)   from a child s
-//   held(1 + q) = take(0, 1, q) + S                           away, of q PEs
-//   put(s + q) = min over s of take(held(s), s, q) + forward
+//   take(c, s, q) = max(c + issue, put(l, q) + 2 ramp + s hop)   from a child s
+//                                                           away, of q PEs
+//   held(l, 1 + q) = max(issue, put(l - 1, q) + 2 ramp + hop) + S
+//   put(l, s + q) = min over s of take(held(l, s), s, q) + forward
 //
 // filled in for p = 2, 3, ..: quadratic in the length. Routes do not count
 // words, so a shape that was grown for some number of words serves all; `group`
 // of a request is that number.
 //
-// Colors: a stream occupies the routers from child to parent, an interval of
-// the line. Taking the lowest free color from west to east needs the fewest.
+// Colors: two per level, by turns along each of its chains. What a router does
+// then follows from the PE's place in its own chain and from the parities of
+// the links over it, one per outer level: classes do not grow with the line.
 
 #include "Algorithms.h"
 
 #include "llvm/ADT/STLExtras.h"
 
 #include <map>
+#include <memory>
 #include <mutex>
 #include <tuple>
 
@@ -31,12 +37,32 @@ using namespace waferloom::collectives;
 
 namespace {
 
-/// Of a stretch of neighbours: when the nearest one puts the first word of
-/// their sum, and how many of them, itself included, come before the child that
-/// it passes on.
+/// Of a stretch of neighbours in so many levels: when the nearest one puts the
+/// first word of their sum, and how many of them, itself included, come before
+/// the child that it passes on.
+struct Level {
+  std::vector<uint64_t> put = {0, 0};
+  std::vector<unsigned> before = {0, 1};
+  std::vector<uint64_t> held = {0, 0};
+};
+
+/// The levels for stretches up to some length; longer ones are added when they
+/// are asked for.
 struct Growth {
-  std::vector<uint64_t> put;
-  std::vector<unsigned> before;
+  Growth(uint64_t passing, const Costs &costs)
+      : passing(passing), costs(costs), levels(mostLevels) {
+    for (Level &level : levels)
+      level.put[1] = costs.issue;
+  }
+  void extend(unsigned length);
+  /// Adds a stretch of `p` PEs to level `l`.
+  void add(unsigned l, unsigned p);
+
+  /// More levels gain nothing on lines as long as wafers are wide.
+  static constexpr unsigned mostLevels = 5;
+  uint64_t passing; // cycles of a message
+  Costs costs;
+  std::vector<Level> levels; // the chain first
 };
 
 /// A tree over the PEs of a line.
@@ -61,115 +87,158 @@ static uint64_t take(const Costs &costs, uint64_t clock, uint64_t put,
   return std::max(clock + costs.issue, put + costs.getTravel(distance));
 }
 
-static Growth grow(unsigned length, uint64_t words, const Costs &costs) {
-  Growth growth{std::vector<uint64_t>(length + 1, UINT64_MAX),
-                std::vector<unsigned>(length + 1)};
-  std::vector<uint64_t> held(length + 1, 0);
-  growth.put[1] = costs.issue;
-  for (unsigned p = 2; p <= length; ++p) {
-    held[p] = take(costs, 0, growth.put[p - 1], 1) + words;
-    for (unsigned near = 1; near < p; ++near) {
-      const uint64_t put =
-          take(costs, held[near], growth.put[p - near], near) + costs.forward;
-      if (put < growth.put[p])
-        growth.put[p] = put, growth.before[p] = near;
-    }
+void Growth::add(unsigned l, unsigned p) {
+  Level &level = levels[l];
+  uint64_t held = 0, best = UINT64_MAX;
+  unsigned before = 1;
+  if (l > 0)
+    held = take(costs, 0, levels[l - 1].put[p - 1], 1) + passing;
+  for (unsigned near = 1; near < (l > 0 ? p : 2); ++near) {
+    const uint64_t put =
+        take(costs, level.held[near], level.put[p - near], near);
+    if (put < best)
+      best = put, before = near;
   }
-  return growth;
+  level.put.push_back(best + costs.forward);
+  level.before.push_back(before);
+  level.held.push_back(held);
 }
 
-/// The tree over the `members` PEs beside the root in a direction.
+void Growth::extend(unsigned length) {
+  for (unsigned p = unsigned(levels[0].put.size()); p <= length; ++p)
+    for (unsigned l = 0; l < mostLevels; ++l)
+      add(l, p);
+}
+
+/// The tree over the `members` PEs beside the root in a direction, in so many
+/// levels.
 static void plant(Shape &shape, const Growth &growth, unsigned root,
-                  int direction, unsigned members) {
+                  int direction, unsigned members, unsigned levels) {
   struct Stretch {
-    unsigned at, members, parent;
+    unsigned at, members, parent, level, index; // in its chain
   };
   llvm::SmallVector<Stretch> open = {
-      {unsigned(int(root) + direction), members, root}};
+      {unsigned(int(root) + direction), members, root, levels - 1, 1}};
   while (!open.empty()) {
-    const Stretch stretch = open.pop_back_val();
-    const unsigned at = stretch.at;
+    const auto [at, members, parent, level, index] = open.pop_back_val();
     shape.order.push_back(at);
-    shape.nodes[at].parent = stretch.parent;
-    if (stretch.members == 1)
+    shape.nodes[at].parent = parent;
+    // The arms meet at the root, so one of them begins with the other color.
+    const unsigned parity = (index + (direction > 0)) % 2;
+    shape.nodes[at].color = 2 * level + parity;
+    if (members == 1)
       continue;
-    const unsigned near = growth.before[stretch.members];
-    auto child = [&](unsigned distance, unsigned its) {
+    const unsigned near = growth.levels[level].before[members];
+    auto add = [&, at = at](unsigned distance, unsigned its, unsigned level,
+                            unsigned index) {
       const unsigned to = unsigned(int(at) + direction * int(distance));
       shape.nodes[at].children.push_back(to);
-      open.push_back({to, its, at});
+      open.push_back({to, its, at, level, index});
     };
     if (near > 1)
-      child(1, near - 1);
-    child(near, stretch.members - near);
+      add(1, near - 1, level - 1, 1);
+    add(near, members - near, level, index + 1);
   }
 }
 
-static void color(Shape &shape, unsigned root) {
-  std::vector<std::pair<unsigned, unsigned>> streams; // first router, PE
+/// Leaves out the colors that no stream has.
+static void numberColors(Shape &shape, unsigned root, unsigned levels) {
+  std::vector<unsigned> numbers(2 * levels, UINT_MAX);
   for (unsigned pe = 0; pe < shape.nodes.size(); ++pe)
     if (pe != root)
-      streams.emplace_back(std::min(pe, shape.nodes[pe].parent), pe);
-  llvm::sort(streams);
-  std::vector<unsigned> ends; // last router of each color
-  for (auto [from, pe] : streams) {
-    const unsigned first = from;
-    const unsigned last = std::max(pe, shape.nodes[pe].parent);
-    const size_t free =
-        llvm::find_if(ends, [first](unsigned end) { return end < first; }) -
-        ends.begin();
-    if (free == ends.size())
-      ends.push_back(last);
-    ends[free] = last;
-    shape.nodes[pe].color = unsigned(free);
-  }
-  shape.colors = unsigned(ends.size());
+      numbers[shape.nodes[pe].color] = 0;
+  for (unsigned &number : numbers)
+    if (number == 0)
+      number = shape.colors++;
+  for (unsigned pe = 0; pe < shape.nodes.size(); ++pe)
+    if (pe != root)
+      shape.nodes[pe].color = numbers[shape.nodes[pe].color];
 }
 
-static Shape shapeFor(unsigned length, unsigned root, uint64_t words,
-                      const Costs &costs) {
+static Shape shapeFor(unsigned length, unsigned root, unsigned levels,
+                      const Growth &growth) {
   Shape shape;
   shape.nodes.resize(length);
   const unsigned low = root, high = length - 1 - root;
-  const Growth growth = grow(std::max({low, high, 1u}), words, costs);
-  if (low)
-    plant(shape, growth, root, -1, low);
-  if (high)
-    plant(shape, growth, root, +1, high);
   // The arm that is done first is taken first.
   llvm::SmallVector<std::pair<uint64_t, unsigned>, 2> arms;
-  if (low)
-    arms.emplace_back(growth.put[low], root - 1);
-  if (high)
-    arms.emplace_back(growth.put[high], root + 1);
+  for (auto [direction, members] : {std::pair(-1, low), std::pair(+1, high)}) {
+    if (!members)
+      continue;
+    plant(shape, growth, root, direction, members, levels);
+    arms.emplace_back(growth.levels[levels - 1].put[members],
+                      unsigned(int(root) + direction));
+  }
   llvm::sort(arms);
   for (auto [put, child] : arms)
     shape.nodes[root].children.push_back(child);
   std::reverse(shape.order.begin(), shape.order.end());
   shape.order.push_back(root);
-  color(shape, root);
+  numberColors(shape, root, levels);
   return shape;
 }
 
-/// Grown once: every plan that is considered asks for the same few.
-static const Shape &knownShape(unsigned length, unsigned root, uint64_t words,
-                               const Costs &costs) {
-  using Key = std::tuple<unsigned, unsigned, uint64_t, unsigned, unsigned,
-                         unsigned, unsigned>;
-  static std::mutex mutex;
-  static std::map<Key, Shape> shapes;
-  std::lock_guard<std::mutex> lock(mutex);
-  auto [it, isNew] = shapes.try_emplace(Key{
-      length, root, words, costs.issue, costs.ramp, costs.hop, costs.forward});
-  if (isNew)
-    it->second = shapeFor(length, root, words, costs);
-  return it->second; // nodes of a map stay where they are
+/// Plays the tree with `words`.
+static uint64_t play(const Shape &shape, unsigned root, uint64_t words,
+                     const Costs &costs) {
+  std::vector<uint64_t> put(shape.nodes.size());
+  uint64_t clock = 0;
+  for (unsigned pe : shape.order) {
+    const Shape::Node &node = shape.nodes[pe];
+    clock = 0;
+    for (unsigned child : node.children) {
+      const unsigned distance = std::max(pe, child) - std::min(pe, child);
+      clock = take(costs, clock, put[child], distance);
+      if (child != node.children.back() || pe == root)
+        clock += costs.getPassing(words);
+    }
+    put[pe] = node.children.empty() ? costs.issue : clock + costs.forward;
+  }
+  return clock;
 }
 
-static const Shape &shapeOf(const Line &line, const Request &request,
-                            const Costs &costs) {
-  return knownShape(line.length, request.root,
-                    request.group ? request.group : request.words, costs);
+namespace {
+/// What was grown so far, and the last shape: every plan that is considered
+/// asks for the same few, and for each with several numbers of words.
+class Nursery {
+public:
+  std::shared_ptr<const Shape> get(const Line &line, const Request &request,
+                                   const Costs &costs);
+
+private:
+  using Latencies =
+      std::tuple<uint64_t, unsigned, unsigned, unsigned, unsigned>;
+
+  std::mutex mutex;
+  std::map<Latencies, Growth> grown;
+  std::tuple<Latencies, unsigned, unsigned, unsigned> lastKey;
+  std::shared_ptr<const Shape> last;
+};
+} // namespace
+
+std::shared_ptr<const Shape>
+Nursery::get(const Line &line, const Request &request, const Costs &costs) {
+  const uint64_t passing = costs.getPassing(request.group);
+  const Latencies latencies = {passing, costs.issue, costs.ramp, costs.hop,
+                               costs.forward};
+  const auto key =
+      std::tuple(latencies, line.length, request.root, request.levels);
+  std::lock_guard<std::mutex> lock(mutex);
+  if (last && key == lastKey)
+    return last;
+  Growth &growth = grown.try_emplace(latencies, passing, costs).first->second;
+  growth.extend(std::max({request.root, line.length - 1 - request.root, 1u}));
+  last = std::make_shared<Shape>(
+      shapeFor(line.length, request.root, request.levels, growth));
+  lastKey = key;
+  return last;
+}
+
+/// The shape of a request that has its group and its levels.
+static std::shared_ptr<const Shape>
+shapeOf(const Line &line, const Request &request, const Costs &costs) {
+  static Nursery nursery;
+  return nursery.get(line, request, costs);
 }
 
 static void reduceByGrownTree(Segment &segment, const Request &request,
@@ -177,7 +246,8 @@ static void reduceByGrownTree(Segment &segment, const Request &request,
   if (segment.length == 1)
     return;
   const Line line = {segment.length, segment.stride, 1};
-  const Shape &shape = shapeOf(line, request, costs);
+  const std::shared_ptr<const Shape> grown = shapeOf(line, request, costs);
+  const Shape &shape = *grown;
   const unsigned base = segment.newColors(shape.colors);
   for (unsigned pe : shape.order) {
     const Shape::Node &node = shape.nodes[pe];
@@ -198,37 +268,45 @@ static void reduceByGrownTree(Segment &segment, const Request &request,
   }
 }
 
-/// Plays the tree with the words of the request.
-static uint64_t cyclesOfGrownTree(const Line &line, const Request &request,
-                                  const Costs &costs) {
-  const Shape &shape = shapeOf(line, request, costs);
-  std::vector<uint64_t> put(line.length);
-  uint64_t clock = 0;
-  for (unsigned pe : shape.order) {
-    const Shape::Node &node = shape.nodes[pe];
-    clock = 0;
-    for (unsigned child : node.children) {
-      const unsigned distance = std::max(pe, child) - std::min(pe, child);
-      clock = take(costs, clock, put[child], distance);
-      if (child != node.children.back() || pe == request.root)
-        clock += request.words;
-    }
-    put[pe] = node.children.empty() ? costs.issue : clock + costs.forward;
+/// A shape for just these words, in as many levels as pay and as the colors
+/// that are left allow beside those of a multicast.
+static void fillIn(const Line &line, Request &request, const Costs &costs) {
+  if (!request.group)
+    request.group = unsigned(request.words);
+  if (request.levels)
+    return;
+  uint64_t least = UINT64_MAX;
+  Request tried = request;
+  for (unsigned levels = 1; levels <= Growth::mostLevels; ++levels) {
+    tried.levels = levels;
+    const auto shape = shapeOf(line, tried, costs);
+    const uint64_t cycles = play(*shape, request.root, request.words, costs);
+    if (levels > 1 && (cycles >= least || shape->colors + 1 > costs.colors))
+      continue;
+    least = cycles;
+    request.levels = levels;
   }
-  return clock;
+}
+
+static Request filledIn(const Line &line, Request request, const Costs &costs) {
+  fillIn(line, request, costs);
+  return request;
 }
 
 const Rules waferloom::collectives::grownRules = {
     .name = "grown",
     .neighboursOnly = true,
     .group = Rules::Group::Words,
-    .longest = 0, // images have a class for nearly every PE of its line
+    .mostLevels = Growth::mostLevels,
     .colors =
         [](const Line &line, const Request &request, const Costs &costs) {
-          return shapeOf(line, request, costs).colors;
+          return shapeOf(line, filledIn(line, request, costs), costs)->colors;
         },
     .solve = reduceByGrownTree,
-    .chooseGroup = [](const Line &, const Request &request,
-                      const Costs &) { return unsigned(request.words); },
-    .cycles = cyclesOfGrownTree,
+    .fillIn = fillIn,
+    .cycles =
+        [](const Line &line, const Request &request, const Costs &costs) {
+          return play(*shapeOf(line, filledIn(line, request, costs), costs),
+                      request.root, request.words, costs);
+        },
 };

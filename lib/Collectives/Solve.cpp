@@ -71,8 +71,11 @@ static bool isMulticast(Kind kind) {
   return kind == Kind::Broadcast || kind == Kind::StageSendRecv;
 }
 
-static unsigned colorsFor(const Line &line, const Request &request,
-                          const Costs &costs) {
+unsigned waferloom::collectives::colors(const Line &line,
+                                        const Request &request,
+                                        const Costs &costs) {
+  if (line.length < 2)
+    return 0;
   if (request.kind == Kind::StageSendRecv)
     return line.length == 2 ? 2 : 3;
   if (request.kind == Kind::Broadcast)
@@ -117,6 +120,14 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
       request.group > line.length)
     return refuse("groups of %u PEs do not fit a line of %u", request.group,
                   line.length);
+  const unsigned mostLevels = levelsOf(request.algorithm);
+  if (request.levels > mostLevels)
+    return mostLevels
+               ? refuse("'%s' has at most %u levels, not %u",
+                        nameOf(request.algorithm).data(), mostLevels,
+                        request.levels)
+               : refuse("'%s' has no levels: leave out the %u",
+                        nameOf(request.algorithm).data(), request.levels);
   if (request.algorithm != Algorithm::Auto &&
       rulesOf(request.algorithm).wholeAllReduce &&
       (request.kind != Kind::AllReduce || line.length < 3))
@@ -127,8 +138,7 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
   Request least = request;
   if (least.algorithm == Algorithm::Auto)
     least.algorithm = Algorithm::Chain;
-  if (unsigned needed = colorsFor(line, least, costs);
-      line.length > 1 && needed > costs.colors)
+  if (unsigned needed = colors(line, least, costs); needed > costs.colors)
     return refuse("'%s' over PEs %u apart needs %u colors of %u that are left: "
                   "make this the minor factor of its axis",
                   nameOf(least.algorithm).data(), line.stride, needed,
@@ -147,7 +157,7 @@ static Request chosen(const Line &line, Request request, const Costs &costs) {
   for (Algorithm algorithm : candidates(line)) {
     Request other = request;
     other.algorithm = algorithm;
-    if (colorsFor(line, other, costs) <= costs.colors &&
+    if (colors(line, other, costs) <= costs.colors &&
         cycles(line, other, costs) < cycles(line, best, costs))
       best = other;
   }
@@ -163,8 +173,8 @@ Expected<CollectivePlan> waferloom::collectives::solve(const Line &line,
   Segment segment(line, request);
   const Rules &rules = rulesOf(request.algorithm);
   const bool reduces = !isMulticast(request.kind);
-  if (reduces && rules.chooseGroup && !request.group)
-    request.group = rules.chooseGroup(line, request, costs);
+  if (reduces && rules.fillIn)
+    rules.fillIn(line, request, costs);
   if (reduces)
     rules.solve(segment, request, costs);
   if (request.kind == Kind::Broadcast ||
@@ -175,6 +185,7 @@ Expected<CollectivePlan> waferloom::collectives::solve(const Line &line,
   CollectivePlan plan = compress(line, std::move(segment));
   plan.algorithm = request.algorithm;
   plan.group = reduces ? request.group : 0;
+  plan.levels = reduces ? request.levels : 0;
   plan.routesCountWords = reduces && rules.countsWords;
   if (Error error = verify(line, request, plan))
     return std::move(error);

@@ -170,11 +170,14 @@ const Rules waferloom::collectives::twoPhaseRules = {
     .name = "two-phase",
     .neighboursOnly = true,
     .group = Rules::Group::Pes,
+    .longest = 0, // a grown tree of two levels takes as many colors, no longer
     .colors = [](const Line &, const Request &, const Costs &) { return 4u; },
     .solve = reduceInTwoPhases,
-    .chooseGroup =
-        [](const Line &line, const Request &request, const Costs &costs) {
-          return bestGroup(CostModel(line, request, costs), line, request);
+    .fillIn =
+        [](const Line &line, Request &request, const Costs &costs) {
+          if (!request.group)
+            request.group =
+                bestGroup(CostModel(line, request, costs), line, request);
         },
     .cycles = cyclesOfTwoPhase,
     .published = publishedTwoPhase,

@@ -1,5 +1,5 @@
 // A plan is nearly a program: each of its classes becomes a class of columns,
-// each step an instruction that only this class has.
+// each step an instruction that only the columns of its classes have.
 
 #include "waferloom/Measure/Collective.h"
 
@@ -226,20 +226,22 @@ encodeRegion(const collectives::CollectivePlan &plan, const Encoder &encoder,
   region->rows.back()->repeats = 1;
   region->sets.push_back(std::make_unique<image::ClassSetT>()); // 0: every
   auto program = std::make_unique<image::ProgramT>();
-  for (size_t id = 0; id < plan.classes.size(); ++id) {
-    const auto set = static_cast<uint32_t>(region->sets.size());
-    auto only = std::make_unique<image::ClassSetT>();
-    only->words.resize(id / 64 + 1);
-    only->words[id / 64] = uint64_t(1) << (id % 64);
-    region->sets.push_back(std::move(only));
-    for (const collectives::Route &route : plan.classes[id].routes)
-      program->routes.push_back(encode(route, set));
-    for (const Transfer &transfer : plan.classes[id].transfers)
-      if (encoder.length)
-        encoder.encodeRing(transfer, set, *program);
-      else
-        program->instructions.push_back(encoder.encode(transfer, set));
-  }
+  auto setOf = [&](llvm::ArrayRef<unsigned> classes) {
+    auto set = std::make_unique<image::ClassSetT>();
+    set->words.resize(plan.classes.size() / 64 + 1);
+    for (unsigned id : classes)
+      set->words[id / 64] |= uint64_t(1) << (id % 64);
+    region->sets.push_back(std::move(set));
+    return static_cast<uint32_t>(region->sets.size() - 1);
+  };
+  for (const collectives::SharedRoute &shared : plan.routes())
+    program->routes.push_back(encode(shared.route, setOf(shared.classes)));
+  for (const collectives::Step &step : plan.steps())
+    if (encoder.length)
+      encoder.encodeRing(step.transfer, setOf(step.classes), *program);
+    else
+      program->instructions.push_back(
+          encoder.encode(step.transfer, setOf(step.classes)));
   program->inputs.push_back(
       bind("x", image::Role::input, encoder.type, pes, encoder.elements));
   program->outputs.push_back(
@@ -305,6 +307,7 @@ measure::collectiveImage(const collectives::Line &line,
   collectives::Request chosen = request;
   chosen.algorithm = about.algorithm = plan->algorithm;
   chosen.group = about.group = plan->group;
+  chosen.levels = about.levels = plan->levels;
   about.colors = plan->colors;
   about.classes = plan->classes.size();
   about.estimated = collectives::cycles(line, chosen, costs);

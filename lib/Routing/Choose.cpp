@@ -1,14 +1,16 @@
 // Which algorithm, for all collectives of a region at once. Alone, each would
 // take its cheapest. Together they compete for colors: collectives share them
 // when their routes are equal, so an algorithm that nobody else uses costs
-// colors, and a two-phase group that nobody else uses makes the classes of the
-// line multiply (the patterns of groups of 7 and of 9 repeat after 63 PEs).
+// colors, and a second shape on a line multiplies the classes of the line (the
+// patterns of groups of 7 and of 9 repeat after 63 PEs).
 //
-// So every line has one group size, the one that costs least in all, and each
-// collective takes the cheapest of what is left. While that needs more colors
-// than there are, all collectives of one option move to another option of their
-// line, the move that costs the least cycles per color it frees. Every move
-// frees colors, so this ends.
+// A bucket are collectives that can share routes. Its members go by one shape
+// (two-phase groups of one size, or a tree grown for some number of words in so
+// many levels) or by algorithms that have none, each by the cheapest of a
+// menu. Every menu is a pair of colors and cycles; of the menus of a bucket
+// only those count that no other beats in both. What is left is a knapsack:
+// colors are few, so the best of all combinations is found bucket by bucket,
+// for every number of colors.
 
 #include "waferloom/Routing/Routing.h"
 
@@ -18,6 +20,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <tuple>
 
 using namespace mlir;
@@ -31,24 +34,42 @@ namespace {
 /// Collectives that can share routes: direction, line, root, kind.
 using Bucket = std::tuple<Direction, unsigned, unsigned, unsigned, unsigned,
                           collectives::Kind>;
-/// Algorithm, group, and words where routes count them.
-using Option = std::tuple<Algorithm, unsigned, uint64_t>;
+/// Algorithm, group, levels.
+using Option = std::tuple<Algorithm, unsigned, unsigned>;
 
-struct Choice {
-  MutableArrayRef<Collective> collectives;
+/// What the members of a bucket go by, what it costs per step.
+struct Menu {
+  unsigned colors = 0;
+  uint64_t cycles = 0;
+  SmallVector<Option> options; // one per member
+};
+
+/// The menus of one bucket.
+class Chooser {
+public:
+  Chooser(ArrayRef<Collective *> members, const collectives::Costs &costs)
+      : members(members), line(members.front()->line), costs(costs) {}
+
+  /// Those that no other beats, by colors.
+  SmallVector<Menu> menus();
+
+private:
+  /// An option and the cycles per step of every member, the maximum where it
+  /// cannot go so.
+  struct Priced {
+    Option option;
+    SmallVector<uint64_t> cycles;
+  };
+
+  Priced price(const Option &option) const;
+  SmallVector<Priced> shapes() const;
+  Menu menuOf(ArrayRef<const Priced *> options) const;
+  /// Colors of an option for the members that take it.
+  unsigned colorsOf(const Option &option, const Menu &menu) const;
+
+  ArrayRef<Collective *> members;
+  const collectives::Line &line;
   const collectives::Costs &costs;
-  /// Members of each bucket, and the group size of its two-phase option.
-  std::map<Bucket, SmallVector<Collective *>> buckets;
-  std::map<std::pair<Bucket, Option>, unsigned> known; // colors
-
-  void chooseFor(ArrayRef<Collective *> members);
-  uint64_t cycles(const Collective &collective, Algorithm algorithm,
-                  unsigned group) const;
-  uint64_t cycles(ArrayRef<Collective *> members, Algorithm algorithm,
-                  unsigned group) const;
-  unsigned bestGroup(ArrayRef<Collective *> members, Algorithm algorithm) const;
-  unsigned colorsOf(const Collective &collective);
-  bool giveUpColors();
 };
 
 } // namespace
@@ -58,178 +79,175 @@ static Bucket bucketOf(const Collective &c) {
           c.line.segments, c.request.root, c.request.kind};
 }
 
-static Option optionOf(const Collective &c) {
-  return {c.request.algorithm, c.request.group,
-          collectives::countsWords(c.request.algorithm) ? c.request.words : 0};
+static collectives::Request with(collectives::Request request,
+                                 const Option &option) {
+  std::tie(request.algorithm, request.group, request.levels) = option;
+  return request;
 }
 
-/// Cycles per step, or the maximum where the algorithm cannot be used.
-uint64_t Choice::cycles(const Collective &collective, Algorithm algorithm,
-                        unsigned group) const {
-  collectives::Request request = collective.request;
-  request.algorithm = algorithm;
-  request.group = group;
-  bool possible =
-      llvm::is_contained(collectives::candidates(collective.line), algorithm) &&
-      !llvm::errorToBool(collectives::check(collective.line, request, costs));
-  return possible ? collective.times *
-                        collectives::cycles(collective.line, request, costs)
-                  : UINT64_MAX;
+Chooser::Priced Chooser::price(const Option &option) const {
+  Priced priced{option, {}};
+  for (const Collective *c : members) {
+    const collectives::Request request = with(c->request, option);
+    const bool possible =
+        !llvm::errorToBool(collectives::check(line, request, costs));
+    priced.cycles.push_back(
+        possible ? llvm::SaturatingMultiply(
+                       c->times, collectives::cycles(line, request, costs))
+                 : UINT64_MAX);
+  }
+  return priced;
 }
 
-/// The same of all members, which are on one line.
-uint64_t Choice::cycles(ArrayRef<Collective *> members, Algorithm algorithm,
-                        unsigned group) const {
-  uint64_t total = 0;
+/// About two per octave: shapes that are grown for one of them are nearly as
+/// good for those around it.
+static unsigned roundedWords(uint64_t words) {
+  const uint64_t unit = std::max<uint64_t>(llvm::bit_floor(words) / 2, 1);
+  return static_cast<unsigned>(
+      std::min<uint64_t>(llvm::alignTo(words, unit), INT32_MAX));
+}
+
+SmallVector<Chooser::Priced> Chooser::shapes() const {
+  std::set<unsigned> groups;
   for (const Collective *c : members)
-    total = llvm::SaturatingAdd(total, cycles(*c, algorithm, group));
-  return total;
+    groups.insert(roundedWords(c->request.words));
+  SmallVector<Priced> shapes;
+  for (Algorithm algorithm : collectives::candidates(line))
+    for (unsigned level = 1; level <= collectives::levelsOf(algorithm); ++level)
+      for (unsigned group : groups)
+        shapes.push_back(price({algorithm, group, level}));
+  return shapes;
 }
 
-/// The group size with which members of one line cost least in all.
-unsigned Choice::bestGroup(ArrayRef<Collective *> members,
-                           Algorithm algorithm) const {
-  if (!collectives::hasGroups(algorithm))
-    return 0;
-  unsigned best = 2;
-  uint64_t least = UINT64_MAX;
-  for (unsigned group = 2; group < members.front()->line.length; ++group)
-    if (uint64_t total = cycles(members, algorithm, group); total < least)
-      std::tie(least, best) = std::pair(total, group);
+unsigned Chooser::colorsOf(const Option &option, const Menu &menu) const {
+  const bool countsWords = collectives::countsWords(std::get<0>(option));
+  std::set<uint64_t> sets; // of routes, by what they depend on
+  const Collective *some = nullptr;
+  for (auto [c, its] : llvm::zip_equal(members, menu.options))
+    if (its == option) {
+      some = c;
+      sets.insert(countsWords ? c->request.words : 0);
+    }
+  return some
+             ? unsigned(sets.size()) *
+                   collectives::colors(line, with(some->request, option), costs)
+             : 0;
+}
+
+/// Each member takes the cheapest of `options`, the first of equally cheap
+/// ones.
+Menu Chooser::menuOf(ArrayRef<const Priced *> options) const {
+  Menu menu;
+  for (size_t member = 0; member < members.size(); ++member) {
+    const Priced *cheapest = options.front();
+    for (const Priced *option : options)
+      if (option->cycles[member] < cheapest->cycles[member])
+        cheapest = option;
+    menu.options.push_back(cheapest->option);
+    menu.cycles = llvm::SaturatingAdd(menu.cycles, cheapest->cycles[member]);
+  }
+  for (const Priced *option : options)
+    menu.colors += colorsOf(option->option, menu);
+  return menu;
+}
+
+SmallVector<Menu> Chooser::menus() {
+  SmallVector<Priced> plain, shaped = shapes();
+  for (Algorithm algorithm : collectives::candidates(line))
+    if (!collectives::levelsOf(algorithm))
+      plain.push_back(price({algorithm, 0, 0}));
+  std::map<unsigned, Menu> cheapest; // by colors
+  auto offer = [&](ArrayRef<const Priced *> options) {
+    Menu menu = menuOf(options);
+    auto [it, isNew] = cheapest.try_emplace(menu.colors, menu);
+    if (!isNew && menu.cycles < it->second.cycles)
+      it->second = std::move(menu);
+  };
+  for (unsigned mask = 0; mask < 1u << plain.size(); ++mask) {
+    SmallVector<const Priced *> options;
+    for (size_t i = 0; i < plain.size(); ++i)
+      if (mask >> i & 1)
+        options.push_back(&plain[i]);
+    if (!options.empty())
+      offer(options);
+    options.push_back(nullptr);
+    for (const Priced &shape : shaped) {
+      options.back() = &shape;
+      offer(options);
+    }
+  }
+  SmallVector<Menu> best;
+  for (auto &[colors, menu] : cheapest)
+    if (best.empty() || menu.cycles < best.back().cycles)
+      best.push_back(std::move(menu));
   return best;
 }
 
-/// Cheapest of all for each, with the group that is cheapest for all.
-void Choice::chooseFor(ArrayRef<Collective *> members) {
-  auto best = [&](const Collective &c, unsigned group) {
-    std::tuple<uint64_t, Algorithm> least = {UINT64_MAX, Algorithm::Chain};
-    for (Algorithm algorithm : collectives::candidates(c.line)) {
-      const bool groups = collectives::hasGroups(algorithm);
-      if (groups && !group)
-        continue;
-      uint64_t cost = cycles(c, algorithm, groups ? group : 0);
-      if (cost < std::get<0>(least))
-        least = {cost, algorithm};
-    }
-    return least;
+/// One menu of each bucket, the cheapest in all that takes at most `colors`; if
+/// none does, those of the fewest colors.
+static SmallVector<size_t> choose(ArrayRef<SmallVector<Menu>> buckets,
+                                  unsigned colors) {
+  struct Best {
+    uint64_t cycles = 0;
+    SmallVector<size_t> menus;
   };
-  unsigned chosen = 0;
-  uint64_t least = UINT64_MAX;
-  unsigned length = members.front()->line.length;
-  for (unsigned group = 0; group < length; ++group) {
-    if (group == 1)
-      continue;
-    uint64_t total = 0;
-    for (const Collective *c : members) {
-      uint64_t cost = std::get<0>(best(*c, group));
-      total = cost > UINT64_MAX - total ? UINT64_MAX : total + cost;
-    }
-    if (total < least)
-      std::tie(least, chosen) = std::pair(total, group);
+  // By the colors that are taken.
+  std::vector<std::optional<Best>> best(colors + 1);
+  best[0].emplace();
+  for (const SmallVector<Menu> &menus : buckets) {
+    std::vector<std::optional<Best>> next(colors + 1);
+    for (unsigned taken = 0; taken <= colors; ++taken)
+      for (auto [index, menu] : llvm::enumerate(menus)) {
+        if (!best[taken] || taken + menu.colors > colors)
+          continue;
+        std::optional<Best> &to = next[taken + menu.colors];
+        const uint64_t cycles =
+            llvm::SaturatingAdd(best[taken]->cycles, menu.cycles);
+        if (to && to->cycles <= cycles)
+          continue;
+        to = Best{cycles, best[taken]->menus};
+        to->menus.push_back(index);
+      }
+    best = std::move(next);
   }
-  for (Collective *c : members) {
-    c->request.algorithm = std::get<1>(best(*c, chosen));
-    c->request.group =
-        collectives::hasGroups(c->request.algorithm) ? chosen : 0;
-  }
-}
-
-unsigned Choice::colorsOf(const Collective &collective) {
-  auto [it, isNew] =
-      known.try_emplace({bucketOf(collective), optionOf(collective)});
-  if (isNew) {
-    auto plan = collectives::solve(collective.line, collective.request, costs);
-    if (plan)
-      it->second = plan->colors;
-    else
-      llvm::consumeError(plan.takeError()); // `plan` reports it
-  }
-  return it->second;
-}
-
-/// Makes the best move, if the colors do not suffice. False: nothing to do.
-bool Choice::giveUpColors() {
-  std::map<std::pair<Bucket, Option>, SmallVector<Collective *>> used;
-  unsigned total = 0;
-  for (Collective &c : collectives) {
-    SmallVector<Collective *> &users = used[{bucketOf(c), optionOf(c)}];
-    if (users.empty())
-      total += colorsOf(c);
-    users.push_back(&c);
-  }
-  if (total <= costs.colors)
-    return false;
-
-  std::optional<double> leastPrice;
-  ArrayRef<Collective *> moving;
-  Algorithm target = Algorithm::Chain;
-  unsigned targetGroup = 0;
-  for (auto &[key, users] : used) {
-    // Where to: what another option of this bucket is, or any algorithm that
-    // the bucket has no option of yet.
-    SmallVector<std::pair<Algorithm, unsigned>> others;
-    for (auto &[other, members] : used)
-      if (other.first == key.first &&
-          !collectives::countsWords(std::get<0>(other.second)))
-        others.emplace_back(std::get<0>(other.second),
-                            std::get<1>(other.second));
-    for (Algorithm algorithm : collectives::candidates(users.front()->line))
-      if (!collectives::countsWords(algorithm) &&
-          llvm::none_of(others, [algorithm](auto other) {
-            return other.first == algorithm;
-          }))
-        others.emplace_back(algorithm, bestGroup(users, algorithm));
-    for (auto [algorithm, group] : others) {
-      Collective moved = *users.front();
-      moved.request.algorithm = algorithm;
-      moved.request.group = group;
-      if (optionOf(moved) == key.second)
-        continue;
-      bool there = used.count({bucketOf(moved), optionOf(moved)});
-      unsigned freed = colorsOf(*users.front());
-      unsigned taken = there ? 0 : colorsOf(moved);
-      if (taken >= freed)
-        continue;
-      const collectives::Request &now = users.front()->request;
-      double more =
-          static_cast<double>(cycles(users, algorithm, group)) -
-          static_cast<double>(cycles(users, now.algorithm, now.group));
-      double price = more / (freed - taken);
-      if (leastPrice && price >= *leastPrice)
-        continue;
-      leastPrice = price;
-      moving = users;
-      std::tie(target, targetGroup) = std::pair(algorithm, group);
-    }
-  }
-  for (Collective *c : moving) {
-    c->request.algorithm = target;
-    c->request.group = targetGroup;
-  }
-  return leastPrice.has_value();
+  const Best *least = nullptr;
+  for (const std::optional<Best> &some : best)
+    if (some && (!least || some->cycles < least->cycles))
+      least = &*some;
+  return least ? least->menus : SmallVector<size_t>(buckets.size(), 0);
 }
 
 LogicalResult routing::choose(MutableArrayRef<Collective> collectives,
                               const collectives::Costs &costs) {
-  Choice choice{collectives, costs, {}, {}};
-  bool open = false;
+  std::map<Bucket, SmallVector<Collective *>> open;
+  std::map<std::tuple<Bucket, Option, uint64_t>, unsigned> given; // colors
   for (Collective &c : collectives) {
     // What no algorithm can do is said here, with its own reason.
     if (llvm::Error error = collectives::check(c.line, c.request, costs))
       return emitError(c.loc) << llvm::toString(std::move(error));
     if (c.request.kind == Kind::Broadcast ||
-        c.request.kind == Kind::StageSendRecv) {
+        c.request.kind == Kind::StageSendRecv)
       c.request.algorithm = Algorithm::Chain;
-      continue;
-    }
-    if (c.request.algorithm == Algorithm::Auto) {
-      choice.buckets[bucketOf(c)].push_back(&c);
-      open = true;
-    }
+    const auto &[kind, combiner, algorithm, root, words, group, levels] =
+        c.request;
+    if (algorithm == Algorithm::Auto)
+      open[bucketOf(c)].push_back(&c);
+    else
+      given[{bucketOf(c),
+             {algorithm, group, levels},
+             collectives::countsWords(algorithm) ? words : 0}] =
+          collectives::colors(c.line, c.request, costs);
   }
-  for (auto &[bucket, members] : choice.buckets)
-    choice.chooseFor(members);
-  while (open && choice.giveUpColors())
-    ;
+  unsigned colors = costs.colors;
+  for (auto &[which, taken] : given)
+    colors -= std::min(colors, taken);
+  SmallVector<SmallVector<Menu>> menus;
+  for (auto &[bucket, members] : open)
+    menus.push_back(Chooser(members, costs).menus());
+  const SmallVector<size_t> chosen = ::choose(menus, colors);
+  for (auto [which, bucket] : llvm::enumerate(open))
+    for (auto [c, option] :
+         llvm::zip_equal(bucket.second, menus[which][chosen[which]].options))
+      c->request = with(c->request, option);
   return success();
 }

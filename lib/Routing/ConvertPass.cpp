@@ -218,20 +218,23 @@ static SmallVector<Value> createCollective(OpBuilder &builder,
       context, mirrored<fabric::Combiner>(c.request.combiner));
   auto algorithm =
       fabric::AlgorithmAttr::get(context, algorithmOf(c.request.algorithm));
-  IntegerAttr root = builder.getI64IntegerAttr(c.request.root), group;
+  IntegerAttr root = builder.getI64IntegerAttr(c.request.root), group, levels;
   if (collectives::hasGroups(c.request.algorithm))
     group = builder.getI64IntegerAttr(c.request.group);
+  if (collectives::levelsOf(c.request.algorithm))
+    levels = builder.getI64IntegerAttr(c.request.levels);
   SmallVector<Type> types =
       llvm::map_to_vector(values, [](Value value) { return value.getType(); });
   switch (c.request.kind) {
   case Kind::AllReduce:
     return fabric::AllReduceOp::create(builder, c.loc, types, values, combiner,
-                                       line, algorithm, group, root,
+                                       line, algorithm, group, levels, root,
                                        IntegerAttr())
         ->getResults();
   case Kind::Reduce:
     return fabric::ReduceOp::create(builder, c.loc, types, values, combiner,
-                                    line, algorithm, group, root, IntegerAttr())
+                                    line, algorithm, group, levels, root,
+                                    IntegerAttr())
         ->getResults();
   case Kind::StageSendRecv:
     return fabric::StageSendRecvOp::create(builder, c.loc, types, values, line,

@@ -22,20 +22,19 @@ using namespace waferloom::routing;
 
 LogicalResult routing::plan(Problem &problem) {
   using Key = std::tuple<unsigned, unsigned, unsigned, collectives::Kind,
-                         collectives::Algorithm, unsigned, unsigned, uint64_t>;
+                         collectives::Algorithm, unsigned, unsigned, unsigned,
+                         uint64_t>;
   std::map<Key, size_t> known;
   problem.plans.clear();
   for (Collective &c : problem.collectives) {
-    Key key = {c.line.length,  c.line.stride,       c.line.segments,
-               c.request.kind, c.request.algorithm, c.request.group,
-               c.request.root, c.request.words};
+    Key key = {c.line.length,    c.line.stride,       c.line.segments,
+               c.request.kind,   c.request.algorithm, c.request.group,
+               c.request.levels, c.request.root,      c.request.words};
     auto [it, isNew] = known.try_emplace(key, problem.plans.size());
     c.plan = it->second;
     if (!isNew)
       continue;
-    collectives::Costs costs;
-    costs.colors = problem.limits.colors;
-    auto solved = collectives::solve(c.line, c.request, costs);
+    auto solved = collectives::solve(c.line, c.request, problem.limits);
     if (!solved)
       return emitError(c.loc) << llvm::toString(solved.takeError());
     problem.plans.push_back(std::move(*solved));

@@ -3,6 +3,7 @@
 #include "Mirrors.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Routing/Passes.h"
+#include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -30,6 +31,7 @@ template <typename ReduceLike>
 static void readAlgorithm(ReduceLike op, collectives::Request &request) {
   request.algorithm = algorithmOf(op.getAlgorithm());
   request.group = static_cast<unsigned>(op.getGroup().value_or(0));
+  request.levels = static_cast<unsigned>(op.getLevels().value_or(0));
   request.combiner = mirrored<collectives::Combiner>(op.getCombiner());
 }
 
@@ -77,8 +79,7 @@ static FailureOr<Reading> read(ModuleOp module) {
   FailureOr<target::Target> target = target::getTarget(module);
   if (failed(target))
     return failure();
-  const routing::Limits limits{target->colors, target->inputQueues,
-                               target->outputQueues};
+  const routing::Limits limits(*target::toImage(*target));
   Reading reading{{}, {}, {module.getLoc(), 0, 0, limits, {}, {}}};
   for (auto func : module.getOps<func::FuncOp>())
     if (fabric::RectAttr place = fabric::getPlace(func)) {

@@ -19,9 +19,10 @@
 // CHECK-NEXT: core.tensor input "x" [12] f32 as f32
 // CHECK-NEXT: core.tensor output "y" [4] f32 as f32
 // CHECK: core.region at 0, 0 size 3, 1 columns [0, 1, 2] rows [0] {
-// CHECK-NEXT: core.set @[[LEFT:color0_send_recv]] = [0]
-// CHECK-NEXT: core.set @[[ROOT:color0_fold_fold_send]] = [1]
-// CHECK-NEXT: core.set @[[RIGHT:color0_send_recv_1]] = [2]
+// CHECK-NEXT: core.set @[[LEFT:send_1]] = [0]
+// CHECK-NEXT: core.set @[[ROOT:fold_1]] = [1]
+// CHECK-NEXT: core.set @[[RIGHT:send_0]] = [2]
+// CHECK-NEXT: core.set @[[ENDS:recv_2]] = [0, 2]
 // CHECK-NEXT: core.program "main" {
 // CHECK-NEXT: core.buffer scratch @[[SUM:[a-z]+]] bytes 16
 // CHECK-NEXT: core.buffer input @x bytes 16
@@ -33,8 +34,8 @@
 // CHECK: core.vector mul [4] f32[@Scale] = f32[@x], f32(2.000000e+00) loc("/model/Scale")
 // CHECK-NEXT: core.vector add [4] f32[@[[SUM]]] = f32[@Scale], f32[@x] loc("/model/Scale")
 // CHECK-NEXT: core.send [4] f32[@[[SUM]]] to 1 on columns @[[LEFT]] loc("/model/Sum")
-// CHECK-NEXT: core.recv [4] f32[@[[SUM]]] from 2 on columns @[[LEFT]] loc("/model/Sum")
 // CHECK-NEXT: core.recv_fold add [4] f32[@[[SUM]]] from 1 queue 1 on columns @[[ROOT]] loc("/model/Sum")
+// CHECK: core.recv [4] f32[@[[SUM]]] from 2 on columns @[[ENDS]] loc("/model/Sum")
 // CHECK: core.vector mov [4] f32[@y] = f32[@[[SUM]]]
 
 // The scaled share is read with @x, so it begins in another bank: at 8, modulo 32.

@@ -106,6 +106,19 @@ TEST(Collectives, sizeDoesNotFollowTheLine) {
     EXPECT_LE(large.runs.size(), small.runs.size());
     EXPECT_LE(large.classes.size(), 24u);
   }
+  // The groups of a grown tree get larger and more, not other.
+  for (unsigned levels = 1; levels <= levelsOf(Algorithm::Grown); ++levels) {
+    Request request = allReduce(Algorithm::Grown, 200, 7, 13);
+    request.levels = levels;
+    CollectivePlan small = solved({400, 1, 1}, request);
+    request.root = 586;
+    CollectivePlan large = solved({1172, 1, 1}, request);
+    EXPECT_LE(large.classes.size(), 30u * levels - 5) << levels;
+    EXPECT_LE(large.classes.size(), 1.2 * small.classes.size()) << levels;
+    EXPECT_LE(large.colors, 2 * levels + 1);
+    EXPECT_LE(large.steps().size(), 6u * levels + 3) << levels;
+    EXPECT_LE(large.routes().size(), 12u * levels + 4) << levels;
+  }
   // A tree has a class per round and end.
   EXPECT_LE(solved({1024, 1, 1}, allReduce(Algorithm::Tree, 0)).classes.size(),
             12u);
@@ -118,6 +131,23 @@ TEST(Collectives, classAtAgreesWithRuns) {
   ASSERT_EQ(all.size(), 111u);
   for (uint64_t i = 0; i < all.size(); ++i)
     EXPECT_EQ(plan.classAt(i), all[i]) << i;
+}
+
+/// One list of transfers serves all classes: each finds its own in order.
+TEST(Collectives, stepsAndRoutesAreThoseOfTheClasses) {
+  for (Algorithm algorithm : algorithms()) {
+    const CollectivePlan plan =
+        solved({29, 1, 1},
+               allReduce(algorithm, algorithm == Algorithm::Ring ? 0 : 14));
+    std::vector<ClassProgram> found(plan.classes.size());
+    for (const SharedRoute &shared : plan.routes())
+      for (unsigned id : shared.classes)
+        found[id].routes.push_back(shared.route);
+    for (const Step &step : plan.steps())
+      for (unsigned id : step.classes)
+        found[id].transfers.push_back(step.transfer);
+    EXPECT_TRUE(found == plan.classes) << nameOf(algorithm).str();
+  }
 }
 
 TEST(Collectives, routesDoNotDependOnWords) {
@@ -156,6 +186,12 @@ TEST(Collectives, refusals) {
             "a line of 9000 PEs is longer than any wafer (limit 8192)");
   EXPECT_EQ(refusal({8, 1, 1}, allReduce(Algorithm::TwoPhase, 0, 1, 9)),
             "groups of 9 PEs do not fit a line of 8");
+  Request levels = allReduce(Algorithm::Grown, 0);
+  levels.levels = 6;
+  EXPECT_EQ(refusal({8, 1, 1}, levels), "'grown' has at most 5 levels, not 6");
+  levels.algorithm = Algorithm::Tree;
+  EXPECT_EQ(refusal({8, 1, 1}, levels),
+            "'tree' has no levels: leave out the 6");
   EXPECT_EQ(refusal({3, 8, 2}, stageSendRecv()),
             "stages are in one segment, not in 2");
   Request chained = stageSendRecv();
@@ -252,19 +288,22 @@ TEST(Collectives, autoChoosesByCost) {
     return solved({length, 1, 1}, request, costs).algorithm;
   };
   EXPECT_EQ(choice(512, 4096, 0), Algorithm::Chain);
-  EXPECT_EQ(choice(512, 256, 0), Algorithm::TwoPhase);
-  EXPECT_EQ(choice(512, 1, 0), Algorithm::Tree);
+  EXPECT_EQ(choice(512, 256, 0), Algorithm::Grown);
+  EXPECT_EQ(choice(512, 1, 0), Algorithm::Grown);
   EXPECT_EQ(choice(16, 1, 0), Algorithm::Star);
 }
 
 /// A grown tree costs no more than the shapes that it contains: a chain and
-/// two phases are trees of at most two children.
+/// two phases are trees of at most two children. Two levels suffice for both,
+/// so no more colors than theirs.
 TEST(Collectives, grownTreesAreNoWorseThanTwoPhases) {
   for (unsigned length : {2u, 3u, 17u, 96u, 256u, 381u})
     for (uint64_t words : {1, 16, 112}) {
       Request request = allReduce(Algorithm::Grown, length / 2, words);
       request.kind = Kind::Reduce;
+      request.levels = 2;
       const uint64_t grown = cycles({length, 1, 1}, request);
+      request.levels = 0;
       for (Algorithm other : {Algorithm::Chain, Algorithm::TwoPhase}) {
         request.algorithm = other;
         EXPECT_LE(grown, cycles({length, 1, 1}, request))

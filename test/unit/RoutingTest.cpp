@@ -123,51 +123,111 @@ TEST_F(Routing, aStarOfOtherWordsSharesNothing) {
   EXPECT_EQ(solution->firstColors, (SmallVector<unsigned>{0, 3, 0}));
 }
 
-TEST_F(Routing, oneGroupPerLineAndWhatColorsAllow) {
-  // Alone, each takes another algorithm or group.
+TEST_F(Routing, oneShapePerLineAndWhatColorsAllow) {
+  // Alone, each takes another shape.
   auto region = [&](unsigned colors) {
     Problem problem{loc, 256, 1, {}, {}, {}};
     problem.limits.colors = colors;
-    for (uint64_t words : {1, 30, 60, 200, 900, 20000})
+    for (uint64_t words : {1, 4, 13, 30})
       problem.collectives.push_back(
           collective(Direction::X, {256, 1, 1}, words));
     return problem;
   };
+  using Option = std::tuple<Algorithm, unsigned, unsigned>;
   auto options = [](const Problem &problem) {
-    std::set<std::pair<Algorithm, unsigned>> used;
+    std::set<Option> used;
     for (const Collective &c : problem.collectives)
-      used.insert({c.request.algorithm, c.request.group});
+      used.insert({c.request.algorithm, c.request.group, c.request.levels});
     return used;
   };
-  Problem many = region(24), some = region(12), few = region(3);
-  ASSERT_TRUE(succeeded(solve(many))) << said;
-  std::set<unsigned> groups;
-  for (auto [algorithm, group] : options(many))
-    if (algorithm == Algorithm::TwoPhase)
-      groups.insert(group);
-  EXPECT_EQ(groups.size(), 1u);
-  EXPECT_EQ(options(many).size(), 3u); // tree, two-phase, chain
-  ASSERT_TRUE(succeeded(solve(some))) << said;
-  EXPECT_LT(options(some).size(), 3u);
-  ASSERT_TRUE(succeeded(solve(few))) << said;
-  EXPECT_EQ(options(few),
-            (std::set<std::pair<Algorithm, unsigned>>{{Algorithm::Chain, 0}}));
+  auto cyclesOf = [&](const Problem &problem) {
+    uint64_t total = 0;
+    for (const Collective &c : problem.collectives)
+      total += collectives::cycles(c.line, c.request);
+    return total;
+  };
+  uint64_t last = UINT64_MAX;
+  for (unsigned colors : {3, 5, 7, 9}) {
+    Problem problem = region(colors);
+    ASSERT_TRUE(succeeded(solve(problem))) << said;
+    unsigned shapes = 0;
+    for (auto [algorithm, group, levels] : options(problem))
+      shapes += algorithm == Algorithm::Grown && levels > 1;
+    EXPECT_EQ(shapes, colors >= 5 ? 1u : 0u) << colors;
+    EXPECT_LE(cyclesOf(problem), last) << colors;
+    last = cyclesOf(problem);
+  }
 }
 
-/// Where trees of two lines do not fit together, the next best way is taken,
-/// which nobody used before: not a chain, which is several times as long.
-TEST_F(Routing, twoPhaseIsTheRefugeOfTrees) {
-  Problem problem{loc, 762, 1024, {}, {}, {}};
-  problem.limits.colors = 21;
-  for (auto [direction, length, words] :
-       {std::tuple(Direction::X, 762u, 13u), {Direction::Y, 1024u, 6u}})
-    problem.collectives.push_back(
-        collective(direction, {length, 1, 1}, uint64_t(words)));
+/// What is chosen is the best of all combinations that fit, found by trying
+/// them.
+TEST_F(Routing, theChoiceIsTheBestThatFits) {
+  using Option = std::tuple<Algorithm, unsigned, unsigned>;
+  SmallVector<Option> options = {{Algorithm::Chain, 0, 0},
+                                 {Algorithm::Tree, 0, 0}};
+  for (unsigned levels = 1; levels <= 5; ++levels)
+    options.push_back({Algorithm::Grown, 12, levels});
+  const std::tuple<Direction, unsigned, uint64_t> lines[] = {
+      {Direction::X, 96, 3}, {Direction::Y, 64, 12}};
+  auto price = [&](const Problem &problem, ArrayRef<Option> chosen) {
+    std::pair<unsigned, uint64_t> price; // colors, cycles
+    for (auto [c, option] : llvm::zip_equal(problem.collectives, chosen)) {
+      collectives::Request request = c.request;
+      std::tie(request.algorithm, request.group, request.levels) = option;
+      price.first += collectives::colors(c.line, request);
+      price.second += c.times * collectives::cycles(c.line, request);
+    }
+    return price;
+  };
+  for (unsigned colors = 6; colors <= 24; ++colors) {
+    Problem problem{loc, 96, 64, {}, {}, {}};
+    problem.limits.colors = colors;
+    for (auto [direction, length, words] : lines) {
+      problem.collectives.push_back(
+          collective(direction, {length, 1, 1}, words));
+      problem.collectives.back().times = length;
+    }
+    uint64_t least = UINT64_MAX;
+    for (const Option &x : options)
+      for (const Option &y : options)
+        if (auto [taken, cycles] = price(problem, {x, y}); taken <= colors)
+          least = std::min(least, cycles);
+    ASSERT_TRUE(succeeded(solve(problem))) << said;
+    uint64_t chosen = 0;
+    for (const Collective &c : problem.collectives)
+      chosen += c.times * collectives::cycles(c.line, c.request);
+    EXPECT_LE(chosen, least) << colors;
+  }
+}
+
+/// Where deep trees of two lines do not fit together, shallower ones are taken:
+/// not a chain, which is several times as long.
+TEST_F(Routing, noChainWhereTwoLevelsFit) {
+  for (unsigned colors : {10, 12, 14, 21}) {
+    Problem problem{loc, 762, 1024, {}, {}, {}};
+    problem.limits.colors = colors;
+    for (auto [direction, length, words] :
+         {std::tuple(Direction::X, 762u, 13u), {Direction::Y, 1024u, 6u}})
+      problem.collectives.push_back(
+          collective(direction, {length, 1, 1}, uint64_t(words)));
+    ASSERT_TRUE(succeeded(solve(problem))) << said;
+    for (const Collective &c : problem.collectives) {
+      EXPECT_EQ(c.request.algorithm, Algorithm::Grown);
+      EXPECT_GE(c.request.levels, 2u);
+    }
+  }
+}
+
+/// What is given has its colors first.
+TEST_F(Routing, givenAlgorithmsAreLeftAlone) {
+  Problem problem{loc, 96, 64, {}, {}, {}};
+  problem.limits.colors = 12;
+  problem.collectives = {collective(Direction::X, {96, 1, 1}, 8),
+                         collective(Direction::Y, {64, 1, 1}, 8)};
+  problem.collectives[0].request.algorithm = Algorithm::Tree; // 8 of 12
   ASSERT_TRUE(succeeded(solve(problem))) << said;
-  std::set<Algorithm> used;
-  for (const Collective &c : problem.collectives)
-    used.insert(c.request.algorithm);
-  EXPECT_EQ(used, (std::set<Algorithm>{Algorithm::Tree, Algorithm::TwoPhase}));
+  EXPECT_EQ(problem.collectives[0].request.algorithm, Algorithm::Tree);
+  EXPECT_LE(problem.plans[problem.collectives[1].plan].colors, 4u);
 }
 
 TEST_F(Routing, refusesWhenColorsRunOut) {

@@ -20,10 +20,13 @@ using collectives::Kind;
 
 static constexpr Option options[] = {
     {"kind", "K", "reduce, all-reduce (default) or broadcast"},
-    {"algorithm", "A", "chain, tree, two-phase, star, ring or auto (default)"},
+    {"algorithm", "A",
+     "chain, tree, two-phase, star, ring, grown or auto (default)"},
     {"length", "P", "PEs in the row"},
     {"words", "B", "32-bit words per PE"},
-    {"group", "S", "PEs per group of two-phase"},
+    {"group", "S",
+     "PEs per group of two-phase, words that a grown tree is for"},
+    {"levels", "L", "levels of chains of a grown tree"},
     {"root", "R", "first (default) or middle: where it ends or starts"},
     {"type", "T", "f32 (default) or f16, two elements per word"},
     {"target", "NAME|FILE", "the machine; wse2 is the default"},
@@ -57,7 +60,8 @@ static bool read(Arguments &args, Measurement &m) {
       return args.wrongUsage(llvm::formatv("needs --{0} N", needed));
   if (!number("length", 1, m.line.length) ||
       !number("words", 1, m.request.words) ||
-      !number("group", 0, m.request.group))
+      !number("group", 0, m.request.group) ||
+      !number("levels", 0, m.request.levels))
     return false;
   const std::string kind = args.get("kind", "all-reduce");
   const std::string algorithm = args.get("algorithm", "auto");
@@ -95,6 +99,8 @@ static void printJson(const Measurement &m, const measure::CollectiveRun &run,
     os.attribute("algorithm", collectives::nameOf(run.algorithm));
     if (run.group)
       os.attribute("group", run.group);
+    if (run.levels)
+      os.attribute("levels", run.levels);
     os.attribute("length", m.line.length);
     os.attribute("words", int64_t(m.request.words));
     os.attribute("type", m.typeName);
@@ -121,7 +127,9 @@ static void printText(const Measurement &m, const measure::CollectiveRun &run,
       "{0} of {1} words ({2}) over {3} PEs of {4}, root {5}: {6}",
       collectives::nameOf(m.request.kind), m.request.words, m.typeName,
       m.line.length, target, m.root, collectives::nameOf(run.algorithm));
-  if (run.group)
+  if (run.levels)
+    os << llvm::formatv(" for {0} words in {1} levels", run.group, run.levels);
+  else if (run.group)
     os << ", groups of " << run.group;
   os << llvm::formatv("\n  executed      {0} cycles\n"
                       "  closed form   {1} cycles on this machine, {2:F0} as "

@@ -56,6 +56,8 @@ llvm::SmallVector<Algorithm> algorithms();
 /// count words (see Plan::routesCountWords). Both false for Auto.
 bool hasGroups(Algorithm);
 bool countsWords(Algorithm);
+/// The most levels that a request of this algorithm may have; 0: it has none.
+unsigned levelsOf(Algorithm);
 
 /// One factor of an axis: `length` PEs that work together, neighbours `stride`
 /// PEs apart. `stride` such groups interleave in a segment, and `segments`
@@ -80,19 +82,27 @@ struct Request {
   uint64_t words = 1;
   /// Two-phase: PEs per group. Grown: words that the shape is for. 0 chooses.
   unsigned group = 0;
+  /// Grown: how many levels of chains nest, 1 to `levelsOf`. 0 chooses.
+  unsigned levels = 0;
 };
 
 /// What of a target a choice depends on; the presets' values.
 struct Costs : machine::LinkCosts {
   unsigned issue = 6;
   unsigned rewrite = 16;
+  unsigned burst = 0; ///< words between pauses of a stream; 0: it has none
   unsigned colors = 24;
 
   Costs() = default;
   explicit Costs(const image::TargetT &target)
       : LinkCosts(machine::MachineModel(target).getLinks()),
         issue(target.issue_cycles), rewrite(target.rewrite_cycles),
-        colors(target.colors) {}
+        burst(target.words_per_burst), colors(target.colors) {}
+
+  /// From the first word of a message to the cycle behind its last.
+  uint64_t getPassing(uint64_t words) const {
+    return words + (burst && words ? (words - 1) / burst : 0);
+  }
 };
 
 /// Sides of a router along the line, as bits. Low is toward position 0 (west on
@@ -187,12 +197,24 @@ struct Run {
   uint64_t repeats = 1;
 };
 
+/// A transfer and the classes that make it, ascending.
+struct Step {
+  Transfer transfer;
+  llvm::SmallVector<unsigned, 4> classes;
+};
+
+/// A route and the classes that have it, ascending.
+struct SharedRoute {
+  Route route;
+  llvm::SmallVector<unsigned, 4> classes;
+};
+
 /// A solved collective. Runs cover the line's whole extent, from position 0.
 struct CollectivePlan {
   /// What was chosen; never Auto. A broadcast or stage send/recv is a Chain of
   /// nothing.
   Algorithm algorithm = Algorithm::Chain;
-  unsigned group = 0;
+  unsigned group = 0, levels = 0;
   /// Colors 0 .. colors - 1 are used.
   unsigned colors = 0;
   /// Whether routes count words: such a plan shares its colors with no plan of
@@ -201,6 +223,11 @@ struct CollectivePlan {
   std::vector<ClassProgram> classes;
   std::vector<Run> runs;
 
+  /// The transfers of all classes in one list, in which each class finds its
+  /// own in order: few, however many classes there are.
+  std::vector<Step> steps() const;
+  /// The routes of all classes, by color.
+  std::vector<SharedRoute> routes() const;
   unsigned classAt(uint64_t position) const;
   /// One class per position, for a caller that merges several plans.
   std::vector<unsigned> classPerPosition() const;
@@ -213,6 +240,9 @@ struct CollectivePlan {
 /// cheap ones first. It never chooses the ring, whose transfers work on parts
 /// of the buffer.
 llvm::SmallVector<Algorithm> candidates(const Line &);
+
+/// The colors that a plan of the request takes, whose algorithm is not Auto.
+unsigned colors(const Line &, const Request &, const Costs & = {});
 
 /// Refuses what no algorithm can do: says what, the number and the limit.
 llvm::Error check(const Line &, const Request &, const Costs & = {});

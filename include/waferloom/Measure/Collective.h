@@ -23,7 +23,8 @@ namespace waferloom::measure {
 
 struct CollectiveRun {
   collectives::Algorithm algorithm = collectives::Algorithm::Chain;
-  unsigned group = 0; // PEs, two-phase only
+  unsigned group = 0;  // PEs of two-phase, words of a grown tree
+  unsigned levels = 0; // of a grown tree
   unsigned colors = 0;
   unsigned classes = 0;
   uint64_t executed = 0;          // cycles

@@ -32,9 +32,14 @@ struct Collective {
   size_t plan = 0;    // index into Problem::plans, by `plan`
 };
 
-/// What of a target limits the answer.
-struct Limits {
-  unsigned colors = 24, inputQueues = 8, outputQueues = 8;
+/// What of a target the answer depends on.
+struct Limits : collectives::Costs {
+  unsigned inputQueues = 8, outputQueues = 8;
+
+  Limits() = default;
+  explicit Limits(const image::TargetT &target)
+      : Costs(target), inputQueues(target.input_queues),
+        outputQueues(target.output_queues) {}
 };
 
 /// Collectives are in the order of the program, those of all entries: a color

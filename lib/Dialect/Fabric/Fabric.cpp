@@ -189,12 +189,18 @@ static LogicalResult verifyAlgorithm(ReduceLike op) {
   Algorithm algorithm = op.getAlgorithm();
   StringRef name = stringifyAlgorithm(algorithm);
   int64_t stride = op.getLine().getStride();
-  if ((algorithm == Algorithm::TwoPhase) != op.getGroup().has_value())
-    return algorithm == Algorithm::TwoPhase
-               ? op.emitOpError("goes by two_phase without a group size")
-               : op.emitOpError()
-                     << "gives a group of " << *op.getGroup() << " PEs to '"
-                     << name << "', which has no groups";
+  const bool grown = algorithm == Algorithm::Grown;
+  const bool hasGroup = grown || algorithm == Algorithm::TwoPhase;
+  if (hasGroup && !op.getGroup())
+    return op.emitOpError() << "goes by " << name << " without a group size";
+  if (!hasGroup && op.getGroup())
+    return op.emitOpError() << "gives a group of " << *op.getGroup()
+                            << " PEs to '" << name << "', which has no groups";
+  if (grown && !op.getLevels())
+    return op.emitOpError("goes by grown without a number of levels");
+  if (!grown && op.getLevels())
+    return op.emitOpError() << "gives " << *op.getLevels() << " levels to '"
+                            << name << "', which has none";
   if (stride > 1 && algorithm != Algorithm::Chain &&
       algorithm != Algorithm::Star)
     return op.emitOpError() << "goes by '" << name << "' over PEs " << stride

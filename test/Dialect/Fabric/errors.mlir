@@ -120,6 +120,24 @@ func.func @no_group(%a: tensor<4xf32>) {
 
 // -----
 
+func.func @no_levels(%a: tensor<4xf32>) {
+  // expected-error @below {{goes by grown without a number of levels}}
+  %0 = fabric.reduce %a sum along <x, length = 4, stride = 1, segments = 1> by grown group 2 root 0
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @levels(%a: tensor<4xf32>) {
+  // expected-error @below {{gives 2 levels to 'chain', which has none}}
+  %0 = fabric.reduce %a sum along <x, length = 4, stride = 1, segments = 1> by chain levels 2 root 0
+      : (tensor<4xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
 func.func @group(%a: tensor<4xf32>) {
   // expected-error @below {{gives a group of 2 PEs to 'tree', which has no groups}}
   %0 = fabric.all_reduce %a sum along <x, length = 4, stride = 1, segments = 1> by tree group 2 root 0

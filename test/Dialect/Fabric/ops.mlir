@@ -26,6 +26,11 @@ func.func @main(%q: tensor<8xf32>, %k: tensor<4xf32>) attributes {
   %2 = fabric.reduce %1 min along <y, length = 6, stride = 1, segments = 1>
       by tree root 0 color 5 : (tensor<4xf32>) -> tensor<4xf32>
 
+  // CHECK: fabric.reduce %{{.*}} sum along <y, length = 6, stride = 1, segments = 1>
+  // CHECK-SAME: by grown group 4 levels 2 root 3 color 8
+  %5 = fabric.reduce %1 sum along <y, length = 6, stride = 1, segments = 1>
+      by grown group 4 levels 2 root 3 color 8 : (tensor<4xf32>) -> tensor<4xf32>
+
   // CHECK: fabric.broadcast %{{.*}} along <x, length = 4, stride = 1, segments = 2> root 2 color 9
   %3 = fabric.broadcast %2 along <x, length = 4, stride = 1, segments = 2>
       root 2 color 9 : (tensor<4xf32>) -> tensor<4xf32>

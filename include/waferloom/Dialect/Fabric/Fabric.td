@@ -27,7 +27,7 @@ def Fabric_Collective : OpInterface<"CollectiveOpInterface"> {
 
 def Fabric_Count : ConfinedAttr<I64Attr, [IntNonNegative]>;
 def Fabric_OptionalCount : OptionalAttr<Fabric_Count>;
-def Fabric_OptionalGroup : OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>;
+def Fabric_OptionalPositive : OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>;
 
 class Fabric_CollectiveOp<string mnemonic>
     : Op<Fabric_Dialect, mnemonic,
@@ -59,6 +59,9 @@ def Fabric_AllReduceOp : Fabric_CollectiveOp<"all_reduce"> {
     tree       o->o  o->o  o->o  o->o    neighbours, then neighbours of those
                   --->        ---->
     star       o--o--o--o--o--o--o-->o   all send to the root, in turn
+    grown      o->o->o->o  o->o->o  o->o  groups that get smaller outward, each
+                       ------>--->---->  a chain or grown in turn: `levels`
+                                         deep, best for messages of `group` words
     ```
 
     Life: created by `convert-wafer-to-fabric` without a color; `fabric-route`
@@ -75,11 +78,13 @@ def Fabric_AllReduceOp : Fabric_CollectiveOp<"all_reduce"> {
   }];
   let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
                        Fabric_Combiner:$combiner, Fabric_LineAttr:$line,
-                       Fabric_Algorithm:$algorithm, Fabric_OptionalGroup:$group,
+                       Fabric_Algorithm:$algorithm,
+                       Fabric_OptionalPositive:$group,
+                       Fabric_OptionalPositive:$levels,
                        Fabric_Count:$root, Fabric_OptionalCount:$color);
   let assemblyFormat = [{
     $values $combiner `along` $line `by` $algorithm (`group` $group^)?
-    `root` $root (`color` $color^)? attr-dict
+    (`levels` $levels^)? `root` $root (`color` $color^)? attr-dict
     `:` functional-type($values, $results)
   }];
   let hasVerifier = 1;
@@ -98,11 +103,13 @@ def Fabric_ReduceOp : Fabric_CollectiveOp<"reduce"> {
   }];
   let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
                        Fabric_Combiner:$combiner, Fabric_LineAttr:$line,
-                       Fabric_Algorithm:$algorithm, Fabric_OptionalGroup:$group,
+                       Fabric_Algorithm:$algorithm,
+                       Fabric_OptionalPositive:$group,
+                       Fabric_OptionalPositive:$levels,
                        Fabric_Count:$root, Fabric_OptionalCount:$color);
   let assemblyFormat = [{
     $values $combiner `along` $line `by` $algorithm (`group` $group^)?
-    `root` $root (`color` $color^)? attr-dict
+    (`levels` $levels^)? `root` $root (`color` $color^)? attr-dict
     `:` functional-type($values, $results)
   }];
   let hasVerifier = 1;

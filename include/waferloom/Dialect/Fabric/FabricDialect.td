@@ -45,7 +45,8 @@ def Fabric_Algorithm : Fabric_Enum<"Algorithm", "how values meet on a line", [
     I32EnumAttrCase<"Chain", 0, "chain">,
     I32EnumAttrCase<"Tree", 1, "tree">,
     I32EnumAttrCase<"TwoPhase", 2, "two_phase">,
-    I32EnumAttrCase<"Star", 3, "star">]>;
+    I32EnumAttrCase<"Star", 3, "star">,
+    I32EnumAttrCase<"Grown", 4, "grown">]>;
 
 class Fabric_Attr<string name, string attrMnemonic>
     : AttrDef<Fabric_Dialect, name> {
