@@ -10,9 +10,8 @@
 namespace waferloom::executor {
 
 /// What the reference engine counts for a run of the entry. Nothing where it
-/// has to count itself: with microthreads or routers that take turns, where a
-/// stream is held up by words of an earlier superstep, where the entry may
-/// hang, and when interrupted. `critical` may be null.
+/// has to count itself: with microthreads, where the entry may hang, and when
+/// interrupted. `critical`: becomes its critical path; null if not asked for.
 std::optional<EngineResult>
 timeSchedule(const image::TargetT &target, const PreparedEntry &prepared,
              const Streams &streams, const Schedule &schedule,

@@ -1,5 +1,4 @@
 #include "waferloom/Report/CriticalPath.h"
-#include "waferloom/Executor/Executor.h"
 #include "waferloom/Image/Programs.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -124,6 +123,20 @@ void Tabulator::sumPassages() {
 PathTable tabulate(const executor::CriticalPath &path,
                    const image::ImageT &image) {
   return Tabulator(path, image).run();
+}
+
+Expected<executor::StepResult>
+countWithPath(std::shared_ptr<const image::Loaded> image, size_t entry,
+              const executor::RunOptions &options, executor::EngineKind engine,
+              executor::CriticalPath &path) {
+  executor::RunOptions walked = options;
+  walked.critical = &path;
+  auto result = executor::countStep(image, entry, walked, engine);
+  if (result)
+    return result;
+  consumeError(result.takeError()); // which another reason gives once more
+  path = executor::CriticalPath();
+  return executor::countStep(std::move(image), entry, options, engine);
 }
 
 std::string titleOf(const PathItem &item) {

@@ -287,7 +287,8 @@ static void writeCycles(Page &page, const image::ImageT &image,
     const size_t entry = e;
     page.subheading("Entry " + image.entries[e]->name);
     writeStages(page, step.stages, step.cycles, entry);
-    writePath(page, image, paths[e], formatv("entries.{0}.critical.", entry));
+    if (paths[e].total() == step.cycles)
+      writePath(page, image, paths[e], formatv("entries.{0}.critical.", entry));
     for (size_t stage : stagesToShow(step.stages)) {
       if (step.stages.size() > 1)
         page.subheading(
@@ -387,9 +388,8 @@ Expected<std::string> writePage(std::shared_ptr<const image::Loaded> loaded,
   std::vector<StepResult> steps;
   std::vector<CriticalPath> paths(image.entries.size());
   for (size_t e = 0; e < image.entries.size(); ++e) {
-    executor::RunOptions options;
-    options.critical = &paths[e];
-    Expected<StepResult> step = executor::countStep(loaded, e, options);
+    Expected<StepResult> step =
+        countWithPath(loaded, e, {}, executor::EngineKind::lockstep, paths[e]);
     if (!step)
       return step.takeError();
     steps.push_back(std::move(*step));

@@ -250,3 +250,19 @@ TEST(CriticalPath, Layers) {
   EXPECT_EQ(layers, (std::vector<uint32_t>{0, 1, 2, 3, 4, 5}));
   EXPECT_EQ(tokens, (std::vector<uint32_t>{0, 1}));
 }
+
+/// What the reference engine would have to write down is refused before it
+/// begins.
+TEST(CriticalPath, TooLongToWriteDown) {
+  Builder b(1, 1, 4096);
+  b.loop(0, 2'000'000'000, 1);
+  busy(b, 0, 1);
+  auto session = sessionOf(b);
+  ASSERT_TRUE(session);
+  executor::RunOptions options;
+  CriticalPath path;
+  options.critical = &path;
+  std::string text = failure(session->step(0, {}, options));
+  EXPECT_TRUE(contains(text, "the critical path of these"));
+  EXPECT_TRUE(contains(text, "--cycles counts without it")) << text;
+}

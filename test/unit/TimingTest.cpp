@@ -159,3 +159,53 @@ TEST(Timing, RandomCollectivesAreCountedInLockstep) {
   EXPECT_EQ(counted, ended);
   EXPECT_GT(ended, 2500u); // the others hang, in both engines
 }
+
+/// Cycles of a step, and its path.
+static uint64_t countOf(const Builder &b, executor::CriticalPath &path) {
+  executor::RunOptions options;
+  options.critical = &path;
+  auto loaded = adopt(b.image, b.data);
+  if (!loaded) {
+    ADD_FAILURE() << toString(loaded.takeError());
+    return 0;
+  }
+  auto result = executor::countStep(*loaded, 0, options);
+  if (result)
+    return result->cycles;
+  EXPECT_TRUE(contains(toString(result.takeError()), "came to rest"));
+  return 0;
+}
+
+/// An instruction that is not on the path may take less, and nothing changes;
+/// one that is may not take more without the step doing so.
+TEST(Timing, ThePathDecides) {
+  unsigned off = 0, on = 0;
+  for (unsigned seed = 0; seed < 600; ++seed) {
+    SCOPED_TRACE(seed);
+    Rounds rounds(seed);
+    Builder &b = rounds.builder();
+    executor::CriticalPath path, other;
+    const uint64_t cycles = countOf(b, path);
+    if (cycles == 0)
+      continue;
+    std::vector<bool> isOn(b.program().instructions.size());
+    for (const executor::PathStep &step : path.steps)
+      isOn[step.instruction] = true;
+    for (uint32_t i = 0; i < isOn.size(); ++i) {
+      InstructionT &instruction = *b.program().instructions[i];
+      if (instruction.op != Opcode::add)
+        continue;
+      const uint32_t n = instruction.shape[0];
+      instruction.shape = {isOn[i] ? n + 40 : 1};
+      const uint64_t now = countOf(b, other);
+      if (isOn[i])
+        EXPECT_GE(now, cycles + 10) << i; // at four elements per cycle
+      else
+        EXPECT_EQ(now, cycles) << i;
+      instruction.shape = {n};
+      ++(isOn[i] ? on : off);
+    }
+  }
+  EXPECT_GT(on, 500u);
+  EXPECT_GT(off, 500u);
+}

@@ -165,22 +165,27 @@ static int countCycles(const std::string &path, uint64_t workLimit,
   executor::RunOptions run;
   run.workLimit = workLimit;
   executor::CriticalPath critical;
-  run.critical = &critical;
+  if (all)
+    run.critical = &critical;
   for (size_t e = 0; e < image.entries.size(); ++e) {
-    auto result = executor::countStep(*loaded, e, run, engine);
+    auto result =
+        all ? executor::countStep(*loaded, e, run, engine)
+            : report::countWithPath(*loaded, e, run, engine, critical);
     if (!result)
       return fail(path, result.takeError());
     const std::string &name = image.entries[e]->name;
     double seconds = double(result->cycles) / (image.target->clock_ghz * 1e9);
-    entries.push_back(
-        llvm::json::Object{{"name", name},
-                           {"tokens", image.entries[e]->tokens},
-                           {"cycles", result->cycles},
-                           {"instructions", result->instructions},
-                           {"words", result->words},
-                           {"seconds", seconds},
-                           {"stages", report::toJson(result->stages)},
-                           {"critical", report::toJson(critical, image, all)}});
+    llvm::json::Object told{{"name", name},
+                            {"tokens", image.entries[e]->tokens},
+                            {"cycles", result->cycles},
+                            {"instructions", result->instructions},
+                            {"words", result->words},
+                            {"seconds", seconds},
+                            {"stages", report::toJson(result->stages)}};
+    const bool isWalked = critical.total() == result->cycles;
+    if (isWalked)
+      told["critical"] = report::toJson(critical, image, all);
+    entries.push_back(std::move(told));
     if (e == 0)
       first = result->cycles;
     if (json)
@@ -190,7 +195,10 @@ static int countCycles(const std::string &path, uint64_t workLimit,
                                   image.target->clock_ghz);
     if (!all)
       report::printCycles(llvm::outs(), result->stages);
-    report::printPath(llvm::outs(), critical, image, all ? 0 : most);
+    if (isWalked)
+      report::printPath(llvm::outs(), critical, image, all ? 0 : most);
+    else
+      llvm::outs() << "critical path: too long to be written down\n";
   }
   if (json) {
     llvm::outs() << llvm::json::Value(llvm::json::Object{

@@ -35,6 +35,7 @@ constexpr size_t pathKinds = size_t(PathKind::threads) + 1;
 
 /// "vector issue", "words", ..
 llvm::StringRef nameOf(PathKind kind);
+/// In the order in which tools show them.
 llvm::ArrayRef<PathKind> allPathKinds();
 
 /// Cycles by kind. Forwarding can be negative where a core that passes words on
@@ -84,6 +85,7 @@ struct CriticalPath {
 
   /// All begins later.
   void delay(uint64_t cycles);
+  /// Over all accounts; without the launch.
   PathCycles cycles() const;
   /// Of the step: the sum over all accounts, and the launch.
   uint64_t total() const;
@@ -106,6 +108,7 @@ struct PathPassage {
 /// The passages of a path, those with the most cycles first.
 std::vector<PathPassage> passagesOf(const CriticalPath &path);
 
+/// Over all kinds.
 int64_t total(const PathCycles &cycles);
 
 } // namespace waferloom::executor

@@ -5,6 +5,7 @@
 #define WAFERLOOM_REPORT_CRITICALPATH_H
 
 #include "waferloom/Executor/CriticalPath.h"
+#include "waferloom/Executor/Executor.h"
 #include "waferloom/Image/Image.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -44,6 +45,14 @@ struct PathTable {
 
 PathTable tabulate(const executor::CriticalPath &path,
                    const image::ImageT &image);
+
+/// `executor::countStep` with the path. What is too long for a path to be
+/// written down (only the reference engine writes one) is counted without: the
+/// path's total is then not the step's.
+llvm::Expected<executor::StepResult>
+countWithPath(std::shared_ptr<const image::Loaded> image, size_t entry,
+              const executor::RunOptions &options, executor::EngineKind engine,
+              executor::CriticalPath &path);
 
 /// "layer0/attn/q", or "layer0/attn/q: 13 words along y".
 std::string titleOf(const PathItem &item);
