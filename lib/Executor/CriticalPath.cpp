@@ -86,6 +86,13 @@ private:
     word = to;
     mode = then;
   }
+  /// A microthread's descriptors are those of its Start, which issues nothing.
+  bool isBeside() const {
+    return op.instruction->thread >= 0 && op.role == PathOp::Plain;
+  }
+  Stamp rewriteCycles() const {
+    return isBeside() ? 0 : static_cast<Stamp>(op.instruction->rewrite);
+  }
   void book(PathKind kind, Stamp cycles);
   uint32_t tripNow();
   void turnAround();
@@ -100,8 +107,8 @@ private:
   Mode mode = Mode::End;
   WordRef word;
   PathOp op;
-  const Instruction *cause =
-      nullptr; // what waits: words are on their way to it
+  /// What waits: words are on their way to it.
+  const Instruction *cause = nullptr;
   uint32_t causeRegion = 0;
   uint32_t causeTrip = UINT32_MAX; // index into the path's
   Trips trips;
@@ -209,14 +216,13 @@ void Walker::end() {
 /// Where an instruction begins, its issue and descriptors before that.
 void Walker::begin() {
   const Instruction &instruction = *op.instruction;
-  // A microthread's descriptors are those of its Start, which does not issue.
-  bool beside = instruction.thread >= 0 && op.role == PathOp::Plain;
+  const bool wasBeside = isBeside();
   if (op.role == PathOp::Plain)
     book(image::isStream(instruction.op) ? PathKind::streamIssue
                                          : PathKind::vectorIssue,
          target.issue_cycles);
-  if (op.role != PathOp::Wait && !beside)
-    book(PathKind::rewrite, static_cast<Stamp>(instruction.rewrite));
+  if (op.role != PathOp::Wait)
+    book(PathKind::rewrite, rewriteCycles());
   book(PathKind::rewrite, static_cast<Stamp>(op.lead));
   if (op.role != PathOp::Start)
     ++path.accounts[instruction.account].times;
@@ -226,7 +232,7 @@ void Walker::begin() {
     return;
   }
   enter(*previous);
-  mode = beside ? Mode::Begin : Mode::End;
+  mode = wasBeside ? Mode::Begin : Mode::End;
 }
 
 /// At the put of a word.
@@ -242,10 +248,7 @@ void Walker::put() {
     }
   }
   Stamp ready = takes ? record.takeOf(word) + target.forward_cycles
-                      : op.begun + target.issue_cycles +
-                            static_cast<Stamp>(op.instruction->rewrite);
-  if (op.instruction->thread >= 0 && !takes)
-    ready -= static_cast<Stamp>(op.instruction->rewrite);
+                      : op.begun + target.issue_cycles + rewriteCycles();
   if (ready == now && takes) {
     book(PathKind::forwarding, target.forward_cycles);
     mode = Mode::Take;

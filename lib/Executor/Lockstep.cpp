@@ -38,6 +38,8 @@ public:
 
 private:
   Error inReference(const EngineOptions &options, EngineResult &result);
+  std::optional<EngineResult> time(const EngineOptions &options,
+                                   CriticalPath *path);
   bool prepareRun(const EngineOptions &options);
   bool execute(Interrupt *interrupt, std::map<uint32_t, Stop> &stops);
 
@@ -69,43 +71,46 @@ Error Lockstep::inReference(const EngineOptions &options,
   return error;
 }
 
-/// Once per entry: its cycles and its order. False: the entry does not end or
-/// has no order, or is not to be counted word by word.
-bool Lockstep::prepareRun(const EngineOptions &options) {
-  auto interrupted = [&] {
-    return options.interrupt && options.interrupt->is();
-  };
-  if (!scheduled) {
-    schedule = makeSchedule(prepared, streams, image.target->issue_cycles,
-                            options.interrupt);
-    scheduled = !interrupted();
-  }
-  if (!schedule)
-    return false;
-  const bool isWalked = options.critical && !critical;
-  if (timing && !isWalked)
-    return true;
-  CriticalPath path;
-  timing = timeSchedule(*image.target, prepared, streams, *schedule,
-                        options.interrupt, isWalked ? &path : nullptr);
-  if (timing && isWalked)
-    critical = std::move(path);
-  if (timing || interrupted())
-    return timing.has_value();
+/// The cycles of a run that ends, along the schedule or else by the reference
+/// engine; nothing: it does not end, or is not to be counted word by word.
+std::optional<EngineResult> Lockstep::time(const EngineOptions &options,
+                                           CriticalPath *path) {
+  std::optional<EngineResult> counted = timeSchedule(
+      *image.target, prepared, streams, *schedule, options.interrupt, path);
+  if (counted || (options.interrupt && options.interrupt->is()))
+    return counted;
   EngineOptions abstract;
   abstract.abstract = true;
   abstract.workLimit = options.workLimit;
   abstract.interrupt = options.interrupt;
-  abstract.critical = isWalked ? &path : nullptr;
+  abstract.critical = path;
   EngineResult result;
   if (Error error = inReference(abstract, result)) {
     consumeError(std::move(error));
-    return false;
+    return std::nullopt;
   }
-  timing = result;
-  if (isWalked)
-    critical = std::move(path);
-  return true;
+  return result;
+}
+
+/// Once per entry: its cycles and its order, and its path if that is asked for.
+/// False: there are none.
+bool Lockstep::prepareRun(const EngineOptions &options) {
+  if (!scheduled) {
+    schedule = makeSchedule(prepared, streams, image.target->issue_cycles,
+                            options.interrupt);
+    scheduled = !(options.interrupt && options.interrupt->is());
+  }
+  if (!schedule)
+    return false;
+  std::optional<CriticalPath> walked;
+  if (options.critical && !critical)
+    walked.emplace();
+  if (timing && !walked)
+    return true;
+  timing = time(options, walked ? &*walked : nullptr);
+  if (timing && walked)
+    critical = std::move(walked);
+  return timing.has_value();
 }
 
 /// Values of the schedule. False: the replay that finds who failed is needed.
