@@ -4,7 +4,7 @@
 // that differ: heaviest first, each takes the start that costs least with those
 // that have one. Buffers that meet nobody lie where there is room.
 
-#include "Core/ImageEnums.h"
+#include "InstructionCost.h"
 #include "Machine.h"
 #include "waferloom/Codegen/Passes.h"
 #include "waferloom/Machine/MachineModel.h"
@@ -76,12 +76,6 @@ struct CoreAssignBanks : codegen::impl::CoreAssignBanksBase<CoreAssignBanks> {
 };
 } // namespace
 
-static image::Type wordOf(Type type) {
-  return type.isF32()   ? image::Type::f32
-         : type.isF16() ? image::Type::f16
-                        : image::Type::i32;
-}
-
 Starts::Starts(core::ProgramOp program, const image::TargetT &target)
     : model(target) {
   // Its own come first: they are the ones that can still move.
@@ -121,35 +115,25 @@ std::optional<Reading> Starts::readingOf(core::OperandAttr operand,
   if (stride == 0 || id == ids.end())
     return std::nullopt;
   return Reading{id->second, operand.getBase(),
-                 stride * image::bytesOf(wordOf(operand.getType()))};
+                 stride * image::bytesOf(codegen::wordOf(operand.getType()))};
 }
 
 void Starts::findMeetings(core::VectorOp op, double times) {
   ArrayRef<int64_t> shape = op.getShape();
-  int64_t elements = 1;
-  for (int64_t extent : shape)
-    elements *= extent;
   SmallVector<core::OperandAttr, 3> sources(
       op.getSources().getAsRange<core::OperandAttr>());
-  const bool folds = !op.getDst().getDense() &&
-                     llvm::is_contained(op.getDst().getStrides(), 0);
-  auto typeAt = [&](size_t i) {
-    return i < sources.size() ? wordOf(sources[i].getType()) : image::Type::f32;
-  };
-  const int64_t rate =
-      folds
-          ? 1
-          : model.getRate(mirrored<image::Opcode>(op.getOp()),
-                          wordOf(op.getDst().getType()), typeAt(0), typeAt(1));
+  const int64_t rate = codegen::rateOf(op, model);
   for (size_t i = 0; i < sources.size(); ++i)
     for (size_t j = 0; j < i; ++j) {
       std::optional<Reading> a = readingOf(sources[j], shape);
       std::optional<Reading> b = readingOf(sources[i], shape);
       if (!a || !b || a->buffer == b->buffer || a->bytes != b->bytes)
         continue;
-      meetings.push_back({a->buffer, b->buffer, b->offset - a->offset,
-                          model.getBytesPerCycle(typeAt(j), rate),
-                          times * static_cast<double>(elements) / rate});
+      meetings.push_back(
+          {a->buffer, b->buffer, b->offset - a->offset,
+           model.getBytesPerCycle(codegen::wordOf(sources[j].getType()), rate),
+           times * static_cast<double>(codegen::elementsOf(op)) /
+               static_cast<double>(rate)});
     }
 }
 

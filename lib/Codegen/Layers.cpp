@@ -58,6 +58,20 @@ static int64_t countSaved(Operation *op, Value weights, Budget budget,
   return sum.countProducts(factor, other) - still;
 }
 
+/// How many messages of its block come before the first reader of `weights`.
+static int64_t messagesBefore(wafer::ParameterOp weights) {
+  Block *block = weights->getBlock();
+  int64_t messages = 0;
+  for (Operation &op : *block) {
+    if (llvm::any_of(weights.getResult().getUsers(), [&](Operation *user) {
+          return block->findAncestorOpInBlock(*user) == &op;
+        }))
+      break;
+    messages += isa<fabric::CollectiveOpInterface>(op);
+  }
+  return messages;
+}
+
 /// An operand that moves with a loop costs a descriptor rewrite each time. So
 /// the weights of a trip, which lie behind each other, are copied in one go to
 /// where none of their readers moves, if that costs less.
@@ -88,11 +102,27 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
     int64_t bytes = trip.parameters.front().second.step;
     if (trip.saved <= machine.getInstructionCycles(bytes, rate, true))
       continue;
-    Ref from = dense(cast<FlatSymbolRefAttr>(buffer), Word::i32, {bytes / 4});
-    from.steps.push_back({depths[op], bytes});
     FlatSymbolRefAttr window = emitter.newBuffer(bytes);
-    emitter.vector(Opcode::mov, {bytes / 4},
-                   dense(window, Word::i32, {bytes / 4}), from);
+    // What is read behind other messages can be copied while those are on
+    // their way.
+    int64_t begin = 0;
+    for (size_t i = 0; i < trip.parameters.size(); ++i) {
+      auto [parameter, shard] = trip.parameters[i];
+      const bool last = i + 1 == trip.parameters.size();
+      if (!last &&
+          (!budget.schedules || trip.parameters[i + 1].second.offset % 4 ||
+           messagesBefore(parameter) ==
+               messagesBefore(trip.parameters[i + 1].first)))
+        continue;
+      const int64_t end = last ? bytes : trip.parameters[i + 1].second.offset;
+      Ref from = dense(cast<FlatSymbolRefAttr>(buffer), Word::i32,
+                       {(end - begin) / 4}, begin);
+      from.steps.push_back({depths[op], bytes});
+      emitter.vector(Opcode::mov, {(end - begin) / 4},
+                     dense(window, Word::i32, {(end - begin) / 4}, begin),
+                     from);
+      begin = end;
+    }
     for (auto [parameter, shard] : trip.parameters) {
       auto type = cast<ShapedType>(parameter.getType());
       FailureOr<Word> word = wordType(parameter, type.getElementType());

@@ -31,17 +31,20 @@ using namespace waferloom;
 using codegen::Budget;
 
 static constexpr Budget budgets[] = {
-    {16384, true, target::mostRowsWrittenOut, true},
-    {16384, true, target::mostRowsWrittenOut, false},
-    {16384, true, 16, true},
-    {16384, true, 16, false},
-    {16384, true, 4, false},
-    {16384, true, 0, false},
-    {16384, false, 0, false},
-    {4096, true, 0, false},
-    {4096, false, 0, false},
-    {1024, false, 0, false},
-    {0, false, 0, false}};
+    {16384, true, target::mostRowsWrittenOut, true, true},
+    {16384, true, target::mostRowsWrittenOut, true, false},
+    {16384, true, target::mostRowsWrittenOut, false, true},
+    {16384, true, target::mostRowsWrittenOut, false, false},
+    {16384, true, 16, true, true},
+    {16384, true, 16, true, false},
+    {16384, true, 16, false, false},
+    {16384, true, 4, false, false},
+    {16384, true, 0, false, false},
+    {16384, false, 0, false, false},
+    {4096, true, 0, false, false},
+    {4096, false, 0, false, false},
+    {1024, false, 0, false, false},
+    {0, false, 0, false, false}};
 
 FailureOr<image::TargetT>
 codegen::machineOf(Operation *op, const std::optional<image::TargetT> &given,
@@ -183,6 +186,8 @@ LogicalResult CoreFit::run() {
     if (failed(image))
       return failure();
     OpPassManager allocation(core::ImageOp::getOperationName());
+    if (budget.schedules)
+      allocation.addPass(codegen::createScheduleFor(*machine));
     codegen::populateAllocationPipeline(allocation, *machine,
                                         budget.spreadOverBanks);
     if (failed(runPipeline(allocation, *image)))

@@ -4,6 +4,7 @@
 
 #include "Machine.h"
 #include "waferloom/Codegen/Passes.h"
+#include "waferloom/Dialect/Core/Accesses.h"
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
@@ -45,7 +46,6 @@ struct CoreShare : codegen::impl::CoreShareBase<CoreShare> {
   void share(core::RegionOp region);
   /// Places `buffers` behind each other from `at` on; returns their end.
   int64_t place(ArrayRef<core::BufferOp> buffers, int64_t at);
-  bool meet(core::RegionOp region, Holders a, Holders b);
 };
 } // namespace
 
@@ -57,26 +57,6 @@ int64_t CoreShare::place(ArrayRef<core::BufferOp> buffers, int64_t at) {
   return at;
 }
 
-/// Whether a class is in both sets.
-static bool overlap(core::RegionOp region, Attribute a, Attribute b) {
-  if (!a || !b || a == b)
-    return true;
-  const Attribute names[] = {a, b};
-  ArrayRef<int64_t> classes[2];
-  for (auto set : region.getBody().getOps<core::SetOp>())
-    for (auto [name, found] : llvm::zip_equal(names, classes))
-      if (set.getSymNameAttr() == cast<FlatSymbolRefAttr>(name).getAttr())
-        found = set.getClasses();
-  return llvm::any_of(classes[0], [&](int64_t id) {
-    return llvm::is_contained(classes[1], id);
-  });
-}
-
-bool CoreShare::meet(core::RegionOp region, Holders a, Holders b) {
-  return overlap(region, a.first, b.first) &&
-         overlap(region, a.second, b.second);
-}
-
 void CoreShare::share(core::RegionOp region) {
   const int64_t begin = endOfGiven(
       region.getBody(), static_cast<int64_t>(region.getMemory().value_or(0)));
@@ -85,14 +65,17 @@ void CoreShare::share(core::RegionOp region) {
   for (auto buffer : region.getBody().getOps<core::BufferOp>())
     if (!buffer.getAddress())
       groups[{buffer.getColumnsAttr(), buffer.getRowsAttr()}].push_back(buffer);
-  SmallVector<std::pair<Holders, int64_t>> ends;
+  const core::PeSets sets(region);
+  SmallVector<std::pair<core::PeSet, int64_t>> ends;
   int64_t top = begin;
   for (auto &[holders, buffers] : groups) {
+    const core::PeSet mine{sets.columnsOf(holders.first),
+                           sets.rowsOf(holders.second)};
     int64_t at = begin;
     for (auto &[other, end] : ends)
-      if (meet(region, holders, other))
+      if (mine.meets(other))
         at = std::max(at, end);
-    ends.emplace_back(holders, place(buffers, at));
+    ends.emplace_back(mine, place(buffers, at));
     top = std::max(top, ends.back().second);
   }
   for (auto program : region.getBody().getOps<core::ProgramOp>()) {

@@ -2,7 +2,7 @@
 // RUN: waferloom-opt %s --core-fit=target=grid-4x4,sram=8200 | FileCheck --check-prefix=TIGHT %s
 // RUN: not waferloom-opt %s --core-fit=target=grid-4x4,sram=5KiB 2>&1 | FileCheck --check-prefix=FULL %s
 // RUN: not waferloom-opt %s --core-fit=target=nowhere 2>&1 | FileCheck --check-prefix=TARGET %s
-// RUN: not waferloom-opt %s --convert-fabric-to-core="target=grid-4x4 budget=11" 2>&1 | FileCheck --check-prefix=BUDGET %s
+// RUN: not waferloom-opt %s --convert-fabric-to-core="target=grid-4x4 budget=14" 2>&1 | FileCheck --check-prefix=BUDGET %s
 
 // The sum of 512 products has a temporary as long as they are, if there is room.
 // CHECK: core.buffer scratch @{{.*}} bytes 2048
@@ -14,7 +14,7 @@
 // FULL: note: weights 0, states 0, tables 0, buffers {{[0-9]+}}, code {{[0-9]+}}, reserved 4096 bytes
 
 // TARGET: error: unknown target 'nowhere'
-// BUDGET: error: there is no budget 11, the last is 10
+// BUDGET: error: there is no budget 14, the last is 13
 
 #id = affine_map<(i) -> (i)>
 #one = affine_map<(i) -> ()>

@@ -29,6 +29,26 @@ def ConvertFabricToCore : Pass<"convert-fabric-to-core", "::mlir::ModuleOp"> {
   let dependentDialects = ["::waferloom::core::CoreDialect"];
 }
 
+def CoreSchedule : Pass<"core-schedule", "::waferloom::core::ImageOp"> {
+  let summary = "Send early, take late";
+  let description = [{
+    Moves the takes of an answer behind all else that is done for the same
+    message, and puts vector instructions in between that neither the message
+    needs nor wait for the answer: as many as the machine takes for the
+    way to the root and back. No instruction is added or
+    changed, and streams keep their order on every PE.
+
+    Needs: a `core.image`; programs whose scratch has addresses stay as they are.
+    Gives: the same instructions in another order.
+
+    Example: test/Codegen/schedule.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"\"",
+           "The machine; else the one that the image names">,
+  ];
+}
+
 def CoreShare : Pass<"core-share", "::waferloom::core::ImageOp"> {
   let summary = "Give addresses to what stays in memory";
   let description = [{
@@ -105,8 +125,8 @@ def CoreLint : Pass<"core-lint", "::waferloom::core::ImageOp"> {
 def CoreFit : Pass<"core-fit", "::mlir::ModuleOp"> {
   let summary = "Write the quickest programs that fit the memory";
   let description = [{
-    Runs `convert-fabric-to-core`, `core-share`, `core-assign-banks` and
-    `core-allocate` with one budget after the other, until weights, states,
+    Runs `convert-fabric-to-core`, `core-schedule`, `core-share`,
+    `core-assign-banks` and `core-allocate` with one budget after the other, until weights, states,
     tables, buffers, code and what is reserved do not exceed the SRAM of the
     fullest PE. Fails with the table of the smallest programs if none do.
 

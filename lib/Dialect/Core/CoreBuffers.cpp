@@ -1,113 +1,40 @@
 // What instructions do with buffers: they name one that is there, and stay
 // inside.
 
-#include "waferloom/Dialect/Core/Core.h"
-
-#include "llvm/ADT/TypeSwitch.h"
+#include "waferloom/Dialect/Core/Accesses.h"
 
 using namespace mlir;
 using namespace waferloom::core;
 
-void waferloom::core::forEachOperand(
-    Operation *instruction, llvm::function_ref<void(OperandAttr)> visit) {
-  OperandAttr predicate;
-  llvm::TypeSwitch<Operation *>(instruction)
-      .Case([&](VectorOp op) {
-        visit(op.getDst());
-        for (auto source : op.getSources().getAsRange<OperandAttr>())
-          visit(source);
-        predicate = op.getPredicateAttr();
-      })
-      .Case<RecvOp, RecvFoldOp>([&](auto op) {
-        visit(op.getDst());
-        predicate = op.getPredicateAttr();
-      })
-      .Case<SendOp, RecvFoldSendOp>([&](auto op) {
-        visit(op.getA());
-        predicate = op.getPredicateAttr();
-      });
-  if (predicate)
-    visit(predicate);
-}
-
-namespace {
-/// The bytes that something touches: from `low` to before `high`.
-struct Window {
-  int64_t low = 0, high = 0;
-
-  /// Moves it by 0 .. `times` - 1 times `bytes`.
-  void move(int64_t times, int64_t bytes) {
-    (bytes < 0 ? low : high) += (times - 1) * bytes;
-  }
-};
-
-/// The trips of the loops around an instruction, the outermost first.
-using Trips = SmallVector<int64_t, 4>;
-} // namespace
-
-static int64_t bytesOf(Type type) { return type.isF16() ? 2 : 4; }
-
-static void moveWithLoops(Window &window, ArrayRef<int64_t> steps,
-                          const Trips &trips) {
-  for (size_t i = 0; i + 1 < steps.size(); i += 2)
-    if (steps[i] >= 0 && steps[i] < static_cast<int64_t>(trips.size()))
-      window.move(trips[steps[i]], steps[i + 1]);
-}
-
-static Window windowOf(OperandAttr operand, ArrayRef<int64_t> shape,
-                       const Trips &trips) {
-  const int64_t size = bytesOf(operand.getType());
-  Window window{operand.getBase(), operand.getBase() + size};
-  if (operand.getDense()) {
-    int64_t elements = 1;
-    for (int64_t extent : shape)
-      elements *= extent;
-    window.move(elements, size);
-  } else {
-    for (auto [extent, stride] : llvm::zip(shape, operand.getStrides()))
-      window.move(extent, stride * size);
-  }
-  moveWithLoops(window, operand.getSteps(), trips);
-  if (operand.getIndexScale())
-    window.move(operand.getIndexCount(), operand.getIndexScale());
-  return window;
-}
-
 static LogicalResult verifyInside(Operation *op, const Buffers &buffers,
-                                  FlatSymbolRefAttr name, Window window) {
-  if (!name)
+                                  Window window) {
+  if (!window.buffer)
     return success();
-  BufferOp buffer = buffers.lookup(name);
+  BufferOp buffer = buffers.lookup(window.buffer);
   if (!buffer)
-    return op->emitOpError()
-           << "names " << name << ", which is no buffer of its program";
+    return op->emitOpError() << "names " << window.buffer
+                             << ", which is no buffer of its program";
   const auto bytes = static_cast<int64_t>(buffer.getBytes());
   if (window.low >= 0 && window.high <= bytes)
     return success();
   return op->emitOpError() << "touches bytes " << window.low << " to "
-                           << window.high << " of " << name << ", which has "
-                           << bytes;
+                           << window.high << " of " << window.buffer
+                           << ", which has " << bytes;
 }
 
 static LogicalResult verifyInstruction(Operation *op, const Buffers &buffers,
                                        const Trips &trips) {
   if (llvm::is_contained(trips, 0))
     return success(); // never runs
-  ArrayRef<int64_t> shape;
-  if (auto attr = op->getAttrOfType<DenseI64ArrayAttr>("shape"))
-    shape = attr;
   bool fine = true;
   forEachOperand(op, [&](OperandAttr operand) {
     if (!fine || operand.getImmediate())
       return;
-    fine = succeeded(verifyInside(op, buffers, operand.getBuffer(),
-                                  windowOf(operand, shape, trips)));
-    if (!fine || !operand.getIndexScale())
-      return;
-    Window index{operand.getIndexAt(), operand.getIndexAt() + 4};
-    moveWithLoops(index, operand.getIndexSteps(), trips);
-    fine =
-        succeeded(verifyInside(op, buffers, operand.getIndexBuffer(), index));
+    fine = succeeded(
+        verifyInside(op, buffers, windowOf(operand, shapeOf(op), trips)));
+    if (fine && operand.getIndexScale())
+      fine =
+          succeeded(verifyInside(op, buffers, indexWindowOf(operand, trips)));
   });
   return success(fine);
 }
@@ -121,8 +48,9 @@ static LogicalResult verifyBind(BindOp bind, const Buffers &buffers) {
       if (digit.getAxis() == Axis::none)
         elements *= digit.getExtent();
   const auto begin = static_cast<int64_t>(bind.getAddress());
-  return verifyInside(bind, buffers, bind.getBufferAttr(),
-                      {begin, begin + elements * bytesOf(bind.getType())});
+  const int64_t size = bind.getType().isF16() ? 2 : 4;
+  return verifyInside(bind, buffers,
+                      {bind.getBufferAttr(), begin, begin + elements * size});
 }
 
 /// Instructions nest as deep as their loops: the walk is by hand, for it knows
