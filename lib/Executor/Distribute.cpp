@@ -314,6 +314,13 @@ static void layShard(const image::BindingT &binding, const Elements &source,
   });
 }
 
+size_t bytesReached(const image::BindingT &binding, HostType type) {
+  int64_t last = 0;
+  for (const auto &dim : binding.dims)
+    last += dim->source_stride * (std::max<int64_t>(dim->live, 1) - 1);
+  return size_t(last + 1) * bytesOf(type);
+}
+
 void distribute(const image::RegionT &region, const image::BindingT &binding,
                 Elements source, Memory &memory, Workers &workers) {
   uint32_t size = image::bytesOf(binding.type);

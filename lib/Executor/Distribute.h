@@ -16,6 +16,10 @@ struct Elements {
 
 HostType hostTypeOf(Type type, bool boolean, bool int64);
 
+/// Bytes from the first to behind the last element of an array that a
+/// parameter's live indices reach (I26).
+size_t bytesReached(const image::BindingT &binding, HostType type);
+
 /// Puts every PE's local shard of `source` into its memory, converted; padding
 /// where an index is beyond the live size. `index` bindings need no source.
 void distribute(const image::RegionT &region, const image::BindingT &binding,

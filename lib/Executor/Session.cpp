@@ -100,7 +100,7 @@ public:
 private:
   Error prepareEntry(size_t entry, uint64_t &bytes);
   void makeMemories();
-  void lay();
+  Error lay();
   Error checkStep(size_t entry, uint64_t before, uint64_t workLimit) const;
   unsigned threadsFor(unsigned asked) const;
   void place(size_t entry, ArrayRef<StagedInput> inputs);
@@ -226,8 +226,7 @@ Error SessionImpl::begin() {
       return error;
   if (Error error = loaded->unchanged())
     return error;
-  lay();
-  return Error::success();
+  return lay();
 }
 
 Expected<StepResult> SessionImpl::count(size_t entry,
@@ -258,8 +257,9 @@ Expected<StepResult> SessionImpl::count(size_t entry,
 }
 
 /// Lays parameters and index tensors.
-void SessionImpl::lay() {
+Error SessionImpl::lay() {
   const image::ImageT &image = loaded->image;
+  SmallVector<char, 0> room;
   for (size_t r = 0; r < image.regions.size(); ++r) {
     const image::RegionT &region = *image.regions[r];
     for (const auto &binding : region.bindings) {
@@ -269,13 +269,19 @@ void SessionImpl::lay() {
       Elements source;
       source.type = hostTypeOf(binding->source_type, binding->source_bool,
                                binding->source_int64);
-      if (binding->role == image::Role::parameter)
-        source.data = loaded->data.data() +
-                      image.sources[binding->source]->offset +
-                      binding->source_offset * bytesOf(source.type);
+      if (binding->role == image::Role::parameter) {
+        Expected<const char *> bytes =
+            loaded->bytes(image.sources[binding->source]->offset +
+                              binding->source_offset * bytesOf(source.type),
+                          bytesReached(*binding, source.type), room);
+        if (!bytes)
+          return bytes.takeError();
+        source.data = *bytes;
+      }
       distribute(region, *binding, source, memories[r], workers);
     }
   }
+  return Error::success();
 }
 
 Error SessionImpl::reset() {
@@ -284,9 +290,11 @@ Error SessionImpl::reset() {
     return error;
   if (Error error = loaded->unchanged())
     return error;
+  broken = true; // until all weights lie
   for (Memory &memory : memories)
     memory.clear(workers);
-  lay();
+  if (Error error = lay())
+    return error;
   tokens = 0;
   before.reset();
   broken = false;

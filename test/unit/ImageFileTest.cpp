@@ -163,14 +163,14 @@ TEST(Image, SmallFilesAreCopied) {
   EXPECT_EQ((*again)->file->getBuffer(), bytes);
 }
 
-TEST(Image, MappedFilesThatChangeAreNoticed) {
+TEST(Image, LargeFilesThatChangeAreNoticed) {
   Folder folder;
   std::string path = folder.of("a.wafer"), bytes = bytesOf(sample());
   overwrite(path, bytes);
   auto loaded = read(path, /*mostCopied=*/0);
   ASSERT_TRUE(bool(loaded)) << toString(loaded.takeError());
   EXPECT_FALSE(bool((*loaded)->unchanged()));
-  // Another file in its place is not the one that is mapped.
+  // Another file in its place is not the one that is open.
   overwrite(folder.of("b.wafer"), "other");
   ASSERT_FALSE(llvm::sys::fs::rename(folder.of("b.wafer"), path));
   EXPECT_FALSE(bool((*loaded)->unchanged()));
@@ -183,4 +183,53 @@ TEST(Image, MappedFilesThatChangeAreNoticed) {
   EXPECT_NE(toString(save(folder.of("c.wafer"), **loaded)).find("written to"),
             std::string::npos);
   EXPECT_FALSE(llvm::sys::fs::exists(folder.of("c.wafer")));
+}
+
+/// A file that is cut off between the question whether it changed and the
+/// reading is an error, no signal.
+TEST(Image, LargeFilesThatAreCutOffAreErrors) {
+  Folder folder;
+  Builder b = sample();
+  b.data.resize(1 << 20, '\1');
+  std::string path = folder.of("a.wafer"), bytes = bytesOf(b);
+  overwrite(path, bytes);
+  auto loaded = read(path, /*mostCopied=*/0);
+  ASSERT_TRUE(bool(loaded)) << toString(loaded.takeError());
+  llvm::SmallVector<char, 0> room;
+  auto last = (*loaded)->bytes((1 << 20) - 8, 8, room);
+  ASSERT_TRUE(bool(last)) << toString(last.takeError());
+  EXPECT_EQ(llvm::StringRef(*last, 8), llvm::StringRef(b.data).take_back(8));
+  overwrite(path, bytes.substr(0, bytes.size() / 2));
+  EXPECT_NE(toString((*loaded)->bytes((1 << 20) - 8, 8, room).takeError())
+                .find("was written to since it was read"),
+            std::string::npos);
+  EXPECT_FALSE(bool((*loaded)->bytes(0, 8, room).takeError()));
+  EXPECT_NE(toString(read(path, /*mostCopied=*/0).takeError()).find("offset"),
+            std::string::npos);
+}
+
+/// From the disk comes what would come from memory.
+TEST(Image, LargeFilesAreReadAsSmallOnes) {
+  Folder folder;
+  Builder b = sample();
+  b.data.resize((size_t(17) << 20) + 5, '\3');
+  std::string path = folder.of("a.wafer"), bytes = bytesOf(b);
+  overwrite(path, bytes);
+  auto loaded = read(path, /*mostCopied=*/0);
+  ASSERT_TRUE(bool(loaded)) << toString(loaded.takeError());
+  EXPECT_TRUE((*loaded)->data.empty());
+  ASSERT_FALSE(bool(save(folder.of("b.wafer"), **loaded)));
+  auto again = read(folder.of("b.wafer"));
+  ASSERT_TRUE(bool(again)) << toString(again.takeError());
+  EXPECT_EQ((*again)->file->getBuffer(), bytes);
+  // Damage is found at the same place.
+  bytes[bytes.size() - 100] ^= 1;
+  overwrite(path, bytes);
+  EXPECT_EQ(toString(read(path, /*mostCopied=*/0).takeError()),
+            toString(read(path).takeError()));
+  for (size_t size : {0, 5, 11, 200}) {
+    overwrite(path, bytes.substr(0, size));
+    EXPECT_EQ(toString(read(path, /*mostCopied=*/0).takeError()),
+              toString(read(path).takeError()));
+  }
 }

@@ -6,6 +6,8 @@
 
 #include "waferloom/Image/Image_generated.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -20,16 +22,22 @@ inline constexpr llvm::StringLiteral nextToken = "wafer.next_token";
 /// Whether a tensor is one of ours, which the model does not have.
 inline bool isOurs(llvm::StringRef name) { return name.starts_with("wafer."); }
 
-/// A file that is mapped, and what it was like then.
-class Mapped {
+/// A file that stays on the disk, and what it was like when it was opened.
+class OnDisk {
 public:
-  Mapped(int descriptor, std::string path);
-  ~Mapped();
-  Mapped(const Mapped &) = delete;
-  Mapped &operator=(const Mapped &) = delete;
+  OnDisk(int descriptor, std::string path);
+  ~OnDisk();
+  OnDisk(const OnDisk &) = delete;
+  OnDisk &operator=(const OnDisk &) = delete;
+
+  uint64_t size() const { return static_cast<uint64_t>(first.size); }
 
   /// Fails when the file was cut off or written to since.
   llvm::Error check() const;
+
+  /// Reads `size` bytes from `offset` on. Fails as `check` does where there are
+  /// fewer by now, or says what the system says.
+  llvm::Error read(uint64_t offset, size_t size, char *to) const;
 
 private:
   struct Stamp {
@@ -45,19 +53,25 @@ private:
 /// An image that passed the checker, and its data section.
 struct Loaded {
   ImageT image;
-  llvm::ArrayRef<char> data;
+  llvm::ArrayRef<char> data;                // empty while it stays on the disk
   std::unique_ptr<llvm::MemoryBuffer> file; // what `data` points into, if any
   std::string owned;                        // the same without a file
-  std::unique_ptr<Mapped> mapped;           // of a file too large for a copy
+  std::unique_ptr<OnDisk> disk;             // of a file too large for a copy
+  uint64_t dataBegin = 0;                   // of the data section in `disk`
 
-  /// To be asked before `data` is read: a file that is mapped may change.
+  /// To be asked before bytes are read: a file on the disk may change.
   llvm::Error unchanged() const {
-    return mapped ? mapped->check() : llvm::Error::success();
+    return disk ? disk->check() : llvm::Error::success();
   }
+
+  /// Bytes of the data section, which must have them: where they lie, or read
+  /// from the disk into `room`. Fails when the file was cut off since.
+  llvm::Expected<const char *> bytes(uint64_t offset, size_t size,
+                                     llvm::SmallVectorImpl<char> &room) const;
 };
 
 /// Files up to this size are copied into memory: nothing that happens to them
-/// later matters. Larger ones are mapped.
+/// later matters. Of larger ones the data section stays on the disk.
 inline constexpr uint64_t mostCopied = uint64_t(256) << 20;
 
 /// Reads and checks a file. Errors name the file and where in it.
@@ -81,6 +95,12 @@ llvm::Error write(llvm::StringRef path, const ImageT &image,
 
 /// Writes what was read, as it was read.
 llvm::Error save(llvm::StringRef path, const Loaded &loaded);
+
+/// Gives `take` what `write` would put into the file, in stretches of at most
+/// 16 MiB, until it fails.
+llvm::Error forStretches(const ImageT &image,
+                         llvm::ArrayRef<llvm::ArrayRef<char>> chunks,
+                         llvm::function_ref<llvm::Error(llvm::StringRef)> take);
 
 /// What `write` would put into the file.
 std::string writeBytes(const ImageT &image,
