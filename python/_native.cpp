@@ -140,7 +140,8 @@ py::tuple compileModel(const std::string &path, const py::dict &given,
     py::gil_scoped_release release;
     result = compile(path, options);
     if (result.succeeded && result.image) {
-      llvm::Expected<std::string> written = imageBytes(*result.image);
+      llvm::Expected<std::string> written =
+          imageBytes(*result.image, options.interrupted);
       if (written) {
         bytes = std::move(*written);
       } else {

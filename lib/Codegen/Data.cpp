@@ -12,6 +12,7 @@ using namespace waferloom;
 using namespace waferloom::codegen;
 
 static constexpr uint64_t alignment = 64; // of a source in the data section
+static constexpr uint64_t elementsPerQuestion = 1 << 20; // whether to go on
 
 void codegen::placeSources(image::ImageT &image) {
   uint64_t offset = 0;
@@ -96,6 +97,8 @@ DataSection::halvesOf(const SourceBytes &source, llvm::StringRef name,
   made.push_back(std::make_unique<char[]>(bytes));
   char *to = made.back().get();
   for (uint64_t i = 0; 2 * i < bytes; ++i) {
+    if (i % elementsPerQuestion == 0 && interrupted && interrupted())
+      return llvm::createStringError("interrupted");
     float value;
     std::memcpy(&value, from->data() + 4 * i, 4);
     uint16_t half = image::halfOfFloat(value);
@@ -115,6 +118,8 @@ llvm::Error DataSection::fill(const Image &image) {
     return llvm::Error::success();
   uint64_t at = 0;
   for (size_t i = 0; i < image.sources.size(); ++i) {
+    if (interrupted && interrupted())
+      return llvm::createStringError("interrupted");
     const image::SourceT &entry = *image.image.sources[i];
     chunks.emplace_back(zeros, entry.offset - at);
     auto bytes = image.sources[i].narrows
@@ -128,8 +133,10 @@ llvm::Error DataSection::fill(const Image &image) {
   return llvm::Error::success();
 }
 
-llvm::Expected<DataSection> DataSection::of(const Image &image) {
+llvm::Expected<DataSection>
+DataSection::of(const Image &image, const std::function<bool()> &interrupted) {
   DataSection data;
+  data.interrupted = interrupted;
   if (llvm::Error error = data.fill(image))
     return std::move(error);
   return data;

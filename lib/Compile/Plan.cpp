@@ -178,7 +178,7 @@ bool Planning::ask(Shape shape, int answers) {
     fits = succeeded(partition::planWithin(
         *copy, grid,
         [&](ModuleOp written) { return measure(written, options, target); },
-        next, answers));
+        next, answers, options.interrupted));
     // More stages take what is repeated off each; if that was not what was
     // too much, they do not help. Fewer never do.
     bool helps = !found.asked || next.fit.total() < found.fit.total();
@@ -199,7 +199,7 @@ bool Planning::ask(Shape shape, int answers) {
 
 LogicalResult Planning::search() {
   FailureOr<partition::Estimates> estimates =
-      partition::Estimates::of(module, grid);
+      partition::Estimates::of(module, grid, options.interrupted);
   if (failed(estimates))
     return failure();
   const Shape whole(target.userWidth, target.userHeight);

@@ -19,9 +19,21 @@ llvm::Error waferloom::writeImage(const codegen::Image &image,
   return image::write(path, image.image, data->getChunks(), all);
 }
 
-llvm::Expected<std::string> waferloom::imageBytes(const codegen::Image &image) {
-  auto data = codegen::DataSection::of(image);
+llvm::Expected<std::string>
+waferloom::imageBytes(const codegen::Image &image,
+                      const std::function<bool()> &interrupted) {
+  auto data = codegen::DataSection::of(image, interrupted);
   if (!data)
     return data.takeError();
-  return image::writeBytes(image.image, data->getChunks());
+  std::string bytes;
+  auto take = [&](llvm::StringRef stretch) -> llvm::Error {
+    if (interrupted && interrupted())
+      return llvm::createStringError("interrupted");
+    bytes += stretch;
+    return llvm::Error::success();
+  };
+  if (llvm::Error error =
+          image::forStretches(image.image, data->getChunks(), take))
+    return std::move(error);
+  return bytes;
 }

@@ -194,9 +194,9 @@ namespace {
 class Asking {
 public:
   Asking(ModuleOp module, const PartitionPlanOptions &options, Measure measure,
-         Planned &planned, int mostAnswers)
+         Planned &planned, int mostAnswers, const Interrupted &interrupted)
       : module(module), options(options), measure(measure), planned(planned),
-        mostAnswers(mostAnswers) {}
+        mostAnswers(mostAnswers), interrupted(interrupted) {}
 
   LogicalResult run();
 
@@ -209,6 +209,7 @@ private:
   Measure measure;
   Planned &planned;
   int mostAnswers;
+  const Interrupted &interrupted;
   /// What answers added to the bytes that the planner knows, at least.
   std::optional<int64_t> leastOverhead;
   std::set<std::vector<SmallVector<int64_t>>> asked;
@@ -266,6 +267,7 @@ LogicalResult Asking::run() {
   if (failed(classes))
     return failure();
   Problem problem = std::move(classes->problem);
+  problem.interrupted = interrupted;
   const int64_t memory = problem.bytesPerPe;
   // Overheads differ from plan to plan: each round trusts the least of them
   // more than the one before, and searches where it leaves room.
@@ -298,12 +300,14 @@ LogicalResult Asking::run() {
 LogicalResult partition::planWithin(ModuleOp module,
                                     const PartitionPlanOptions &options,
                                     Measure measure, Planned &planned,
-                                    int mostAnswers) {
+                                    int mostAnswers,
+                                    const Interrupted &interrupted) {
   planned.width = options.width;
   planned.height = options.height;
   planned.stages = options.stages;
   unshareSources(module);
-  return Asking(module, options, measure, planned, mostAnswers).run();
+  return Asking(module, options, measure, planned, mostAnswers, interrupted)
+      .run();
 }
 
 Estimates::Estimates(std::unique_ptr<Problem> problem, target::Target target)
@@ -312,7 +316,8 @@ Estimates::Estimates(Estimates &&) = default;
 Estimates::~Estimates() = default;
 
 FailureOr<Estimates> Estimates::of(ModuleOp module,
-                                   const PartitionPlanOptions &options) {
+                                   const PartitionPlanOptions &options,
+                                   const Interrupted &interrupted) {
   OwningOpRef<ModuleOp> copy = module.clone();
   unshareSources(*copy);
   FailureOr<ModuleClasses> classes = pose(*copy, options);
@@ -321,6 +326,7 @@ FailureOr<Estimates> Estimates::of(ModuleOp module,
   FailureOr<target::Target> target = target::getTarget(module);
   if (failed(target))
     return failure();
+  classes->problem.interrupted = interrupted;
   return Estimates(std::make_unique<Problem>(std::move(classes->problem)),
                    std::move(*target));
 }

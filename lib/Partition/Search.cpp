@@ -30,6 +30,7 @@ static constexpr size_t leavesToRank = 40;
 /// classes never come near it; those of many (layers that differ, batches) get
 /// the best of what was enumerated, splits first.
 static constexpr int branchBudget = 4000;
+static constexpr int branchesPerQuestion = 64; // whether to go on
 
 namespace {
 /// The search on one factorisation.
@@ -41,6 +42,7 @@ public:
 
   void run() { descend(0, 0); }
   int64_t getVisited() const { return visited; }
+  bool wasInterrupted() const { return interrupted; }
   /// Adds the leaves, by full cost.
   void addPlans(std::vector<LayoutPlan> &plans) const;
   double getLeastCost() const {
@@ -67,6 +69,7 @@ private:
   std::multimap<double, int> leaves;
   int count = 0;
   int64_t visited = 0, patience;
+  bool interrupted = false;
 };
 } // namespace
 
@@ -179,9 +182,10 @@ bool Branches::isFree(size_t group, ArrayRef<Axis> axes) const {
 }
 
 void Branches::descend(size_t group, double cost) {
-  if (visited >= (leaves.empty() ? patience : branchBudget))
+  if (interrupted || visited >= (leaves.empty() ? patience : branchBudget))
     return;
-  ++visited;
+  if (visited++ % branchesPerQuestion == 0 && problem.interrupted)
+    interrupted = problem.interrupted();
   std::vector<int64_t> padded = costs.getPadded(assignment);
   for (int w : worksAfter[group]) {
     const Work &work = problem.works[w];
@@ -315,6 +319,8 @@ std::vector<LayoutPlan> partition::search(const Problem &problem, size_t most,
                       plans.empty() ? problem.mostBranches - visited
                                     : int64_t(4) * branchBudget);
     branches.run();
+    if (branches.wasInterrupted())
+      return {};
     visited += branches.getVisited();
     least = std::min(least, branches.getLeastCost());
     branches.addPlans(plans);

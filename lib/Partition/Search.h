@@ -17,6 +17,7 @@
 #include "llvm/ADT/SmallVector.h"
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -85,6 +86,9 @@ struct Problem {
   bool middleRoots = true;      ///< of sums along a line; else at its end
   /// Branches that a search looks at before it has any plan.
   int64_t mostBranches = 300'000;
+  /// Asked every few milliseconds of a search (may be null): true ends it
+  /// without a plan.
+  std::function<bool()> interrupted;
 };
 
 /// How a region's directions are cut into axes.
@@ -104,6 +108,7 @@ struct LayoutPlan {
 
 /// The cheapest plans that fit, the cheapest first, at most `most`. None and
 /// `looked` (at so many branches) at the problem's limit: there may be one.
+/// None as well when it is interrupted.
 std::vector<LayoutPlan> search(const Problem &problem, size_t most = 1,
                                int64_t *looked = nullptr);
 

@@ -175,3 +175,33 @@ def test_an_interrupt_is_heard_while_a_step_runs(tmp_path, engine):
     assert heard == "interrupted\n"
     assert seconds < 5, "a second of a quiet host"
     assert process.stdout.readline() == "usable\n" and process.wait(timeout=120) == 0
+
+
+LISTENING = """
+import os, signal, sys, threading, time
+import waferloom as wl
+options = dict(target="wse3", context=4096, weights=False)
+heard = [time.process_time()]
+signal.signal(signal.SIGALRM, lambda *_: heard.append(time.process_time()))
+signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+wl.compile(sys.argv[1], **options)
+heard.append(time.process_time())
+signal.setitimer(signal.ITIMER_REAL, 0)
+print(max(after - before for before, after in zip(heard, heard[1:])), flush=True)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born without it
+threading.Timer(0.7, os.kill, [os.getpid(), signal.SIGINT]).start()
+try:
+    wl.compile(sys.argv[1], **options)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_an_interrupt_is_heard_while_an_8b_is_compiled(models):
+    """Signals are asked for all the time, so one ends the compilation whenever it comes."""
+    model = models / "shapes" / "llama3.1-8b-fp16.onnx"
+    done = subprocess.run([sys.executable, "-c", LISTENING, model], capture_output=True, text=True)
+    longest, outcome = done.stdout.split()
+    assert float(longest) < 0.5, "seconds of the processor in which none was heard"
+    assert outcome == "interrupted" and done.returncode == 0, done.stderr

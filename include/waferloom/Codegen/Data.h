@@ -19,6 +19,7 @@
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBuffer.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,8 +54,10 @@ void placeSources(image::ImageT &image);
 class DataSection {
 public:
   /// Errors: a file cannot be read or is too short, a number does not fit f16,
-  /// or a source has no bytes anywhere.
-  static llvm::Expected<DataSection> of(const Image &image);
+  /// a source has no bytes anywhere, or `interrupted`, which is asked from time
+  /// to time (may be null), said so.
+  static llvm::Expected<DataSection>
+  of(const Image &image, const std::function<bool()> &interrupted = {});
 
   /// Valid as long as the section.
   llvm::ArrayRef<llvm::ArrayRef<char>> getChunks() const { return chunks; }
@@ -78,6 +81,7 @@ private:
   llvm::Expected<llvm::ArrayRef<char>>
   halvesOf(const SourceBytes &source, llvm::StringRef name, uint64_t bytes);
 
+  std::function<bool()> interrupted;
   llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> files;
   std::vector<llvm::ArrayRef<char>> chunks;
   std::vector<std::unique_ptr<char[]>> made; // rounded or expanded

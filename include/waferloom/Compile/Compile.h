@@ -64,7 +64,7 @@ struct CompileOptions {
   bool measureRewrites = false; // compile without each, to tell what it saves
   /// Called at the start of every phase with the share that is done.
   std::function<void(llvm::StringRef phase, double fraction)> progress;
-  /// Asked between plans, several times a second: true ends the compilation
+  /// Asked several times a second, also by a search: true ends the compilation
   /// with the error "interrupted".
   std::function<bool()> interrupted;
 };
@@ -137,8 +137,11 @@ llvm::Expected<ModelFacts> describeModel(llvm::StringRef path);
 llvm::Error writeImage(const codegen::Image &image, llvm::StringRef path,
                        llvm::ArrayRef<std::string> read = {});
 
-/// What `writeImage` would write.
-llvm::Expected<std::string> imageBytes(const codegen::Image &image);
+/// What `writeImage` would write. Ends with the error "interrupted" when
+/// `interrupted`, which is asked several times a second (may be null), says so.
+llvm::Expected<std::string>
+imageBytes(const codegen::Image &image,
+           const std::function<bool()> &interrupted = {});
 
 /// "model.onnx: error: node 'x' (Softmax): ..." and its notes.
 std::string format(const Diagnostic &diagnostic, llvm::StringRef file);

@@ -17,6 +17,7 @@
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/Error.h"
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,9 @@ struct Planned {
   std::string reason; ///< of the last plan that a later phase could not do
 };
 
+/// Asked while layouts are searched (may be null): true ends that without any.
+using Interrupted = std::function<bool()>;
+
 /// Brings `module` from level 2 (factored, folded) to level 3 by the cheapest
 /// plan whose measure fits; asks about at most `mostAnswers` plans. The machine
 /// is the module's `wafer.target`. On failure `module` is unchanged and nothing
@@ -47,7 +51,8 @@ struct Planned {
 llvm::LogicalResult planWithin(mlir::ModuleOp module,
                                const PartitionPlanOptions &options,
                                Measure measure, Planned &planned,
-                               int mostAnswers = 40);
+                               int mostAnswers = 40,
+                               const Interrupted &interrupted = {});
 
 struct Problem;
 
@@ -58,7 +63,8 @@ class Estimates {
 public:
   /// Errors: those of the module, which are reported.
   static mlir::FailureOr<Estimates> of(mlir::ModuleOp module,
-                                       const PartitionPlanOptions &options);
+                                       const PartitionPlanOptions &options,
+                                       const Interrupted &interrupted = {});
   Estimates(Estimates &&);
   ~Estimates();
 
