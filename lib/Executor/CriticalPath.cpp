@@ -416,7 +416,10 @@ std::vector<PathPassage> passagesOf(const CriticalPath &path) {
     PathPassage &passage = passages[it->second];
     ++passage.times;
     passage.words = std::max(passage.words, last.words);
+    passage.spreads |= path.accounts[last.account].op == Opcode::recv;
     for (const PathStep *s = first; s != step; ++s) {
+      Opcode op = path.accounts[s->account].op;
+      passage.reduces |= image::receives(op) && op != Opcode::recv;
       passage.cycles[size_t(s->kind)] += s->cycles;
       passage.alongX |= s->x != last.x;
       passage.alongY |= s->y != last.y;

@@ -39,6 +39,10 @@ private:
   void makeParts();
   void sumAccounts();
   void sumPassages();
+  /// What no layer or token repeats is one item, whatever loops it has.
+  static uint32_t loopOf(uint32_t loop, image::LoopOver over) {
+    return over == image::LoopOver::nothing ? 0 : loop;
+  }
   PathItem &add(uint32_t node, uint32_t loop, image::LoopOver over);
   PathPart &partOf(image::LoopOver over) {
     return *llvm::find_if(table.parts, [&](const PathPart &part) {
@@ -106,17 +110,32 @@ void Tabulator::sumAccounts() {
   }
 }
 
+/// Passages of one node that a reader takes for the same are one: cores of
+/// different classes have them from different instructions.
 void Tabulator::sumPassages() {
+  std::map<std::tuple<uint32_t, uint32_t, StringRef, uint32_t, StringRef>,
+           size_t>
+      known;
   for (const executor::PathPassage &passage : passagesOf(path)) {
-    PathItem &item = add(passage.node, passage.loop, passage.over);
-    item.times = passage.times;
-    item.isCollective = true;
-    item.words = passage.words;
-    item.along = passage.alongX && passage.alongY ? "x and y"
-                 : passage.alongX                 ? "x"
-                 : passage.alongY                 ? "y"
-                                                  : "";
-    item.cycles = passage.cycles;
+    StringRef what = !passage.reduces  ? "message"
+                     : passage.spreads ? "all-reduce"
+                                       : "reduce";
+    StringRef along = passage.alongX && passage.alongY ? "x and y"
+                      : passage.alongX                 ? "x"
+                      : passage.alongY                 ? "y"
+                                                       : "";
+    uint32_t loop = loopOf(passage.loop, passage.over);
+    auto [it, fresh] = known.try_emplace(
+        {loop, passage.node, what, passage.words, along}, table.items.size());
+    if (fresh) {
+      PathItem &item = add(passage.node, loop, passage.over);
+      item.isCollective = true;
+      item.what = what;
+      item.words = passage.words;
+      item.along = along;
+    }
+    table.items[it->second].times += passage.times;
+    addTo(table.items[it->second].cycles, passage.cycles);
   }
 }
 
@@ -143,7 +162,8 @@ std::string titleOf(const PathItem &item) {
   std::string node = item.node.empty() ? "(of no node)" : item.node;
   if (!item.isCollective)
     return node;
-  return formatv("{0}: {1} words{2}{3}", node, item.words,
+  return formatv("{0}: {1} of {2} word{3}{4}{5}", node, item.what, item.words,
+                 item.words == 1 ? "" : "s",
                  item.along.empty() ? "" : " along ", item.along);
 }
 
@@ -302,6 +322,7 @@ json::Object toJson(const executor::CriticalPath &path,
                         {"total", executor::total(item.cycles)},
                         {"cycles", toJson(item.cycles)}};
     if (item.isCollective) {
+      object["what"] = item.what;
       object["words"] = item.words;
       object["along"] = item.along;
     }

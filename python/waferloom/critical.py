@@ -30,7 +30,7 @@ class PathItem(NamedTuple):
     """The vector instructions of an ONNX node, or a collective: what crossed wires between two
     vector instructions of the path. part: index into `parts`. repeats: layers or tokens of its
     loop that the path goes through. times: instructions that begin on it; of a collective, how
-    often it is on it. words, along ("x", "y"): of a collective."""
+    often it is on it. what: "reduce", "all-reduce", or "message" where nothing is folded. words, along ("x", "y"): of a collective."""
 
     node: str
     part: int
@@ -39,6 +39,7 @@ class PathItem(NamedTuple):
     collective: bool
     total: int
     cycles: dict
+    what: str = ""
     words: int = 0
     along: str = ""
 

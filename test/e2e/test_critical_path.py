@@ -45,6 +45,8 @@ def test_every_cycle_is_on_the_path_once(image):
         for list_ in ("parts", "items"):
             for kind, cycles in path["kinds"].items():
                 assert sum(each["cycles"][kind] for each in path[list_]) == cycles, (list_, kind)
+        whats = {item["what"] for item in path["items"] if item["collective"]}
+        assert whats <= {"all-reduce", "reduce", "message"}
         clock = 0
         for step in path["path"]:
             assert step["begin"] == clock

@@ -69,6 +69,7 @@ TEST(CriticalPath, AMessage) {
   std::vector<executor::PathPassage> passages = passagesOf(walked.path);
   ASSERT_EQ(passages.size(), 1u);
   EXPECT_EQ(passages[0].words, 4u);
+  EXPECT_TRUE(passages[0].spreads && !passages[0].reduces);
   EXPECT_TRUE(passages[0].alongX && !passages[0].alongY);
   EXPECT_EQ(executor::total(passages[0].cycles), 16);
 }
@@ -97,13 +98,17 @@ TEST(CriticalPath, AChain) {
   b.route(1, 2, {Turn(Side::ramp, 0)}, {Side::west});
   b.route(1, 1, {Turn(Side::east, 0)}, {Side::ramp});
   const uint32_t forward = b.image.target->forward_cycles;
-  expectPath(Walked(b).path, {{PathKind::streamIssue, 2, 6},
-                              {PathKind::hops, 1, 1},
-                              {PathKind::ramp, 1, 4},
-                              {PathKind::forwarding, 1, forward},
-                              {PathKind::hops, 0, 1},
-                              {PathKind::ramp, 0, 4},
-                              {PathKind::words, 0, 1}});
+  Walked walked(b);
+  expectPath(walked.path, {{PathKind::streamIssue, 2, 6},
+                           {PathKind::hops, 1, 1},
+                           {PathKind::ramp, 1, 4},
+                           {PathKind::forwarding, 1, forward},
+                           {PathKind::hops, 0, 1},
+                           {PathKind::ramp, 0, 4},
+                           {PathKind::words, 0, 1}});
+  std::vector<executor::PathPassage> passages = passagesOf(walked.path);
+  ASSERT_EQ(passages.size(), 1u);
+  EXPECT_TRUE(passages[0].reduces && !passages[0].spreads);
 }
 
 /// A router gives its own core four words' turn, then the other input, whose

@@ -99,6 +99,8 @@ struct PathPassage {
   uint32_t region = 0, instruction = 0;
   uint32_t words = 0;
   bool alongX = false, alongY = false;
+  bool reduces = false; // words are folded on the way
+  bool spreads = false; // words are taken at the end as they come
   uint32_t loop = 0, repeats = 1;
   image::LoopOver over = image::LoopOver::nothing;
   PathCycles cycles = {};

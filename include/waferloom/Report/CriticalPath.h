@@ -32,6 +32,8 @@ struct PathItem {
   uint32_t repeats = 1; // trips of its loop that the path goes through
   uint64_t times = 0;   // instructions; of a collective, how often
   bool isCollective = false;
+  std::string what;   // of a collective: what of it is on the path: "reduce",
+                      // "all-reduce", or "message" where nothing is folded
   uint32_t words = 0; // of a collective
   std::string along;  // of a collective: "x", "y", "x and y"
   executor::PathCycles cycles = {};
@@ -54,7 +56,7 @@ countWithPath(std::shared_ptr<const image::Loaded> image, size_t entry,
               const executor::RunOptions &options, executor::EngineKind engine,
               executor::CriticalPath &path);
 
-/// "layer0/attn/q", or "layer0/attn/q: 13 words along y".
+/// "layer0/attn/q", or "layer0/attn/q: all-reduce of 13 words along y".
 std::string titleOf(const PathItem &item);
 
 /// "hops 640, words 12": the kinds that are not 0, those with the most first.
@@ -66,8 +68,8 @@ void printPath(llvm::raw_ostream &os, const executor::CriticalPath &path,
                const image::ImageT &image, size_t most);
 
 /// {cycles, launch, kinds: {kind: n}, parts: [{name, repeats, instructions,
-/// cycles: {kind: n}}], items: [{node, part, repeats, times, collective, words,
-/// along, total, cycles: {kind: n}}]}. `withSteps`: of parts also trips:
+/// cycles: {kind: n}}], items: [{node, part, repeats, times, collective, what,
+/// words, along, total, cycles: {kind: n}}]}. `withSteps`: of parts also trips:
 /// [{stage, trip, cycles: {kind: n}}], and path: [{begin, cycles, kind, x, y,
 /// region, instruction, op, node, stage, trip}].
 llvm::json::Object toJson(const executor::CriticalPath &path,
