@@ -21,62 +21,68 @@ int64_t codegen::elementsOf(core::VectorOp op) {
   return elements;
 }
 
-/// The last dimension that has more than one element, or -1.
-static int64_t innermost(ArrayRef<int64_t> shape) {
-  int64_t at = static_cast<int64_t>(shape.size()) - 1;
-  while (at >= 0 && shape[at] == 1)
-    --at;
-  return at;
+/// `dimension`: the innermost that moves; none: there is one element.
+static machine::VectorOperand describe(core::OperandAttr operand,
+                                       std::optional<size_t> dimension,
+                                       const core::Buffers *buffers) {
+  machine::VectorOperand described;
+  described.present = true;
+  described.immediate = operand.getImmediate();
+  described.type = codegen::wordOf(operand.getType());
+  if (described.immediate)
+    return described;
+  // What lies behind it in a dense operand has one element.
+  if (dimension)
+    described.stride =
+        (operand.getDense() ? 1 : operand.getStrides()[*dimension]) *
+        image::bytesOf(described.type);
+  if (!operand.getBuffer())
+    described.address = operand.getBase();
+  else if (core::BufferOp buffer = buffers
+                                       ? buffers->lookup(operand.getBuffer())
+                                       : core::BufferOp();
+           buffer && buffer.getAddress())
+    described.address =
+        operand.getBase() + static_cast<int64_t>(*buffer.getAddress());
+  return described;
+}
+
+machine::VectorInstruction codegen::describe(core::VectorOp op,
+                                             const core::Buffers *buffers) {
+  machine::VectorInstruction described;
+  described.op = mirrored<image::Opcode>(op.getOp());
+  described.elements = elementsOf(op);
+  std::optional<size_t> dimension;
+  if (!op.getShape().empty())
+    dimension = op.getShape().size() - 1;
+  for (auto [k, extent] : llvm::enumerate(op.getShape())) {
+    if (extent <= 1)
+      continue;
+    dimension = k;
+    described.folds |=
+        !op.getDst().getDense() && op.getDst().getStrides()[k] == 0;
+  }
+  described.operands[0] = ::describe(op.getDst(), dimension, buffers);
+  for (auto [k, source] :
+       llvm::enumerate(op.getSources().getAsRange<core::OperandAttr>()))
+    described.operands[k + 1] = ::describe(source, dimension, buffers);
+  return described;
 }
 
 int64_t codegen::rateOf(core::VectorOp op, const MachineModel &machine) {
-  core::OperandAttr dst = op.getDst();
-  if (!dst.getDense())
-    for (auto [extent, stride] : llvm::zip(op.getShape(), dst.getStrides()))
-      if (extent > 1 && stride == 0)
-        return 1;
-  SmallVector<core::OperandAttr, 3> sources(
-      op.getSources().getAsRange<core::OperandAttr>());
-  auto typeAt = [&](size_t i) {
-    return i < sources.size() ? wordOf(sources[i].getType()) : image::Type::f32;
-  };
-  return machine.getRate(mirrored<image::Opcode>(op.getOp()),
-                         wordOf(dst.getType()), typeAt(0), typeAt(1));
-}
-
-int64_t codegen::strideLimitOf(core::VectorOp op) {
-  const int64_t inner = innermost(op.getShape());
-  int64_t limit = MachineModel::unlimited;
-  auto consider = [&](core::OperandAttr operand) {
-    if (operand.getImmediate() || operand.getDense() || inner < 0)
-      return;
-    limit = std::min(limit, MachineModel::getStrideLimit(
-                                operand.getStrides()[inner] *
-                                image::bytesOf(wordOf(operand.getType()))));
-  };
-  consider(op.getDst());
-  for (auto source : op.getSources().getAsRange<core::OperandAttr>())
-    consider(source);
-  return limit;
-}
-
-/// Whether a loop or an index moves an operand.
-static bool moves(core::VectorOp op) {
-  bool found = false;
-  core::forEachOperand(op, [&](core::OperandAttr operand) {
-    found |= !operand.getSteps().empty() || operand.getIndexScale() != 0;
-  });
-  return found;
+  const machine::VectorInstruction described = describe(op);
+  return described.folds
+             ? 1
+             : machine.getRate(described.op, described.operands[0].type,
+                               described.operands[1].type,
+                               described.operands[2].type);
 }
 
 int64_t codegen::cyclesOf(core::VectorOp op, const MachineModel &machine) {
-  const int64_t before =
-      machine.getIssue() + (moves(op) ? machine.getRewrite() : 0);
-  const int64_t elements = elementsOf(op);
-  if (op.getOp() == core::Opcode::floor_div ||
-      op.getOp() == core::Opcode::floor_mod)
-    return before + machine.getDivideCycles(elements);
-  return before +
-         MachineModel::getVectorCycles(
-             elements, std::min(rateOf(op, machine), strideLimitOf(op)));
+  bool isMoving = false;
+  core::forEachOperand(op, [&](core::OperandAttr operand) {
+    isMoving |= !operand.getSteps().empty() || operand.getIndexScale() != 0;
+  });
+  return machine.getIssue() + (isMoving ? machine.getRewrite() : 0) +
+         machine::costOf(describe(op), machine).cycles;
 }

@@ -4,7 +4,7 @@
 #define WAFERLOOM_LIB_CODEGEN_INSTRUCTIONCOST_H
 
 #include "waferloom/Dialect/Core/Core.h"
-#include "waferloom/Machine/MachineModel.h"
+#include "waferloom/Machine/VectorCost.h"
 
 namespace waferloom::codegen {
 
@@ -13,15 +13,15 @@ image::Type wordOf(mlir::Type type);
 
 int64_t elementsOf(core::VectorOp op);
 
-/// Elements per cycle by operation and types; one for a fold (E16). Division
-/// has a count of its own and counts as one.
+/// `op` as its cost is counted; addresses as far as `buffers` have them.
+machine::VectorInstruction describe(core::VectorOp op,
+                                    const core::Buffers *buffers = nullptr);
+
+/// Elements per cycle by operation and types; one for a fold (E16).
 int64_t rateOf(core::VectorOp op, const machine::MachineModel &machine);
 
-/// Elements per cycle that the strides of all operands allow (E17).
-int64_t strideLimitOf(core::VectorOp op);
-
-/// Cycles from issue to the last element, descriptor rewrites included and
-/// banks left out: those are known when addresses are.
+/// Cycles from issue to the last element, descriptor rewrites included. Banks
+/// count where addresses are known.
 int64_t cyclesOf(core::VectorOp op, const machine::MachineModel &machine);
 
 } // namespace waferloom::codegen

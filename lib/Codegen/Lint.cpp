@@ -2,10 +2,9 @@
 // which rate they could run, and which operand is to blame. Counted by the same
 // rule as the executor counts.
 
-#include "Core/ImageEnums.h"
+#include "InstructionCost.h"
 #include "Machine.h"
 #include "waferloom/Codegen/Passes.h"
-#include "waferloom/Machine/VectorCost.h"
 
 #include "llvm/Support/FormatVariadic.h"
 
@@ -42,38 +41,6 @@ private:
 };
 } // namespace
 
-static image::Type wordOf(Type type) {
-  return type.isF32()   ? image::Type::f32
-         : type.isF16() ? image::Type::f16
-                        : image::Type::i32;
-}
-
-/// `dimension`: the innermost that moves; none: there is one element.
-static machine::VectorOperand describe(core::OperandAttr operand,
-                                       std::optional<size_t> dimension,
-                                       const core::Buffers &buffers) {
-  machine::VectorOperand described;
-  described.present = true;
-  described.immediate = operand.getImmediate();
-  described.type = wordOf(operand.getType());
-  if (described.immediate)
-    return described;
-  // What lies behind it in a dense operand has one element.
-  if (dimension)
-    described.stride =
-        (operand.getDense() ? 1 : operand.getStrides()[*dimension]) *
-        image::bytesOf(described.type);
-  described.address = operand.getBase();
-  if (operand.getBuffer()) {
-    core::BufferOp buffer = buffers.lookup(operand.getBuffer());
-    if (buffer && buffer.getAddress())
-      *described.address += static_cast<int64_t>(*buffer.getAddress());
-    else
-      described.address.reset();
-  }
-  return described;
-}
-
 static std::string nameOf(unsigned operand) {
   return operand == 0 ? "the destination"
                       : llvm::formatv("source {0}", operand).str();
@@ -82,23 +49,7 @@ static std::string nameOf(unsigned operand) {
 void CoreLint::lint(core::VectorOp op, int64_t times,
                     const core::Buffers &buffers,
                     const machine::MachineModel &machine) {
-  machine::VectorInstruction described;
-  described.op = mirrored<image::Opcode>(op.getOp());
-  std::optional<size_t> dimension;
-  if (!op.getShape().empty())
-    dimension = op.getShape().size() - 1;
-  for (auto [k, extent] : llvm::enumerate(op.getShape())) {
-    described.elements *= extent;
-    if (extent <= 1)
-      continue;
-    dimension = k;
-    described.folds |=
-        !op.getDst().getDense() && op.getDst().getStrides()[k] == 0;
-  }
-  described.operands[0] = describe(op.getDst(), dimension, buffers);
-  for (auto [k, source] :
-       llvm::enumerate(op.getSources().getAsRange<core::OperandAttr>()))
-    described.operands[k + 1] = describe(source, dimension, buffers);
+  const machine::VectorInstruction described = codegen::describe(op, &buffers);
   machine::VectorCost cost = machine::costOf(described, machine);
   if (cost.conflict * times < static_cast<int64_t>(least) || cost.conflict == 0)
     return;

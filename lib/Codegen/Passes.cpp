@@ -186,6 +186,7 @@ LogicalResult CoreFit::run() {
     if (failed(image))
       return failure();
     OpPassManager allocation(core::ImageOp::getOperationName());
+    allocation.addPass(codegen::createCoreCoalesce());
     if (budget.schedules)
       allocation.addPass(codegen::createScheduleFor(*machine));
     codegen::populateAllocationPipeline(allocation, *machine,

@@ -1,6 +1,6 @@
 // RUN: waferloom-opt %s --convert-fabric-to-core=target=wse3 | FileCheck %s
 // RUN: waferloom-opt %s --convert-fabric-to-core="target=wse3 budget=4" | FileCheck --check-prefix=FEW %s
-// RUN: waferloom-opt %s --codegen=target=wse3,sram=10KiB | FileCheck --check-prefix=FEW %s
+// RUN: waferloom-opt %s --codegen=target=wse3,sram=9900 | FileCheck --check-prefix=FEW %s
 
 // A product of 40 rows is 40 multiply-adds one behind the other, of which the
 // first begins the sum. Where memory has no room for their code they are a loop.

@@ -29,6 +29,22 @@ def ConvertFabricToCore : Pass<"convert-fabric-to-core", "::mlir::ModuleOp"> {
   let dependentDialects = ["::waferloom::core::CoreDialect"];
 }
 
+def CoreCoalesce : Pass<"core-coalesce", "::waferloom::core::ImageOp"> {
+  let summary = "Write results to where they would be moved";
+  let description = [{
+    A `mov` of a scratch buffer that nobody reads afterwards goes away: its
+    bytes are made where they were moved to. Needs that between the first
+    instruction that writes the buffer and the mov nobody touches the bytes
+    that it is moved to, and that all of them are executed by the same PEs
+    in one trip.
+
+    Needs: a `core.image`; buffers with addresses stay.
+    Gives: fewer instructions and buffers, the same values.
+
+    Example: test/Codegen/coalesce.mlir
+  }];
+}
+
 def CoreSchedule : Pass<"core-schedule", "::waferloom::core::ImageOp"> {
   let summary = "Send early, take late";
   let description = [{
@@ -125,7 +141,7 @@ def CoreLint : Pass<"core-lint", "::waferloom::core::ImageOp"> {
 def CoreFit : Pass<"core-fit", "::mlir::ModuleOp"> {
   let summary = "Write the quickest programs that fit the memory";
   let description = [{
-    Runs `convert-fabric-to-core`, `core-schedule`, `core-share`,
+    Runs `convert-fabric-to-core`, `core-coalesce`, `core-schedule`, `core-share`,
     `core-assign-banks` and `core-allocate` with one budget after the other, until weights, states,
     tables, buffers, code and what is reserved do not exceed the SRAM of the
     fullest PE. Fails with the table of the smallest programs if none do.
