@@ -287,6 +287,9 @@ LogicalResult Compilation::run(StringRef path) {
     if (llvm::Error error = measureRewrites(
             {*tensors, *prepared, module, &planned}, options, *image))
       return fail(std::move(error));
+  if (llvm::Error error =
+          checkImage(image->image, /*isText=*/text == phase, options))
+    return fail(std::move(error));
   result.image = std::make_unique<codegen::Image>(std::move(*image));
   if (options.progress)
     options.progress("done", 1.0);

@@ -4,6 +4,7 @@
 #define WAFERLOOM_LIB_COMPILE_PHASES_H
 
 #include "waferloom/Compile/Compile.h"
+#include "waferloom/Image/Image.h"
 #include "waferloom/Partition/Planning.h"
 #include "waferloom/Target/Target.h"
 
@@ -72,6 +73,13 @@ struct Levels {
 /// Writes into `image` what each rewrite saves in a step of the first entry.
 llvm::Error measureRewrites(const Levels &levels, const CompileOptions &options,
                             codegen::Image &image);
+
+/// Reads an image that was made as every reader will: the checker's rules, and
+/// on few PEs the proof that no step hangs. What fails is a mistake of the
+/// compiler; in a text of programs (`isText`), which is checked by the rules
+/// alone, it is the text's. Leaves the image as it was.
+llvm::Error checkImage(image::ImageT &image, bool isText,
+                       const CompileOptions &options);
 
 /// A refusal for want of memory: what is where, and what would fit instead.
 /// `onnx` (null: compilation began behind it) and `tensors` (prepared) are the

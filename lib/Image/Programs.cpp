@@ -1,5 +1,6 @@
 #include "waferloom/Image/Programs.h"
 
+#include "llvm/ADT/StringMap.h"
 #include <algorithm>
 #include <set>
 
@@ -140,16 +141,19 @@ ClassPairs routePairs(const RegionT &region, const Classes &classes,
 ProgramTable tabulate(const RegionT &region, const ClassPairs &pairs,
                       const ProgramT &program) {
   ProgramTable table;
-  std::map<std::vector<uint32_t>, uint32_t> known;
+  // By their bytes: hashes of long lists are cheaper than an order of them.
+  llvm::StringMap<uint32_t> known;
   for (uint32_t column = 0; column < pairs.columns.count(); ++column)
     for (uint32_t row = 0; row < pairs.rows.count(); ++row) {
       std::vector<uint32_t> own = programOf(
           region, program, pairs.columns.first(column), pairs.rows.first(row));
-      auto [it, fresh] =
-          known.try_emplace(own, static_cast<uint32_t>(table.programs.size()));
+      llvm::StringRef bytes(reinterpret_cast<const char *>(own.data()),
+                            own.size() * sizeof own[0]);
+      auto [it, fresh] = known.try_emplace(
+          bytes, static_cast<uint32_t>(table.programs.size()));
+      table.ofPair.push_back(it->second);
       if (fresh)
         table.programs.push_back(std::move(own));
-      table.ofPair.push_back(it->second);
     }
   return table;
 }

@@ -71,6 +71,20 @@ def test_texts_move_with_the_model(llama, tmp_path):
     check_levels(image, sorted((tmp_path / "moved/ir").glob("*.mlir")), tmp_path)
 
 
+def test_programs_that_break_a_rule_are_refused(llama, tmp_path):
+    """Compiling checks what it makes as a reader would: nothing is written that no reader takes."""
+    model, _, _, levels = llama
+    shutil.copytree(model.parent, tmp_path / "moved")
+    last = tmp_path / "moved/ir" / levels[-1].name
+    text = last.read_text()
+    edited = re.sub(r"(core.region .*) memory \d+", r"\1 memory 400000", text)
+    assert edited != text
+    last.write_text(edited)
+    done = waferloom("compile", last, "-o", tmp_path / "x.wafer")
+    assert done.returncode == 1 and "400000 bytes of memory exceed the 262144 bytes of SRAM" in done.stderr, done.stderr
+    assert not (tmp_path / "x.wafer").exists()
+
+
 def test_python_reads_texts(llama, tmp_path):
     _, _, image, levels = llama
     program = wl.compile(levels[1])

@@ -230,6 +230,21 @@ TEST(ExecutorStreams, WhatFitsTheQueuesCannotHang) {
     EXPECT_EQ(toString(sessionOf(b)->proveHangFree(0)), "");
 }
 
+/// The same without a session, where it takes no more steps than allowed.
+TEST(ExecutorStreams, ImagesAreProvedAlone) {
+  auto prove = [](Builder b, uint64_t steps) {
+    auto loaded =
+        llvm::cantFail(image::adopt(std::move(b.image), std::move(b.data)));
+    executor::RunOptions options;
+    options.workLimit = steps;
+    return toString(executor::proveHangFree(*loaded, 0, options));
+  };
+  EXPECT_EQ(prove(exchange(4), 0), "");
+  EXPECT_TRUE(contains(prove(exchange(5), 0), "waits for a credit on color 0"));
+  EXPECT_TRUE(contains(prove(exchange(5), 1000), "waits for a credit"));
+  EXPECT_EQ(prove(exchange(5), 3), "") << "not tried";
+}
+
 TEST(ExecutorStreams, HangForAWord) {
   Builder b(2, 1);
   b.recv(1, 1, 3, at(0));

@@ -169,6 +169,12 @@ llvm::Expected<StepResult> countStep(std::shared_ptr<const image::Loaded> image,
                                      const RunOptions &options = {},
                                      EngineKind kind = EngineKind::lockstep);
 
+/// `Session::proveHangFree` of an image alone. Tries nothing, and fails not,
+/// where more instructions and words than `options.workLimit` (0: any number)
+/// would have to be followed.
+llvm::Error proveHangFree(const image::Loaded &loaded, size_t entry,
+                          const RunOptions &options = {});
+
 } // namespace waferloom::executor
 
 #endif // WAFERLOOM_EXECUTOR_EXECUTOR_H
