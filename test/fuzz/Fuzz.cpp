@@ -11,6 +11,8 @@
 #include "llvm/Support/raw_ostream.h"
 
 #include <cstdlib>
+#include <cstring>
+#include <limits>
 
 using namespace waferloom;
 using llvm::StringRef;
@@ -73,6 +75,29 @@ static std::vector<executor::HostTensor> inputsOf(const image::EntryT &entry,
   return inputs;
 }
 
+/// Makes every NaN among floats with such an infinity the same one.
+template <typename Word>
+static void uniteNans(std::string &bytes, Word infinity) {
+  constexpr Word magnitude = std::numeric_limits<Word>::max() / 2;
+  for (size_t at = 0; at + sizeof(Word) <= bytes.size(); at += sizeof(Word)) {
+    Word word;
+    std::memcpy(&word, &bytes[at], sizeof word);
+    if ((word & magnitude) > infinity)
+      std::memcpy(&bytes[at], &magnitude, sizeof word);
+  }
+}
+
+/// The bytes of an output, but for NaNs: which of two an operation passes on
+/// is left to the host (docs/executor.md).
+static std::string bytesOf(const executor::OutputTensor &output) {
+  std::string bytes(output.bytes.begin(), output.bytes.end());
+  if (output.type == executor::HostType::f32)
+    uniteNans<uint32_t>(bytes, 0x7f800000);
+  else if (output.type == executor::HostType::f16)
+    uniteNans<uint16_t>(bytes, 0x7c00);
+  return bytes;
+}
+
 /// "cycles and outputs", or the error.
 static std::string outcomeOf(executor::Session &session, size_t entry,
                              llvm::ArrayRef<executor::HostTensor> inputs) {
@@ -87,7 +112,7 @@ static std::string outcomeOf(executor::Session &session, size_t entry,
   }
   std::string outcome = std::to_string(step->cycles) + " cycles\n";
   for (const executor::OutputTensor &output : step->outputs)
-    outcome.append(output.bytes.begin(), output.bytes.end());
+    outcome += bytesOf(output);
   return outcome;
 }
 
