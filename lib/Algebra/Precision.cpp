@@ -350,11 +350,12 @@ void AlgebraPrecision::approximate() {
       if (Operation *producer = operand.getDefiningOp())
         open.push_back(producer);
   }
-  auto flags =
-      arith::FastMathFlagsAttr::get(&getContext(), arith::FastMathFlags::afn);
-  getOperation().walk([&](Operation *op) {
+  getOperation().walk([&](arith::ArithFastMathInterface op) {
     if (has(op, Approximates) && !exact.contains(op->getParentOp()))
-      op->setAttr("fastmath", flags);
+      op->setAttr(op.getFastMathAttrName(),
+                  arith::FastMathFlagsAttr::get(
+                      &getContext(), op.getFastMathFlagsAttr().getValue() |
+                                         arith::FastMathFlags::afn));
   });
 }
 

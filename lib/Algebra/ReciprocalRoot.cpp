@@ -86,6 +86,41 @@ static LogicalResult joinGenerics(linalg::GenericOp op,
   return success();
 }
 
+/// What `op` multiplies its input by, if that is all it does.
+static std::optional<double> getShare(linalg::GenericOp op) {
+  Operation *product = getOnlyOp(op);
+  if (!product || getKind(product) != ScalarKind::Multiply)
+    return std::nullopt;
+  std::optional<double> left = getNumber(product->getOperand(0));
+  return left ? left : getNumber(product->getOperand(1));
+}
+
+/// rsqrt(x + c) with x = y * d in another generic: the product goes into the
+/// body, where it and the sum are one instruction.
+static LogicalResult pullMean(math::RsqrtOp root, PatternRewriter &rewriter) {
+  Operation *sum = root.getOperand().getDefiningOp();
+  auto op = dyn_cast<linalg::GenericOp>(root->getParentOp());
+  if (!sum || getKind(sum) != ScalarKind::Add || !op ||
+      op.getInputs().size() != 1)
+    return failure();
+  linalg::GenericOp mean = getProducer(op);
+  std::optional<double> share = getShare(mean);
+  BlockArgument argument = op.getBody()->getArgument(0);
+  if (!share || !mean->hasOneUse() || !argument.hasOneUse() ||
+      !llvm::is_contained(sum->getOperands(), argument) ||
+      mean.getIndexingMapsArray() != op.getIndexingMapsArray())
+    return failure();
+  rewriter.setInsertionPoint(sum);
+  Value constant = arith::ConstantOp::create(
+      rewriter, mean.getLoc(), getAttribute(argument.getType(), *share));
+  Value scaled =
+      arith::MulFOp::create(rewriter, mean.getLoc(), argument, constant);
+  rewriter.replaceAllUsesExcept(argument, scaled, scaled.getDefiningOp());
+  rewriter.modifyOpInPlace(
+      op, [&] { op.getInputsMutable().assign(mean.getInputs()); });
+  return success();
+}
+
 namespace {
 struct AlgebraReciprocalRoot
     : algebra::impl::AlgebraReciprocalRootBase<AlgebraReciprocalRoot> {
@@ -93,6 +128,7 @@ struct AlgebraReciprocalRoot
     RewritePatternSet patterns(&getContext());
     patterns.add(joinInBody);
     patterns.add(joinGenerics);
+    patterns.add(pullMean);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
                                      keepingOrder())))
       signalPassFailure();

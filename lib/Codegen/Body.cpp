@@ -119,6 +119,13 @@ static bool isApproximate(Operation *op) {
   return hasFlags(op, arith::FastMathFlags::afn);
 }
 
+/// Does `op` neither read nor give what is infinite? Of a quotient this says
+/// that its divisor is none of 0, infinite, or near them; of exp, that its
+/// argument is at most 0, or as small as one likes (docs/precision.md).
+static bool isBounded(Operation *op) {
+  return hasFlags(op, arith::FastMathFlags::ninf);
+}
+
 /// Is `value` at least 0, or NaN, whatever the operands of its body are?
 static bool isAtLeastZero(Value value) {
   Operation *op = value.getDefiningOp();
@@ -144,6 +151,55 @@ static bool isPositive(Value value) {
   return false;
 }
 
+/// The value x of `1 / (1 + exp(-x))`, if `quotient` is one and nothing else
+/// reads what it is computed from.
+static Value sigmoidOf(arith::DivFOp quotient) {
+  auto isOne = [](Value value) {
+    FloatAttr real;
+    return matchPattern(value, m_Constant(&real)) &&
+           real.getValue().isExactlyValue(1.0);
+  };
+  auto sum = quotient.getRhs().getDefiningOp<arith::AddFOp>();
+  if (!isOne(quotient.getLhs()) || !sum || !sum->hasOneUse())
+    return {};
+  Value power = isOne(sum.getLhs())   ? sum.getRhs()
+                : isOne(sum.getRhs()) ? sum.getLhs()
+                                      : Value();
+  auto exp = power ? power.getDefiningOp<math::ExpOp>() : math::ExpOp();
+  auto negated = exp && exp->hasOneUse()
+                     ? exp.getOperand().getDefiningOp<arith::NegFOp>()
+                     : arith::NegFOp();
+  return negated && negated->hasOneUse() ? negated.getOperand() : Value();
+}
+
+/// a, b and c of `a + b * c`, c a constant and b none, if nothing else reads
+/// the product.
+static SmallVector<Value, 3> multiplyAddOf(arith::AddFOp sum) {
+  if (!sum.getType().isF32())
+    return {};
+  for (unsigned side : {0, 1}) {
+    Value a = sum->getOperand(1 - side);
+    auto product = sum->getOperand(side).getDefiningOp<arith::MulFOp>();
+    if (!product || !product->hasOneUse())
+      continue;
+    const bool isLeft = matchPattern(product.getLhs(), m_Constant());
+    if (isLeft != matchPattern(product.getRhs(), m_Constant()))
+      return {a, product->getOperand(isLeft ? 1 : 0),
+              product->getOperand(isLeft ? 0 : 1)};
+  }
+  return {};
+}
+
+BodyForm codegen::formOf(Operation *op) {
+  if (auto quotient = dyn_cast<arith::DivFOp>(op))
+    if (Value x = sigmoidOf(quotient))
+      return {BodyForm::Sigmoid, {x}};
+  if (auto sum = dyn_cast<arith::AddFOp>(op))
+    if (SmallVector<Value, 3> operands = multiplyAddOf(sum); !operands.empty())
+      return {BodyForm::MultiplyAdd, operands};
+  return {BodyForm::Single, SmallVector<Value, 3>(op->getOperands())};
+}
+
 namespace {
 /// One body op being emitted.
 struct BodyEmitter {
@@ -158,7 +214,8 @@ struct BodyEmitter {
                    operands.size() > 1 ? operands[1] : Ref());
     return success();
   }
-  LogicalResult function(Function emit) {
+  LogicalResult function(
+      llvm::function_ref<void(Emitter &, ArrayRef<int64_t>, Ref, Ref)> emit) {
     if (dst.type != Word::f32)
       return op->emitOpError("is computed in f32 only");
     Ref x = operands[0];
@@ -218,14 +275,34 @@ struct BodyEmitter {
                      Ref::constant(inverse));
       return success();
     }
-    Ref inverse = emitter.temporary(Word::f32, shape);
-    emitReciprocal(emitter, shape, inverse, divisor,
-                   {isPositive(op->getOperand(1)), isApproximate(op)});
     bool one =
         operands[0].immediate && operands[0].bits == Ref::constant(1.0f).bits;
-    emitter.vector(one ? Opcode::mov : Opcode::mul, shape, dst,
-                   one ? inverse : operands[0], one ? Ref() : inverse);
+    Ref inverse = one ? dst : emitter.temporary(Word::f32, shape);
+    emitReciprocal(
+        emitter, shape, inverse, divisor,
+        {isPositive(op->getOperand(1)), isApproximate(op), isBounded(op)});
+    if (!one)
+      emitter.vector(Opcode::mul, shape, dst, operands[0], inverse);
     return success();
+  }
+  LogicalResult exponential() {
+    Exponent exponent;
+    // Powers that are at most 1 are summed with others, in a softmax.
+    exponent.accuracy = isApproximate(op) ? Accuracy::Half
+                        : isBounded(op)   ? Accuracy::Near
+                                          : Accuracy::Full;
+    exponent.mayOverflow = !isBounded(op);
+    return function(
+        [&](Emitter &to, ArrayRef<int64_t> over, Ref result, Ref x) {
+          emitExponential(to, over, result, x, exponent);
+        });
+  }
+  LogicalResult sigmoid() {
+    return function(
+        [&](Emitter &to, ArrayRef<int64_t> over, Ref result, Ref x) {
+          emitSigmoid(to, over, result, x,
+                      isApproximate(op) ? Accuracy::Half : Accuracy::Near);
+        });
   }
 };
 } // namespace
@@ -246,9 +323,18 @@ static std::optional<LogicalResult> emitListed(BodyEmitter &body) {
 }
 
 LogicalResult codegen::emitBodyOp(Emitter &emitter, Operation *op,
-                                  ArrayRef<int64_t> shape,
+                                  BodyForm::Kind kind, ArrayRef<int64_t> shape,
                                   ArrayRef<Ref> operands, Ref dst) {
   BodyEmitter body{emitter, op, shape, operands, dst};
+  if (kind == BodyForm::Sigmoid)
+    return body.sigmoid();
+  if (kind == BodyForm::MultiplyAdd) {
+    emitter.vector(Opcode::fma, shape, dst, operands[0], operands[1],
+                   operands[2]);
+    return success();
+  }
+  if (isa<math::ExpOp>(op))
+    return body.exponential();
   if (std::optional<Opcode> opcode = combinerOpcode(op))
     return body.simple(*opcode);
   if (std::optional<LogicalResult> listed = emitListed(body))

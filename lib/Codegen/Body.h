@@ -9,9 +9,23 @@
 
 namespace waferloom::codegen {
 
-/// Emits `dst = op(operands)` elementwise over `shape`; refuses an op that the
-/// machine has no sequence for.
+/// How an op of a body is computed: by itself, or as one sequence together with
+/// ops that only it reads.
+struct BodyForm {
+  enum Kind {
+    Single,
+    MultiplyAdd, ///< operands a, b, c, the last a constant: a + b * c
+    Sigmoid,     ///< operand x: 1 / (1 + exp(-x))
+  };
+  Kind kind = Single;
+  llvm::SmallVector<mlir::Value, 3> operands; ///< what it is computed from
+};
+BodyForm formOf(mlir::Operation *op);
+
+/// Emits `dst = op(operands)` elementwise over `shape`, the operands those of
+/// its form; refuses an op that the machine has no sequence for.
 mlir::LogicalResult emitBodyOp(Emitter &emitter, mlir::Operation *op,
+                               BodyForm::Kind kind,
                                llvm::ArrayRef<int64_t> shape,
                                llvm::ArrayRef<Ref> operands, Ref dst);
 

@@ -13,6 +13,7 @@
 using namespace waferloom;
 using namespace waferloom::codegen;
 using llvm::ArrayRef;
+using llvm::SmallVector;
 
 namespace {
 /// Short names for the steps of one function over one shape.
@@ -35,6 +36,19 @@ struct Sequence {
     emitter.vector(Opcode::fma, shape, result, a, b, Ref::constant(c));
     return result;
   }
+  bool isScalar() const {
+    return llvm::all_of(shape, [](int64_t n) { return n == 1; });
+  }
+  /// dst = a + b * c. For a single number the machine multiplies and adds in
+  /// one instruction; a vector takes two, by `product`.
+  void multiplyAdd(Ref dst, Ref a, Ref b, Ref c, Ref product) {
+    if (isScalar()) {
+      emitter.vector(Opcode::fma, shape, dst, a, b, c);
+      return;
+    }
+    into(product, Opcode::mul, b, c);
+    into(dst, Opcode::add, product, a);
+  }
   Ref convert(Ref a, Word type) {
     Ref result = fresh(type);
     emitter.vector(Opcode::convert, shape, result, a);
@@ -48,7 +62,15 @@ struct Sequence {
   void select(Ref dst, Ref condition, Ref yes, Ref no) {
     emitter.vector(Opcode::select, shape, dst, condition, yes, no);
   }
-  /// Horner's rule; coefficients from the highest power down.
+  /// Horner's rule with the machine's shortest steps.
+  Ref shortPolynomial(Ref x, ArrayRef<float> coefficients) {
+    Ref sum = fma(Ref::constant(coefficients[1]), x, coefficients.front());
+    for (float coefficient : coefficients.drop_front(2))
+      multiplyAdd(sum, Ref::constant(coefficient), sum, x, sum);
+    return sum;
+  }
+  /// Horner's rule by products and sums alone, each with one rounding;
+  /// coefficients from the highest power down.
   Ref polynomial(Ref x, ArrayRef<float> coefficients) {
     Ref sum = fma(Ref::constant(coefficients[1]), x, coefficients.front());
     for (float coefficient : coefficients.drop_front(2)) {
@@ -71,67 +93,95 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 // split in two so that r is exact to the last bit of x. Adding 1.5 * 2^23
 // rounds: the sum's last bits are n, here n + 127, the exponent of 2^n. The
 // ends need no selects: from n = -127 on that exponent is the one of 0, at 128
-// the one of infinity. The polynomials' errors are 8e-8 and 7.5e-5.
-static void emitExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst, Ref x,
-                    bool isQuick) {
+// the one of infinity. The polynomials' errors are 8e-8, 2.6e-6 and 7.5e-5; for
+// the latter two ln 2 need not be split.
+//
+// exp(s x), s a power of two or its negative, takes no instruction more: r is
+// reduced by n * ln 2 / s, and the polynomial is one of s r.
+static SmallVector<float, 6> coefficientsOfExp(Accuracy accuracy) {
+  switch (accuracy) {
+  case Accuracy::Full:
+    return {8.29761940985918e-3f, 4.191562905907631e-2f, 0.16667576134204865f,
+            0.4999889135360718f,  0.9999997019767761f,   1.0f};
+  case Accuracy::Near:
+    return {4.145839810e-2f, 0.1679103076f, 0.5000436902f, 0.9999633431f,
+            0.9999992847f};
+  case Accuracy::Half:
+    return {0.16566743f, 0.50496819f, 1.00016451f, 0.99992793f};
+  }
+  llvm_unreachable("every accuracy has a polynomial");
+}
+
+void codegen::emitExponential(Emitter &emitter, ArrayRef<int64_t> shape,
+                              Ref dst, Ref x, Exponent exponent) {
   Sequence s{emitter, shape};
   constexpr float rounder = 12582912.0f + 127;
-  Ref clamped = s.make(Opcode::max, x, Ref::constant(-88.0f));
-  s.into(clamped, Opcode::min, clamped, Ref::constant(88.8f));
-  Ref shifted = s.fma(Ref::constant(rounder), clamped, 1.44269504f);
+  const float scale = exponent.scale;
+  Ref clamped = x;
+  if (exponent.mayVanish)
+    clamped = s.make(Opcode::max, x, Ref::constant(-88.0f));
+  if (exponent.mayOverflow)
+    clamped = s.make(Opcode::min, clamped, Ref::constant(88.8f));
+  Ref shifted = s.fma(Ref::constant(rounder), clamped, scale * 1.44269504f);
   Ref n = s.make(Opcode::sub, shifted, Ref::constant(rounder));
-  Ref value;
-  if (isQuick) {
-    Ref r = s.fma(clamped, n, -0.693147181f);
-    value =
-        s.polynomial(r, {0.16566743f, 0.50496819f, 1.00016451f, 0.99992793f});
-  } else {
-    Ref r = s.fma(clamped, n, -0.693359375f);
-    r = s.fma(r, n, 2.12194440e-4f);
-    value = s.polynomial(r, {8.29761940985918e-3f, 4.191562905907631e-2f,
-                             0.16667576134204865f, 0.4999889135360718f,
-                             0.9999997019767761f, 1.0f});
+  const bool isFull = exponent.accuracy == Accuracy::Full;
+  Ref r = s.fma(clamped, n, (isFull ? -0.693359375f : -0.693147181f) / scale);
+  if (isFull)
+    r = s.fma(r, n, 2.12194440e-4f / scale);
+  SmallVector<float, 6> coefficients = coefficientsOfExp(exponent.accuracy);
+  float power = 1;
+  for (float &coefficient : llvm::reverse(coefficients)) {
+    coefficient *= power;
+    power *= scale;
   }
-  Ref power = as(shifted, Word::i32);
-  s.into(power, Opcode::shl, power, Ref::constant(int32_t(23)));
+  Ref value = s.shortPolynomial(r, coefficients);
+  Ref bits = as(shifted, Word::i32);
+  s.into(bits, Opcode::shl, bits, Ref::constant(int32_t(23)));
   s.into(dst, Opcode::mul, value, shifted);
 }
 
 void codegen::emitExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                       Ref x) {
-  ::emitExp(emitter, shape, dst, x, false);
+  emitExponential(emitter, shape, dst, x, Exponent());
 }
 
 void codegen::emitQuickExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                            Ref x) {
-  ::emitExp(emitter, shape, dst, x, true);
+  Exponent exponent;
+  exponent.accuracy = Accuracy::Half;
+  emitExponential(emitter, shape, dst, x, exponent);
 }
 
-// The bit pattern of 1/x is nearly a constant minus that of x, 12 % off. A
-// Newton step y = y * (2 - x * y) squares the error and leaves it on one side;
-// with 2.0013 the first error is less, and two steps end 8e-5 off (half the
-// last bit of an f16 is 5e-4), three at the last bit.
+// A constant minus the bit pattern of x is that of a y with x * y = h between
+// 0.707 and 0.729, if the constant is chosen so that mantissas carry where they
+// must. y * (a - b * h) with the best a and b is 1.1e-4 off (half the last bit
+// of an f16 is 4.9e-4). One of Newton's steps, y * (2 - x * y), takes that to
+// the last bits.
 void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                              Ref x, Divisor divisor) {
   Sequence s{emitter, shape};
-  constexpr float limit = 8.5070592e37f; // 2^126
-  Ref bounded = s.make(Opcode::min, x, Ref::constant(limit));
-  if (!divisor.isPositive)
+  constexpr float limit = 0x1p125f;
+  const bool mayBeNegative = !divisor.isBounded && !divisor.isPositive;
+  Ref bounded = x;
+  if (!divisor.isBounded)
+    bounded = s.make(Opcode::min, x, Ref::constant(limit));
+  if (mayBeNegative)
     s.into(bounded, Opcode::max, bounded, Ref::constant(-limit));
-  Ref y = s.make(Opcode::sub, Ref::constant(int32_t(0x7EF311C7)),
+  Ref y = s.make(Opcode::sub, Ref::constant(int32_t(0x7EB50400)),
                  as(bounded, Word::i32), Word::i32);
   y = as(y, Word::f32);
-  Ref error = s.fresh();
-  // Two steps double the guess for 0 to infinity; a third would make it NaN.
-  bool isSelected = !divisor.isPositive && !divisor.isQuick;
-  const int steps = divisor.isQuick ? 2 : 3;
-  for (int step = 0; step < steps; ++step) {
-    s.into(error, Opcode::mul, bounded, y);
-    s.into(error, Opcode::sub, Ref::constant(step == 0 ? 2.0013f : 2.0f),
-           error);
-    s.into(step + 1 == steps && !isSelected ? dst : y, Opcode::mul, y, error);
+  Ref h = s.make(Opcode::mul, bounded, y);
+  emitter.vector(Opcode::fma, shape, h, Ref::constant(2.786535501f), h,
+                 Ref::constant(-1.940978527f));
+  // What is not negative has no 0 either.
+  Ref result = mayBeNegative ? y : dst;
+  s.into(divisor.isQuick ? result : y, Opcode::mul, y, h);
+  if (!divisor.isQuick) {
+    s.into(h, Opcode::mul, bounded, y);
+    s.into(h, Opcode::sub, Ref::constant(2.0f), h);
+    s.into(result, Opcode::mul, y, h);
   }
-  if (!isSelected)
+  if (!mayBeNegative)
     return;
   Ref zero = s.make(Opcode::eq, x, Ref::constant(0.0f), Word::i32);
   s.select(dst, zero, Ref::constant(infinity), y);
@@ -142,39 +192,42 @@ void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   emitReciprocal(emitter, shape, dst, x, Divisor());
 }
 
-// A guess from half the bit pattern is 3.4 % off; each of three steps
-// y = y * (1.5 - x / 2 * y * y) takes that to 2e-3, 5e-6, 3e-11. For a single
-// number the machine multiplies and adds in one instruction.
+// A guess y from half the bit pattern leaves h = x * y * y between 0.87 and 1,
+// and y * (a - h * (b - c * h)) is 2e-5 off with the best a, b, c. One of
+// Newton's steps, y * (1.5 - h / 2), takes that to the last bits. -h / 2 is
+// computed, so that both have it.
 static void emitRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst, Ref x,
-                      int steps) {
+                      bool isQuick) {
   Sequence s{emitter, shape};
-  bool isScalar = llvm::all_of(shape, [](int64_t n) { return n == 1; });
-  Ref half = s.make(Opcode::shr, as(x, Word::i32), Ref::constant(int32_t(1)),
-                    Word::i32);
-  s.into(half, Opcode::sub, Ref::constant(int32_t(0x5f3759df)), half);
-  Ref y = as(half, Word::f32);
-  Ref scaled = s.make(Opcode::mul, x, Ref::constant(isScalar ? -0.5f : 0.5f));
-  Ref error = s.fresh();
-  for (int step = 0; step < steps; ++step) {
-    s.into(error, Opcode::mul, scaled, y);
-    if (isScalar) {
-      emitter.vector(Opcode::fma, shape, error, Ref::constant(1.5f), error, y);
-    } else {
-      s.into(error, Opcode::mul, error, y);
-      s.into(error, Opcode::sub, Ref::constant(1.5f), error);
-    }
-    s.into(step + 1 == steps ? dst : y, Opcode::mul, y, error);
-  }
+  Ref guess = s.make(Opcode::shr, as(x, Word::i32), Ref::constant(int32_t(1)),
+                     Word::i32);
+  s.into(guess, Opcode::sub, Ref::constant(int32_t(0x5f300000)), guess);
+  Ref y = as(guess, Word::f32);
+  // A step of Newton's needs x / -2, a quick root does without.
+  const float scale = isQuick ? 1 : -2;
+  Ref scaled = isQuick ? x : s.make(Opcode::mul, x, Ref::constant(-0.5f));
+  // Not y * y first: that is infinite for 0, whose root is 0.
+  Ref h = s.make(Opcode::mul, y, scaled);
+  s.into(h, Opcode::mul, h, y);
+  Ref sum = s.fma(Ref::constant(-1.388882041f * scale), h,
+                  0.4464300871f * scale * scale);
+  s.multiplyAdd(sum, Ref::constant(1.942497969f), sum, h, sum);
+  s.into(isQuick ? dst : y, Opcode::mul, y, sum);
+  if (isQuick)
+    return;
+  s.into(h, Opcode::mul, y, scaled);
+  s.multiplyAdd(h, Ref::constant(1.5f), h, y, h);
+  s.into(dst, Opcode::mul, y, h);
 }
 
 void codegen::emitRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                         Ref x) {
-  ::emitRsqrt(emitter, shape, dst, x, 3);
+  ::emitRsqrt(emitter, shape, dst, x, false);
 }
 
 void codegen::emitQuickRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                              Ref x) {
-  ::emitRsqrt(emitter, shape, dst, x, 2);
+  ::emitRsqrt(emitter, shape, dst, x, true);
 }
 
 void codegen::emitSqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
@@ -275,20 +328,34 @@ void codegen::emitCos(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   emitQuadrants(emitter, shape, dst, x, 1);
 }
 
+// 1 / (1 + exp(-x)). Beyond the clamps it is 0 or 1 to the last bit of what an
+// f32 has beside it; within them, 1 + exp(-x) is a divisor that needs none.
+void codegen::emitSigmoid(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                          Ref x, Accuracy accuracy) {
+  Sequence s{emitter, shape};
+  Ref bounded = s.make(Opcode::max, x, Ref::constant(-86.0f));
+  s.into(bounded, Opcode::min, bounded, Ref::constant(86.0f));
+  Ref power = s.fresh();
+  emitExponential(emitter, shape, power, bounded, {accuracy, false, false, -1});
+  s.into(power, Opcode::add, power, Ref::constant(1.0f));
+  emitReciprocal(emitter, shape, dst, power,
+                 {true, accuracy == Accuracy::Half, true});
+}
+
 // tanh(x) = 1 - 2 / (exp(2x) + 1); beyond |x| = 10 it is 1 to the last bit.
 void codegen::emitTanh(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                        Ref x) {
   Sequence s{emitter, shape};
   Ref bounded = s.make(Opcode::max, x, Ref::constant(-10.0f));
   s.into(bounded, Opcode::min, bounded, Ref::constant(10.0f));
-  s.into(bounded, Opcode::mul, bounded, Ref::constant(2.0f));
   Ref power = s.fresh();
-  emitExp(emitter, shape, power, bounded);
+  emitExponential(emitter, shape, power, bounded,
+                  {Accuracy::Full, false, false, 2});
   s.into(power, Opcode::add, power, Ref::constant(1.0f));
   Ref inverse = s.fresh();
-  emitReciprocal(emitter, shape, inverse, power);
-  s.into(inverse, Opcode::mul, inverse, Ref::constant(-2.0f));
-  s.into(dst, Opcode::add, inverse, Ref::constant(1.0f));
+  emitReciprocal(emitter, shape, inverse, power, {true, false, true});
+  emitter.vector(Opcode::fma, shape, dst, Ref::constant(1.0f), inverse,
+                 Ref::constant(-2.0f));
 }
 
 // Abramowitz and Stegun 7.1.26: with t = 1 / (1 + p |x|),
@@ -299,16 +366,16 @@ void codegen::emitErf(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   Ref magnitude = s.fresh();
   emitter.vector(Opcode::abs, shape, magnitude, x);
   s.into(magnitude, Opcode::min, magnitude, Ref::constant(9.0f));
-  Ref base = s.make(Opcode::mul, magnitude, Ref::constant(0.3275911f));
-  s.into(base, Opcode::add, base, Ref::constant(1.0f));
+  Ref base = s.fma(Ref::constant(1.0f), magnitude, 0.3275911f);
   Ref t = s.fresh();
-  emitReciprocal(emitter, shape, t, base);
-  Ref sum = s.polynomial(t, {1.061405429f, -1.453152027f, 1.421413741f,
-                             -0.284496736f, 0.254829592f, 0.0f});
+  emitReciprocal(emitter, shape, t, base, {true, false, true});
+  Ref sum = s.shortPolynomial(t, {1.061405429f, -1.453152027f, 1.421413741f,
+                                  -0.284496736f, 0.254829592f});
+  s.into(sum, Opcode::mul, sum, t);
   Ref square = s.make(Opcode::mul, magnitude, magnitude);
-  s.into(square, Opcode::mul, square, Ref::constant(-1.0f));
   Ref power = s.fresh();
-  emitExp(emitter, shape, power, square);
+  emitExponential(emitter, shape, power, square,
+                  {Accuracy::Full, false, false, -1});
   s.into(sum, Opcode::mul, sum, power);
   s.into(sum, Opcode::sub, Ref::constant(1.0f), sum);
   // The sign of x on the result.

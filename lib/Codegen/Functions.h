@@ -25,23 +25,43 @@ using Function = void (*)(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst,
   void emit##exact(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 #include "waferloom/Scalar/Functions.def"
 
-/// 1/x: relative error at most 3e-7 for 2^-126 <= |x| <= 2^126; larger
-/// magnitudes count as 2^126; 1/0 is inf, whatever the sign of the zero.
+/// How exact a sequence is: as exact as f32 is; so that nothing is seen of it
+/// in an f32 sum (3e-6); or for readers that round to f16 (8e-5 to 2e-4).
+enum class Accuracy { Full, Near, Half };
+
+/// What is known of exp's argument, and of its reader.
+struct Exponent {
+  Accuracy accuracy = Accuracy::Full; ///< 3e-7, 3e-6, 8e-5, relative
+  bool mayVanish = true;              ///< the argument may be below -87
+  bool mayOverflow = true;            ///< the argument may be above 88
+  float scale = 1; ///< exp(scale * x): +-1, +-2, ..; no clamps then
+};
+void emitExponential(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
+                     Exponent exponent);
+
+/// 1/x: relative error at most 2e-7 for 2^-126 <= |x| <= 2^125; larger
+/// magnitudes count as 2^125; 1/0 is inf, whatever the sign of the zero.
 void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
-/// What is known of a divisor. Positive: at least 2^-126, or infinite.
+/// What is known of a divisor.
 struct Divisor {
-  bool isPositive = false;
-  bool isQuick = false; ///< relative error at most 3e-6; 1/-0 is -inf
+  bool isPositive = false; ///< at least 2^-126, or infinite
+  bool isQuick = false;    ///< relative error at most 1.2e-4
+  bool isBounded = false;  ///< 2^-126 <= |x| <= 2^125
 };
 void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
                     Divisor divisor);
+
+/// 1 / (1 + exp(-x)): relative error at most 5e-7 (full), 4e-6 (near), 2e-4
+/// (half) for x above -86; below, a number of at most 5e-38.
+void emitSigmoid(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
+                 Accuracy accuracy);
 /// The natural logarithm for normal x > 0 only. Every step is an addition or a
 /// product with one rounding: python/waferloom/generation.py computes the same
 /// bits.
 void emitNormalLog(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 
 /// For values that are f16 where they are used: ranges as above, relative
-/// errors at most 8e-5 (exp) and 6e-6 (rsqrt).
+/// errors at most 8e-5 (exp) and 2.1e-5 (rsqrt).
 void emitQuickExp(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 void emitQuickRsqrt(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 

@@ -118,14 +118,15 @@ FailureOr<Ref> GenericEmitter::read(Value value) {
 
 LogicalResult GenericEmitter::evaluate(Value value, Ref into) {
   Operation *def = value.getDefiningOp();
+  BodyForm form = formOf(def);
   SmallVector<Ref, 4> refs;
-  for (Value operand : def->getOperands()) {
+  for (Value operand : form.operands) {
     FailureOr<Ref> ref = read(operand);
     if (failed(ref))
       return failure();
     refs.push_back(*ref);
   }
-  return emitBodyOp(emitter, def, extents, refs, into);
+  return emitBodyOp(emitter, def, form.kind, extents, refs, into);
 }
 
 LogicalResult GenericEmitter::run() {

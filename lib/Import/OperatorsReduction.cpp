@@ -159,14 +159,27 @@ SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q, int64_t axis,
       {q, largest}, q->type,
       [](OpBuilder &b, Location at, ValueRange args) -> Value {
         Value below = arith::SubFOp::create(b, at, args[0], args[1]);
-        return math::ExpOp::create(b, at, below);
+        // Never positive: the power is finite.
+        return math::ExpOp::create(b, at, below, arith::FastMathFlags::ninf);
       });
   if (!weights)
     return nullptr;
   // exp(-inf) is an exact zero: the sum needs no second cut.
   SymbolicTensor *sum = lowering.reduce(weights, {axis}, Combiner::Sum,
                                         /*paddingIsNeutral=*/true);
-  SymbolicTensor *result = sum ? lowering.divide(weights, sum) : nullptr;
+  if (!sum)
+    return nullptr;
+  // At least 1, which the largest adds, and at most the number of elements.
+  SymbolicTensor *inverse = lowering.pointwise(
+      {sum}, sum->type,
+      [](OpBuilder &b, Location at, ValueRange args) -> Value {
+        Value one = arith::ConstantOp::create(
+            b, at, b.getFloatAttr(args[0].getType(), 1));
+        return arith::DivFOp::create(b, at, one, args[0],
+                                     arith::FastMathFlags::ninf);
+      });
+  SymbolicTensor *result =
+      inverse ? lowering.binary(ScalarOp::Mul, weights, inverse) : nullptr;
   if (!result)
     return nullptr;
   result->paddingIsZero = result->paddingIsFinite =

@@ -147,3 +147,35 @@ func.func @body_may_be_zero() {
   wafer.output "q", %q : tensor<f32>
   return
 }
+
+// The mean in a generic of its own goes where the root is.
+// CHECK-LABEL: @mean_apart
+// CHECK: %[[X:.*]] = wafer.input "x"
+// CHECK: linalg.generic {{.*}}ins(%[[X]] : tensor<f32>)
+// CHECK: %[[SHARE:.*]] = arith.constant 2.500000e-01
+// CHECK: %[[MEAN:.*]] = arith.mulf %{{.*}}, %[[SHARE]]
+// CHECK: %[[SUM:.*]] = arith.addf %[[MEAN]], %{{.*}}
+// CHECK-NEXT: math.rsqrt %[[SUM]]
+// CHECK-NOT: linalg.generic
+// CHECK: return
+func.func @mean_apart() {
+  %x = wafer.input "x" : tensor<f32>
+  %e = tensor.empty() : tensor<f32>
+  %m = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %share = arith.constant 2.5e-1 : f32
+    %mean = arith.mulf %u, %share : f32
+    linalg.yield %mean : f32
+  } -> tensor<f32>
+  %q = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%m : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %c = arith.constant 1.0e-5 : f32
+    %one = arith.constant 1.0 : f32
+    %sum = arith.addf %u, %c : f32
+    %root = math.sqrt %sum : f32
+    %r = arith.divf %one, %root : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  wafer.output "q", %q : tensor<f32>
+  return
+}

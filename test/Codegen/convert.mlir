@@ -32,7 +32,7 @@
 // CHECK-NEXT: core.bind output "y" f32[@y] as f32 [4 by 1 (4)]
 // CHECK: core.route 0 from ramp to west on columns @[[RIGHT]]
 // CHECK: core.vector mul [4] f32[@Scale] = f32[@x], f32(2.000000e+00) loc("/model/Scale")
-// CHECK-NEXT: core.vector add [4] f32[@[[SUM]]] = f32[@Scale], f32[@x] loc("/model/Scale")
+// CHECK-NEXT: core.vector sub [4] f32[@[[SUM]]] = f32[@Scale], f32[@x] loc("/model/Scale")
 // CHECK-NEXT: core.send [4] f32[@[[SUM]]] to 1 on columns @[[LEFT]] loc("/model/Sum")
 // CHECK-NEXT: core.recv_fold add [4] f32[@[[SUM]]] from 1 queue 1 on columns @[[ROOT]] loc("/model/Sum")
 // CHECK: core.recv [4] f32[@[[SUM]]] from 2 on columns @[[ENDS]] loc("/model/Sum")
@@ -55,7 +55,7 @@ func.func @main() attributes {fabric.place = #fabric.rect<at = (0, 0), size = (3
   ^bb0(%a: f32, %o: f32):
     %c = arith.constant 2.0 : f32
     %r = arith.mulf %a, %c : f32
-    %q = arith.addf %r, %a : f32
+    %q = arith.subf %r, %a : f32
     linalg.yield %q : f32
   } -> tensor<4xf32> loc("/model/Scale")
   %t = fabric.all_reduce %s sum along <x, length = 3, stride = 1, segments = 1> by chain root 1 color 0

@@ -147,10 +147,10 @@ TEST(Functions, exp) {
 }
 
 TEST(Functions, reciprocal) {
-  std::vector<float> x = exponents(-126, 126, 1 << 19);
+  std::vector<float> x = exponents(-126, 125, 1 << 19);
   for (size_t i = 0; i < x.size(); i += 2)
     x[i] = -x[i];
-  expectRelative(emitReciprocal, x, [](double v) { return 1 / v; }, 3e-7);
+  expectRelative(emitReciprocal, x, [](double v) { return 1 / v; }, 2e-7);
   EXPECT_EQ(OnePe(emitReciprocal)({0.0f})[0], inf);
 }
 
@@ -195,26 +195,117 @@ TEST(Functions, quickExp) {
 }
 
 TEST(Functions, quickReciprocal) {
-  std::vector<float> x = exponents(-126, 126, 1 << 19);
+  std::vector<float> x = exponents(-126, 125, 1 << 19);
   for (size_t i = 0; i < x.size(); i += 2)
     x[i] = -x[i];
-  expectRelative(quickReciprocal, x, [](double v) { return 1 / v; }, 1e-4);
+  expectRelative(quickReciprocal, x, [](double v) { return 1 / v; }, 1.2e-4);
   std::vector<float> y = OnePe(quickReciprocal)({0.0f, -0.0f});
   EXPECT_EQ(y[0], inf);
-  EXPECT_EQ(y[1], -inf);
+  EXPECT_EQ(y[1], inf);
 }
 
 TEST(Functions, positiveReciprocal) {
   expectRelative(
-      positiveReciprocal, exponents(-126, 126, 1 << 19),
-      [](double v) { return 1 / v; }, 3e-7);
-  EXPECT_LT(OnePe(positiveReciprocal)({inf})[0], 1.2e-38f);
+      positiveReciprocal, exponents(-126, 125, 1 << 19),
+      [](double v) { return 1 / v; }, 2e-7);
+  EXPECT_LT(OnePe(positiveReciprocal)({inf})[0], 2.4e-38f);
 }
 
 TEST(Functions, quickRsqrt) {
   expectRelative(
       emitQuickRsqrt, exponents(-126, 127, 1 << 19),
-      [](double x) { return 1 / std::sqrt(x); }, 6e-6);
+      [](double x) { return 1 / std::sqrt(x); }, 2.1e-5);
+}
+
+void vanishingExp(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                  Ref x) {
+  emitExponential(emitter, shape, dst, x, {Accuracy::Near, true, false});
+}
+
+void quickVanishingExp(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                       Ref x) {
+  emitExponential(emitter, shape, dst, x, {Accuracy::Half, true, false});
+}
+
+// What a softmax computes: arguments are at most 0.
+TEST(Functions, expOfWhatIsNotPositive) {
+  auto exact = [](double x) { return std::exp(x); };
+  expectRelative(vanishingExp, grid(-87, 0, 1 << 19), exact, 3e-6);
+  expectRelative(quickVanishingExp, grid(-87, 0, 1 << 19), exact, 8e-5);
+  for (Function function : {vanishingExp, quickVanishingExp}) {
+    std::vector<float> y =
+        OnePe(function)({-inf, -1e9f, -88, -0.0f, std::nanf("")});
+    EXPECT_EQ(y[0], 0);
+    EXPECT_EQ(y[1], 0);
+    EXPECT_EQ(y[2], 0);
+    EXPECT_NEAR(y[3], 1, 8e-5);
+    EXPECT_TRUE(std::isnan(y[4]));
+  }
+}
+
+void boundedReciprocal(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                       Ref x) {
+  emitReciprocal(emitter, shape, dst, x, {true, false, true});
+}
+
+void quickBoundedReciprocal(Emitter &emitter, llvm::ArrayRef<int64_t> shape,
+                            Ref dst, Ref x) {
+  emitReciprocal(emitter, shape, dst, x, {true, true, true});
+}
+
+TEST(Functions, reciprocalOfWhatIsBounded) {
+  auto exact = [](double x) { return 1 / x; };
+  std::vector<float> x = exponents(-126, 125, 1 << 19);
+  expectRelative(boundedReciprocal, x, exact, 2e-7);
+  expectRelative(quickBoundedReciprocal, x, exact, 1.2e-4);
+  EXPECT_TRUE(std::isnan(OnePe(quickBoundedReciprocal)({std::nanf("")})[0]));
+}
+
+void sigmoid(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x) {
+  emitSigmoid(emitter, shape, dst, x, Accuracy::Full);
+}
+
+void quickSigmoid(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                  Ref x) {
+  emitSigmoid(emitter, shape, dst, x, Accuracy::Half);
+}
+
+void nearSigmoid(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                 Ref x) {
+  emitSigmoid(emitter, shape, dst, x, Accuracy::Near);
+}
+
+TEST(Functions, sigmoid) {
+  auto exact = [](double x) { return 1 / (1 + std::exp(-x)); };
+  expectRelative(sigmoid, grid(-86, 120, 1 << 19), exact, 5e-7);
+  expectRelative(nearSigmoid, grid(-86, 120, 1 << 19), exact, 4e-6);
+  expectRelative(quickSigmoid, grid(-86, 120, 1 << 19), exact, 2e-4);
+  for (Function function : {sigmoid, nearSigmoid, quickSigmoid}) {
+    std::vector<float> y =
+        OnePe(function)({-inf, -1000, 1000, inf, std::nanf("")});
+    EXPECT_LT(y[0], 5e-38f);
+    EXPECT_GE(y[0], 0);
+    EXPECT_LT(y[1], 5e-38f);
+    EXPECT_NEAR(y[2], 1, 1.2e-4);
+    EXPECT_NEAR(y[3], 1, 1.2e-4);
+    EXPECT_TRUE(std::isnan(y[4]));
+  }
+}
+
+/// Number by number, as short as single numbers are.
+void quickExpOfEach(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                    Ref x) {
+  emitter.loop(shape[0]);
+  for (Ref *ref : {&dst, &x})
+    ref->steps.push_back({0, 4});
+  emitQuickExp(emitter, {1}, dst, x);
+  emitter.endLoop();
+}
+
+TEST(Functions, expOfSingleNumbers) {
+  expectRelative(
+      quickExpOfEach, grid(-87, 88.3, 1 << 16),
+      [](double x) { return std::exp(x); }, 8e-5);
 }
 
 TEST(Functions, rsqrtOfSingleNumbers) {
