@@ -139,8 +139,9 @@ struct ConvertFabricToCore
 
 struct CoreFit : codegen::impl::CoreFitBase<CoreFit> {
   using CoreFitBase::CoreFitBase;
-  CoreFit(const image::TargetT &machine, target::Fit *fit)
-      : given(machine), fit(fit) {}
+  CoreFit(const image::TargetT &machine, target::Fit *fit,
+          const std::function<bool()> &interrupted)
+      : given(machine), fit(fit), interrupted(interrupted) {}
 
   void runOnOperation() override {
     if (failed(run()))
@@ -153,6 +154,7 @@ struct CoreFit : codegen::impl::CoreFitBase<CoreFit> {
 
   std::optional<image::TargetT> given;
   target::Fit *fit = nullptr;
+  std::function<bool()> interrupted;
 };
 } // namespace
 
@@ -181,6 +183,8 @@ LogicalResult CoreFit::run() {
     return failure();
   target::Fit needs;
   for (const Budget &budget : budgets) {
+    if (interrupted && interrupted())
+      return failure();
     FailureOr<core::ImageOp> image =
         codegen::convertToCore(module, *machine, budget);
     if (failed(image))
@@ -213,10 +217,10 @@ LogicalResult CoreFit::run() {
   return failure();
 }
 
-void codegen::populateCodegenPipeline(OpPassManager &pm,
-                                      const image::TargetT &machine,
-                                      target::Fit *fit) {
-  pm.addPass(std::make_unique<CoreFit>(machine, fit));
+void codegen::populateCodegenPipeline(
+    OpPassManager &pm, const image::TargetT &machine, target::Fit *fit,
+    const std::function<bool()> &interrupted) {
+  pm.addPass(std::make_unique<CoreFit>(machine, fit, interrupted));
 }
 
 void codegen::populateAllocationPipeline(OpPassManager &pm,
@@ -248,12 +252,13 @@ void codegen::registerPipeline() {
 
 LogicalResult codegen::lowerToCore(ModuleOp module,
                                    const image::TargetT &machine,
-                                   target::Fit &fit) {
+                                   target::Fit &fit,
+                                   const std::function<bool()> &interrupted) {
   fit = target::Fit();
   fit.limit = machine.sram_bytes;
   fit.reserved = machine.reserved_bytes;
   PassManager pm(module.getContext());
-  populateCodegenPipeline(pm, machine, &fit);
+  populateCodegenPipeline(pm, machine, &fit, interrupted);
   return pm.run(module);
 }
 

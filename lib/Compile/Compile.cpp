@@ -319,7 +319,8 @@ FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
     forgetLines(*programs);
   LogicalResult fits =
       isText ? success()
-             : codegen::lowerToCore(*programs, *machine, summary.fit);
+             : codegen::lowerToCore(*programs, *machine, summary.fit,
+                                    options.interrupted);
   if (planned.asked && summary.fit.total() > planned.fit.total()) {
     result.diagnostics.clear();
     return fail(llvm::createStringError(llvm::formatv(

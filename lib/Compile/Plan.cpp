@@ -61,7 +61,8 @@ static llvm::Expected<target::Fit> measure(ModuleOp planned,
   target::Fit fit;
   if (!isInterrupted(options) && succeeded(lowerToFabric(*copy, options)) &&
       !isInterrupted(options) &&
-      succeeded(codegen::lowerToCore(*copy, *target::toImage(target), fit)))
+      succeeded(codegen::lowerToCore(*copy, *target::toImage(target), fit,
+                                     options.interrupted)))
     return fit;
   if (!fit.fits()) // refused for its size, which is the answer
     return fit;

@@ -21,10 +21,11 @@ image::BlockFormat formatOf(wafer::WeightOp weight, wafer::BlocksAttr blocks);
 
 /// Level 5 to level 6: `populateCodegenPipeline`. Fails when a PE's SRAM does
 /// not hold weights, states, buffers, code and reserved bytes; `fit` then says
-/// what the smallest programs would need.
+/// what the smallest programs would need. Fails without a word when
+/// `interrupted` (may be null), which is asked several times, says so.
 mlir::LogicalResult lowerToCore(mlir::ModuleOp module,
-                                const image::TargetT &machine,
-                                target::Fit &fit);
+                                const image::TargetT &machine, target::Fit &fit,
+                                const std::function<bool()> &interrupted = {});
 
 /// How the memory of the fullest PE is used by a module of level 6 with
 /// addresses.

@@ -10,6 +10,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 
+#include <functional>
 #include <memory>
 
 namespace mlir {
@@ -26,10 +27,12 @@ namespace waferloom::codegen {
 
 /// Level 5 in, a `core.image` with addresses for `machine` out. If `fit` is
 /// given, it says how the memory of the fullest PE is used, or would be by the
-/// smallest programs when none fit.
+/// smallest programs when none fit. `interrupted` (may be null) is asked before
+/// each budget of memory: true fails without a word.
 void populateCodegenPipeline(mlir::OpPassManager &pm,
                              const image::TargetT &machine,
-                             target::Fit *fit = nullptr);
+                             target::Fit *fit = nullptr,
+                             const std::function<bool()> &interrupted = {});
 
 /// A `core.image` whose buffers have sizes in, addresses out. `banks`: regard
 /// them, which takes some bytes more.
