@@ -126,6 +126,14 @@ static bool isBounded(Operation *op) {
   return hasFlags(op, arith::FastMathFlags::ninf);
 }
 
+/// What is bounded is the powers and the divisor of a softmax, whose results
+/// enter sums of f32.
+static Accuracy accuracyOf(Operation *op) {
+  return isApproximate(op) ? Accuracy::Half
+         : isBounded(op)   ? Accuracy::Near
+                           : Accuracy::Full;
+}
+
 /// Is `value` at least 0, or NaN, whatever the operands of its body are?
 static bool isAtLeastZero(Value value) {
   Operation *op = value.getDefiningOp();
@@ -280,17 +288,14 @@ struct BodyEmitter {
     Ref inverse = one ? dst : emitter.temporary(Word::f32, shape);
     emitReciprocal(
         emitter, shape, inverse, divisor,
-        {isPositive(op->getOperand(1)), isApproximate(op), isBounded(op)});
+        {isPositive(op->getOperand(1)), accuracyOf(op), isBounded(op)});
     if (!one)
       emitter.vector(Opcode::mul, shape, dst, operands[0], inverse);
     return success();
   }
   LogicalResult exponential() {
     Exponent exponent;
-    // Powers that are at most 1 are summed with others, in a softmax.
-    exponent.accuracy = isApproximate(op) ? Accuracy::Half
-                        : isBounded(op)   ? Accuracy::Near
-                                          : Accuracy::Full;
+    exponent.accuracy = accuracyOf(op);
     exponent.mayOverflow = !isBounded(op);
     return function(
         [&](Emitter &to, ArrayRef<int64_t> over, Ref result, Ref x) {

@@ -171,12 +171,15 @@ void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                  as(bounded, Word::i32), Word::i32);
   y = as(y, Word::f32);
   Ref h = s.make(Opcode::mul, bounded, y);
-  emitter.vector(Opcode::fma, shape, h, Ref::constant(2.786535501f), h,
-                 Ref::constant(-1.940978527f));
   // What is not negative has no 0 either.
   Ref result = mayBeNegative ? y : dst;
-  s.into(divisor.isQuick ? result : y, Opcode::mul, y, h);
-  if (!divisor.isQuick) {
+  const bool isFull = divisor.accuracy == Accuracy::Full;
+  Ref inverse =
+      divisor.accuracy == Accuracy::Near
+          ? s.shortPolynomial(h, {2.704152107f, -5.823260784f, 4.179803371f})
+          : s.shortPolynomial(h, {-1.940978527f, 2.786535501f});
+  s.into(isFull ? y : result, Opcode::mul, y, inverse);
+  if (isFull) {
     s.into(h, Opcode::mul, bounded, y);
     s.into(h, Opcode::sub, Ref::constant(2.0f), h);
     s.into(result, Opcode::mul, y, h);
@@ -192,32 +195,27 @@ void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   emitReciprocal(emitter, shape, dst, x, Divisor());
 }
 
-// A guess y from half the bit pattern leaves h = x * y * y between 0.87 and 1,
-// and y * (a - h * (b - c * h)) is 2e-5 off with the best a, b, c. One of
-// Newton's steps, y * (1.5 - h / 2), takes that to the last bits. -h / 2 is
-// computed, so that both have it.
+// A guess y from half the bit pattern leaves h = x * y * y between two numbers
+// that are 12 % apart, with a constant that also makes mantissas carry where
+// they must. y * (a - h * (b - c * h)) is 2e-5 off with the best a, b, c; one
+// power of h more takes that to 4e-7.
 static void emitRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst, Ref x,
                       bool isQuick) {
   Sequence s{emitter, shape};
   Ref guess = s.make(Opcode::shr, as(x, Word::i32), Ref::constant(int32_t(1)),
                      Word::i32);
-  s.into(guess, Opcode::sub, Ref::constant(int32_t(0x5f300000)), guess);
+  s.into(guess, Opcode::sub,
+         Ref::constant(int32_t(isQuick ? 0x5f300000 : 0x5e9fc000)), guess);
   Ref y = as(guess, Word::f32);
-  // A step of Newton's needs x / -2, a quick root does without.
-  const float scale = isQuick ? 1 : -2;
-  Ref scaled = isQuick ? x : s.make(Opcode::mul, x, Ref::constant(-0.5f));
   // Not y * y first: that is infinite for 0, whose root is 0.
-  Ref h = s.make(Opcode::mul, y, scaled);
+  Ref h = s.make(Opcode::mul, y, x);
   s.into(h, Opcode::mul, h, y);
-  Ref sum = s.fma(Ref::constant(-1.388882041f * scale), h,
-                  0.4464300871f * scale * scale);
-  s.multiplyAdd(sum, Ref::constant(1.942497969f), sum, h, sum);
-  s.into(isQuick ? dst : y, Opcode::mul, y, sum);
-  if (isQuick)
-    return;
-  s.into(h, Opcode::mul, y, scaled);
-  s.multiplyAdd(h, Ref::constant(1.5f), h, y, h);
-  s.into(dst, Opcode::mul, y, h);
+  Ref root =
+      isQuick
+          ? s.shortPolynomial(h, {0.4464300871f, -1.388882041f, 1.942497969f})
+          : s.shortPolynomial(
+                h, {-89.65746307f, 74.80640411f, -24.75369072f, 4.911808968f});
+  s.into(dst, Opcode::mul, y, root);
 }
 
 void codegen::emitRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
@@ -338,8 +336,7 @@ void codegen::emitSigmoid(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   Ref power = s.fresh();
   emitExponential(emitter, shape, power, bounded, {accuracy, false, false, -1});
   s.into(power, Opcode::add, power, Ref::constant(1.0f));
-  emitReciprocal(emitter, shape, dst, power,
-                 {true, accuracy == Accuracy::Half, true});
+  emitReciprocal(emitter, shape, dst, power, {true, accuracy, true});
 }
 
 // tanh(x) = 1 - 2 / (exp(2x) + 1); beyond |x| = 10 it is 1 to the last bit.
@@ -353,7 +350,7 @@ void codegen::emitTanh(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                   {Accuracy::Full, false, false, 2});
   s.into(power, Opcode::add, power, Ref::constant(1.0f));
   Ref inverse = s.fresh();
-  emitReciprocal(emitter, shape, inverse, power, {true, false, true});
+  emitReciprocal(emitter, shape, inverse, power, {true, Accuracy::Full, true});
   emitter.vector(Opcode::fma, shape, dst, Ref::constant(1.0f), inverse,
                  Ref::constant(-2.0f));
 }
@@ -368,7 +365,7 @@ void codegen::emitErf(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   s.into(magnitude, Opcode::min, magnitude, Ref::constant(9.0f));
   Ref base = s.fma(Ref::constant(1.0f), magnitude, 0.3275911f);
   Ref t = s.fresh();
-  emitReciprocal(emitter, shape, t, base, {true, false, true});
+  emitReciprocal(emitter, shape, t, base, {true, Accuracy::Full, true});
   Ref sum = s.shortPolynomial(t, {1.061405429f, -1.453152027f, 1.421413741f,
                                   -0.284496736f, 0.254829592f});
   s.into(sum, Opcode::mul, sum, t);

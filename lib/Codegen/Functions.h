@@ -44,14 +44,14 @@ void emitExponential(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
 void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 /// What is known of a divisor.
 struct Divisor {
-  bool isPositive = false; ///< at least 2^-126, or infinite
-  bool isQuick = false;    ///< relative error at most 1.2e-4
-  bool isBounded = false;  ///< 2^-126 <= |x| <= 2^125
+  bool isPositive = false;            ///< at least 2^-126, or infinite
+  Accuracy accuracy = Accuracy::Full; ///< 2e-7, 1.3e-6, 1.2e-4, relative
+  bool isBounded = false;             ///< 2^-126 <= |x| <= 2^125
 };
 void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
                     Divisor divisor);
 
-/// 1 / (1 + exp(-x)): relative error at most 5e-7 (full), 4e-6 (near), 2e-4
+/// 1 / (1 + exp(-x)): relative error at most 5e-7 (full), 5e-6 (near), 2e-4
 /// (half) for x above -86; below, a number of at most 5e-38.
 void emitSigmoid(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
                  Accuracy accuracy);

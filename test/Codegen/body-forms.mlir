@@ -133,10 +133,9 @@ func.func @main() attributes {fabric.place = #fabric.rect<at = (0, 0), size = (1
 // CHECK: core.vector sub
 // CHECK-NEXT: core.vector mul
 // CHECK-NEXT: core.vector fma
-// CHECK-COUNT-2: core.vector mul
-// CHECK-NEXT: core.vector sub
 // CHECK-NEXT: core.vector mul
-// CHECK-NEXT: core.vector mov {{.*}}@y
+// CHECK-NEXT: core.vector add
+// CHECK-NEXT: core.vector mul
 wafer.program region <x = 1, y = 1> {
   wafer.entry "main" of @main tokens 1 shapes {x = array<i64: 4>, y = array<i64: 4>}
 }
