@@ -6,6 +6,7 @@
 #include "Sums.h"
 
 #include "waferloom/Dialect/Wafer/Layers.h"
+#include "waferloom/Routing/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -72,10 +73,24 @@ static int64_t messagesBefore(wafer::ParameterOp weights) {
   return messages;
 }
 
+/// How long the answer of one of the messages of a trip is on its way at most.
+static int64_t longestWait(wafer::RepeatOp op,
+                           const machine::MachineModel &machine) {
+  uint64_t wait = 0;
+  for (auto message :
+       op.getBodyBlock()->getOps<fabric::CollectiveOpInterface>())
+    wait =
+        std::max(wait, machine.getLinks().getTravel(
+                           routing::readCollective(message).line.length / 2));
+  return static_cast<int64_t>(wait);
+}
+
 /// An operand that moves with a loop costs a descriptor rewrite each time. So
-/// the weights of a trip, which lie behind each other, are copied in one go to
-/// where none of their readers moves, if that costs less.
-LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
+/// the weights of a trip, which lie behind each other, are copied to where none
+/// of their readers moves, if that costs less. Before the loop; `copies` are
+/// for its trips.
+LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op, int64_t tripCount,
+                                          std::vector<TripCopy> &copies) {
   if (!budget.copiesTrips)
     return success();
   struct Trip {
@@ -104,7 +119,7 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
       continue;
     FlatSymbolRefAttr window = emitter.newBuffer(bytes);
     // What is read behind other messages can be copied while those are on
-    // their way.
+    // their way; what is read first, while those of the trip before are.
     int64_t begin = 0;
     for (size_t i = 0; i < trip.parameters.size(); ++i) {
       auto [parameter, shard] = trip.parameters[i];
@@ -115,12 +130,23 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op) {
                messagesBefore(trip.parameters[i + 1].first)))
         continue;
       const int64_t end = last ? bytes : trip.parameters[i + 1].second.offset;
-      Ref from = dense(cast<FlatSymbolRefAttr>(buffer), Word::i32,
-                       {(end - begin) / 4}, begin);
-      from.steps.push_back({depths[op], bytes});
-      emitter.vector(Opcode::mov, {(end - begin) / 4},
-                     dense(window, Word::i32, {(end - begin) / 4}, begin),
-                     from);
+      const SmallVector<int64_t> words{(end - begin) / 4};
+      TripCopy copy{
+          words, dense(window, Word::i32, words, begin),
+          dense(cast<FlatSymbolRefAttr>(buffer), Word::i32, words, begin)};
+      // One copy more in all, but of each only what no answer hides.
+      const int64_t cycles =
+          machine.getInstructionCycles(4 * words[0], rate, true);
+      if (!last && begin == 0 && messagesBefore(parameter) == 0 &&
+          tripCount * std::min(cycles, longestWait(op, machine)) > cycles) {
+        emitter.vector(Opcode::mov, words, copy.to, copy.from);
+        copy.isNext = true;
+        copy.from.offset += bytes;
+        // The last trip copies what nobody reads.
+        shared.extend(copy.from.buffer, bytes * tripCount + end);
+      }
+      copy.from.steps.push_back({depths[op], bytes});
+      copies.push_back(std::move(copy));
       begin = end;
     }
     for (auto [parameter, shard] : trip.parameters) {
@@ -223,9 +249,19 @@ LogicalResult ProgramEmitter::emitTrips(wafer::RepeatOp op, int64_t tripCount,
   for (auto [argument, ref] : llvm::zip_equal(body->getArguments(), carried))
     values[argument] = ref;
   depths[op] = emitter.depth();
-  emitter.loop(tripCount, false, image::LoopOver::layers);
-  if (failed(copyWeights(op)) || failed(emitBlock(*body)))
+  std::vector<TripCopy> copies;
+  if (failed(copyWeights(op, tripCount, copies)))
     return failure();
+  emitter.loop(tripCount, false, image::LoopOver::layers);
+  auto emitCopies = [&](bool next) {
+    for (const TripCopy &copy : copies)
+      if (copy.isNext == next)
+        emitter.vector(Opcode::mov, copy.words, copy.to, copy.from);
+  };
+  emitCopies(false);
+  if (failed(emitBlock(*body)))
+    return failure();
+  emitCopies(true);
   // What is yielded may itself be an argument: read all, then write all.
   Operation *yield = body->getTerminator();
   SmallVector<Ref> yielded;

@@ -87,7 +87,14 @@ private:
   wafer::StageSet stageSetOf(mlir::Operation *op) const;
   /// Whether `op` is run by those whom the loop is written for.
   bool isWritten(mlir::Operation *op) const;
-  mlir::LogicalResult copyWeights(wafer::RepeatOp op);
+  /// A copy of weights in every trip of a loop.
+  struct TripCopy {
+    llvm::SmallVector<int64_t> words;
+    Ref to, from;
+    bool isNext = false; ///< of the next trip: behind their last reader
+  };
+  mlir::LogicalResult copyWeights(wafer::RepeatOp op, int64_t tripCount,
+                                  std::vector<TripCopy> &copies);
   mlir::LogicalResult emit(wafer::AppendOp op);
   mlir::LogicalResult emit(wafer::LookupOp op);
   mlir::LogicalResult emit(wafer::SliceOp op);

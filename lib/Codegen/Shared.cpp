@@ -34,6 +34,12 @@ LocalShard Shared::reserve(core::Use use, StringRef hint, int64_t bytes,
   return {name, 0, step, step};
 }
 
+void Shared::extend(FlatSymbolRefAttr name, int64_t bytes) {
+  for (auto &[buffer, stageSet] : buffers)
+    if (buffer.getSymNameAttr() == name.getAttr())
+      buffer.setBytes(std::max(buffer.getBytes(), uint64_t(bytes)));
+}
+
 /// Of `tripCount` local shards, those that one PE holds.
 static int64_t tripCountHeld(Operation *op, size_t tripCount) {
   auto repeat = op->getParentOfType<wafer::RepeatOp>();

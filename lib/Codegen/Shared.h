@@ -67,6 +67,8 @@ public:
   /// what `stageSet` runs.
   mlir::LogicalResult layTrips(wafer::RepeatOp op, wafer::StageSet stageSet);
   mlir::FailureOr<LocalShard> parameter(wafer::ParameterOp op);
+  /// Lets `buffer` have at least `bytes`, the last of them for no weight.
+  void extend(mlir::FlatSymbolRefAttr buffer, int64_t bytes);
   mlir::FailureOr<LocalShard> state(wafer::StateOp op);
   mlir::FailureOr<LocalShard> iota(wafer::IotaOp op);
   /// One word: the coordinate of this PE along `axes`, mixed radix.
