@@ -329,86 +329,91 @@ static StringRef firstName(ArrayAttr names) {
   return cast<StringAttr>(names[0]).getValue();
 }
 
-FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
-  Key key = keyOf(op);
+FailureOr<LocalShard>
+Shared::layOnce(Operation *op,
+                llvm::function_ref<FailureOr<LocalShard>(Layout &)> lay) {
+  const Key key = keyOf(op);
   if (auto it = known.find(key); it != known.end())
     return it->second;
-  auto type = cast<ShapedType>(op.getType());
-  FailureOr<Layout> lies = layout(op, type);
+  FailureOr<Layout> lies =
+      layout(op, cast<ShapedType>(op->getResult(0).getType()));
   if (failed(lies))
     return failure();
-  const size_t tripCount = op.getWeights().size();
-  auto perTrip = reserved.find(key);
-  LocalShard shard =
-      perTrip != reserved.end()
-          ? perTrip->second
-          : reserve(core::Use::parameter, firstName(op.getWeights()),
-                    type.getNumElements() * bytesOf(lies->type),
-                    tripCountHeld(op, tripCount), stageSetOf(op));
-  for (auto [trip, name] :
-       llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
-    auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
-    if (!weight)
-      return op.emitOpError() << "names " << name << ", which is not a weight";
-    FailureOr<uint32_t> from = source(weight, lies->type);
-    if (failed(from))
-      return failure();
-    Word inFile =
-        *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
-    Layout mine = *lies;
-    if (!narrowed(inFile, lies->type, weight))
-      mine.hostType = typeOf(op.getContext(), inFile);
-    auto [place, holder] = tripOf(op, shard, trip, tripCount);
-    bind(core::Role::parameter, name.getValue(), mine, place, holder, *from);
-  }
-  return known[key] = shard;
+  FailureOr<LocalShard> shard = lay(*lies);
+  if (succeeded(shard))
+    known[key] = *shard;
+  return shard;
+}
+
+FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
+  return layOnce(op, [&](const Layout &lies) -> FailureOr<LocalShard> {
+    const size_t tripCount = op.getWeights().size();
+    auto perTrip = reserved.find(keyOf(op));
+    LocalShard shard =
+        perTrip != reserved.end()
+            ? perTrip->second
+            : reserve(core::Use::parameter, firstName(op.getWeights()),
+                      cast<ShapedType>(op.getType()).getNumElements() *
+                          bytesOf(lies.type),
+                      tripCountHeld(op, tripCount), stageSetOf(op));
+    for (auto [trip, name] :
+         llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
+      auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
+      if (!weight)
+        return op.emitOpError()
+               << "names " << name << ", which is not a weight";
+      FailureOr<uint32_t> from = source(weight, lies.type);
+      if (failed(from))
+        return failure();
+      Word inFile =
+          *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
+      Layout mine = lies;
+      if (!narrowed(inFile, lies.type, weight))
+        mine.hostType = typeOf(op.getContext(), inFile);
+      auto [place, holder] = tripOf(op, shard, trip, tripCount);
+      bind(core::Role::parameter, name.getValue(), mine, place, holder, *from);
+    }
+    return shard;
+  });
 }
 
 FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
-  Key key = keyOf(op);
-  if (auto it = known.find(key); it != known.end())
-    return it->second;
-  auto type = cast<ShapedType>(op.getType());
-  FailureOr<Layout> lies = layout(op, type);
-  if (failed(lies))
-    return failure();
-  const size_t tripCount = op.getNames().size();
-  LocalShard shard = reserve(core::Use::state, firstName(op.getNames()),
-                             type.getNumElements() * bytesOf(lies->type),
-                             tripCountHeld(op, tripCount), stageSetOf(op));
-  for (auto [trip, name] :
-       llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
-    // Every entry must find the state where the others left it.
-    if (!states.insert(name.getValue()).second)
-      return op.emitOpError() << "lays state '" << name.getValue()
-                              << "' in another way than another entry does";
-    auto [place, holder] = tripOf(op, shard, trip, tripCount);
-    bind(core::Role::state, name.getValue(), *lies, place, holder);
-  }
-  return known[key] = shard;
+  return layOnce(op, [&](const Layout &lies) -> FailureOr<LocalShard> {
+    const size_t tripCount = op.getNames().size();
+    LocalShard shard = reserve(core::Use::state, firstName(op.getNames()),
+                               cast<ShapedType>(op.getType()).getNumElements() *
+                                   bytesOf(lies.type),
+                               tripCountHeld(op, tripCount), stageSetOf(op));
+    for (auto [trip, name] :
+         llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
+      // Every entry must find the state where the others left it.
+      if (!states.insert(name.getValue()).second)
+        return op.emitOpError() << "lays state '" << name.getValue()
+                                << "' in another way than another entry does";
+      auto [place, holder] = tripOf(op, shard, trip, tripCount);
+      bind(core::Role::state, name.getValue(), lies, place, holder);
+    }
+    return shard;
+  });
 }
 
 FailureOr<LocalShard> Shared::iota(wafer::IotaOp op) {
-  Key key = keyOf(op);
-  if (auto it = known.find(key); it != known.end())
-    return it->second;
-  FailureOr<Layout> lies = layout(op, op.getType());
-  if (failed(lies))
-    return failure();
-  LocalShard shard =
-      reserve(core::Use::index, "iota", op.getType().getNumElements() * 4, 1,
-              stageSetOf(op));
-  // Padding elements have indices of their own: masks look at them.
-  for (core::DimAttr &dim : lies->dims) {
-    int64_t live = 1;
-    for (core::DigitAttr digit : dim.getDigits())
-      live *= digit.getExtent();
-    dim = core::DimAttr::get(op.getContext(), live, dim.getSourceStride(),
-                             dim.getDigits());
-  }
-  auto [place, holder] = tripOf(op, shard, 0, 1);
-  bind(core::Role::index, "", *lies, place, holder);
-  return known[key] = shard;
+  return layOnce(op, [&](Layout &lies) -> FailureOr<LocalShard> {
+    LocalShard shard =
+        reserve(core::Use::index, "iota", op.getType().getNumElements() * 4, 1,
+                stageSetOf(op));
+    // Padding elements have indices of their own: masks look at them.
+    for (core::DimAttr &dim : lies.dims) {
+      int64_t live = 1;
+      for (core::DigitAttr digit : dim.getDigits())
+        live *= digit.getExtent();
+      dim = core::DimAttr::get(op.getContext(), live, dim.getSourceStride(),
+                               dim.getDigits());
+    }
+    auto [place, holder] = tripOf(op, shard, 0, 1);
+    bind(core::Role::index, "", lies, place, holder);
+    return shard;
+  });
 }
 
 LocalShard Shared::coordinate(ArrayRef<wafer::Axis> axes) {

@@ -95,6 +95,10 @@ private:
   LocalShard reserve(core::Use use, llvm::StringRef hint, int64_t bytes,
                      int64_t tripCount, wafer::StageSet stageSet);
   mlir::LogicalResult layOne(mlir::Operation *op);
+  /// Where the result of `op` lies; `lay` reserves and binds it the first time.
+  mlir::FailureOr<LocalShard>
+  layOnce(mlir::Operation *op,
+          llvm::function_ref<mlir::FailureOr<LocalShard>(Layout &)> lay);
   /// Binds trip `trip` of `op` behind those that `shard` begins with.
   void bind(core::Role role, llvm::StringRef name, const Layout &layout,
             const LocalShard &shard, Holder holder,

@@ -39,11 +39,28 @@ static FailureOr<placement::Problem> readProblem(wafer::ProgramOp program) {
   return problem;
 }
 
-/// The functions that entries run.
-static SmallVector<func::FuncOp> functionsOf(ModuleOp module) {
-  return llvm::filter_to_vector(
+namespace {
+/// What a module has to place: the functions that entries run, all on the same
+/// rectangles. Without entries there is no problem to solve.
+struct Placed {
+  SmallVector<func::FuncOp> entries;
+  std::optional<placement::Problem> problem;
+};
+} // namespace
+
+static FailureOr<Placed> readPlaced(ModuleOp module) {
+  Placed placed;
+  placed.entries = llvm::filter_to_vector(
       module.getOps<func::FuncOp>(),
       [](func::FuncOp function) { return wafer::getEntry(function); });
+  if (placed.entries.empty())
+    return placed;
+  FailureOr<placement::Problem> problem =
+      readProblem(wafer::getProgram(module));
+  if (failed(problem))
+    return failure();
+  placed.problem = std::move(*problem);
+  return placed;
 }
 
 namespace {
@@ -51,21 +68,22 @@ struct FabricPlace : placement::impl::FabricPlaceBase<FabricPlace> {
   using FabricPlaceBase::FabricPlaceBase;
 
   void runOnOperation() override {
-    wafer::ProgramOp program = wafer::getProgram(getOperation());
-    SmallVector<func::FuncOp> entries = functionsOf(getOperation());
-    if (entries.empty())
-      return;
-    FailureOr<placement::Problem> problem = readProblem(program);
-    if (failed(problem))
+    FailureOr<Placed> placed = readPlaced(getOperation());
+    if (failed(placed))
       return signalPassFailure();
-    FailureOr<placement::Solution> solution = placement::place(*problem);
-    if (failed(solution) || failed(placement::verify(*problem, *solution)))
+    if (placed->entries.empty())
+      return;
+    FailureOr<placement::Solution> solution =
+        placement::place(*placed->problem);
+    if (failed(solution) ||
+        failed(placement::verify(*placed->problem, *solution)))
       return signalPassFailure();
     placement::Rect rect = solution->front();
-    LDBG() << entries.size() << " entries at " << rect.x << ", " << rect.y;
+    LDBG() << placed->entries.size() << " entries at " << rect.x << ", "
+           << rect.y;
     auto place = fabric::RectAttr::get(&getContext(), rect.x, rect.y,
                                        rect.width, rect.height);
-    for (func::FuncOp entry : entries)
+    for (func::FuncOp entry : placed->entries)
       entry->setAttr(fabric::FabricDialect::placeName, place);
   }
 };
@@ -75,15 +93,11 @@ struct FabricVerifyPlacement
   using FabricVerifyPlacementBase::FabricVerifyPlacementBase;
 
   void runOnOperation() override {
-    wafer::ProgramOp program = wafer::getProgram(getOperation());
-    SmallVector<func::FuncOp> entries = functionsOf(getOperation());
-    if (entries.empty())
-      return;
-    FailureOr<placement::Problem> problem = readProblem(program);
-    if (failed(problem))
+    FailureOr<Placed> placed = readPlaced(getOperation());
+    if (failed(placed))
       return signalPassFailure();
     fabric::RectAttr common;
-    for (func::FuncOp entry : entries) {
+    for (func::FuncOp entry : placed->entries) {
       fabric::RectAttr place = fabric::getPlace(entry);
       if (!place) {
         entry.emitOpError("has no fabric.place");
@@ -96,9 +110,10 @@ struct FabricVerifyPlacement
       }
       common = place;
     }
-    if (common && failed(placement::verify(
-                      *problem, {{common.getX(), common.getY(),
-                                  common.getWidth(), common.getHeight()}})))
+    if (common &&
+        failed(placement::verify(*placed->problem,
+                                 {{common.getX(), common.getY(),
+                                   common.getWidth(), common.getHeight()}})))
       signalPassFailure();
   }
 };
