@@ -40,6 +40,20 @@ uint64_t waferloom::collectives::cycles(const Line &line,
   return 0;
 }
 
+uint64_t waferloom::collectives::hardBoundCycles(const Line &line,
+                                                 const Request &request,
+                                                 const Costs &costs) {
+  if (line.length < 2)
+    return 0;
+  // Of an all-reduce each end must hear of the other.
+  const unsigned farthest =
+      request.kind == Kind::AllReduce || request.kind == Kind::StageSendRecv
+          ? line.length - 1
+          : std::max(request.root, line.length - 1 - request.root);
+  return costs.getPassing(request.words) +
+         costs.getTravel(uint64_t(farthest) * line.stride);
+}
+
 double waferloom::collectives::publishedCycles(Kind kind, Algorithm algorithm,
                                                unsigned length, uint64_t words,
                                                unsigned group, unsigned ramp) {

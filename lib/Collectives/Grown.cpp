@@ -197,6 +197,33 @@ static uint64_t play(const Shape &shape, unsigned root, uint64_t words,
   return clock;
 }
 
+uint64_t waferloom::collectives::grownBoundCycles(const Line &line,
+                                                  const Request &request,
+                                                  const Costs &costs) {
+  if (line.length < 2)
+    return 0;
+  const unsigned low = request.root, high = line.length - 1 - request.root;
+  const uint64_t passing = costs.getPassing(request.words);
+  const uint64_t multicast =
+      costs.issue + passing + costs.getTravel(std::max(low, high));
+  if (request.kind == Kind::Broadcast)
+    return multicast;
+  // As `Growth`, but what is behind a leader is a tree of the same kind.
+  std::vector<uint64_t> put = {0, costs.issue}, held = {0, 0};
+  for (unsigned p = 2; p <= std::max(low, high); ++p) {
+    held.push_back(take(costs, 0, put[p - 1], 1) + passing);
+    uint64_t best = UINT64_MAX;
+    for (unsigned near = 1; near < p; ++near)
+      best = std::min(best, take(costs, held[near], put[p - near], near));
+    put.push_back(best + costs.forward);
+  }
+  uint64_t clock = 0;
+  for (unsigned arm : {std::min(low, high), std::max(low, high)})
+    if (arm)
+      clock = take(costs, clock, put[arm], 1) + passing;
+  return clock + (request.kind == Kind::AllReduce ? multicast : 0);
+}
+
 namespace {
 /// What was grown so far, and the last shape: every plan that is considered
 /// asks for the same few, and for each with several numbers of words.

@@ -195,10 +195,10 @@ static std::unique_ptr<image::EntryT> describe(image::Type type, uint32_t pes,
 
 static Error checkFit(uint64_t pes, uint64_t bytes,
                       const image::TargetT &target) {
-  if (pes > target.width)
+  if (pes > std::max(target.width, target.height))
     return llvm::createStringError(llvm::formatv(
-        "a line of {0} PEs does not fit target {1}, which is {2} wide", pes,
-        target.name, target.width));
+        "a line of {0} PEs does not fit target {1}, which is {2} x {3}", pes,
+        target.name, target.width, target.height));
   const uint64_t room = target.sram_bytes - target.reserved_bytes;
   if (bytes > room)
     return llvm::createStringError(llvm::formatv(
@@ -291,7 +291,7 @@ measure::collectiveImage(const collectives::Line &line,
   Encoder encoder{type, collectives::opcodeOf(request.combiner),
                   type == image::Type::f16 ? words * 2 : words};
   if (request.algorithm == collectives::Algorithm::Ring &&
-      line.extent() <= target.width) {
+      line.extent() <= std::max(target.width, target.height)) {
     encoder.length = line.length;
     encoder.partBytes =
         (words + line.length - 1) / std::max(1u, line.length) * 4;
@@ -318,11 +318,16 @@ measure::collectiveImage(const collectives::Line &line,
       collectives::lowerBoundCycles(request.kind, line.length, request.root,
                                     request.words, target.ramp_cycles);
 
+  about.grownBound = collectives::grownBoundCycles(line, request, costs);
+  about.hardBound = collectives::hardBoundCycles(line, request, costs);
+
   const auto pes = static_cast<uint32_t>(line.extent());
   CollectiveImage made;
   image::ImageT &image = made.image;
   image.producer = "waferloom collective";
   image.target = std::make_unique<image::TargetT>(target);
+  if (pes > target.width)
+    std::swap(image.target->width, image.target->height);
   image.names = {"", collectives::nameOf(plan->algorithm).str()};
   image.entries.push_back(describe(type, pes, encoder.elements));
   image.regions.push_back(encodeRegion(*plan, encoder, pes));

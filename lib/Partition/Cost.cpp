@@ -59,7 +59,10 @@ int64_t Axes::getStride(Axis axis) const {
 }
 
 /// One arm of `p` PEs, the root included, `hop` apart; `words` of each share
-/// the links with `hop` - 1 other groups.
+/// the links with `hop` - 1 other groups. Chains and stars can interleave; of
+/// neighbours a grown tree is best, whose first word is behind by what six
+/// links and a little more than one message take, however long it is
+/// (docs/collectives.md).
 static double getArmCycles(const machine::LinkCosts &links, int64_t p,
                            double words, double hop) {
   if (p <= 1)
@@ -68,14 +71,10 @@ static double getArmCycles(const machine::LinkCosts &links, int64_t p,
   auto step = static_cast<double>(links.getLink(0));
   double chain = b + length + step * (p - 1);
   double star = b * (p - 1) + step + length - (p - 1);
-  double rounds = std::ceil(std::log2(static_cast<double>(p)));
-  double tree = std::max(b * rounds, b * p / (2.0 * (p - 1)) *
-                                             std::log2(static_cast<double>(p)) +
-                                         length) +
-                step * rounds;
-  double s = std::max(1.0, std::floor(std::sqrt(static_cast<double>(p))));
-  double twoPhase = 2 * b + length + step * (s - 1 + std::ceil(p / s) - 1);
-  return std::min({chain, star, tree, twoPhase});
+  if (hop > 1)
+    return std::min(chain, star);
+  double grown = b + length + 6 * step + 1.2 * b;
+  return std::min({chain, star, grown});
 }
 
 /// The axes of `along` in one direction as a line: PEs and hops between them.

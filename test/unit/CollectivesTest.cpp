@@ -312,6 +312,24 @@ TEST(Collectives, grownTreesAreNoWorseThanTwoPhases) {
     }
 }
 
+/// Nothing is below the bounds, and five levels are close to the one on trees.
+TEST(Collectives, boundsAreBelowAndClose) {
+  for (unsigned length : {2u, 5u, 16u, 96u, 381u, 1172u})
+    for (uint64_t words : {1, 13, 112, 4096})
+      for (Kind kind : {Kind::Reduce, Kind::AllReduce}) {
+        Request request = allReduce(Algorithm::Grown, length / 2, words);
+        request.kind = kind;
+        const Line line{length, 1, 1};
+        const uint64_t grown = cycles(line, request);
+        const uint64_t bound = grownBoundCycles(line, request);
+        EXPECT_LE(bound, grown) << length << " " << words;
+        EXPECT_LE(double(grown), 1.01 * double(bound) + 1)
+            << length << " " << words;
+        EXPECT_LE(hardBoundCycles(line, request), bound)
+            << length << " " << words;
+      }
+}
+
 TEST(Collectives, lowerBoundIsBelowEveryForm) {
   for (unsigned length : {2u, 16u, 64u, 256u})
     for (uint64_t words : {1, 16, 256, 4096}) {

@@ -109,8 +109,8 @@ TEST(Measure, refusals) {
     return run ? std::string("accepted") : llvm::toString(run.takeError());
   };
   Request request;
-  EXPECT_EQ(refusal({800, 1, 1}, request),
-            "a line of 800 PEs does not fit target wse2, which is 757 wide");
+  EXPECT_EQ(refusal({1200, 1, 1}, request),
+            "a line of 1200 PEs does not fit target wse2, which is 757 x 996");
   request.words = 20000;
   EXPECT_EQ(refusal({8, 1, 1}, request),
             "80000 bytes per PE do not fit the 45056 bytes that target wse2 "

@@ -22,7 +22,7 @@ static constexpr Option options[] = {
     {"kind", "K", "reduce, all-reduce (default) or broadcast"},
     {"algorithm", "A",
      "chain, tree, two-phase, star, ring, grown or auto (default)"},
-    {"length", "P", "PEs in the row"},
+    {"length", "P", "PEs in the row, or column where a row is too short"},
     {"words", "B", "32-bit words per PE"},
     {"group", "S",
      "PEs per group of two-phase, words that a grown tree is for"},
@@ -112,6 +112,8 @@ static void printJson(const Measurement &m, const measure::CollectiveRun &run,
     os.attribute("estimated_cycles", int64_t(run.estimated));
     os.attribute("published_cycles", run.published);
     os.attribute("lower_bound_cycles", run.lowerBound);
+    os.attribute("grown_bound_cycles", int64_t(run.grownBound));
+    os.attribute("hard_bound_cycles", int64_t(run.hardBound));
     os.attributeObject("critical_path", [&] {
       for (executor::PathKind kind : executor::allPathKinds())
         os.attribute(nameOf(kind), run.path[size_t(kind)]);
@@ -134,12 +136,13 @@ static void printText(const Measurement &m, const measure::CollectiveRun &run,
   os << llvm::formatv("\n  executed      {0} cycles\n"
                       "  closed form   {1} cycles on this machine, {2:F0} as "
                       "published (root first, no issue)\n"
-                      "  lower bound   {3:F0} cycles\n"
-                      "  critical path {4}\n"
-                      "  colors        {5}\n  classes       {6}\n",
-                      run.executed, run.estimated, run.published,
-                      run.lowerBound, report::describe(run.path), run.colors,
-                      run.classes);
+                      "  lower bound   {3} cycles, {4} for trees of two "
+                      "children, {5:F0} as published\n"
+                      "  critical path {6}\n"
+                      "  colors        {7}\n  classes       {8}\n",
+                      run.executed, run.estimated, run.published, run.hardBound,
+                      run.grownBound, run.lowerBound,
+                      report::describe(run.path), run.colors, run.classes);
 }
 
 int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {
@@ -158,8 +161,6 @@ int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {
       readTarget(args.get("target", "wse2"));
   if (!target)
     return fail(target.takeError());
-  if (llvm::Error error = target::checkRectangle(*target, m.line.extent(), 1))
-    return fail(std::move(error));
   llvm::Expected<measure::CollectiveRun> run = measure::runCollective(
       m.line, m.request, m.type, *target::toImage(*target));
   if (!run)

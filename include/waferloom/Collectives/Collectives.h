@@ -272,6 +272,15 @@ double publishedCycles(Kind, Algorithm, unsigned length, uint64_t words,
 double lowerBoundCycles(Kind, unsigned length, unsigned root, uint64_t words,
                         unsigned ramp);
 
+/// What a tree takes in which every PE has at most two children, whatever its
+/// shape and its colors: where `grown` would be if levels and colors had no
+/// limit. Of one segment of neighbouring PEs; an all-reduce has its multicast.
+uint64_t grownBoundCycles(const Line &, const Request &, const Costs & = {});
+
+/// What no way of combining or sending can be below: one PE's first word goes
+/// to the one farthest from it that must hear of it, and the others follow.
+uint64_t hardBoundCycles(const Line &, const Request &, const Costs & = {});
+
 } // namespace waferloom::collectives
 
 #endif // WAFERLOOM_COLLECTIVES_COLLECTIVES_H

@@ -30,7 +30,9 @@ struct CollectiveRun {
   uint64_t executed = 0;          // cycles
   uint64_t estimated = 0;         // cycles by our closed form, issue included
   double published = 0;           // cycles by the published one
-  double lowerBound = 0;          // cycles
+  double lowerBound = 0;          // cycles, as published
+  uint64_t grownBound = 0;        // cycles; see Collectives.h
+  uint64_t hardBound = 0;         // cycles; see Collectives.h
   executor::PathCycles path = {}; // of `executed`, without the launch
 };
 
@@ -40,9 +42,11 @@ struct CollectiveImage {
   std::string data;
 };
 
-/// An image for one row of `line.extent()` PEs. Input "x" and output "y" are
-/// [PEs, elements] of `type`; an element of f16 is half a word. Fails as
-/// `collectives::solve`, or when the buffer or the row does not fit the target.
+/// An image for one row of `line.extent()` PEs; of a line that is longer than a
+/// row but not than a column, for a target that is turned by a quarter. Input
+/// "x" and output "y" are [PEs, elements] of `type`; an element of f16 is half
+/// a word. Fails as `collectives::solve`, or when the buffer or the row does
+/// not fit the target.
 llvm::Expected<CollectiveImage>
 collectiveImage(const collectives::Line &line,
                 const collectives::Request &request, image::Type type,
