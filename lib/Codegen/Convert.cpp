@@ -258,8 +258,7 @@ void Conversion::describeIgnored(core::EntryOp entry) {
 
 /// The least value that an input may have.
 static int64_t leastOf(wafer::InputOp input) {
-  auto least = input ? input->getAttrOfType<IntegerAttr>("least") : nullptr;
-  return least ? least.getInt() : 0;
+  return input ? static_cast<int64_t>(input.getLeast().value_or(0)) : 0;
 }
 
 void Conversion::describe(EntryOf &mine, core::ProgramOp program) {

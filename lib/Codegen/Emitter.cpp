@@ -143,11 +143,12 @@ Ref Emitter::temporary(Word type, ArrayRef<int64_t> shape) {
 }
 
 void Emitter::loop(int64_t count, bool perEntry, image::LoopOver over) {
-  auto loop = core::LoopOp::create(
-      builder, node, number(count),
-      perEntry ? builder.getUnitAttr() : UnitAttr(), guard.columns, guard.rows);
+  auto loop =
+      core::LoopOp::create(builder, node, number(count),
+                           perEntry ? builder.getUnitAttr() : UnitAttr(),
+                           core::LoopOverAttr(), guard.columns, guard.rows);
   if (over != image::LoopOver::nothing)
-    loop->setAttr("over", builder.getStringAttr(image::EnumNameLoopOver(over)));
+    loop.setOver(mirrored<core::LoopOver>(over));
   builder.createBlock(&loop.getBody());
   open.push_back(loop);
 }

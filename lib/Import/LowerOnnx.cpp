@@ -373,10 +373,10 @@ SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
   SmallVector<int64_t> sizes;
   for (Expr size : shape)
     sizes.push_back(lowering.capacity(size));
+  auto stored = RankedTensorType::get(sizes, lowering.runtimeType(type));
   auto op = wafer::InputOp::create(
-      builder, lowering.loc,
-      RankedTensorType::get(sizes, lowering.runtimeType(type)), input.getName(),
-      fallbackOf(input), int64_t(0), TypeAttr::get(type), wafer::LayoutAttr());
+      builder, lowering.loc, stored, input.getName(), fallbackOf(input),
+      int64_t(0), IntegerAttr(), TypeAttr::get(type), wafer::LayoutAttr());
   SymbolicTensor *q = lowering.fromTensor(shape, type, op.getResult());
   if (q->isFloat())
     return q;

@@ -106,7 +106,7 @@ double Magnitudes::of(Expr e) {
 /// Lets the host check that an input is within -most to most.
 static void narrow(Lowering &lowering, unsigned number, int64_t most) {
   wafer::InputOp input = lowering.inputs.at(number);
-  input->setAttr("least", lowering.builder.getI64IntegerAttr(-most));
+  input.setLeast(-most);
   input.setLimit(most + 1);
   lowering.math.reads[number].low = -most;
   lowering.math.reads[number].high = most;

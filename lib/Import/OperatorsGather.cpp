@@ -59,7 +59,7 @@ static void limitInput(Lowering &lowering, Expr index, int64_t rows) {
   if (int64_t known = input->second.getLimit())
     limit = std::min(limit, known);
   input->second.setLimit(limit);
-  input->second->removeAttr("least");
+  input->second.removeLeastAttr();
   lowering.math.reads[source].low = 0;
   lowering.math.reads[source].high = limit - 1;
   lowering.math.forgetBounds();

@@ -27,8 +27,8 @@ static Value createInput(OpBuilder &b, Location loc, StringRef name,
                          Type element, int64_t limit = 0) {
   return wafer::InputOp::create(
       b, loc, RankedTensorType::get({}, element), b.getStringAttr(name),
-      b.getStringAttr("required"), b.getI64IntegerAttr(limit), TypeAttr(),
-      wafer::LayoutAttr());
+      b.getStringAttr("required"), b.getI64IntegerAttr(limit), IntegerAttr(),
+      TypeAttr(), wafer::LayoutAttr());
 }
 
 /// A bijection of 32 bits in which every bit of `x` changes about half of them.

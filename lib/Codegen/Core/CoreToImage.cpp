@@ -331,10 +331,7 @@ void Assembler::instruction(Operation &op, image::ProgramT &program) {
   } else if (auto loop = dyn_cast<core::LoopOp>(op)) {
     ins->op = image::Opcode::loop;
     ins->count = narrow(loop.getCount());
-    if (auto over = loop->getAttrOfType<StringAttr>("over"))
-      for (image::LoopOver known : image::EnumValuesLoopOver())
-        if (over == image::EnumNameLoopOver(known))
-          ins->over = known;
+    ins->over = mirrored<image::LoopOver>(loop.getOver());
     const size_t before = program.instructions.size();
     block(loop.getBody().front(), program);
     ins->body = static_cast<uint32_t>(program.instructions.size() - before);

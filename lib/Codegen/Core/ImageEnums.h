@@ -13,6 +13,7 @@ WAFERLOOM_MIRRORS(waferloom::core::Role, waferloom::image::Role)
 WAFERLOOM_MIRRORS(waferloom::core::Side, waferloom::image::Side)
 WAFERLOOM_MIRRORS(waferloom::core::Axis, waferloom::image::Axis)
 WAFERLOOM_MIRRORS(waferloom::core::Fallback, waferloom::image::Default)
+WAFERLOOM_MIRRORS(waferloom::core::LoopOver, waferloom::image::LoopOver)
 
 namespace waferloom {
 
@@ -22,6 +23,7 @@ namespace waferloom {
 #define SIDE(name) WAFERLOOM_SAME(core::Side, image::Side, name)
 #define AXIS(name) WAFERLOOM_SAME(core::Axis, image::Axis, name)
 #define FALLBACK(name) WAFERLOOM_SAME(core::Fallback, image::Default, name)
+#define LOOP_OVER(name) WAFERLOOM_SAME(core::LoopOver, image::LoopOver, name)
 #include "waferloom/Image/Enumerations.def"
 
 // Neither has a value that the list lacks.
@@ -45,6 +47,12 @@ constexpr int listedFallbacks = 0
 #define FALLBACK(name) +1
 #include "waferloom/Image/Enumerations.def"
     ;
+constexpr int listedLoopOvers = 0
+#define LOOP_OVER(name) +1
+#include "waferloom/Image/Enumerations.def"
+    ;
+static_assert(core::getMaxEnumValForLoopOver() + 1 == listedLoopOvers &&
+              static_cast<int>(image::LoopOver::MAX) + 1 == listedLoopOvers);
 static_assert(core::getMaxEnumValForOpcode() + 1 == listedOpcodes &&
               static_cast<int>(image::Opcode::send) == listedOpcodes);
 static_assert(core::getMaxEnumValForRole() + 1 == listedRoles &&

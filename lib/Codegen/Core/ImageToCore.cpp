@@ -260,12 +260,11 @@ void Reader::instructions(const image::ProgramT &program, size_t begin,
       return refuse("loop at instruction " + llvm::Twine(i) + " repeats " +
                     llvm::Twine(from.body) + " of " + llvm::Twine(end - i - 1) +
                     " instructions");
-    auto loop =
-        create<core::LoopOp>(node(from.node), number(from.count), UnitAttr(),
-                             set(from.columns), set(from.rows));
+    auto loop = create<core::LoopOp>(node(from.node), number(from.count),
+                                     UnitAttr(), core::LoopOverAttr(),
+                                     set(from.columns), set(from.rows));
     if (from.over != image::LoopOver::nothing)
-      loop->setAttr("over",
-                    builder.getStringAttr(image::EnumNameLoopOver(from.over)));
+      loop.setOver(mirrored<core::LoopOver>(from.over));
     OpBuilder::InsertionGuard guard(builder);
     builder.createBlock(&loop.getBody());
     instructions(program, i + 1, i + 1 + from.body, depth + 1);

@@ -37,6 +37,15 @@ LogicalResult BlocksAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+LogicalResult InputOp::verify() {
+  const auto limit = static_cast<int64_t>(getLimit());
+  const auto least = static_cast<int64_t>(getLeast().value_or(0));
+  if (least > 0 || (limit && least >= limit))
+    return emitOpError() << "takes integers from " << least
+                         << ", which is above 0 or not below its limit";
+  return success();
+}
+
 LogicalResult WeightOp::verify() {
   if (static_cast<int64_t>(getOffset()) < 0)
     return emitOpError("lies at an offset of at least 0");

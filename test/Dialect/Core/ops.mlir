@@ -71,8 +71,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
       core.vector convert [2] i32[0] = f32[8] on rows @top if i32[64 : 1]
       // CHECK: core.vector add [2] i32[0] = i32[0], i32(-3)
       core.vector add [2] i32[0] = i32[0], i32(-3)
-      // CHECK: core.loop 4 on rows @top {
-      core.loop 4 on rows @top {
+      // CHECK: core.loop 4 over layers on rows @top {
+      core.loop 4 over layers on rows @top {
         // CHECK: core.loop 2 {
         core.loop 2 {
           // CHECK: core.vector mov [8] f32[64 : 1 step 0 by 32, 1 by -4] = f32[0 + i32[64 step 1 by 4] * 128 of 512]
@@ -97,8 +97,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
       core.vector mov [4] f32[@scores] = f32[@wq + 12]
       // CHECK: core.vector mov [2, 4] f32[@scores + 16 : 4, 2] = f32[@cache : 1, 2]
       core.vector mov [2, 4] f32[@scores + 16 : 4, 2] = f32[@cache : 1, 2]
-      // CHECK: core.loop 3 per_entry on rows @top {
-      core.loop 3 per_entry on rows @top {
+      // CHECK: core.loop 3 per_entry over tokens on rows @top {
+      core.loop 3 per_entry over tokens on rows @top {
         // CHECK: core.vector mov [4] f32[@scores step 0 by 16] = f32[@cache + 8 + i32[@ids + 4 step 0 by 4] * 4 of 24] if i32[@ids : 0]
         core.vector mov [4] f32[@scores step 0 by 16] = f32[@cache + 8 + i32[@ids + 4 step 0 by 4] * 4 of 24] if i32[@ids : 0]
         // CHECK: core.vector mov [4] f32[@scores] = f32[@cache + i32[@ids] * 16 of 8 : 1]

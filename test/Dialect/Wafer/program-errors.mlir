@@ -101,6 +101,14 @@ wafer.weight @w from "m" at 0 blocks <bits 4 size 4 scales "m" at 64> : tensor<4
 
 // -----
 
+func.func @f() {
+  // expected-error @below {{takes integers from 3, which is above 0 or not below its limit}}
+  %0 = wafer.input "ids" {least = 3 : i64} : tensor<1xi32>
+  return
+}
+
+// -----
+
 // expected-error @below {{is packed in blocks, so it is a matrix in a file}}
 wafer.weight @w from "m" at 0 blocks <bits 4 size 32 scales "m" at 64> : tensor<128xf32>
 

@@ -22,6 +22,8 @@ module attributes {wafer.options = {context = 64}, wafer.target = #wafer.target<
   // CHECK: blocks <bits 2 size 16 scales "s" at 64 zeros packed "z" at 8> : tensor<4x32xf16>
   wafer.weight @v from "m" at 4 blocks <bits 2 size 16 scales "s" at 64 zeros packed "z" at 8> : tensor<4x32xf16>
   func.func @tokens1() {
+    // CHECK: wafer.input "offsets" {least = -7 : i64, limit = 8 : i64} : tensor<1xi32>
+    %0 = wafer.input "offsets" {least = -7, limit = 8} : tensor<1xi32>
     return
   }
 }

@@ -74,6 +74,12 @@ def Core_Zeros : Core_Enum<"Zeros", "what is taken off packed integers", [
 ]>;
 def Core_ZerosAttr : Core_EnumAttr<Core_Zeros, "zeros">;
 
+def Core_LoopOver : Core_Enum<"LoopOver", "what the trips of a loop are", [
+  I32EnumAttrCase<"nothing", 0>, I32EnumAttrCase<"layers", 1>,
+  I32EnumAttrCase<"tokens", 2>
+]>;
+def Core_LoopOverAttr : Core_EnumAttr<Core_LoopOver, "loop_over">;
+
 def Core_Side : Core_Enum<"Side", "one side of a router", [
   I32EnumAttrCase<"north", 0>, I32EnumAttrCase<"south", 1>,
   I32EnumAttrCase<"east", 2>, I32EnumAttrCase<"west", 3>,

@@ -367,25 +367,26 @@ def Core_LoopOp : Core_Op<"loop", [ParentOneOf<["ProgramOp", "LoopOp"]>,
   let summary = "Repeat instructions a fixed number of times";
   let description = [{
     `per_entry`: entries that share the code repeat it so many times each as they
-    say.
+    say. `over` names what the trips are, for accounts.
 
     ```mlir
     core.loop 4 {
       core.vector mov [8] f32[64 step 0 by 32] = f32[0]
     }
-    core.loop 16 per_entry {
+    core.loop 16 per_entry over tokens {
     }
     ```
   }];
   let arguments = (ins
     I64Attr:$count,
     UnitAttr:$per_entry,
+    DefaultValuedAttr<Core_LoopOverAttr, "LoopOver::nothing">:$over,
     OptionalAttr<FlatSymbolRefAttr>:$columns,
     OptionalAttr<FlatSymbolRefAttr>:$rows
   );
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = [{
-    $count (`per_entry` $per_entry^)? (custom<Classes>($columns, $rows)^)?
+    $count (`per_entry` $per_entry^)? (`over` $over^)? (custom<Classes>($columns, $rows)^)?
     attr-dict-with-keyword $body
   }];
   let hasVerifier = 1;

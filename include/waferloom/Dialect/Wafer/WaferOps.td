@@ -101,7 +101,8 @@ def Wafer_InputOp : Wafer_Op<"input", [Pure]> {
     What the caller gives. `fallback` says what the host fills in when the
     caller leaves it out: `required` (nothing: an error), `position`,
     `positions` (p, p + 1, ..), `ones`. Integers at or above `limit` are refused
-    before a step; 0 is no limit. `host_type` is the element type of the model
+    before a step; 0 is no limit. Nor may they be below `least`, which is 0
+    unless it is said. `host_type` is the element type of the model
     (i64 ids become i32 on the way in).
 
     ```mlir
@@ -113,11 +114,13 @@ def Wafer_InputOp : Wafer_Op<"input", [Pure]> {
     StrAttr:$name,
     DefaultValuedAttr<StrAttr, "\"required\"">:$fallback,
     DefaultValuedAttr<I64Attr, "0">:$limit,
+    OptionalAttr<I64Attr>:$least,
     OptionalAttr<TypeAttr>:$host_type,
     OptionalAttr<Wafer_LayoutAttr>:$layout
   );
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = "$name attr-dict `:` type($result)";
+  let hasVerifier = 1;
 }
 
 def Wafer_PositionOp : Wafer_Op<"position", [Pure]> {
