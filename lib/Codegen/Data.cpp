@@ -40,7 +40,7 @@ DataSection::bytesOf(const SourceBytes &source, llvm::StringRef name,
 llvm::Expected<llvm::ArrayRef<char>>
 DataSection::expandedOf(const SourceBytes &source, llvm::StringRef name,
                         uint64_t bytes) {
-  const image::BlockFormat &format = *source.blocks;
+  const BlockFormat &format = *source.blocks;
   const uint64_t elements = format.rows * format.columns;
   if (bytes != elements * (format.halfScales ? 2 : 4))
     return llvm::createStringError(llvm::formatv(

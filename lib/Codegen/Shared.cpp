@@ -153,38 +153,14 @@ static DenseElementsAttr inWords(DenseElementsAttr value) {
       type.clone(IntegerType::get(value.getContext(), 32)), ArrayRef(words));
 }
 
-image::BlockFormat codegen::formatOf(wafer::WeightOp weight,
-                                     wafer::BlocksAttr blocks) {
-  auto type = cast<ShapedType>(weight.getType());
-  image::BlockFormat format;
-  format.rows = static_cast<uint64_t>(type.getDimSize(0));
-  format.columns = static_cast<uint64_t>(type.getDimSize(1));
-  format.bits = blocks.getBits();
-  format.size = blocks.getSize();
-  format.halfScales = type.getElementType().isF16();
-  using Zeros = image::BlockFormat::Zeros;
-  using wafer::BlockZeros;
-  format.zeros = blocks.getZeros() == BlockZeros::Packed   ? Zeros::packed
-                 : blocks.getZeros() == BlockZeros::Scaled ? Zeros::scaled
-                                                           : Zeros::middle;
-  return format;
-}
-
 /// How the file packs the numbers of `weight`, if it does.
 static core::BlocksAttr blocksOf(wafer::WeightOp weight) {
   wafer::BlocksAttr blocks = weight.getBlocksAttr();
   if (!blocks)
     return {};
-  auto type = cast<ShapedType>(weight.getType());
-  using wafer::BlockZeros;
-  return core::BlocksAttr::get(
-      weight.getContext(), type.getDimSize(0), type.getDimSize(1),
-      blocks.getBits(), blocks.getSize(), type.getElementType(),
-      blocks.getScalesFile(), blocks.getScalesAt(),
-      blocks.getZeros() == BlockZeros::Packed   ? core::Zeros::packed
-      : blocks.getZeros() == BlockZeros::Scaled ? core::Zeros::scaled
-                                                : core::Zeros::middle,
-      blocks.getZerosFile(), blocks.getZerosAt());
+  return core::BlocksAttr::get(weight.getContext(), blocks.getFormat(),
+                               blocks.getScalesFile(), blocks.getScalesAt(),
+                               blocks.getZerosFile(), blocks.getZerosAt());
 }
 
 /// Whether the image holds f16, as the wafer does, where the file has f32.

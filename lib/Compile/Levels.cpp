@@ -25,6 +25,19 @@
 using namespace mlir;
 using namespace waferloom;
 
+/// `blocks` with the files that `visit` gives.
+template <typename Blocks>
+static Blocks visitBlocks(Operation *op, Blocks blocks, VisitFile visit) {
+  StringAttr zeros = blocks.getZerosFile();
+  const BlockFormat format = blocks.getFormat();
+  const uint64_t scalesAt = blocks.getScalesAt(), zerosAt = blocks.getZerosAt();
+  return Blocks::get(
+      op->getContext(), format,
+      visit(op, blocks.getScalesFile(), scalesAt, format.scaleBytes()),
+      scalesAt, zeros ? visit(op, zeros, zerosAt, format.zeroBytes()) : zeros,
+      zerosAt);
+}
+
 /// Calls `visit` with the files of a source of the image.
 static void visitSource(core::SourceOp source, VisitFile visit) {
   StringAttr file = source.getFileAttr();
@@ -32,18 +45,10 @@ static void visitSource(core::SourceOp source, VisitFile visit) {
   if (!file)
     return;
   const uint64_t bytes = *source.getBytes() * (source.getNarrowed() ? 2 : 1);
-  source.setFileAttr(
-      visit(source, file, source.getOffset().value_or(0), blocks ? 0 : bytes));
-  if (!blocks)
-    return;
-  StringAttr zeros = blocks.getZerosFile();
-  source.setBlocksAttr(core::BlocksAttr::get(
-      source.getContext(), blocks.getRows(), blocks.getColumns(),
-      blocks.getBits(), blocks.getSize(), blocks.getScalesType(),
-      visit(source, blocks.getScalesFile(), blocks.getScalesAt(), 0),
-      blocks.getScalesAt(), blocks.getZeros(),
-      zeros ? visit(source, zeros, blocks.getZerosAt(), 0) : zeros,
-      blocks.getZerosAt()));
+  source.setFileAttr(visit(source, file, source.getOffset().value_or(0),
+                           blocks ? blocks.getFormat().packedBytes() : bytes));
+  if (blocks)
+    source.setBlocksAttr(visitBlocks(source, blocks, visit));
 }
 
 void waferloom::visitFiles(ModuleOp module, VisitFile visit) {
@@ -62,16 +67,10 @@ void waferloom::visitFiles(ModuleOp module, VisitFile visit) {
       wafer::BlocksAttr blocks = weight.getBlocksAttr();
       if (file)
         weight.setFileAttr(visit(op, file, weight.getOffset(),
-                                 blocks ? 0 : sizeOf(weight.getType())));
-      if (!blocks)
-        return;
-      StringAttr zeros = blocks.getZerosFile();
-      weight.setBlocksAttr(wafer::BlocksAttr::get(
-          op->getContext(), blocks.getBits(), blocks.getSize(),
-          visit(op, blocks.getScalesFile(), uint64_t(blocks.getScalesAt()), 0),
-          blocks.getScalesAt(), blocks.getZeros(),
-          zeros ? visit(op, zeros, uint64_t(blocks.getZerosAt()), 0) : zeros,
-          blocks.getZerosAt()));
+                                 blocks ? blocks.getFormat().packedBytes()
+                                        : sizeOf(weight.getType())));
+      if (blocks)
+        weight.setBlocksAttr(visitBlocks(op, blocks, visit));
     } else if (auto source = dyn_cast<core::SourceOp>(op)) {
       visitSource(source, visit);
     }

@@ -26,8 +26,8 @@ static unsigned integerAt(const char *packed, uint64_t i, unsigned bits) {
 
 void expandBlocks(const BlockFormat &format, const char *packed,
                   const char *scales, const char *zeros, char *to) {
-  const unsigned bits = format.bits, size = format.size;
-  const uint64_t blocks = format.blocks();
+  const auto bits = static_cast<unsigned>(format.bits);
+  const uint64_t size = format.size, blocks = format.blocks();
   const uint64_t zeroRow = (blocks * bits + 7) / 8;
   for (uint64_t row = 0; row < format.rows; ++row)
     for (uint64_t block = 0; block < blocks; ++block) {

@@ -9,7 +9,6 @@
 
 #include "Operators.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
-#include "waferloom/Format/TypeFormat.h"
 
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/Support/MathExtras.h"
@@ -23,9 +22,7 @@ namespace {
 struct Packed {
   Call &c;
   ModuleOp module;
-  unsigned bits = 0, size = 0;
-  wafer::BlockZeros zeroPoints = wafer::BlockZeros::Middle;
-  int64_t rows = 0, columns = 0;
+  BlockFormat format = {};
   wafer::WeightOp integers = {}, scales = {}, zeros = {};
 
   wafer::WeightOp weight(unsigned input, StringRef what, uint64_t bytes);
@@ -58,9 +55,7 @@ wafer::WeightOp Packed::weight(unsigned input, StringRef what, uint64_t bytes) {
 bool Packed::read() {
   auto refuse = [&](const Twine &reason) { return c.refuse(reason), false; };
   int64_t bits = c.integer("bits", 4), size = c.integer("block_size", 0);
-  using wafer::BlockZeros;
-  rows = c.integer("N", 0);
-  columns = c.integer("K", 0);
+  int64_t rows = c.integer("N", 0), columns = c.integer("K", 0);
   constexpr int64_t most = int64_t(1) << 24;
   if (bits != 2 && bits != 4 && bits != 8)
     return refuse("bits " + Twine(bits) + " is none of 2, 4 and 8");
@@ -76,23 +71,21 @@ bool Packed::read() {
   Type type = c.input(0)->type;
   if (!type.isF32() && !type.isF16())
     return refuse("multiplies values that are neither f32 nor f16");
-  this->bits = static_cast<unsigned>(bits);
-  this->size = static_cast<unsigned>(size);
   if (c.input(2)->type != type)
     return refuse("its scales are not of the type of its operand");
+  format.rows = rows;
+  format.columns = columns;
+  format.bits = bits;
+  format.size = size;
+  format.halfScales = type.isF16();
   if (SymbolicTensor *given = c.input(3))
-    zeroPoints = given->type == type ? BlockZeros::Scaled : BlockZeros::Packed;
-  uint64_t blocks = llvm::divideCeil(columns, size), count = rows * blocks;
-  uint64_t scaleBytes = waferloom::bytesOf(
-      waferloom::formatOf(type).value_or(waferloom::Format::f32), count);
-  uint64_t zeroBytes = zeroPoints == BlockZeros::Scaled
-                           ? scaleBytes
-                           : rows * llvm::divideCeil(blocks * bits, 8);
-  integers = weight(1, "integers", count * (size * bits / 8));
-  scales = integers ? weight(2, "scales", scaleBytes) : integers;
+    format.zeros = given->type == type ? BlockFormat::Zeros::scaled
+                                       : BlockFormat::Zeros::packed;
+  integers = weight(1, "integers", format.packedBytes());
+  scales = integers ? weight(2, "scales", format.scaleBytes()) : integers;
   if (!scales)
     return false;
-  if (c.input(3) && !(zeros = weight(3, "zero points", zeroBytes)))
+  if (c.input(3) && !(zeros = weight(3, "zero points", format.zeroBytes())))
     return false;
   return true;
 }
@@ -102,6 +95,8 @@ SymbolicTensor *Packed::declare() {
   Lowering &lowering = c.lowering;
   Type type = c.input(0)->type;
   std::string name = (integers.getSymName() + ".expanded").str();
+  const int64_t rows = static_cast<int64_t>(format.rows);
+  const int64_t columns = static_cast<int64_t>(format.columns);
   auto shape = RankedTensorType::get({rows, columns}, type);
   auto known = dyn_cast_or_null<wafer::WeightOp>(module.lookupSymbol(name));
   if (known && known.getType() != shape)
@@ -117,8 +112,8 @@ SymbolicTensor *Packed::declare() {
         lowering.builder.getI64IntegerAttr(isThere ? integers.getOffset() : 0),
         ElementsAttr(),
         isThere ? wafer::BlocksAttr::get(
-                      module.getContext(), bits, size, scales.getFileAttr(),
-                      static_cast<int64_t>(scales.getOffset()), zeroPoints,
+                      module.getContext(), format, scales.getFileAttr(),
+                      static_cast<int64_t>(scales.getOffset()),
                       zeros ? zeros.getFileAttr() : StringAttr(),
                       zeros ? static_cast<int64_t>(zeros.getOffset()) : 0)
                 : wafer::BlocksAttr(),

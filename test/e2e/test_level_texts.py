@@ -207,9 +207,9 @@ def test_files_of_scales_are_files_that_were_read(tmp_path):
     model.write_bytes(helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString())
     image, levels = compiled(model, tmp_path, ["--target=grid-2x2"])
     text = levels[1].read_text()
-    assert 'scales "../model.onnx"' in text
+    assert 'scales f32 from "../model.onnx"' in text
     scales.write_bytes(model.read_bytes())
-    levels[1].write_text(text.replace('scales "../model.onnx"', 'scales "../scales.bin"'))
+    levels[1].write_text(text.replace('scales f32 from "../model.onnx"', 'scales f32 from "../scales.bin"'))
     done = waferloom("compile", levels[1], "-o", scales)
     assert (done.returncode, "which was read" in done.stderr) == (1, True), done.stderr
     with pytest.raises(OSError, match="was read"):

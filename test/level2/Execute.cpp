@@ -262,7 +262,7 @@ private:
 
 LogicalResult Session::expand(wafer::WeightOp weight, wafer::BlocksAttr blocks,
                               Bytes &to) {
-  image::BlockFormat format = codegen::formatOf(weight, blocks);
+  BlockFormat format = blocks.getFormat();
   auto read = [](StringRef file, int64_t offset, uint64_t bytes) {
     auto slice = llvm::MemoryBuffer::getFileSlice(file, bytes, offset);
     return slice && (*slice)->getBufferSize() == bytes ? std::move(*slice)

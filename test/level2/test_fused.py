@@ -306,7 +306,7 @@ def test_bias_and_weights_beside_the_file(tool, tmp_path):
 def test_integers_do_not_enter_the_text(tool, tmp_path):
     text = dump(tool, packed_product(tmp_path, 256, 256, 4, 32, "packed"))
     assert "ui8" not in text and len(text) < 4000
-    assert 'tensor<256x256xf32>' in text and "blocks <bits 4" in text
+    assert 'tensor<256x256xf32>' in text and "blocks <256 by 256 bits 4" in text
 
 
 PACKED_REFUSED = {

@@ -9,15 +9,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Support/LLVM.h"
 
-namespace waferloom::wafer {
-class BlocksAttr;
-class WeightOp;
-} // namespace waferloom::wafer
-
 namespace waferloom::codegen {
-
-/// The blocks of a weight as the expander of images knows them.
-image::BlockFormat formatOf(wafer::WeightOp weight, wafer::BlocksAttr blocks);
 
 /// Level 5 to level 6: `populateCodegenPipeline`. Fails when a PE's SRAM does
 /// not hold weights, states, buffers, code and reserved bytes; `fit` then says

@@ -35,7 +35,7 @@ struct SourceBytes {
   std::string inlined;
   bool narrows = false; // f32 in the file, f16 in the image
   /// Integers that the writer expands; scales and zeros lie elsewhere.
-  std::optional<image::BlockFormat> blocks;
+  std::optional<BlockFormat> blocks;
   std::string scalesFile, zerosFile;
   uint64_t scalesOffset = 0, zerosOffset = 0;
 };

@@ -130,17 +130,6 @@ static std::string bytesOf(ElementsAttr value) {
   return bytes;
 }
 
-static image::BlockFormat formatOf(core::BlocksAttr blocks) {
-  image::BlockFormat format;
-  format.rows = blocks.getRows();
-  format.columns = blocks.getColumns();
-  format.bits = blocks.getBits();
-  format.size = static_cast<unsigned>(blocks.getSize());
-  format.halfScales = blocks.getScalesType().isF16();
-  format.zeros = static_cast<image::BlockFormat::Zeros>(blocks.getZeros());
-  return format;
-}
-
 void Assembler::source(core::SourceOp op) {
   auto source = std::make_unique<image::SourceT>();
   source->name = op.getName().str();
@@ -154,7 +143,7 @@ void Assembler::source(core::SourceOp op) {
     bytes.offset = op.getOffset().value_or(0);
     bytes.narrows = op.getNarrowed();
     if (core::BlocksAttr blocks = op.getBlocksAttr()) {
-      bytes.blocks = formatOf(blocks);
+      bytes.blocks = blocks.getFormat();
       bytes.scalesFile = blocks.getScalesFile().str();
       bytes.scalesOffset = blocks.getScalesAt();
       if (blocks.getZerosFile())

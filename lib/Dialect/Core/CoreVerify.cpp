@@ -363,20 +363,12 @@ LogicalResult RegionOp::verify() {
 
 LogicalResult
 BlocksAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                   uint64_t rows, uint64_t columns, unsigned bits,
-                   uint64_t size, Type scalesType, StringAttr, uint64_t,
-                   Zeros zeros, StringAttr zerosFile, uint64_t) {
-  if ((bits != 2 && bits != 4 && bits != 8) || size == 0 || rows == 0 ||
-      columns == 0)
-    return emitError() << "packs " << rows << " by " << columns
-                       << " integers of " << bits << " bits in blocks of "
-                       << size;
-  if (!scalesType.isF16() && !scalesType.isF32())
-    return emitError() << "has scales of type " << scalesType
-                       << ", needs f16 or f32";
-  if ((zeros == Zeros::middle) == bool(zerosFile))
-    return emitError() << "has a file of zeros if and only if they are not the "
-                          "middle";
+                   BlockFormat format, StringAttr, int64_t scalesAt,
+                   StringAttr zerosFile, int64_t zerosAt) {
+  if (const char *fault = format.fault(static_cast<bool>(zerosFile)))
+    return emitError() << fault;
+  if (scalesAt < 0 || zerosAt < 0)
+    return emitError() << "has scales or zeros at a negative offset";
   return success();
 }
 

@@ -22,18 +22,13 @@ void WaferDialect::initialize() {
 }
 
 LogicalResult BlocksAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                 unsigned bits, unsigned size,
-                                 StringAttr scalesFile, int64_t scalesAt,
-                                 BlockZeros zeros, StringAttr zerosFile,
+                                 BlockFormat format, StringAttr scalesFile,
+                                 int64_t scalesAt, StringAttr zerosFile,
                                  int64_t zerosAt) {
-  if (bits != 2 && bits != 4 && bits != 8)
-    return emitError() << "packed integers have 2, 4 or 8 bits, not " << bits;
-  if (size < 8)
-    return emitError() << "a block has at least 8 integers, not " << size;
+  if (const char *fault = format.fault(static_cast<bool>(zerosFile)))
+    return emitError() << fault;
   if (scalesAt < 0 || zerosAt < 0)
     return emitError() << "scales and zeros lie at an offset of at least 0";
-  if ((zeros == BlockZeros::Middle) == static_cast<bool>(zerosFile))
-    return emitError() << "zeros have a file unless they are in the middle";
   return success();
 }
 
@@ -55,8 +50,19 @@ LogicalResult WeightOp::verify() {
   if (getValue() && getValueAttr().getShapedType() != type)
     return emitOpError() << "has a value of type "
                          << getValueAttr().getShapedType();
-  if (getBlocks() && (!getFile() || type.getRank() != 2))
-    return emitOpError("is packed in blocks, so it is a matrix in a file");
+  if (BlocksAttr blocks = getBlocksAttr()) {
+    BlockFormat format = blocks.getFormat();
+    if (!getFile())
+      return emitOpError("is packed in blocks but lies in no file");
+    if (static_cast<uint64_t>(type.getNumElements()) !=
+        format.rows * format.columns)
+      return emitOpError() << "has " << type.getNumElements()
+                           << " elements and blocks of " << format.rows
+                           << " by " << format.columns;
+    if (format.halfScales ? !type.getElementType().isF16()
+                          : !type.getElementType().isF32())
+      return emitOpError("is not of the type of its scales");
+  }
   return success();
 }
 

@@ -497,17 +497,47 @@ core.image "grid-4x4" {
 // -----
 
 core.image "grid-4x4" {
-  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 3 size 32 scales f32 "f" at 0> // expected-error {{packs 2 by 2 integers of 3 bits in blocks of 32}}
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 3 size 32 scales f32 from "f" at 0> // expected-error {{has integers of neither 2, 4 nor 8 bits}}
 }
 
 // -----
 
 core.image "grid-4x4" {
-  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f64 "f" at 0> // expected-error {{has scales of type 'f64', needs f16 or f32}}
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f64 from "f" at 0> // expected-error {{scales are f16 or f32, not f64}}
 }
 
 // -----
 
 core.image "grid-4x4" {
-  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f32 "f" at 0 zeros middle "f" at 0> // expected-error {{has a file of zeros if and only if they are not the middle}}
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f32 from "f" at 0, "f" at 0> // expected-error {{has a file of zeros if and only if they are packed or scaled}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f32 zeros some from "f" at 0> // expected-error {{zeros are middle, packed or scaled, not some}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <4 by 2 bits 4 size 1 scales f32 from "f" at 0> // expected-error {{has blocks that end within a byte}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <0 by 2 bits 4 size 32 scales f32 from "f" at 0> // expected-error {{has no rows, columns or integers in a block}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <1099511627776 by 2 bits 4 size 32 scales f32 from "f" at 0> // expected-error {{has more than 2^40 integers}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f32 from "f" at -8> // expected-error {{has scales or zeros at a negative offset}}
 }

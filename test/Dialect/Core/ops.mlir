@@ -11,10 +11,10 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   core.source "embed" bytes 1024 in "model.onnx" at 4096
   // CHECK: core.source "head" bytes 512 in "model.onnx" at 8192 narrowed
   core.source "head" bytes 512 in "model.onnx" at 8192 narrowed
-  // CHECK: core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 "m.data" at 4096>
-  core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 "m.data" at 4096>
-  // CHECK: core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 "m.data" at 64 zeros packed "m.data" at 96>
-  core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 "m.data" at 64 zeros packed "m.data" at 96>
+  // CHECK: core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 from "m.data" at 4096>
+  core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 from "m.data" at 4096>
+  // CHECK: core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 zeros packed from "m.data" at 64, "m.data" at 96>
+  core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 zeros packed from "m.data" at 64, "m.data" at 96>
   // CHECK: core.source "nowhere" bytes 16
   core.source "nowhere" bytes 16
   // CHECK: core.entry "tokens16" tokens 16 {

@@ -96,8 +96,23 @@ func.func @old() attributes {wafer.tokens = 1 : i64} { return }
 
 // -----
 
-// expected-error @below {{a block has at least 8 integers, not 4}}
-wafer.weight @w from "m" at 0 blocks <bits 4 size 4 scales "m" at 64> : tensor<4x32xf32>
+// expected-error @below {{scales and zeros lie at an offset of at least 0}}
+wafer.weight @w from "m" at 0 blocks <4 by 32 bits 4 size 32 scales f32 from "m" at -64> : tensor<4x32xf32>
+
+// -----
+
+// expected-error @below {{has integers of neither 2, 4 nor 8 bits}}
+wafer.weight @w from "m" at 0 blocks <4 by 32 bits 5 size 32 scales f32 from "m" at 64> : tensor<4x32xf32>
+
+// -----
+
+// expected-error @below {{is not of the type of its scales}}
+wafer.weight @w from "m" at 0 blocks <4 by 32 bits 4 size 32 scales f16 from "m" at 64> : tensor<4x32xf32>
+
+// -----
+
+// expected-error @below {{is packed in blocks but lies in no file}}
+wafer.weight @w blocks <4 by 32 bits 4 size 32 scales f32 from "m" at 64> : tensor<4x32xf32>
 
 // -----
 
@@ -109,8 +124,8 @@ func.func @f() {
 
 // -----
 
-// expected-error @below {{is packed in blocks, so it is a matrix in a file}}
-wafer.weight @w from "m" at 0 blocks <bits 4 size 32 scales "m" at 64> : tensor<128xf32>
+// expected-error @below {{has 127 elements and blocks of 4 by 32}}
+wafer.weight @w from "m" at 0 blocks <4 by 32 bits 4 size 32 scales f32 from "m" at 64> : tensor<127xf32>
 
 // -----
 

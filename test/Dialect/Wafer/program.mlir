@@ -17,10 +17,10 @@ module attributes {wafer.options = {context = 64}, wafer.target = #wafer.target<
     wafer.entry "tokens4" of @tokens1 tokens 4 shapes {ids = array<i64: 1, 4>} ones {mask = tensor<1x64xi64>}
         per_token {ids = 1}
   }
-  // CHECK: wafer.weight @w from "m" at 4 blocks <bits 4 size 32 scales "m" at 64> : tensor<4x32xf32>
-  wafer.weight @w from "m" at 4 blocks <bits 4 size 32 scales "m" at 64> : tensor<4x32xf32>
-  // CHECK: blocks <bits 2 size 16 scales "s" at 64 zeros packed "z" at 8> : tensor<4x32xf16>
-  wafer.weight @v from "m" at 4 blocks <bits 2 size 16 scales "s" at 64 zeros packed "z" at 8> : tensor<4x32xf16>
+  // CHECK: wafer.weight @w from "m" at 4 blocks <4 by 32 bits 4 size 32 scales f32 from "m" at 64> : tensor<4x32xf32>
+  wafer.weight @w from "m" at 4 blocks <4 by 32 bits 4 size 32 scales f32 from "m" at 64> : tensor<4x32xf32>
+  // CHECK: blocks <4 by 32 bits 2 size 16 scales f16 zeros packed from "s" at 64, "z" at 8> : tensor<4x32xf16>
+  wafer.weight @v from "m" at 4 blocks <4 by 32 bits 2 size 16 scales f16 zeros packed from "s" at 64, "z" at 8> : tensor<4x32xf16>
   func.func @tokens1() {
     // CHECK: wafer.input "offsets" {least = -7 : i64, limit = 8 : i64} : tensor<1xi32>
     %0 = wafer.input "offsets" {least = -7, limit = 8} : tensor<1xi32>

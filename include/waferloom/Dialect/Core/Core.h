@@ -3,6 +3,8 @@
 #ifndef WAFERLOOM_DIALECT_CORE_CORE_H
 #define WAFERLOOM_DIALECT_CORE_CORE_H
 
+#include "waferloom/Format/Blocks.h"
+
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Dialect.h"

@@ -68,12 +68,6 @@ def Core_Use : Core_Enum<"Use", "what a buffer is for", [
 ]>;
 def Core_UseAttr : Core_EnumAttr<Core_Use, "use">;
 
-def Core_Zeros : Core_Enum<"Zeros", "what is taken off packed integers", [
-  I32EnumAttrCase<"middle", 0>, I32EnumAttrCase<"packed", 1>,
-  I32EnumAttrCase<"scaled", 2>
-]>;
-def Core_ZerosAttr : Core_EnumAttr<Core_Zeros, "zeros">;
-
 def Core_LoopOver : Core_Enum<"LoopOver", "what the trips of a loop are", [
   I32EnumAttrCase<"nothing", 0>, I32EnumAttrCase<"layers", 1>,
   I32EnumAttrCase<"tokens", 2>
@@ -150,27 +144,22 @@ def Core_BlocksAttr : AttrDef<Core_Dialect, "Blocks"> {
   let mnemonic = "blocks";
   let summary = "How a matrix of small integers with scales is packed in a file";
   let description = [{
-    Rows of blocks of `size` integers of `bits` bits, lowest first. Each block
-    has a scale of type f16 or f32. What is taken off the integers is the
-    middle of their range, or one integer per block in the same bits (`packed`),
-    or one number per block in the type of the scales (`scaled`).
+    waferloom/Format/Blocks.h says what the integers stand for. Scales, and zeros
+    where they lie in a file, are at offsets of files.
 
     ```mlir
-    #core.blocks<128 by 64 bits 4 size 32 scales f16 "m.onnx" at 512 zeros packed "m.onnx" at 768>
+    #core.blocks<128 by 64 bits 4 size 32 scales f16 zeros packed from "m.onnx" at 512, "m.onnx" at 768>
     ```
   }];
   let parameters = (ins
-    "uint64_t":$rows, "uint64_t":$columns, "unsigned":$bits, "uint64_t":$size,
-    "::mlir::Type":$scalesType, "::mlir::StringAttr":$scalesFile,
-    "uint64_t":$scalesAt,
-    DefaultValuedParameter<"Zeros", "Zeros::middle">:$zeros,
+    "::waferloom::BlockFormat":$format,
+    "::mlir::StringAttr":$scalesFile, "int64_t":$scalesAt,
     OptionalParameter<"::mlir::StringAttr">:$zerosFile,
-    DefaultValuedParameter<"uint64_t", "0">:$zerosAt
+    DefaultValuedParameter<"int64_t", "0">:$zerosAt
   );
   let assemblyFormat = [{
-    `<` $rows `by` $columns `bits` $bits `size` $size
-    `scales` $scalesType $scalesFile `at` $scalesAt
-    (`zeros` $zeros $zerosFile^ `at` $zerosAt)? `>`
+    `<` custom<BlockFormat>($format) `from` $scalesFile `at` $scalesAt
+    (`,` $zerosFile^ `at` $zerosAt)? `>`
   }];
   let genVerifyDecl = 1;
 }

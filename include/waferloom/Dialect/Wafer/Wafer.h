@@ -9,6 +9,7 @@
 #define WAFERLOOM_DIALECT_WAFER_WAFER_H
 
 #include "waferloom/Dialect/Wafer/Axis.h"
+#include "waferloom/Format/Blocks.h"
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinOps.h"

@@ -178,38 +178,27 @@ def Wafer_AxesAttr : Wafer_Attr<"Axes", "axes"> {
   let hasCustomAssemblyFormat = 1;
 }
 
-def Wafer_BlockZeros : I32EnumAttr<"BlockZeros", "what is taken off packed integers", [
-    I32EnumAttrCase<"Middle", 0, "middle">,
-    I32EnumAttrCase<"Packed", 1, "packed">,
-    I32EnumAttrCase<"Scaled", 2, "scaled">]> {
-  let cppNamespace = "::waferloom::wafer";
-}
-
 def Wafer_BlocksAttr : Wafer_Attr<"Blocks", "blocks"> {
   let summary = "How the file packs the numbers of a weight";
   let description = [{
-    The rows of a weight [n, k] are blocks of `size` integers of `bits` bits,
-    lowest first, each block with a scale. What is taken off the integers is
-    2^(bits - 1), or one integer per block in the same bits (`packed`), or one
-    number per block in the type of the scales (`scaled`). Integers, scales and
-    zeros lie at offsets of files. The type of the weight is that of the numbers
-    they stand for; who reads the bytes expands them.
+    The elements of a weight, in row-major order, as a matrix of small integers
+    in blocks: waferloom/Format/Blocks.h says what they stand for. Integers,
+    scales and zeros lie at offsets of files. The type of the weight is that of
+    the numbers; who reads the bytes expands them.
 
     ```mlir
-    #wafer.blocks<bits 4 size 32 scales "m.onnx" at 512 zeros packed "m.onnx" at 768>
+    #wafer.blocks<128 by 64 bits 4 size 32 scales f16 zeros packed from "m.onnx" at 512, "m.onnx" at 768>
     ```
   }];
   let parameters = (ins
-    "unsigned":$bits, "unsigned":$size,
+    "::waferloom::BlockFormat":$format,
     "::mlir::StringAttr":$scalesFile, "int64_t":$scalesAt,
-    DefaultValuedParameter<"::waferloom::wafer::BlockZeros",
-                           "::waferloom::wafer::BlockZeros::Middle">:$zeros,
     OptionalParameter<"::mlir::StringAttr">:$zerosFile,
     DefaultValuedParameter<"int64_t", "0">:$zerosAt
   );
   let assemblyFormat = [{
-    `<` `bits` $bits `size` $size `scales` $scalesFile `at` $scalesAt
-    (`zeros` $zeros $zerosFile^ `at` $zerosAt)? `>`
+    `<` custom<BlockFormat>($format) `from` $scalesFile `at` $scalesAt
+    (`,` $zerosFile^ `at` $zerosAt)? `>`
   }];
   let genVerifyDecl = 1;
 }
