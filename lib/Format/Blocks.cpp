@@ -13,6 +13,8 @@ const char *BlockFormat::fault(bool zerosInFile) const {
     return "has more than 2^40 integers";
   if (size * bits % 8 != 0)
     return "has blocks that end within a byte";
+  if (period > rows || (period && rows % period != 0))
+    return "has a period of scales that does not divide its rows";
   if ((zeros == Zeros::packed || zeros == Zeros::scaled) != zerosInFile)
     return "has a file of zeros if and only if they are packed or scaled";
   return nullptr;

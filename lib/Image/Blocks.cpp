@@ -19,31 +19,39 @@ static float numberAt(const char *numbers, uint64_t i, bool half) {
   return value;
 }
 
-static unsigned integerAt(const char *packed, uint64_t i, unsigned bits) {
+static float integerAt(const char *packed, uint64_t i,
+                       const BlockFormat &format) {
+  const auto bits = static_cast<unsigned>(format.bits);
+  const int range = 1 << bits;
   auto byte = static_cast<uint8_t>(packed[i * bits / 8]);
-  return (byte >> (i * bits % 8)) & ((1u << bits) - 1);
+  int integer = (byte >> (i * bits % 8)) & (range - 1);
+  if (format.isSigned && integer >= range / 2)
+    integer -= range;
+  return static_cast<float>(integer);
 }
 
 void expandBlocks(const BlockFormat &format, const char *packed,
                   const char *scales, const char *zeros, char *to) {
-  const auto bits = static_cast<unsigned>(format.bits);
+  using Zeros = BlockFormat::Zeros;
   const uint64_t size = format.size, blocks = format.blocks();
-  const uint64_t zeroRow = (blocks * bits + 7) / 8;
-  for (uint64_t row = 0; row < format.rows; ++row)
+  const uint64_t zeroRow = (blocks * format.bits + 7) / 8 * (8 / format.bits);
+  const float middle = format.isSigned || format.zeros == Zeros::none
+                           ? 0
+                           : static_cast<float>(1u << (format.bits - 1));
+  uint64_t scaled = 0; // row of the scales
+  for (uint64_t row = 0; row < format.rows; ++row) {
     for (uint64_t block = 0; block < blocks; ++block) {
-      uint64_t at = row * blocks + block;
-      float scale = numberAt(scales, at, format.halfScales);
-      float zero = static_cast<float>(1u << (bits - 1));
-      if (format.zeros == BlockFormat::Zeros::packed)
-        zero =
-            static_cast<float>(integerAt(zeros + row * zeroRow, block, bits));
-      else if (format.zeros == BlockFormat::Zeros::scaled)
+      const uint64_t at = scaled * blocks + block;
+      const float scale = numberAt(scales, at, format.halfScales);
+      float zero = middle;
+      if (format.zeros == Zeros::packed)
+        zero = integerAt(zeros, scaled * zeroRow + block, format);
+      else if (format.zeros == Zeros::scaled)
         zero = numberAt(zeros, at, format.halfScales);
-      const char *integers = packed + at * (size * bits / 8);
-      uint64_t first = block * size;
+      const uint64_t first = block * size;
+      const uint64_t packedAt = (row * blocks + block) * size;
       for (uint64_t i = 0; i < size && first + i < format.columns; ++i) {
-        float value =
-            (static_cast<float>(integerAt(integers, i, bits)) - zero) * scale;
+        float value = (integerAt(packed, packedAt + i, format) - zero) * scale;
         uint64_t element = row * format.columns + first + i;
         if (format.halfScales) {
           uint16_t half = halfOfFloat(value);
@@ -53,6 +61,9 @@ void expandBlocks(const BlockFormat &format, const char *packed,
         }
       }
     }
+    if (++scaled == format.scaledRows())
+      scaled = 0;
+  }
 }
 
 } // namespace waferloom::image

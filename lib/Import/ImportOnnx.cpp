@@ -118,11 +118,13 @@ Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
   llvm::StringMap<bool> initialized;
   for (const ::onnx::TensorProto &tensor : model.graph().initializer())
     initialized[tensor.name()] = true;
-  for (const ::onnx::NodeProto &node : model.graph().node())
-    if (node.domain() == "com.microsoft" && node.op_type() == "MatMulNBits")
-      for (int i : {1, 2, 3})
-        if (i < node.input_size())
-          packed.insert(node.input(i));
+  for (const ::onnx::NodeProto &node : model.graph().node()) {
+    const bool isBlocks =
+        node.domain() == "com.microsoft" && node.op_type() == "MatMulNBits";
+    if (isBlocks || node.op_type() == "DequantizeLinear")
+      for (int i = isBlocks; i < std::min(isBlocks + 3, node.input_size()); ++i)
+        packed.insert(node.input(i));
+  }
   if (model.graph().sparse_initializer_size() > 0)
     return makeError("sparse initializers are not supported");
   if (Error error = checkInterface(model.graph().input(), "input"))

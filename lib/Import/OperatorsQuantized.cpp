@@ -1,14 +1,17 @@
-//===- OperatorsQuantized.cpp - Products with packed weights --------------===//
+//===- OperatorsQuantized.cpp - Weights kept as small integers ------------===//
 //
-// MatMulNBits of com.microsoft: A [.., K] times the transpose of a weight [N,
-// K] that the file holds as small integers in blocks. The integers never enter
-// the IR: the product reads a weight of N by K numbers, whose `blocks` say how
-// its bytes, and those of its scales and zeros, stand for them.
+// DequantizeLinear of int8 and uint8 weights, with a scale for all or one per
+// index of an axis, and MatMulNBits of com.microsoft: A [.., K] times the
+// transpose of a weight [N, K] that the file holds as small integers in blocks.
+// The integers never enter the IR: what reads them reads a weight of numbers,
+// whose `blocks` say how its bytes, and those of its scales and zeros, stand
+// for them.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Operators.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Format/TypeFormat.h"
 
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/Support/MathExtras.h"
@@ -22,11 +25,20 @@ namespace {
 struct Packed {
   Call &c;
   ModuleOp module;
+  RankedTensorType type = {}; // of the numbers
   BlockFormat format = {};
   wafer::WeightOp integers = {}, scales = {}, zeros = {};
 
+  explicit Packed(Call &c)
+      : c(c), module(c.lowering.builder.getInsertionBlock()
+                         ->getParentOp()
+                         ->getParentOfType<ModuleOp>()) {}
   wafer::WeightOp weight(unsigned input, StringRef what, uint64_t bytes);
-  bool read();
+  /// Finds the operands, whose numbers are the inputs from `first` on.
+  bool find(unsigned first);
+  bool readBlocks();
+  bool readLinear();
+  bool scalesOfAxis(ArrayRef<int64_t> shape);
   SymbolicTensor *declare();
 };
 } // namespace
@@ -39,20 +51,29 @@ wafer::WeightOp Packed::weight(unsigned input, StringRef what, uint64_t bytes) {
           ? dyn_cast_or_null<wafer::WeightOp>(module.lookupSymbol(q->weight))
           : wafer::WeightOp();
   if (!found)
-    return c.refuse("its " + what + " are no weight that the file holds"),
+    return c.refuse("its " + what +
+                    " are no weight whose bytes the file holds"),
            wafer::WeightOp();
   auto type = cast<ShapedType>(found.getType());
   uint64_t held = static_cast<uint64_t>(type.getNumElements()) *
                   (type.getElementTypeBitWidth() / 8);
   if (held != bytes)
     return c.refuse("its " + what + " have " + Twine(held) +
-                    " bytes, and N, K, bits and block_size say " +
-                    Twine(bytes)),
+                    " bytes, and the node says " + Twine(bytes)),
            wafer::WeightOp();
   return found;
 }
 
-bool Packed::read() {
+bool Packed::find(unsigned first) {
+  integers = weight(first, "integers", format.packedBytes());
+  if (!integers || !(scales = weight(first + 1, "scales", format.scaleBytes())))
+    return false;
+  return !format.zeroBytes() ||
+         (zeros = weight(first + 2, "zero points", format.zeroBytes()));
+}
+
+/// As MatMulNBits says it.
+bool Packed::readBlocks() {
   auto refuse = [&](const Twine &reason) { return c.refuse(reason), false; };
   int64_t bits = c.integer("bits", 4), size = c.integer("block_size", 0);
   int64_t rows = c.integer("N", 0), columns = c.integer("K", 0);
@@ -68,69 +89,129 @@ bool Packed::read() {
     return refuse("weight_prepacked is not supported");
   if (c.input(4))
     return refuse("its input 'g_idx' is not supported");
-  Type type = c.input(0)->type;
-  if (!type.isF32() && !type.isF16())
+  Type number = c.input(0)->type;
+  if (!number.isF32() && !number.isF16())
     return refuse("multiplies values that are neither f32 nor f16");
-  if (c.input(2)->type != type)
+  if (c.input(2)->type != number)
     return refuse("its scales are not of the type of its operand");
+  type = RankedTensorType::get({rows, columns}, number);
   format.rows = rows;
   format.columns = columns;
   format.bits = bits;
   format.size = size;
-  format.halfScales = type.isF16();
+  format.halfScales = number.isF16();
   if (SymbolicTensor *given = c.input(3))
-    format.zeros = given->type == type ? BlockFormat::Zeros::scaled
-                                       : BlockFormat::Zeros::packed;
-  integers = weight(1, "integers", format.packedBytes());
-  scales = integers ? weight(2, "scales", format.scaleBytes()) : integers;
-  if (!scales)
+    format.zeros = given->type == number ? BlockFormat::Zeros::scaled
+                                         : BlockFormat::Zeros::packed;
+  return find(1);
+}
+
+/// One scale, or one per index of an axis: what has the same index lies in rows
+/// of the elements behind that axis, and the scales start over with each index
+/// before it.
+bool Packed::scalesOfAxis(ArrayRef<int64_t> shape) {
+  format.rows = 1;
+  format.columns = type.getNumElements();
+  SmallVector<Expr> &given = c.input(1)->shape;
+  if (llvm::all_of(given, [](Expr size) { return size->constant() == 1; })) {
+    format.size = format.columns;
+    return true;
+  }
+  auto axis = normalizeAxis(c.lowering, c.integer("axis", 1), shape.size());
+  if (!axis)
     return false;
-  if (c.input(3) && !(zeros = weight(3, "zero points", format.zeroBytes())))
-    return false;
+  if (given.size() != 1 || given[0]->constant() != shape[*axis])
+    return c.refuse("has scales of shape " + c.lowering.print(given) + " for " +
+                    Twine(shape[*axis]) + " indices of axis " + Twine(*axis)),
+           false;
+  for (int64_t size : shape.take_front(*axis + 1))
+    format.rows *= size;
+  format.columns /= format.rows;
+  format.size = format.columns;
+  format.period = shape[*axis];
   return true;
+}
+
+/// As DequantizeLinear says it.
+bool Packed::readLinear() {
+  auto refuse = [&](const Twine &reason) { return c.refuse(reason), false; };
+  SymbolicTensor *given = c.input(0), *taken = c.input(2);
+  Type number = c.input(1)->type;
+  if (given->type.getIntOrFloatBitWidth() != 8)
+    return refuse("of its integers, only int8 and uint8 are supported");
+  if (!given->weight)
+    return refuse("its integers are no weight whose bytes the file holds");
+  if (!number.isF32() && !number.isF16())
+    return refuse("has scales that are neither f32 nor f16");
+  if (int64_t size = c.integer("block_size", 0))
+    return refuse("block_size " + Twine(size) +
+                  " is not supported: only one scale, or one per index of an "
+                  "axis");
+  if (int64_t to = c.integer("output_dtype", 0);
+      to && to != (number.isF32() ? 1 : 10))
+    return refuse("gives another type than that of its scales");
+  SmallVector<int64_t> shape;
+  for (Expr size : given->shape)
+    shape.push_back(*size->constant());
+  type = RankedTensorType::get(shape, number);
+  if (type.getNumElements() == 0)
+    return refuse("has no elements");
+  format.bits = 8;
+  format.isSigned = !given->type.isUnsignedInteger();
+  format.halfScales = number.isF16();
+  format.zeros = BlockFormat::Zeros::none;
+  if (!scalesOfAxis(shape))
+    return false;
+  // Zeros in the text of the file take nothing off.
+  const Sizes *known = taken ? c.lowering.elementsOf(taken) : nullptr;
+  if (taken && taken->type != given->type)
+    return refuse("its zero points are not of the type of its integers");
+  if (taken && !(known && llvm::all_of(*known, [](Expr zero) {
+                   return zero->constant() == 0;
+                 })))
+    format.zeros = BlockFormat::Zeros::packed;
+  return find(0);
 }
 
 /// The weight of numbers; all entries and nodes that read it share one.
 SymbolicTensor *Packed::declare() {
   Lowering &lowering = c.lowering;
-  Type type = c.input(0)->type;
   std::string name = (integers.getSymName() + ".expanded").str();
-  const int64_t rows = static_cast<int64_t>(format.rows);
-  const int64_t columns = static_cast<int64_t>(format.columns);
-  auto shape = RankedTensorType::get({rows, columns}, type);
+  wafer::BlocksAttr blocks;
+  if (integers.getFile() && scales.getFile() && (!zeros || zeros.getFile()))
+    blocks = wafer::BlocksAttr::get(
+        module.getContext(), format, scales.getFileAttr(),
+        static_cast<int64_t>(scales.getOffset()),
+        zeros ? zeros.getFileAttr() : StringAttr(),
+        zeros ? static_cast<int64_t>(zeros.getOffset()) : 0);
   auto known = dyn_cast_or_null<wafer::WeightOp>(module.lookupSymbol(name));
-  if (known && known.getType() != shape)
+  if (known && (known.getType() != type || known.getBlocksAttr() != blocks))
     return c.refuse("another node unpacks its integers in another way");
   if (!known) {
     OpBuilder::InsertionGuard guard(lowering.builder);
     lowering.builder.setInsertionPoint(integers);
-    bool isThere =
-        integers.getFile() && scales.getFile() && (!zeros || zeros.getFile());
     known = wafer::WeightOp::create(
         lowering.builder, lowering.loc, lowering.builder.getStringAttr(name),
-        isThere ? integers.getFileAttr() : StringAttr(),
-        lowering.builder.getI64IntegerAttr(isThere ? integers.getOffset() : 0),
-        ElementsAttr(),
-        isThere ? wafer::BlocksAttr::get(
-                      module.getContext(), format, scales.getFileAttr(),
-                      static_cast<int64_t>(scales.getOffset()),
-                      zeros ? zeros.getFileAttr() : StringAttr(),
-                      zeros ? static_cast<int64_t>(zeros.getOffset()) : 0)
-                : wafer::BlocksAttr(),
-        TypeAttr::get(shape));
+        blocks ? integers.getFileAttr() : StringAttr(),
+        lowering.builder.getI64IntegerAttr(blocks ? integers.getOffset() : 0),
+        ElementsAttr(), blocks, TypeAttr::get(type));
   }
   SymbolicTensor q;
-  q.shape = {c.math.constant(shape.getDimSize(0)),
-             c.math.constant(shape.getDimSize(1))};
-  q.type = type;
+  for (int64_t size : type.getShape())
+    q.shape.push_back(c.math.constant(size));
+  q.type = type.getElementType();
   q.weight = known.getSymNameAttr();
   return lowering.clone(q);
 }
 
+static Results lowerDequantizeLinear(Call &c) {
+  Packed packed(c);
+  return packed.readLinear() ? one(packed.declare()) : Results();
+}
+
 static Results lowerMatMulNBits(Call &c) {
-  Block *block = c.lowering.builder.getInsertionBlock();
-  Packed packed{c, block->getParentOp()->getParentOfType<ModuleOp>()};
-  if (!packed.read())
+  Packed packed(c);
+  if (!packed.readBlocks())
     return {};
   SymbolicTensor *weight = packed.declare();
   SymbolicTensor *columns = weight ? transposed(c, weight, {1, 0}) : nullptr;
@@ -143,6 +224,7 @@ static Results lowerMatMulNBits(Call &c) {
 ArrayRef<OperatorEntry> import::quantizedOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
+      {"", "DequantizeLinear", 2, 3, lowerDequantizeLinear},
       {"com.microsoft", "MatMulNBits", 3, 6, lowerMatMulNBits},
   };
   return table;

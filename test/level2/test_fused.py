@@ -312,7 +312,7 @@ def test_integers_do_not_enter_the_text(tool, tmp_path):
 PACKED_REFUSED = {
     "bits": (dict(bits=5), "bits 5 is none of 2, 4 and 8"),
     "block": (dict(block_size=24), "block_size 24 is no power of two"),
-    "sizes": (dict(N=8), "its integers have 432 bytes, and N, K, bits and block_size say 384"),
+    "sizes": (dict(N=8), "its integers have 432 bytes, and the node says 384"),
     "prepacked": (dict(weight_prepacked=1), "weight_prepacked is not supported"),
 }
 

@@ -21,18 +21,25 @@ struct BlockFormat {
     middle, ///< the middle of the range of the integers
     packed, ///< integers like the elements; a row ends with a whole byte
     scaled, ///< numbers of the type of the scales
+    none,   ///< 0
   };
   uint64_t rows = 0, columns = 0;
   uint64_t bits = 4, size = 32; ///< bits: 2, 4 or 8
+  bool isSigned = false;        ///< integers are in two's complement
+  uint64_t period = 0;          ///< rows after which scales and zeros start
+                                ///< over; 0: each row has its own
   bool halfScales = false;      ///< scales are f16, else f32
   Zeros zeros = Zeros::middle;
 
   uint64_t blocks() const { return (columns + size - 1) / size; }
+  uint64_t scaledRows() const { return period ? period : rows; }
   uint64_t packedBytes() const { return rows * blocks() * (size * bits / 8); }
-  uint64_t scaleBytes() const { return rows * blocks() * (halfScales ? 2 : 4); }
+  uint64_t scaleBytes() const {
+    return scaledRows() * blocks() * (halfScales ? 2 : 4);
+  }
   /// Of zeros in a file; 0 if they lie in none.
   uint64_t zeroBytes() const {
-    return zeros == Zeros::packed   ? rows * ((blocks() * bits + 7) / 8)
+    return zeros == Zeros::packed   ? scaledRows() * ((blocks() * bits + 7) / 8)
            : zeros == Zeros::scaled ? scaleBytes()
                                     : 0;
   }
@@ -42,7 +49,8 @@ struct BlockFormat {
   const char *fault(bool zerosInFile) const;
 
   auto tied() const {
-    return std::tie(rows, columns, bits, size, halfScales, zeros);
+    return std::tie(rows, columns, bits, size, isSigned, period, halfScales,
+                    zeros);
   }
   bool operator==(const BlockFormat &other) const {
     return tied() == other.tied();
@@ -53,15 +61,19 @@ inline llvm::hash_code hash_value(const BlockFormat &format) {
   return llvm::hash_value(format.tied());
 }
 
-constexpr llvm::StringRef blockZeros[] = {"middle", "packed", "scaled"};
+constexpr llvm::StringRef blockZeros[] = {"middle", "packed", "scaled", "none"};
 
-/// The text in attributes: `12 by 64 bits 4 size 32 scales f16 zeros packed`.
-/// `zeros` are said unless they are in the middle. `Printer` is a printer of
-/// MLIR.
+/// The text in attributes: `12 by 5 bits 8 size 5 signed period 3 scales f16
+/// zeros packed`. `signed` and `period` are said where they are so, `zeros`
+/// unless they are in the middle. `Printer` is a printer of MLIR.
 template <typename Printer>
 void printBlockFormat(Printer &printer, const BlockFormat &format) {
   printer << format.rows << " by " << format.columns << " bits " << format.bits
           << " size " << format.size;
+  if (format.isSigned)
+    printer << " signed";
+  if (format.period)
+    printer << " period " << format.period;
   printer << " scales " << (format.halfScales ? "f16" : "f32");
   if (format.zeros != BlockFormat::Zeros::middle)
     printer << " zeros " << blockZeros[static_cast<size_t>(format.zeros)];
@@ -76,6 +88,10 @@ llvm::ParseResult parseBlockFormat(Parser &parser, BlockFormat &format) {
       parser.parseInteger(format.bits) || parser.parseKeyword("size") ||
       parser.parseInteger(format.size))
     return llvm::failure();
+  format.isSigned = succeeded(parser.parseOptionalKeyword("signed"));
+  if (succeeded(parser.parseOptionalKeyword("period")) &&
+      parser.parseInteger(format.period))
+    return llvm::failure();
   auto at = parser.getCurrentLocation();
   if (parser.parseKeyword("scales") || parser.parseKeyword(&scales))
     return llvm::failure();
@@ -89,7 +105,7 @@ llvm::ParseResult parseBlockFormat(Parser &parser, BlockFormat &format) {
     return llvm::failure();
   const auto *known = llvm::find(blockZeros, zeros);
   if (known == std::end(blockZeros))
-    return parser.emitError(at, "zeros are middle, packed or scaled, "
+    return parser.emitError(at, "zeros are middle, packed, scaled or none, "
                                 "not ")
            << zeros;
   format.zeros = static_cast<BlockFormat::Zeros>(known - blockZeros);

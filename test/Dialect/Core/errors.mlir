@@ -515,7 +515,13 @@ core.image "grid-4x4" {
 // -----
 
 core.image "grid-4x4" {
-  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f32 zeros some from "f" at 0> // expected-error {{zeros are middle, packed or scaled, not some}}
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f32 zeros some from "f" at 0> // expected-error {{zeros are middle, packed, scaled or none, not some}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <4 by 2 bits 8 size 2 period 3 scales f32 from "f" at 0> // expected-error {{has a period of scales that does not divide its rows}}
 }
 
 // -----

@@ -15,6 +15,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 from "m.data" at 4096>
   // CHECK: core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 zeros packed from "m.data" at 64, "m.data" at 96>
   core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 zeros packed from "m.data" at 64, "m.data" at 96>
+  // CHECK: core.source "gate" bytes 240 in "m.data" at 0 blocks <12 by 5 bits 8 size 5 signed period 3 scales f32 zeros none from "m.data" at 64>
+  core.source "gate" bytes 240 in "m.data" at 0 blocks <12 by 5 bits 8 size 5 signed period 3 scales f32 zeros none from "m.data" at 64>
   // CHECK: core.source "nowhere" bytes 16
   core.source "nowhere" bytes 16
   // CHECK: core.entry "tokens16" tokens 16 {

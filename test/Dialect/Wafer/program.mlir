@@ -21,6 +21,8 @@ module attributes {wafer.options = {context = 64}, wafer.target = #wafer.target<
   wafer.weight @w from "m" at 4 blocks <4 by 32 bits 4 size 32 scales f32 from "m" at 64> : tensor<4x32xf32>
   // CHECK: blocks <4 by 32 bits 2 size 16 scales f16 zeros packed from "s" at 64, "z" at 8> : tensor<4x32xf16>
   wafer.weight @v from "m" at 4 blocks <4 by 32 bits 2 size 16 scales f16 zeros packed from "s" at 64, "z" at 8> : tensor<4x32xf16>
+  // CHECK: blocks <24 by 5 bits 8 size 5 signed period 3 scales f32 zeros none from "s" at 64> : tensor<8x3x5xf32>
+  wafer.weight @u from "m" at 4 blocks <24 by 5 bits 8 size 5 signed period 3 scales f32 zeros none from "s" at 64> : tensor<8x3x5xf32>
   func.func @tokens1() {
     // CHECK: wafer.input "offsets" {least = -7 : i64, limit = 8 : i64} : tensor<1xi32>
     %0 = wafer.input "offsets" {least = -7, limit = 8} : tensor<1xi32>
