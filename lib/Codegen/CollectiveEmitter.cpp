@@ -77,12 +77,7 @@ FlatSymbolRefAttr CollectiveEmitter::nameOf(Set set, StringRef what) {
   auto known = llvm::find(sets, set);
   if (known != sets.end())
     return known->name;
-  std::string name = what.str();
-  if (set.endStage == set.firstStage + 1)
-    name += "_stage" + std::to_string(set.firstStage);
-  else if (set.firstStage > 0)
-    name += "_stages_from_" + std::to_string(set.firstStage);
-  set.name = names.take(queues.getContext(), StringRef(name).ltrim('_'));
+  set.name = names.take(queues.getContext(), what);
   return sets.emplace_back(set).name;
 }
 
@@ -93,65 +88,45 @@ CollectiveEmitter::plan(const routing::Collective &collective,
       collective.line, collective.request, collectives::Costs(target));
   if (!solved)
     return solved.takeError();
-  for (auto &known : plans)
-    if (known->direction == collective.direction &&
-        known->firstColor == firstColor && known->plan.hasRoutesOf(*solved))
-      return known.get();
   if (firstColor + solved->colors > target.colors)
     return llvm::createStringError(llvm::formatv(
         "takes colors {0} to {1} but the target has {2}", firstColor,
         firstColor + solved->colors - 1, target.colors));
+  return know(collective.direction, std::move(*solved), firstColor);
+}
+
+CollectiveEmitter::Emitted *
+CollectiveEmitter::know(Direction direction, collectives::CollectivePlan plan,
+                        unsigned firstColor) {
+  for (auto &known : plans)
+    if (known->direction == direction && known->firstColor == firstColor &&
+        known->plan.hasRoutesOf(plan))
+      return known.get();
   auto emitted = std::make_unique<Emitted>();
-  emitted->direction = collective.direction;
+  emitted->direction = direction;
   emitted->firstColor = firstColor;
-  emitted->plan = std::move(*solved);
+  emitted->plan = std::move(plan);
   emitted->steps = emitted->plan.steps();
   emitted->routes = emitted->plan.routes();
   for (const collectives::Step &step : emitted->steps)
-    guardOf(*emitted, step, wafer::StageSet::All);
+    guardOf(*emitted, step);
   for (const collectives::SharedRoute &route : emitted->routes)
-    nameOf({emitted->direction, emitted.get(), route.classes},
-           describe(route.route, emitted->direction, firstColor));
+    nameOf({direction, emitted.get(), route.classes},
+           describe(route.route, direction, firstColor));
   return plans.emplace_back(std::move(emitted)).get();
 }
 
-Guard CollectiveEmitter::guardOf(uint32_t firstStage, uint32_t endStage) {
-  Guard guard;
-  (alongStages() == Direction::X ? guard.columns : guard.rows) =
-      nameOf({alongStages(), nullptr, {}, firstStage, endStage});
-  return guard;
-}
-
-/// From the first stage that `stageSet` names to before the last.
-static std::pair<uint32_t, uint32_t> stagesOf(wafer::StageSet stageSet) {
-  switch (stageSet) {
-  case wafer::StageSet::First:
-    return {0, 1};
-  case wafer::StageSet::Others:
-    return {1, UINT32_MAX};
-  case wafer::StageSet::All:
-    break;
-  }
-  return {0, UINT32_MAX};
-}
-
-Guard CollectiveEmitter::guardOf(wafer::StageSet stageSet) {
-  if (stageSet == wafer::StageSet::All)
-    return {};
-  auto [first, end] = stagesOf(stageSet);
-  return guardOf(first, end);
+void CollectiveEmitter::use(Emitted &emitted) {
+  if (emitted.programs.empty() || emitted.programs.back() != program)
+    emitted.programs.push_back(program);
 }
 
 Guard CollectiveEmitter::guardOf(const Emitted &emitted,
-                                 const collectives::Step &step,
-                                 wafer::StageSet stageSet) {
-  Guard guard = guardOf(stageSet);
-  const bool alongX = emitted.direction == Direction::X;
-  Set set{emitted.direction, &emitted, step.classes};
-  if (emitted.direction == alongStages())
-    std::tie(set.firstStage, set.endStage) = stagesOf(stageSet);
-  (alongX ? guard.columns : guard.rows) =
-      nameOf(set, describe(step.transfer, emitted.firstColor));
+                                 const collectives::Step &step) {
+  Guard guard;
+  (emitted.direction == Direction::X ? guard.columns : guard.rows) =
+      nameOf({emitted.direction, &emitted, step.classes},
+             describe(step.transfer, emitted.firstColor));
   return guard;
 }
 
@@ -196,38 +171,31 @@ CollectiveEmitter::planOf(fabric::CollectiveOpInterface op, Ref buffer,
   // Two f16 travel in one word.
   if (buffer.type == Word::f16)
     collective.request.words = (collective.request.words + 1) / 2;
+  // Routing sees lines over all stages; they are alike.
+  collectives::Line &line = collective.line;
+  line.segments = 1;
+  line.segments = static_cast<unsigned>(
+      (collective.direction == Direction::X ? width : height) /
+      static_cast<int64_t>(line.extent()));
   Expected<Emitted *> found = plan(collective, static_cast<unsigned>(*color));
-  if (found &&
-      ((*found)->programs.empty() || (*found)->programs.back() != program))
-    (*found)->programs.push_back(program);
+  if (found)
+    use(**found);
   return found;
 }
 
-Error CollectiveEmitter::emitSendRecv(Emitter &emitter,
-                                      fabric::StageSendRecvOp op, Ref buffer,
-                                      wafer::StageSet who, Half half) {
-  auto collective = routing::readCollective(op);
-  auto elements = static_cast<int64_t>(collective.request.words);
-  Expected<Emitted *> found = planOf(op, buffer, collective);
-  if (!found)
-    return found.takeError();
-  Emitted &emitted = **found;
-  const std::vector<unsigned> classes = emitted.plan.classPerPosition();
-  const size_t width = collective.line.stride; // of stage 0
-  const auto mine = who == wafer::StageSet::First
-                        ? llvm::ArrayRef(classes).take_front(width)
-                        : llvm::ArrayRef(classes).drop_front(width);
-  for (const collectives::Step &step : emitted.steps) {
-    const bool isHere =
-        half == Half::Send ? step.transfer.sends() : step.transfer.receives();
-    if (!isHere || llvm::none_of(step.classes, [mine](unsigned id) {
-          return llvm::is_contained(mine, id);
-        }))
-      continue;
+Error CollectiveEmitter::emit(Emitter &emitter, const Border &border,
+                              Ref buffer, int64_t words) {
+  const auto length =
+      static_cast<unsigned>(border.direction == Direction::X ? width : height);
+  Emitted &emitted = *know(
+      border.direction,
+      collectives::planBorder(length, border.what, border.up, border.sender),
+      border.color);
+  use(emitted);
+  for (const collectives::Step &step : emitted.steps)
     if (Error error = emitStep(emitter, emitted, step.transfer, buffer,
-                               {{}, elements}, guardOf(emitted, step, who)))
+                               {{}, words}, guardOf(emitted, step)))
       return error;
-  }
   return Error::success();
 }
 
@@ -278,8 +246,7 @@ Error CollectiveEmitter::emitStep(Emitter &emitter, const Emitted &emitted,
 }
 
 Error CollectiveEmitter::emit(Emitter &emitter,
-                              fabric::CollectiveOpInterface op, Ref buffer,
-                              wafer::StageSet stageSet) {
+                              fabric::CollectiveOpInterface op, Ref buffer) {
   routing::Collective collective = routing::readCollective(op);
   auto elements = static_cast<int64_t>(collective.request.words);
   Expected<Emitted *> found = planOf(op, buffer, collective);
@@ -291,7 +258,7 @@ Error CollectiveEmitter::emit(Emitter &emitter,
       elements};
   for (const collectives::Step &step : emitted.steps)
     if (Error error = emitStep(emitter, emitted, step.transfer, buffer, folded,
-                               guardOf(emitted, step, stageSet)))
+                               guardOf(emitted, step)))
       return error;
   return Error::success();
 }
@@ -346,8 +313,7 @@ static ArrayAttr compress(MLIRContext *context,
 void CollectiveEmitter::writeClasses(
     core::RegionOp region, Direction direction,
     std::vector<SmallVector<int64_t>> &contents) const {
-  int64_t extent = direction == Direction::X ? width * stages.getColumns()
-                                             : height * stages.getRows();
+  const int64_t extent = direction == Direction::X ? width : height;
   std::vector<std::vector<unsigned>> perPlan;
   SmallVector<const Emitted *> mine;
   for (auto &emitted : plans)
@@ -355,28 +321,21 @@ void CollectiveEmitter::writeClasses(
       mine.push_back(emitted.get());
       perPlan.push_back(emitted->plan.classPerPosition());
     }
-  const bool staged = stages.getCount() > 1 && direction == alongStages();
   std::map<std::vector<unsigned>, int64_t> ids;
   SmallVector<int64_t> classes;
   for (int64_t i = 0; i < extent; ++i) {
     std::vector<unsigned> key;
     for (const std::vector<unsigned> &list : perPlan)
       key.push_back(list[i]);
-    if (staged)
-      key.push_back(stageAt(direction, i));
     classes.push_back(ids.try_emplace(key, ids.size()).first->second);
   }
   for (auto [set, held] : llvm::zip_equal(sets, contents)) {
     if (set.direction != direction)
       continue;
     auto *which = llvm::find(mine, set.emitted);
-    for (const auto &[key, id] : ids) {
-      uint32_t stage = staged ? key.back() : 0;
-      if (stage >= set.firstStage && stage < set.endStage &&
-          (!set.emitted ||
-           llvm::is_contained(set.classes, key[which - mine.begin()])))
+    for (const auto &[key, id] : ids)
+      if (llvm::is_contained(set.classes, key[which - mine.begin()]))
         held.push_back(id);
-    }
     llvm::sort(held);
   }
   ArrayAttr runs = compress(region.getContext(), classes);

@@ -7,8 +7,8 @@
 // them share the columns (or rows): each has classes of its own along the line.
 // A region has one class per column, so the classes are multiplied out: two
 // columns are of one class if every collective treats them alike. Instructions
-// and routes of one collective then belong to a set of such classes. Where
-// regions stand side by side as stages, the stage is part of a class as well.
+// and routes of one collective then belong to a set of such classes. Streams
+// that cross the border of the region have classes in the same way.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,27 +30,31 @@ using routing::Direction;
 
 class CollectiveEmitter {
 public:
-  /// `stages` regions of `width` x `height` PEs of `target`. Sets of classes
-  /// take names from `names`.
-  CollectiveEmitter(int64_t width, int64_t height, wafer::StagesAttr stages,
-                    fabric::QueuesAttr queues, const image::TargetT &target,
-                    SymbolNames &names)
-      : width(width), height(height), stages(stages), queues(queues),
-        target(target), names(names) {}
-
-  /// The PEs of stage `stage`, or of all stages that `stageSet` names.
-  Guard guardOf(uint32_t stage) { return guardOf(stage, stage + 1); }
-  Guard guardOf(wafer::StageSet stageSet);
+  /// On a region of `width` x `height` PEs of `target`. Sets of classes take
+  /// names from `names`.
+  CollectiveEmitter(int64_t width, int64_t height, fabric::QueuesAttr queues,
+                    const image::TargetT &target, SymbolNames &names)
+      : width(width), height(height), queues(queues), target(target),
+        names(names) {}
 
   /// Emits one collective in place on `buffer`: dense, all elements of its
   /// values.
   llvm::Error emit(Emitter &emitter, fabric::CollectiveOpInterface op,
-                   Ref buffer, wafer::StageSet stageSet);
-  /// What stage 0 (`First`) or the others send or receive of what goes from
-  /// stage to stage.
-  enum class Half { Send, Receive };
-  llvm::Error emitSendRecv(Emitter &emitter, fabric::StageSendRecvOp op,
-                           Ref buffer, wafer::StageSet who, Half half);
+                   Ref buffer);
+
+  /// A stream of another region or to one: along `direction`, up if to higher
+  /// positions. Of what is sent the PE at `sender` speaks.
+  struct Border {
+    collectives::Border what;
+    Direction direction;
+    bool up;
+    unsigned color;
+    unsigned sender = 0;
+  };
+  /// Emits the part of the region in a stream of `words` of `buffer`; nothing
+  /// but routes where it passes.
+  llvm::Error emit(Emitter &emitter, const Border &border, Ref buffer,
+                   int64_t words);
 
   /// Writes the classes, sets and routes of all that was emitted.
   void finish(core::RegionOp region,
@@ -68,19 +72,16 @@ private:
     std::vector<collectives::SharedRoute> routes;
     llvm::SmallVector<unsigned> programs;
   };
-  /// Classes along a direction: those of some classes of a plan (all if null)
-  /// on some stages, from `firstStage` to before `endStage`.
+  /// Classes along a direction: those of some classes of a plan.
   struct Set {
     Direction direction = Direction::X;
     const Emitted *emitted = nullptr;
     llvm::ArrayRef<unsigned> classes = {};
-    uint32_t firstStage = 0, endStage = UINT32_MAX;
     mlir::FlatSymbolRefAttr name = {};
 
     bool operator==(const Set &other) const {
-      return std::tie(direction, emitted, classes, firstStage, endStage) ==
-             std::tie(other.direction, other.emitted, other.classes,
-                      other.firstStage, other.endStage);
+      return std::tie(direction, emitted, classes) ==
+             std::tie(other.direction, other.emitted, other.classes);
     }
   };
 
@@ -89,6 +90,11 @@ private:
                                    routing::Collective &collective);
   llvm::Expected<Emitted *> plan(const routing::Collective &collective,
                                  unsigned firstColor);
+  /// `plan` from `firstColor` on, one that is known or a new one.
+  Emitted *know(Direction direction, collectives::CollectivePlan plan,
+                unsigned firstColor);
+  /// Says that this program uses it.
+  void use(Emitted &emitted);
   /// Makes ops of the sets in front of what `region` has, and gives it its
   /// classes along `direction`.
   void writeClasses(core::RegionOp region, Direction direction,
@@ -101,23 +107,10 @@ private:
   llvm::Error emitStep(Emitter &emitter, const Emitted &emitted,
                        const collectives::Transfer &step, Ref buffer,
                        Folded folded, Guard guard) const;
-  /// The PEs of the stages from `firstStage` to before `endStage`.
-  Guard guardOf(uint32_t firstStage, uint32_t endStage);
-  Direction alongStages() const {
-    return wafer::getDirection(stages) == wafer::Axis::Y ? Direction::Y
-                                                         : Direction::X;
-  }
-  uint32_t stageAt(Direction direction, int64_t position) const {
-    return static_cast<uint32_t>(position /
-                                 (direction == Direction::X ? width : height));
-  }
-  /// The PEs that make a step of a plan, of those that run what `stageSet`
-  /// runs.
-  Guard guardOf(const Emitted &emitted, const collectives::Step &step,
-                wafer::StageSet stageSet);
+  /// The PEs that make a step of a plan.
+  Guard guardOf(const Emitted &emitted, const collectives::Step &step);
 
-  int64_t width, height; // of one stage
-  wafer::StagesAttr stages;
+  int64_t width, height;
   fabric::QueuesAttr queues;
   const image::TargetT &target;
   SymbolNames &names;

@@ -1,8 +1,9 @@
 //===- Convert.cpp - From per-PE tensors to programs ----------------------===//
 //
-// One idea: memory first, then programs, addresses last. What all entries share
-// becomes buffers of the region; every entry's program is written against them
-// and has buffers of its own. Passes on core then give addresses.
+// One idea: memory first, then programs, addresses last. Each stage has a
+// region. What all entries share becomes buffers of the region; every entry's
+// program is written against them and has buffers of its own. Passes on core
+// then give addresses.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,16 +32,20 @@ class Conversion {
 public:
   Conversion(ModuleOp module, const image::TargetT &target, Budget budget)
       : module(module), target(target), budget(budget),
-        builder(OpBuilder::atBlockEnd(module.getBody())) {}
+        builder(OpBuilder::atBlockEnd(module.getBody())), symbols(module) {}
 
   FailureOr<core::ImageOp> run();
 
 private:
   LogicalResult findEntries();
   void createImage();
-  LogicalResult layShared(Shared &shared);
-  LogicalResult emitPrograms(Shared &shared, CollectiveEmitter &collectives);
-  void describe(EntryOf &entry, core::ProgramOp program);
+  /// The region of a stage, with its programs.
+  LogicalResult emitStage(Stage stage);
+  LogicalResult emitPrograms(Stage stage, core::RegionOp out,
+                             const SymbolNames &names, Shared &shared,
+                             CollectiveEmitter &collectives,
+                             SmallVectorImpl<core::ProgramOp> &programs);
+  void describe(EntryOf &entry);
   void describeTensors(EntryOf &entry);
   void describeIgnored(core::EntryOp entry);
   void describeLengthMasks(wafer::EntryOp facts, bool tensors);
@@ -57,10 +62,9 @@ private:
   wafer::StagesAttr stages;
   fabric::RectAttr place;
   fabric::QueuesAttr queues;
-  SymbolNames names;
   core::ImageOp image;
-  core::RegionOp out;
-  SmallVector<core::ProgramOp> programs;
+  std::optional<SymbolTable> symbols;
+  std::optional<Sources> sources;
 };
 } // namespace
 
@@ -137,36 +141,13 @@ void Conversion::createImage() {
       builder, loc, builder.getStringAttr(target.name), number(capacity),
       number(parameters), isShapeOnly ? builder.getUnitAttr() : UnitAttr());
   builder.createBlock(&image.getBody());
-  DenseI64ArrayAttr side;
-  if (stages.getCount() > 1)
-    side =
-        builder.getDenseI64ArrayAttr({stages.getColumns(), stages.getRows()});
-  out = core::RegionOp::create(
-      builder, loc, number(place.getX()), number(place.getY()),
-      number(place.getWidth()), number(place.getHeight()),
-      builder.getArrayAttr({}), builder.getArrayAttr({}), IntegerAttr(), side);
-  builder.createBlock(&out.getBody());
 }
 
-/// What all stages hold lies first; then what only some do.
-LogicalResult Conversion::layShared(Shared &shared) {
-  using wafer::StageSet;
-  for (func::FuncOp func : functions) {
-    auto stageSet = wafer::getStageSets(func);
-    func.walk([&](Operation *op) {
-      if (isa<wafer::ParameterOp, wafer::StateOp, wafer::IotaOp>(op))
-        shared.use(op, wafer::lookup(stageSet, op));
-    });
-  }
-  for (StageSet stageSet : {StageSet::All, StageSet::First, StageSet::Others})
-    for (func::FuncOp func : functions)
-      if (failed(shared.lay(func, stageSet)))
-        return failure();
-  return success();
-}
-
-LogicalResult Conversion::emitPrograms(Shared &shared,
-                                       CollectiveEmitter &collectives) {
+LogicalResult
+Conversion::emitPrograms(Stage stage, core::RegionOp out,
+                         const SymbolNames &names, Shared &shared,
+                         CollectiveEmitter &collectives,
+                         SmallVectorImpl<core::ProgramOp> &programs) {
   llvm::DenseMap<Operation *, StringRef> codeOf;
   for (EntryOf &entry : entries) {
     builder.setInsertionPointToEnd(&out.getBody().front());
@@ -176,12 +157,40 @@ LogicalResult Conversion::emitPrograms(Shared &shared,
         fresh ? StringAttr() : builder.getStringAttr(code->second));
     builder.createBlock(&program.getBody());
     programs.push_back(program);
-    if (failed(ProgramEmitter(entry.func, entry.stream, program, names, shared,
-                              collectives, target, budget)
+    if (failed(ProgramEmitter(entry.func, entry.stream, stage, program, names,
+                              shared, collectives, target, budget)
                    .run()))
       return failure();
     collectives.nextProgram();
   }
+  return success();
+}
+
+LogicalResult Conversion::emitStage(Stage stage) {
+  auto number = [&](int64_t value) { return builder.getI64IntegerAttr(value); };
+  const auto [column, row] = wafer::getStagePlace(stages, stage.index);
+  builder.setInsertionPointToEnd(&image.getBody().front());
+  auto out = core::RegionOp::create(
+      builder, builder.getUnknownLoc(),
+      number(place.getX() + column * region.getWidth()),
+      number(place.getY() + row * region.getHeight()),
+      number(region.getWidth()), number(region.getHeight()),
+      builder.getArrayAttr({}), builder.getArrayAttr({}), IntegerAttr(),
+      DenseI64ArrayAttr());
+  builder.createBlock(&out.getBody());
+  if (!sources)
+    sources.emplace(out);
+  SymbolNames names;
+  Shared shared(region, stage, *symbols, *sources, out, names);
+  CollectiveEmitter collectives(region.getWidth(), region.getHeight(), queues,
+                                target, names);
+  for (func::FuncOp func : functions)
+    if (failed(shared.lay(func)))
+      return failure();
+  SmallVector<core::ProgramOp> programs;
+  if (failed(emitPrograms(stage, out, names, shared, collectives, programs)))
+    return failure();
+  collectives.finish(out, programs);
   return success();
 }
 
@@ -261,9 +270,22 @@ static int64_t leastOf(wafer::InputOp input) {
   return input ? static_cast<int64_t>(input.getLeast().value_or(0)) : 0;
 }
 
-void Conversion::describe(EntryOf &mine, core::ProgramOp program) {
+/// The bindings of inputs of the programs of `entry`, of all regions.
+static SmallVector<core::BindOp> inputsOf(core::ImageOp image,
+                                          StringRef entry) {
+  SmallVector<core::BindOp> inputs;
+  for (auto region : image.getBody().getOps<core::RegionOp>())
+    for (auto program : region.getBody().getOps<core::ProgramOp>())
+      if (program.getEntry() == entry)
+        for (auto bind : program.getBody().getOps<core::BindOp>())
+          if (bind.getRole() == core::Role::input)
+            inputs.push_back(bind);
+  return inputs;
+}
+
+void Conversion::describe(EntryOf &mine) {
   Location loc = builder.getUnknownLoc();
-  builder.setInsertionPoint(out);
+  builder.setInsertionPoint(*image.getBody().getOps<core::RegionOp>().begin());
   auto entry =
       core::EntryOp::create(builder, loc, builder.getStringAttr(mine.name()),
                             builder.getI64IntegerAttr(mine.stream.tokens));
@@ -277,8 +299,9 @@ void Conversion::describe(EntryOf &mine, core::ProgramOp program) {
       if (output.getFeeds() && mine.stream.tokens == 1)
         fed.insert(*output.getFeeds());
   });
-  for (auto bind : program.getBody().getOps<core::BindOp>()) {
-    if (bind.getRole() != core::Role::input)
+  llvm::StringSet<> described; // several stages may read one
+  for (core::BindOp bind : inputsOf(image, mine.name())) {
+    if (!described.insert(bind.getName()).second)
       continue;
     wafer::InputOp input = inputs.lookup(bind.getName());
     core::Fallback fallback = input
@@ -303,19 +326,19 @@ FailureOr<core::ImageOp> Conversion::run() {
   if (failed(findEntries()))
     return failure();
   createImage();
-  Shared shared(region, module, out, names);
-  CollectiveEmitter collectives(region.getWidth(), region.getHeight(), stages,
-                                queues, target, names);
-  if (failed(layShared(shared)) || failed(emitPrograms(shared, collectives))) {
-    image.erase();
-    return failure();
+  const int64_t count = stages.getCount();
+  for (int64_t index = 0; index < count; ++index) {
+    using wafer::StageSet;
+    const StageSet runs = count == 1   ? StageSet::All
+                          : index == 0 ? StageSet::First
+                                       : StageSet::Others;
+    if (failed(emitStage({runs, index}))) {
+      image.erase();
+      return failure();
+    }
   }
-  shared.setHolders(
-      [&](wafer::StageSet stageSet) { return collectives.guardOf(stageSet); },
-      [&](uint32_t stage) { return collectives.guardOf(stage); });
-  collectives.finish(out, programs);
-  for (auto [entry, program] : llvm::zip_equal(entries, programs))
-    describe(entry, program);
+  for (EntryOf &entry : entries)
+    describe(entry);
   return image;
 }
 

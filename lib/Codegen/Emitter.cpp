@@ -143,10 +143,10 @@ Ref Emitter::temporary(Word type, ArrayRef<int64_t> shape) {
 }
 
 void Emitter::loop(int64_t count, bool perEntry, image::LoopOver over) {
-  auto loop =
-      core::LoopOp::create(builder, node, number(count),
-                           perEntry ? builder.getUnitAttr() : UnitAttr(),
-                           core::LoopOverAttr(), guard.columns, guard.rows);
+  auto loop = core::LoopOp::create(
+      builder, node, number(count),
+      perEntry ? builder.getUnitAttr() : UnitAttr(), core::LoopOverAttr(),
+      FlatSymbolRefAttr(), FlatSymbolRefAttr());
   if (over != image::LoopOver::nothing)
     loop.setOver(mirrored<core::LoopOver>(over));
   builder.createBlock(&loop.getBody());
@@ -242,8 +242,8 @@ void Emitter::vector(Opcode op, ArrayRef<int64_t> shape, Ref dst, Ref a, Ref b,
       builder, node,
       core::OpcodeAttr::get(builder.getContext(), mirrored<core::Opcode>(op)),
       shapeAttr(extents), encode(dst, extents), builder.getArrayAttr(sources),
-      product ? builder.getUnitAttr() : UnitAttr(), guard.columns, guard.rows,
-      encode(predicate, extents), IntegerAttr());
+      product ? builder.getUnitAttr() : UnitAttr(), FlatSymbolRefAttr(),
+      FlatSymbolRefAttr(), encode(predicate, extents), IntegerAttr());
   while (loops-- > 0)
     endLoop();
 }

@@ -121,8 +121,6 @@ public:
                        Guard guard);
   void rewrite(Guard guard);
 
-  /// Who runs the instructions from here on, streams aside: those say it.
-  void setGuard(Guard to) { guard = to; }
   /// What the instructions from here on are for: the ONNX node of `location`.
   void setNode(mlir::Location location);
   /// Whether they are part of a matrix product.
@@ -148,7 +146,6 @@ private:
   mlir::Location node;
   std::string hint; // of buffers for it
   bool product = false;
-  Guard guard;
 };
 
 } // namespace waferloom::codegen

@@ -1,5 +1,4 @@
-// Loops of layers: a repeat of the program, or one whose trips stages share,
-// each between the two halves of what they send and receive.
+// Loops of layers: their weights, what they carry, their trips.
 
 #include "Generic.h"
 #include "Program.h"
@@ -179,67 +178,6 @@ LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
   for (auto [value, ref] : llvm::zip_equal(op.getResults(), carried))
     values[value] = ref;
   return success();
-}
-
-static fabric::StageSendRecvOp sendRecvOf(wafer::RepeatOp op) {
-  for (Operation *user : op->getUsers())
-    if (auto found = dyn_cast<fabric::StageSendRecvOp>(user);
-        found && found->getNumResults() == op->getNumResults())
-      return found;
-  return {};
-}
-
-/// What is carried lies in the buffer that stages send and receive.
-FailureOr<SmallVector<Ref>> ProgramEmitter::carriedBy(wafer::RepeatOp op) {
-  fabric::StageSendRecvOp sendRecv = sendRecvOf(op);
-  if (!sendRecv)
-    return op.emitOpError("is shared by stages but nothing hands its results "
-                          "over");
-  return llvm::map_to_vector(sendRecv->getResults(), [&](Value result) {
-    return values.lookup(result);
-  });
-}
-
-LogicalResult ProgramEmitter::sendRecv(wafer::RepeatOp op, wafer::StageSet who,
-                                       CollectiveEmitter::Half half) {
-  FailureOr<SmallVector<Ref>> carried = carriedBy(op);
-  if (failed(carried))
-    return failure();
-  emitter.setNode(sendRecvOf(op).getLoc());
-  if (llvm::Error error = collectives.emitSendRecv(emitter, sendRecvOf(op),
-                                                   carried->front(), who, half))
-    return op.emitOpError() << llvm::toString(std::move(error));
-  return success();
-}
-
-/// The part of `who` in the trips of one token: stage 0 sends what they begin
-/// with; the others receive, run theirs, and send.
-LogicalResult ProgramEmitter::emitShare(wafer::RepeatOp op,
-                                        wafer::StageSet who) {
-  FailureOr<SmallVector<Ref>> carried = carriedBy(op);
-  if (failed(carried))
-    return failure();
-  emitter.setGuard(collectives.guardOf(who));
-  if (who == wafer::StageSet::First) {
-    for (auto [init, ref] : llvm::zip_equal(op.getInits(), *carried)) {
-      FailureOr<Ref> from = get(op, init);
-      if (failed(from))
-        return failure();
-      emitter.vector(Opcode::mov, shapeOf(init), ref, *from);
-    }
-    return sendRecv(op, who, CollectiveEmitter::Half::Send);
-  }
-  return success(
-      succeeded(sendRecv(op, who, CollectiveEmitter::Half::Receive)) &&
-      succeeded(emitTrips(op, wafer::getTripCountPerStage(op), *carried)) &&
-      succeeded(sendRecv(op, who, CollectiveEmitter::Half::Send)));
-}
-
-LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
-  return success(succeeded(emitShare(op, wafer::StageSet::First)) &&
-                 succeeded(emitShare(op, wafer::StageSet::Others)) &&
-                 succeeded(sendRecv(op, wafer::StageSet::First,
-                                    CollectiveEmitter::Half::Receive)));
 }
 
 /// A loop of `trips` around the body, which works on `carried` in place.

@@ -34,23 +34,14 @@ static bool continues(fabric::CollectiveOpInterface op) {
 /// Gives the operands of every fused collective their places in its buffer, so
 /// that what computes them writes there.
 void ProgramEmitter::placeFusedCollectives(Block &block) {
-  for (auto op : block.getOps<fabric::CollectiveOpInterface>()) {
-    if (continues(op)) {
-      for (auto [value, result] :
-           llvm::zip_equal(op.getValues(), op->getResults())) {
-        Ref same = values.lookup(value);
-        values[result] = same;
-      }
-      continue;
-    }
+  auto place = [&](ValueRange operands, ResultRange results) {
     int64_t bytes = 0;
-    for (Value value : op.getValues())
+    for (Value value : operands)
       bytes += elementsOf(shapeOf(value)) * 4;
     FlatSymbolRefAttr fused =
         emitter.newBuffer(bytes, core::Use::scratch, "fused");
     int64_t offset = 0;
-    for (auto [value, result] :
-         llvm::zip_equal(op.getValues(), op->getResults())) {
+    for (auto [value, result] : llvm::zip_equal(operands, results)) {
       Word word =
           isa<FloatType>(cast<ShapedType>(value.getType()).getElementType())
               ? Word::f32
@@ -60,16 +51,31 @@ void ProgramEmitter::placeFusedCollectives(Block &block) {
       offset += elementsOf(shapeOf(value)) * 4;
       if (value.hasOneUse() &&
           isa_and_nonnull<linalg::GenericOp, wafer::LookupOp, wafer::SliceOp,
-                          fabric::PutOp>(value.getDefiningOp()) &&
+                          fabric::PutOp, fabric::ToLanesOp,
+                          fabric::FromLanesOp>(value.getDefiningOp()) &&
           value.getDefiningOp()->getBlock() == &block)
         placed[value] = ref;
+    }
+  };
+  for (Operation &each : block) {
+    if (auto sendRecv = dyn_cast<fabric::StageSendRecvOp>(each))
+      place(sendRecv.getValues(), sendRecv.getResults());
+    auto op = dyn_cast<fabric::CollectiveOpInterface>(each);
+    if (!op)
+      continue;
+    if (!continues(op)) {
+      place(op.getValues(), op->getResults());
+      continue;
+    }
+    for (auto [value, result] :
+         llvm::zip_equal(op.getValues(), op->getResults())) {
+      Ref same = values.lookup(value);
+      values[result] = same;
     }
   }
 }
 
 LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
-  if (isa<fabric::StageSendRecvOp>(op.getOperation()))
-    return success(); // the repeat before it did
   for (auto [value, result] :
        llvm::zip_equal(op.getValues(), op->getResults())) {
     auto type = cast<ShapedType>(value.getType());
@@ -83,8 +89,8 @@ LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
       return failure();
     emitter.vector(Opcode::mov, type.getShape(), values[result], *ref);
   }
-  if (llvm::Error error = collectives.emit(
-          emitter, op, values[op->getResult(0)], stageSetOf(op)))
+  if (llvm::Error error =
+          collectives.emit(emitter, op, values[op->getResult(0)]))
     return op->emitOpError() << llvm::toString(std::move(error));
   return success();
 }

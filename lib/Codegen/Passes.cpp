@@ -102,16 +102,21 @@ static target::Fit fitOf(core::RegionOp region, const image::TargetT &machine) {
   return all;
 }
 
+/// The same of all regions, with code.
 static FailureOr<target::Fit> fitOf(core::ImageOp op,
                                     const image::TargetT &machine) {
   FailureOr<codegen::Image> image = codegen::coreToImage(op, &machine);
   if (failed(image))
     return failure();
-  target::Fit fit =
-      fitOf(*op.getBody().getOps<core::RegionOp>().begin(), machine);
-  fit.code = static_cast<int64_t>(
-      image::codeBytes(*image->image.regions.front(), machine));
-  return fit;
+  target::Fit fullest;
+  for (auto [region, written] : llvm::zip_equal(
+           op.getBody().getOps<core::RegionOp>(), image->image.regions)) {
+    target::Fit fit = fitOf(region, machine);
+    fit.code = static_cast<int64_t>(image::codeBytes(*written, machine));
+    if (fit.total() > fullest.total())
+      fullest = std::move(fit);
+  }
+  return fullest;
 }
 
 namespace {
@@ -161,14 +166,11 @@ struct CoreFit : codegen::impl::CoreFitBase<CoreFit> {
 LogicalResult CoreFit::refuse(core::ImageOp smallest, const target::Fit &needs,
                               const image::TargetT &machine) {
   auto region = *smallest.getBody().getOps<core::RegionOp>().begin();
-  std::optional<ArrayRef<int64_t>> stages = region.getStages();
   InFlightDiagnostic diag =
       getOperation().emitError()
       << "needs " << needs.total() << " bytes of SRAM on the fullest PE of "
-      << static_cast<int64_t>(region.getWidth()) / (stages ? (*stages)[0] : 1)
-      << " by "
-      << static_cast<int64_t>(region.getHeight()) / (stages ? (*stages)[1] : 1)
-      << " but '" << machine.name << "' has " << needs.limit;
+      << region.getWidth() << " by " << region.getHeight() << " but '"
+      << machine.name << "' has " << needs.limit;
   diag.attachNote() << "weights " << needs.weights << ", states "
                     << needs.states << ", tables " << needs.tables
                     << ", buffers " << needs.buffers << ", code " << needs.code

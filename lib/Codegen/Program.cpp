@@ -9,13 +9,14 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::codegen;
 
-ProgramEmitter::ProgramEmitter(func::FuncOp func, Stream stream,
+ProgramEmitter::ProgramEmitter(func::FuncOp func, Stream stream, Stage stage,
                                core::ProgramOp program,
                                const SymbolNames &names, Shared &shared,
                                CollectiveEmitter &collectives,
                                const image::TargetT &target, Budget budget)
-    : func(func), stream(stream), shared(shared), collectives(collectives),
-      target(target), budget(budget), emitter(program, names) {
+    : func(func), stream(stream), stage(stage), shared(shared),
+      collectives(collectives), target(target), budget(budget),
+      emitter(program, names) {
   stageSets = wafer::getStageSets(func);
 }
 
@@ -23,6 +24,9 @@ LogicalResult ProgramEmitter::run() {
   if (!llvm::hasSingleElement(func.getBody()))
     return func.emitOpError("has control flow, which a wafer program has not");
   bindPosition();
+  emitTurnWords();
+  if (failed(emitPasses()))
+    return failure();
   LogicalResult done =
       stream.most > 1 ? emitStream()
                       : success(succeeded(emitSlots()) &&
@@ -35,32 +39,25 @@ LogicalResult ProgramEmitter::run() {
 LogicalResult ProgramEmitter::emitBlock(Block &block) {
   placeFusedCollectives(block);
   for (Operation &op : block)
-    if (failed(emitOp(&op)))
+    if (isWritten(&op) && failed(emitOp(&op)))
       return failure();
   return success();
 }
 
-wafer::StageSet ProgramEmitter::stageSetOf(Operation *op) const {
-  return writingFor.value_or(wafer::lookup(stageSets, op));
-}
-
 bool ProgramEmitter::isWritten(Operation *op) const {
+  if (op == wafer::getStagedRepeat(func))
+    return true; // stage 0 has its ends
   wafer::StageSet runner = wafer::lookup(stageSets, op);
-  return !writingFor || runner == wafer::StageSet::All || runner == *writingFor;
+  return runner == wafer::StageSet::All || runner == stage.runs;
 }
 
 LogicalResult ProgramEmitter::emitOp(Operation *op) {
   emitter.setNode(op->getLoc());
-  Guard guard = collectives.guardOf(stageSetOf(op));
-  // What other PEs have rounded is not here.
-  if (!(guard == roundedBy))
-    rounded.clear();
-  roundedBy = guard;
-  emitter.setGuard(guard);
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<linalg::GenericOp, fabric::CollectiveOpInterface, fabric::PutOp,
-            wafer::RepeatOp, wafer::AppendOp, wafer::LookupOp, wafer::SliceOp,
-            wafer::InputOp, wafer::OutputOp, tensor::ConcatOp>(
+            fabric::ToLanesOp, fabric::FromLanesOp, wafer::RepeatOp,
+            wafer::AppendOp, wafer::LookupOp, wafer::SliceOp, wafer::InputOp,
+            wafer::OutputOp, tensor::ConcatOp>(
           [&](auto typed) { return emit(typed); })
       .Case<wafer::ParameterOp>([&](wafer::ParameterOp parameter) {
         return parameterLike(op, shared.parameter(parameter),
@@ -109,7 +106,10 @@ LogicalResult ProgramEmitter::emitOp(Operation *op) {
       .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp>([&](auto typed) {
         return reshape(op, typed.getSrc(), typed.getResultType());
       })
-      .Case<func::ReturnOp, wafer::YieldOp>([](auto) { return success(); })
+      // The repeat in front of it hands over.
+      .Case<fabric::StageSendRecvOp>([](auto) { return success(); })
+      .Case<func::ReturnOp, fabric::YieldOp, wafer::YieldOp>(
+          [](auto) { return success(); })
       .Default([](Operation *other) {
         return other->emitOpError("is not an op that code generation knows");
       });
@@ -174,17 +174,12 @@ Type codegen::hostTypeOf(Operation *op, ShapedType local) {
 }
 
 Ref ProgramEmitter::bind(core::Role role, StringRef name, const Layout &layout,
-                         ArrayRef<int64_t> shape, int64_t bytes,
-                         Guard holders) {
+                         ArrayRef<int64_t> shape, int64_t bytes) {
   FlatSymbolRefAttr buffer = emitter.newBuffer(
       bytes, role == core::Role::input ? core::Use::input : core::Use::output,
       name);
   OpBuilder builder(func.getContext());
   core::BindOp bind = createBind(builder, role, name, layout, buffer);
-  if (holders.columns)
-    bind.setColumnsAttr(holders.columns);
-  if (holders.rows)
-    bind.setRowsAttr(holders.rows);
   emitter.insertBinding(bind);
   return dense(buffer, layout.type, shape);
 }
@@ -213,8 +208,7 @@ LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
   lies->hostType = hostTypeOf(op, type);
   // The host reads it after the last instruction, so nothing may reuse it.
   Ref out = bind(core::Role::output, op.getName(), *lies, type.getShape(),
-                 type.getNumElements() * bytesOf(lies->type),
-                 collectives.guardOf(stageSetOf(op)));
+                 type.getNumElements() * bytesOf(lies->type));
   emitter.vector(Opcode::mov, type.getShape(), out, *value);
   std::optional<StringRef> feeds = op.getFeeds();
   if (!feeds)

@@ -44,7 +44,7 @@ class ProgramEmitter {
 public:
   /// Writes into `program`, whose region has the buffers that `shared` laid;
   /// `names` are those of the region.
-  ProgramEmitter(mlir::func::FuncOp func, Stream stream,
+  ProgramEmitter(mlir::func::FuncOp func, Stream stream, Stage stage,
                  core::ProgramOp program, const SymbolNames &names,
                  Shared &shared, CollectiveEmitter &collectives,
                  const image::TargetT &target, Budget budget);
@@ -54,20 +54,31 @@ public:
 private:
   /// A buffer for an input or output, and its binding.
   Ref bind(core::Role role, llvm::StringRef name, const Layout &layout,
-           llvm::ArrayRef<int64_t> shape, int64_t bytes, Guard holders = {});
+           llvm::ArrayRef<int64_t> shape, int64_t bytes);
   mlir::LogicalResult emitBlock(mlir::Block &block);
   mlir::LogicalResult emitOp(mlir::Operation *op);
   mlir::LogicalResult emit(mlir::linalg::GenericOp op);
   mlir::LogicalResult emit(fabric::CollectiveOpInterface op);
   mlir::LogicalResult emit(fabric::PutOp op);
+  mlir::LogicalResult emit(fabric::ToLanesOp op);
+  mlir::LogicalResult emit(fabric::FromLanesOp op);
   mlir::LogicalResult emit(wafer::RepeatOp op);
   mlir::LogicalResult emitTrips(wafer::RepeatOp op, int64_t tripCount,
                                 llvm::ArrayRef<Ref> carried);
+
+  // What stages give each other (Handover.cpp).
   mlir::LogicalResult emitStaged(wafer::RepeatOp op);
-  mlir::LogicalResult emitShare(wafer::RepeatOp op, wafer::StageSet who);
-  mlir::FailureOr<llvm::SmallVector<Ref>> carriedBy(wafer::RepeatOp op);
-  mlir::LogicalResult sendRecv(wafer::RepeatOp op, wafer::StageSet who,
-                               CollectiveEmitter::Half half);
+  /// The part of the stage in the trips of one token: stage 0 sends what they
+  /// begin with; the others receive, run theirs, and send.
+  mlir::LogicalResult emitShare(wafer::RepeatOp op);
+  mlir::LogicalResult send(wafer::RepeatOp op);
+  mlir::LogicalResult receive(wafer::RepeatOp op);
+  /// What `leave` or `enter` of a turn makes of `given`.
+  mlir::FailureOr<Ref> emitTurn(mlir::Region &turn, Ref given);
+  /// Streams between other stages that pass this one.
+  mlir::LogicalResult emitPasses();
+  /// What tells the parts and lanes of a turn: before everything else.
+  void emitTurnWords();
 
   // Streamed entries (Stream.cpp).
   mlir::LogicalResult emitStream();
@@ -75,7 +86,6 @@ private:
   mlir::LogicalResult emitToken(wafer::RepeatOp repeat);
   mlir::LogicalResult emitAgain(wafer::RepeatOp repeat);
   mlir::LogicalResult emitLoop(int64_t tokens,
-                               std::optional<wafer::StageSet> who,
                                llvm::function_ref<mlir::LogicalResult()> body);
   /// A place for an input of all tokens, of which each takes its part.
   mlir::LogicalResult emitPerToken(wafer::InputOp op);
@@ -83,9 +93,7 @@ private:
   /// Whether the input has a dimension over the tokens of a step.
   bool isPerToken(wafer::InputOp op) const;
 
-  /// Who runs `op`; while a loop is written for some stages, those.
-  wafer::StageSet stageSetOf(mlir::Operation *op) const;
-  /// Whether `op` is run by those whom the loop is written for.
+  /// Whether the stage runs `op`.
   bool isWritten(mlir::Operation *op) const;
   /// A copy of weights in every trip of a loop.
   struct TripCopy {
@@ -124,12 +132,13 @@ private:
   };
   using SlotKey = std::tuple<std::vector<std::string>, bool, int64_t, int64_t>;
   mlir::FailureOr<SlotKey> slotKey(wafer::AppendOp op);
-  /// Once for each kind of append that `writingFor` runs.
+  /// Once for each kind of append that the stage runs.
   mlir::LogicalResult emitSlots();
   void bindPosition();
 
   mlir::func::FuncOp func;
   Stream stream;
+  Stage stage;
   Shared &shared;
   CollectiveEmitter &collectives;
   const image::TargetT &target;
@@ -137,15 +146,14 @@ private:
   Emitter emitter;
   std::optional<Ref> position;
   llvm::DenseMap<mlir::Operation *, wafer::StageSet> stageSets;
-  std::optional<wafer::StageSet> writingFor;
   Ref tokenNumber; // of this step
   llvm::DenseMap<mlir::Operation *, std::pair<Ref, int64_t>> perToken;
   llvm::DenseMap<mlir::Value, Ref> values;
   llvm::DenseMap<mlir::Value, Ref> placed;  // operands of fused collectives
   llvm::DenseMap<mlir::Value, Ref> rounded; // what products read as halves
-  Guard roundedBy;
   llvm::DenseMap<mlir::Operation *, unsigned> depths;
   std::map<SlotKey, Slots> slots;
+  Ref lanePiece, laneOwned;              // of this PE, where strips turn
   llvm::StringMap<wafer::InputOp> taken; // inputs by name
 };
 

@@ -21,65 +21,42 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
   return layout;
 }
 
+std::pair<int64_t, int64_t> Stage::tripsOf(wafer::RepeatOp repeat) const {
+  if (runs == wafer::StageSet::Others &&
+      repeat == wafer::getStagedRepeat(repeat->getParentOfType<func::FuncOp>()))
+    return wafer::getTrips(repeat, index);
+  return {0, static_cast<int64_t>(repeat.getTripCount())};
+}
+
 LocalShard Shared::reserve(core::Use use, StringRef hint, int64_t bytes,
-                           int64_t tripCount, wafer::StageSet stageSet) {
+                           int64_t tripCount) {
   MLIRContext *context = builder.getContext();
   int64_t step = target::shardBytes(bytes, 1);
   FlatSymbolRefAttr name = names.take(context, hint);
-  auto buffer = core::BufferOp::create(
+  core::BufferOp::create(
       builder, builder.getUnknownLoc(), core::UseAttr::get(context, use),
       name.getAttr(), builder.getI64IntegerAttr(step * tripCount),
       IntegerAttr(), IntegerAttr(), FlatSymbolRefAttr(), FlatSymbolRefAttr());
-  buffers.emplace_back(buffer, stageSet);
   return {name, 0, step, step};
 }
 
 void Shared::extend(FlatSymbolRefAttr name, int64_t bytes) {
-  for (auto &[buffer, stageSet] : buffers)
+  for (auto buffer : builder.getBlock()->getOps<core::BufferOp>())
     if (buffer.getSymNameAttr() == name.getAttr())
       buffer.setBytes(std::max(buffer.getBytes(), uint64_t(bytes)));
 }
 
-/// Of `tripCount` local shards, those that one PE holds.
-static int64_t tripCountHeld(Operation *op, size_t tripCount) {
+std::pair<size_t, size_t> Shared::tripsHeld(Operation *op, size_t count) const {
   auto repeat = op->getParentOfType<wafer::RepeatOp>();
-  return repeat && tripCount > 1 &&
-                 repeat ==
-                     wafer::getStagedRepeat(op->getParentOfType<func::FuncOp>())
-             ? wafer::getTripCountPerStage(repeat)
-             : static_cast<int64_t>(tripCount);
-}
-
-std::pair<LocalShard, Holder> Shared::tripOf(Operation *op, LocalShard shard,
-                                             size_t trip, size_t tripCount) {
-  auto held = static_cast<size_t>(tripCountHeld(op, tripCount));
-  shard.offset += shard.step * static_cast<int64_t>(trip % held);
-  Holder holder{stageSetOf(op), std::nullopt};
-  if (held < tripCount)
-    holder.stage = static_cast<uint32_t>(1 + trip / held);
-  return {shard, holder};
+  if (!repeat || count != repeat.getTripCount())
+    return {0, count};
+  auto [first, end] = stage.tripsOf(repeat);
+  return {static_cast<size_t>(first), static_cast<size_t>(end)};
 }
 
 void Shared::bind(core::Role role, StringRef name, const Layout &layout,
-                  const LocalShard &shard, Holder holder,
-                  std::optional<uint32_t> source) {
-  bindings.emplace_back(createBind(builder, role, name, layout, shard.buffer,
-                                   shard.offset, source),
-                        holder);
-}
-
-void Shared::setHolders(llvm::function_ref<Guard(wafer::StageSet)> ofRunBy,
-                        llvm::function_ref<Guard(uint32_t)> ofStage) {
-  auto set = [](auto op, Guard guard) {
-    if (guard.columns)
-      op.setColumnsAttr(guard.columns);
-    if (guard.rows)
-      op.setRowsAttr(guard.rows);
-  };
-  for (auto [bind, holder] : bindings)
-    set(bind, holder.stage ? ofStage(*holder.stage) : ofRunBy(holder.stageSet));
-  for (auto [buffer, stageSet] : buffers)
-    set(buffer, ofRunBy(stageSet));
+                  const LocalShard &shard, std::optional<uint32_t> source) {
+  createBind(builder, role, name, layout, shard.buffer, shard.offset, source);
 }
 
 core::BindOp codegen::createBind(OpBuilder &builder, core::Role role,
@@ -168,9 +145,9 @@ static bool narrowed(Word inFile, Word stored, wafer::WeightOp weight) {
   return inFile == Word::f32 && stored == Word::f16 && !weight.getValue();
 }
 
-FailureOr<uint32_t> Shared::source(wafer::WeightOp weight, Word stored) {
-  auto [it, fresh] = sources.try_emplace(weight.getSymName(),
-                                         static_cast<uint32_t>(sources.size()));
+FailureOr<uint32_t> Sources::get(wafer::WeightOp weight, Word stored) {
+  auto [it, fresh] = known.try_emplace(weight.getSymName(),
+                                       static_cast<uint32_t>(known.size()));
   if (!fresh)
     return it->second;
   auto type = cast<ShapedType>(weight.getType());
@@ -183,24 +160,24 @@ FailureOr<uint32_t> Shared::source(wafer::WeightOp weight, Word stored) {
     return weight.emitOpError()
            << "has elements of type " << type.getElementType()
            << ", which cannot be read from a file";
-  StringAttr name = sourcePoint.getStringAttr(weight.getSymName());
-  Location loc = sourcePoint.getUnknownLoc();
+  StringAttr name = point.getStringAttr(weight.getSymName());
+  Location loc = point.getUnknownLoc();
   if (value) {
-    core::SourceOp::create(sourcePoint, loc, name, inWords(value),
-                           IntegerAttr(), StringAttr(), IntegerAttr(),
-                           UnitAttr(), core::BlocksAttr());
+    core::SourceOp::create(point, loc, name, inWords(value), IntegerAttr(),
+                           StringAttr(), IntegerAttr(), UnitAttr(),
+                           core::BlocksAttr());
     return it->second;
   }
   const bool narrows = narrowed(*word, stored, weight);
   const int64_t bytes =
       type.getNumElements() * bytesOf(narrows ? Word::f16 : *word);
   core::SourceOp::create(
-      sourcePoint, loc, name, ElementsAttr(),
-      sourcePoint.getI64IntegerAttr(bytes), weight.getFileAttr(),
+      point, loc, name, ElementsAttr(), point.getI64IntegerAttr(bytes),
+      weight.getFileAttr(),
       // Without a file there are no bytes, and the image is shape only.
-      weight.getFile() ? sourcePoint.getI64IntegerAttr(weight.getOffset())
+      weight.getFile() ? point.getI64IntegerAttr(weight.getOffset())
                        : IntegerAttr(),
-      narrows && weight.getFile() ? sourcePoint.getUnitAttr() : UnitAttr(),
+      narrows && weight.getFile() ? point.getUnitAttr() : UnitAttr(),
       blocksOf(weight));
   return it->second;
 }
@@ -212,28 +189,16 @@ Shared::Key Shared::keyOf(Operation *op) {
           type.getAsOpaquePointer()};
 }
 
-void Shared::use(Operation *op, wafer::StageSet stageSet) {
-  auto [it, fresh] = users.try_emplace(keyOf(op), stageSet);
-  if (it->second != stageSet)
-    it->second = wafer::StageSet::All;
-}
-
-wafer::StageSet Shared::stageSetOf(Operation *op) const {
-  auto it = users.find(keyOf(op));
-  return it == users.end() ? wafer::StageSet::All : it->second;
-}
-
-LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::StageSet stageSet) {
+LogicalResult Shared::layTrips(wafer::RepeatOp op) {
   std::vector<Key> laid;
-  int64_t tripCount = 0, step = 0;
+  int64_t step = 0;
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
     Key key = keyOf(parameter);
     auto type = cast<ShapedType>(parameter.getType());
     FailureOr<Word> word = wordType(parameter, type.getElementType());
     if (failed(word))
       return failure();
-    if (parameter.getWeights().size() != op.getTripCount() ||
-        stageSetOf(parameter) != stageSet || known.count(key))
+    if (parameter.getWeights().size() != op.getTripCount() || known.count(key))
       continue;
     auto [it, isNew] = reserved.try_emplace(key);
     if (!isNew)
@@ -242,13 +207,12 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::StageSet stageSet) {
         target::shardBytes(type.getNumElements() * bytesOf(*word), 1);
     it->second = {{}, step, bytes, 0};
     step += bytes;
-    tripCount = tripCountHeld(parameter, op.getTripCount());
     laid.push_back(key);
   }
   if (laid.empty())
     return success();
-  LocalShard whole =
-      reserve(core::Use::parameter, "layers", step, tripCount, stageSet);
+  auto [first, end] = stage.tripsOf(op);
+  LocalShard whole = reserve(core::Use::parameter, "layers", step, end - first);
   for (const Key &key : laid) {
     reserved[key].buffer = whole.buffer;
     reserved[key].step = step;
@@ -256,12 +220,18 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op, wafer::StageSet stageSet) {
   return success();
 }
 
-LogicalResult Shared::lay(func::FuncOp func, wafer::StageSet stageSet) {
+LogicalResult Shared::lay(func::FuncOp func) {
+  auto stageSets = wafer::getStageSets(func);
   WalkResult walked = func.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    if (op == func)
+      return WalkResult::advance();
+    const wafer::StageSet runs = wafer::lookup(stageSets, op);
     LogicalResult done = success();
+    if (runs != wafer::StageSet::All && runs != stage.runs)
+      return WalkResult::skip();
     if (auto repeat = dyn_cast<wafer::RepeatOp>(op))
-      done = layTrips(repeat, stageSet);
-    else if (stageSetOf(op) == stageSet)
+      done = layTrips(repeat);
+    else
       done = layOne(op);
     return failed(done) ? WalkResult::interrupt() : WalkResult::advance();
   });
@@ -323,7 +293,7 @@ Shared::layOnce(Operation *op,
 
 FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
   return layOnce(op, [&](const Layout &lies) -> FailureOr<LocalShard> {
-    const size_t tripCount = op.getWeights().size();
+    auto [first, end] = tripsHeld(op, op.getWeights().size());
     auto perTrip = reserved.find(keyOf(op));
     LocalShard shard =
         perTrip != reserved.end()
@@ -331,14 +301,15 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
             : reserve(core::Use::parameter, firstName(op.getWeights()),
                       cast<ShapedType>(op.getType()).getNumElements() *
                           bytesOf(lies.type),
-                      tripCountHeld(op, tripCount), stageSetOf(op));
-    for (auto [trip, name] :
-         llvm::enumerate(op.getWeights().getAsRange<FlatSymbolRefAttr>())) {
+                      static_cast<int64_t>(end - first));
+    LocalShard place = shard;
+    for (size_t trip = first; trip < end; ++trip, place.offset += place.step) {
+      auto name = cast<FlatSymbolRefAttr>(op.getWeights()[trip]);
       auto weight = symbols.lookup<wafer::WeightOp>(name.getValue());
       if (!weight)
         return op.emitOpError()
                << "names " << name << ", which is not a weight";
-      FailureOr<uint32_t> from = source(weight, lies.type);
+      FailureOr<uint32_t> from = sources.get(weight, lies.type);
       if (failed(from))
         return failure();
       Word inFile =
@@ -346,8 +317,7 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
       Layout mine = lies;
       if (!narrowed(inFile, lies.type, weight))
         mine.hostType = typeOf(op.getContext(), inFile);
-      auto [place, holder] = tripOf(op, shard, trip, tripCount);
-      bind(core::Role::parameter, name.getValue(), mine, place, holder, *from);
+      bind(core::Role::parameter, name.getValue(), mine, place, *from);
     }
     return shard;
   });
@@ -355,19 +325,19 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
 
 FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
   return layOnce(op, [&](const Layout &lies) -> FailureOr<LocalShard> {
-    const size_t tripCount = op.getNames().size();
+    auto [first, end] = tripsHeld(op, op.getNames().size());
     LocalShard shard = reserve(core::Use::state, firstName(op.getNames()),
                                cast<ShapedType>(op.getType()).getNumElements() *
                                    bytesOf(lies.type),
-                               tripCountHeld(op, tripCount), stageSetOf(op));
-    for (auto [trip, name] :
-         llvm::enumerate(op.getNames().getAsRange<StringAttr>())) {
+                               static_cast<int64_t>(end - first));
+    LocalShard place = shard;
+    for (size_t trip = first; trip < end; ++trip, place.offset += place.step) {
+      auto name = cast<StringAttr>(op.getNames()[trip]);
       // Every entry must find the state where the others left it.
       if (!states.insert(name.getValue()).second)
         return op.emitOpError() << "lays state '" << name.getValue()
                                 << "' in another way than another entry does";
-      auto [place, holder] = tripOf(op, shard, trip, tripCount);
-      bind(core::Role::state, name.getValue(), lies, place, holder);
+      bind(core::Role::state, name.getValue(), lies, place);
     }
     return shard;
   });
@@ -376,8 +346,7 @@ FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
 FailureOr<LocalShard> Shared::iota(wafer::IotaOp op) {
   return layOnce(op, [&](Layout &lies) -> FailureOr<LocalShard> {
     LocalShard shard =
-        reserve(core::Use::index, "iota", op.getType().getNumElements() * 4, 1,
-                stageSetOf(op));
+        reserve(core::Use::index, "iota", op.getType().getNumElements() * 4, 1);
     // Padding elements have indices of their own: masks look at them.
     for (core::DimAttr &dim : lies.dims) {
       int64_t live = 1;
@@ -386,8 +355,7 @@ FailureOr<LocalShard> Shared::iota(wafer::IotaOp op) {
       dim = core::DimAttr::get(op.getContext(), live, dim.getSourceStride(),
                                dim.getDigits());
     }
-    auto [place, holder] = tripOf(op, shard, 0, 1);
-    bind(core::Role::index, "", lies, place, holder);
+    bind(core::Role::index, "", lies, shard);
     return shard;
   });
 }
@@ -408,9 +376,8 @@ LocalShard Shared::coordinate(ArrayRef<wafer::Axis> axes) {
   Layout lies{Word::i32,
               typeOf(context, Word::i32),
               {core::DimAttr::get(context, region.getSize(axes), 1, digits)}};
-  LocalShard shard =
-      reserve(core::Use::index, hint, 4, 1, wafer::StageSet::All);
-  bind(core::Role::index, "", lies, shard, {});
+  LocalShard shard = reserve(core::Use::index, hint, 4, 1);
+  bind(core::Role::index, "", lies, shard);
   return coordinates[key] = shard;
 }
 

@@ -3,8 +3,7 @@
 // Weights, states and index tensors are buffers of the region, in the order in
 // which they will lie in memory (core-share gives the addresses). Each has a
 // binding that says how the global tensor is spread over the PEs of the region.
-// With stages, what only the first or only the others need is on their PEs
-// only.
+// A stage has what it runs, of the layers its own trips.
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,32 +39,43 @@ struct Layout {
   llvm::SmallVector<core::DimAttr> dims;
 };
 
-/// Which PEs hold something: one stage, or those that run it.
-struct Holder {
-  wafer::StageSet stageSet = wafer::StageSet::All;
-  std::optional<uint32_t> stage;
+/// What one stage, with a region of its own, runs of the functions.
+struct Stage {
+  /// All: the only one.
+  wafer::StageSet runs = wafer::StageSet::All;
+  int64_t index = 0;
+
+  /// The trips that it runs of `repeat`: the first, and the one behind the
+  /// last.
+  std::pair<int64_t, int64_t> tripsOf(wafer::RepeatOp repeat) const;
+};
+
+/// Where the bytes of weights are, by their names; all regions of an image read
+/// from the same.
+class Sources {
+public:
+  /// Makes the ops of the sources in front of `first`.
+  explicit Sources(core::RegionOp first) : point(first) {}
+
+  /// The number of a weight's bytes among the sources of the image.
+  mlir::FailureOr<uint32_t> get(wafer::WeightOp weight, Word stored);
+
+private:
+  mlir::OpBuilder point;
+  llvm::StringMap<uint32_t> known;
 };
 
 class Shared {
 public:
-  /// Sources go in front of `out`, which buffers and bindings go into.
-  Shared(wafer::RegionAttr region, mlir::ModuleOp module, core::RegionOp out,
-         SymbolNames &names)
-      : region(region), symbols(module), names(names),
-        sourcePoint(mlir::OpBuilder(out)),
+  /// Buffers and bindings go into `out`.
+  Shared(wafer::RegionAttr region, Stage stage, mlir::SymbolTable &symbols,
+         Sources &sources, core::RegionOp out, SymbolNames &names)
+      : region(region), stage(stage), symbols(symbols), sources(sources),
+        names(names),
         builder(mlir::OpBuilder::atBlockEnd(&out.getBody().front())) {}
 
-  /// Tells, before anything is laid, that `op` (a parameter, state or iota) is
-  /// run by `stageSet`; other entries may say otherwise.
-  void use(mlir::Operation *op, wafer::StageSet stageSet);
-  /// Who runs it in any entry. What all run must be laid first.
-  wafer::StageSet stageSetOf(mlir::Operation *op) const;
-
-  /// Lays what `func` has and `stageSet` runs, if it is not laid yet.
-  mlir::LogicalResult lay(mlir::func::FuncOp func, wafer::StageSet stageSet);
-  /// Reserves the weights that the trips of a loop read, trip by trip; of these
-  /// what `stageSet` runs.
-  mlir::LogicalResult layTrips(wafer::RepeatOp op, wafer::StageSet stageSet);
+  /// Lays what `func` has and the stage runs, if it is not laid yet.
+  mlir::LogicalResult lay(mlir::func::FuncOp func);
   mlir::FailureOr<LocalShard> parameter(wafer::ParameterOp op);
   /// Lets `buffer` have at least `bytes`, the last of them for no weight.
   void extend(mlir::FlatSymbolRefAttr buffer, int64_t bytes);
@@ -80,10 +90,6 @@ public:
   /// How the result or operand `local` of `op` lies.
   mlir::FailureOr<Layout> layout(mlir::Operation *op, mlir::ShapedType local);
 
-  /// Says which PEs have what was laid, once their guards have names.
-  void setHolders(llvm::function_ref<Guard(wafer::StageSet)> ofRunBy,
-                  llvm::function_ref<Guard(uint32_t)> ofStage);
-
   wafer::RegionAttr getRegion() const { return region; }
 
 private:
@@ -93,35 +99,30 @@ private:
   static Key keyOf(mlir::Operation *op);
   /// A buffer for `tripCount` local shards behind each other.
   LocalShard reserve(core::Use use, llvm::StringRef hint, int64_t bytes,
-                     int64_t tripCount, wafer::StageSet stageSet);
+                     int64_t tripCount);
+  /// Reserves the weights that the trips of a loop read, trip by trip.
+  mlir::LogicalResult layTrips(wafer::RepeatOp op);
   mlir::LogicalResult layOne(mlir::Operation *op);
   /// Where the result of `op` lies; `lay` reserves and binds it the first time.
   mlir::FailureOr<LocalShard>
   layOnce(mlir::Operation *op,
           llvm::function_ref<mlir::FailureOr<LocalShard>(Layout &)> lay);
-  /// Binds trip `trip` of `op` behind those that `shard` begins with.
   void bind(core::Role role, llvm::StringRef name, const Layout &layout,
-            const LocalShard &shard, Holder holder,
-            std::optional<uint32_t> source = {});
-  /// The place of one trip, and who holds it.
-  std::pair<LocalShard, Holder> tripOf(mlir::Operation *op, LocalShard shard,
-                                       size_t trip, size_t tripCount);
-  /// The number of a weight's bytes among the sources of the image.
-  mlir::FailureOr<uint32_t> source(wafer::WeightOp weight, Word stored);
+            const LocalShard &shard, std::optional<uint32_t> source = {});
+  /// Of `count` shards of `op`, one per trip: which the stage holds.
+  std::pair<size_t, size_t> tripsHeld(mlir::Operation *op, size_t count) const;
 
   wafer::RegionAttr region;
-  mlir::SymbolTable symbols;
+  Stage stage;
+  mlir::SymbolTable &symbols;
+  Sources &sources;
   SymbolNames &names;
-  mlir::OpBuilder sourcePoint, builder;
+  mlir::OpBuilder builder;
   // Never iterated over: keys have no order that stays.
-  llvm::DenseMap<Key, wafer::StageSet> users;
   llvm::DenseMap<Key, LocalShard> known;
   llvm::DenseMap<Key, LocalShard> reserved; // weights of trips
   std::map<std::string, LocalShard> coordinates;
   llvm::StringSet<> states;
-  llvm::StringMap<uint32_t> sources;
-  std::vector<std::pair<core::BufferOp, wafer::StageSet>> buffers;
-  std::vector<std::pair<core::BindOp, Holder>> bindings;
 };
 
 /// A dimension of `extent` elements that every PE has all of.

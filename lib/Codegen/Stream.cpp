@@ -110,24 +110,18 @@ LogicalResult ProgramEmitter::emitToken(wafer::RepeatOp repeat) {
       return failure();
   }
   emitter.setNode(repeat.getLoc());
-  return writingFor ? emitShare(repeat, *writingFor)
-                    : emitOp(repeat.getOperation());
+  return stage.runs == wafer::StageSet::All ? emitOp(repeat.getOperation())
+                                            : emitShare(repeat);
 }
 
-/// A loop over `tokens` that is written for `who`; all, if nobody.
 LogicalResult
-ProgramEmitter::emitLoop(int64_t tokens, std::optional<wafer::StageSet> who,
+ProgramEmitter::emitLoop(int64_t tokens,
                          llvm::function_ref<LogicalResult()> body) {
-  writingFor = who;
-  Guard guard = collectives.guardOf(who.value_or(wafer::StageSet::All));
-  emitter.setGuard(guard);
   rounded.clear(); // of another token
   emitter.loop(tokens, /*perEntry=*/true, image::LoopOver::tokens);
   if (failed(body()))
     return failure();
-  emitter.setGuard(guard);
   emitter.endLoop();
-  writingFor.reset();
   return success();
 }
 
@@ -159,8 +153,6 @@ static SmallVector<Operation *> readBehind(wafer::RepeatOp repeat) {
 /// What ops behind the layers read of the last token: which of stage 0's loops
 /// worked it out depends on the number of tokens.
 LogicalResult ProgramEmitter::emitAgain(wafer::RepeatOp repeat) {
-  writingFor = wafer::StageSet::First;
-  emitter.setGuard(collectives.guardOf(*writingFor));
   for (Operation *op : readBehind(repeat)) {
     if (!isWritten(op))
       continue;
@@ -169,29 +161,22 @@ LogicalResult ProgramEmitter::emitAgain(wafer::RepeatOp repeat) {
     else if (failed(emitOp(op)))
       return failure();
   }
-  writingFor.reset();
   return success();
 }
 
 LogicalResult ProgramEmitter::emitStagedTokens(wafer::RepeatOp repeat) {
-  using wafer::StageSet;
+  auto token = [&] { return emitToken(repeat); };
+  if (stage.runs == wafer::StageSet::Others)
+    return emitLoop(stream.tokens, token);
   const int64_t others = wafer::getStages(func).getCount() - 1;
   const int64_t ahead = std::min(stream.tokens, others);
-  auto token = [&] { return emitToken(repeat); };
-  auto receive = [&] {
-    return sendRecv(repeat, StageSet::First, CollectiveEmitter::Half::Receive);
-  };
-  if (failed(emitLoop(ahead, StageSet::First, token)) ||
-      failed(emitLoop(stream.tokens - ahead, StageSet::First, [&] {
-        return success(succeeded(receive()) && succeeded(token()));
-      })))
-    return failure();
-  auto first = values;
-  if (failed(emitLoop(stream.tokens, StageSet::Others, token)))
-    return failure();
-  values = first;
-  return success(succeeded(emitLoop(ahead, StageSet::First, receive)) &&
-                 succeeded(emitAgain(repeat)));
+  auto back = [&] { return receive(repeat); };
+  return success(
+      succeeded(emitLoop(ahead, token)) &&
+      succeeded(emitLoop(
+          stream.tokens - ahead,
+          [&] { return success(succeeded(back()) && succeeded(token())); })) &&
+      succeeded(emitLoop(ahead, back)) && succeeded(emitAgain(repeat)));
 }
 
 LogicalResult ProgramEmitter::emitStream() {
@@ -201,10 +186,9 @@ LogicalResult ProgramEmitter::emitStream() {
     return func.emitOpError("streams tokens but has no single loop of layers");
   placeFusedCollectives(block);
   for (auto input : block.getOps<wafer::InputOp>())
-    if (failed(emitOp(input)))
+    if (isWritten(input) && failed(emitOp(input)))
       return failure();
   // Counted up by every token.
-  emitter.setGuard({});
   tokenNumber = emitter.temporary(Word::i32, {});
   emitter.vector(Opcode::mov, {}, tokenNumber, Ref::constant(int32_t(-1)));
   if (position) {
@@ -213,14 +197,14 @@ LogicalResult ProgramEmitter::emitStream() {
     emitter.vector(Opcode::add, {}, *position, given,
                    Ref::constant(int32_t(-1)));
   }
-  LogicalResult streamed = repeat == wafer::getStagedRepeat(func)
-                               ? emitStagedTokens(repeat)
-                               : emitLoop(stream.tokens, std::nullopt,
-                                          [&] { return emitToken(repeat); });
+  LogicalResult streamed =
+      repeat == wafer::getStagedRepeat(func)
+          ? emitStagedTokens(repeat)
+          : emitLoop(stream.tokens, [&] { return emitToken(repeat); });
   if (failed(streamed))
     return failure();
   for (auto it = std::next(Block::iterator(repeat)); it != block.end(); ++it)
-    if (!isa<wafer::InputOp>(*it) && failed(emitOp(&*it)))
+    if (!isa<wafer::InputOp>(*it) && isWritten(&*it) && failed(emitOp(&*it)))
       return failure();
   return success();
 }

@@ -23,12 +23,6 @@ uint64_t waferloom::collectives::cycles(const Line &line,
   switch (request.kind) {
   case Kind::Broadcast:
     return broadcast;
-  case Kind::StageSendRecv: {
-    // Every stage but the last to the next, and the last one back over all.
-    const uint64_t message = costs.issue + model.words + costs.getTravel(0);
-    const uint64_t hops = 2 * (line.length - 1) * line.stride;
-    return line.length * message + hops * costs.hop;
-  }
   case Kind::Reduce:
     return rulesOf(request.algorithm).cycles(line, request, costs);
   case Kind::AllReduce: {
@@ -47,7 +41,7 @@ uint64_t waferloom::collectives::hardBoundCycles(const Line &line,
     return 0;
   // Of an all-reduce each end must hear of the other.
   const unsigned farthest =
-      request.kind == Kind::AllReduce || request.kind == Kind::StageSendRecv
+      request.kind == Kind::AllReduce
           ? line.length - 1
           : std::max(request.root, line.length - 1 - request.root);
   return costs.getPassing(request.words) +
@@ -110,8 +104,6 @@ double waferloom::collectives::lowerBoundCycles(Kind kind, unsigned length,
   switch (kind) {
   case Kind::Broadcast:
     return across + arm - 1;
-  case Kind::StageSendRecv: // there and back
-    return 2 * (across + length - 1);
   case Kind::Reduce:
     return reduceBound(arm, words, ramp);
   case Kind::AllReduce:

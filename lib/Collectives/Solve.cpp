@@ -15,8 +15,7 @@ using llvm::Expected;
 static constexpr std::pair<Kind, llvm::StringLiteral> kindNames[] = {
     {Kind::Reduce, "reduce"},
     {Kind::AllReduce, "all-reduce"},
-    {Kind::Broadcast, "broadcast"},
-    {Kind::StageSendRecv, "stage send/recv"}};
+    {Kind::Broadcast, "broadcast"}};
 static constexpr std::pair<Combiner, llvm::StringLiteral> combinerNames[] = {
 #define COMBINER(name, text, opcode) {Combiner::name, text},
 #include "waferloom/Collectives/Combiners.def"
@@ -54,9 +53,7 @@ waferloom::image::Opcode waferloom::collectives::opcodeOf(Combiner combiner) {
   llvm_unreachable("every combiner is in the list");
 }
 std::optional<Kind> waferloom::collectives::parseKind(llvm::StringRef name) {
-  std::optional<Kind> kind = valueIn<Kind>(kindNames, name);
-  // Stages are not what a row of PEs has.
-  return kind == Kind::StageSendRecv ? std::nullopt : kind;
+  return valueIn<Kind>(kindNames, name);
 }
 static constexpr unsigned longestLine = 8192;
 
@@ -66,18 +63,11 @@ static Error refuse(const char *format, Values... values) {
                                  values...);
 }
 
-/// What is one multicast, or a row of them: nothing to choose.
-static bool isMulticast(Kind kind) {
-  return kind == Kind::Broadcast || kind == Kind::StageSendRecv;
-}
-
 unsigned waferloom::collectives::colors(const Line &line,
                                         const Request &request,
                                         const Costs &costs) {
   if (line.length < 2)
     return 0;
-  if (request.kind == Kind::StageSendRecv)
-    return line.length == 2 ? 2 : 3;
   if (request.kind == Kind::Broadcast)
     return line.stride;
   const Rules &rules = rulesOf(request.algorithm);
@@ -99,14 +89,12 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
                   line.length);
   if (request.words == 0)
     return refuse("a collective of 0 words: give it at least 1");
-  if (isMulticast(request.kind) && request.algorithm != Algorithm::Auto &&
+  if (request.kind == Kind::Broadcast && request.algorithm != Algorithm::Auto &&
       request.algorithm != Algorithm::Chain)
-    return refuse("a %s is made of multicasts and has no algorithm '%s': use "
+    return refuse("a %s is one multicast and has no algorithm '%s': use "
                   "auto",
                   nameOf(request.kind).data(),
                   nameOf(request.algorithm).data());
-  if (request.kind == Kind::StageSendRecv && line.segments > 1)
-    return refuse("stages are in one segment, not in %u", line.segments);
   if (request.algorithm != Algorithm::Auto &&
       rulesOf(request.algorithm).neighboursOnly && line.stride > 1)
     return refuse("'%s' needs neighbouring PEs but these are %u apart: use "
@@ -148,7 +136,7 @@ Error waferloom::collectives::check(const Line &line, const Request &request,
 
 /// `auto` becomes the cheapest; ties go to the first.
 static Request chosen(const Line &line, Request request, const Costs &costs) {
-  if (isMulticast(request.kind))
+  if (request.kind == Kind::Broadcast)
     request.algorithm = Algorithm::Chain;
   if (request.algorithm != Algorithm::Auto)
     return request;
@@ -172,7 +160,7 @@ Expected<CollectivePlan> waferloom::collectives::solve(const Line &line,
   Request request = chosen(line, asked, costs);
   Segment segment(line, request);
   const Rules &rules = rulesOf(request.algorithm);
-  const bool reduces = !isMulticast(request.kind);
+  const bool reduces = request.kind != Kind::Broadcast;
   if (reduces && rules.fillIn)
     rules.fillIn(line, request, costs);
   if (reduces)
@@ -180,8 +168,6 @@ Expected<CollectivePlan> waferloom::collectives::solve(const Line &line,
   if (request.kind == Kind::Broadcast ||
       (request.kind == Kind::AllReduce && !rules.wholeAllReduce))
     multicast(segment);
-  if (request.kind == Kind::StageSendRecv)
-    stageSendRecv(segment);
   CollectivePlan plan = compress(line, std::move(segment));
   plan.algorithm = request.algorithm;
   plan.group = reduces ? request.group : 0;

@@ -36,7 +36,6 @@ struct Segment {
 };
 
 void multicast(Segment &);
-void stageSendRecv(Segment &);
 
 /// Equal programs become classes, equal stretches runs.
 CollectivePlan compress(const Line &, Segment &&);

@@ -327,15 +327,12 @@ Error Player::checkEnd() const {
     const uint64_t minor = pe % line.stride;
     const uint64_t first = pe / segmentSize() * segmentSize() + minor;
     const uint64_t last = first + uint64_t(line.length - 1) * line.stride;
-    const uint64_t root = request.kind == Kind::StageSendRecv
-                              ? line.stride - 1 // who speaks for stage 0
-                              : first + uint64_t(request.root) * line.stride;
+    const uint64_t root = first + uint64_t(request.root) * line.stride;
     if (request.kind == Kind::Reduce && pe != root)
       continue;
     for (const Contributors &part : pes[pe].parts)
-      if (request.kind == Kind::Broadcast || request.kind == Kind::StageSendRecv
-              ? !part.isOnly(root)
-              : !part.areAll(first, last))
+      if (request.kind == Kind::Broadcast ? !part.isOnly(root)
+                                          : !part.areAll(first, last))
         return wrong(at(pe) + " ends without the result");
   }
   for (const auto &[end, queue] : queues)

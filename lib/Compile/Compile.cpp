@@ -29,6 +29,7 @@
 #include "llvm/Support/Path.h"
 
 #include <chrono>
+#include <set>
 
 using namespace mlir;
 using namespace waferloom;
@@ -341,16 +342,22 @@ FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
     summary.fit = *fit;
   }
   image->image.shape_only |= !options.weights;
-  const image::RegionT &region = *image->image.regions.front();
   summary.parameters = image->image.parameters;
-  summary.width = region.width;
-  summary.height = region.height;
-  summary.pesUsed = summary.width * summary.height;
-  summary.stages = summary.regions = int64_t(region.stages_x) * region.stages_y;
-  for (const auto &program : region.programs)
-    for (const auto &route : program->routes)
-      summary.colorsUsedMax =
-          std::max<int64_t>(summary.colorsUsedMax, route->color + 1);
+  summary.width = summary.height = 0;
+  summary.stages = summary.regions =
+      static_cast<int64_t>(image->image.regions.size());
+  for (const auto &region : image->image.regions) {
+    summary.width = std::max<int64_t>(summary.width, region->x + region->width);
+    summary.height =
+        std::max<int64_t>(summary.height, region->y + region->height);
+    summary.pesUsed += int64_t(region->width) * region->height;
+    std::set<int> colors;
+    for (const auto &program : region->programs)
+      for (const auto &route : program->routes)
+        colors.insert(route->color);
+    summary.colorsUsedMax = std::max<int64_t>(
+        summary.colorsUsedMax, static_cast<int64_t>(colors.size()));
+  }
   return image;
 }
 

@@ -49,9 +49,8 @@ static Error checkNumbers(const CompileOptions &options,
             checkRange("dimension '" + name + "': size", size, 1, mostSize))
       return error;
   if (options.stages)
-    if (Error error =
-            checkRange("stages", *options.stages, 1,
-                       std::max<int64_t>(target.userWidth, target.userHeight)))
+    if (Error error = checkRange("stages", *options.stages, 1,
+                                 int64_t(target.userWidth) * target.userHeight))
       return error;
   if (Error error =
           checkRange("plans to search", options.searchPlans, 1, mostPlans))

@@ -15,6 +15,7 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -126,19 +127,24 @@ Planning::Planning(ModuleOp module, const CompileOptions &options,
                          [](auto entry) { return entry.isStreamed(); });
 }
 
-/// How many regions may stand side by side: one for all, or one for what is not
-/// repeated and some that share the trips evenly. The fewest first; where
-/// tokens of a prompt stream through them and the region is not given, the
-/// most.
+/// How many regions there may be: one for all, or one for what is not repeated
+/// and some that share the trips; more are only of use where the fullest has
+/// fewer of them. The fewest first; where tokens of a prompt stream through
+/// them and the region is not given, the most.
 SmallVector<int64_t> Planning::stageCounts(Shape shape) const {
   if (options.stages)
     return {*options.stages};
   SmallVector<int64_t> counts = {1};
-  for (int64_t sharing = 1; tripCount > 1 && sharing <= tripCount; ++sharing)
-    if (tripCount % sharing == 0 &&
-        ((sharing + 1) * shape.first <= target.userWidth ||
-         (sharing + 1) * shape.second <= target.userHeight))
-      counts.push_back(sharing + 1);
+  int64_t fullest = tripCount + 1;
+  for (int64_t sharing = 1; tripCount > 1 && sharing <= tripCount; ++sharing) {
+    const int64_t most = llvm::divideCeil(tripCount, sharing);
+    if (most == fullest ||
+        partition::listGrids(shape.first, shape.second, sharing + 1, target)
+            .empty())
+      continue;
+    fullest = most;
+    counts.push_back(sharing + 1);
+  }
   if (streams && !options.region)
     std::reverse(counts.begin(), counts.end());
   return counts;

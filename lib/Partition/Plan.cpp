@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Remarks.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <set>
@@ -101,16 +102,41 @@ static void refuse(ModuleOp module, const Problem &problem, int64_t looked) {
                        "smaller state capacity";
 }
 
-/// The direction that alone has room for `stages` regions of `width` x `height`
-/// PEs.
+SmallVector<StageGrid> partition::listGrids(int64_t width, int64_t height,
+                                            int64_t count,
+                                            const target::Target &target) {
+  SmallVector<StageGrid> grids;
+  for (int64_t rows = 1; rows <= count; ++rows) {
+    const int64_t columns = count / rows;
+    if (columns * rows != count || rows * height > target.userHeight ||
+        columns * width > target.userWidth)
+      continue;
+    for (bool inColumns : {false, true})
+      if (wafer::StagesAttr::closes(columns, rows, inColumns))
+        grids.push_back({columns, rows, inColumns});
+  }
+  llvm::sort(grids, [](StageGrid a, StageGrid b) {
+    return std::tuple(a.strips(), a.rows, a.inColumns) <
+           std::tuple(b.strips(), b.rows, b.inColumns);
+  });
+  // Strips of one stage each only where there is nothing else.
+  if (!grids.empty() && grids.front().strips() < count)
+    llvm::erase_if(grids,
+                   [&](StageGrid grid) { return grid.strips() == count; });
+  return grids;
+}
+
+/// The direction of the strips of all grids that have room for `stages`
+/// regions.
 static std::optional<Axis::Direction> getOnlyWay(const target::Target &target,
                                                  int64_t width, int64_t height,
                                                  int64_t stages) {
-  const bool fitsRow = stages * width <= target.userWidth,
-             fitsColumn = stages * height <= target.userHeight;
-  if (stages == 1 || fitsRow == fitsColumn)
+  SmallVector<StageGrid> grids = listGrids(width, height, stages, target);
+  if (stages == 1 || grids.empty() || llvm::any_of(grids, [&](StageGrid grid) {
+        return grid.inColumns != grids.front().inColumns;
+      }))
     return std::nullopt;
-  return fitsRow ? Axis::X : Axis::Y;
+  return grids.front().inColumns ? Axis::Y : Axis::X;
 }
 
 /// The problem of a module, under what `options` allow.
@@ -147,26 +173,35 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   return classes;
 }
 
-/// Sets stages beside each other, in a row if what they carry is whole along x,
-/// else in a column; where only one of the two has room, in that.
-static LogicalResult
-setStages(ModuleOp module, std::optional<Axis::Direction> only, int64_t count) {
+/// Sets stages beside each other, in as few strips as there is room for: in
+/// rows if what they carry is whole along x, else in columns.
+static LogicalResult setStages(ModuleOp module, int64_t count) {
   if (count == 1)
     return success();
-  auto inOneWay = [&](int64_t columns, int64_t rows) {
-    auto stages = wafer::StagesAttr::get(module.getContext(), columns, rows);
-    wafer::ProgramOp::getOrCreate(module).setStagesAttr(stages);
-    return llvm::all_of(module.getOps<func::FuncOp>(), [](func::FuncOp entry) {
-      return succeeded(wafer::verifyStages(entry));
-    });
-  };
-  return success((only != Axis::Y && inOneWay(count, 1)) ||
-                 (only != Axis::X && inOneWay(1, count)));
+  FailureOr<target::Target> fabric = target::getTarget(module);
+  if (failed(fabric))
+    return failure();
+  wafer::ProgramOp program = wafer::ProgramOp::getOrCreate(module);
+  SmallVector<StageGrid> grids =
+      listGrids(program.getPesAttr().getWidth(),
+                program.getPesAttr().getHeight(), count, *fabric);
+  if (grids.empty()) // placement says what is too large
+    grids = {{count, 1, false}, {1, count, true}};
+  for (auto [columns, rows, inColumns] : grids) {
+    program.setStagesAttr(
+        wafer::StagesAttr::get(module.getContext(), columns, rows, inColumns));
+    if (llvm::all_of(module.getOps<func::FuncOp>(), [](func::FuncOp entry) {
+          return succeeded(wafer::verifyStages(entry));
+        }))
+      return success();
+  }
+  return failure();
 }
 
 /// What the values carried from stage to stage cost per step of the shortest
 /// entry.
-static double getStageSendRecvCycles(ModuleOp module) {
+static double getStageSendRecvCycles(ModuleOp module,
+                                     const image::TargetT &target) {
   auto entries = module.getOps<func::FuncOp>();
   if (entries.empty())
     return 0;
@@ -176,17 +211,43 @@ static double getStageSendRecvCycles(ModuleOp module) {
     return 0;
   wafer::RegionAttr region = wafer::getRegion(entry);
   wafer::StagesAttr stages = wafer::getStages(entry);
-  collectives::Request request;
-  request.kind = collectives::Kind::StageSendRecv;
-  request.words = 0;
+  const collectives::Costs costs(target);
+  collectives::Request message;
+  message.words = 0;
   for (Value value : repeat.getInits())
-    request.words += static_cast<uint64_t>(
+    message.words += static_cast<uint64_t>(
         wafer::getLocalType(cast<RankedTensorType>(value.getType()), region)
             .getNumElements());
-  collectives::Line line;
-  line.length = static_cast<unsigned>(stages.getCount());
-  line.stride = static_cast<unsigned>(wafer::getStageLength(region, stages));
-  return static_cast<double>(collectives::cycles(line, request));
+  auto getLine = [&](wafer::Axis::Direction direction) {
+    return collectives::Line{static_cast<unsigned>(direction == wafer::Axis::X
+                                                       ? region.getWidth()
+                                                       : region.getHeight()),
+                             1, 1};
+  };
+  auto getCycles = [&](collectives::Kind kind, collectives::Line line,
+                       unsigned root) {
+    collectives::Request request = message;
+    request.kind = kind;
+    request.root = root;
+    if (kind != collectives::Kind::Broadcast)
+      request.algorithm = collectives::Algorithm::Tree;
+    return static_cast<double>(collectives::cycles(line, request, costs));
+  };
+  double cycles = 0;
+  for (int64_t from = 0; from < stages.getCount(); ++from) {
+    const wafer::HandOver way = wafer::getHandOver(stages, from);
+    const collectives::Line line = getLine(way.direction);
+    cycles += getCycles(collectives::Kind::Broadcast, line, 0) +
+              static_cast<double>(way.between * line.length * costs.hop);
+    if (!way.turns)
+      continue;
+    const collectives::Line across = getLine(
+        way.direction == wafer::Axis::X ? wafer::Axis::Y : wafer::Axis::X);
+    cycles +=
+        getCycles(collectives::Kind::Reduce, line, line.length - 1) +
+        getCycles(collectives::Kind::AllReduce, across, across.length / 2);
+  }
+  return cycles;
 }
 
 namespace {
@@ -226,7 +287,7 @@ bool Asking::ask(const LayoutPlan &plan) {
     });
     classes = pose(*copy, options);
     if (failed(classes) || failed(write(*copy, *classes, plan)) ||
-        failed(setStages(*copy, classes->problem.stagesAlong, options.stages)))
+        failed(setStages(*copy, options.stages)))
       return false;
   }
   ++planned.answers;
@@ -244,7 +305,8 @@ bool Asking::ask(const LayoutPlan &plan) {
   planned.asked = true;
   if (!fits)
     return false;
-  planned.cycles = plan.cycles + getStageSendRecvCycles(*copy);
+  planned.cycles =
+      plan.cycles + getStageSendRecvCycles(*copy, classes->problem.target);
   module.getBodyRegion().takeBody(copy->getBodyRegion());
   describe(classes->problem, plan, module.getLoc());
   return true;
@@ -368,7 +430,7 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     }
     describe(classes->problem, plans.front(), module.getLoc());
     if (failed(write(module, *classes, plans.front())) ||
-        failed(setStages(module, classes->problem.stagesAlong, options.stages)))
+        failed(setStages(module, options.stages)))
       return signalPassFailure();
   }
 };

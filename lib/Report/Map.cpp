@@ -29,6 +29,9 @@ static void writePicture(raw_ostream &os, const image::ImageT &image,
                 width, height);
   os << formatv("<rect class=\"fabric\" width=\"{0:F2}\" height=\"{1:F2}\"/>\n",
                 width, height);
+  const bool several = image.regions.size() > 1 ||
+                       image.regions.front()->stages_x > 1 ||
+                       image.regions.front()->stages_y > 1;
   uint32_t number = 0;
   for (const auto &region : image.regions) {
     const double across = double(region->width) / region->stages_x,
@@ -42,9 +45,8 @@ static void writePicture(raw_ostream &os, const image::ImageT &image,
         os << formatv("<rect class=\"stage {0}\" x=\"{1:F2}\" y=\"{2:F2}\" "
                       "width=\"{3:F2}\" height=\"{4:F2}\"><title>stage {5}: "
                       "{6} x {7} PEs from ({8}, {9})</title></rect>\n",
-                      number || region->stages_x * region->stages_y == 1 ? "k0"
-                                                                         : "k4",
-                      x, y, w, h, number, uint32_t(across), uint32_t(down),
+                      number || !several ? "k0" : "k4", x, y, w, h, number,
+                      uint32_t(across), uint32_t(down),
                       region->x + column * uint32_t(across),
                       region->y + row * uint32_t(down));
         if (numbered && w >= 18 && h >= 14)

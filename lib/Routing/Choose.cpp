@@ -225,8 +225,7 @@ LogicalResult routing::choose(MutableArrayRef<Collective> collectives,
     // What no algorithm can do is said here, with its own reason.
     if (llvm::Error error = collectives::check(c.line, c.request, costs))
       return emitError(c.loc) << llvm::toString(std::move(error));
-    if (c.request.kind == Kind::Broadcast ||
-        c.request.kind == Kind::StageSendRecv)
+    if (c.request.kind == Kind::Broadcast)
       c.request.algorithm = Algorithm::Chain;
     const auto &[kind, combiner, algorithm, root, words, group, levels] =
         c.request;

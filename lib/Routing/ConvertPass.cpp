@@ -13,10 +13,12 @@
 #include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/MathExtras.h"
 
 namespace waferloom::routing {
 #define GEN_PASS_DEF_CONVERTWAFERTOFABRIC
@@ -34,8 +36,12 @@ struct Crossing {
   Operation *op;
   wafer::RegionAttr region;
   wafer::StagesAttr stages;
+  bool isHandOver = false; // what the stages' repeat carries
+  /// Of a hand-over that turns: indices into the list of all lines. None: of
+  /// one PE.
+  std::optional<size_t> leave, enter;
   SmallVector<wafer::Axis> axes;
-  Kind kind;
+  Kind kind = Kind::AllReduce;
   wafer::Combiner combiner = wafer::Combiner::Sum;
   int64_t root = -1; // coordinate along `axes`; -1: any, we choose
   /// The operands of a message have one element type: positions among the
@@ -94,7 +100,7 @@ LogicalResult Conversion::add(Operation *op) {
     auto entry = op->getParentOfType<func::FuncOp>();
     if (repeat != wafer::getStagedRepeat(entry))
       return success();
-    crossing.kind = Kind::StageSendRecv;
+    crossing.isHandOver = true;
   } else {
     return success();
   }
@@ -128,25 +134,64 @@ static unsigned rootOn(ArrayRef<wafer::Axis> run, ArrayRef<wafer::Axis> axes,
   return static_cast<unsigned>(on);
 }
 
-/// Over all stages, a place for each.
-static routing::Collective stageLine(const Crossing &crossing) {
-  routing::Collective c{crossing.op->getLoc(),
-                        wafer::getDirection(crossing.stages) == wafer::Axis::X
-                            ? routing::Direction::X
-                            : routing::Direction::Y,
-                        {},
-                        {}};
-  c.line.length = static_cast<unsigned>(crossing.stages.getCount());
-  c.line.stride = static_cast<unsigned>(
-      wafer::getStageLength(crossing.region, crossing.stages));
-  c.request.kind = Kind::StageSendRecv;
-  return c;
+namespace {
+/// The words of a PE, which are one of `parts`, on their way across strips of
+/// stages: so many in each of `lanes`.
+struct Turn {
+  int64_t parts, lanes;
+  int64_t words, laneWords, filled; // filled: a part from whole pieces
+
+  Turn(wafer::RegionAttr region, wafer::StagesAttr stages, int64_t words)
+      : parts(region.getHeight()), lanes(region.getWidth()), words(words) {
+    if (stages.getInColumns())
+      std::swap(parts, lanes);
+    const int64_t share = std::max<int64_t>(lanes / parts, 1);
+    const int64_t piece = llvm::divideCeil(words, share);
+    filled = piece * share;
+    laneWords = lanes < parts ? llvm::divideCeil(parts, lanes) * words : piece;
+  }
+};
+} // namespace
+
+/// What a stage in front of a turn and the one behind it sum: along the strips'
+/// parts to the last PE of each lane, then over the lanes.
+static void addTurn(Crossing &crossing,
+                    SmallVectorImpl<routing::Collective> &all) {
+  if (!wafer::hasTurns(crossing.stages))
+    return;
+  int64_t words = 0;
+  for (Value value : crossing.op->getOperands())
+    words += cast<ShapedType>(value.getType()).getNumElements();
+  const Turn turn(crossing.region, crossing.stages, words);
+  const bool inColumns = crossing.stages.getInColumns();
+  auto add = [&](bool x, Kind kind, int64_t message) -> std::optional<size_t> {
+    routing::Collective c{crossing.op->getLoc(),
+                          x ? routing::Direction::X : routing::Direction::Y,
+                          {},
+                          {}};
+    c.line.length = static_cast<unsigned>(x ? crossing.region.getWidth()
+                                            : crossing.region.getHeight());
+    if (c.line.length == 1)
+      return std::nullopt;
+    c.line.segments = static_cast<unsigned>(x ? crossing.stages.getColumns()
+                                              : crossing.stages.getRows());
+    c.request.kind = kind;
+    c.request.words = static_cast<uint64_t>(message);
+    c.request.root =
+        kind == Kind::Reduce ? c.line.length - 1 : c.line.length / 2;
+    all.push_back(c);
+    return all.size() - 1;
+  };
+  crossing.leave = add(inColumns, Kind::Reduce, turn.laneWords);
+  crossing.enter = add(!inColumns, Kind::AllReduce, turn.filled);
 }
 
 LogicalResult Conversion::addLines(Crossing &crossing) {
+  if (crossing.isHandOver) {
+    addTurn(crossing, all);
+    return success();
+  }
   SmallVector<routing::Collective> lines;
-  if (crossing.kind == Kind::StageSendRecv)
-    lines.push_back(stageLine(crossing));
   auto [width, height] = wafer::getExtents(crossing.region, crossing.stages);
   for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
     SmallVector<wafer::Axis> mine =
@@ -236,10 +281,6 @@ static SmallVector<Value> createCollective(OpBuilder &builder,
                                     line, algorithm, group, levels, root,
                                     IntegerAttr())
         ->getResults();
-  case Kind::StageSendRecv:
-    return fabric::StageSendRecvOp::create(builder, c.loc, types, values, line,
-                                           IntegerAttr())
-        ->getResults();
   case Kind::Broadcast:
     break;
   }
@@ -265,22 +306,56 @@ static Value createPut(OpBuilder &builder, wafer::GatherOp op,
                                builder.getArrayAttr(axes), op.getCyclicAttr());
 }
 
+/// Fills `leave` and `enter` by the two collectives of a turn.
+static void createTurn(fabric::StageSendRecvOp op, const Crossing &crossing,
+                       ArrayRef<routing::Collective> all) {
+  const Turn turn(crossing.region, crossing.stages, op.getWords());
+  Type element = getElementTypeOrSelf(op.getValues().front().getType());
+  auto words = [&](int64_t count) {
+    return RankedTensorType::get({count}, element);
+  };
+  const bool inColumns = crossing.stages.getInColumns();
+  const auto parts = inColumns ? fabric::Direction::X : fabric::Direction::Y;
+  const auto lanes = inColumns ? fabric::Direction::Y : fabric::Direction::X;
+  auto builder = OpBuilder::atBlockBegin(&op.getLeave().emplaceBlock());
+  Location loc = op.getLoc();
+  Value value = op.getLeave().addArgument(words(turn.words), loc);
+  value = fabric::ToLanesOp::create(builder, loc, words(turn.laneWords), value,
+                                    parts, turn.parts, lanes, turn.lanes);
+  if (crossing.leave)
+    value = createCollective(builder, all[*crossing.leave], {value}).front();
+  fabric::YieldOp::create(builder, loc, value);
+  builder.setInsertionPointToStart(&op.getEnter().emplaceBlock());
+  value = op.getEnter().addArgument(words(turn.laneWords), loc);
+  value = fabric::FromLanesOp::create(builder, loc, words(turn.filled), value,
+                                      lanes, turn.lanes, parts, turn.parts);
+  if (crossing.enter)
+    value = createCollective(builder, all[*crossing.enter], {value}).front();
+  if (turn.filled != turn.words)
+    value = tensor::ExtractSliceOp::create(
+        builder, loc, value, ArrayRef<OpFoldResult>{builder.getIndexAttr(0)},
+        ArrayRef<OpFoldResult>{builder.getIndexAttr(turn.words)},
+        ArrayRef<OpFoldResult>{builder.getIndexAttr(1)});
+  fabric::YieldOp::create(builder, loc, value);
+}
+
 /// What stands behind the repeat hands its results over.
 static void addStageSendRecv(const Crossing &crossing,
                              ArrayRef<routing::Collective> all) {
   OpBuilder builder(crossing.op->getContext());
   builder.setInsertionPointAfter(crossing.op);
-  SmallVector<Value> results = crossing.op->getResults();
-  for (size_t line : crossing.lines.front()) {
-    SmallVector<Value> back = createCollective(builder, all[line], results);
-    Operation *stageSendRecv = back.front().getDefiningOp();
-    for (auto [from, to] : llvm::zip_equal(results, back))
-      from.replaceAllUsesExcept(to, stageSendRecv);
-  }
+  ResultRange results = crossing.op->getResults();
+  auto op = fabric::StageSendRecvOp::create(builder, crossing.op->getLoc(),
+                                            results.getTypes(), results,
+                                            IntegerAttr());
+  if (wafer::hasTurns(crossing.stages))
+    createTurn(op, crossing, all);
+  for (auto [from, to] : llvm::zip_equal(results, op.getResults()))
+    from.replaceAllUsesExcept(to, op);
 }
 
 void Conversion::rewrite(Crossing &crossing) {
-  if (crossing.kind == Kind::StageSendRecv)
+  if (crossing.isHandOver)
     return addStageSendRecv(crossing, all);
   OpBuilder builder(crossing.op);
   SmallVector<Value> now(crossing.op->getOperands());
@@ -316,7 +391,13 @@ struct ConvertWaferToFabric
     FailureOr<target::Target> target = target::getTarget(getOperation());
     if (failed(target))
       return signalPassFailure();
-    const collectives::Costs costs(*target::toImage(*target));
+    collectives::Costs costs(*target::toImage(*target));
+    for (const Crossing &crossing : conversion.crossings)
+      if (crossing.isHandOver)
+        costs.colors = target->colors -
+                       std::min<unsigned>(target->colors,
+                                          fabric::StageSendRecvOp::getColorsOf(
+                                              crossing.stages.getCount()));
     if (walked.wasInterrupted() ||
         failed(routing::choose(conversion.all, costs)))
       return signalPassFailure();

@@ -34,7 +34,9 @@ LogicalResult routing::plan(Problem &problem) {
     c.plan = it->second;
     if (!isNew)
       continue;
-    auto solved = collectives::solve(c.line, c.request, problem.limits);
+    Limits limits = problem.limits;
+    limits.colors = problem.colorsLeft();
+    auto solved = collectives::solve(c.line, c.request, limits);
     if (!solved)
       return emitError(c.loc) << llvm::toString(solved.takeError());
     problem.plans.push_back(std::move(*solved));
@@ -103,11 +105,14 @@ FailureOr<Solution> routing::route(const Problem &problem) {
              (set.plan == &plan || set.plan->hasRoutesOf(plan));
     });
     if (same == sets.end()) {
-      if (colors + plan.colors > problem.limits.colors) {
+      if (colors + plan.colors > problem.colorsLeft()) {
         InFlightDiagnostic diag =
             emitError(c.loc)
             << "collectives up to this one need " << colors + plan.colors
             << " colors but the target has " << problem.limits.colors;
+        if (problem.borderColors)
+          diag << ", " << problem.borderColors
+               << " of them for streams between stages";
         diag.attachNote() << "collectives of one line, root and algorithm "
                              "share their colors; regions whose axes have "
                              "fewer factors have fewer lines";
@@ -125,6 +130,16 @@ FailureOr<Solution> routing::route(const Problem &problem) {
       takers.push_back(usersOf(set, color, /*takes=*/true));
       putters.push_back(usersOf(set, color, /*takes=*/false));
     }
+  if (problem.borderColors) {
+    const Users nobody{Direction::X, {}};
+    const Users all{
+        Direction::X,
+        llvm::BitVector(static_cast<unsigned>(problem.width), true)};
+    for (auto *users : {&takers, &putters}) {
+      users->resize(problem.colorsLeft(), nobody);
+      users->append(problem.borderColors, all);
+    }
+  }
   solution.inputQueues = giveQueues(takers, problem.limits.inputQueues);
   solution.outputQueues = giveQueues(putters, problem.limits.outputQueues);
   return solution;

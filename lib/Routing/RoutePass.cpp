@@ -2,6 +2,7 @@
 
 #include "Mirrors.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Routing/Passes.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/TargetAttr.h"
@@ -51,9 +52,7 @@ routing::Collective routing::readCollective(fabric::CollectiveOpInterface op) {
   for (Value value : op.getValues())
     c.request.words += static_cast<uint64_t>(
         cast<ShapedType>(value.getType()).getNumElements());
-  if (isa<fabric::StageSendRecvOp>(op.getOperation()))
-    c.request.kind = collectives::Kind::StageSendRecv;
-  else if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op.getOperation())) {
+  if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op.getOperation())) {
     c.request.kind = collectives::Kind::AllReduce;
     readAlgorithm(allReduce, c.request);
   } else if (auto reduce = dyn_cast<fabric::ReduceOp>(op.getOperation())) {
@@ -70,6 +69,7 @@ namespace {
 /// The collectives of a module and the problem that they are.
 struct Reading {
   SmallVector<fabric::CollectiveOpInterface> ops;
+  SmallVector<fabric::StageSendRecvOp> borders;
   SmallVector<func::FuncOp> entries; // those with a place
   routing::Problem problem;
 };
@@ -80,7 +80,7 @@ static FailureOr<Reading> read(ModuleOp module) {
   if (failed(target))
     return failure();
   const routing::Limits limits(*target::toImage(*target));
-  Reading reading{{}, {}, {module.getLoc(), 0, 0, limits, {}, {}}};
+  Reading reading{{}, {}, {}, {module.getLoc(), 0, 0, limits, 0, {}, {}}};
   for (auto func : module.getOps<func::FuncOp>())
     if (fabric::RectAttr place = fabric::getPlace(func)) {
       int64_t width = place.getWidth(), height = place.getHeight();
@@ -94,6 +94,11 @@ static FailureOr<Reading> read(ModuleOp module) {
       problem.height = height;
       reading.entries.push_back(func);
     }
+  module.walk([&](fabric::StageSendRecvOp op) {
+    reading.borders.push_back(op);
+    reading.problem.borderColors =
+        op.getColorsOf(wafer::getStages(op).getCount());
+  });
   WalkResult walked = module.walk([&](fabric::CollectiveOpInterface op) {
     if (!fabric::getPlace(op)) {
       op->emitOpError("is in no function with a fabric.place");
@@ -126,6 +131,8 @@ struct FabricRoute : routing::impl::FabricRouteBase<FabricRoute> {
       LDBG() << op->getName() << " from color " << color;
       op.setFirstColor(color);
     }
+    for (fabric::StageSendRecvOp op : reading->borders)
+      op.setColor(reading->problem.colorsLeft());
     auto queues = fabric::QueuesAttr::get(&getContext(), solution->inputQueues,
                                           solution->outputQueues);
     for (func::FuncOp entry : reading->entries)
@@ -155,6 +162,11 @@ struct FabricVerifyRoutes
                                  << " but the target has " << colors;
       solution.firstColors.push_back(static_cast<unsigned>(*color));
     }
+    for (fabric::StageSendRecvOp op : reading.borders)
+      if (op.getColor() != reading.problem.colorsLeft())
+        return op.emitOpError()
+               << "does not begin at color " << reading.problem.colorsLeft()
+               << ", where those between stages do";
     fabric::QueuesAttr common;
     for (func::FuncOp entry : reading.entries) {
       auto queues = entry->getAttrOfType<fabric::QueuesAttr>(

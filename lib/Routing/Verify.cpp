@@ -37,11 +37,11 @@ LogicalResult routing::check(const Problem &problem) {
       return emitError(c.loc)
              << "has plan " << c.plan << " of " << problem.plans.size();
     unsigned colors = problem.plans[c.plan].colors;
-    if (colors > problem.limits.colors) {
+    if (colors > problem.colorsLeft()) {
       InFlightDiagnostic diag = emitError(c.loc)
                                 << "takes " << colors
                                 << " colors but the target has "
-                                << problem.limits.colors;
+                                << problem.colorsLeft() << " for it";
       diag.attachNote() << "a chain takes the fewest: twice the stride of its "
                            "line, and one";
       return diag;
@@ -78,6 +78,9 @@ private:
   FailureOr<std::set<int64_t>> follow(const Collective &collective,
                                       unsigned color, int64_t sender) const;
   LogicalResult checkQueues(const Collective &collective, unsigned first) const;
+  LogicalResult checkQueue(mlir::Location loc, unsigned color,
+                           ArrayRef<int64_t> queues, unsigned limit,
+                           StringRef verb) const;
   const std::vector<Table> &tablesOf(Direction direction) const {
     return tables[direction == Direction::X ? 0 : 1];
   }
@@ -213,29 +216,32 @@ LogicalResult Overlay::checkStreams(const Collective &collective,
   return success();
 }
 
+LogicalResult Overlay::checkQueue(Location loc, unsigned color,
+                                  ArrayRef<int64_t> queues, unsigned limit,
+                                  StringRef verb) const {
+  int64_t queue = color < queues.size() ? queues[color] : -1;
+  if (queue < 0)
+    return emitError(loc) << verb << " words of color " << color
+                          << ", to which no queue is given; name one of "
+                          << limit;
+  if (queue >= static_cast<int64_t>(limit))
+    return emitError(loc) << verb << " words of color " << color << " by queue "
+                          << queue << " but the target has " << limit;
+  return success();
+}
+
 LogicalResult Overlay::checkQueues(const Collective &collective,
                                    unsigned first) const {
-  auto wrong = [&](unsigned color, ArrayRef<int64_t> queues, unsigned limit,
-                   StringRef verb) -> LogicalResult {
-    int64_t queue = color < queues.size() ? queues[color] : -1;
-    if (queue < 0)
-      return emitError(collective.loc)
-             << verb << " words of color " << color
-             << ", to which no queue is given; name one of " << limit;
-    if (queue >= static_cast<int64_t>(limit))
-      return emitError(collective.loc)
-             << verb << " words of color " << color << " by queue " << queue
-             << " but the target has " << limit;
-    return success();
-  };
   for (const collectives::ClassProgram &program : planOf(collective).classes)
     for (const collectives::Transfer &transfer : program.transfers)
       if ((transfer.receives() &&
-           failed(wrong(first + transfer.in, solution.inputQueues,
-                        problem.limits.inputQueues, "takes"))) ||
+           failed(checkQueue(collective.loc, first + transfer.in,
+                             solution.inputQueues, problem.limits.inputQueues,
+                             "takes"))) ||
           (transfer.sends() &&
-           failed(wrong(first + transfer.out, solution.outputQueues,
-                        problem.limits.outputQueues, "puts"))))
+           failed(checkQueue(collective.loc, first + transfer.out,
+                             solution.outputQueues, problem.limits.outputQueues,
+                             "puts"))))
         return failure();
   return success();
 }
@@ -255,6 +261,10 @@ LogicalResult Overlay::run() {
       return emitError(c.loc) << "takes colors " << first << " to " << last - 1
                               << " but the target has " << problem.limits.colors
                               << ", 0 to " << problem.limits.colors - 1;
+    if (last > problem.colorsLeft())
+      return emitError(c.loc) << "takes colors " << first << " to " << last - 1
+                              << " but those from " << problem.colorsLeft()
+                              << " on are of streams between stages";
     if (plans.insert(c.plan).second)
       if (llvm::Error error = collectives::verify(c.line, c.request, planOf(c)))
         return emitError(c.loc) << llvm::toString(std::move(error));
@@ -265,6 +275,13 @@ LogicalResult Overlay::run() {
     return failure();
   for (auto [c, first] : distinct)
     if (failed(checkStreams(*c, first)) || failed(checkQueues(*c, first)))
+      return failure();
+  for (unsigned color = problem.colorsLeft(); color < problem.limits.colors;
+       ++color)
+    if (failed(checkQueue(problem.loc, color, solution.inputQueues,
+                          problem.limits.inputQueues, "takes")) ||
+        failed(checkQueue(problem.loc, color, solution.outputQueues,
+                          problem.limits.outputQueues, "puts")))
       return failure();
   return success();
 }

@@ -2,7 +2,7 @@
 // RUN: waferloom-opt %s --convert-wafer-to-fabric --fabric-place --fabric-route | waferloom-opt | FileCheck %s
 
 // Lines go over all stages, in more segments; what is carried is sent
-// behind the repeat, in colors of its own.
+// behind the repeat, in the highest colors.
 
 module attributes {wafer.target = #wafer.target<"grid-20x9,colors=24">} {
 wafer.program region <x = 4, y = 5> stages <3 x 1> {
@@ -21,7 +21,7 @@ func.func @stages() {
     %c = wafer.all_reduce %b over [y] sum : (tensor<8xf32>) -> tensor<8xf32>
     wafer.yield %c : tensor<8xf32>
   }
-  // CHECK: %[[OUT:.*]] = fabric.stage_send_recv %{{.*}} along <x, length = 3, stride = 4, segments = 1> color {{[0-9]+}}
+  // CHECK: %[[OUT:.*]] = fabric.stage_send_recv %{{.*}} color 21 :
   // CHECK: wafer.output "y", %[[OUT]]
   wafer.output "y", %y {layout = #wafer.layout<[*]>} : tensor<8xf32>
   return
@@ -38,7 +38,7 @@ func.func @behind() {
     %s = wafer.state ["a", "b", "c", "d"] {layout = #wafer.layout<[*]>} : tensor<8xf32>
     wafer.yield %a : tensor<8xf32>
   }
-  // CHECK: %[[HANDED:.*]] = fabric.stage_send_recv %[[LAYERS]] along <x, length = 3, stride = 4, segments = 1>
+  // CHECK: %[[HANDED:.*]] = fabric.stage_send_recv %[[LAYERS]] color 21 :
   // CHECK: %[[OTHER:.*]] = wafer.repeat 2 (%{{.*}} = %[[HANDED]])
   %z = wafer.repeat 2 (%b = %y) : tensor<8xf32> {
     wafer.yield %b : tensor<8xf32>

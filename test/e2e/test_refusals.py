@@ -31,7 +31,7 @@ def relu(inputs=(("x", TensorProto.FLOAT, [1, 4]),), outputs=("y",), nodes=None)
 @pytest.mark.parametrize("option, value, says", [
     *((name, value, says) for name, values, says in [
         ("context", (0, -1, -2**63, 2**24 + 1, 2**62), "a context of {} is not between 1 and 16777216"),
-        ("stages", (0, -1, -2**63, 5, 2**62), "stages {} is not between 1 and 4"),
+        ("stages", (0, -1, -2**63, 17, 2**62), "stages {} is not between 1 and 16"),
         ("search_plans", (0, -1, 2**20 + 1, 2**62), "plans to search {} is not between 1 and 1048576"),
     ] for value in values),
     *(("chunks", [value], "a chunk of {} is not between 1 and 1048576") for value in (0, -1, 2**20 + 1, 2**62)),

@@ -92,8 +92,7 @@ def test_what_each_saves_is_measured(grid, more):
     program = wl.compile(model, target=grid, context=12, measure_rewrites=True, progress=lambda what, _: seen.append(what),
                          **more)
     assert [what for what in seen if what.startswith("without ")] == [f"without {name}" for name in REWRITES]
-    width, height, across, down = (program.regions[0].width, program.regions[0].height, *program.regions[0].stages)
-    fixed = more | {"region": (width // across, height // down), "stages": across * down}
+    fixed = more | {"region": (program.regions[0].width, program.regions[0].height), "stages": len(program.regions)}
     base = program.count()[1]
     found = saved(program)
     assert any(count for _, count in found.values())

@@ -1,5 +1,5 @@
-"""Layers on several regions side by side: the same bits as on one, on odd regions, in rows and columns of stages, in both
-precisions, with chunks, and with the token fed back."""
+"""Layers on several regions: the same bits as on one, on odd regions, in rows and columns of stages and in strips that
+turn around, in both precisions, with shares that are not equal, with chunks, and with the token fed back."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_stages_change_no_bit(model, region, precision):
     """The layouts of a region are those of a stage, so every sum is taken in the same order."""
     one = compile(model, 1, region, precision=precision)
     expected = logits(one)
-    for stages in (2, 4, 7):
+    for stages in (2, 4, 5, 7):
         program = compile(model, stages, region, precision=precision)
         assert program.summary["stages"] == program.summary["regions"] == stages
         assert program.summary["pes_used"] == stages * region[0] * region[1]
@@ -44,10 +44,51 @@ def test_stages_change_no_bit(model, region, precision):
 def test_stages_stand_in_a_column_where_the_fabric_is_high(model):
     wide = compile(model, 4, (6, 6), target="grid-24x6,sram=512KiB")
     high = compile(model, 4, (6, 6), target="grid-6x24,sram=512KiB")
-    assert (wide.regions[0].width, wide.regions[0].height) == (24, 6)
-    assert (high.regions[0].width, high.regions[0].height) == (6, 24)
+    assert [(region.x, region.y) for region in wide.regions] == [(0, 0), (6, 0), (12, 0), (18, 0)]
+    assert [(region.x, region.y) for region in high.regions] == [(0, 0), (0, 6), (0, 12), (0, 18)]
+    assert {(region.width, region.height) for region in wide.regions + high.regions} == {(6, 6)}
     # Rows of PEs of the one are columns of the other.
     np.testing.assert_allclose(logits(wide), logits(high), rtol=1e-4, atol=1e-5)
+
+
+def neighbours(program):
+    """How the regions of stages follow each other: "e", "w", "s" or "n" for each, "." where neither."""
+    ways = {(1, 0): "e", (-1, 0): "w", (0, 1): "s", (0, -1): "n"}
+    places = [(region.x // region.width, region.y // region.height) for region in program.regions]
+    return "".join(ways.get((b[0] - a[0], b[1] - a[1]), ".") for a, b in zip(places, places[1:]))
+
+
+@pytest.mark.parametrize("region, grid, stages, precision", [
+    ((6, 6), (2, 2), 4, "f32"), ((5, 3), (2, 3), 6, "f32"), ((3, 5), (3, 2), 6, "f16"), ((7, 4), (2, 2), 4, "f32"),
+    ((1, 1), (2, 2), 4, "f32"), ((1, 5), (3, 2), 6, "f32"), ((6, 1), (2, 3), 6, "f32"), ((2, 9), (2, 2), 4, "f16"),
+    ((9, 2), (2, 2), 4, "f32")])
+def test_strips_turn_around(model, region, grid, stages, precision):
+    """Where neither a row nor a column has room: the same values as on one region, whose layouts it has."""
+    target = f"grid-{grid[0] * region[0]}x{grid[1] * region[1]},sram=2048KiB"
+    program = compile(model, stages, region, target=target, precision=precision)
+    assert program.summary["stages"] == stages
+    ways = neighbours(program)
+    assert "." not in ways and ("w" in ways or "n" in ways)
+    for chunks in ({}, {"chunks": [4]}):
+        one = compile(model, 1, region, target=target, precision=precision, **chunks)
+        many = compile(model, stages, region, target=target, precision=precision, **chunks)
+        np.testing.assert_allclose(logits(many), logits(one), rtol=1e-3 if precision == "f16" else 1e-4, atol=1e-3)
+        if chunks:
+            ids = {"input_ids": [IDS]}
+            results = [BothEngines(each).run(ids, logits="last").outputs["logits"] for each in (one, many)]
+            np.testing.assert_allclose(*results, rtol=1e-3 if precision == "f16" else 1e-4, atol=1e-3)
+
+
+def test_random_grids_give_the_same_text(model):
+    """Grids, shapes and shares as they come: the text is that of one region."""
+    random = np.random.default_rng(7)
+    expected = list(compile(model, 1, (4, 4)).session().generate(IDS[:2], max_tokens=8))
+    for _ in range(6):
+        region = tuple(int(side) for side in random.integers(1, 7, 2))
+        columns, rows = [(2, 2), (2, 3), (3, 2), (2, 1), (1, 5), (7, 1)][random.integers(6)]
+        target = f"grid-{columns * region[0]}x{rows * region[1]},sram=2048KiB"
+        program = compile(model, columns * rows, region, target=target)
+        assert list(program.session().generate(IDS[:2], max_tokens=8)) == expected, (region, columns, rows)
 
 
 def test_chunks_and_reset(model):
@@ -88,8 +129,8 @@ def test_too_large_for_one_region_takes_several(model):
     np.testing.assert_allclose(logits(program), logits(compile(model, 1, (4, 4))), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("stages, message", [(5, "6 trips, which 4 stages cannot share evenly"),
-                                             (31, "stages 31 is not between 1 and 20"),
+@pytest.mark.parametrize("stages, message", [(9, "6 trips, too few for 8 stages to share"),
+                                             (401, "stages 401 is not between 1 and 400"),
                                              (7, "needs 42 by 6 PEs but the fabric has 20 by 20|needs 6 by 42 PEs")])
 def test_what_cannot_be_shared_is_refused(model, stages, message):
     with pytest.raises(wl.CompileError, match=message):

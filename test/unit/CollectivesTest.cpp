@@ -3,7 +3,10 @@
 
 #include "waferloom/Collectives/Collectives.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "gtest/gtest.h"
+
+#include <numeric>
 
 using namespace waferloom::collectives;
 
@@ -72,21 +75,56 @@ TEST(Collectives, broadcastsFromEverywhere) {
     }
 }
 
-static Request stageSendRecv(uint64_t words = 5) {
-  Request request;
-  request.kind = Kind::StageSendRecv;
-  request.words = words;
-  return request;
+/// Positions that take what is sent, by following the routes of two regions
+/// beside each other, and of `between` that are passed.
+static std::vector<size_t> takenAcross(unsigned length, unsigned between,
+                                       bool up, unsigned sender) {
+  std::vector<ClassProgram> line;
+  auto add = [&](Border border) {
+    const CollectivePlan plan = planBorder(length, border, up, sender);
+    for (unsigned id : plan.classPerPosition())
+      line.push_back(plan.classes[id]);
+  };
+  add(up ? Border::Send : Border::Receive);
+  for (unsigned i = 0; i < between; ++i)
+    add(Border::Pass);
+  add(up ? Border::Receive : Border::Send);
+  std::vector<size_t> takers;
+  size_t senders = 0;
+  for (size_t pe = 0; pe < line.size(); ++pe) {
+    if (line[pe].transfers.empty() || !line[pe].transfers.front().sends())
+      continue;
+    ++senders;
+    unsigned from = Ramp;
+    for (size_t at = pe;; at += up ? 1 : size_t(-1)) {
+      if (at >= line.size() || line[at].routes.size() != 1 ||
+          line[at].routes.front().inputs.front().from != from)
+        return {}; // lost
+      const uint8_t outputs = line[at].routes.front().outputs;
+      if (outputs & Ramp)
+        takers.push_back(at);
+      if (!(outputs & (up ? High : Low)))
+        break;
+      from = up ? Low : High;
+    }
+  }
+  llvm::sort(takers);
+  return senders == 1 ? takers : std::vector<size_t>();
 }
 
-TEST(Collectives, sendsFromStageToStage) {
-  for (unsigned stages = 2; stages <= 7; ++stages)
-    for (unsigned width : {1u, 2u, 3u, 8u})
-      EXPECT_EQ(solved({stages, width, 1}, stageSendRecv()).colors,
-                stages == 2 ? 2u : 3u);
-  // What stages do does not depend on how many and how long they are.
-  EXPECT_EQ(solved({6, 8, 1}, stageSendRecv()).classes.size(),
-            solved({12, 96, 1}, stageSendRecv()).classes.size());
+TEST(Collectives, crossesBorders) {
+  for (unsigned length : {1u, 2u, 3u, 8u})
+    for (unsigned between : {0u, 1u, 4u})
+      for (bool up : {false, true}) {
+        std::vector<size_t> all(length);
+        std::iota(all.begin(), all.end(), up ? length * (between + 1) : 0);
+        for (unsigned sender = 0; sender < length; ++sender)
+          EXPECT_EQ(takenAcross(length, between, up, sender), all)
+              << length << " " << between << " " << up << " " << sender;
+      }
+  // What a region has of a stream does not grow with it.
+  EXPECT_EQ(planBorder(8, Border::Receive, true).classes.size(),
+            planBorder(96, Border::Receive, true).classes.size());
 }
 
 TEST(Collectives, rings) {
@@ -192,14 +230,12 @@ TEST(Collectives, refusals) {
   levels.algorithm = Algorithm::Tree;
   EXPECT_EQ(refusal({8, 1, 1}, levels),
             "'tree' has no levels: leave out the 6");
-  EXPECT_EQ(refusal({3, 8, 2}, stageSendRecv()),
-            "stages are in one segment, not in 2");
-  Request chained = stageSendRecv();
-  chained.algorithm = Algorithm::Tree;
-  EXPECT_EQ(
-      refusal({3, 8, 1}, chained),
-      "a stage send/recv is made of multicasts and has no algorithm 'tree': "
-      "use auto");
+  Request broadcast;
+  broadcast.kind = Kind::Broadcast;
+  broadcast.algorithm = Algorithm::Tree;
+  EXPECT_EQ(refusal({3, 8, 1}, broadcast),
+            "a broadcast is one multicast and has no algorithm 'tree': use "
+            "auto");
   Request ring = allReduce(Algorithm::Ring, 0);
   ring.kind = Kind::Reduce;
   EXPECT_EQ(
@@ -210,16 +246,10 @@ TEST(Collectives, refusals) {
 
 /// Every way to change one fact of a plan must be noticed.
 TEST(Collectives, verifyNoticesWrongPlans) {
-  auto all = algorithms();
-  all.push_back(Algorithm::Auto);
-  for (Algorithm algorithm : all) {
-    // Auto stands for a stage send/recv, which has no algorithm to choose.
-    const bool stages = algorithm == Algorithm::Auto;
-    const Line line = stages ? Line{4, 3, 1} : Line{11, 1, 2};
-    Request request =
-        stages ? stageSendRecv()
-               : allReduce(algorithm, algorithm == Algorithm::Ring ? 0 : 5, 6,
-                           algorithm == Algorithm::TwoPhase ? 3 : 0);
+  for (Algorithm algorithm : algorithms()) {
+    const Line line{11, 1, 2};
+    Request request = allReduce(algorithm, algorithm == Algorithm::Ring ? 0 : 5,
+                                6, algorithm == Algorithm::TwoPhase ? 3 : 0);
     const CollectivePlan right = solved(line, request);
     unsigned tried = 0, missed = 0;
     auto expectWrong = [&](const CollectivePlan &plan) {

@@ -59,7 +59,7 @@ struct Routing : ::testing::Test {
 
   /// A region with a product along each direction.
   Problem twoProducts() {
-    Problem problem{loc, 6, 5, {}, {}, {}};
+    Problem problem{loc, 6, 5, {}, 0, {}, {}};
     problem.collectives = {collective(Direction::X, {6, 1, 1}, 8),
                            collective(Direction::Y, {5, 1, 1}, 4)};
     for (Collective &c : problem.collectives)
@@ -79,7 +79,7 @@ TEST_F(Routing, whatIsFoundIsRight) {
     for (unsigned d = 0; d < 2; ++d)
       for (unsigned &factor : factors[d])
         extent[d] *= factor = dice() % 3 == 0 ? 1 : dice() % 5 + 1;
-    Problem problem{loc, extent[0], extent[1], {}, {}, {}};
+    Problem problem{loc, extent[0], extent[1], {}, 0, {}, {}};
     for (unsigned count = dice() % 8 + 1; count > 0; --count) {
       unsigned d = dice() % 2, which = dice() % 3;
       collectives::Line line;
@@ -100,7 +100,7 @@ TEST_F(Routing, whatIsFoundIsRight) {
 }
 
 TEST_F(Routing, equalRoutesShareColors) {
-  Problem problem{loc, 6, 5, {}, {}, {}};
+  Problem problem{loc, 6, 5, {}, 0, {}, {}};
   for (uint64_t words : {8, 9, 10, 8})
     problem.collectives.push_back(collective(Direction::X, {6, 1, 1}, words));
   problem.collectives.push_back(collective(Direction::Y, {5, 1, 1}, 8));
@@ -113,7 +113,7 @@ TEST_F(Routing, equalRoutesShareColors) {
 }
 
 TEST_F(Routing, aStarOfOtherWordsSharesNothing) {
-  Problem problem{loc, 6, 1, {}, {}, {}};
+  Problem problem{loc, 6, 1, {}, 0, {}, {}};
   for (uint64_t words : {1, 2, 1})
     problem.collectives.push_back(collective(Direction::X, {6, 1, 1}, words));
   for (Collective &c : problem.collectives)
@@ -126,7 +126,7 @@ TEST_F(Routing, aStarOfOtherWordsSharesNothing) {
 TEST_F(Routing, oneShapePerLineAndWhatColorsAllow) {
   // Alone, each takes another shape.
   auto region = [&](unsigned colors) {
-    Problem problem{loc, 256, 1, {}, {}, {}};
+    Problem problem{loc, 256, 1, {}, 0, {}, {}};
     problem.limits.colors = colors;
     for (uint64_t words : {1, 4, 13, 30})
       problem.collectives.push_back(
@@ -180,7 +180,7 @@ TEST_F(Routing, theChoiceIsTheBestThatFits) {
     return price;
   };
   for (unsigned colors = 6; colors <= 24; ++colors) {
-    Problem problem{loc, 96, 64, {}, {}, {}};
+    Problem problem{loc, 96, 64, {}, 0, {}, {}};
     problem.limits.colors = colors;
     for (auto [direction, length, words] : lines) {
       problem.collectives.push_back(
@@ -204,7 +204,7 @@ TEST_F(Routing, theChoiceIsTheBestThatFits) {
 /// not a chain, which is several times as long.
 TEST_F(Routing, noChainWhereTwoLevelsFit) {
   for (unsigned colors : {10, 12, 14, 21}) {
-    Problem problem{loc, 762, 1024, {}, {}, {}};
+    Problem problem{loc, 762, 1024, {}, 0, {}, {}};
     problem.limits.colors = colors;
     for (auto [direction, length, words] :
          {std::tuple(Direction::X, 762u, 13u), {Direction::Y, 1024u, 6u}})
@@ -220,7 +220,7 @@ TEST_F(Routing, noChainWhereTwoLevelsFit) {
 
 /// What is given has its colors first.
 TEST_F(Routing, givenAlgorithmsAreLeftAlone) {
-  Problem problem{loc, 96, 64, {}, {}, {}};
+  Problem problem{loc, 96, 64, {}, 0, {}, {}};
   problem.limits.colors = 12;
   problem.collectives = {collective(Direction::X, {96, 1, 1}, 8),
                          collective(Direction::Y, {64, 1, 1}, 8)};
@@ -231,7 +231,7 @@ TEST_F(Routing, givenAlgorithmsAreLeftAlone) {
 }
 
 TEST_F(Routing, refusesWhenColorsRunOut) {
-  Problem problem{loc, 6, 5, {}, {}, {}};
+  Problem problem{loc, 6, 5, {}, 0, {}, {}};
   problem.limits.colors = 5;
   problem.collectives = {collective(Direction::X, {6, 1, 1}, 8),
                          collective(Direction::Y, {5, 1, 1}, 8)};

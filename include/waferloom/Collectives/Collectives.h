@@ -22,11 +22,7 @@
 
 namespace waferloom::collectives {
 
-/// StageSendRecv: a place of the line is not a PE but a stage of `stride` PEs.
-/// The last PE of a stage gives its vector to all PEs of the next one; the
-/// first PE of the last stage gives it back to all PEs of stage 0. Stage 0
-/// sends first, the others receive first.
-enum class Kind : uint8_t { Reduce, AllReduce, Broadcast, StageSendRecv };
+enum class Kind : uint8_t { Reduce, AllReduce, Broadcast };
 enum class Algorithm : uint8_t {
   Auto,
   Chain,
@@ -211,8 +207,7 @@ struct SharedRoute {
 
 /// A solved collective. Runs cover the line's whole extent, from position 0.
 struct CollectivePlan {
-  /// What was chosen; never Auto. A broadcast or stage send/recv is a Chain of
-  /// nothing.
+  /// What was chosen; never Auto. A broadcast is a Chain of nothing.
   Algorithm algorithm = Algorithm::Chain;
   unsigned group = 0, levels = 0;
   /// Colors 0 .. colors - 1 are used.
@@ -251,6 +246,15 @@ llvm::Error check(const Line &, const Request &, const Costs & = {});
 /// plan has passed `verify`.
 llvm::Expected<CollectivePlan> solve(const Line &, const Request &,
                                      const Costs & = {});
+
+/// What the PEs of a line have of a stream that crosses a border of their
+/// region: one sends it, all take it, or it passes.
+enum class Border : uint8_t { Send, Receive, Pass };
+
+/// The routes and transfers of it on `length` PEs, in color 0; `up`: it travels
+/// to higher positions. The PE at `sender` sends it.
+CollectivePlan planBorder(unsigned length, Border border, bool up,
+                          unsigned sender = 0);
 
 /// Traces every route and counts words: that a plan does what was requested is
 /// established here and nowhere else. Shares no code with the solvers.

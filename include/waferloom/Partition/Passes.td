@@ -59,7 +59,7 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
     Option<"mostBranches", "branches", "int64_t", /*default=*/"300000",
            "Branches of the search looked at before it has any plan">,
     Option<"stages", "stages", "int64_t", /*default=*/"1",
-           "Regions side by side: one for what is not repeated, the others "
+           "Equal regions: one for what is not repeated, the others "
            "share the trips of the repeat">,
     Option<"fusedCollectives", "fused-collectives", "bool", /*default=*/"true",
            "One message for all all-reduces of equal depth, axes and combiner">,

@@ -15,6 +15,7 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
 
 #include <functional>
@@ -43,6 +44,21 @@ struct Planned {
 
 /// Asked while layouts are searched (may be null): true ends that without any.
 using Interrupted = std::function<bool()>;
+
+/// A grid of stages, as wafer::StagesAttr has it.
+struct StageGrid {
+  int64_t columns, rows;
+  bool inColumns;
+
+  int64_t strips() const { return inColumns ? columns : rows; }
+};
+
+/// The grids of `count` stages of `width` x `height` PEs that `target` has room
+/// for, those with the fewest strips first; strips of one stage each only where
+/// there are no others.
+llvm::SmallVector<StageGrid> listGrids(int64_t width, int64_t height,
+                                       int64_t count,
+                                       const target::Target &target);
 
 /// Brings `module` from level 2 (factored, folded) to level 3 by the cheapest
 /// plan whose measure fits; asks about at most `mostAnswers` plans. The machine

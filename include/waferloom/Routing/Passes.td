@@ -30,7 +30,8 @@ def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
     Option<"middleRoots", "middle-roots", "bool", /*default=*/"true",
            "Root all-reduces in the middle of their line, not at its begin">,
   ];
-  let dependentDialects = ["::waferloom::fabric::FabricDialect"];
+  let dependentDialects = ["::mlir::tensor::TensorDialect",
+                           "::waferloom::fabric::FabricDialect"];
 }
 
 def FabricRoute : Pass<"fabric-route", "::mlir::ModuleOp"> {

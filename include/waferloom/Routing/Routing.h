@@ -48,8 +48,17 @@ struct Problem {
   mlir::Location loc;    // of the whole
   int64_t width, height; // of the region, in PEs
   Limits limits;
+  /// Colors of streams between regions, the highest of the target: any router
+  /// may pass them and any PE take and put their words, so no collective has
+  /// them.
+  unsigned borderColors = 0;
   llvm::SmallVector<Collective> collectives;
   std::vector<collectives::CollectivePlan> plans;
+
+  /// Those that collectives may have.
+  unsigned colorsLeft() const {
+    return limits.colors - std::min(limits.colors, borderColors);
+  }
 };
 
 struct Solution {

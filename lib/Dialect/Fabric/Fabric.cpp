@@ -212,13 +212,86 @@ static LogicalResult verifyAlgorithm(ReduceLike op) {
 LogicalResult AllReduceOp::verify() { return verifyAlgorithm(*this); }
 LogicalResult ReduceOp::verify() { return verifyAlgorithm(*this); }
 
-uint64_t StageSendRecvOp::getRoot() { return 0; }
+int64_t StageSendRecvOp::getWords() {
+  int64_t words = 0;
+  for (Value value : getValues())
+    words += cast<ShapedType>(value.getType()).getNumElements();
+  return words;
+}
+
+/// Words of the one value among `types`; 0: it is not one.
+static int64_t wordsOf(TypeRange types) {
+  return types.size() == 1 ? cast<ShapedType>(types[0]).getNumElements() : 0;
+}
+
+/// Words that `turn` takes, and those that it gives.
+static std::pair<int64_t, int64_t> wordsOf(Region &turn) {
+  return {wordsOf(turn.getArgumentTypes()),
+          wordsOf(turn.front().getTerminator()->getOperandTypes())};
+}
 
 LogicalResult StageSendRecvOp::verify() {
-  if (getLine().getLength() < 2 || getLine().getSegments() != 1)
-    return emitOpError() << "goes over " << getLine()
-                         << ", but stages are at least two, in one segment";
+  if (getValues().empty() || getValues().getTypes() != getResultTypes())
+    return emitOpError("gives values of one type and takes those of another");
+  Type element = getElementTypeOrSelf(getValues().front().getType());
+  for (Value value : getValues())
+    if (getElementTypeOrSelf(value.getType()) != element)
+      return emitOpError() << "fuses " << getElementTypeOrSelf(value.getType())
+                           << " with " << element
+                           << ", but one message has one element type";
+  if (getLeave().empty() != getEnter().empty())
+    return emitOpError("has lanes that turn at one end only");
+  if (!turns())
+    return success();
+  auto [left, sent] = wordsOf(getLeave());
+  auto [taken, entered] = wordsOf(getEnter());
+  if (left != getWords() || entered != getWords())
+    return emitOpError() << "leaves with " << left << " words and enters with "
+                         << entered << ", but a PE has " << getWords();
+  if (sent < 1 || sent != taken)
+    return emitOpError() << "sends lanes of " << sent << " words but takes "
+                         << taken;
   return success();
+}
+
+/// Words of a lane, and those that pieces of a part come to, filled up.
+static std::pair<int64_t, int64_t> getLaneWords(int64_t words, int64_t parts,
+                                                int64_t lanes) {
+  if (lanes < parts)
+    return {llvm::divideCeil(parts, lanes) * words, words};
+  const int64_t share = lanes / parts, piece = llvm::divideCeil(words, share);
+  return {piece, piece * share};
+}
+
+/// Whether `part` and `lane` are the types of both ends.
+static LogicalResult verifyLanes(Operation *op, Direction from, Direction to,
+                                 int64_t parts, int64_t lanes, Type partType,
+                                 Type laneType, bool filled) {
+  auto part = cast<ShapedType>(partType), lane = cast<ShapedType>(laneType);
+  if (from == to || parts < 1 || lanes < 1)
+    return op->emitOpError() << "turns " << parts << " parts into " << lanes
+                             << " lanes of the same direction, or none";
+  if (part.getRank() != 1 || lane.getRank() != 1 ||
+      part.getElementType() != lane.getElementType())
+    return op->emitOpError("takes or gives more than words of one type");
+  auto [words, whole] = getLaneWords(part.getNumElements(), parts, lanes);
+  if (words != lane.getNumElements() ||
+      (filled && whole != part.getNumElements()))
+    return op->emitOpError()
+           << "has lanes of " << lane.getNumElements() << " words, but "
+           << parts << " parts of " << part.getNumElements() << " on " << lanes
+           << " lanes are " << words << " each";
+  return success();
+}
+
+LogicalResult ToLanesOp::verify() {
+  return verifyLanes(*this, getFrom(), getTo(), getFromCount(), getToCount(),
+                     getValue().getType(), getResult().getType(), false);
+}
+
+LogicalResult FromLanesOp::verify() {
+  return verifyLanes(*this, getFrom(), getTo(), getToCount(), getFromCount(),
+                     getResult().getType(), getValue().getType(), true);
 }
 
 LogicalResult PutOp::verify() {

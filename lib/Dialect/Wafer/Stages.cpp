@@ -1,6 +1,7 @@
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Dialect/Wafer/Layers.h"
 
+#include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
@@ -10,16 +11,75 @@ using namespace waferloom;
 using namespace waferloom::wafer;
 
 LogicalResult StagesAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                 int64_t columns, int64_t rows) {
-  if (std::min(columns, rows) != 1 || std::max(columns, rows) < 1)
-    return emitError() << "stages stand in one row or one column, not in "
-                       << columns << " x " << rows;
+                                 int64_t columns, int64_t rows,
+                                 bool inColumns) {
+  if (std::min(columns, rows) < 1)
+    return emitError() << "there are no " << columns << " x " << rows
+                       << " stages";
+  if (!closes(columns, rows, inColumns))
+    return emitError() << columns << " x " << rows << " stages end in another "
+                       << (inColumns ? "row" : "column")
+                       << " than they begin in; take an even number of "
+                       << (inColumns ? "columns" : "rows") << ", or one";
   return success();
 }
 
-Axis::Direction wafer::getDirection(StagesAttr stages) {
-  return stages.getRows() > 1 ? Axis::Y : Axis::X;
+Attribute StagesAttr::parse(AsmParser &parser, Type) {
+  int64_t columns = 0, rows = 0;
+  llvm::SMLoc at = parser.getCurrentLocation();
+  if (parser.parseLess() || parser.parseInteger(columns) ||
+      parser.parseKeyword("x") || parser.parseInteger(rows))
+    return {};
+  bool inColumns = columns == 1 && rows > 1;
+  if (succeeded(parser.parseOptionalKeyword("in"))) {
+    StringRef strips;
+    if (parser.parseKeyword(&strips))
+      return {};
+    inColumns = strips == "columns";
+    if (!inColumns && strips != "rows") {
+      parser.emitError(at, "stages stand in rows or in columns, not in ")
+          << strips;
+      return {};
+    }
+  }
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<StagesAttr>(at, parser.getContext(), columns, rows,
+                                       inColumns);
 }
+
+void StagesAttr::print(AsmPrinter &printer) const {
+  printer << "<" << getColumns() << " x " << getRows();
+  if (getInColumns() != (getColumns() == 1 && getRows() > 1))
+    printer << " in " << (getInColumns() ? "columns" : "rows");
+  printer << ">";
+}
+
+Axis::Direction wafer::getDirection(StagesAttr stages) {
+  return stages.getInColumns() ? Axis::Y : Axis::X;
+}
+
+std::pair<int64_t, int64_t> wafer::getStagePlace(StagesAttr stages,
+                                                 int64_t index) {
+  const int64_t length = stages.getCount() / stages.getStrips();
+  const int64_t strip = index / length;
+  // Every other strip goes back.
+  const int64_t along =
+      strip % 2 ? length - 1 - index % length : index % length;
+  return stages.getInColumns() ? std::pair(strip, along)
+                               : std::pair(along, strip);
+}
+
+HandOver wafer::getHandOver(StagesAttr stages, int64_t index) {
+  auto [fromX, fromY] = getStagePlace(stages, index);
+  auto [toX, toY] = getStagePlace(stages, (index + 1) % stages.getCount());
+  const int64_t x = toX - fromX, y = toY - fromY;
+  const Axis::Direction direction = y ? Axis::Y : Axis::X;
+  return {direction, x + y > 0, direction != getDirection(stages),
+          std::max<int64_t>(std::abs(x + y) - 1, 0)};
+}
+
+bool wafer::hasTurns(StagesAttr stages) { return stages.getStrips() > 1; }
 
 std::pair<int64_t, int64_t> wafer::getExtents(RegionAttr region,
                                               StagesAttr stages) {
@@ -27,18 +87,18 @@ std::pair<int64_t, int64_t> wafer::getExtents(RegionAttr region,
           region.getHeight() * stages.getRows()};
 }
 
-int64_t wafer::getStageLength(RegionAttr region, StagesAttr stages) {
-  return getDirection(stages) == Axis::X ? region.getWidth()
-                                         : region.getHeight();
-}
-
 RepeatOp wafer::getStagedRepeat(func::FuncOp entry) {
   return getStages(entry).getCount() == 1 ? RepeatOp() : getLayersRepeat(entry);
 }
 
-int64_t wafer::getTripCountPerStage(RepeatOp repeat) {
-  int64_t sharing = std::max<int64_t>(getStages(repeat).getCount() - 1, 1);
-  return static_cast<int64_t>(repeat.getTripCount()) / sharing;
+std::pair<int64_t, int64_t> wafer::getTrips(RepeatOp repeat, int64_t index) {
+  const auto trips = static_cast<int64_t>(repeat.getTripCount());
+  const int64_t sharing = getStages(repeat).getCount() - 1;
+  const int64_t each = trips / sharing, more = trips % sharing;
+  auto first = [&](int64_t stage) {
+    return stage * each + std::min(stage, more);
+  };
+  return {first(index - 1), first(index)};
 }
 
 llvm::DenseMap<Operation *, StageSet> wafer::getStageSets(func::FuncOp entry) {
@@ -126,15 +186,15 @@ LogicalResult wafer::verifyStages(func::FuncOp entry) {
     return staged.emitOpError("carries nothing from stage to stage");
   int64_t sharing = stages.getCount() - 1;
   auto tripCount = static_cast<int64_t>(staged.getTripCount());
-  if (tripCount % sharing != 0)
-    return staged.emitOpError() << "has " << tripCount << " trips, which "
-                                << sharing << " stages cannot share evenly";
+  if (tripCount < sharing)
+    return staged.emitOpError() << "has " << tripCount << " trips, too few for "
+                                << sharing << " stages to share";
   Axis::Direction direction = getDirection(stages);
   for (Value value : staged.getInits()) {
     if (isSplitAlong(value, direction))
       return staged.emitOpError() << "carries a value that is split along "
                                   << (direction == Axis::X ? "x" : "y")
-                                  << ", the direction of the stages";
+                                  << ", the direction of the strips of stages";
     auto type = dyn_cast<ShapedType>(value.getType());
     if (!type || type.getElementTypeBitWidth() == 16 ||
         type.getElementType() !=

@@ -185,3 +185,72 @@ func.func @axis(%a: tensor<2xf32>) {
   %0 = fabric.put %a dim 0 over [#fabric.axis<x, extent = 0, stride = 1>] : (tensor<2xf32>) -> tensor<6xf32>
   return
 }
+
+// -----
+
+func.func @types_of_stages(%a: tensor<2xf32>) {
+  // expected-error @below {{gives values of one type and takes those of another}}
+  %0 = fabric.stage_send_recv %a : (tensor<2xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @message_of_stages(%a: tensor<2xf32>, %b: tensor<2xi32>) {
+  // expected-error @below {{fuses 'i32' with 'f32', but one message has one element type}}
+  %0:2 = fabric.stage_send_recv %a, %b : (tensor<2xf32>, tensor<2xi32>) -> (tensor<2xf32>, tensor<2xi32>)
+  return
+}
+
+// -----
+
+func.func @lane_words(%a: tensor<3xf32>) {
+  // expected-error @below {{has lanes of 3 words, but 2 parts of 3 on 4 lanes are 2 each}}
+  %0 = fabric.to_lanes %a from y 2 to x 4 : (tensor<3xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @lane_way(%a: tensor<3xf32>) {
+  // expected-error @below {{turns 2 parts into 4 lanes of the same direction, or none}}
+  %0 = fabric.to_lanes %a from y 2 to y 4 : (tensor<3xf32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @not_filled(%l: tensor<2xf32>) {
+  // expected-error @below {{has lanes of 2 words, but 2 parts of 3 on 4 lanes are 2 each}}
+  %0 = fabric.from_lanes %l from x 4 to y 2 : (tensor<2xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @lanes_differ(%a: tensor<3xf32>) {
+  // expected-error @below {{sends lanes of 2 words but takes 3}}
+  %0 = fabric.stage_send_recv %a leave {
+  ^bb0(%b: tensor<3xf32>):
+    %l = fabric.to_lanes %b from y 2 to x 4 : (tensor<3xf32>) -> tensor<2xf32>
+    fabric.yield %l : tensor<2xf32>
+  } enter {
+  ^bb0(%l: tensor<3xf32>):
+    fabric.yield %l : tensor<3xf32>
+  } : (tensor<3xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @leaves_too_much(%a: tensor<3xf32>) {
+  // expected-error @below {{leaves with 2 words and enters with 2, but a PE has 3}}
+  %0 = fabric.stage_send_recv %a leave {
+  ^bb0(%b: tensor<2xf32>):
+    fabric.yield %b : tensor<2xf32>
+  } enter {
+  ^bb0(%l: tensor<2xf32>):
+    fabric.yield %l : tensor<2xf32>
+  } : (tensor<3xf32>) -> tensor<3xf32>
+  return
+}

@@ -37,6 +37,27 @@ func.func @main(%q: tensor<8xf32>, %k: tensor<4xf32>) attributes {
 
   // CHECK: fabric.put %{{.*}} dim 0 over [#fabric.axis<x, extent = 4, stride = 2>] cyclic : (tensor<4xf32>) -> tensor<16xf32>
   %4 = fabric.put %3 dim 0 over [#fabric.axis<x, extent = 4, stride = 2>] cyclic : (tensor<4xf32>) -> tensor<16xf32>
+
+  // Straight on, and around a turn.
+  // CHECK: fabric.stage_send_recv %{{.*}} color 21 : (tensor<4xf32>) -> tensor<4xf32>
+  %straight = fabric.stage_send_recv %3 color 21 : (tensor<4xf32>) -> tensor<4xf32>
+  // CHECK: fabric.stage_send_recv %{{.*}} leave {
+  // CHECK: fabric.to_lanes %{{.*}} from y 2 to x 4 : (tensor<3xf32>) -> tensor<2xf32>
+  // CHECK: fabric.yield %{{.*}} : tensor<2xf32>
+  // CHECK: } enter {
+  // CHECK: fabric.from_lanes %{{.*}} from x 4 to y 2 : (tensor<2xf32>) -> tensor<4xf32>
+  // CHECK: } : (tensor<3xf32>) -> tensor<3xf32>
+  %carried = tensor.empty() : tensor<3xf32>
+  %turned = fabric.stage_send_recv %carried leave {
+  ^bb0(%a: tensor<3xf32>):
+    %l = fabric.to_lanes %a from y 2 to x 4 : (tensor<3xf32>) -> tensor<2xf32>
+    fabric.yield %l : tensor<2xf32>
+  } enter {
+  ^bb0(%l: tensor<2xf32>):
+    %a = fabric.from_lanes %l from x 4 to y 2 : (tensor<2xf32>) -> tensor<4xf32>
+    %s = tensor.extract_slice %a[0] [3] [1] : tensor<4xf32> to tensor<3xf32>
+    fabric.yield %s : tensor<3xf32>
+  } : (tensor<3xf32>) -> tensor<3xf32>
   return
 }
 

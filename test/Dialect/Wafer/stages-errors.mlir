@@ -1,7 +1,22 @@
 // RUN: waferloom-opt %s --pass-pipeline="builtin.module(func.func(partition-verify))" --split-input-file --verify-diagnostics
 
-// expected-error @below {{stages stand in one row or one column, not in 2 x 3}}
+// expected-error @below {{2 x 3 stages end in another column than they begin in; take an even number of rows, or one}}
 wafer.program region <x = 4, y = 5> stages <2 x 3> {}
+
+// -----
+
+// expected-error @below {{3 x 2 stages end in another row than they begin in; take an even number of columns, or one}}
+wafer.program region <x = 4, y = 5> stages <3 x 2 in columns> {}
+
+// -----
+
+// expected-error @below {{there are no 0 x 2 stages}}
+wafer.program region <x = 4, y = 5> stages <0 x 2> {}
+
+// -----
+
+// expected-error @below {{stages stand in rows or in columns, not in circles}}
+wafer.program region <x = 4, y = 5> stages <2 x 2 in circles> {}
 
 // -----
 
@@ -15,12 +30,12 @@ func.func @nothing() {
 
 // -----
 
-wafer.program region <x = 4, y = 5> stages <3 x 1> {
+wafer.program region <x = 4, y = 5> stages <7 x 1> {
   wafer.entry "trips" of @trips tokens 1
 }
 func.func @trips() {
   %x = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
-  // expected-error @below {{has 5 trips, which 2 stages cannot share evenly}}
+  // expected-error @below {{has 5 trips, too few for 6 stages to share}}
   %y = wafer.repeat 5 (%a = %x) : tensor<8xf32, #wafer.layout<[*]>> {
     wafer.yield %a : tensor<8xf32, #wafer.layout<[*]>>
   }
@@ -49,7 +64,24 @@ wafer.program region <x = 4, y = 5> stages <3 x 1> {
 func.func @split() {
   %w = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
   %x = wafer.slice %w dim 0 over [x] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x]>>
-  // expected-error @below {{carries a value that is split along x, the direction of the stages}}
+  // expected-error @below {{carries a value that is split along x, the direction of the strips of stages}}
+  %y = wafer.repeat 4 (%a = %x) : tensor<8xf32, #wafer.layout<[x]>> {
+    wafer.yield %a : tensor<8xf32, #wafer.layout<[x]>>
+  }
+  return
+}
+
+// -----
+
+// A column of stages whose strips are rows: each hands over across them.
+
+wafer.program region <x = 4, y = 5> stages <1 x 3 in rows> {
+  wafer.entry "across" of @across tokens 1
+}
+func.func @across() {
+  %w = wafer.input "x" : tensor<8xf32, #wafer.layout<[*]>>
+  %x = wafer.slice %w dim 0 over [x] : (tensor<8xf32, #wafer.layout<[*]>>) -> tensor<8xf32, #wafer.layout<[x]>>
+  // expected-error @below {{carries a value that is split along x, the direction of the strips of stages}}
   %y = wafer.repeat 4 (%a = %x) : tensor<8xf32, #wafer.layout<[x]>> {
     wafer.yield %a : tensor<8xf32, #wafer.layout<[x]>>
   }

@@ -4,6 +4,7 @@
 #define WAFERLOOM_DIALECT_FABRIC_FABRIC
 
 include "waferloom/Dialect/Fabric/FabricDialect.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
 
 def Fabric_Collective : OpInterface<"CollectiveOpInterface"> {
@@ -138,15 +139,17 @@ def Fabric_BroadcastOp : Fabric_CollectiveOp<"broadcast"> {
   }];
 }
 
-def Fabric_StageSendRecvOp : Fabric_CollectiveOp<"stage_send_recv"> {
+def Fabric_StageSendRecvOp
+    : Op<Fabric_Dialect, "stage_send_recv",
+         [IsolatedFromAbove, RecursiveMemoryEffects,
+          SingleBlockImplicitTerminator<"YieldOp">]> {
   let summary = "From stage to stage, and back to the first";
   let description = [{
     Stands behind a `wafer.repeat` whose trips several stages share, and names
-    how what it carries travels. `line` has a place per stage and is as far from
-    one to the next as a stage is long. Before its trips each stage takes the
-    values from the one before it; after them its last column (row) sends them to
-    every column of the next. The last stage sends them back to stage 0, where
-    the results are.
+    how what it carries travels. Before its trips each stage takes the values
+    from the one before it; after them it sends them to all PEs of the next, in
+    every row (column) of PEs by itself. The last stage sends them back to stage
+    0, where the results are. All go as one message.
 
     ```
     stage 0      stage 1      stage 2
@@ -154,18 +157,103 @@ def Fabric_StageSendRecvOp : Fabric_CollectiveOp<"stage_send_recv"> {
     [<- <- <-]<-[- - - -]<---[o . . .]      color 2
     ```
 
+    Along a strip the last PEs of a stage speak for the others, whose words are
+    the same. Where a strip turns around, lanes do, and words have to change
+    them: `leave` is what the stage in front of a turn does with the words of
+    its PE, and yields what the last PE of each lane sends; `enter` makes of the
+    words of a lane those of the PE.
+
+    Life: created by `convert-wafer-to-fabric`; `fabric-route` sets `color`, the
+    first of three (two, of two stages), the highest of the target: routers of
+    other stages are passed in them, so no collective has them.
+
     ```mlir
-    %1 = fabric.stage_send_recv %0 along <x, length = 3, stride = 8, segments = 1>
-        color 7 : (tensor<8xf32>) -> tensor<8xf32>
+    %1 = fabric.stage_send_recv %0 color 21 leave {
+    ^bb0(%a: tensor<16xf32>):
+      %l = fabric.to_lanes %a from y 4 to x 8 : (tensor<16xf32>) -> tensor<8xf32>
+      %r = fabric.reduce %l sum along <y, length = 4, stride = 1, segments = 2>
+          by chain root 3 color 0 : (tensor<8xf32>) -> tensor<8xf32>
+      fabric.yield %r : tensor<8xf32>
+    } enter {
+    ^bb0(%l: tensor<8xf32>):
+      %a = fabric.from_lanes %l from x 8 to y 4 : (tensor<8xf32>) -> tensor<16xf32>
+      ...
+    } : (tensor<16xf32>) -> tensor<16xf32>
     ```
   }];
   let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
-                       Fabric_LineAttr:$line, Fabric_OptionalCount:$color);
+                       Fabric_OptionalCount:$color);
+  let regions = (region MaxSizedRegion<1>:$leave, MaxSizedRegion<1>:$enter);
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
   let assemblyFormat = [{
-    $values `along` $line (`color` $color^)? attr-dict
+    $values (`color` $color^)? (`leave` $leave^ `enter` $enter)? attr-dict
     `:` functional-type($values, $results)
   }];
+  let extraClassDeclaration = [{
+    /// Whether strips turn around: `leave` and `enter` are there.
+    bool turns() { return !getLeave().empty(); }
+    /// Words of one PE's message.
+    int64_t getWords();
+    /// The colors that `stages` stages take.
+    static unsigned getColorsOf(int64_t stages) {
+      return stages < 2 ? 0 : stages == 2 ? 2 : 3;
+    }
+  }];
   let hasVerifier = 1;
+}
+
+def Fabric_YieldOp : Op<Fabric_Dialect, "yield",
+    [Pure, ReturnLike, Terminator, ParentOneOf<["StageSendRecvOp"]>]> {
+  let summary = "What `leave` and `enter` of a stage come to";
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values);
+  let builders = [OpBuilder<(ins), [{ }]>];
+  let assemblyFormat = "attr-dict ($values^ `:` type($values))?";
+}
+
+class Fabric_LanesOp<string mnemonic> : Op<Fabric_Dialect, mnemonic, [Pure]> {
+  let arguments = (ins AnyStaticShapeTensor:$value, Fabric_Direction:$from,
+                       Fabric_Count:$fromCount, Fabric_Direction:$to,
+                       Fabric_Count:$toCount);
+  let results = (outs AnyStaticShapeTensor:$result);
+  let assemblyFormat = [{
+    $value `from` $from $fromCount `to` $to $toCount attr-dict
+    `:` functional-type($value, $result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Fabric_ToLanesOp : Fabric_LanesOp<"to_lanes"> {
+  let summary = "Set what this PE gives to its lane into zeros";
+  let description = [{
+    Local. Words differ from part to part of `from` (rows, say) and are the same
+    in all columns, each of which is to be a lane. The sum over
+    `from` then is what the lane carries. With at least as many lanes as parts,
+    m = lanes / parts lanes share a part: lane l carries piece l mod m of part
+    l / m, of n / m words (more than m * parts lanes carry zeros). With fewer,
+    a lane carries m = parts / lanes (rounded up) parts behind each other.
+
+    ```
+    4 rows, 8 columns, m = 2: column 5 carries the second half of row 2
+    4 rows, 2 columns, m = 2: column 1 carries rows 2 and 3
+    ```
+
+    ```mlir
+    %l = fabric.to_lanes %a from y 4 to x 8 : (tensor<16xf32>) -> tensor<8xf32>
+    ```
+  }];
+}
+
+def Fabric_FromLanesOp : Fabric_LanesOp<"from_lanes"> {
+  let summary = "Set what this PE takes from its lane into zeros";
+  let description = [{
+    The way back of `fabric.to_lanes`: `from` is of the lanes, `to` of the
+    parts. The sum over the lanes then is what the part had, filled with zeros
+    to a multiple of the lanes that shared it.
+
+    ```mlir
+    %a = fabric.from_lanes %l from x 8 to y 4 : (tensor<8xf32>) -> tensor<16xf32>
+    ```
+  }];
 }
 
 def Fabric_PutOp : Op<Fabric_Dialect, "put", [Pure]> {

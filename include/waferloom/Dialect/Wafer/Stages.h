@@ -1,7 +1,7 @@
 //===- Stages.h - Which stages run what -------------------------*- C++ -*-===//
 //
-// One program, several regions side by side: stage 0 runs what is not repeated,
-// the others share the trips of the repeat. Who runs which op follows from who
+// One program, several equal regions: stage 0 runs what is not repeated, the
+// others share the trips of the repeat. Who runs which op follows from who
 // needs its value, so no op says it.
 //
 //===----------------------------------------------------------------------===//
@@ -18,20 +18,35 @@
 
 namespace waferloom::wafer {
 
-/// The direction in which stages follow each other.
+/// The direction of the strips in which stages follow each other.
 Axis::Direction getDirection(StagesAttr stages);
+
+/// The column and the row of the grid where stage `index` stands.
+std::pair<int64_t, int64_t> getStagePlace(StagesAttr stages, int64_t index);
+
+/// How a stage gives values to the one that takes them.
+struct HandOver {
+  Axis::Direction direction = Axis::X; ///< along which they travel
+  bool up = true;                      ///< to the east or south
+  bool turns = false;                  ///< across the strips
+  int64_t between = 0;                 ///< stages that they pass
+};
+
+/// From stage `index` to the next one, from the last to stage 0.
+HandOver getHandOver(StagesAttr stages, int64_t index);
+
+/// Whether any stage gives its values across the strips.
+bool hasTurns(StagesAttr stages);
 
 /// PEs along x and along y of all stages of `region` together.
 std::pair<int64_t, int64_t> getExtents(RegionAttr region, StagesAttr stages);
 
-/// The length of one stage in the direction in which they follow each other.
-int64_t getStageLength(RegionAttr region, StagesAttr stages);
-
 /// The repeat whose trips the stages of `entry` share; null with one stage.
 RepeatOp getStagedRepeat(mlir::func::FuncOp entry);
 
-/// The trips of `repeat` on each stage behind stage 0.
-int64_t getTripCountPerStage(RepeatOp repeat);
+/// The trips of `repeat` on stage `index` behind stage 0: the first of them,
+/// and the one behind the last.
+std::pair<int64_t, int64_t> getTrips(RepeatOp repeat, int64_t index);
 
 /// A set of stages: all, stage 0 (First), or all behind it (Others).
 enum class StageSet : uint8_t { All, First, Others };
@@ -45,9 +60,9 @@ getStageSets(mlir::func::FuncOp entry);
 StageSet lookup(const llvm::DenseMap<mlir::Operation *, StageSet> &stageSets,
                 mlir::Operation *op);
 
-/// Reports why `entry` cannot run on its stages: no single repeat, trips that
-/// do not divide, states or outputs that need what no stage has. At level 3
-/// also carried values that are not whole along the row (column) of stages.
+/// Reports why `entry` cannot run on its stages: no single repeat, fewer trips
+/// than stages, states or outputs that need what no stage has. At level 3 also
+/// carried values that are not whole along the strips of stages.
 mlir::LogicalResult verifyStages(mlir::func::FuncOp entry);
 
 } // namespace waferloom::wafer

@@ -55,23 +55,42 @@ def Wafer_RegionAttr : Wafer_Attr<"Region", "region"> {
 }
 
 def Wafer_StagesAttr : Wafer_Attr<"Stages", "stages"> {
-  let summary = "How many regions stand side by side";
+  let summary = "How many regions stand side by side, and their order";
   let description = [{
-    A program with `stages` runs on `columns` x `rows` copies of its region,
-    in one row or one column (one of the two is 1). Stage 0, the most western
-    (northern), runs what stands outside of an entry's `wafer.repeat`; each of
-    the others runs an equal share of its trips, in order. What both need,
-    both compute.
+    A program with `stages` runs on a grid of `columns` x `rows` copies of its
+    region. They follow each other in strips that turn around: along rows of the
+    grid, the first to the east, or (`in columns`) along columns, the first to
+    the south. One row or column of stages is one strip unless it is said
+    otherwise. Stage 0, in the north-west, runs what stands outside of an
+    entry's `wafer.repeat`; the others share its trips in order, the first ones
+    one more where they do not divide. What both need, both compute.
+
+    The last stage gives its values back to stage 0 and so stands in one row or
+    one column with it: strips are one, or an even number, or of one stage each.
 
     ```mlir
-    #wafer.stages<11 x 1>   // 30 layers: 3 on each of stages 1 to 10
+    #wafer.stages<11 x 1>           // 30 layers: 3 on each of stages 1 to 10
+    #wafer.stages<2 x 3 in columns> //  0 5
+                                    //  1 4
+                                    //  2 3
     ```
   }];
-  let parameters = (ins "int64_t":$columns, "int64_t":$rows);
-  let assemblyFormat = "`<` $columns `x` $rows `>`";
+  let parameters = (ins "int64_t":$columns, "int64_t":$rows, "bool":$inColumns);
+  let builders = [AttrBuilder<(ins "int64_t":$columns, "int64_t":$rows), [{
+    return $_get($_ctxt, columns, rows, columns == 1 && rows > 1);
+  }]>];
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     int64_t getCount() const { return getColumns() * getRows(); }
+    /// Strips beside each other.
+    int64_t getStrips() const { return getInColumns() ? getColumns() : getRows(); }
+    /// Whether the last stage of such a grid stands in one row or column with
+    /// the first.
+    static bool closes(int64_t columns, int64_t rows, bool inColumns) {
+      const int64_t strips = inColumns ? columns : rows;
+      return strips == 1 || strips % 2 == 0 || strips == columns * rows;
+    }
   }];
 }
 
