@@ -1,8 +1,9 @@
 // Cycles are the sum of work, which more PEs make less, and of distances, which
 // they make more: over the logarithms of the sides the sum has one valley, but
 // for dents where a side does not suit a model's dimensions. So squares are
-// followed to the bottom first, and then the best shape is moved along and
-// across as long as a neighbour is better. Only sides with many factors are
+// followed to the bottom first, then parts of the whole are looked at, since
+// several regions may stand there, and the best shape is moved along and across
+// as long as a neighbour is better. Only sides with many factors are
 // looked at: they leave the layouts their choices.
 
 #include "waferloom/Compile/Regions.h"
@@ -12,18 +13,31 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 using namespace waferloom;
 
-/// 8, 9, 10, 12, 14, 16, 18, 20, ..., and the limit itself.
+/// What is just below a half, a third and a quarter of a limit: as many regions
+/// stand side by side.
+static std::vector<int64_t> partsOf(int64_t limit) {
+  constexpr int64_t smooth = 32;
+  std::vector<int64_t> parts{limit};
+  for (int64_t count : {2, 3, 4})
+    if (int64_t side = limit / count / smooth * smooth)
+      parts.push_back(side);
+  return parts;
+}
+
+/// 8, 9, 10, 12, 14, 16, 18, 20, ..., and the parts of the limit.
 static std::vector<int64_t> sidesUpTo(int64_t limit) {
-  std::vector<int64_t> sides;
+  std::set<int64_t> sides;
   for (int64_t octave = 8; octave < limit; octave *= 2)
     for (int64_t eighths : {8, 9, 10, 12, 14})
       if (octave * eighths / 8 < limit)
-        sides.push_back(octave * eighths / 8);
-  sides.push_back(limit);
-  return sides;
+        sides.insert(octave * eighths / 8);
+  for (int64_t side : partsOf(limit))
+    sides.insert(side);
+  return {sides.begin(), sides.end()};
 }
 
 namespace {
@@ -41,6 +55,7 @@ public:
 private:
   std::optional<double> rate(Point point);
   void followSquares();
+  void rateParts();
   bool improve();
 
   std::vector<int64_t> widths, heights;
@@ -88,6 +103,16 @@ void ShapeSearch::followSquares() {
     }
 }
 
+/// Several regions instead of one: parts of the whole rectangle.
+void ShapeSearch::rateParts() {
+  auto indexOf = [](const std::vector<int64_t> &sides, int64_t side) {
+    return static_cast<int>(llvm::lower_bound(sides, side) - sides.begin());
+  };
+  for (int64_t width : partsOf(widths.back()))
+    for (int64_t height : partsOf(heights.back()))
+      rate({indexOf(widths, width), indexOf(heights, height)});
+}
+
 bool ShapeSearch::improve() {
   const Point from = best;
   // A step along a side, two (over a dent), and a change of the aspect.
@@ -102,6 +127,7 @@ bool ShapeSearch::improve() {
 
 std::vector<RatedShape> ShapeSearch::run() {
   followSquares();
+  rateParts();
   if (best.first >= 0)
     while (improve())
       ;
