@@ -5,6 +5,7 @@
 
 #include "Machine.h"
 #include "waferloom/Codegen/Passes.h"
+#include "waferloom/Machine/MachineModel.h"
 #include "waferloom/Target/Resources.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -48,7 +49,7 @@ struct CoreAllocate : codegen::impl::CoreAllocateBase<CoreAllocate> {
     if (failed(machine))
       return signalPassFailure();
     const int64_t period =
-        std::max<int64_t>(int64_t(machine->banks) * machine->bank_bytes, 1);
+        std::max<int64_t>(machine::MachineModel(*machine).getBankPeriod(), 1);
     for (auto region : getOperation().getBody().getOps<core::RegionOp>()) {
       auto memory = static_cast<int64_t>(region.getMemory().value_or(0));
       for (auto program : region.getBody().getOps<core::ProgramOp>())

@@ -40,6 +40,12 @@ static std::vector<int64_t> sidesUpTo(int64_t limit) {
   return {sides.begin(), sides.end()};
 }
 
+/// The index of the first side of at least `size`, or of the last.
+static int indexOf(llvm::ArrayRef<int64_t> sides, int64_t size) {
+  auto index = llvm::lower_bound(sides, size) - sides.begin();
+  return static_cast<int>(std::min<int64_t>(index, sides.size() - 1));
+}
+
 namespace {
 /// Indices of a width and a height among the sides.
 using Point = std::pair<int, int>;
@@ -53,7 +59,7 @@ public:
   std::vector<RatedShape> run();
 
 private:
-  std::optional<double> rate(Point point);
+  void rate(Point point);
   void followSquares();
   void rateParts();
   bool improve();
@@ -66,37 +72,28 @@ private:
 };
 } // namespace
 
-std::optional<double> ShapeSearch::rate(Point point) {
+void ShapeSearch::rate(Point point) {
   auto [i, j] = point;
   if (i < 0 || j < 0 || i >= static_cast<int>(widths.size()) ||
       j >= static_cast<int>(heights.size()))
-    return std::nullopt;
+    return;
   auto [it, isNew] = rated.try_emplace(point);
-  if (isNew && left > 0) {
-    --left;
-    it->second = estimate({widths[i], heights[j]});
-    if (it->second && (best.first < 0 || *it->second < *rated[best]))
-      best = point;
-  }
-  return it->second;
+  if (!isNew || left <= 0)
+    return;
+  --left;
+  it->second = estimate({widths[i], heights[j]});
+  if (it->second && (best.first < 0 || *it->second < *rated[best]))
+    best = point;
 }
 
 /// From small squares to large ones, cut off at the limit, until two behind
 /// each other are no better than the best.
 void ShapeSearch::followSquares() {
-  auto last = [](const std::vector<int64_t> &sides) {
-    return static_cast<int>(sides.size()) - 1;
-  };
   int worse = 0;
   for (int64_t side = 8;; side *= 2)
     for (int64_t size : {side, side * 3 / 2}) {
-      auto at = [&](const std::vector<int64_t> &sides) {
-        return std::min(
-            static_cast<int>(llvm::lower_bound(sides, size) - sides.begin()),
-            last(sides));
-      };
       const Point before = best;
-      rate({at(widths), at(heights)});
+      rate({indexOf(widths, size), indexOf(heights, size)});
       worse = best == before && best.first >= 0 ? worse + 1 : 0;
       if (worse == 2 || (size >= widths.back() && size >= heights.back()))
         return;
@@ -105,9 +102,6 @@ void ShapeSearch::followSquares() {
 
 /// Several regions instead of one: parts of the whole rectangle.
 void ShapeSearch::rateParts() {
-  auto indexOf = [](const std::vector<int64_t> &sides, int64_t side) {
-    return static_cast<int>(llvm::lower_bound(sides, side) - sides.begin());
-  };
   for (int64_t width : partsOf(widths.back()))
     for (int64_t height : partsOf(heights.back()))
       rate({indexOf(widths, width), indexOf(heights, height)});

@@ -49,10 +49,6 @@ PASSES = {
 }
 
 LIMIT = 500  # lines
-# Longer files, and why each is still one idea.
-LONG = {
-    "lib/Dialect/Wafer/WaferAttrs.cpp": "the grammar of layouts, read and written side by side",
-}
 
 # Who may say "exception": the wall around the ONNX library, and the Python module.
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "impl"}
@@ -117,14 +113,9 @@ def test_files_stay_small(pattern):
     for path in tracked(pattern):
         lines = len(path.read_text().splitlines())
         name = str(path.relative_to(TOP))
-        if lines > LIMIT and name not in LONG:
+        if lines > LIMIT:
             found.append(f"{name} has {lines} lines, the limit is {LIMIT}: split it by idea")
     assert not found, "\n".join(found)
-
-
-def test_exceptions_from_the_size_limit_are_needed():
-    for name in LONG:
-        assert len((TOP / name).read_text().splitlines()) > LIMIT, f"{name} needs no exception any more"
 
 
 def test_no_drawers():
