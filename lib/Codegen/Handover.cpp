@@ -4,7 +4,6 @@
 #include "Program.h"
 
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -171,19 +170,6 @@ LogicalResult ProgramEmitter::emitPasses() {
   return failure(walked.wasInterrupted());
 }
 
-namespace {
-/// How parts and lanes share: `many` is the coordinate of which there are more,
-/// `each` of them for one of the others.
-struct Shares {
-  bool lanesShare; // a part
-  int64_t each;
-
-  Shares(int64_t parts, int64_t lanes)
-      : lanesShare(lanes >= parts),
-        each(lanesShare ? lanes / parts : llvm::divideCeil(parts, lanes)) {}
-};
-} // namespace
-
 void ProgramEmitter::emitTurnWords() {
   wafer::StagesAttr stages = wafer::getStages(func);
   const int64_t before =
@@ -206,7 +192,7 @@ void ProgramEmitter::emitTurnWords() {
     std::swap(part, lane);
     std::swap(parts, lanes);
   }
-  const Shares shares(parts, lanes);
+  const fabric::LaneShares shares(parts, lanes);
   Ref many = shares.lanesShare ? lane : part;
   Ref each = Ref::constant(static_cast<int32_t>(shares.each));
   lanePiece = emitter.temporary(Word::i32, {});
@@ -236,8 +222,8 @@ LogicalResult ProgramEmitter::emit(fabric::ToLanesOp op) {
       to->type == Word::i32 ? Ref::constant(int32_t(0)) : Ref::constant(0.0f);
   const SmallVector<int64_t> lane = shapeOf(op.getResult());
   const int64_t words = shapeOf(op.getValue()).front();
-  const Shares shares(static_cast<int64_t>(op.getFromCount()),
-                      static_cast<int64_t>(op.getToCount()));
+  const fabric::LaneShares shares(static_cast<int64_t>(op.getFromCount()),
+                                  static_cast<int64_t>(op.getToCount()));
   emitter.vector(Opcode::mov, lane, *to, zero);
   if (!shares.lanesShare) {
     emitter.vector(Opcode::mov, {words},
@@ -263,8 +249,8 @@ LogicalResult ProgramEmitter::emit(fabric::FromLanesOp op) {
   if (failed(from) || failed(to))
     return failure();
   values[op.getResult()] = *to;
-  const Shares shares(static_cast<int64_t>(op.getToCount()),
-                      static_cast<int64_t>(op.getFromCount()));
+  const fabric::LaneShares shares(static_cast<int64_t>(op.getToCount()),
+                                  static_cast<int64_t>(op.getFromCount()));
   const int64_t words = shapeOf(op.getResult()).front();
   const int64_t piece =
       shares.lanesShare ? shapeOf(op.getValue()).front() : words;

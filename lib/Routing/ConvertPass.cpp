@@ -18,7 +18,6 @@
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/MathExtras.h"
 
 namespace waferloom::routing {
 #define GEN_PASS_DEF_CONVERTWAFERTOFABRIC
@@ -145,10 +144,9 @@ struct Turn {
       : parts(region.getHeight()), lanes(region.getWidth()), words(words) {
     if (stages.getInColumns())
       std::swap(parts, lanes);
-    const int64_t share = std::max<int64_t>(lanes / parts, 1);
-    const int64_t piece = llvm::divideCeil(words, share);
-    filled = piece * share;
-    laneWords = lanes < parts ? llvm::divideCeil(parts, lanes) * words : piece;
+    const fabric::LaneShares shares(parts, lanes);
+    laneWords = shares.laneWords(words);
+    filled = shares.filled(words);
   }
 };
 } // namespace

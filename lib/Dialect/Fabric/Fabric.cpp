@@ -254,13 +254,16 @@ LogicalResult StageSendRecvOp::verify() {
   return success();
 }
 
-/// Words of a lane, and those that pieces of a part come to, filled up.
-static std::pair<int64_t, int64_t> getLaneWords(int64_t words, int64_t parts,
-                                                int64_t lanes) {
-  if (lanes < parts)
-    return {llvm::divideCeil(parts, lanes) * words, words};
-  const int64_t share = lanes / parts, piece = llvm::divideCeil(words, share);
-  return {piece, piece * share};
+LaneShares::LaneShares(int64_t parts, int64_t lanes)
+    : lanesShare(lanes >= parts),
+      each(lanesShare ? lanes / parts : llvm::divideCeil(parts, lanes)) {}
+
+int64_t LaneShares::laneWords(int64_t words) const {
+  return lanesShare ? llvm::divideCeil(words, each) : each * words;
+}
+
+int64_t LaneShares::filled(int64_t words) const {
+  return lanesShare ? laneWords(words) * each : words;
 }
 
 /// Whether `part` and `lane` are the types of both ends.
@@ -274,7 +277,9 @@ static LogicalResult verifyLanes(Operation *op, Direction from, Direction to,
   if (part.getRank() != 1 || lane.getRank() != 1 ||
       part.getElementType() != lane.getElementType())
     return op->emitOpError("takes or gives more than words of one type");
-  auto [words, whole] = getLaneWords(part.getNumElements(), parts, lanes);
+  const LaneShares shares(parts, lanes);
+  const int64_t words = shares.laneWords(part.getNumElements()),
+                whole = shares.filled(part.getNumElements());
   if (words != lane.getNumElements() ||
       (filled && whole != part.getNumElements()))
     return op->emitOpError()

@@ -40,6 +40,19 @@ namespace waferloom::fabric {
 /// Where the function around `op` runs, or null.
 RectAttr getPlace(mlir::Operation *op);
 
+/// How parts and lanes share where strips of stages turn: `each` of those that
+/// are more go with one of the others.
+struct LaneShares {
+  bool lanesShare; ///< a part; else parts share a lane
+  int64_t each;
+
+  LaneShares(int64_t parts, int64_t lanes);
+  /// Words of a lane, of parts of so many.
+  int64_t laneWords(int64_t words) const;
+  /// Words of a part, filled up to whole pieces.
+  int64_t filled(int64_t words) const;
+};
+
 } // namespace waferloom::fabric
 
 #endif // WAFERLOOM_DIALECT_FABRIC_FABRIC_H
