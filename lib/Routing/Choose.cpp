@@ -59,13 +59,14 @@ private:
   struct Priced {
     Option option;
     SmallVector<uint64_t> cycles;
+    unsigned colors = 0; ///< of one set of routes, whatever it carries
   };
 
   Priced price(const Option &option) const;
   SmallVector<Priced> shapes() const;
   Menu menuOf(ArrayRef<const Priced *> options) const;
   /// Colors of an option for the members that take it.
-  unsigned colorsOf(const Option &option, const Menu &menu) const;
+  unsigned colorsOf(const Priced &priced, const Menu &menu) const;
 
   ArrayRef<Collective *> members;
   const collectives::Line &line;
@@ -86,7 +87,7 @@ static collectives::Request with(collectives::Request request,
 }
 
 Chooser::Priced Chooser::price(const Option &option) const {
-  Priced priced{option, {}};
+  Priced priced{option, {}, 0};
   for (const Collective *c : members) {
     const collectives::Request request = with(c->request, option);
     const bool possible =
@@ -96,6 +97,9 @@ Chooser::Priced Chooser::price(const Option &option) const {
                        c->times, collectives::cycles(line, request, costs))
                  : UINT64_MAX);
   }
+  // Here, where what was grown for the option is the last that was grown.
+  priced.colors =
+      collectives::colors(line, with(members.front()->request, option), costs);
   return priced;
 }
 
@@ -119,19 +123,13 @@ SmallVector<Chooser::Priced> Chooser::shapes() const {
   return shapes;
 }
 
-unsigned Chooser::colorsOf(const Option &option, const Menu &menu) const {
-  const bool countsWords = collectives::countsWords(std::get<0>(option));
+unsigned Chooser::colorsOf(const Priced &priced, const Menu &menu) const {
+  const bool countsWords = collectives::countsWords(std::get<0>(priced.option));
   std::set<uint64_t> sets; // of routes, by what they depend on
-  const Collective *some = nullptr;
   for (auto [c, its] : llvm::zip_equal(members, menu.options))
-    if (its == option) {
-      some = c;
+    if (its == priced.option)
       sets.insert(countsWords ? c->request.words : 0);
-    }
-  return some
-             ? unsigned(sets.size()) *
-                   collectives::colors(line, with(some->request, option), costs)
-             : 0;
+  return unsigned(sets.size()) * priced.colors;
 }
 
 /// Each member takes the cheapest of `options`, the first of equally cheap
@@ -147,7 +145,7 @@ Menu Chooser::menuOf(ArrayRef<const Priced *> options) const {
     menu.cycles = llvm::SaturatingAdd(menu.cycles, cheapest->cycles[member]);
   }
   for (const Priced *option : options)
-    menu.colors += colorsOf(option->option, menu);
+    menu.colors += colorsOf(*option, menu);
   return menu;
 }
 
