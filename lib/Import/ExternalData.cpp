@@ -70,8 +70,9 @@ Expected<ExternalData> import::findExternalData(const onnx::TensorProto &tensor,
   return data;
 }
 
-/// Whether a file can be read, and its links stay in the folder of the model.
-static Error checkFile(StringRef model, StringRef file) {
+/// Bytes of a file that can be read and whose links stay in the folder of the
+/// model.
+static Expected<uint64_t> checkFile(StringRef model, StringRef file) {
   namespace path = llvm::sys::path;
   namespace fs = llvm::sys::fs;
   fs::file_status status;
@@ -91,22 +92,19 @@ static Error checkFile(StringRef model, StringRef file) {
       !liesBelow(realFile, path::parent_path(led)))
     return llvm::createStringError("'" + file +
                                    "' leaves the folder of the model");
-  return Error::success();
+  return status.getSize();
 }
 
 Error import::checkExternalData(const ExternalData &data, StringRef model,
                                 uint64_t bytes) {
-  if (Error error = checkFile(model, data.path))
-    return error;
-  uint64_t size = 0;
-  if (std::error_code error = llvm::sys::fs::file_size(data.path, size))
-    return llvm::createStringError("'" + data.path +
-                                   "' cannot be read: " + error.message());
-  if (data.length == bytes && data.offset <= size &&
-      data.length <= size - data.offset)
+  Expected<uint64_t> size = checkFile(model, data.path);
+  if (!size)
+    return size.takeError();
+  if (data.length == bytes && data.offset <= *size &&
+      data.length <= *size - data.offset)
     return Error::success();
   return llvm::createStringError("is " + Twine(data.length) + " bytes at " +
                                  Twine(data.offset) + " of '" + data.path +
-                                 "', which has " + Twine(size) +
+                                 "', which has " + Twine(*size) +
                                  "; its dimensions say " + Twine(bytes));
 }

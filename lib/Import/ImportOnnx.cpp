@@ -11,21 +11,13 @@
 #include "ReadModel.h"
 #include "TensorBytes.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Import/Import.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
-#include "llvm/Support/Path.h"
 
 #include "onnx/onnx_pb.h"
 

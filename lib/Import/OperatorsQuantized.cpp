@@ -10,8 +10,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Operators.h"
+#include "TensorBytes.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
-#include "waferloom/Format/TypeFormat.h"
 
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/Support/MathExtras.h"
@@ -54,9 +54,8 @@ wafer::WeightOp Packed::weight(unsigned input, StringRef what, uint64_t bytes) {
     return c.refuse("its " + what +
                     " are no weight whose bytes the file holds"),
            wafer::WeightOp();
-  auto type = cast<ShapedType>(found.getType());
-  uint64_t held = static_cast<uint64_t>(type.getNumElements()) *
-                  (type.getElementTypeBitWidth() / 8);
+  const auto held =
+      static_cast<uint64_t>(byteSize(cast<RankedTensorType>(found.getType())));
   if (held != bytes)
     return c.refuse("its " + what + " have " + Twine(held) +
                     " bytes, and the node says " + Twine(bytes)),

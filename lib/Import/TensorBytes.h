@@ -19,12 +19,12 @@ mlir::Type elementType(int32_t onnxType, mlir::MLIRContext *context);
 
 /// Shape and element type, with sizes checked: none negative, at most 2^40
 /// elements. The bytes are not looked at.
-llvm::Expected<mlir::RankedTensorType> tensorType(const onnx::TensorProto &,
+llvm::Expected<mlir::RankedTensorType> tensorType(const ::onnx::TensorProto &,
                                                   mlir::MLIRContext *);
 
 /// The elements, wherever the message keeps them (not external data).
 llvm::Expected<mlir::DenseElementsAttr>
-tensorElements(const onnx::TensorProto &, mlir::MLIRContext *);
+tensorElements(const ::onnx::TensorProto &, mlir::MLIRContext *);
 
 /// Bytes of the elements in a file.
 int64_t byteSize(mlir::RankedTensorType type);
