@@ -318,8 +318,7 @@ void Walker::take() {
 
 CriticalPath Walker::walk(uint32_t pe, Stamp end, Stamp begin) {
   for (const AccountKey &key : prepared.accounts)
-    path.accounts.push_back(
-        {key.node, key.op, key.product, key.loop, key.repeats, key.over});
+    path.accounts.push_back({key.node, key.op, key.loop, key.over});
   now = end;
   const Place &place = streams.places[pe];
   const RegionPrograms &region = prepared.regions[place.region];
@@ -410,7 +409,6 @@ std::vector<PathPassage> passagesOf(const CriticalPath &path) {
       passage.region = last.region;
       passage.instruction = last.instruction;
       passage.loop = account.loop;
-      passage.repeats = account.repeats;
       passage.over = account.over;
     }
     PathPassage &passage = passages[it->second];

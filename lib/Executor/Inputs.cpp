@@ -85,6 +85,14 @@ int64_t integerAt(const void *bytes, HostType type, uint64_t i) {
   return data[i] != 0;
 }
 
+Error outOfRange(StringRef name, int64_t value, uint64_t element, int64_t least,
+                 uint32_t limit) {
+  return refuse(name, formatv("has {0} at element {1}; values must be in "
+                              "[{2}, {3})",
+                              value, element, least, limit)
+                          .str());
+}
+
 /// Values that the model's tables do not have are refused before anything
 /// changes; so are those that 32 bits do not hold.
 static Error checkValues(const HostTensor &given, uint64_t elements,
@@ -95,10 +103,7 @@ static Error checkValues(const HostTensor &given, uint64_t elements,
   for (uint64_t i = 0; i < elements; ++i) {
     int64_t value = integerAt(data, given.type, i);
     if (limit != 0 && (value < least || value >= limit))
-      return refuse(given.name, formatv("has {0} at element {1}; values must "
-                                        "be in [{2}, {3})",
-                                        value, i, least, limit)
-                                    .str());
+      return outOfRange(given.name, value, i, least, limit);
     if (value < INT32_MIN || value > INT32_MAX)
       return refuse(given.name, formatv("has {0} at element {1}, which 32 bits "
                                         "do not hold",

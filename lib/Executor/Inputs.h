@@ -14,6 +14,10 @@ int64_t integerAt(const void *data, HostType type, uint64_t i);
 /// Refuses an element other than 1.
 llvm::Error checkOnes(const HostTensor &given, uint64_t elements);
 
+/// Says that the model's tables do not have a value of an input.
+llvm::Error outOfRange(llvm::StringRef name, int64_t value, uint64_t element,
+                       int64_t least, uint32_t limit);
+
 /// An input in the model's full shape, row-major.
 struct StagedInput {
   std::string name;

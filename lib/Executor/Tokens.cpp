@@ -142,9 +142,8 @@ Error Step::check() const {
           integerAt(tensor->data, tensor->type, static_cast<uint64_t>(i));
       zeros |= input->fallback == image::Default::ones && value == 0;
       if (input->limit && (value < input->least || value >= input->limit))
-        return llvm::createStringError(llvm::formatv(
-            "input '{0}' has {1} at element {2}; values must be in [{3}, {4})",
-            tensor->name, value, i, input->least, input->limit));
+        return outOfRange(tensor->name, value, static_cast<uint64_t>(i),
+                          input->least, input->limit);
     }
   }
   if (zeros && missing)

@@ -99,8 +99,7 @@ void Tabulator::sumAccounts() {
     addTo(table.cycles, account.cycles);
     if (image::isStream(account.op))
       continue;
-    // What no layer or token repeats is one item, whatever loops it has.
-    uint32_t loop = account.over == image::LoopOver::nothing ? 0 : account.loop;
+    uint32_t loop = loopOf(account.loop, account.over);
     auto [it, fresh] =
         known.try_emplace({loop, account.node}, table.items.size());
     if (fresh)
@@ -176,8 +175,8 @@ static std::string shortName(const PathPart &part) {
 }
 
 /// Of one trip, rounded.
-static int64_t ofOne(int64_t cycles, const PathPart &part) {
-  return (cycles + part.repeats / 2) / part.repeats;
+static int64_t ofOne(int64_t cycles, uint32_t repeats) {
+  return (cycles + repeats / 2) / repeats;
 }
 
 static void printKinds(raw_ostream &os, const PathTable &table) {
@@ -195,7 +194,8 @@ static void printKinds(raw_ostream &os, const PathTable &table) {
     os << left_justify(nameOf(kind), first);
     for (const PathPart &part : table.parts)
       os << right_justify(
-          formatv("{0:N}", ofOne(part.cycles[size_t(kind)], part)).str(),
+          formatv("{0:N}", ofOne(part.cycles[size_t(kind)], part.repeats))
+              .str(),
           column);
     double share = static_cast<double>(sum) / all;
     os << right_justify(formatv("{0:P1}", share).str(), 12);
@@ -207,7 +207,8 @@ static void printKinds(raw_ostream &os, const PathTable &table) {
   os << left_justify("cycles", first);
   for (const PathPart &part : table.parts)
     os << right_justify(
-        formatv("{0:N}", ofOne(executor::total(part.cycles), part)).str(),
+        formatv("{0:N}", ofOne(executor::total(part.cycles), part.repeats))
+            .str(),
         column);
   os << right_justify(formatv("{0:N}", executor::total(table.cycles)).str(), 12)
      << "\n";
@@ -216,7 +217,8 @@ static void printKinds(raw_ostream &os, const PathTable &table) {
   for (const PathPart &part : table.parts) {
     instructions += part.instructions;
     os << right_justify(
-        formatv("{0:N}", ofOne(static_cast<int64_t>(part.instructions), part))
+        formatv("{0:N}",
+                ofOne(static_cast<int64_t>(part.instructions), part.repeats))
             .str(),
         column);
   }
@@ -270,8 +272,7 @@ void printPath(raw_ostream &os, const executor::CriticalPath &path,
     int64_t cycles = executor::total(item.cycles);
     std::string trips = formatv("{0:N}", cycles);
     if (item.repeats > 1)
-      trips = formatv("{0} x {1:N}", item.repeats,
-                      (cycles + item.repeats / 2) / item.repeats);
+      trips = formatv("{0} x {1:N}", item.repeats, ofOne(cycles, item.repeats));
     os << formatv(
         "{0}{1}  {2}\n", right_justify(trips, 14),
         right_justify(

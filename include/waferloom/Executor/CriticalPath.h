@@ -46,8 +46,7 @@ using PathCycles = std::array<int64_t, pathKinds>;
 struct PathAccount {
   uint32_t node = 0; // index into the image's names
   image::Opcode op = image::Opcode::end;
-  bool product = false;
-  uint32_t loop = 0, repeats = 1;
+  uint32_t loop = 0;
   image::LoopOver over = image::LoopOver::nothing;
   PathCycles cycles = {};
   uint64_t times = 0; // instructions of it on the path
@@ -101,7 +100,7 @@ struct PathPassage {
   bool alongX = false, alongY = false;
   bool reduces = false; // words are folded on the way
   bool spreads = false; // words are taken at the end as they come
-  uint32_t loop = 0, repeats = 1;
+  uint32_t loop = 0;
   image::LoopOver over = image::LoopOver::nothing;
   PathCycles cycles = {};
   uint64_t times = 0;
