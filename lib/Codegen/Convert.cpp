@@ -63,7 +63,7 @@ private:
   fabric::RectAttr place;
   fabric::QueuesAttr queues;
   core::ImageOp image;
-  std::optional<SymbolTable> symbols;
+  SymbolTable symbols;
   std::optional<Sources> sources;
 };
 } // namespace
@@ -181,7 +181,7 @@ LogicalResult Conversion::emitStage(Stage stage) {
   if (!sources)
     sources.emplace(out);
   SymbolNames names;
-  Shared shared(region, stage, *symbols, *sources, out, names);
+  Shared shared(region, stage, symbols, *sources, out, names);
   CollectiveEmitter collectives(region.getWidth(), region.getHeight(), queues,
                                 target, names);
   for (func::FuncOp func : functions)

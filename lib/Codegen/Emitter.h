@@ -72,10 +72,6 @@ Ref dense(mlir::FlatSymbolRefAttr buffer, Word type,
 /// The sets of columns and rows that have an instruction; null is all.
 struct Guard {
   mlir::FlatSymbolRefAttr columns, rows;
-
-  bool operator==(const Guard &other) const {
-    return columns == other.columns && rows == other.rows;
-  }
 };
 
 /// A color, and the queue of a PE that it is bound to.

@@ -83,15 +83,8 @@ LogicalResult RegionAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-static int64_t product(ArrayRef<int64_t> values) {
-  int64_t result = 1;
-  for (int64_t value : values)
-    result *= value;
-  return result;
-}
-
-int64_t RegionAttr::getWidth() const { return product(getX()); }
-int64_t RegionAttr::getHeight() const { return product(getY()); }
+int64_t RegionAttr::getWidth() const { return llvm::product_of(getX()); }
+int64_t RegionAttr::getHeight() const { return llvm::product_of(getY()); }
 
 SmallVector<Axis> RegionAttr::getAxes() const {
   SmallVector<Axis> axes;
@@ -133,7 +126,7 @@ int64_t RegionAttr::getStride(Axis axis) const {
   if (axis.number == Axis::whole || !has(axis))
     return 1;
   ArrayRef<int64_t> factors = axis.direction == Axis::X ? getX() : getY();
-  return product(factors.drop_front(axis.number + 1));
+  return llvm::product_of(factors.drop_front(axis.number + 1));
 }
 
 int64_t RegionAttr::getCoordinate(Axis axis, int64_t column,
