@@ -29,10 +29,9 @@ def rows(model, target, context):
     yield "all", base, 0
     for name, worth, saved in program.rewrites:
         yield f"without {name}", None if worth == "unfit" else base + saved, saved
-    (region,) = program.regions
+    regions = program.regions
     none = wl.compile(model, target=target, context=context, disable_rewrites=[name for name, *_ in program.rewrites],
-                      region=(region.width // region.stages[0], region.height // region.stages[1]),
-                      stages=region.stages[0] * region.stages[1]).count()[1]
+                      region=(regions[0].width, regions[0].height), stages=len(regions)).count()[1]
     yield "none", none, none - base
 
 
