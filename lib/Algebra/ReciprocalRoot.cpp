@@ -1,8 +1,8 @@
-// 1 / sqrt(x + c) with c > 0 becomes one reciprocal root. The machine has no
-// instruction for a root and computes it from the reciprocal root, so a
-// division by it would compute the reciprocal twice. Where x + c may be 0
-// nothing is rewritten: the quotient is infinite there, the computed reciprocal
-// root is not.
+// 1 / sqrt(x + c) with c > 0 and an x that is never negative becomes one
+// reciprocal root. The machine has no instruction for a root and computes it
+// from the reciprocal root, so a division by it would compute the reciprocal
+// twice. Where x + c may be 0 or less nothing is rewritten: the quotient is
+// infinite there or not a number, the computed reciprocal root is neither.
 
 #include "Patterns.h"
 
@@ -11,6 +11,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace waferloom::algebra {
 #define GEN_PASS_DEF_ALGEBRARECIPROCALROOT
@@ -46,19 +47,81 @@ static linalg::GenericOp getProducer(linalg::GenericOp op) {
   return op.getInputs().front().getDefiningOp<linalg::GenericOp>();
 }
 
-/// Does `value` come out of an addition of a positive constant?
-static bool addsPositive(Value value) {
+static bool isAtLeastZero(Value value, unsigned depth);
+
+/// The tensor that `value` is another shape of, or `value`.
+static Value throughShapes(Value value) {
+  while (isa_and_nonnull<tensor::ExpandShapeOp, tensor::CollapseShapeOp>(
+      value.getDefiningOp()))
+    value = value.getDefiningOp()->getOperand(0);
+  return value;
+}
+
+/// Of a value inside of a body: a square, or made of such in a way that keeps
+/// it from becoming negative.
+static bool isScalarAtLeastZero(Operation *op, unsigned depth) {
+  auto isSo = [&](Value value) { return isAtLeastZero(value, depth); };
+  switch (getKind(op)) {
+  case ScalarKind::Multiply:
+    return op->getOperand(0) == op->getOperand(1) ||
+           llvm::all_of(op->getOperands(), isSo);
+  case ScalarKind::Add:
+  case ScalarKind::Divide:
+  case ScalarKind::Minimum:
+  case ScalarKind::Widen:
+  case ScalarKind::Narrow:
+    return llvm::all_of(op->getOperands(), isSo);
+  case ScalarKind::Maximum:
+    return llvm::any_of(op->getOperands(), isSo);
+  default:
+    return false;
+  }
+}
+
+/// Is `value`, a scalar of a body or a whole tensor, at least 0 or NaN
+/// whatever the inputs are? Looks back a bounded number of ops.
+static bool isAtLeastZero(Value value, unsigned depth = 16) {
+  if (std::optional<double> number = getNumber(value))
+    return *number >= 0;
+  if (depth == 0)
+    return false;
+  if (auto argument = dyn_cast<BlockArgument>(value)) {
+    auto op = dyn_cast<linalg::GenericOp>(argument.getOwner()->getParentOp());
+    return op && argument.getArgNumber() < op.getInputs().size() &&
+           isAtLeastZero(op.getInputs()[argument.getArgNumber()], depth - 1);
+  }
+  value = throughShapes(value);
+  Operation *op = value.getDefiningOp();
+  auto generic = dyn_cast<linalg::GenericOp>(op);
+  if (!generic)
+    return isScalarAtLeastZero(op, depth - 1);
+  if (!generic.getNumReductionLoops())
+    return isAtLeastZero(generic.getBody()->getTerminator()->getOperand(
+                             cast<OpResult>(value).getResultNumber()),
+                         depth - 1);
+  Value term;
+  return getFold(generic, term) == Fold::Sum &&
+         isAtLeastZero(term, depth - 1) &&
+         isAtLeastZero(generic.getOutputs().front(), depth - 1);
+}
+
+/// Does `value` come out of an addition of a positive constant and of what is
+/// never negative?
+static bool isPositive(Value value) {
   auto add = value.getDefiningOp<arith::AddFOp>();
-  return add && llvm::any_of(add->getOperands(), [](Value operand) {
-           return getNumber(operand).value_or(0) > 0;
-         });
+  if (!add)
+    return false;
+  for (unsigned side : {0, 1})
+    if (getNumber(add->getOperand(side)).value_or(0) > 0 &&
+        isAtLeastZero(add->getOperand(1 - side)))
+      return true;
+  return false;
 }
 
 /// In one body, as fused operators of a norm are lowered.
 static LogicalResult joinInBody(arith::DivFOp div, PatternRewriter &rewriter) {
   auto root = div.getRhs().getDefiningOp<math::SqrtOp>();
-  if (getNumber(div.getLhs()) != 1.0 || !root ||
-      !addsPositive(root.getOperand()))
+  if (getNumber(div.getLhs()) != 1.0 || !root || !isPositive(root.getOperand()))
     return failure();
   rewriter.replaceOpWithNewOp<math::RsqrtOp>(div, root.getOperand(),
                                              div.getFastmath());
@@ -76,7 +139,7 @@ static LogicalResult joinGenerics(linalg::GenericOp op,
       root.getIndexingMapsArray() != op.getIndexingMapsArray())
     return failure();
   Operation *sum = getOnlyOp(getProducer(root));
-  if (!sum || !addsPositive(sum->getResult(0)))
+  if (!sum || !isPositive(sum->getResult(0)))
     return failure();
   rewriter.setInsertionPoint(div);
   rewriter.replaceOpWithNewOp<math::RsqrtOp>(div, op.getBody()->getArgument(0),

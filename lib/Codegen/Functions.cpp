@@ -156,38 +156,39 @@ void codegen::emitQuickExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
 // 0.707 and 0.729, if the constant is chosen so that mantissas carry where they
 // must. y * (a - b * h) with the best a and b is 1.1e-4 off (half the last bit
 // of an f16 is 4.9e-4). One of Newton's steps, y * (2 - x * y), takes that to
-// the last bits.
+// the last bits, and makes an infinity of 1/0 with the sign of the zero: y is
+// then 1.2e38. What is too large for y's exponent counts as infinite.
 void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                              Ref x, Divisor divisor) {
   Sequence s{emitter, shape};
-  constexpr float limit = 0x1p125f;
-  const bool mayBeNegative = !divisor.isBounded && !divisor.isPositive;
-  Ref bounded = x;
-  if (!divisor.isBounded)
-    bounded = s.make(Opcode::min, x, Ref::constant(limit));
-  if (mayBeNegative)
-    s.into(bounded, Opcode::max, bounded, Ref::constant(-limit));
+  const bool mayBeZero = !divisor.isBounded && !divisor.isPositive;
+  const Accuracy accuracy = mayBeZero ? Accuracy::Full : divisor.accuracy;
   Ref y = s.make(Opcode::sub, Ref::constant(int32_t(0x7EB50400)),
-                 as(bounded, Word::i32), Word::i32);
+                 as(x, Word::i32), Word::i32);
   y = as(y, Word::f32);
-  Ref h = s.make(Opcode::mul, bounded, y);
-  // What is not negative has no 0 either.
-  Ref result = mayBeNegative ? y : dst;
-  const bool isFull = divisor.accuracy == Accuracy::Full;
+  Ref h = s.make(Opcode::mul, x, y);
+  Ref result = divisor.isBounded ? dst : y;
+  const bool isFull = accuracy == Accuracy::Full;
   Ref inverse =
-      divisor.accuracy == Accuracy::Near
+      accuracy == Accuracy::Near
           ? s.shortPolynomial(h, {2.704152107f, -5.823260784f, 4.179803371f})
           : s.shortPolynomial(h, {-1.940978527f, 2.786535501f});
   s.into(isFull ? y : result, Opcode::mul, y, inverse);
   if (isFull) {
-    s.into(h, Opcode::mul, bounded, y);
+    s.into(h, Opcode::mul, x, y);
     s.into(h, Opcode::sub, Ref::constant(2.0f), h);
     s.into(result, Opcode::mul, y, h);
   }
-  if (!mayBeNegative)
+  if (divisor.isBounded)
     return;
-  Ref zero = s.make(Opcode::eq, x, Ref::constant(0.0f), Word::i32);
-  s.select(dst, zero, Ref::constant(infinity), y);
+  Ref magnitude = x;
+  if (!divisor.isPositive) {
+    magnitude = s.fresh();
+    emitter.vector(Opcode::abs, shape, magnitude, x);
+  }
+  Ref isLarge =
+      s.make(Opcode::lt, Ref::constant(0x1p125f), magnitude, Word::i32);
+  s.select(dst, isLarge, Ref::constant(0.0f), y);
 }
 
 void codegen::emitReciprocal(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
@@ -228,12 +229,18 @@ void codegen::emitQuickRsqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   ::emitRsqrt(emitter, shape, dst, x, true);
 }
 
+// The root of what is infinite is taken of the largest number, and multiplied
+// with infinity.
 void codegen::emitSqrt(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                        Ref x) {
   Sequence s{emitter, shape};
-  Ref root = s.fresh();
-  emitRsqrt(emitter, shape, root, x);
-  s.into(dst, Opcode::mul, root, x);
+  Ref root =
+      s.make(Opcode::min, x, Ref::constant(std::numeric_limits<float>::max()));
+  emitRsqrt(emitter, shape, root, root);
+  s.into(root, Opcode::mul, root, x);
+  Ref isNegative = s.make(Opcode::lt, x, Ref::constant(0.0f), Word::i32);
+  s.select(dst, isNegative,
+           Ref::constant(std::numeric_limits<float>::quiet_NaN()), root);
 }
 
 // x = 2^n * (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)), read off the bit
@@ -290,7 +297,8 @@ void codegen::emitLog(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
 
 // x = n * pi/2 + r. pi/2 is split into three floats; n has at most 17 bits, so
 // with one rounding per step the first two differences are exact. The quadrant
-// n mod 4 picks sine or cosine of r and its sign.
+// n mod 4 picks sine or cosine of r and its sign. Beyond its range the result
+// is not a number: no wrong number that looks right.
 static void emitQuadrants(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
                           Ref x, int32_t quarter) {
   Sequence s{emitter, shape};
@@ -313,7 +321,12 @@ static void emitQuadrants(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   Ref value = s.select(odd, cosine, sine);
   s.into(n, Opcode::bit_and, n, Ref::constant(int32_t(2)));
   s.into(n, Opcode::shl, n, Ref::constant(int32_t(30)));
-  s.into(as(dst, Word::i32), Opcode::bit_xor, as(value, Word::i32), n);
+  s.into(as(value, Word::i32), Opcode::bit_xor, as(value, Word::i32), n);
+  Ref magnitude = s.fresh();
+  emitter.vector(Opcode::abs, shape, magnitude, x);
+  Ref isBeyond = s.make(Opcode::lt, Ref::constant(2e5f), magnitude, Word::i32);
+  s.select(dst, isBeyond,
+           Ref::constant(std::numeric_limits<float>::quiet_NaN()), value);
 }
 
 void codegen::emitSin(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,

@@ -39,14 +39,15 @@ struct Exponent {
 void emitExponential(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
                      Exponent exponent);
 
-/// 1/x: relative error at most 2e-7 for 2^-126 <= |x| <= 2^125; larger
-/// magnitudes count as 2^125; 1/0 is inf, whatever the sign of the zero.
+/// 1/x: relative error at most 2e-7 for 2^-126 <= |x| <= 2^125; 0 for larger
+/// magnitudes; 1/0 is inf and 1/-0 is -inf.
 void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);
 /// What is known of a divisor.
 struct Divisor {
-  bool isPositive = false;            ///< at least 2^-126, or infinite
-  Accuracy accuracy = Accuracy::Full; ///< 2e-7, 1.3e-6, 1.2e-4, relative
-  bool isBounded = false;             ///< 2^-126 <= |x| <= 2^125
+  bool isPositive = false; ///< at least 2^-126, or infinite
+  /// 2e-7, 1.3e-6, 1.2e-4, relative; a divisor that may be 0 has the first.
+  Accuracy accuracy = Accuracy::Full;
+  bool isBounded = false; ///< 2^-126 <= |x| <= 2^125
 };
 void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
                     Divisor divisor);

@@ -232,8 +232,14 @@ static Results lowerClip(Call &c) {
     low = attribute("min");
     high = attribute("max");
   }
+  // A bound that is not a number bounds nothing.
+  auto isAbsent = [&](SymbolicTensor *bound) {
+    Expr value = bound ? lowering.functionOf(bound) : Expr();
+    return !bound || (value && value->kind == ExprKind::FloatConstant &&
+                      std::isnan(value->floatValue()));
+  };
   for (auto [bound, op] : {std::pair(low, "Max"), std::pair(high, "Min")}) {
-    if (!bound)
+    if (isAbsent(bound))
       continue;
     Call step = c;
     step.op = op;

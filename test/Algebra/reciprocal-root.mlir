@@ -2,6 +2,7 @@
 
 #0 = affine_map<() -> ()>
 // CHECK-LABEL: @good
+// CHECK: arith.mulf
 // CHECK: %[[A:.*]] = linalg.generic
 // CHECK: arith.addf
 // CHECK: linalg.generic {{.*}}ins(%[[A]] : tensor<f32>)
@@ -9,8 +10,13 @@
 // CHECK-NOT: math.sqrt
 // CHECK-NOT: arith.divf
 func.func @good() {
-  %x = wafer.input "x" : tensor<f32>
+  %y = wafer.input "y" : tensor<f32>
   %e = tensor.empty() : tensor<f32>
+  %x = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%y : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = arith.mulf %u, %u : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
   %a = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
   ^bb0(%u: f32, %o: f32):
     %c = arith.constant 1.0e-5 : f32
@@ -37,8 +43,13 @@ func.func @good() {
 // CHECK: math.sqrt
 // CHECK: arith.divf
 func.func @may_be_zero() {
-  %x = wafer.input "x" : tensor<f32>
+  %y = wafer.input "y" : tensor<f32>
   %e = tensor.empty() : tensor<f32>
+  %x = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%y : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = arith.mulf %u, %u : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
   %s = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
   ^bb0(%u: f32, %o: f32):
     %r = math.sqrt %u : f32
@@ -59,8 +70,13 @@ func.func @may_be_zero() {
 // CHECK: math.sqrt
 // CHECK: arith.divf
 func.func @other_numerator() {
-  %x = wafer.input "x" : tensor<f32>
+  %y = wafer.input "y" : tensor<f32>
   %e = tensor.empty() : tensor<f32>
+  %x = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%y : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = arith.mulf %u, %u : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
   %a = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
   ^bb0(%u: f32, %o: f32):
     %c = arith.constant 1.0e-5 : f32
@@ -89,8 +105,13 @@ func.func @other_numerator() {
 // CHECK-NEXT: %[[ROOT:.*]] = math.rsqrt %[[SUM]]
 // CHECK-NEXT: linalg.yield %[[ROOT]]
 func.func @one_body() {
-  %x = wafer.input "x" : tensor<f32>
+  %y = wafer.input "y" : tensor<f32>
   %e = tensor.empty() : tensor<f32>
+  %x = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%y : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = arith.mulf %u, %u : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
   %q = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
   ^bb0(%u: f32, %o: f32):
     %share = arith.constant 2.5e-1 : f32
@@ -112,8 +133,13 @@ func.func @one_body() {
 // CHECK: math.rsqrt
 // CHECK-NOT: arith.divf
 func.func @root_is_read() {
-  %x = wafer.input "x" : tensor<f32>
+  %y = wafer.input "y" : tensor<f32>
   %e = tensor.empty() : tensor<f32>
+  %x = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%y : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = arith.mulf %u, %u : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
   %q = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
   ^bb0(%u: f32, %o: f32):
     %c = arith.constant 1.0e-5 : f32
@@ -133,8 +159,13 @@ func.func @root_is_read() {
 // CHECK: math.sqrt
 // CHECK: arith.divf
 func.func @body_may_be_zero() {
-  %x = wafer.input "x" : tensor<f32>
+  %y = wafer.input "y" : tensor<f32>
   %e = tensor.empty() : tensor<f32>
+  %x = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%y : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = arith.mulf %u, %u : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
   %q = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
   ^bb0(%u: f32, %o: f32):
     %c = arith.constant -1.0e-5 : f32
@@ -150,7 +181,8 @@ func.func @body_may_be_zero() {
 
 // The mean in a generic of its own goes where the root is.
 // CHECK-LABEL: @mean_apart
-// CHECK: %[[X:.*]] = wafer.input "x"
+// CHECK: %[[Y:.*]] = wafer.input "y"
+// CHECK: %[[X:.*]] = linalg.generic {{.*}}ins(%[[Y]] : tensor<f32>)
 // CHECK: linalg.generic {{.*}}ins(%[[X]] : tensor<f32>)
 // CHECK: %[[SHARE:.*]] = arith.constant 2.500000e-01
 // CHECK: %[[MEAN:.*]] = arith.mulf %{{.*}}, %[[SHARE]]
@@ -159,8 +191,13 @@ func.func @body_may_be_zero() {
 // CHECK-NOT: linalg.generic
 // CHECK: return
 func.func @mean_apart() {
-  %x = wafer.input "x" : tensor<f32>
+  %y = wafer.input "y" : tensor<f32>
   %e = tensor.empty() : tensor<f32>
+  %x = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%y : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = arith.mulf %u, %u : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
   %m = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
   ^bb0(%u: f32, %o: f32):
     %share = arith.constant 2.5e-1 : f32
@@ -172,6 +209,28 @@ func.func @mean_apart() {
     %c = arith.constant 1.0e-5 : f32
     %one = arith.constant 1.0 : f32
     %sum = arith.addf %u, %c : f32
+    %root = math.sqrt %sum : f32
+    %r = arith.divf %one, %root : f32
+    linalg.yield %r : f32
+  } -> tensor<f32>
+  wafer.output "q", %q : tensor<f32>
+  return
+}
+
+// What is not a square may be below -c, where the root is not a number.
+// CHECK-LABEL: @may_be_negative
+// CHECK: math.sqrt
+// CHECK: arith.divf
+func.func @may_be_negative() {
+  %x = wafer.input "x" : tensor<f32>
+  %e = tensor.empty() : tensor<f32>
+  %q = linalg.generic {indexing_maps = [#0, #0], iterator_types = []} ins(%x : tensor<f32>) outs(%e : tensor<f32>) {
+  ^bb0(%u: f32, %o: f32):
+    %share = arith.constant 2.5e-1 : f32
+    %c = arith.constant 1.0e-5 : f32
+    %one = arith.constant 1.0 : f32
+    %mean = arith.mulf %u, %share : f32
+    %sum = arith.addf %c, %mean : f32
     %root = math.sqrt %sum : f32
     %r = arith.divf %one, %root : f32
     linalg.yield %r : f32
