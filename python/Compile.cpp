@@ -26,6 +26,7 @@ py::dict toPython(const Diagnostic &diagnostic) {
   out["message"] = diagnostic.message;
   out["node"] = diagnostic.node;
   out["notes"] = diagnostic.notes;
+  out["file"] = diagnostic.file;
   return out;
 }
 
@@ -77,6 +78,8 @@ CompileOptions toOptions(const py::dict &given) {
       given, "sets", "a dict of names and numbers");
   options.disabledRewrites = take<std::vector<std::string>>(
       given, "disable_rewrites", "a list of names");
+  options.mapping = take<std::pair<std::string, std::string>>(
+      given, "mapping", "a Mapping, or the path or name of one");
   options.weights = take<bool>(given, "weights", "True or False");
   options.measureRewrites =
       take<bool>(given, "measure_rewrites", "True or False");
@@ -142,5 +145,6 @@ py::tuple python::compileModel(const std::string &path, const py::dict &given,
   py::list files;
   for (const std::string &file : result.filesRead)
     files.append(py::bytes(file));
-  return py::make_tuple(image, diagnostics, toPython(result.summary), files);
+  return py::make_tuple(image, diagnostics, toPython(result.summary), files,
+                        result.mapping);
 }

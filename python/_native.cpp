@@ -2,7 +2,9 @@
 
 #include "Native.h"
 
+#include "waferloom/Files/Output.h"
 #include "waferloom/Image/Utf8.h"
+#include "waferloom/Mapping/Mapping.h"
 
 using namespace waferloom;
 using namespace waferloom::python;
@@ -38,6 +40,16 @@ PYBIND11_MODULE(_native, m) {
       .def_property_readonly("length", &executor::Session::length);
 
   m.def("compile", &compileModel);
+  m.def("load_mapping", [](const std::string &name) {
+    llvm::Expected<std::string> text = mapping::load(name);
+    if (!text)
+      fail(text.takeError());
+    return image::escapeToUtf8(*text);
+  });
+  m.def("write_text", [](const std::string &path, const std::string &text) {
+    if (llvm::Error error = files::writeText(path, text))
+      fail(std::move(error));
+  });
   m.def("load", [](const py::bytes &bytes, const std::string &name) {
     auto loaded = image::readBytes(static_cast<std::string_view>(bytes), name);
     if (!loaded)

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Levels.h"
+#include "Mappings.h"
 #include "Phases.h"
 
 #include "waferloom/Algebra/Passes.h"
@@ -65,7 +66,9 @@ static std::string nodeOf(Location loc) {
   return name;
 }
 
-static waferloom::Diagnostic toData(mlir::Diagnostic &diagnostic) {
+/// `mapping` is the name of the mapping, which lines may be of.
+static waferloom::Diagnostic toData(mlir::Diagnostic &diagnostic,
+                                    StringRef mapping) {
   waferloom::Diagnostic out;
   out.severity = diagnostic.getSeverity() == DiagnosticSeverity::Error
                      ? "error"
@@ -76,6 +79,8 @@ static waferloom::Diagnostic toData(mlir::Diagnostic &diagnostic) {
   auto line = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>();
   if (line && line.getLine() > 0)
     out.message = "line " + std::to_string(line.getLine()) + ": " + out.message;
+  if (line && !mapping.empty() && line.getFilename() == mapping)
+    out.file = mapping;
   for (mlir::Diagnostic &note : diagnostic.getNotes())
     out.notes.push_back(note.str());
   return out;
@@ -83,6 +88,8 @@ static waferloom::Diagnostic toData(mlir::Diagnostic &diagnostic) {
 
 std::string waferloom::format(const Diagnostic &diagnostic, StringRef file) {
   std::string text;
+  if (!diagnostic.file.empty())
+    file = llvm::sys::path::filename(diagnostic.file);
   llvm::raw_string_ostream os(text);
   os << file << ": " << diagnostic.severity << ": ";
   // Import names nodes in its messages; later phases say where by location.
@@ -103,9 +110,16 @@ struct Compilation {
   MLIRContext &context;
   unsigned phase = 0;
   std::optional<unsigned> text = {}; // the level that was read as text
+  std::optional<mapping::Mapping> mapping = {};
+  int64_t parameters = 0; // of level 2
 
   LogicalResult run(StringRef path);
   LogicalResult fail(llvm::Error error);
+  /// Adds a refusal, if there is one.
+  LogicalResult check(std::optional<waferloom::Diagnostic> refusal);
+  LogicalResult readMapping(bool isText);
+  void explainPlanning(ModuleOp onnx, ModuleOp module,
+                       const partition::Planned &planned);
   /// Level 1 of a model, or the level that a text is; options and machine are
   /// settled, and `module` says them from then on.
   FailureOr<Level> open(StringRef path);
@@ -129,6 +143,38 @@ LogicalResult Compilation::fail(llvm::Error error) {
   result.diagnostics.push_back(
       {"error", llvm::toString(std::move(error)), "", {}});
   return failure();
+}
+
+LogicalResult Compilation::check(std::optional<waferloom::Diagnostic> refusal) {
+  if (!refusal)
+    return success();
+  result.diagnostics.push_back(std::move(*refusal));
+  return failure();
+}
+
+/// Takes the target from the mapping if nobody gave one; a text has its own.
+LogicalResult Compilation::readMapping(bool isText) {
+  mapping = takeMapping(options, result.diagnostics);
+  if (hasErrors())
+    return failure();
+  if (!isText && mapping && mapping->target &&
+      options.target == CompileOptions().target)
+    options.target = *mapping->target;
+  return success();
+}
+
+/// Says why there is no plan, and what would do.
+void Compilation::explainPlanning(ModuleOp onnx, ModuleOp module,
+                                  const partition::Planned &planned) {
+  waferloom::Diagnostic found = explainFit(onnx, module, options, planned);
+  if (mapping) {
+    const unsigned line = std::max(mapping->x.line, mapping->width.line);
+    found.notes.push_back("the mapping decides some of this: `auto` gives a "
+                          "choice back (docs/mapping.md)");
+    found.message = refuseMapping(*mapping, line, found.message).message;
+    found.file = mapping->name;
+  }
+  result.diagnostics.push_back(std::move(found));
 }
 
 FailureOr<bool> Compilation::end(ModuleOp module) {
@@ -174,7 +220,8 @@ LogicalResult Compilation::setTarget(ModuleOp module,
         "--target is " + options.target + " but this level was made for '" +
         kept.getName().getValue() + "'; compile the model again to change it"));
   FailureOr<target::Target> target = target::getTarget(module);
-  if (failed(target))
+  if (failed(target) ||
+      (mapping && failed(check(applyMapping(*mapping, *target, options)))))
     return failure();
   if (llvm::Error error = checkOptions(options, *target))
     return fail(std::move(error));
@@ -204,6 +251,9 @@ LogicalResult Compilation::setOptions(ModuleOp module, unsigned index) {
 
 FailureOr<Level> Compilation::open(StringRef path) {
   std::vector<std::string> warnings;
+  const bool isText = llvm::sys::path::extension(path) == ".mlir";
+  if (failed(readMapping(isText)))
+    return failure();
   llvm::Expected<target::Target> target =
       target::parse(options.target, &warnings);
   for (std::string &warning : warnings)
@@ -216,9 +266,11 @@ FailureOr<Level> Compilation::open(StringRef path) {
   if (llvm::sys::path::extension(description).starts_with(".y"))
     result.filesRead.push_back(description.str());
   result.filesRead.push_back(path.str());
+  if (mapping && llvm::sys::fs::exists(mapping->name))
+    result.filesRead.push_back(mapping->name);
   begin(0);
   Level level;
-  if (llvm::sys::path::extension(path) == ".mlir") {
+  if (isText) {
     FailureOr<Level> read = readLevel(path, &context);
     if (failed(read))
       return failure();
@@ -232,6 +284,7 @@ FailureOr<Level> Compilation::open(StringRef path) {
   noteFiles(*level.module, result.filesRead);
   phase = level.index;
   if (failed(setOptions(*level.module, level.index)) ||
+      (isText && failed(readMapping(isText))) || // it may have one
       failed(setTarget(*level.module, *target)))
     return failure();
   return level;
@@ -260,6 +313,11 @@ LogicalResult Compilation::run(StringRef path) {
   });
   // From here on every shape is static and no ONNX operator is left.
   partition::Planned planned;
+  if (succeeded(stop) && first->index <= 1) {
+    parameters = countParameters(module);
+    if (mapping && failed(check(checkModel(*mapping, parameters))))
+      return failure();
+  }
   if (options.measureRewrites && succeeded(stop))
     tensors = module.clone();
   next(2, [&](OpPassManager &pm) {
@@ -270,8 +328,7 @@ LogicalResult Compilation::run(StringRef path) {
     populatePlanPipeline(pm, options, &planned);
   });
   if (failed(stop) && planned.width && !hasErrors() && !isInterrupted(options))
-    result.diagnostics.push_back(
-        explainFit(onnx ? *onnx : ModuleOp(), module, options, planned));
+    explainPlanning(onnx ? *onnx : ModuleOp(), module, planned);
   // From here on every tensor has a layout, and every change of layout is an
   // op.
   next(3, populatePerPePipeline);
@@ -280,6 +337,11 @@ LogicalResult Compilation::run(StringRef path) {
   // From here on every word has its way: lines, algorithms, colors, queues.
   if (failed(stop) || *stop)
     return stop;
+  if (mapping && first->index < 5 &&
+      failed(check(checkMapping(*mapping, module, planned))))
+    return failure();
+  if (planned.width)
+    result.mapping = describeMapping(module, options, planned, parameters);
   begin(5);
   FailureOr<codegen::Image> image = emit(module, planned);
   if (failed(image))
@@ -374,13 +436,14 @@ CompileResult waferloom::compile(StringRef path,
   import::loadDialects(context);
   context.loadDialect<core::CoreDialect, fabric::FabricDialect,
                       wafer::WaferDialect>();
+  Compilation compilation{options, result, context};
   ScopedDiagnosticHandler handler(&context, [&](mlir::Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Error ||
         diagnostic.getSeverity() == DiagnosticSeverity::Warning)
-      result.diagnostics.push_back(toData(diagnostic));
+      result.diagnostics.push_back(
+          toData(diagnostic, compilation.options.mapping.first));
     return success();
   });
-  Compilation compilation{options, result, context};
   result.succeeded = succeeded(compilation.run(path));
   if (isInterrupted(options)) {
     result.succeeded = false;
@@ -389,7 +452,8 @@ CompileResult waferloom::compile(StringRef path,
   }
   // Names of a file may be any bytes; from here on they are text.
   for (waferloom::Diagnostic &diagnostic : result.diagnostics) {
-    for (std::string *text : {&diagnostic.message, &diagnostic.node})
+    for (std::string *text :
+         {&diagnostic.message, &diagnostic.node, &diagnostic.file})
       *text = image::escapeToUtf8(*text);
     for (std::string &note : diagnostic.notes)
       note = image::escapeToUtf8(note);

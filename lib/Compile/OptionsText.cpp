@@ -20,6 +20,9 @@ struct Writer {
   Attribute write(int64_t value) { return b.getI64IntegerAttr(value); }
   Attribute write(double value) { return b.getF64FloatAttr(value); }
   Attribute write(const std::string &value) { return b.getStringAttr(value); }
+  Attribute write(const std::pair<std::string, std::string> &value) {
+    return b.getStrArrayAttr({value.first, value.second});
+  }
   Attribute write(const std::pair<int64_t, int64_t> &value) {
     return b.getDenseI64ArrayAttr({value.first, value.second});
   }
@@ -87,6 +90,13 @@ bool read(Attribute from, std::vector<std::string> &to) {
            return read(entry, to.emplace_back());
          });
 }
+bool read(Attribute from, std::pair<std::string, std::string> &to) {
+  std::vector<std::string> texts;
+  if (!read(from, texts) || texts.size() != 2)
+    return false;
+  to = {texts[0], texts[1]};
+  return true;
+}
 template <typename T>
 bool read(Attribute from, std::vector<std::pair<std::string, T>> &to) {
   auto list = dyn_cast<DictionaryAttr>(from);
@@ -118,6 +128,7 @@ void visitOptions(Visit visit) {
   visit("state", &O::states);
   visit("set", &O::sets);
   visit("disable-rewrite", &O::disabledRewrites);
+  visit("mapping", &O::mapping);
   visit("weights", &O::weights);
 }
 } // namespace
@@ -139,6 +150,9 @@ static std::string textOf(Attribute attribute) {
     return "none";
   std::string text;
   llvm::raw_string_ostream(text) << attribute;
+  constexpr size_t most = 100; // of a mapping one sees which it is
+  if (text.size() > most)
+    text = text.substr(0, most) + " ...";
   return text;
 }
 

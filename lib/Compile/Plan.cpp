@@ -47,17 +47,25 @@ LogicalResult waferloom::lowerToFabric(ModuleOp module,
                  })));
 }
 
+/// What a later phase could not do that a mapping says, and where it says so.
+using Refusal = std::optional<std::pair<Location, std::string>>;
+
 /// What a plan takes: the later phases are run on a copy. They are the ones
 /// that run in the end, so the answer is exact.
 static llvm::Expected<target::Fit> measure(ModuleOp planned,
                                            const CompileOptions &options,
-                                           const target::Target &target) {
+                                           const target::Target &target,
+                                           Refusal &refusal) {
   OwningOpRef<ModuleOp> copy = planned.clone();
   std::string reason;
   ScopedDiagnosticHandler quiet(
       planned.getContext(), [&](mlir::Diagnostic &found) {
-        if (found.getSeverity() == DiagnosticSeverity::Error && reason.empty())
-          reason = found.str();
+        if (found.getSeverity() != DiagnosticSeverity::Error || !reason.empty())
+          return;
+        reason = found.str();
+        auto line = dyn_cast<FileLineColLoc>(found.getLocation());
+        if (line && line.getFilename() == options.mapping.first)
+          refusal.emplace(line, reason);
       });
   target::Fit fit;
   if (!isInterrupted(options) && succeeded(lowerToFabric(*copy, options)) &&
@@ -113,6 +121,7 @@ private:
   int64_t tripCount;
   bool streams;
   OwningOpRef<ModuleOp> best;
+  Refusal refusal;
 };
 } // namespace
 
@@ -184,7 +193,9 @@ bool Planning::ask(Shape shape, int answers) {
     copy = module.clone();
     fits = succeeded(partition::planWithin(
         *copy, grid,
-        [&](ModuleOp written) { return measure(written, options, target); },
+        [&](ModuleOp written) {
+          return measure(written, options, target, refusal);
+        },
         next, answers, options.interrupted));
     // More stages take what is repeated off each; if that was not what was
     // too much, they do not help. Fewer never do.
@@ -240,6 +251,8 @@ LogicalResult Planning::run() {
     ask(*options.region, mostAnswers);
   else if (failed(search()))
     return failure();
+  if (!best && refusal)
+    return emitError(refusal->first) << refusal->second;
   if (!best)
     return failure();
   module->setAttrs((*best)->getAttrDictionary());

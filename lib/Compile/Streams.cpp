@@ -104,6 +104,7 @@ LogicalResult waferloom::planEntries(ModuleOp module,
       return success();
     }
   }
+  planned.streams = true;
   module.getBodyRegion().takeBody(streamed->getBodyRegion());
   return success();
 }

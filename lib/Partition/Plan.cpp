@@ -2,6 +2,7 @@
 // search one split per class, and write it.
 
 #include "Classes.h"
+#include "Pins.h"
 #include "Search.h"
 #include "Write.h"
 
@@ -130,13 +131,30 @@ SmallVector<StageGrid> partition::listGrids(int64_t width, int64_t height,
 /// regions.
 static std::optional<Axis::Direction> getOnlyWay(const target::Target &target,
                                                  int64_t width, int64_t height,
-                                                 int64_t stages) {
+                                                 int64_t stages,
+                                                 const StagePlaces &places) {
   SmallVector<StageGrid> grids = listGrids(width, height, stages, target);
+  keepPinned(grids, width, height, places);
   if (stages == 1 || grids.empty() || llvm::any_of(grids, [&](StageGrid grid) {
         return grid.inColumns != grids.front().inColumns;
       }))
     return std::nullopt;
   return grids.front().inColumns ? Axis::Y : Axis::X;
+}
+
+/// Whether some grid of stages has them where a mapping says.
+static LogicalResult checkPlaces(ModuleOp module, const ModuleClasses &classes,
+                                 const PartitionPlanOptions &options,
+                                 const target::Target &target) {
+  if (classes.problem.places.size() < 2)
+    return success();
+  SmallVector<StageGrid> grids =
+      listGrids(options.width, options.height, options.stages, target);
+  const size_t before = grids.size();
+  keepPinned(grids, options.width, options.height, classes.problem.places);
+  if (!grids.empty() || !before) // placement says what has no room
+    return success();
+  return refusePlaces(module);
 }
 
 /// The problem of a module, under what `options` allow.
@@ -158,8 +176,12 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   classes->problem.height = options.height;
   classes->problem.bytesPerPe = memory;
   classes->problem.stages = options.stages;
+  if (failed(pin(module, *classes)) ||
+      failed(checkPlaces(module, *classes, options, *target)))
+    return failure();
   classes->problem.stagesAlong =
-      getOnlyWay(*target, options.width, options.height, options.stages);
+      getOnlyWay(*target, options.width, options.height, options.stages,
+                 classes->problem.places);
   for (auto entry : module.getOps<func::FuncOp>())
     if (wafer::RepeatOp layers = wafer::getLayersRepeat(entry))
       for (Value value : layers.getInits())
@@ -175,7 +197,8 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
 
 /// Sets stages beside each other, in as few strips as there is room for: in
 /// rows if what they carry is whole along x, else in columns.
-static LogicalResult setStages(ModuleOp module, int64_t count) {
+static LogicalResult setStages(ModuleOp module, int64_t count,
+                               const StagePlaces &places) {
   if (count == 1)
     return success();
   FailureOr<target::Target> fabric = target::getTarget(module);
@@ -187,6 +210,10 @@ static LogicalResult setStages(ModuleOp module, int64_t count) {
                 program.getPesAttr().getHeight(), count, *fabric);
   if (grids.empty()) // placement says what is too large
     grids = {{count, 1, false}, {1, count, true}};
+  keepPinned(grids, program.getPesAttr().getWidth(),
+             program.getPesAttr().getHeight(), places);
+  if (grids.empty())
+    return refusePlaces(module);
   for (auto [columns, rows, inColumns] : grids) {
     program.setStagesAttr(
         wafer::StagesAttr::get(module.getContext(), columns, rows, inColumns));
@@ -287,7 +314,7 @@ bool Asking::ask(const LayoutPlan &plan) {
     });
     classes = pose(*copy, options);
     if (failed(classes) || failed(write(*copy, *classes, plan)) ||
-        failed(setStages(*copy, options.stages)))
+        failed(setStages(*copy, options.stages, classes->problem.places)))
       return false;
   }
   ++planned.answers;
@@ -307,6 +334,9 @@ bool Asking::ask(const LayoutPlan &plan) {
     return false;
   planned.cycles =
       plan.cycles + getStageSendRecvCycles(*copy, classes->problem.target);
+  if (FailureOr<ModuleClasses> read = classify(module); succeeded(read))
+    planned.layouts = describeLayouts(module, *read, plan);
+  planned.layers = countLayers(module);
   module.getBodyRegion().takeBody(copy->getBodyRegion());
   describe(classes->problem, plan, module.getLoc());
   return true;
@@ -398,7 +428,8 @@ std::optional<double> Estimates::getCycles(int64_t width, int64_t height,
   problem->width = width;
   problem->height = height;
   problem->stages = stages;
-  problem->stagesAlong = getOnlyWay(target, width, height, stages);
+  problem->stagesAlong =
+      getOnlyWay(target, width, height, stages, problem->places);
   std::vector<LayoutPlan> plans = search(*problem, 1);
   if (plans.empty())
     return std::nullopt;
@@ -430,7 +461,7 @@ struct PartitionPlan : partition::impl::PartitionPlanBase<PartitionPlan> {
     }
     describe(classes->problem, plans.front(), module.getLoc());
     if (failed(write(module, *classes, plans.front())) ||
-        failed(setStages(module, options.stages)))
+        failed(setStages(module, options.stages, classes->problem.places)))
       return signalPassFailure();
   }
 };

@@ -53,6 +53,7 @@ public:
 private:
   void descend(size_t group, double cost);
   std::vector<SmallVector<Axis>> getOptions(size_t group) const;
+  std::vector<SmallVector<Axis>> resolve(ArrayRef<Axis> pinned) const;
   bool isFree(size_t group, ArrayRef<Axis> axes) const;
 
   const Problem &problem;
@@ -85,8 +86,13 @@ Branches::Branches(const Problem &problem, const Factors &factors, double bound,
       assignment[i].emplace();
       continue;
     }
+    std::string pins;
+    if (entry.pinned)
+      for (Axis axis : *entry.pinned)
+        pins += axis.str();
     alike[std::to_string(entry.size) + (entry.cyclic ? "c" : "") +
-          (entry.exact ? "e" : "") + entry.role]
+          (entry.exact ? "e" : "") + (entry.pinned ? "p" + pins : "") +
+          entry.role]
         .push_back(i);
   }
   for (auto &entry : alike) {
@@ -141,9 +147,29 @@ Branches::Branches(const Problem &problem, const Factors &factors, double bound,
   chosen.resize(groups.size());
 }
 
+/// What is pinned, on this factorisation; nothing if it lacks an axis.
+std::vector<SmallVector<Axis>> Branches::resolve(ArrayRef<Axis> pinned) const {
+  SmallVector<Axis> axes;
+  for (Axis wanted : pinned) {
+    bool found = false;
+    for (Axis axis : costs.getAxes().all())
+      if (axis.direction == wanted.direction &&
+          (wanted.number == Axis::whole || wanted.number == axis.number)) {
+        found = true;
+        if (costs.getAxes().getSize(axis) > 1)
+          axes.push_back(axis);
+      }
+    if (!found)
+      return {};
+  }
+  return {axes};
+}
+
 std::vector<SmallVector<Axis>> Branches::getOptions(size_t group) const {
   std::vector<SmallVector<Axis>> options;
   const DimClass &entry = problem.classes[groups[group].front()];
+  if (entry.pinned)
+    return resolve(*entry.pinned);
   auto offer = [&](ArrayRef<Axis> axes) {
     int64_t shards = costs.getAxes().getSize(axes);
     if (shards == 1 || shards > 2 * entry.size ||
@@ -303,7 +329,19 @@ static std::vector<Factors> listFactors(const Problem &problem) {
         for (bool alongX : {true, false})
           offer({k, padded}, alongX);
   offerParts(problem, all);
-  return all;
+  // A mapping says how: the others only differ in the other direction.
+  std::vector<Factors> pinned;
+  for (Factors factors : all) {
+    if (!problem.pinnedX.empty())
+      factors.x = problem.pinnedX;
+    if (!problem.pinnedY.empty())
+      factors.y = problem.pinnedY;
+    if (llvm::none_of(pinned, [&](const Factors &known) {
+          return known.x == factors.x && known.y == factors.y;
+        }))
+      pinned.push_back(factors);
+  }
+  return pinned;
 }
 
 std::vector<LayoutPlan> partition::search(const Problem &problem, size_t most,

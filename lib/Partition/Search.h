@@ -35,7 +35,12 @@ struct DimClass {
   int64_t weight = 0;  ///< elements of weights and states that have it
   std::set<int> apart; ///< classes that share a loop nest: no axis for both
   std::string role;    ///< classes of one size and role are split alike
+  /// A mapping says so. A whole axis stands for all factors of its direction.
+  std::optional<llvm::SmallVector<wafer::Axis>> pinned;
 };
+
+/// Where the corners of stages stand that a mapping says; none: nobody does.
+using StagePlaces = std::vector<std::optional<std::pair<int64_t, int64_t>>>;
 
 /// A tensor: its element size in bytes and the class of each dimension.
 struct TensorShape {
@@ -81,6 +86,9 @@ struct Problem {
   /// the classes of what they carry, which must be whole along it.
   std::optional<wafer::Axis::Direction> stagesAlong;
   std::set<int> carried;
+  /// What a mapping says: factors of the directions (empty: any), and places.
+  llvm::SmallVector<int64_t> pinnedX, pinnedY;
+  StagePlaces places;
   int64_t mostHops = 4;         ///< between the PEs of a line
   bool fusedCollectives = true; ///< collectives that can are one message
   bool middleRoots = true;      ///< of sums along a line; else at its end

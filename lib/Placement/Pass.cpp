@@ -3,6 +3,7 @@
 
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
+#include "waferloom/Mapping/MappingAttr.h"
 #include "waferloom/Placement/Passes.h"
 #include "waferloom/Placement/Placement.h"
 #include "waferloom/Target/TargetAttr.h"
@@ -48,6 +49,28 @@ struct Placed {
 };
 } // namespace
 
+/// The place that a mapping says, if it says one. Reports one where programs
+/// may not be.
+static FailureOr<std::optional<placement::Solution>>
+readPinned(ModuleOp module, const placement::Problem &problem) {
+  FailureOr<mapping::Mapping> mapping = mapping::getMapping(module);
+  if (failed(mapping))
+    return failure();
+  if (mapping->stages.empty() || !mapping->stages.front().at)
+    return std::optional<placement::Solution>();
+  const auto &at = mapping->stages.front().at;
+  const placement::Stage &stage = problem.stages.front();
+  FailureOr<target::Target> target = target::getTarget(module);
+  if (failed(target))
+    return failure();
+  if (llvm::Error error = target::checkRectangle(
+          *target, stage.width, stage.height, (*at)[0], (*at)[1]))
+    return emitError(mapping::locate(module.getContext(), *mapping, at.line))
+           << llvm::toString(std::move(error));
+  return std::optional(
+      placement::Solution{{(*at)[0], (*at)[1], stage.width, stage.height}});
+}
+
 static FailureOr<Placed> readPlaced(ModuleOp module) {
   Placed placed;
   placed.entries = llvm::filter_to_vector(
@@ -73,8 +96,12 @@ struct FabricPlace : placement::impl::FabricPlaceBase<FabricPlace> {
       return signalPassFailure();
     if (placed->entries.empty())
       return;
+    auto pinned = readPinned(getOperation(), *placed->problem);
+    if (failed(pinned))
+      return signalPassFailure();
     FailureOr<placement::Solution> solution =
-        placement::place(*placed->problem);
+        *pinned ? FailureOr<placement::Solution>(std::move(**pinned))
+                : placement::place(*placed->problem);
     if (failed(solution) ||
         failed(placement::verify(*placed->problem, *solution)))
       return signalPassFailure();

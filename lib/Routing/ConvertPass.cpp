@@ -5,6 +5,7 @@
 // only then is anything rewritten.
 
 #include "Mirrors.h"
+#include "Pins.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
@@ -57,6 +58,8 @@ struct Conversion {
 
   LogicalResult add(Operation *op);
   LogicalResult addLines(Crossing &crossing);
+  /// What a mapping says of the collectives.
+  LogicalResult pin(ModuleOp module, const collectives::Costs &costs);
   void rewrite(Crossing &crossing);
 };
 
@@ -223,6 +226,9 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
       lines.push_back(c);
     }
   }
+  // Inward along x then y; a broadcast goes outward, the other way round.
+  if (crossing.kind == Kind::Broadcast)
+    std::reverse(lines.begin(), lines.end());
   for (auto &[type, operands] : crossing.messages) {
     SmallVector<size_t> &indices = crossing.lines.emplace_back();
     uint64_t words = 0;
@@ -236,6 +242,26 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
       indices.push_back(all.size());
       all.push_back(line);
     }
+  }
+  return success();
+}
+
+LogicalResult Conversion::pin(ModuleOp module,
+                              const collectives::Costs &costs) {
+  FailureOr<routing::Pins> pins = routing::Pins::of(module);
+  if (failed(pins))
+    return failure();
+  for (const Crossing &crossing : crossings) {
+    SmallVector<size_t> mine;
+    for (std::optional<size_t> turn : {crossing.leave, crossing.enter})
+      if (turn)
+        mine.push_back(*turn);
+    for (const SmallVector<size_t> &lines : crossing.lines)
+      llvm::append_range(mine, lines);
+    auto function = crossing.op->getParentOfType<func::FuncOp>();
+    for (size_t index : mine)
+      if (failed(pins->choose(function.getName(), all[index], costs)))
+        return failure();
   }
   return success();
 }
@@ -363,9 +389,6 @@ void Conversion::rewrite(Crossing &crossing) {
        llvm::zip_equal(crossing.messages, crossing.lines)) {
     SmallVector<Value> values =
         llvm::map_to_vector(message.second, [&](unsigned i) { return now[i]; });
-    // Inward along x then y; a broadcast goes outward, the other way round.
-    if (crossing.kind == Kind::Broadcast)
-      std::reverse(lines.begin(), lines.end());
     for (size_t line : lines)
       values = createCollective(builder, all[line], values);
     for (auto [i, value] : llvm::zip_equal(message.second, values))
@@ -397,6 +420,7 @@ struct ConvertWaferToFabric
                                           fabric::StageSendRecvOp::getColorsOf(
                                               crossing.stages.getCount()));
     if (walked.wasInterrupted() ||
+        failed(conversion.pin(getOperation(), costs)) ||
         failed(routing::choose(conversion.all, costs)))
       return signalPassFailure();
     for (Crossing &crossing : conversion.crossings)

@@ -94,41 +94,109 @@ static SmallVector<int64_t> giveQueues(ArrayRef<Users> users,
   return queues;
 }
 
+namespace {
+/// Gives sets of routes their colors.
+class Coloring {
+public:
+  explicit Coloring(const Problem &problem)
+      : problem(problem), taken(problem.colorsLeft()) {}
+
+  /// The first color of `c`, which may share those of a set; reports when there
+  /// is none.
+  FailureOr<unsigned> color(const Collective &c);
+  ArrayRef<Routes> getSets() const { return sets; }
+
+private:
+  FailureOr<unsigned> take(const Collective &c, unsigned count);
+  LogicalResult refuseColor(const Collective &c, unsigned count) const;
+
+  const Problem &problem;
+  SmallVector<Routes> sets;
+  llvm::BitVector taken;
+};
+} // namespace
+
+LogicalResult Coloring::refuseColor(const Collective &c, unsigned count) const {
+  InFlightDiagnostic diag = emitError(c.colorFrom.value_or(c.loc));
+  diag << "a collective of " << count << " colors cannot begin at color "
+       << *c.color << ": ";
+  if (*c.color + count > problem.colorsLeft())
+    diag << "there are " << problem.colorsLeft() << " for collectives";
+  else
+    diag << "some of its colors are those of a collective with other routes";
+  diag << "; say auto, or another color";
+  return diag;
+}
+
+/// The lowest `count` colors behind each other that are free, or those that
+/// somebody has chosen.
+FailureOr<unsigned> Coloring::take(const Collective &c, unsigned count) {
+  auto isFree = [&](unsigned first) {
+    return uint64_t(first) + count <= taken.size() &&
+           (!count || taken.find_first_in(first, first + count) < 0);
+  };
+  unsigned first = c.color.value_or(0);
+  if (c.color && !isFree(first))
+    return refuseColor(c, count);
+  while (!isFree(first) && first < taken.size())
+    ++first;
+  if (!isFree(first)) {
+    InFlightDiagnostic diag = emitError(c.loc)
+                              << "collectives up to this one need "
+                              << taken.count() + count
+                              << " colors but the target has "
+                              << problem.limits.colors;
+    if (problem.borderColors)
+      diag << ", " << problem.borderColors
+           << " of them for streams between stages";
+    diag.attachNote() << "collectives of one line, root and algorithm "
+                         "share their colors; regions whose axes have "
+                         "fewer factors have fewer lines";
+    return diag;
+  }
+  taken.set(first, first + count);
+  return first;
+}
+
+FailureOr<unsigned> Coloring::color(const Collective &c) {
+  const collectives::CollectivePlan &plan = problem.plans[c.plan];
+  auto same = llvm::find_if(sets, [&](const Routes &set) {
+    return set.direction == c.direction &&
+           (!c.color || *c.color == set.firstColor) &&
+           (set.plan == &plan || set.plan->hasRoutesOf(plan));
+  });
+  if (same != sets.end())
+    return same->firstColor;
+  FailureOr<unsigned> first = take(c, plan.colors);
+  if (succeeded(first))
+    sets.push_back({c.direction, &plan, *first});
+  return first;
+}
+
 FailureOr<Solution> routing::route(const Problem &problem) {
   Solution solution;
-  SmallVector<Routes> sets;
-  unsigned colors = 0;
-  for (const Collective &c : problem.collectives) {
-    const collectives::CollectivePlan &plan = problem.plans[c.plan];
-    auto same = llvm::find_if(sets, [&](const Routes &set) {
-      return set.direction == c.direction &&
-             (set.plan == &plan || set.plan->hasRoutesOf(plan));
-    });
-    if (same == sets.end()) {
-      if (colors + plan.colors > problem.colorsLeft()) {
-        InFlightDiagnostic diag =
-            emitError(c.loc)
-            << "collectives up to this one need " << colors + plan.colors
-            << " colors but the target has " << problem.limits.colors;
-        if (problem.borderColors)
-          diag << ", " << problem.borderColors
-               << " of them for streams between stages";
-        diag.attachNote() << "collectives of one line, root and algorithm "
-                             "share their colors; regions whose axes have "
-                             "fewer factors have fewer lines";
-        return diag;
-      }
-      sets.push_back({c.direction, &plan, colors});
-      same = std::prev(sets.end());
-      colors += plan.colors;
+  Coloring coloring(problem);
+  solution.firstColors.resize(problem.collectives.size());
+  // The others find their way around those that somebody has chosen.
+  for (bool given : {true, false})
+    for (auto [c, color] :
+         llvm::zip_equal(problem.collectives, solution.firstColors)) {
+      if (c.color.has_value() != given)
+        continue;
+      FailureOr<unsigned> first = coloring.color(c);
+      if (failed(first))
+        return failure();
+      color = *first;
     }
-    solution.firstColors.push_back(same->firstColor);
-  }
   SmallVector<Users> takers, putters;
-  for (const Routes &set : sets)
+  for (const Routes &set : coloring.getSets())
     for (unsigned color = 0; color < set.plan->colors; ++color) {
-      takers.push_back(usersOf(set, color, /*takes=*/true));
-      putters.push_back(usersOf(set, color, /*takes=*/false));
+      const unsigned at = set.firstColor + color;
+      for (auto *users : {&takers, &putters}) {
+        if (users->size() <= at)
+          users->resize(at + 1, Users{Direction::X, {}});
+        (*users)[at] = usersOf(set, color, /*takes=*/users == &takers);
+      }
     }
   if (problem.borderColors) {
     const Users nobody{Direction::X, {}};

@@ -1,6 +1,7 @@
 // Collectives of all entries to a problem, solve, prove, and back.
 
 #include "Mirrors.h"
+#include "Pins.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Routing/Passes.h"
@@ -99,6 +100,9 @@ static FailureOr<Reading> read(ModuleOp module) {
     reading.problem.borderColors =
         op.getColorsOf(wafer::getStages(op).getCount());
   });
+  FailureOr<routing::Pins> pins = routing::Pins::of(module);
+  if (failed(pins))
+    return failure();
   WalkResult walked = module.walk([&](fabric::CollectiveOpInterface op) {
     if (!fabric::getPlace(op)) {
       op->emitOpError("is in no function with a fabric.place");
@@ -106,6 +110,8 @@ static FailureOr<Reading> read(ModuleOp module) {
     }
     reading.ops.push_back(op);
     reading.problem.collectives.push_back(routing::readCollective(op));
+    pins->color(op->getParentOfType<func::FuncOp>().getName(),
+                reading.problem.collectives.back());
     return WalkResult::advance();
   });
   if (walked.wasInterrupted() || failed(routing::plan(reading.problem)) ||

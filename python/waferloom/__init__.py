@@ -10,7 +10,8 @@
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
 from .generation import Generation
+from .mapping import Mapping
 from .program import Account, Program, Region, Result, Session, TensorInfo, Trace, compile, load
 
-__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "Program", "Region", "Result",
+__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "Mapping", "Program", "Region", "Result",
            "Session", "TensorInfo", "Trace", "compile", "load"]

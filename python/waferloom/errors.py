@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Diagnostic:
     """One finding: severity ("error" or "warning"), message, ONNX node ("" if it
-    is about none) and notes (the number, the limit, a way out)."""
+    is about none), notes (the number, the limit, a way out) and the file that it is
+    about where that is not the model (a mapping, whose line the message begins with)."""
 
     severity: str
     message: str
     node: str = ""
     notes: list = field(default_factory=list)
+    file: str = ""
 
     def __str__(self):
-        where = f"node '{self.node}': " if self.node and "node '" not in self.message else ""
+        where = f"{self.file}: " if self.file else ""
+        where += f"node '{self.node}': " if self.node and "node '" not in self.message else ""
         return "\n".join([f"{self.severity}: {where}{self.message}", *(f"note: {note}" for note in self.notes)])
 
 

@@ -13,6 +13,7 @@ from . import _native
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
 from .generation import Generation
+from .mapping import Mapping, as_pair
 
 ENGINES = ("lockstep", "reference")
 WORK_LIMIT = _native.usual_work_limit  # an hour or so of a host
@@ -254,13 +255,16 @@ class Program:
     """A compiled model.
 
     diagnostics: warnings of its compilation, as Diagnostic; none of a loaded program.
+    mapping: what was chosen, as Mapping; None of a loaded program, or of one that was
+        compiled from a text that had its layouts.
     """
 
-    def __init__(self, image, summary, diagnostics=(), files=()):
+    def __init__(self, image, summary, diagnostics=(), files=(), mapping=""):
         self._image = image
         self._facts = image.describe()
         self._files = files  # that it was compiled from
         self.diagnostics = list(diagnostics)
+        self.mapping = Mapping(mapping) if mapping else None
         self.summary = summary | {key: self._facts[key] for key in ("parameters", "shape_only")}
 
     def _tensors(self, role):
@@ -376,7 +380,7 @@ class Program:
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
             stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True,
-            search_plans=200):
+            search_plans=200, mapping=None):
     """Compiles an ONNX model, or goes on from the text of a level.
 
     Args:
@@ -396,6 +400,8 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
             share the layers evenly.
         search_plans: how many regions are looked at where none is given. The answer
             depends on their number, not on the host.
+        mapping: a Mapping, or the path or name of one: what it says of regions, layouts,
+            collectives and so on is done or refused, and the rest is chosen.
         states: {past input: present output} declared by hand.
         sets: {input: value} fixed for good.
         disable_rewrites: names of rewrites to leave out, to see what each is worth.
@@ -417,25 +423,25 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
     Raises:
         CompileError: the model or an option is refused; `.diagnostics` says why.
     """
-    def mapping(name, value):
+    def pairs(name, value):
         try:
             return list(dict(value or {}).items())
         except (TypeError, ValueError):
             raise CompileError([Diagnostic("error", f"option '{name}' is a dict, not {value!r}")]) from None
 
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
-               "dims": mapping("dims", dims), "chunks": chunks or [], "region": region, "stages": stages,
+               "dims": pairs("dims", dims), "chunks": chunks or [], "region": region, "stages": stages,
                "search_plans": search_plans,
                "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": weights,
-               "states": mapping("states", states), "sets": mapping("sets", sets),
-               "disable_rewrites": disable_rewrites, "seed": seed, "threads": threads}
+               "states": pairs("states", states), "sets": pairs("sets", sets),
+               "mapping": as_pair(mapping), "disable_rewrites": disable_rewrites, "seed": seed, "threads": threads}
     temporary = None
     if isinstance(model, (bytes, bytearray)):
         handle, temporary = tempfile.mkstemp(suffix=".onnx")
         with os.fdopen(handle, "wb") as file:
             file.write(model)
     try:
-        image, diagnostics, summary, files = _native.compile(os.fsencode(temporary or model), options, progress)
+        image, diagnostics, summary, files, chosen = _native.compile(os.fsencode(temporary or model), options, progress)
     except _native.Failure as error:
         raise CompileError([Diagnostic("error", str(error))]) from None
     finally:
@@ -445,7 +451,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
     if image is None:
         raise CompileError(diagnostics)
     summary["image_bytes"] = len(image)
-    return Program(_native.load(image, "image"), summary, diagnostics, files)
+    return Program(_native.load(image, "image"), summary, diagnostics, files, chosen)
 
 
 def load(path):

@@ -23,12 +23,13 @@ ROOMS = {
     "Target": {"Image", "Dialect/Wafer"},
     "Machine": {"Image"},
     "Import": {"Dialect/Onnx", "Dialect/Wafer"},
+    "Mapping": {"Dialect/Wafer", "Image"},
     "Algebra": {"Dialect/Wafer"},
-    "Partition": {"Dialect/Wafer", "Algebra", "Collectives", "Machine", "Target"},
+    "Partition": {"Dialect/Wafer", "Algebra", "Collectives", "Machine", "Mapping", "Target"},
     "Sampling": {"Dialect/Wafer"},
     "Collectives": {"Machine"},
     "Placement": set(),
-    "Routing": {"Collectives", "Machine"},
+    "Routing": {"Collectives", "Machine", "Mapping"},
     "Interpret": {"Dialect/Wafer"},
     "Codegen": {"Dialect/Wafer", "Dialect/Fabric", "Dialect/Core", "Collectives", "Routing", "Image", "Machine", "Target"},
     "Files": set(),
@@ -38,13 +39,13 @@ ROOMS = {
     "Measure": {"Collectives", "Image", "Executor", "Machine", "Target"},
     "Compile": {"Dialect/Onnx", "Dialect/Wafer", "Dialect/Fabric", "Dialect/Core", "Import", "Algebra", "Partition",
                 "Placement", "Routing", "Sampling", "Codegen", "Image", "Target",
-                "Executor", "Files", "Machine"},
+                "Executor", "Files", "Machine", "Mapping"},
 }
 
 # Solver rooms know no dialect, except in their passes (`Pass.cpp`, `ConvertPass.cpp`) and in what those
 # hold their enumerations together with (`Mirrors.h`).
 PASSES = {
-    "Placement": {"Dialect/Wafer", "Dialect/Fabric", "Target"},
+    "Placement": {"Dialect/Wafer", "Dialect/Fabric", "Mapping", "Target"},
     "Routing": {"Dialect/Wafer", "Dialect/Fabric", "Target"},
 }
 

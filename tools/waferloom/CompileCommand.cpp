@@ -36,6 +36,8 @@ static constexpr Option options[] = {
     {"region", "WxH", "overrules the size of a region"},
     {"search-plans", "N", "regions to look at where none is given (200)"},
     {"stages", "N", "overrules how many regions share the layers"},
+    {"mapping", "FILE|NAME", "takes what a mapping says, chooses the rest"},
+    {"write-mapping", "FILE", "writes all that was chosen, as a mapping"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
     {"no-weights", "", "shapes only: counts cycles, computes no values"},
@@ -76,6 +78,7 @@ static bool read(Arguments &args, CompileOptions &out) {
   out.stopAfter = args.get("stop-after");
   out.saveIr = args.get("save-ir");
   out.disabledRewrites = args.all("disable-rewrite");
+  out.mapping.first = args.get("mapping");
   out.weights = !args.has("no-weights");
   out.measureRewrites = args.has("measure-rewrites");
   auto context = args.integer("context", 0, 1);
@@ -154,6 +157,22 @@ static llvm::json::Object toJson(const CompileSummary &s) {
                                  {"reserved", s.fit.reserved}}}};
 }
 
+static int fail(const std::string &file, llvm::Error error) {
+  llvm::errs() << file << ": error: " << llvm::toString(std::move(error))
+               << "\n";
+  return 1;
+}
+
+static llvm::Error writeMapping(const Arguments &args,
+                                const CompileResult &result,
+                                llvm::ArrayRef<std::string> read) {
+  if (result.mapping.empty())
+    return llvm::createStringError(
+        "this text had its layouts already: a mapping is written of the model, "
+        "or of its level 'onnx' or 'tensors'");
+  return files::writeText(args.get("write-mapping"), result.mapping, read);
+}
+
 int tool::compileCommand(llvm::ArrayRef<char *> argv) {
   Arguments args;
   if (!args.parse("compile",
@@ -165,6 +184,11 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
     args.wrongUsage("needs one model file");
   else if (!args.has("output") && !args.has("stop-after"))
     args.wrongUsage("needs -o OUT.wafer");
+  else if (args.has("write-mapping") && !args.has("output"))
+    args.wrongUsage("--write-mapping needs -o OUT.wafer, too");
+  else if (args.has("write-mapping") &&
+           args.get("write-mapping") == args.get("output"))
+    args.wrongUsage("would write mapping and image into one file");
   else if (args.has("output") &&
            llvm::sys::fs::equivalent(args.positional.front(),
                                      args.get("output")))
@@ -185,12 +209,12 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
   const std::string &model = args.positional.front();
   std::vector<std::string> files = {
       model, StringRef(compileOptions.target).split(',').first.str()};
-  if (args.has("output"))
-    if (llvm::Error error = files::checkOutput(args.get("output"), files)) {
-      llvm::errs() << args.get("output")
-                   << ": error: " << llvm::toString(std::move(error)) << "\n";
-      return 1;
-    }
+  if (args.has("mapping"))
+    files.push_back(args.get("mapping"));
+  for (StringRef name : {"output", "write-mapping"})
+    if (args.has(name))
+      if (llvm::Error error = files::checkOutput(args.get(name), files))
+        return fail(args.get(name), std::move(error));
   CompileResult result = compile(model, compileOptions);
   if (line)
     llvm::errs() << "\r\033[K";
@@ -204,11 +228,11 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
 
   std::string output = args.get("output");
   llvm::append_range(files, result.filesRead);
-  if (llvm::Error error = writeImage(*result.image, output, files)) {
-    llvm::errs() << output << ": error: " << llvm::toString(std::move(error))
-                 << "\n";
-    return 1;
-  }
+  if (args.has("write-mapping"))
+    if (llvm::Error error = writeMapping(args, result, files))
+      return fail(args.get("write-mapping"), std::move(error));
+  if (llvm::Error error = writeImage(*result.image, output, files))
+    return fail(output, std::move(error));
   uint64_t bytes = 0;
   (void)llvm::sys::fs::file_size(output, bytes);
   const CompileSummary &s = result.summary;

@@ -60,6 +60,10 @@ struct CompileOptions {
   bool weights = true;
   std::string stopAfter; // a phase's name; empty: go to the end
   std::string saveIr;    // a folder for the IR after every phase
+  /// Name and text of a mapping (docs/mapping.md), which says much of the
+  /// above. Without a text the name is that of a file, or of one that is built
+  /// in.
+  std::pair<std::string, std::string> mapping;
   std::vector<std::string> disabledRewrites; // names, docs/algebra.md
   bool measureRewrites = false; // compile without each, to tell what it saves
   /// Called at the start of every phase with the share that is done.
@@ -75,6 +79,7 @@ struct Diagnostic {
   std::string message;
   std::string node; // the ONNX node, "" if it is about no node
   std::vector<std::string> notes;
+  std::string file = {}; // it is about; "": the model
 };
 
 /// Numbers about a compilation; `summary` of the Python program.
@@ -102,6 +107,9 @@ struct CompileResult {
   /// The textual IR of `stopAfter`, when it was given.
   std::string ir;
   std::unique_ptr<codegen::Image> image;
+  /// What was chosen, as `CompileOptions::mapping` takes it; empty where the
+  /// text of a level had chosen layouts before.
+  std::string mapping;
   CompileSummary summary;
 };
 

@@ -10,6 +10,8 @@
 #ifndef WAFERLOOM_PARTITION_PLANNING_H
 #define WAFERLOOM_PARTITION_PLANNING_H
 
+#include "waferloom/Dialect/Wafer/Stages.h"
+#include "waferloom/Mapping/Mapping.h"
 #include "waferloom/Target/Resources.h"
 #include "waferloom/Target/Target.h"
 
@@ -40,6 +42,9 @@ struct Planned {
   int64_t stages = 1;            ///< regions side by side
   double cycles = 0;             ///< of the chosen plan, estimated
   std::string reason; ///< of the last plan that a later phase could not do
+  std::vector<mapping::Layout> layouts; ///< of the chosen plan
+  int64_t layers = 0;                   ///< trips that are alike; 0: none are
+  bool streams = false; ///< entries of several tokens take them one by one
 };
 
 /// Asked while layouts are searched (may be null): true ends that without any.
@@ -51,6 +56,10 @@ struct StageGrid {
   bool inColumns;
 
   int64_t strips() const { return inColumns ? columns : rows; }
+  /// The column and the row of stage `index`.
+  std::pair<int64_t, int64_t> getPlace(int64_t index) const {
+    return wafer::getStagePlace(columns, rows, inColumns, index);
+  }
 };
 
 /// The grids of `count` stages of `width` x `height` PEs that `target` has room

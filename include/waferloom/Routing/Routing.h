@@ -15,6 +15,7 @@
 #include "mlir/Support/LLVM.h"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace waferloom::routing {
@@ -30,6 +31,9 @@ struct Collective {
   collectives::Request request;
   uint64_t times = 1; // per step
   size_t plan = 0;    // index into Problem::plans, by `plan`
+  /// Its first color, where somebody has chosen it, and who.
+  std::optional<unsigned> color = {};
+  std::optional<mlir::Location> colorFrom = {};
 };
 
 /// What of a target the answer depends on.

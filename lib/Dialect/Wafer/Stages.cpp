@@ -61,13 +61,19 @@ Axis::Direction wafer::getDirection(StagesAttr stages) {
 
 std::pair<int64_t, int64_t> wafer::getStagePlace(StagesAttr stages,
                                                  int64_t index) {
-  const int64_t length = stages.getCount() / stages.getStrips();
+  return getStagePlace(stages.getColumns(), stages.getRows(),
+                       stages.getInColumns(), index);
+}
+
+std::pair<int64_t, int64_t> wafer::getStagePlace(int64_t columns, int64_t rows,
+                                                 bool inColumns,
+                                                 int64_t index) {
+  const int64_t length = inColumns ? rows : columns;
   const int64_t strip = index / length;
   // Every other strip goes back.
   const int64_t along =
       strip % 2 ? length - 1 - index % length : index % length;
-  return stages.getInColumns() ? std::pair(strip, along)
-                               : std::pair(along, strip);
+  return inColumns ? std::pair(strip, along) : std::pair(along, strip);
 }
 
 HandOver wafer::getHandOver(StagesAttr stages, int64_t index) {

@@ -23,6 +23,8 @@ Axis::Direction getDirection(StagesAttr stages);
 
 /// The column and the row of the grid where stage `index` stands.
 std::pair<int64_t, int64_t> getStagePlace(StagesAttr stages, int64_t index);
+std::pair<int64_t, int64_t> getStagePlace(int64_t columns, int64_t rows,
+                                          bool inColumns, int64_t index);
 
 /// How a stage gives values to the one that takes them.
 struct HandOver {

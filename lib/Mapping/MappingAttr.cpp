@@ -1,0 +1,46 @@
+// Where the IR keeps a mapping, and how errors find its lines.
+
+#include "waferloom/Mapping/MappingAttr.h"
+#include "waferloom/Dialect/Wafer/Wafer.h"
+
+#include "mlir/IR/Diagnostics.h"
+
+using namespace mlir;
+using namespace waferloom;
+
+FailureOr<mapping::Mapping> mapping::getMapping(Operation *op) {
+  auto module = dyn_cast<ModuleOp>(op);
+  if (!module)
+    module = op->getParentOfType<ModuleOp>();
+  auto options =
+      module->getAttrOfType<DictionaryAttr>(wafer::WaferDialect::optionsName);
+  auto kept = options ? options.getAs<ArrayAttr>("mapping") : ArrayAttr();
+  if (!kept)
+    return Mapping();
+  auto texts = llvm::to_vector(kept.getAsRange<StringAttr>());
+  if (texts.size() != 2)
+    return module.emitError("wafer.options: a mapping is a name and a text");
+  StringRef name = texts[0].getValue();
+  llvm::Expected<Mapping> read = parse(texts[1].getValue(), name);
+  if (!read)
+    return emitError(FileLineColLoc::get(op->getContext(), name, 0, 0))
+           << llvm::toString(read.takeError());
+  return std::move(*read);
+}
+
+Location mapping::locate(MLIRContext *context, const Mapping &mapping,
+                         unsigned line) {
+  return FileLineColLoc::get(context, mapping.name, line, 1);
+}
+
+StringRef mapping::nodeOf(Location location) {
+  StringRef name;
+  location->walk([&](Location part) {
+    auto named = dyn_cast<NameLoc>(part);
+    if (!named)
+      return WalkResult::advance();
+    name = named.getName().getValue();
+    return WalkResult::interrupt();
+  });
+  return name;
+}

@@ -1,0 +1,160 @@
+// One way to write a mapping: a field that is not known is left out, fields and
+// entries stand in the order that they are in.
+
+#include "waferloom/Mapping/Mapping.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/YAMLParser.h"
+
+using namespace waferloom;
+using namespace waferloom::mapping;
+using llvm::StringRef;
+
+static void writeValue(llvm::raw_ostream &os, int64_t value) { os << value; }
+/// A word as it is, all else in quotes.
+static void writeValue(llvm::raw_ostream &os, StringRef text) {
+  if (llvm::all_of(text, [](char c) { return llvm::isAlnum(c) || c == '-'; }))
+    os << text;
+  else
+    os << '"' << llvm::yaml::escape(text, /*EscapePrintable=*/false) << '"';
+}
+
+namespace {
+/// "{a: 1, b: [2, 3]}".
+class Fields {
+public:
+  explicit Fields(llvm::raw_ostream &os) : os(os) { os << "{"; }
+  ~Fields() { os << "}"; }
+
+  template <typename T>
+  void add(StringRef name, const Field<T> &field) {
+    if (field)
+      writeValue(begin(name), *field);
+  }
+  void addQuoted(StringRef name, const Field<std::string> &field) {
+    if (field)
+      begin(name) << '"'
+                  << llvm::yaml::escape(*field, /*EscapePrintable=*/false)
+                  << '"';
+  }
+  template <typename T>
+  void add(StringRef name, const Field<std::vector<T>> &field) {
+    if (!field)
+      return;
+    begin(name) << "[";
+    llvm::interleaveComma(*field, os,
+                          [&](const T &value) { writeValue(os, value); });
+    os << "]";
+  }
+
+private:
+  llvm::raw_ostream &begin(StringRef name) {
+    os << (first ? "" : ", ") << name << ": ";
+    first = false;
+    return os;
+  }
+
+  llvm::raw_ostream &os;
+  bool first = true;
+};
+} // namespace
+
+static void writeStages(const Mapping &mapping, llvm::raw_ostream &os) {
+  if (mapping.stages.empty()) {
+    if (mapping.stageCount)
+      os << "stages: " << *mapping.stageCount << "\n";
+    return;
+  }
+  os << "stages:\n";
+  for (const Stage &stage : mapping.stages) {
+    os << "  - ";
+    {
+      Fields fields(os);
+      fields.add("at", stage.at);
+      fields.add("trips", stage.trips);
+    }
+    os << "\n";
+  }
+}
+
+static void writeLayouts(const Mapping &mapping, llvm::raw_ostream &os) {
+  if (!mapping.layouts.empty())
+    os << "layouts:\n";
+  for (const Layout &layout : mapping.layouts) {
+    os << "  - ";
+    {
+      Fields fields(os);
+      fields.addQuoted("dim", layout.dim);
+      fields.add("size", layout.size);
+      if (layout.split && layout.split->size() == 1)
+        fields.add("split", Field<std::string>(layout.split->front()));
+      else
+        fields.add("split", layout.split);
+    }
+    if (!layout.others.empty())
+      os << "  # and "
+         << llvm::yaml::escape(llvm::join(layout.others, ", "), false);
+    os << "\n";
+  }
+}
+
+static void writeCollectives(const Mapping &mapping, llvm::raw_ostream &os) {
+  if (!mapping.collectives.empty())
+    os << "collectives:\n";
+  for (const Collective &collective : mapping.collectives) {
+    os << "  - ";
+    {
+      Fields fields(os);
+      fields.addQuoted("at", collective.at);
+      fields.add("along", collective.along);
+      fields.add("words", collective.words);
+      fields.add("algorithm", collective.algorithm);
+      fields.add("group", collective.group);
+      fields.add("levels", collective.levels);
+      fields.add("root", collective.root);
+      fields.add("color", collective.color);
+    }
+    os << "\n";
+  }
+}
+
+void mapping::write(const Mapping &mapping, StringRef comment,
+                    llvm::raw_ostream &os) {
+  for (StringRef line : llvm::split(comment, '\n'))
+    os << "# " << line << "\n";
+  os << "waferloom-mapping: 1\n";
+  if (mapping.parameters || mapping.layers) {
+    os << "model: ";
+    {
+      Fields fields(os);
+      fields.add("parameters", mapping.parameters);
+      fields.add("layers", mapping.layers);
+    }
+    os << "\n";
+  }
+  if (mapping.target)
+    os << "target: \"" << llvm::yaml::escape(*mapping.target, false) << "\"\n";
+  if (!mapping.rewrites.empty())
+    os << "rewrites:\n";
+  for (const Rewrite &rewrite : mapping.rewrites)
+    if (rewrite.on) {
+      os << "  ";
+      writeValue(os, rewrite.name);
+      os << ": " << (*rewrite.on ? "on" : "off") << "\n";
+    }
+  if (mapping.prefill)
+    os << "prefill: " << *mapping.prefill << "\n";
+  if (mapping.x || mapping.y) {
+    os << "region: ";
+    {
+      Fields fields(os);
+      fields.add("x", mapping.x);
+      fields.add("y", mapping.y);
+    }
+    os << "\n";
+  }
+  writeStages(mapping, os);
+  writeLayouts(mapping, os);
+  writeCollectives(mapping, os);
+}
