@@ -45,6 +45,10 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
                  bool traced, bool pick);
 
 /// The cycles of a step of each entry.
+/// As JSON.
+std::string sharedLinks(const std::shared_ptr<image::Loaded> &image,
+                        size_t entry, const std::string &engine,
+                        uint64_t workLimit);
 std::vector<uint64_t> countCycles(const std::shared_ptr<image::Loaded> &image,
                                   uint64_t workLimit);
 

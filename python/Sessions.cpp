@@ -4,6 +4,7 @@
 
 #include "waferloom/Executor/Trace.h"
 #include "waferloom/Report/CriticalPath.h"
+#include "waferloom/Report/Cycles.h"
 
 #include <chrono>
 #include <functional>
@@ -162,6 +163,7 @@ py::dict python::runStep(executor::Session &session, const py::dict &inputs,
   out["cycles"] = result->cycles;
   out["instructions"] = result->instructions;
   out["words"] = result->words;
+  out["shared_link_cycles"] = result->sharedLinkCycles;
   out["accounts"] = toPython(result->accounts);
   out["stages"] = stages;
   if (traced)
@@ -175,20 +177,29 @@ executor::EngineKind python::engineOf(const std::string &name) {
   throw Failure("engine is 'lockstep' or 'reference', not '" + name + "'");
 }
 
-py::tuple python::criticalPath(const std::shared_ptr<image::Loaded> &image,
-                               size_t entry, const std::string &engine,
-                               uint64_t workLimit) {
-  executor::CriticalPath path;
+/// Counts a step of an entry; `path`: becomes its critical path, if given.
+static executor::StepResult count(const std::shared_ptr<image::Loaded> &image,
+                                  size_t entry, const std::string &engine,
+                                  uint64_t workLimit,
+                                  executor::CriticalPath *path = nullptr) {
   executor::RunOptions options;
   options.workLimit = workLimit;
   options.interrupted = interruption();
-  options.critical = &path;
+  options.critical = path;
   auto result = [&, kind = engineOf(engine)] {
     py::gil_scoped_release release;
     return executor::countStep(image, entry, options, kind);
   }();
   if (!result)
     failOrInterrupt(result.takeError());
+  return std::move(*result);
+}
+
+py::tuple python::criticalPath(const std::shared_ptr<image::Loaded> &image,
+                               size_t entry, const std::string &engine,
+                               uint64_t workLimit) {
+  executor::CriticalPath path;
+  count(image, entry, engine, workLimit, &path);
   std::string told, text;
   llvm::raw_string_ostream(told)
       << llvm::json::Value(report::toJson(path, image->image, true));
@@ -197,21 +208,20 @@ py::tuple python::criticalPath(const std::shared_ptr<image::Loaded> &image,
   return py::make_tuple(told, text);
 }
 
+std::string python::sharedLinks(const std::shared_ptr<image::Loaded> &image,
+                                size_t entry, const std::string &engine,
+                                uint64_t workLimit) {
+  std::string told;
+  llvm::raw_string_ostream(told)
+      << report::sharedLinksToJson(count(image, entry, engine, workLimit));
+  return told;
+}
+
 std::vector<uint64_t>
 python::countCycles(const std::shared_ptr<image::Loaded> &image,
                     uint64_t workLimit) {
-  executor::RunOptions options;
-  options.workLimit = workLimit;
-  options.interrupted = interruption();
   std::vector<uint64_t> cycles;
-  for (size_t e = 0; e < image->image.entries.size(); ++e) {
-    auto result = [&] {
-      py::gil_scoped_release release;
-      return executor::countStep(image, e, options);
-    }();
-    if (!result)
-      failOrInterrupt(result.takeError());
-    cycles.push_back(result->cycles);
-  }
+  for (size_t e = 0; e < image->image.entries.size(); ++e)
+    cycles.push_back(count(image, e, "lockstep", workLimit).cycles);
   return cycles;
 }

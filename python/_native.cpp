@@ -64,6 +64,7 @@ PYBIND11_MODULE(_native, m) {
   });
   m.attr("usual_work_limit") = executor::usualWorkLimit;
   m.def("count", &countCycles);
+  m.def("shared_links", &sharedLinks);
   m.def("critical_path", &criticalPath);
   m.def("session", [](const std::shared_ptr<image::Loaded> &image,
                       const std::string &engine) {

@@ -8,11 +8,13 @@
 #include "Interrupt.h"
 #include "Memory.h"
 #include "Prepared.h"
+#include "SharedLinks.h"
 #include "Streams.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,6 +64,8 @@ struct EngineResult {
   uint32_t last = 0;            // PE that ended last; the first of them
   std::vector<StageEnd> stages; // by Place::stage
   uint64_t instructions = 0, words = 0;
+  /// Nothing: not known.
+  std::optional<SharedCounts> shared;
   // What the lock-step engine did, and not the reference engine.
   bool inLanes = false, countedInLanes = false;
 

@@ -47,7 +47,8 @@ GroupTimer::GroupTimer(const ExchangeGroup &group, const Streams &streams,
   for (const GroupSource &from : group.sources) {
     const Producer &producer = streams.producers[from.producer];
     sources.push_back({producer.pe - group.first, from.at, from.words,
-                       producer.color, producer.gate != none, from.taps});
+                       producer.color, producer.gate != none, producer.way,
+                       from.taps});
   }
   uint32_t words = 0;
   for (const GroupTap &from : group.taps) {
@@ -66,6 +67,14 @@ GroupTimer::GroupTimer(const ExchangeGroup &group, const Streams &streams,
   takes.resize(words);
   credits.resize(sources.size());
   addOps(segments);
+  nodes.resize(sources.size());
+  for (const GroupOp &from : group.ops)
+    if (from.out != none && streams.ways[sources[from.out].way].isShared)
+      nodes[from.out].emplace_back(
+          from.outAt - sources[from.out].at,
+          from.kind == GroupOp::Gate
+              ? none
+              : segments.acts[from.act].instruction->node);
 }
 
 void GroupTimer::addOps(const Segments &segments) {
@@ -342,6 +351,25 @@ bool GroupTimer::wordByWord(GroupAfter &after) {
   return all_of(actors, [](const Actor &actor) { return actor.op == none; });
 }
 
+/// What crosses shared links, and when.
+void GroupTimer::keepRuns(GroupAfter &after) const {
+  for (uint32_t s = 0; s < sources.size(); ++s)
+    for (size_t part = 0; part < nodes[s].size(); ++part) {
+      auto [first, node] = nodes[s][part];
+      uint32_t end = part + 1 < nodes[s].size() ? nodes[s][part + 1].first
+                                                : sources[s].words;
+      for (uint32_t word = first; word < end; ++word) {
+        Stamp put = puts[sources[s].at + word];
+        GroupAfter::Run *last =
+            after.runs.empty() ? nullptr : &after.runs.back();
+        if (word > first && last->begin + last->words == put)
+          ++last->words;
+        else
+          after.runs.push_back({s, node, 1, put});
+      }
+    }
+}
+
 /// What later supersteps need to know.
 void GroupTimer::keep(GroupAfter &after) const {
   for (size_t i = 0; i < group.pes.size(); ++i)
@@ -355,6 +383,7 @@ void GroupTimer::keep(GroupAfter &after) const {
     const Stamp *end = takes.data() + tap.at + words;
     after.tails.insert(after.tails.end(), end - tap.tailWords, end);
   }
+  keepRuns(after);
 }
 
 /// All ops, from what `after` begins with. False: they do not end.

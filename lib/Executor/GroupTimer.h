@@ -5,15 +5,14 @@
 #define WAFERLOOM_LIB_EXECUTOR_GROUPTIMER_H
 
 #include "ExchangeGroup.h"
+#include "SharedLinks.h"
 #include <memory>
 #include <unordered_map>
 
 namespace waferloom::executor {
 
-/// Cycles since the clock of the group's first PE, when the group begins.
-using Stamp = int64_t;
-
-/// What an exchange group begins with.
+/// What an exchange group begins with. Stamps are cycles since the clock of the
+/// group's first PE.
 struct GroupBefore {
   /// A word of a tap's source may be put only from a cycle on: words of earlier
   /// supersteps leave no credit before.
@@ -40,7 +39,14 @@ struct GroupAfter {
   std::vector<Stamp> takes;    // by tap: of the last word
   std::vector<Stamp> tails;    // of a tap from GroupTimer::Tap::tail on
   std::vector<uint64_t> waits; // by op
-  uint32_t index = 0;          // GroupTimer::at
+  /// Words that were put one behind another, where their way has shared links
+  /// (E32).
+  struct Run {
+    uint32_t source, node, words;
+    Stamp begin;
+  };
+  std::vector<Run> runs;
+  uint32_t index = 0; // GroupTimer::at
 };
 
 /// When everything in an exchange group happens.
@@ -68,6 +74,7 @@ public:
     uint32_t at, words;
     uint8_t color;
     bool isGate;
+    uint32_t way; // Streams::ways
     Range taps;
   };
   struct Tap {
@@ -114,12 +121,16 @@ private:
   void wake(uint32_t actor);
   void wakeAround(const Op &op);
   void keep(GroupAfter &after) const;
+  void keepRuns(GroupAfter &after) const;
 
   const image::TargetT &target;
   uint32_t tailWords = 0;
   std::vector<Op> ops;
   std::vector<uint32_t> firstOps; // by actor: PEs, then gates
   std::vector<uint32_t> givers;   // by source: the actor
+  /// By source whose way has shared links: the ops that put its words, in
+  /// order: their first words, and their nodes.
+  std::vector<std::vector<std::pair<uint32_t, uint32_t>>> nodes;
   std::vector<uint32_t> takers;   // by tap
   std::vector<Stamp> puts, takes; // puts as the group's buffer
   std::vector<uint32_t> putSoFar, takenSoFar;

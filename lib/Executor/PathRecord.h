@@ -10,8 +10,6 @@
 
 namespace waferloom::executor {
 
-using Stamp = int64_t;
-
 /// Something that was done, as a record numbers it.
 struct PathRef {
   uint32_t site = none, op = none;

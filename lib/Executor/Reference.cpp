@@ -56,6 +56,9 @@ void Reference::start(const EngineOptions &options) {
   record.reset();
   if (options.critical)
     record = std::make_unique<ReferenceRecord>(streams, target, slots);
+  links.reset();
+  if (!options.narrow)
+    links = std::make_unique<ReferenceLinks>(streams, target);
   channels.reset(options.narrow);
   stops = options.stops;
   queue.clear();
@@ -131,6 +134,9 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
   }
   result.instructions = instructions;
   result.words = words;
+  if (links)
+    result.shared = links->count();
+  links.reset();
   if (record)
     *options.critical =
         walkPath(*record, prepared, streams, target, result.last, result.cycles,
@@ -178,7 +184,7 @@ void Reference::runGate(uint32_t index) {
       break;
     if (record)
       record->pass(index, turn.consumer);
-    put(gate.producer, stamp, channels.value(turn.consumer));
+    put(gate.producer, stamp, channels.value(turn.consumer), none);
     take(turn.consumer, stamp);
     wakeProducer(turn.consumer);
     moved = true;

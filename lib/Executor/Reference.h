@@ -6,6 +6,7 @@
 
 #include "Channels.h"
 #include "Engine.h"
+#include "ReferenceLinks.h"
 #include "ReferenceRecord.h"
 #include "llvm/ADT/SmallVector.h"
 #include <string>
@@ -106,8 +107,10 @@ private:
   const char *resolve(uint32_t pe, const Operand &operand);
   uint64_t moved(const Pe &pe, Range steps, uint64_t address) const;
 
-  void put(uint32_t producer, uint64_t stamp, uint32_t value) {
+  void put(uint32_t producer, uint64_t stamp, uint32_t value, uint32_t node) {
     channels.put(producer, stamp, value);
+    if (links)
+      links->put(producer, stamp, node);
     if (record)
       record->put(producer, stamp);
   }
@@ -145,6 +148,7 @@ private:
   bool abstract = false;
   Trace *trace = nullptr;
   std::unique_ptr<ReferenceRecord> record; // for the critical path
+  std::unique_ptr<ReferenceLinks> links;
   const std::map<uint32_t, Stop> *stops = nullptr;
   Interrupt *interrupt = nullptr;
   std::string failure; // a value out of its range stops the run

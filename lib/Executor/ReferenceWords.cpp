@@ -108,7 +108,8 @@ bool Reference::send(uint32_t pe, uint32_t actor, Thread &thread) {
     put(producer, stamp,
         abstract ? 0
                  : gather(instruction, instruction.a, thread.addresses.a,
-                          thread.word));
+                          thread.word),
+        instruction.node);
     thread.clock = stamp + 1;
     ++thread.word;
   }
@@ -175,7 +176,7 @@ bool Reference::pass(uint32_t pe, uint32_t actor, Thread &thread) {
       value = instruction.fold(
           thread.held,
           gather(instruction, instruction.a, thread.addresses.a, thread.word));
-    put(producer, stamp, value);
+    put(producer, stamp, value, instruction.node);
     // put >= take + forward, so this does not wrap.
     thread.clock = std::max(thread.clock, stamp - target.forward_cycles + 1);
     thread.holds = false;

@@ -129,6 +129,7 @@ void Scheduler::makeKinds() {
 static void describe(const Streams &streams, const Producer &producer,
                      Key &key) {
   key.push_back(producer.color | (producer.gate != none ? 256 : 0));
+  key.push_back(producer.way);
   key.push_back(producer.consumers.count);
   for (uint32_t c = 0; c < producer.consumers.count; ++c) {
     const Consumer &consumer = streams.consumers[producer.consumers.first + c];
@@ -139,7 +140,7 @@ static void describe(const Streams &streams, const Producer &producer,
   }
 }
 
-/// Two producers have equal links when words go equally far to equally distant
+/// Two producers have equal links when words go the same way to equally distant
 /// PEs; gates when their inputs come from equally distant PEs, too, and have
 /// equal turns.
 void Scheduler::describeLinks() {

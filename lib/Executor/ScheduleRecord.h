@@ -22,6 +22,8 @@ struct CountedSchedule {
   const std::vector<std::unique_ptr<GroupTimer>> &timers; // by group
   /// By superstep, GroupTimer::at for each place of its groups.
   const std::vector<std::vector<uint32_t>> &found;
+  /// The same: the clock of its first PE when it began.
+  const std::vector<std::vector<uint64_t>> &origins;
 };
 
 class ScheduleRecord : public PathRecord {

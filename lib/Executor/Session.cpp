@@ -378,6 +378,12 @@ void SessionImpl::describe(const EntryState &state, const EngineResult &run,
   result.lastY = state.streams.places[run.last].y;
   result.instructions = run.instructions;
   result.words = run.words;
+  if (run.shared) {
+    result.sharedLinks = executor::describe(*run.shared, loaded->image);
+    result.sharedLinkCycles = 0;
+    for (const SharedLinks &links : result.sharedLinks)
+      *result.sharedLinkCycles += links.cycles;
+  }
   auto who = [](bool inLanes) {
     return inLanes ? EngineKind::lockstep : EngineKind::reference;
   };

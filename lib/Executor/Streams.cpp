@@ -1,4 +1,5 @@
 #include "Streams.h"
+#include "Ways.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringExtras.h"
@@ -68,6 +69,7 @@ public:
       if (Error error = follow(out.gates[gate].producer))
         return std::move(error);
     collectTurns();
+    out.ways = ways.take(out.producers);
     if (fellOff != none)
       return createStringError(
           formatv("entry {0}: a route at PE {1} leaves the program's PEs",
@@ -113,6 +115,7 @@ private:
   std::vector<image::ClassPairs> pairs;      // of each region
   std::vector<std::vector<uint32_t>> routes; // by color and pair
   uint32_t fellOff = none; // a router with an output into nothing
+  Ways ways;
   /// Inputs of gates: (gate, side) -> consumer.
   DenseMap<std::pair<uint32_t, uint32_t>, uint32_t> gateInputs;
   std::vector<const image::RouteT *> gateRoutes;
@@ -208,6 +211,7 @@ Error Tracer::follow(uint32_t producer) {
   uint8_t color = out.producers[producer].color;
   out.producers[producer].consumers.first =
       static_cast<uint32_t>(out.consumers.size());
+  ways.begin(out.places[pe], producer);
   SmallVector<Hop> todo;
   if (out.producers[producer].gate == none) {
     if (Error error = arrive(producer, {pe, Side::ramp, 0}, todo))
@@ -230,6 +234,7 @@ Error Tracer::follow(uint32_t producer) {
       return error;
   }
   Producer &done = out.producers[producer];
+  done.way = ways.finish();
   done.consumers.count =
       static_cast<uint32_t>(out.consumers.size()) - done.consumers.first;
   for (uint32_t i = 0; i < done.consumers.count; ++i) {
@@ -293,10 +298,12 @@ void Tracer::leave(const image::RouteT &route, const Hop &hop,
       continue;
     }
     uint32_t next = neighbour(hop.pe, side);
-    if (next == none)
+    if (next == none) {
       fellOff = fellOff == none ? hop.pe : fellOff;
-    else
-      todo.push_back({next, opposite(side), hop.hops + 1});
+      continue;
+    }
+    ways.add(out.places[hop.pe], hop.pe, side, hop.hops);
+    todo.push_back({next, opposite(side), hop.hops + 1});
   }
 }
 

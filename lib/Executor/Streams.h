@@ -11,11 +11,38 @@
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/Error.h"
 #include <cstdint>
+#include <tuple>
 #include <vector>
 
 namespace waferloom::executor {
 
 constexpr uint32_t none = UINT32_MAX;
+
+inline bool isAlongX(image::Side side) {
+  return side == image::Side::east || side == image::Side::west;
+}
+
+/// Links one after the other in one direction, on the way of a stream.
+struct Stretch {
+  image::Side side;   // of each router, by which words leave it
+  int32_t dx, dy;     // the first router, from the stream's first
+  uint32_t links = 0; // how many
+  uint32_t hops = 0;  // links before the first
+
+  /// The router before link `k` of it.
+  std::pair<int32_t, int32_t> router(uint32_t k) const;
+  bool operator==(const Stretch &other) const {
+    return std::tie(side, dx, dy, links, hops) ==
+           std::tie(other.side, other.dx, other.dy, other.links, other.hops);
+  }
+};
+
+/// Where the words of a stream cross links, wherever it begins.
+struct Way {
+  std::vector<Stretch> stretches;
+  /// Somewhere it has a link that another stream has, too.
+  bool isShared = false;
+};
 
 /// Where words come from.
 struct Producer {
@@ -25,6 +52,7 @@ struct Producer {
   Range consumers;      // into Streams::consumers
   uint64_t words = 0;   // in one run of the entry
   uint32_t window = 0;  // largest of its consumers
+  uint32_t way = 0;     // index into Streams::ways
 };
 
 /// Where words go.
@@ -65,6 +93,7 @@ struct Streams {
   std::vector<Consumer> consumers;
   std::vector<Gate> gates;
   std::vector<GateTurn> turns;
+  std::vector<Way> ways; // of equal ways one
   /// (PE, color) -> producer that it sends into, consumer that it takes from.
   uint32_t sourceOf(uint32_t pe, uint8_t color) const {
     return colors == 0 ? none : sources[size_t(pe) * colors + color];

@@ -5,6 +5,7 @@
 // again when one more is found.
 
 #include "Timing.h"
+#include "LineLinks.h"
 #include "ScheduleRecord.h"
 #include <algorithm>
 
@@ -42,6 +43,9 @@ private:
                        uint64_t clock, uint64_t origin);
   void goOn(const GroupTimer &timer, uint32_t base, const GroupAfter &after);
   EngineResult result();
+  CountedSchedule counted() const {
+    return {schedule, streams, target, timers, found, origins};
+  }
   void spend(StageEnd &stage) const;
 
   const image::TargetT &target;
@@ -62,6 +66,7 @@ private:
   std::vector<std::unique_ptr<GroupTimer>> timers; // by group
   std::vector<std::vector<uint32_t>>
       found; // by superstep: what each group counted
+  std::vector<std::vector<uint64_t>> origins; // and when its first PE began
   GroupBefore before;
 };
 } // namespace
@@ -83,6 +88,7 @@ void Timer::begin() {
   timers.clear();
   timers.resize(schedule.groups.size());
   found.clear();
+  origins.clear();
 }
 
 void Timer::computeBlocks(const Superstep &superstep) {
@@ -196,11 +202,13 @@ Timer::Outcome Timer::count(GroupTimer &timer, uint32_t base) {
     return Outcome::Unknown;
   goOn(timer, base, *after);
   found.back().push_back(after->index);
+  origins.back().push_back(origin);
   return Outcome::Counted;
 }
 
 Timer::Outcome Timer::exchange(const Superstep &superstep) {
   found.emplace_back();
+  origins.emplace_back();
   for (const GroupPlaces &places : schedule.exchanges[superstep.exchange]) {
     std::unique_ptr<GroupTimer> &timer = timers[places.group];
     if (!timer)
@@ -250,6 +258,7 @@ EngineResult Timer::result() {
   }
   for (StageEnd &stage : result.stages)
     spend(stage);
+  result.shared = countSharedLinks(counted());
   return result;
 }
 
@@ -282,7 +291,7 @@ void Timer::spend(StageEnd &stage) const {
 }
 
 CriticalPath Timer::walk(const EngineResult &result) const {
-  ScheduleRecord record({schedule, streams, target, timers, found});
+  ScheduleRecord record(counted());
   return walkPath(record, prepared, streams, target, result.last,
                   result.cycles);
 }

@@ -277,6 +277,10 @@ static void merge(TokensResult &result, StepResult &&step) {
   result.cycles += step.cycles;
   result.instructions += step.instructions;
   result.words += step.words;
+  if (result.sharedLinkCycles && step.sharedLinkCycles)
+    *result.sharedLinkCycles += *step.sharedLinkCycles;
+  else
+    result.sharedLinkCycles.reset();
   merge(result.accounts, std::move(step.accounts));
   result.stages.resize(std::max(result.stages.size(), step.stages.size()));
   for (auto [all, one] : llvm::zip(result.stages, step.stages)) {

@@ -182,6 +182,49 @@ static std::string worthOf(const image::RewriteT &rewrite,
   return text;
 }
 
+std::string describe(const executor::SharedLinks &links) {
+  auto name = [](const std::string &node) {
+    return node.empty() ? std::string("a router") : "'" + node + "'";
+  };
+  return formatv("colors {0} and {1}, words of {2} and {3}, {4} links from "
+                 "({5}, {6}) {7}",
+                 unsigned(links.colors[0]), unsigned(links.colors[1]),
+                 name(links.nodes[0]), name(links.nodes[1]), links.links,
+                 links.x, links.y, image::EnumNameSide(links.side))
+      .str();
+}
+
+void printSharedLinks(raw_ostream &os, const executor::StepResult &step,
+                      size_t most) {
+  if (!step.sharedLinkCycles) {
+    os << "shared link cycles: not known, too many words to write down\n";
+    return;
+  }
+  os << formatv("{0:N} shared link cycles\n", *step.sharedLinkCycles);
+  ArrayRef<executor::SharedLinks> pairs = step.sharedLinks;
+  for (const executor::SharedLinks &links : pairs.take_front(most))
+    os << formatv("  {0,12:N}  {1}\n", links.cycles, describe(links));
+  if (pairs.size() > most)
+    os << formatv("  ({0} more)\n", pairs.size() - most);
+}
+
+json::Value sharedLinksToJson(const executor::StepResult &step) {
+  if (!step.sharedLinkCycles)
+    return nullptr;
+  json::Array pairs;
+  for (const executor::SharedLinks &links : step.sharedLinks)
+    pairs.push_back(
+        json::Object{{"colors", json::Array{links.colors[0], links.colors[1]}},
+                     {"nodes", json::Array{links.nodes[0], links.nodes[1]}},
+                     {"cycles", links.cycles},
+                     {"links", links.links},
+                     {"x", links.x},
+                     {"y", links.y},
+                     {"side", image::EnumNameSide(links.side)}});
+  return json::Object{{"cycles", *step.sharedLinkCycles},
+                      {"pairs", std::move(pairs)}};
+}
+
 std::vector<std::string> rewriteLines(const image::ImageT &image,
                                       std::optional<uint64_t> step) {
   if (image.rewrites.empty())

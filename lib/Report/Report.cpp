@@ -253,6 +253,22 @@ static void writePath(Page &page, const image::ImageT &image,
   page.endTable();
 }
 
+/// Streams that cross a link in one cycle, which no machine lets them do.
+static void writeSharedLinks(Page &page, ArrayRef<executor::SharedLinks> pairs,
+                             const std::string &prefix) {
+  constexpr size_t shown = 8;
+  if (pairs.empty())
+    return;
+  page.beginTable({"streams that cross links in the same cycles", "#cycles"});
+  for (auto [i, links] : enumerate(pairs.take_front(shown))) {
+    page.beginRow();
+    page.cell(describe(links));
+    page.number(links.cycles, formatv("{0}{1}.cycles", prefix, i).str());
+    page.endRow();
+  }
+  page.endTable();
+}
+
 static void writeCycles(Page &page, const image::ImageT &image,
                         ArrayRef<StepResult> steps,
                         ArrayRef<CriticalPath> paths) {
@@ -261,7 +277,7 @@ static void writeCycles(Page &page, const image::ImageT &image,
             "cycles depend on no weight and no input. Bars are of the core "
             "that ends last, in each stage.");
   page.beginTable({"entry", "#tokens", "#cycles", "#instructions of all PEs",
-                   "#words sent and taken", "time"});
+                   "#words sent and taken", "#shared link cycles", "time"});
   for (auto [e, step] : llvm::enumerate(steps)) {
     const image::EntryT &entry = *image.entries[e];
     auto key = [&, e = e](StringRef name) {
@@ -273,6 +289,10 @@ static void writeCycles(Page &page, const image::ImageT &image,
     page.number(step.cycles, key("cycles"));
     page.number(step.instructions, key("instructions"));
     page.number(step.words, key("words"));
+    if (step.sharedLinkCycles)
+      page.number(*step.sharedLinkCycles, key("shared_links.cycles"));
+    else
+      page.cell("not known");
     page.cell(formatv("{0:F1} us", static_cast<double>(step.cycles) /
                                        (image.target->clock_ghz * 1e3))
                   .str());
@@ -289,6 +309,8 @@ static void writeCycles(Page &page, const image::ImageT &image,
     writeStages(page, step.stages, step.cycles, entry);
     if (paths[e].total() == step.cycles)
       writePath(page, image, paths[e], formatv("entries.{0}.critical.", entry));
+    writeSharedLinks(page, step.sharedLinks,
+                     formatv("entries.{0}.shared_links.pairs.", entry));
     for (size_t stage : stagesToShow(step.stages)) {
       if (step.stages.size() > 1)
         page.subheading(

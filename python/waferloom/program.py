@@ -1,5 +1,6 @@
 """Programs and their sessions."""
 
+import json
 import operator
 import os
 import tempfile
@@ -109,6 +110,19 @@ class Stage(NamedTuple):
     accounts: list
 
 
+class SharedLinks(NamedTuple):
+    """Words of two colors that cross links in the same cycles. nodes: whose they are. cycles:
+    of all links together. links: how many; the first leaves the router (x, y) by `side`."""
+
+    colors: tuple
+    nodes: tuple
+    cycles: int
+    links: int
+    x: int
+    y: int
+    side: str
+
+
 @dataclass(frozen=True)
 class Result:
     """What a step gave.
@@ -117,6 +131,8 @@ class Result:
     seconds: the same by the target's clock. host_seconds: on this machine.
     accounts: where they went on the core that ended last, as Account.
     stages: the same for each stage, stage 0 first, as Stage.
+    shared_link_cycles: cycles of links that two colors cross at once, which no machine
+    lets them do (docs/executor.md); None where they are not known.
     trace: what every core did, if asked for.
     """
 
@@ -126,6 +142,7 @@ class Result:
     host_seconds: float
     accounts: list
     stages: list
+    shared_link_cycles: int | None = None
     trace: Trace | None = None
 
 
@@ -205,6 +222,7 @@ class Session:
                       [Account(*account) for account in out["accounts"]],
                       [Stage(x, y, cycles, [Account(*account) for account in accounts])
                        for x, y, cycles, accounts in out["stages"]],
+                      out["shared_link_cycles"],
                       _trace(out["trace"]) if "trace" in out else None)
 
     def pick(self, inputs, temperature=0.0, seed=0, top_k=0):
@@ -351,19 +369,31 @@ class Program:
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
 
-    def critical_path(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT):
-        """Why a step takes as long as it does, as CriticalPath (docs/critical-path.md): of the
-        entry of so many `tokens` per step, or of the first. Nothing is executed; `work_limit` as
-        `count` has it."""
+    def _counted(self, how, tokens, engine, work_limit):
+        """What the native function `how` tells of the entry of so many tokens per step."""
         if engine not in ENGINES:
             raise ValueError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
         if tokens is not None and tokens not in self.entries:
             raise ValueError(f"the program has entries of {self.entries} tokens, not {tokens}")
         entry = 0 if tokens is None else self.entries.index(tokens)
         try:
-            return CriticalPath.read(*_native.critical_path(self._image, entry, engine, _count("work_limit", work_limit)))
+            return how(self._image, entry, engine, _count("work_limit", work_limit))
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
+
+    def critical_path(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT):
+        """Why a step takes as long as it does, as CriticalPath (docs/critical-path.md): of the
+        entry of so many `tokens` per step, or of the first. Nothing is executed; `work_limit` as
+        `count` has it."""
+        return CriticalPath.read(*self._counted(_native.critical_path, tokens, engine, work_limit))
+
+    def shared_links(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT):
+        """Who crosses links in the same cycles (docs/executor.md), as SharedLinks, those who do
+        most first: of the entry of so many `tokens` per step, or of the first. None where that is
+        not known. Nothing is executed."""
+        told = json.loads(self._counted(_native.shared_links, tokens, engine, work_limit))
+        return told and [SharedLinks(tuple(pair["colors"]), tuple(pair["nodes"]), pair["cycles"], pair["links"],
+                                     pair["x"], pair["y"], pair["side"]) for pair in told["pairs"]]
 
     def session(self, threads=0, engine="lockstep", work_limit=WORK_LIMIT):
         """A new session; `threads` of the host, 0 chooses. `engine` is "lockstep"

@@ -99,6 +99,7 @@ public:
     EXPECT_EQ(result.lastY, expected.lastY);
     EXPECT_EQ(result.instructions, expected.instructions);
     EXPECT_EQ(result.words, expected.words);
+    expectSameLinks(result, expected);
     EXPECT_EQ(result.accounts.size(), expected.accounts.size());
     for (size_t i = 0;
          i < std::min(result.accounts.size(), expected.accounts.size()); ++i) {
@@ -107,6 +108,22 @@ public:
       EXPECT_EQ(result.accounts[i].busy, expected.accounts[i].busy);
       EXPECT_EQ(result.accounts[i].wait, expected.accounts[i].wait);
     }
+  }
+
+  static void expectSameLinks(const StepResult &result,
+                              const StepResult &expected) {
+    EXPECT_EQ(result.sharedLinkCycles, expected.sharedLinkCycles);
+    auto told = [](const executor::SharedLinks &links) {
+      return std::tie(links.colors[0], links.colors[1], links.nodes[0],
+                      links.nodes[1], links.cycles, links.links, links.x,
+                      links.y, links.side);
+    };
+    EXPECT_EQ(result.sharedLinks.size(), expected.sharedLinks.size());
+    for (size_t i = 0;
+         i < std::min(result.sharedLinks.size(), expected.sharedLinks.size());
+         ++i)
+      EXPECT_TRUE(told(result.sharedLinks[i]) == told(expected.sharedLinks[i]))
+          << i;
   }
 
   /// Stretch by stretch; and every cycle of the step is on it.

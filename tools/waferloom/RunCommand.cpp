@@ -155,7 +155,7 @@ static llvm::Error checkOutputs(llvm::ArrayRef<std::string> outputs,
 /// path: all of it, or what takes most.
 static int countCycles(const std::string &path, uint64_t workLimit,
                        executor::EngineKind engine, bool json, bool all) {
-  constexpr size_t most = 5; // nodes and collectives
+  constexpr size_t most = 5; // nodes and collectives, pairs of streams
   auto loaded = image::read(path);
   if (!loaded)
     return fail(path, loaded.takeError());
@@ -175,13 +175,15 @@ static int countCycles(const std::string &path, uint64_t workLimit,
       return fail(path, result.takeError());
     const std::string &name = image.entries[e]->name;
     double seconds = double(result->cycles) / (image.target->clock_ghz * 1e9);
-    llvm::json::Object told{{"name", name},
-                            {"tokens", image.entries[e]->tokens},
-                            {"cycles", result->cycles},
-                            {"instructions", result->instructions},
-                            {"words", result->words},
-                            {"seconds", seconds},
-                            {"stages", report::toJson(result->stages)}};
+    llvm::json::Object told{
+        {"name", name},
+        {"tokens", image.entries[e]->tokens},
+        {"cycles", result->cycles},
+        {"instructions", result->instructions},
+        {"words", result->words},
+        {"seconds", seconds},
+        {"shared_links", report::sharedLinksToJson(*result)},
+        {"stages", report::toJson(result->stages)}};
     const bool isWalked = critical.total() == result->cycles;
     if (isWalked)
       told["critical"] = report::toJson(critical, image, all);
@@ -199,6 +201,7 @@ static int countCycles(const std::string &path, uint64_t workLimit,
       report::printPath(llvm::outs(), critical, image, all ? 0 : most);
     else
       llvm::outs() << "critical path: too long to be written down\n";
+    report::printSharedLinks(llvm::outs(), *result, most);
   }
   if (json) {
     llvm::outs() << llvm::json::Value(llvm::json::Object{
@@ -281,9 +284,11 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
     if (!result)
       return fail(input, result.takeError());
     total += result->cycles;
-    steps.push_back(llvm::json::Object{{"cycles", result->cycles},
-                                       {"instructions", result->instructions},
-                                       {"words", result->words}});
+    steps.push_back(
+        llvm::json::Object{{"cycles", result->cycles},
+                           {"instructions", result->instructions},
+                           {"words", result->words},
+                           {"shared_link_cycles", result->sharedLinkCycles}});
     if (!args.has("json"))
       llvm::outs() << llvm::formatv("step {0}: {1} cycles\n", i,
                                     result->cycles);

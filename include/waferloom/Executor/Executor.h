@@ -98,6 +98,17 @@ struct Account {
 /// What a trip of such a loop is called: "layer", "token", or nothing.
 llvm::StringRef tripOf(image::LoopOver over);
 
+/// Words of two colors that cross links in the same cycles, which no machine
+/// does (docs/executor.md, E32).
+struct SharedLinks {
+  uint8_t colors[2] = {0, 0};
+  std::string nodes[2];  // of the instructions that put them
+  uint64_t cycles = 0;   // of all links together
+  uint64_t links = 0;    // how many
+  uint32_t x = 0, y = 0; // the router that the first of them leaves
+  image::Side side = image::Side::ramp; // and by which side
+};
+
 /// A stage of the program (docs/partition.md): where the PE of it stands that
 /// ended last, when that was, and its accounts.
 struct StageResult {
@@ -116,6 +127,10 @@ struct StepResult {
   std::vector<StageResult> stages; // stage 0 first; one without stages
   uint64_t instructions = 0;       // executed by all PEs
   uint64_t words = 0;              // sent and taken by all PEs
+  /// Cycles of links in which words of two colors cross; nothing: not known,
+  /// of more words than can be written down. Then by whom, the most first.
+  std::optional<uint64_t> sharedLinkCycles;
+  std::vector<SharedLinks> sharedLinks;
   /// Who did the step: the lock-step engine leaves to the reference engine what
   /// it cannot do (docs/executor.md).
   EngineKind engine = EngineKind::reference;

@@ -12,6 +12,7 @@ namespace waferloom::executor {
 struct TokensResult {
   std::vector<OutputTensor> outputs;
   uint64_t cycles = 0, instructions = 0, words = 0;
+  std::optional<uint64_t> sharedLinkCycles = 0; // as StepResult has them
   std::vector<Account> accounts;
   std::vector<StageResult> stages;
   std::vector<size_t> entries; // the entries that ran, in order

@@ -58,6 +58,18 @@ void printCycles(llvm::raw_ostream &os,
 /// All stages: {x, y, cycles, parts: [{name, repeats, cycles: {kind: n}}]}.
 llvm::json::Array toJson(llvm::ArrayRef<executor::StageResult> stages);
 
+/// How many cycles of links two colors share, and the `most` pairs of streams
+/// that share most, a line each.
+void printSharedLinks(llvm::raw_ostream &os, const executor::StepResult &step,
+                      size_t most);
+
+/// "colors 3 and 5, words of 'a' and 'b', 7 links from (4, 2) east".
+std::string describe(const executor::SharedLinks &links);
+
+/// {cycles, pairs: [{colors: [a, b], nodes: [a, b], cycles, links, x, y,
+/// side}]}; null where they are not known.
+llvm::json::Value sharedLinksToJson(const executor::StepResult &step);
+
 /// A line for each rewrite that was measured, or one on how to measure them.
 /// `step`: cycles of a step of the first entry, for shares.
 std::vector<std::string> rewriteLines(const image::ImageT &image,

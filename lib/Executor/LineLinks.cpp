@@ -1,0 +1,283 @@
+#include "LineLinks.h"
+#include "llvm/ADT/Hashing.h"
+#include "llvm/ADT/STLExtras.h"
+#include <array>
+#include <map>
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+using image::Side;
+
+namespace {
+/// Links that a group's source crosses, from the group's first PE.
+struct Crossing {
+  Side side;
+  int32_t along, across; // of the first router
+  uint32_t links;
+  Stamp delay; // from the put to the first link
+};
+
+/// By Side.
+using LineCounts = std::array<SharedOnLines, 4>;
+
+static bool isEmpty(const LineCounts &counts) {
+  return all_of(counts, [](const SharedOnLines &on) { return on.empty(); });
+}
+
+/// What a group that has been counted does on a line, from its first PE and
+/// that PE's clock.
+struct Flow {
+  std::array<std::vector<Convoy>, 4> convoys; // by Side
+  Stamp begin = INT64_MAX, end = INT64_MIN;   // on any link
+  LineCounts within;
+};
+
+/// A flow at a place of the line.
+struct Event {
+  uint32_t flow;
+  int32_t at;
+  Stamp origin;
+};
+
+/// Two flows; the second lies and begins so much further.
+struct Meeting {
+  uint32_t one, other;
+  int32_t apart;
+  Stamp later;
+  bool operator<(const Meeting &than) const {
+    return std::tie(one, other, apart, later) <
+           std::tie(than.one, than.other, than.apart, than.later);
+  }
+};
+
+class LineCounter {
+public:
+  explicit LineCounter(const CountedSchedule &counted) : counted(counted) {}
+
+  SharedCounts run();
+
+private:
+  /// Of a group: what each source crosses, and on which lines.
+  struct Footprint {
+    std::vector<std::vector<Crossing>> crossings; // by source
+    std::vector<int32_t> rows, columns;           // lines, from the first PE
+  };
+  using Lines = std::vector<std::vector<Event>>;
+
+  const Footprint &footprintOf(uint32_t group);
+  uint32_t flowOf(uint32_t group, uint32_t after, bool alongX, int32_t across);
+  void addConvoys(Flow &flow, const GroupTimer::Source &source,
+                  const GroupAfter::Run &run, const Crossing &crossing) const;
+  void gather();
+  const LineCounts &meet(const Meeting &meeting);
+  void count(std::vector<Event> &events, bool alongX, uint32_t line);
+  void note(const LineCounts &counts, int32_t at);
+
+  const CountedSchedule &counted;
+  std::vector<std::unique_ptr<Footprint>> footprints; // by group
+  std::vector<Flow> flows;
+  std::map<std::tuple<uint32_t, uint32_t, bool, int32_t>, uint32_t> flowAt;
+  std::map<Meeting, LineCounts> meetings;
+  Lines rows, columns; // by y, by x
+  LineCounts onLine;   // of the line that is counted
+  SharedCounts total;
+};
+} // namespace
+
+/// How many links stretches have together. Sorts them.
+static uint64_t unite(std::vector<std::pair<int32_t, int32_t>> &stretches) {
+  llvm::sort(stretches);
+  uint64_t links = 0;
+  int32_t reached = INT32_MIN;
+  for (auto [from, to] : stretches) {
+    from = std::max(from, reached);
+    if (to <= from)
+      continue;
+    links += static_cast<uint64_t>(to - from);
+    reached = to;
+  }
+  return links;
+}
+
+const LineCounter::Footprint &LineCounter::footprintOf(uint32_t index) {
+  footprints.resize(counted.timers.size());
+  std::unique_ptr<Footprint> &made = footprints[index];
+  if (made)
+    return *made;
+  made = std::make_unique<Footprint>();
+  const Streams &streams = counted.streams;
+  const GroupTimer &timer = *counted.timers[index];
+  const Place &base = streams.places[timer.group.first];
+  for (const GroupTimer::Source &source : timer.sources) {
+    const Place &from = streams.places[timer.group.first + source.pe];
+    std::vector<Crossing> &list = made->crossings.emplace_back();
+    const Way &way = streams.ways[source.way];
+    if (!way.isShared)
+      continue;
+    for (const Stretch &stretch : way.stretches) {
+      auto x = static_cast<int32_t>(from.x - base.x) + stretch.dx;
+      auto y = static_cast<int32_t>(from.y - base.y) + stretch.dy;
+      const bool alongX = isAlongX(stretch.side);
+      std::vector<int32_t> &lines = alongX ? made->rows : made->columns;
+      if (int32_t across = alongX ? y : x; !is_contained(lines, across))
+        lines.push_back(across);
+      Stamp delay = source.isGate ? 0 : counted.target.ramp_cycles;
+      delay += Stamp(stretch.hops) * counted.target.hop_cycles;
+      list.push_back(
+          {stretch.side, alongX ? x : y, alongX ? y : x, stretch.links, delay});
+    }
+  }
+  return *made;
+}
+
+/// How a run of words looks on the links that its stream crosses.
+void LineCounter::addConvoys(Flow &flow, const GroupTimer::Source &source,
+                             const GroupAfter::Run &run,
+                             const Crossing &crossing) const {
+  const Stamp hop = counted.target.hop_cycles;
+  const Stamp time = run.begin + crossing.delay;
+  const auto links = static_cast<int32_t>(crossing.links);
+  const bool rises =
+      crossing.side == Side::east || crossing.side == Side::south;
+  Convoy convoy;
+  convoy.color = source.color;
+  convoy.node = run.node;
+  convoy.words = run.words;
+  convoy.from = rises ? crossing.along : crossing.along + 1 - links;
+  convoy.to = convoy.from + links;
+  convoy.begin =
+      rises ? time - crossing.along * hop : time + crossing.along * hop;
+  flow.convoys[size_t(crossing.side)].push_back(convoy);
+  flow.begin = std::min(flow.begin, time);
+  flow.end = std::max(flow.end, time + (links - 1) * hop + run.words);
+}
+
+uint32_t LineCounter::flowOf(uint32_t group, uint32_t after, bool alongX,
+                             int32_t across) {
+  auto [it, fresh] = flowAt.try_emplace({group, after, alongX, across},
+                                        uint32_t(flows.size()));
+  if (!fresh)
+    return it->second;
+  Flow &flow = flows.emplace_back();
+  const GroupTimer &timer = *counted.timers[group];
+  const Footprint &footprint = footprintOf(group);
+  for (const GroupAfter::Run &run : timer.at(after).runs)
+    for (const Crossing &crossing : footprint.crossings[run.source])
+      if (isAlongX(crossing.side) == alongX && crossing.across == across)
+        addConvoys(flow, timer.sources[run.source], run, crossing);
+  for (size_t side = 0; side < flow.convoys.size(); ++side) {
+    llvm::sort(flow.convoys[side], [](const Convoy &a, const Convoy &b) {
+      return a.begin < b.begin;
+    });
+    flow.within[side] = countConvoys(flow.convoys[side]);
+  }
+  return it->second;
+}
+
+/// What every line sees.
+void LineCounter::gather() {
+  for (auto [p, superstep] : enumerate(counted.schedule.supersteps)) {
+    size_t following = 0;
+    for (const GroupPlaces &places :
+         counted.schedule.exchanges[superstep.exchange]) {
+      const Footprint &footprint = footprintOf(places.group);
+      size_t first = std::exchange(following, following + places.bases.size());
+      for (bool alongX : {true, false})
+        for (int32_t across : alongX ? footprint.rows : footprint.columns)
+          for (auto [i, base] : enumerate(places.bases)) {
+            const Place &at = counted.streams.places[base];
+            auto line = static_cast<size_t>(
+                static_cast<int32_t>(alongX ? at.y : at.x) + across);
+            Lines &lines = alongX ? rows : columns;
+            lines.resize(std::max(lines.size(), line + 1));
+            lines[line].push_back(
+                {flowOf(places.group, counted.found[p][first + i], alongX,
+                        across),
+                 static_cast<int32_t>(alongX ? at.x : at.y),
+                 static_cast<Stamp>(counted.origins[p][first + i])});
+          }
+    }
+  }
+}
+
+/// What two flows have of each other.
+const LineCounts &LineCounter::meet(const Meeting &meeting) {
+  auto [it, fresh] = meetings.try_emplace(meeting);
+  if (!fresh)
+    return it->second;
+  const Flow &one = flows[meeting.one], &other = flows[meeting.other];
+  const Stamp way = meeting.apart * Stamp(counted.target.hop_cycles);
+  for (Side side : {Side::north, Side::south, Side::east, Side::west}) {
+    std::vector<Convoy> moved = other.convoys[size_t(side)];
+    const bool rises = side == Side::east || side == Side::south;
+    for (Convoy &convoy : moved) {
+      convoy.from += meeting.apart;
+      convoy.to += meeting.apart;
+      convoy.begin += meeting.later + (rises ? -way : way);
+    }
+    it->second[size_t(side)] = countConvoys(one.convoys[size_t(side)], moved);
+  }
+  return it->second;
+}
+
+/// Adds to what is on the line.
+void LineCounter::note(const LineCounts &counts, int32_t at) {
+  for (size_t side = 0; side < counts.size(); ++side)
+    for (const auto &[pair, on] : counts[side]) {
+      SharedOnLine &all = onLine[side][pair];
+      all.cycles += on.cycles;
+      for (auto [from, to] : on.links)
+        all.links.emplace_back(from + at, to + at);
+    }
+}
+
+void LineCounter::count(std::vector<Event> &events, bool alongX,
+                        uint32_t line) {
+  auto beginOf = [&](const Event &e) { return e.origin + flows[e.flow].begin; };
+  llvm::sort(events, [&](const Event &a, const Event &b) {
+    return beginOf(a) < beginOf(b);
+  });
+  std::vector<const Event *> active;
+  for (const Event &event : events) {
+    const Flow &flow = flows[event.flow];
+    if (!isEmpty(flow.within))
+      note(flow.within, event.at);
+    llvm::erase_if(active, [&](const Event *other) {
+      return other->origin + flows[other->flow].end <= beginOf(event);
+    });
+    for (const Event *other : active)
+      note(meet({other->flow, event.flow, event.at - other->at,
+                 event.origin - other->origin}),
+           other->at);
+    active.push_back(&event);
+  }
+  for (Side side : {Side::north, Side::south, Side::east, Side::west}) {
+    for (auto &[pair, on] : onLine[size_t(side)]) {
+      const uint64_t links = unite(on.links);
+      const auto first = static_cast<uint32_t>(on.links.front().first);
+      total[pair].add({on.cycles, links, alongX ? first : line,
+                       alongX ? line : first, side});
+    }
+    onLine[size_t(side)].clear();
+  }
+}
+
+SharedCounts LineCounter::run() {
+  if (none_of(counted.streams.ways,
+              [](const Way &way) { return way.isShared; }))
+    return {};
+  gather();
+  for (auto [y, events] : enumerate(rows))
+    count(events, true, static_cast<uint32_t>(y));
+  for (auto [x, events] : enumerate(columns))
+    count(events, false, static_cast<uint32_t>(x));
+  return std::move(total);
+}
+
+SharedCounts countSharedLinks(const CountedSchedule &counted) {
+  return LineCounter(counted).run();
+}
+
+} // namespace waferloom::executor

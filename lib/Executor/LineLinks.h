@@ -1,0 +1,19 @@
+// Shared links of an entry whose groups have been counted (E32), line by line:
+// a row or a column of links. On a line, words one behind another are a
+// rectangle of links and cycles; two streams meet where theirs overlap. What
+// meets within a group that began alike, or between two such groups at an equal
+// distance of time, is counted once, wherever and whenever it comes up.
+
+#ifndef WAFERLOOM_LIB_EXECUTOR_LINELINKS_H
+#define WAFERLOOM_LIB_EXECUTOR_LINELINKS_H
+
+#include "ScheduleRecord.h"
+#include "SharedLinks.h"
+
+namespace waferloom::executor {
+
+SharedCounts countSharedLinks(const CountedSchedule &counted);
+
+} // namespace waferloom::executor
+
+#endif // WAFERLOOM_LIB_EXECUTOR_LINELINKS_H
