@@ -7,7 +7,7 @@
 // bytes of weights read. `ratio` is the reference engine's time over the
 // lock-step engine's. The roof of the host, its multiply-adds and bytes read,
 // is measured in the same run. What is counted once per session is not in a
-// step's time: `First` has it.
+// step's time: `First` has it; `Count` counts cycles and executes nothing.
 //
 //===----------------------------------------------------------------------===//
 
@@ -189,6 +189,21 @@ static void first(benchmark::State &state, EngineKind kind) {
         begin(kind)->step(0, inputs.tensors, executor::RunOptions())));
 }
 
+/// The cycles of a step, without executing it.
+static void count(benchmark::State &state, EngineKind kind) {
+  executor::StepResult result;
+  auto start = std::chrono::steady_clock::now();
+  for (auto _ : state)
+    result = llvm::cantFail(
+        executor::countStep(loaded, 0, executor::RunOptions(), kind));
+  double total =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count();
+  state.counters["instructions/s"] = benchmark::Counter(
+      double(result.instructions) * double(state.iterations()) / total);
+  state.counters["cycles"] = double(result.cycles);
+}
+
 /// Multiply-adds of one core on registers.
 #if defined(__x86_64__) && defined(__clang__)
 __attribute__((target("avx2,fma"), noinline))
@@ -263,6 +278,13 @@ int main(int argc, char **argv) {
     benchmark::RegisterBenchmark(
         kind == EngineKind::reference ? "First/reference" : "First/lockstep",
         first, kind)
+        ->Unit(unit)
+        ->Iterations(1)
+        ->UseRealTime();
+  for (EngineKind kind : {EngineKind::reference, EngineKind::lockstep})
+    benchmark::RegisterBenchmark(
+        kind == EngineKind::reference ? "Count/reference" : "Count/lockstep",
+        count, kind)
         ->Unit(unit)
         ->Iterations(1)
         ->UseRealTime();

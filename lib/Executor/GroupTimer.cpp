@@ -15,6 +15,8 @@
 #include "GroupTimer.h"
 #include "waferloom/Machine/MachineModel.h"
 #include "llvm/ADT/Hashing.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/xxhash.h"
 #include <algorithm>
 
 using namespace llvm;
@@ -26,15 +28,18 @@ bool GroupBefore::operator==(const GroupBefore &other) const {
     return a.tap == b.tap && a.word == b.word && a.from == b.from &&
            a.pause == b.pause;
   };
-  return starts == other.starts && sources == other.sources &&
+  return starts == other.starts && bursts == other.bursts &&
+         gates == other.gates &&
          std::equal(credits.begin(), credits.end(), other.credits.begin(),
                     other.credits.end(), same);
 }
 
 size_t GroupBefore::hash() const {
   size_t hash =
-      hash_combine(hash_combine_range(starts.begin(), starts.end()),
-                   hash_combine_range(sources.begin(), sources.end()));
+      xxh3_64bits(ArrayRef(reinterpret_cast<const uint8_t *>(starts.data()),
+                           sizeof(Stamp) * starts.size()));
+  hash = hash_combine(hash, hash_combine_range(bursts.begin(), bursts.end()),
+                      hash_combine_range(gates.begin(), gates.end()));
   for (const Credit &credit : credits)
     hash = hash_combine(hash, credit.tap, credit.word, credit.from);
   return hash;
@@ -42,8 +47,8 @@ size_t GroupBefore::hash() const {
 
 GroupTimer::GroupTimer(const ExchangeGroup &group, const Streams &streams,
                        const Segments &segments, const image::TargetT &target,
-                       const std::vector<bool> &tracked)
-    : group(group), target(target) {
+                       const std::vector<Bundle> &bundles, BurstStates &bursts)
+    : group(group), bundles(bundles), target(target), bursts(bursts) {
   for (const GroupSource &from : group.sources) {
     const Producer &producer = streams.producers[from.producer];
     sources.push_back({producer.pe - group.first, from.at, from.words,
@@ -54,15 +59,19 @@ GroupTimer::GroupTimer(const ExchangeGroup &group, const Streams &streams,
   for (const GroupTap &from : group.taps) {
     const Consumer &consumer = streams.consumers[from.consumer];
     uint32_t own = group.sources[from.source].words;
-    Tap tap{words, from.source, consumer.delay, consumer.window, none, 0};
-    if (tracked[consumer.color]) {
-      tap.tail = tailWords;
-      tap.tailWords = std::min(own, consumer.window);
-      tailWords += tap.tailWords;
-    }
-    taps.push_back(tap);
+    taps.push_back({words, from.source, consumer.delay, consumer.window});
     words += own;
   }
+  for (uint32_t s = 0; s < sources.size(); ++s)
+    if (sources[s].isGate && sources[s].words != 0)
+      gates.push_back(s);
+  for (const Bundle &bundle : bundles) {
+    std::vector<uint32_t> put; // routers do not pause after bursts
+    for (uint32_t s : bundle)
+      put.push_back(sources[s].isGate ? 0 : sources[s].words);
+    burstsOf.push_back(bursts.number(std::move(put)));
+  }
+  begins.resize(sources.size());
   puts.resize(group.words);
   takes.resize(words);
   credits.resize(sources.size());
@@ -122,19 +131,20 @@ void GroupTimer::addOps(const Segments &segments) {
 
 uint32_t producerOf(const Streams &streams, const GroupTimer::Source &source,
                     uint32_t base) {
-  uint32_t pe = base + source.pe;
-  if (!source.isGate)
-    return streams.sourceOf(pe, source.color);
-  return streams.gates[streams.gateAt(pe, source.color)].producer;
+  return streams.producerAt(base + source.pe, source.color, source.isGate);
+}
+
+Stamp GroupTimer::passesFrom(const GroupBefore &before, uint32_t source) const {
+  auto it = llvm::lower_bound(gates, source);
+  return before.gates[static_cast<size_t>(it - gates.begin())];
 }
 
 /// When a word can be put, credits aside: E11, E13.
-Stamp GroupTimer::earliest(const GroupBefore &before, const Op &op,
-                           uint32_t word, Stamp ready) const {
+Stamp GroupTimer::earliest(const Op &op, uint32_t word, Stamp ready) const {
   if (word == 0)
-    return op.isGate ? std::max(ready, before.sources[op.out]) : ready;
-  bool pause = !op.isGate && machine::MachineModel(target).pausesAfter(
-                                 before.sources[op.out] + word);
+    return op.isGate ? std::max(ready, begins[op.out]) : ready;
+  bool pause = !op.isGate &&
+               machine::MachineModel(target).pausesAfter(begins[op.out] + word);
   return std::max(ready, puts[sources[op.out].at + word - 1] + 1 + pause);
 }
 
@@ -145,6 +155,11 @@ void GroupTimer::start(const GroupBefore &before) {
     if (i < before.starts.size())
       actors[i].clock = before.starts[i];
   }
+  for (auto [bundle, state] : zip_equal(bundles, before.bursts))
+    for (auto [stream, source] : enumerate(bundle))
+      begins[source] = bursts.of(state, stream);
+  for (auto [gate, from] : zip_equal(gates, before.gates))
+    begins[gate] = from;
 }
 
 void GroupTimer::finish(const Op &op, uint32_t index, Actor &actor,
@@ -163,7 +178,6 @@ void GroupTimer::finish(const Op &op, uint32_t index, Actor &actor,
 
 /// All ops once, as if there were always credits.
 void GroupTimer::inOrder(GroupAfter &after) {
-  const GroupBefore &before = after.before;
   for (uint32_t i = 0; i < ops.size(); ++i) {
     const Op &op = ops[i];
     Actor &actor = actors[op.actor];
@@ -179,7 +193,7 @@ void GroupTimer::inOrder(GroupAfter &after) {
     for (uint32_t w = 0; w < op.words; ++w) {
       if (op.isGate) {
         taking[w] = putting[w] =
-            earliest(before, op, op.outFrom + w, arriving[w] + tap->delay);
+            earliest(op, op.outFrom + w, arriving[w] + tap->delay);
         continue;
       }
       Stamp ready = clock;
@@ -190,7 +204,7 @@ void GroupTimer::inOrder(GroupAfter &after) {
       }
       if (!putting)
         continue;
-      Stamp stamp = putting[w] = earliest(before, op, op.outFrom + w, ready);
+      Stamp stamp = putting[w] = earliest(op, op.outFrom + w, ready);
       // A word is held until it is put (E15).
       clock = tap && w + 1 < op.words
                   ? std::max<Stamp>(clock, stamp - target.forward_cycles + 1)
@@ -231,14 +245,14 @@ bool GroupTimer::findCredit(uint32_t source, uint32_t word,
 }
 
 /// A router passes words on until it has to wait. True: it passed all.
-bool GroupTimer::pass(const Op &op, Actor &actor, const GroupBefore &before) {
+bool GroupTimer::pass(const Op &op, Actor &actor) {
   const Tap &tap = taps[op.in];
   for (; actor.word < op.words; ++actor.word) {
     uint32_t in = op.inFrom + actor.word, out = op.outFrom + actor.word;
     if (putSoFar[tap.source] <= in)
       return false;
-    Stamp stamp = earliest(before, op, out,
-                           puts[sources[tap.source].at + in] + tap.delay);
+    Stamp stamp =
+        earliest(op, out, puts[sources[tap.source].at + in] + tap.delay);
     if (!findCredit(op.out, out, stamp))
       return false;
     puts[sources[op.out].at + out] = takes[tap.at + in] = stamp;
@@ -249,7 +263,7 @@ bool GroupTimer::pass(const Op &op, Actor &actor, const GroupBefore &before) {
 }
 
 /// A PE takes and puts words until it has to wait. True: the op has ended.
-bool GroupTimer::move(const Op &op, Actor &actor, const GroupBefore &before) {
+bool GroupTimer::move(const Op &op, Actor &actor) {
   const Tap *tap = op.in == none ? nullptr : &taps[op.in];
   for (; actor.word < op.words; ++actor.word) {
     if (tap && !actor.holds) {
@@ -267,7 +281,7 @@ bool GroupTimer::move(const Op &op, Actor &actor, const GroupBefore &before) {
     actor.holds = tap != nullptr;
     uint32_t out = op.outFrom + actor.word;
     Stamp ready = tap ? actor.clock - 1 + target.forward_cycles : actor.clock;
-    Stamp stamp = earliest(before, op, out, ready);
+    Stamp stamp = earliest(op, out, ready);
     if (!findCredit(op.out, out, stamp))
       return false;
     puts[sources[op.out].at + out] = stamp;
@@ -313,8 +327,7 @@ bool GroupTimer::perform(uint32_t index, GroupAfter &after) {
     actor.begins = false;
     uint32_t word = actor.word;
     bool held = actor.holds;
-    bool ended = op.isGate ? pass(op, actor, after.before)
-                           : move(op, actor, after.before);
+    bool ended = op.isGate ? pass(op, actor) : move(op, actor);
     if (actor.word != word || actor.holds != held)
       wakeAround(op);
     if (!ended)
@@ -380,8 +393,12 @@ void GroupTimer::keep(GroupAfter &after) const {
   for (const Tap &tap : taps) {
     uint32_t words = sources[tap.source].words;
     after.takes.push_back(words == 0 ? 0 : takes[tap.at + words - 1]);
-    const Stamp *end = takes.data() + tap.at + words;
-    after.tails.insert(after.tails.end(), end - tap.tailWords, end);
+  }
+  for (const Bundle &bundle : bundles) {
+    Stamp &latest = after.latest.emplace_back(INT64_MIN);
+    for (uint32_t s : bundle)
+      for (uint32_t t = 0; t < sources[s].taps.count; ++t)
+        latest = std::max(latest, after.takes[sources[s].taps.first + t]);
   }
   keepRuns(after);
 }

@@ -4,7 +4,7 @@
 #ifndef WAFERLOOM_LIB_EXECUTOR_GROUPTIMER_H
 #define WAFERLOOM_LIB_EXECUTOR_GROUPTIMER_H
 
-#include "ExchangeGroup.h"
+#include "Bundles.h"
 #include "SharedLinks.h"
 #include <memory>
 #include <unordered_map>
@@ -21,10 +21,11 @@ struct GroupBefore {
     Stamp from;
     bool pause = false; // not for a credit: the stream pauses after a burst
   };
-  std::vector<Stamp> starts; // by PE
-  /// By source: of PEs, words since the last full burst; of gates, the first
-  /// cycle in which the next word can pass.
-  std::vector<Stamp> sources;
+  std::vector<Stamp> starts;    // by PE
+  std::vector<uint32_t> bursts; // by bundle: a state of BurstStates
+  /// By gate (GroupTimer::gates): the first cycle in which the next word can
+  /// pass.
+  std::vector<Stamp> gates;
   std::vector<Credit> credits;
 
   size_t hash() const;
@@ -37,7 +38,7 @@ struct GroupAfter {
   std::vector<Stamp> ends;     // by PE
   std::vector<Stamp> puts;     // by source: of the last word
   std::vector<Stamp> takes;    // by tap: of the last word
-  std::vector<Stamp> tails;    // of a tap from GroupTimer::Tap::tail on
+  std::vector<Stamp> latest;   // by bundle: the last of all takes
   std::vector<uint64_t> waits; // by op
   /// Words that were put one behind another, where their way has shared links
   /// (E32).
@@ -57,11 +58,10 @@ struct GroupTimes {
 
 class GroupTimer {
 public:
-  /// Keeps the tails of what is taken on `tracked` colors: as many words as a
-  /// tap's window.
+  /// `bundles` are the group's, and `bursts` what its GroupBefores mean.
   GroupTimer(const ExchangeGroup &group, const Streams &streams,
              const Segments &segments, const image::TargetT &target,
-             const std::vector<bool> &tracked);
+             const std::vector<Bundle> &bundles, BurstStates &bursts);
 
   /// Null: the group does not end.
   const GroupAfter *count(const GroupBefore &before);
@@ -80,12 +80,17 @@ public:
   struct Tap {
     uint32_t at, source; // at: its takes
     uint32_t delay, window;
-    uint32_t tail, tailWords; // none if the color is not tracked
   };
   const ExchangeGroup &group;
+  const std::vector<Bundle> &bundles;
+  std::vector<uint32_t> burstsOf; // by bundle: what it puts, by BurstStates
   std::vector<Source> sources;
   std::vector<Tap> taps;
+  std::vector<uint32_t> gates;    // sources of routers, in order
   std::vector<uint32_t> accounts; // by op
+
+  /// When the next word can pass a router, as `before` has it.
+  Stamp passesFrom(const GroupBefore &before, uint32_t source) const;
 
 private:
   struct Op {
@@ -112,10 +117,9 @@ private:
   bool hasCredit() const;
   bool wordByWord(GroupAfter &after);
   bool perform(uint32_t index, GroupAfter &after);
-  bool pass(const Op &op, Actor &actor, const GroupBefore &before);
-  bool move(const Op &op, Actor &actor, const GroupBefore &before);
-  Stamp earliest(const GroupBefore &before, const Op &op, uint32_t word,
-                 Stamp ready) const;
+  bool pass(const Op &op, Actor &actor);
+  bool move(const Op &op, Actor &actor);
+  Stamp earliest(const Op &op, uint32_t word, Stamp ready) const;
   bool findCredit(uint32_t source, uint32_t word, Stamp &ready) const;
   void finish(const Op &op, uint32_t index, Actor &actor, GroupAfter &after);
   void wake(uint32_t actor);
@@ -124,14 +128,17 @@ private:
   void keepRuns(GroupAfter &after) const;
 
   const image::TargetT &target;
-  uint32_t tailWords = 0;
+  const BurstStates &bursts;
   std::vector<Op> ops;
   std::vector<uint32_t> firstOps; // by actor: PEs, then gates
   std::vector<uint32_t> givers;   // by source: the actor
   /// By source whose way has shared links: the ops that put its words, in
   /// order: their first words, and their nodes.
   std::vector<std::vector<std::pair<uint32_t, uint32_t>>> nodes;
-  std::vector<uint32_t> takers;   // by tap
+  std::vector<uint32_t> takers; // by tap
+  /// By source: of PEs, words since the last full burst; of routers, the first
+  /// cycle in which the next word can pass.
+  std::vector<Stamp> begins;
   std::vector<Stamp> puts, takes; // puts as the group's buffer
   std::vector<uint32_t> putSoFar, takenSoFar;
   std::vector<std::vector<Stamp>> credits; // by source, by word: from when

@@ -63,9 +63,10 @@ private:
   bool computeBlocks(Superstep &superstep);
   bool exchange(Superstep &superstep);
   Exchange find();
-  std::vector<Component> components();
+  std::vector<Component> components(ArrayRef<KindState> states) const;
   std::vector<uint8_t> colorsOf(const Kind &kind) const;
-  Key keyOf(const Component &component, ArrayRef<KindState> states) const;
+  void describe(const Component &component, ArrayRef<KindState> states,
+                Key &key) const;
   bool split(const std::vector<uint32_t> &done);
   Key keyOfKinds() const;
   uint64_t begunBy(const Kind &kind, bool beforeCompute) const;
@@ -126,8 +127,8 @@ void Scheduler::makeKinds() {
 }
 
 /// Where a producer's words go: PEs are differences of indices.
-static void describe(const Streams &streams, const Producer &producer,
-                     Key &key) {
+static void describeWay(const Streams &streams, const Producer &producer,
+                        Key &key) {
   key.push_back(producer.color | (producer.gate != none ? 256 : 0));
   key.push_back(producer.way);
   key.push_back(producer.consumers.count);
@@ -145,9 +146,11 @@ static void describe(const Streams &streams, const Producer &producer,
 /// equal turns.
 void Scheduler::describeLinks() {
   KeyMap<uint32_t> numbers;
+  Key key;
+  linksOf.reserve(streams.producers.size());
   for (const Producer &producer : streams.producers) {
-    Key key;
-    describe(streams, producer, key);
+    key.clear();
+    describeWay(streams, producer, key);
     if (producer.gate != none) {
       const Gate &gate = streams.gates[producer.gate];
       for (uint32_t t = 0; t < gate.turns.count; ++t) {
@@ -160,8 +163,7 @@ void Scheduler::describeLinks() {
       }
     }
     linksOf.push_back(
-        numbers.try_emplace(std::move(key), uint32_t(numbers.size()))
-            .first->second);
+        numbers.try_emplace(key, uint32_t(numbers.size())).first->second);
   }
 }
 
@@ -327,16 +329,17 @@ private:
 };
 } // namespace
 
-std::vector<Component> Scheduler::components() {
+/// `states` are of kinds.
+std::vector<Component> Scheduler::components(ArrayRef<KindState> states) const {
   Joiner joiner(streams);
   for (const Kind &kind : kinds)
     if (!sequenceOf(kind).empty())
       for (uint32_t pe : kind.pes)
         joiner.add(pe);
-  for (const Kind &kind : kinds)
-    for (uint8_t color : colorsOf(kind))
-      for (uint32_t pe : kind.pes)
-        joiner.join(pe, streams.sourceOf(pe, color));
+  // In the order in which streams lie in memory.
+  for (uint32_t pe = 0; pe < streams.places.size(); ++pe)
+    for (uint8_t color : states[out->kindOf[pe]].colors)
+      joiner.join(pe, streams.sourceOf(pe, color));
   return joiner.components();
 }
 
@@ -344,12 +347,14 @@ std::vector<Component> Scheduler::components() {
 bool Scheduler::split(const std::vector<uint32_t> &done) {
   bool any = false;
   for (uint32_t k = 0, n = static_cast<uint32_t>(kinds.size()); k < n; ++k) {
-    std::map<uint32_t, std::vector<uint32_t>> parts;
-    for (uint32_t pe : kinds[k].pes)
-      parts[done[pe]].push_back(pe);
-    if (parts.size() < 2)
+    const std::vector<uint32_t> &pes = kinds[k].pes;
+    if (pes.empty() || sequenceOf(kinds[k]).empty() ||
+        all_of(pes, [&](uint32_t pe) { return done[pe] == done[pes[0]]; }))
       continue;
     any = true;
+    std::map<uint32_t, std::vector<uint32_t>> parts;
+    for (uint32_t pe : pes)
+      parts[done[pe]].push_back(pe);
     kinds[k].pes = std::move(parts.begin()->second);
     for (auto it = std::next(parts.begin()); it != parts.end(); ++it) {
       auto fresh = static_cast<uint32_t>(kinds.size());
@@ -365,9 +370,9 @@ bool Scheduler::split(const std::vector<uint32_t> &done) {
 }
 
 /// Components of equal keys do the same. `states` are of kinds.
-Key Scheduler::keyOf(const Component &component,
-                     ArrayRef<KindState> states) const {
-  Key key;
+void Scheduler::describe(const Component &component, ArrayRef<KindState> states,
+                         Key &key) const {
+  key.clear();
   uint32_t first = component.pes.front();
   for (uint32_t pe : component.pes) {
     const KindState &state = states[out->kindOf[pe]];
@@ -383,7 +388,6 @@ Key Scheduler::keyOf(const Component &component,
     key.push_back(gates[gate].turn);
     key.push_back(gates[gate].given);
   }
-  return key;
 }
 
 /// Finds the groups of an exchange and what they do.
@@ -393,6 +397,7 @@ Exchange Scheduler::find() {
   std::vector<uint32_t> at; // group -> index in places
   std::vector<GateState> after = gates;
   std::vector<KindState> states;
+  Key key;
   for (const Kind &kind : kinds) {
     Key state;
     if (!kind.ended)
@@ -402,9 +407,10 @@ Exchange Scheduler::find() {
             .first->second;
     states.push_back({number, colorsOf(kind)});
   }
-  for (const Component &component : components()) {
+  for (const Component &component : components(states)) {
     const std::vector<uint32_t> &pes = component.pes;
-    auto [it, fresh] = groupOf.try_emplace(keyOf(component, states), none);
+    describe(component, states, key);
+    auto [it, fresh] = groupOf.try_emplace(key, none);
     if (fresh) {
       std::vector<Member> members;
       for (uint32_t pe : pes)

@@ -340,7 +340,7 @@ std::optional<WordRef> ScheduleRecord::putBefore(WordRef word) {
   const GroupBefore &before = site.after->before;
   if (source.isGate) {
     // One after the last put, where that decided.
-    Stamp next = before.sources[op.out];
+    Stamp next = timer.passesFrom(before, op.out);
     if (next != site.times->puts[op.outAt])
       return std::nullopt;
     return putEarlier(site, op.out, site.origin + next - 1);

@@ -1,7 +1,7 @@
 #include "Streams.h"
 #include "Ways.h"
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
@@ -59,6 +59,8 @@ public:
     place();
     indexRoutes();
     out.colors = target.colors;
+    visitor.assign(out.places.size(), none);
+    reserve();
     out.sources.assign(out.places.size() * out.colors, none);
     out.sinks.assign(out.places.size() * out.colors, none);
     out.gatesAt.assign(out.places.size() * out.colors, none);
@@ -82,6 +84,7 @@ public:
 
 private:
   void place();
+  void reserve();
   void indexRoutes();
   Error followSources();
   Error follow(uint32_t producer);
@@ -114,7 +117,8 @@ private:
   std::vector<uint32_t> firstPe;             // of each region
   std::vector<image::ClassPairs> pairs;      // of each region
   std::vector<std::vector<uint32_t>> routes; // by color and pair
-  uint32_t fellOff = none; // a router with an output into nothing
+  uint32_t fellOff = none;       // a router with an output into nothing
+  std::vector<uint32_t> visitor; // by PE: the producer that came by last
   Ways ways;
   /// Inputs of gates: (gate, side) -> consumer.
   DenseMap<std::pair<uint32_t, uint32_t>, uint32_t> gateInputs;
@@ -141,6 +145,25 @@ void Tracer::place() {
                                   x * across / region.width});
     firstStage += across * down;
   }
+}
+
+/// So that millions of streams are not moved about.
+void Tracer::reserve() {
+  size_t sent = 0, received = 0;
+  for (const RegionPrograms &region : prepared.regions) {
+    std::vector<size_t> pes(region.programs.size());
+    for (uint32_t program : region.ofPe)
+      ++pes[program];
+    auto used = [](const std::vector<uint64_t> &words) {
+      return words.size() - static_cast<size_t>(llvm::count(words, 0u));
+    };
+    for (auto [program, count] : llvm::zip_equal(region.programs, pes)) {
+      sent += count * used(program.sent);
+      received += count * used(program.received);
+    }
+  }
+  out.producers.reserve(sent);
+  out.consumers.reserve(received);
 }
 
 /// For every color and pair of classes the route, so that following is cheap.
@@ -219,14 +242,13 @@ Error Tracer::follow(uint32_t producer) {
   } else {
     leave(*routeAt(pe, color), {pe, Side::ramp, 0}, todo);
   }
-  DenseSet<uint32_t> visited;
   while (!todo.empty()) {
     Hop hop = todo.pop_back_val();
     if (hop.from == Side::ramp) { // marks an output into the PE
       consume(producer, hop.pe, none, hop.hops);
       continue;
     }
-    if (!visited.insert(hop.pe).second)
+    if (std::exchange(visitor[hop.pe], producer) == producer)
       return refuse(hop.pe, color,
                     "a stream from PE " + nameOf(out.places[pe]) +
                         " comes by twice");

@@ -107,6 +107,11 @@ struct Streams {
     return gates.empty() ? none : gatesAt[size_t(pe) * colors + color];
   }
 
+  /// What sends on a color at a PE: the PE itself, or its router.
+  uint32_t producerAt(uint32_t pe, uint8_t color, bool isGate) const {
+    return isGate ? gates[gateAt(pe, color)].producer : sourceOf(pe, color);
+  }
+
   unsigned colors = 0;
   std::vector<uint32_t> sources, sinks, gatesAt;
 };
