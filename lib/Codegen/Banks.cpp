@@ -4,8 +4,8 @@
 // that differ: heaviest first, each takes the start that costs least with those
 // that have one. Buffers that meet nobody lie where there is room.
 
-#include "InstructionCost.h"
 #include "Machine.h"
+#include "Meetings.h"
 #include "waferloom/Codegen/Passes.h"
 #include "waferloom/Machine/MachineModel.h"
 
@@ -21,17 +21,11 @@ using namespace waferloom;
 
 namespace {
 /// Two buffers that one instruction reads.
-struct Meeting {
+struct Neighbours {
   size_t a, b;
   int64_t distance; ///< start of b's window less that of a's, in their buffers
   int64_t width;    ///< bytes read per cycle
   double cycles;    ///< lost if they collide
-};
-
-/// A source of an instruction, as far as banks go.
-struct Reading {
-  size_t buffer;
-  int64_t offset, bytes; ///< from the buffer's begin; from element to element
 };
 
 /// The starts of one program's buffers.
@@ -43,17 +37,14 @@ public:
   void choose();
 
 private:
-  void findMeetings(Block &block, double times);
-  void findMeetings(core::VectorOp op, double times);
-  std::optional<Reading> readingOf(core::OperandAttr operand,
-                                   ArrayRef<int64_t> shape) const;
+  void findNeighbours(core::ProgramOp program);
   int64_t cheapestStart(size_t id, ArrayRef<size_t> with) const;
 
   const machine::MachineModel model;
   SmallVector<core::BufferOp> buffers;
   llvm::DenseMap<StringAttr, size_t> ids;
   std::vector<int64_t> starts; ///< -1: anywhere
-  std::vector<Meeting> meetings;
+  std::vector<Neighbours> meetings;
 };
 
 struct CoreAssignBanks : codegen::impl::CoreAssignBanksBase<CoreAssignBanks> {
@@ -89,52 +80,24 @@ Starts::Starts(core::ProgramOp program, const image::TargetT &target)
                                    model.getBankPeriod()
                              : -1);
       }
-  findMeetings(program.getBody().front(), 1);
+  findNeighbours(program);
 }
 
-void Starts::findMeetings(Block &block, double times) {
-  for (Operation &op : block)
-    if (auto vector = dyn_cast<core::VectorOp>(op)) {
-      findMeetings(vector, times);
-    } else if (auto loop = dyn_cast<core::LoopOp>(op)) {
-      // Entries that share code share its addresses.
-      auto tripCount = static_cast<double>(
-          loop.getPerEntry()
-              ? 1
-              : std::max<int64_t>(static_cast<int64_t>(loop.getCount()), 1));
-      findMeetings(loop.getBody().front(), times * tripCount);
-    }
-}
-
-std::optional<Reading> Starts::readingOf(core::OperandAttr operand,
-                                         ArrayRef<int64_t> shape) const {
-  if (operand.getImmediate() || !operand.getBuffer() || shape.empty())
-    return std::nullopt;
-  const int64_t stride = operand.getDense() ? 1 : operand.getStrides().back();
-  auto id = ids.find(operand.getBuffer().getAttr());
-  if (stride == 0 || id == ids.end())
-    return std::nullopt;
-  return Reading{id->second, operand.getBase(),
-                 stride * image::bytesOf(codegen::wordOf(operand.getType()))};
-}
-
-void Starts::findMeetings(core::VectorOp op, double times) {
-  ArrayRef<int64_t> shape = op.getShape();
-  SmallVector<core::OperandAttr, 3> sources(
-      op.getSources().getAsRange<core::OperandAttr>());
-  const int64_t rate = codegen::rateOf(op, model);
-  for (size_t i = 0; i < sources.size(); ++i)
-    for (size_t j = 0; j < i; ++j) {
-      std::optional<Reading> a = readingOf(sources[j], shape);
-      std::optional<Reading> b = readingOf(sources[i], shape);
-      if (!a || !b || a->buffer == b->buffer || a->bytes != b->bytes)
-        continue;
-      meetings.push_back(
-          {a->buffer, b->buffer, b->offset - a->offset,
-           model.getBytesPerCycle(codegen::wordOf(sources[j].getType()), rate),
-           times * static_cast<double>(codegen::elementsOf(op)) /
-               static_cast<double>(rate)});
-    }
+void Starts::findNeighbours(core::ProgramOp program) {
+  SmallVector<codegen::Meeting> found;
+  codegen::findMeetings(program.getBody().front(), 1, model, found);
+  for (const codegen::Meeting &meeting : found) {
+    auto a = ids.find(meeting.a.getBuffer().getAttr());
+    auto b = ids.find(meeting.b.getBuffer().getAttr());
+    if (a == ids.end() || b == ids.end() || a == b)
+      continue;
+    meetings.push_back({a->second, b->second,
+                        meeting.b.getBase() - meeting.a.getBase(),
+                        meeting.width,
+                        static_cast<double>(meeting.times) *
+                            static_cast<double>(meeting.elements) /
+                            static_cast<double>(meeting.rate)});
+  }
 }
 
 /// The start that costs least with the buffers of the meetings `with`.
@@ -144,7 +107,7 @@ int64_t Starts::cheapestStart(size_t id, ArrayRef<size_t> with) const {
   for (int64_t start = 0; start < model.getBankPeriod(); start += 4) {
     double cost = 0;
     for (size_t m : with) {
-      const Meeting &meeting = meetings[m];
+      const Neighbours &meeting = meetings[m];
       bool first = meeting.a == id;
       int64_t other = starts[first ? meeting.b : meeting.a];
       if (other < 0)

@@ -18,7 +18,7 @@ struct Budget {
   /// Fmas of one product that are written out.
   int64_t unrolled = target::mostRowsWrittenOut;
   bool copiesTrips = true; ///< the weights of a layer, so that nothing moves
-  bool schedules = true;   ///< `core-schedule`: buffers live longer
+  bool schedules = true;   ///< core-merge, core-schedule: buffers live longer
 };
 
 /// The element type on the wafer: i1 and i32 are words, i64 is refused.

@@ -47,30 +47,44 @@ static machine::VectorOperand describe(core::OperandAttr operand,
   return described;
 }
 
-machine::VectorInstruction codegen::describe(core::VectorOp op,
-                                             const core::Buffers *buffers) {
+SmallVector<core::OperandAttr, 4> codegen::operandsOf(core::VectorOp op) {
+  SmallVector<core::OperandAttr, 4> operands{op.getDst()};
+  llvm::append_range(operands, op.getSources().getAsRange<core::OperandAttr>());
+  return operands;
+}
+
+static machine::VectorInstruction describe(core::Opcode op,
+                                           ArrayRef<int64_t> shape,
+                                           ArrayRef<core::OperandAttr> operands,
+                                           const core::Buffers *buffers) {
   machine::VectorInstruction described;
-  described.op = mirrored<image::Opcode>(op.getOp());
-  described.elements = elementsOf(op);
+  described.op = mirrored<image::Opcode>(op);
+  described.elements = llvm::product_of(shape);
   std::optional<size_t> dimension;
-  if (!op.getShape().empty())
-    dimension = op.getShape().size() - 1;
-  for (auto [k, extent] : llvm::enumerate(op.getShape())) {
+  if (!shape.empty())
+    dimension = shape.size() - 1;
+  for (auto [k, extent] : llvm::enumerate(shape)) {
     if (extent <= 1)
       continue;
     dimension = k;
     described.folds |=
-        !op.getDst().getDense() && op.getDst().getStrides()[k] == 0;
+        !operands.front().getDense() && operands.front().getStrides()[k] == 0;
   }
-  described.operands[0] = ::describe(op.getDst(), dimension, buffers);
-  for (auto [k, source] :
-       llvm::enumerate(op.getSources().getAsRange<core::OperandAttr>()))
-    described.operands[k + 1] = ::describe(source, dimension, buffers);
+  for (auto [k, operand] : llvm::enumerate(operands))
+    described.operands[k] = ::describe(operand, dimension, buffers);
   return described;
 }
 
-int64_t codegen::rateOf(core::VectorOp op, const MachineModel &machine) {
-  const machine::VectorInstruction described = describe(op);
+machine::VectorInstruction codegen::describe(core::VectorOp op,
+                                             const core::Buffers *buffers) {
+  return ::describe(op.getOp(), op.getShape(), operandsOf(op), buffers);
+}
+
+int64_t codegen::rateOf(core::Opcode op, ArrayRef<int64_t> shape,
+                        ArrayRef<core::OperandAttr> operands,
+                        const MachineModel &machine) {
+  const machine::VectorInstruction described =
+      ::describe(op, shape, operands, nullptr);
   return described.folds
              ? 1
              : machine.getRate(described.op, described.operands[0].type,
@@ -78,11 +92,28 @@ int64_t codegen::rateOf(core::VectorOp op, const MachineModel &machine) {
                                described.operands[2].type);
 }
 
+int64_t codegen::rateOf(core::VectorOp op, const MachineModel &machine) {
+  return rateOf(op.getOp(), op.getShape(), operandsOf(op), machine);
+}
+
+static bool moves(core::OperandAttr operand) {
+  return !operand.getSteps().empty() || operand.getIndexScale() != 0;
+}
+
+int64_t codegen::cyclesOf(core::Opcode op, ArrayRef<int64_t> shape,
+                          ArrayRef<core::OperandAttr> operands,
+                          const MachineModel &machine) {
+  return machine.getIssue() +
+         (llvm::any_of(operands, moves) ? machine.getRewrite() : 0) +
+         machine::costOf(::describe(op, shape, operands, nullptr), machine)
+             .cycles;
+}
+
 int64_t codegen::cyclesOf(core::VectorOp op, const MachineModel &machine) {
-  bool isMoving = false;
-  core::forEachOperand(op, [&](core::OperandAttr operand) {
-    isMoving |= !operand.getSteps().empty() || operand.getIndexScale() != 0;
-  });
-  return machine.getIssue() + (isMoving ? machine.getRewrite() : 0) +
-         machine::costOf(describe(op), machine).cycles;
+  SmallVector<core::OperandAttr, 4> operands = operandsOf(op);
+  int64_t cycles = cyclesOf(op.getOp(), op.getShape(), operands, machine);
+  core::OperandAttr predicate = op.getPredicateAttr();
+  if (predicate && moves(predicate) && llvm::none_of(operands, moves))
+    cycles += machine.getRewrite();
+  return cycles;
 }

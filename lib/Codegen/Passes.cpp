@@ -193,8 +193,10 @@ LogicalResult CoreFit::run() {
       return failure();
     OpPassManager allocation(core::ImageOp::getOperationName());
     allocation.addPass(codegen::createCoreCoalesce());
-    if (budget.schedules)
+    if (budget.schedules) {
+      allocation.addPass(codegen::createMergeFor(*machine));
       allocation.addPass(codegen::createScheduleFor(*machine));
+    }
     codegen::populateAllocationPipeline(allocation, *machine,
                                         budget.spreadOverBanks);
     if (failed(runPipeline(allocation, *image)))

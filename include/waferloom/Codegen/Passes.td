@@ -45,6 +45,34 @@ def CoreCoalesce : Pass<"core-coalesce", "::waferloom::core::ImageOp"> {
   }];
 }
 
+def CoreMerge : Pass<"core-merge", "::waferloom::core::ImageOp"> {
+  let summary = "Make one instruction of like ones side by side";
+  let description = [{
+    Vector instructions that differ only in where their operands lie, at equal
+    distances from one to the next, become one with one dimension more. Scratch
+    buffers whose distances are open are laid so: they become one buffer.
+    Instructions move up to the first of them, past what does not touch the
+    same bytes; streams, waits and loops with such stay where they are. What is
+    made takes fewer cycles than what it was made of, banks regarded.
+
+    ```mlir
+    core.vector mul [4] f32[@a] = f32[@x], f32[@r : 0]
+    core.vector mul [4] f32[@b] = f32[@x + 32], f32[@r : 0]
+    // becomes
+    core.vector mul [2, 4] f32[@a] = f32[@x : 8, 1], f32[@r : 0, 0]
+    ```
+
+    Needs: a `core.image`; programs whose scratch has addresses stay as they are.
+    Gives: fewer instructions and buffers, the same values.
+
+    Example: test/Codegen/merge.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"\"",
+           "The machine; else the one that the image names">,
+  ];
+}
+
 def CoreSchedule : Pass<"core-schedule", "::waferloom::core::ImageOp"> {
   let summary = "Send early, take late";
   let description = [{
@@ -141,8 +169,8 @@ def CoreLint : Pass<"core-lint", "::waferloom::core::ImageOp"> {
 def CoreFit : Pass<"core-fit", "::mlir::ModuleOp"> {
   let summary = "Write the quickest programs that fit the memory";
   let description = [{
-    Runs `convert-fabric-to-core`, `core-coalesce`, `core-schedule`, `core-share`,
-    `core-assign-banks` and `core-allocate` with one budget after the other, until weights, states,
+    Runs `convert-fabric-to-core`, `core-coalesce`, `core-merge`, `core-schedule`,
+    `core-share`, `core-assign-banks` and `core-allocate` with one budget after the other, until weights, states,
     tables, buffers, code and what is reserved do not exceed the SRAM of the
     fullest PE. Fails with the table of the smallest programs if none do.
 
