@@ -81,6 +81,7 @@ static bool isScalarAtLeastZero(Operation *op, unsigned depth) {
 /// Is `value`, a scalar of a body or a whole tensor, at least 0 or NaN
 /// whatever the inputs are? Looks back a bounded number of ops.
 static bool isAtLeastZero(Value value, unsigned depth = 16) {
+  value = throughShapes(value);
   if (std::optional<double> number = getNumber(value))
     return *number >= 0;
   if (depth == 0)
@@ -90,7 +91,6 @@ static bool isAtLeastZero(Value value, unsigned depth = 16) {
     return op && argument.getArgNumber() < op.getInputs().size() &&
            isAtLeastZero(op.getInputs()[argument.getArgNumber()], depth - 1);
   }
-  value = throughShapes(value);
   Operation *op = value.getDefiningOp();
   auto generic = dyn_cast<linalg::GenericOp>(op);
   if (!generic)
