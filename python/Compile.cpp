@@ -43,6 +43,24 @@ py::dict toPython(const CompileSummary &s) {
   out["colors_used_max"] = s.colorsUsedMax;
   out["layouts_tried"] = s.layoutsTried;
   out["compile_seconds"] = s.compileSeconds;
+  out["cycles_estimated"] = s.cyclesEstimated;
+  py::list considered;
+  for (const partition::Considered &entry : s.considered) {
+    py::dict region;
+    region["width"] = entry.width;
+    region["height"] = entry.height;
+    region["stages"] = entry.stages;
+    region["cycles_estimated"] = py::none();
+    region["arithmetic_estimated"] = py::none();
+    if (entry.estimate) {
+      region["cycles_estimated"] = entry.estimate->cycles;
+      region["arithmetic_estimated"] = entry.estimate->arithmetic;
+    }
+    region["outcome"] = entry.outcome;
+    region["reason"] = entry.reason;
+    considered.append(region);
+  }
+  out["considered"] = considered;
   py::dict fit;
   fit["weights"] = s.fit.weights;
   fit["states"] = s.fit.states;

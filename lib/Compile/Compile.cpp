@@ -30,7 +30,6 @@
 #include "llvm/Support/Path.h"
 
 #include <chrono>
-#include <set>
 
 using namespace mlir;
 using namespace waferloom;
@@ -371,7 +370,6 @@ static void forgetLines(ModuleOp programs) {
 FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
                                             const partition::Planned &planned) {
   CompileSummary &summary = result.summary;
-  summary.layoutsTried = planned.answers;
   FailureOr<target::Target> target = target::getTarget(module);
   if (failed(target))
     return failure();
@@ -404,22 +402,7 @@ FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
     summary.fit = *fit;
   }
   image->image.shape_only |= !options.weights;
-  summary.parameters = image->image.parameters;
-  summary.width = summary.height = 0;
-  summary.stages = summary.regions =
-      static_cast<int64_t>(image->image.regions.size());
-  for (const auto &region : image->image.regions) {
-    summary.width = std::max<int64_t>(summary.width, region->x + region->width);
-    summary.height =
-        std::max<int64_t>(summary.height, region->y + region->height);
-    summary.pesUsed += int64_t(region->width) * region->height;
-    std::set<int> colors;
-    for (const auto &program : region->programs)
-      for (const auto &route : program->routes)
-        colors.insert(route->color);
-    summary.colorsUsedMax = std::max<int64_t>(
-        summary.colorsUsedMax, static_cast<int64_t>(colors.size()));
-  }
+  summarize(image->image, planned, summary);
   return image;
 }
 

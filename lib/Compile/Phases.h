@@ -70,6 +70,10 @@ struct Levels {
   const partition::Planned *planned = nullptr;
 };
 
+/// Fills in what an image and its planning say.
+void summarize(const image::ImageT &image, const partition::Planned &planned,
+               CompileSummary &summary);
+
 /// Writes into `image` what each rewrite saves in a step of the first entry.
 llvm::Error measureRewrites(const Levels &levels, const CompileOptions &options,
                             codegen::Image &image);

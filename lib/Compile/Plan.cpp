@@ -15,7 +15,10 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace waferloom;
@@ -109,6 +112,8 @@ private:
   SmallVector<int64_t> stageCounts(Shape shape) const;
   double withStream(double cycles, int64_t stages) const;
   std::optional<double> estimate(partition::Estimates &estimates, Shape shape);
+  partition::Considered &considerationOf(Shape shape);
+  void tellConsidered();
   LogicalResult search();
   bool ask(Shape shape, int answers);
 
@@ -121,6 +126,7 @@ private:
   int64_t tripCount;
   bool streams;
   OwningOpRef<ModuleOp> best;
+  std::vector<partition::Considered> considered;
   Refusal refusal;
 };
 } // namespace
@@ -172,11 +178,45 @@ std::optional<double> Planning::estimate(partition::Estimates &estimates,
   for (int64_t stages : stageCounts(shape)) {
     if (isInterrupted(options))
       return std::nullopt;
-    if (std::optional<double> cycles =
-            estimates.getCycles(shape.first, shape.second, stages))
-      return withStream(*cycles, stages);
+    auto found = estimates.get(shape.first, shape.second, stages);
+    if (!found)
+      continue;
+    found->cycles = withStream(found->cycles, stages);
+    partition::Considered &entry = considerationOf(shape);
+    entry.stages = stages;
+    entry.estimate = found;
+    entry.outcome = "not asked";
+    return found->cycles;
   }
+  partition::Considered &entry = considerationOf(shape);
+  entry.outcome = "impossible";
+  entry.reason = "no layout whose weights, states and largest op fit was found";
   return std::nullopt;
+}
+
+partition::Considered &Planning::considerationOf(Shape shape) {
+  for (partition::Considered &entry : considered)
+    if (Shape(entry.width, entry.height) == shape)
+      return entry;
+  partition::Considered &entry = considered.emplace_back();
+  std::tie(entry.width, entry.height) = shape;
+  return entry;
+}
+
+/// Of all that were looked at, the one that was taken is known at the end.
+void Planning::tellConsidered() {
+  for (partition::Considered &entry : considered)
+    if (best && Shape(entry.width, entry.height) ==
+                    Shape(planned.width, planned.height))
+      entry.outcome = "chosen";
+  auto rank = [](const partition::Considered &entry) {
+    const double none = std::numeric_limits<double>::infinity();
+    return std::tuple(entry.estimate ? entry.estimate->cycles : none,
+                      entry.width, entry.height);
+  };
+  llvm::sort(considered,
+             [&](const auto &a, const auto &b) { return rank(a) < rank(b); });
+  planned.considered = std::move(considered);
 }
 
 /// Whether a plan for `shape` fits; it is kept if it is the best so far.
@@ -206,6 +246,17 @@ bool Planning::ask(Shape shape, int answers) {
     if (fits || !helps)
       break;
   }
+  partition::Considered &entry = considerationOf(shape);
+  entry.stages = found.stages;
+  if (fits)
+    entry.estimate = partition::Estimate{found.cycles, found.arithmetic};
+  entry.outcome = fits ? "slower" : found.asked ? "too large" : "impossible";
+  if (!fits)
+    entry.reason = found.asked
+                       ? llvm::formatv("needs {0} of {1} bytes of SRAM",
+                                       found.fit.total(), found.fit.limit)
+                             .str()
+                       : found.reason;
   if (fits && (!best || found.cycles < planned.cycles)) {
     best = std::move(copy);
     planned = std::move(found);
@@ -251,6 +302,8 @@ LogicalResult Planning::run() {
     ask(*options.region, mostAnswers);
   else if (failed(search()))
     return failure();
+  if (!options.region)
+    tellConsidered();
   if (!best && refusal)
     return emitError(refusal->first) << refusal->second;
   if (!best)

@@ -100,6 +100,7 @@ LogicalResult waferloom::planEntries(ModuleOp module,
     same.stages = planned.stages;
     partition::Planned blocks;
     if (succeeded(plan(module, same, blocks))) {
+      blocks.considered = std::move(planned.considered);
       planned = std::move(blocks);
       return success();
     }

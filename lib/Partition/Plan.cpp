@@ -332,6 +332,7 @@ bool Asking::ask(const LayoutPlan &plan) {
   planned.asked = true;
   if (!fits)
     return false;
+  planned.arithmetic = plan.computeCycles;
   planned.cycles =
       plan.cycles + getStageSendRecvCycles(*copy, classes->problem.target);
   if (FailureOr<ModuleClasses> read = classify(module); succeeded(read))
@@ -423,8 +424,8 @@ FailureOr<Estimates> Estimates::of(ModuleOp module,
                    std::move(*target));
 }
 
-std::optional<double> Estimates::getCycles(int64_t width, int64_t height,
-                                           int64_t stages) {
+std::optional<Estimate> Estimates::get(int64_t width, int64_t height,
+                                       int64_t stages) {
   problem->width = width;
   problem->height = height;
   problem->stages = stages;
@@ -433,7 +434,7 @@ std::optional<double> Estimates::getCycles(int64_t width, int64_t height,
   std::vector<LayoutPlan> plans = search(*problem, 1);
   if (plans.empty())
     return std::nullopt;
-  return plans.front().cycles;
+  return Estimate{plans.front().cycles, plans.front().computeCycles};
 }
 
 namespace {

@@ -2,6 +2,7 @@
 
 #include "Arguments.h"
 #include "Commands.h"
+#include "WhyNot.h"
 
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Compile/Compile.h"
@@ -35,6 +36,7 @@ static constexpr Option options[] = {
     {"logits", "WHICH", "last (default): of a chunk's last token; or all"},
     {"region", "WxH", "overrules the size of a region"},
     {"search-plans", "N", "regions to look at where none is given (200)"},
+    {"why-not", "WxH[xN]", "compares with another region, on N stages"},
     {"stages", "N", "overrules how many regions share the layers"},
     {"mapping", "FILE|NAME", "takes what a mapping says, chooses the rest"},
     {"write-mapping", "FILE", "writes all that was chosen, as a mapping"},
@@ -136,8 +138,28 @@ static bool read(Arguments &args, CompileOptions &out) {
                });
 }
 
+static llvm::json::Array
+toJson(llvm::ArrayRef<partition::Considered> considered) {
+  llvm::json::Array list;
+  for (const partition::Considered &entry : considered) {
+    llvm::json::Object told{{"width", entry.width},
+                            {"height", entry.height},
+                            {"stages", entry.stages},
+                            {"outcome", entry.outcome},
+                            {"reason", llvm::json::fixUTF8(entry.reason)}};
+    if (entry.estimate) {
+      told["cycles_estimated"] = entry.estimate->cycles;
+      told["arithmetic_estimated"] = entry.estimate->arithmetic;
+    }
+    list.push_back(std::move(told));
+  }
+  return list;
+}
+
 static llvm::json::Object toJson(const CompileSummary &s) {
   return llvm::json::Object{
+      {"cycles_estimated", s.cyclesEstimated},
+      {"considered", toJson(s.considered)},
       {"parameters", s.parameters},
       {"stages", s.stages},
       {"regions", s.regions},
@@ -163,14 +185,77 @@ static int fail(const std::string &file, llvm::Error error) {
   return 1;
 }
 
-static llvm::Error writeMapping(const Arguments &args,
-                                const CompileResult &result,
-                                llvm::ArrayRef<std::string> read) {
-  if (result.mapping.empty())
-    return llvm::createStringError(
-        "this text had its layouts already: a mapping is written of the model, "
-        "or of its level 'onnx' or 'tensors'");
-  return files::writeText(args.get("write-mapping"), result.mapping, read);
+/// The image, and beside it the mapping.
+static int writeOutputs(const Arguments &args, const CompileResult &result,
+                        llvm::ArrayRef<std::string> read) {
+  const bool wantsMapping = args.has("write-mapping");
+  if (wantsMapping && result.mapping.empty())
+    return fail(args.get("write-mapping"),
+                llvm::createStringError(
+                    "this text had its layouts already: a mapping is written "
+                    "of the model, or of its level 'onnx' or 'tensors'"));
+  if (llvm::Error error = writeImage(*result.image, args.get("output"), read))
+    return fail(args.get("output"), std::move(error));
+  if (wantsMapping)
+    if (llvm::Error error =
+            files::writeText(args.get("write-mapping"), result.mapping, read))
+      return fail(args.get("write-mapping"), std::move(error));
+  return 0;
+}
+
+/// Says what was compiled, and compares it.
+static int tell(const Arguments &args, const CompileOptions &options,
+                CompileResult &result) {
+  std::string output = args.get("output");
+  uint64_t bytes = 0;
+  (void)llvm::sys::fs::file_size(output, bytes);
+  const CompileSummary &s = result.summary;
+  const bool isJson = args.has("json");
+  llvm::json::Object object = toJson(s);
+  object["image"] = image::escapeToUtf8(output);
+  object["image_bytes"] = bytes;
+  object["target"] = image::escapeToUtf8(options.target);
+  if (options.measureRewrites)
+    object["rewrites"] = report::rewritesToJson(result.image->image);
+  if (!isJson && !args.has("quiet")) {
+    llvm::outs() << llvm::formatv(
+        "{0}: {1} parameters on {2} x {3} PEs of {4}, {5} of {6} bytes of SRAM "
+        "on the fullest, {7} colors, {8:f2} s\n",
+        output, s.parameters, s.width, s.height, options.target, s.fit.total(),
+        s.fit.limit, s.colorsUsedMax, s.compileSeconds);
+    if (options.measureRewrites)
+      for (const std::string &text : report::rewriteLines(result.image->image))
+        llvm::outs() << text << "\n";
+  }
+  if (args.has("why-not"))
+    if (llvm::Error error = whyNot(args.positional.front(), options,
+                                   *parseRegion(args.get("why-not")), result,
+                                   isJson ? &object : nullptr))
+      return fail(output, std::move(error));
+  if (isJson)
+    llvm::outs() << llvm::json::Value(std::move(object)) << "\n";
+  return 0;
+}
+
+/// Whether files and options go together; says why not.
+static bool checkUsage(Arguments &args) {
+  if (args.positional.size() != 1)
+    return args.wrongUsage("needs one model file");
+  if (!args.has("output") && !args.has("stop-after"))
+    return args.wrongUsage("needs -o OUT.wafer");
+  if (args.has("write-mapping") && !args.has("output"))
+    return args.wrongUsage("--write-mapping needs -o OUT.wafer, too");
+  if (args.has("write-mapping") &&
+      args.get("write-mapping") == args.get("output"))
+    return args.wrongUsage("would write mapping and image into one file");
+  if (args.has("why-not") && !parseRegion(args.get("why-not")))
+    return args.wrongUsage(llvm::formatv(
+        "--why-not needs WxH or WxHxN, not '{0}'", args.get("why-not")));
+  if (args.has("output") &&
+      llvm::sys::fs::equivalent(args.positional.front(), args.get("output")))
+    return args.wrongUsage("would write the image over the model '" +
+                           args.positional.front() + "'");
+  return true;
 }
 
 int tool::compileCommand(llvm::ArrayRef<char *> argv) {
@@ -180,25 +265,8 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
                   options, argv))
     return args.status;
   CompileOptions compileOptions;
-  if (args.positional.size() != 1)
-    args.wrongUsage("needs one model file");
-  else if (!args.has("output") && !args.has("stop-after"))
-    args.wrongUsage("needs -o OUT.wafer");
-  else if (args.has("write-mapping") && !args.has("output"))
-    args.wrongUsage("--write-mapping needs -o OUT.wafer, too");
-  else if (args.has("write-mapping") &&
-           args.get("write-mapping") == args.get("output"))
-    args.wrongUsage("would write mapping and image into one file");
-  else if (args.has("output") &&
-           llvm::sys::fs::equivalent(args.positional.front(),
-                                     args.get("output")))
-    args.wrongUsage("would write the image over the model '" +
-                    args.positional.front() + "'");
-  else if (read(args, compileOptions))
-    args.status = 0;
-  if (args.status)
+  if (!checkUsage(args) || !read(args, compileOptions))
     return args.status;
-
   bool line =
       !args.has("quiet") && llvm::sys::Process::StandardErrIsDisplayed();
   if (line)
@@ -225,34 +293,9 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
   llvm::outs() << result.ir;
   if (!result.image)
     return 0;
-
-  std::string output = args.get("output");
+  compileOptions.progress = nullptr;
   llvm::append_range(files, result.filesRead);
-  if (args.has("write-mapping"))
-    if (llvm::Error error = writeMapping(args, result, files))
-      return fail(args.get("write-mapping"), std::move(error));
-  if (llvm::Error error = writeImage(*result.image, output, files))
-    return fail(output, std::move(error));
-  uint64_t bytes = 0;
-  (void)llvm::sys::fs::file_size(output, bytes);
-  const CompileSummary &s = result.summary;
-  if (args.has("json")) {
-    llvm::json::Object object = toJson(s);
-    object["image"] = image::escapeToUtf8(output);
-    object["image_bytes"] = bytes;
-    object["target"] = image::escapeToUtf8(compileOptions.target);
-    if (compileOptions.measureRewrites)
-      object["rewrites"] = report::rewritesToJson(result.image->image);
-    llvm::outs() << llvm::json::Value(std::move(object)) << "\n";
-  } else if (!args.has("quiet")) {
-    llvm::outs() << llvm::formatv(
-        "{0}: {1} parameters on {2} x {3} PEs of {4}, {5} of {6} bytes of SRAM "
-        "on the fullest, {7} colors, {8:f2} s\n",
-        output, s.parameters, s.width, s.height, compileOptions.target,
-        s.fit.total(), s.fit.limit, s.colorsUsedMax, s.compileSeconds);
-    if (compileOptions.measureRewrites)
-      for (const std::string &text : report::rewriteLines(result.image->image))
-        llvm::outs() << text << "\n";
-  }
-  return 0;
+  if (int status = writeOutputs(args, result, files))
+    return status;
+  return tell(args, compileOptions, result);
 }

@@ -9,6 +9,7 @@
 #ifndef WAFERLOOM_COMPILE_COMPILE_H
 #define WAFERLOOM_COMPILE_COMPILE_H
 
+#include "waferloom/Partition/Considered.h"
 #include "waferloom/Target/Resources.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -88,7 +89,9 @@ struct CompileSummary {
   int64_t stages = 1, regions = 1, pesUsed = 0;
   target::Fit fit; ///< of the fullest PE
   int64_t colorsUsedMax = 0;
-  int64_t layoutsTried = 0; ///< until one fitted
+  int64_t layoutsTried = 0;   ///< until one fitted
+  double cyclesEstimated = 0; ///< of a step of the first entry, by closed forms
+  std::vector<partition::Considered> considered; ///< the best estimate first
   int64_t width = 0, height = 0;
   double compileSeconds = 0;
 };

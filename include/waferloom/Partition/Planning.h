@@ -12,6 +12,7 @@
 
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Mapping/Mapping.h"
+#include "waferloom/Partition/Considered.h"
 #include "waferloom/Target/Resources.h"
 #include "waferloom/Target/Target.h"
 
@@ -41,9 +42,11 @@ struct Planned {
   int64_t width = 0, height = 0; ///< of a region, in PEs
   int64_t stages = 1;            ///< regions side by side
   double cycles = 0;             ///< of the chosen plan, estimated
+  double arithmetic = 0;         ///< of these: what each PE computes
   std::string reason; ///< of the last plan that a later phase could not do
   std::vector<mapping::Layout> layouts; ///< of the chosen plan
   int64_t layers = 0;                   ///< trips that are alike; 0: none are
+  std::vector<Considered> considered;   ///< by estimate, the best first
   bool streams = false; ///< entries of several tokens take them one by one
 };
 
@@ -93,11 +96,10 @@ public:
   Estimates(Estimates &&);
   ~Estimates();
 
-  /// Cycles of the cheapest layout on `stages` regions of `width` x `height`
+  /// Those of the cheapest layout on `stages` regions of `width` x `height`
   /// PEs, what stages carry not counted; nothing: none was found whose weights,
   /// states and largest op the memory holds.
-  std::optional<double> getCycles(int64_t width, int64_t height,
-                                  int64_t stages);
+  std::optional<Estimate> get(int64_t width, int64_t height, int64_t stages);
 
 private:
   Estimates(std::unique_ptr<Problem> problem, target::Target target);
