@@ -219,6 +219,8 @@ void waferloom::populatePerPePipeline(OpPassManager &pm) {
   pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
   pm.addPass(partition::createPartitionToPerPe());
   pm.addPass(createCSEPass());
+  pm.addNestedPass<func::FuncOp>(algebra::createAlgebraLocal());
+  pm.addPass(createCSEPass());
 }
 
 void waferloom::populateFabricPipeline(OpPassManager &pm,

@@ -72,6 +72,27 @@ def AlgebraReciprocalRoot : Pass<"algebra-reciprocal-root",
   let dependentDialects = ["::mlir::math::MathDialect"];
 }
 
+def AlgebraLocal : Pass<"algebra-local", "::mlir::func::FuncOp"> {
+  let summary = "Fewer instructions in the program of one PE";
+  let description = [{
+    1. `x * c`, c a constant, goes into the elementwise body that adds
+       something to it, for a multiply-add is one instruction with one rounding.
+    2. What a `wafer.repeat` computes of values from outside of it, whole ops
+       and parts of bodies, is computed once in front of it; messages and what
+       lies in memory trip by trip stay.
+    3. `b ? (a ? x : c) : c` becomes `(a and b) ? x : c` where a and b are the
+       same in all trips.
+
+    Needs: level 4.
+    Gives: level 4 with fewer ops in loops.
+
+    Example: test/Algebra/local.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def AlgebraPrecision : Pass<"algebra-precision", "::mlir::ModuleOp"> {
   let summary = "Choose which values are stored and multiplied in f16";
   let description = [{
