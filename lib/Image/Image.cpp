@@ -172,6 +172,20 @@ static Error checkChecksum(const Bytes &bytes, uint64_t end, StringRef name,
                 "file is damaged or cut off");
 }
 
+/// Are the sets' words where a number of 64 bits may be? The verifier looks at
+/// where a vector's length is, and that has 32.
+static bool areWordsAligned(const Image &image) {
+  if (!image.regions())
+    return true;
+  for (const Region *region : *image.regions())
+    if (region->sets())
+      for (const ClassSet *set : *region->sets())
+        if (set->words() &&
+            reinterpret_cast<uintptr_t>(set->words()->Data()) % 8)
+          return false;
+  return true;
+}
+
 /// Checks the magic, all lengths, the checksum, and that the tables are sound.
 /// What comes from the disk is in `room`.
 static Expected<Frame> checkFrame(const Bytes &bytes, StringRef name,
@@ -210,7 +224,8 @@ static Expected<Frame> checkFrame(const Bytes &bytes, StringRef name,
 
       // Our tables are never shared, and none is smaller than its offset.
       /*max_tables=*/static_cast<flatbuffers::uoffset_t>(length / 4 + 1));
-  if (!VerifySizePrefixedImageBuffer(verifier))
+  if (!VerifySizePrefixedImageBuffer(verifier) ||
+      !areWordsAligned(*GetSizePrefixedImage(head->data() + magicBytes)))
     return refuse(name, magicBytes, "the tables are damaged");
   if (referredBytes(*GetSizePrefixedImage(head->data() + magicBytes)) > length)
     return refuse(name, magicBytes, "the tables refer to a part several times");

@@ -48,10 +48,10 @@ void Walk::number(uint8_t *at, size_t bytes) {
     value = odd[pick(std::size(odd))];
     break;
   case 1:
-    ++value;
+    value = static_cast<int64_t>(static_cast<uint64_t>(value) + 1);
     break;
   case 2:
-    --value;
+    value = static_cast<int64_t>(static_cast<uint64_t>(value) - 1);
     break;
   case 3:
     value ^= int64_t(1) << pick(8 * bytes);
