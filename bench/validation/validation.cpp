@@ -33,6 +33,7 @@ PEs per group. All rows were known when the model was made.
 | K3, K4 | multicast along a row, device | `wse3` |
 | K5, K6 | formulas of HPDC'24, which leave out the issue of instructions | `wse2,issue=0,rewrite=0,launch=0` |
 | K7, K8 | vector instructions on one PE, simulator | `wse2` |
+| K10 | a layer of Llama-3.1-8B by an engine that was written by hand, device: of a compiled model, so it stands in [mapping](mapping.md#mappings-that-are-built-in) | `wse2` |
 
 Where we differ from a formula, and why:
 

@@ -214,7 +214,7 @@ template <typename ReduceLike>
 static void describeAlgorithm(ReduceLike op, mapping::Collective &out) {
   std::string name = fabric::stringifyAlgorithm(op.getAlgorithm()).str();
   llvm::replace(name, '_', '-');
-  out.algorithm.value = name;
+  out.algorithm.value = {name};
   if (auto group = op.getGroup())
     out.group.value = static_cast<int64_t>(*group);
   if (auto levels = op.getLevels())

@@ -82,15 +82,15 @@ static constexpr std::pair<StringRef, StringRef> builtIn[] = {
     {"waferllm",
      R"(# The published engine that was written by hand, as far as a mapping can say it:
 # two-phase reductions in groups to the edge, a multicast back, a collective for
-# each product, no scale deferred (docs/validation.md, K10).
+# each product (q, k, v are one, and gate, up), no scale deferred; K10 in
+# docs/validation.md.
 waferloom-mapping: 1
 rewrites:
   deferred-norm: off
   deferred-softmax: off
-  packed-messages: off
   middle-root: off
 collectives:
-  - {at: "*", algorithm: two-phase, root: 0}
+  - {at: "*", algorithm: [two-phase, chain], root: 0}
 )"}};
 
 std::vector<StringRef> mapping::builtInNames() {

@@ -42,6 +42,9 @@ public:
   void add(StringRef name, const Field<std::vector<T>> &field) {
     if (!field)
       return;
+    // A word alone needs no brackets; a number alone is another thing (region).
+    if (std::is_same_v<T, std::string> && field->size() == 1)
+      return writeValue(begin(name), field->front());
     begin(name) << "[";
     llvm::interleaveComma(*field, os,
                           [&](const T &value) { writeValue(os, value); });
@@ -87,10 +90,7 @@ static void writeLayouts(const Mapping &mapping, llvm::raw_ostream &os) {
       Fields fields(os);
       fields.addQuoted("dim", layout.dim);
       fields.add("size", layout.size);
-      if (layout.split && layout.split->size() == 1)
-        fields.add("split", Field<std::string>(layout.split->front()));
-      else
-        fields.add("split", layout.split);
+      fields.add("split", layout.split);
     }
     if (!layout.others.empty())
       os << "  # and "

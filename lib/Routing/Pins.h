@@ -30,6 +30,9 @@ private:
                                   llvm::StringRef name);
   llvm::LogicalResult setRoot(const mapping::Collective &entry, Collective &c,
                               llvm::StringRef name);
+  llvm::LogicalResult refuseAlgorithm(const mapping::Collective &entry,
+                                      const Collective &c, llvm::StringRef name,
+                                      llvm::StringRef algorithm);
   llvm::LogicalResult setAlgorithm(const mapping::Collective &entry,
                                    Collective &c, llvm::StringRef name,
                                    const collectives::Costs &costs);

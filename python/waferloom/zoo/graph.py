@@ -21,7 +21,20 @@ class DataFile:
         """Writes the bytes of an array; returns (offset, length)."""
         self.file.write(bytes(-self.file.tell() % PAGE))
         offset = self.file.tell()
-        array.tofile(self.file)
+        np.ascontiguousarray(array).tofile(self.file)
+        return offset, array.nbytes
+
+
+class NoFile:
+    """A file of external data that nobody writes: models of shapes alone, to count cycles
+    of (`--no-weights`)."""
+
+    def __init__(self, name):
+        self.name, self.end = name, 0
+
+    def append(self, array):
+        offset = self.end
+        self.end += -(-array.nbytes // PAGE) * PAGE
         return offset, array.nbytes
 
 
@@ -39,9 +52,8 @@ class Graph:
 
     def weight(self, name, array):
         """Adds an initializer and returns its name."""
-        array = np.ascontiguousarray(array)
         if self.data is None or array.nbytes < EXTERNAL:
-            tensor = numpy_helper.from_array(array, name)
+            tensor = numpy_helper.from_array(np.ascontiguousarray(array), name)
         else:
             tensor = TensorProto(name=name, dims=array.shape, data_type=helper.np_dtype_to_tensor_dtype(array.dtype),
                                  raw_data=b"")

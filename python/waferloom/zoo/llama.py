@@ -10,7 +10,8 @@ import onnx
 from onnx import helper
 
 from . import genai, primitives
-from .graph import DataFile, Graph
+from .graph import DataFile, Graph, NoFile
+from .shape import no_weights
 
 FORMS = {"primitives": primitives, "genai": genai}
 PRECISIONS = {"f32": np.float32, "f16": np.float16}
@@ -54,6 +55,16 @@ def build(shape, arrays, form="primitives", precision="f32", data=None):
     if form == "primitives" and data is None:  # the checker knows no operator of com.microsoft
         onnx.checker.check_model(model)
     return model
+
+
+def write_shapes(shape, folder, form="primitives", precision="f32"):
+    """Writes folder/model.onnx without the file of its weights: cycles can be counted of it
+    (`waferloom compile --no-weights`). Returns its path."""
+    path = Path(folder) / "model.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = no_weights(shape, PRECISIONS[precision])
+    onnx.save(build(shape, arrays, form, precision, NoFile(path.name + ".data")), path)
+    return path
 
 
 def write(shape, arrays, folder, form="primitives", precision="f32"):

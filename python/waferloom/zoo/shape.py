@@ -50,7 +50,6 @@ def products(shape):
 
 def weights(shape, seed=0):
     """Draws all weights of a model: float32 arrays by name, (in, out) for products."""
-    shape.check()
     random = np.random.default_rng(seed)
 
     def draw(rows, columns):
@@ -59,7 +58,20 @@ def weights(shape, seed=0):
     def gain():
         return (1 + 0.1 * random.standard_normal(shape.width)).astype(np.float32)
 
-    out = {"model.embed_tokens.weight": draw(shape.vocabulary, shape.width) * np.float32(4)}
+    out = _named(shape, draw, gain)
+    out["model.embed_tokens.weight"] *= np.float32(4)
+    return out
+
+
+def no_weights(shape, dtype=np.float32):
+    """The same arrays without their bytes: zeros that take no memory, for graph.NoFile."""
+    return _named(shape, lambda *sizes: np.broadcast_to(np.zeros((), dtype), sizes),
+                  lambda: np.broadcast_to(np.zeros((), dtype), shape.width))
+
+
+def _named(shape, draw, gain):
+    shape.check()
+    out = {"model.embed_tokens.weight": draw(shape.vocabulary, shape.width)}
     for i in range(shape.layers):
         layer = f"model.layers.{i}."
         out[layer + "input_layernorm.weight"] = gain()
