@@ -322,7 +322,9 @@ size_t bytesReached(const image::BindingT &binding, HostType type) {
 }
 
 void distribute(const image::RegionT &region, const image::BindingT &binding,
-                Elements source, Memory &memory, Workers &workers) {
+                Elements source, Memory &memory, Workers &workers,
+                bool isFirst) {
+  const auto put = isFirst ? &Memory::lay : &Memory::write;
   uint32_t size = image::bytesOf(binding.type);
   Layout layout(region, binding);
   bool alongX = dependsOn(binding, image::Axis::x);
@@ -341,8 +343,8 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
         bytes.resize(shard.elements() * size);
         layShard(binding, source, shard, bytes.data());
       }
-      memory.write(size_t(y) * region.width + x, binding.address, bytes.data(),
-                   bytes.size());
+      (memory.*put)(size_t(y) * region.width + x, binding.address, bytes.data(),
+                    bytes.size());
     }
   });
 }

@@ -22,8 +22,10 @@ size_t bytesReached(const image::BindingT &binding, HostType type);
 
 /// Puts every PE's local shard of `source` into its memory, converted; padding
 /// where an index is beyond the live size. `index` bindings need no source.
+/// `isFirst`: nothing has been computed yet.
 void distribute(const image::RegionT &region, const image::BindingT &binding,
-                Elements source, Memory &memory, Workers &workers);
+                Elements source, Memory &memory, Workers &workers,
+                bool isFirst = false);
 
 /// Writes every live element of the PEs' local shards to `data`, converted to
 /// `type`.

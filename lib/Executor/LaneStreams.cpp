@@ -3,6 +3,7 @@
 // group each word is sent before it is taken.
 
 #include "LaneValues.h"
+#include "Operations.h"
 #include <cstring>
 
 namespace waferloom::executor {
@@ -88,6 +89,27 @@ static void scatter(const Instruction &instruction, const Elements &to,
   }
 }
 
+/// Neighbours take the same words.
+void LaneValues::takeInLanes(const GroupTask &task, const GroupStep &step,
+                             Bench &bench) {
+  const GroupOp &op = task.group->ops[step.op];
+  const LaneAct &act = acts[op.act];
+  Memory &memory = memories[task.region];
+  const uint32_t slot = memory.slotOf(task.base - firstPe[task.region]);
+  char *own =
+      laneAt(memory.block(slot / lanes + step.block), act.act->addresses[0]);
+  const auto *in =
+      reinterpret_cast<const uint32_t *>(bench.buffer.data()) + op.inAt;
+  uint32_t kept[lanes];
+  for (uint32_t l = 0; l < lanes; ++l)
+    kept[l] = (step.bits >> l) & 1 ? 0 : ~0u;
+  for (uint32_t w = 0; w < op.words; ++w, own += act.step) {
+    auto *to = reinterpret_cast<uint32_t *>(own);
+    for (uint32_t l = 0; l < lanes; ++l)
+      to[l] = (to[l] & kept[l]) | (in[w] & ~kept[l]);
+  }
+}
+
 /// One PE's act on whole words.
 void LaneValues::wordsOfPe(const GroupOp &op, uint32_t pe, Bench &bench) {
   const LaneAct &act = acts[op.act];
@@ -97,18 +119,29 @@ void LaneValues::wordsOfPe(const GroupOp &op, uint32_t pe, Bench &bench) {
   uint32_t *out = words + op.outAt;
   bool sends = image::sends(instruction.op);
   char *own = laneAt(laneOf(pe), act.act->addresses[sends ? 1 : 0]);
+  auto each = [&](auto &&body) {
+    for (uint32_t w = 0; w < op.words; ++w, own += act.step)
+      body(w, *reinterpret_cast<uint32_t *>(own));
+  };
   Fold fold = instruction.fold;
-  for (uint32_t w = 0; w < op.words; ++w, own += act.step) {
-    uint32_t mine;
-    if (sends || fold)
-      std::memcpy(&mine, own, 4);
-    if (sends) {
+  // What most are, without a call for each word.
+  const bool adds = fold && instruction.foldOp == Opcode::add &&
+                    (sends ? instruction.a : instruction.dst).type == Type::f32;
+  auto add = [](uint32_t a, uint32_t b) {
+    return bitsOfFloat(Add::apply(floatOfBits(a), floatOfBits(b)));
+  };
+  if (adds && sends)
+    each([&](uint32_t w, uint32_t mine) { out[w] = add(in[w], mine); });
+  else if (adds)
+    each([&](uint32_t w, uint32_t &mine) { mine = add(mine, in[w]); });
+  else if (sends)
+    each([&](uint32_t w, uint32_t mine) {
       out[w] = fold ? fold(in[w], mine) : mine;
-      continue;
-    }
-    uint32_t value = fold ? fold(mine, in[w]) : in[w];
-    std::memcpy(own, &value, 4);
-  }
+    });
+  else
+    each([&](uint32_t w, uint32_t &mine) {
+      mine = fold ? fold(mine, in[w]) : in[w];
+    });
 }
 
 /// One PE's act. The buffer has one word after the other.
@@ -221,7 +254,13 @@ void LaneValues::runGroup(const GroupTask &task, size_t superstep,
     bench.buffer.resize(splatsNeeded);
   Memory &memory = memories[task.region];
   uint32_t base = inLanes ? task.base : 0;
-  for (const GroupOp &op : group.ops) {
+  const size_t count = task.steps ? task.steps->size() : group.ops.size();
+  for (size_t i = 0; i < count; ++i) {
+    if (task.steps && (*task.steps)[i].bits != 0) {
+      takeInLanes(task, (*task.steps)[i], bench);
+      continue;
+    }
+    const GroupOp &op = group.ops[task.steps ? (*task.steps)[i].op : i];
     switch (op.kind) {
     case GroupOp::Start:
     case GroupOp::Wait:

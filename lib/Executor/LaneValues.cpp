@@ -32,6 +32,7 @@ LaneValues::LaneValues(const image::ImageT &image,
                        4 * (slot % lanes));
   }
   prepareActs();
+  prepareSteps();
   prepareFetches();
   for (const std::vector<uint32_t> &set : schedule.sets)
     parts.push_back(partsOf(set));
@@ -153,6 +154,12 @@ void LaneValues::prepareActs() {
       prepareStream(to);
     else if (!image::isControl(to.instruction.op))
       to.kernel = laneKernelOf(to.instruction);
+    LaneAddress *addresses[] = {&to.at.dst, &to.at.a, &to.at.b, &to.at.c,
+                                &to.at.predicate};
+    for (unsigned k = 0; k < 5; ++k) {
+      to.isOwn[k] = to.act->operand(k).present && !to.splat[k];
+      *addresses[k] = {to.splat[k], to.isOwn[k] ? to.act->addresses[k] : 0};
+    }
   }
 }
 
@@ -200,14 +207,14 @@ bool LaneValues::isColumn(const ExchangeGroup &group, uint32_t base) const {
 /// Columns of neighbours become one task where all of their PEs lie in the same
 /// blocks.
 void LaneValues::addTasks(const GroupPlaces &places,
-                          std::vector<GroupTask> &tasks) const {
+                          std::vector<GroupTask> &tasks) {
   const ExchangeGroup &group = schedule.groups[places.group];
   // (region, block of the base PE, distance to the last) -> task
   std::map<std::pair<uint32_t, uint32_t>, size_t> known;
   for (uint32_t base : places.bases) {
     uint32_t region = streams.places[base].region;
     if (!isColumn(group, base)) {
-      tasks.push_back({&group, base, region, 0});
+      tasks.push_back({&group, base, region, 0, stepsOf(places.group, base)});
       continue;
     }
     uint32_t slot = memories[region].slotOf(base - firstPe[region]);
@@ -279,13 +286,12 @@ void LaneValues::runAct(const LaneAct &act, const BlockPart &part,
   if (act.indexed)
     return runIndexed(act, part, begun, superstep, afterCompute, bench);
   char *block = memories[part.region].block(part.block);
-  LaneAddresses x;
-  LaneAddress *to[] = {&x.dst, &x.a, &x.b, &x.c, &x.predicate};
-  for (unsigned k = 0; k < 5; ++k)
-    if (act.splat[k])
-      *to[k] = {act.splat[k], 0};
-    else if (act.act->operand(k).present)
-      *to[k] = {block, act.act->addresses[k]};
+  LaneAddresses x = act.at;
+  x.dst.block = act.isOwn[0] ? block : x.dst.block;
+  x.a.block = act.isOwn[1] ? block : x.a.block;
+  x.b.block = act.isOwn[2] ? block : x.b.block;
+  x.c.block = act.isOwn[3] ? block : x.c.block;
+  x.predicate.block = act.isOwn[4] ? block : x.predicate.block;
   int32_t active[lanes];
   if (part.bits != 0xffff) {
     activeOf(part.bits, active);
@@ -305,12 +311,21 @@ void LaneValues::fetch(const std::vector<uint32_t> &words,
 void LaneValues::runComputeBlock(const SuperstepBlock &computeBlock,
                                  const BlockPart &part, size_t superstep,
                                  Bench &bench) {
-  uint64_t begun = 0;
-  for (uint32_t act :
-       schedule.segments.computeBlocks[computeBlock.computeBlock])
-    if (!isInterrupted(bench, acts[act].instruction.elements))
-      runAct(acts[act], part, begun++, superstep, /*afterCompute=*/false,
-             bench);
+  const uint32_t *list =
+      schedule.segments.computeBlocks[computeBlock.computeBlock].data();
+  int32_t active[lanes];
+  activeOf(part.bits, active);
+  for (const Step &step : steps[computeBlock.computeBlock]) {
+    if (isInterrupted(bench, step.work))
+      return;
+    if (step.sum != none) {
+      sumKernel(sums[step.sum], memories[part.region].block(part.block),
+                part.bits == 0xffff ? nullptr : active);
+      continue;
+    }
+    for (uint32_t i = step.first; i < step.first + step.count; ++i)
+      runAct(acts[list[i]], part, i, superstep, /*afterCompute=*/false, bench);
+  }
 }
 
 /// Thread 0 is the one that was called, and asks.

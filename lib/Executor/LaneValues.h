@@ -30,9 +30,17 @@ private:
     LaneKernel kernel = nullptr;
     const Act *act = nullptr;
     char *splat[5] = {}; // immediates, the same in all lanes
+    LaneAddresses at;    // a block that is null is the PEs' own
+    bool isOwn[5] = {};  // the operand is there, and in the PEs' memories
     bool indexed = false;
     bool inWords = false; // of a stream act: all of it is whole words
     int64_t step = 0;     // from word to word, in lanes
+  };
+  /// What a compute block does next: acts, or all of them as one sum.
+  struct Step {
+    uint32_t first, count; // of the block's acts
+    uint32_t sum = none;   // index into `sums`
+    uint64_t work = 0;     // elements
   };
   struct alignas(4 * lanes) Splat {
     uint32_t words[lanes];
@@ -42,12 +50,20 @@ private:
     uint32_t region, block;
     uint32_t bits;
   };
+  /// An op of an exchange group, or ops in which neighbours take the same
+  /// words.
+  struct GroupStep {
+    uint32_t op;
+    uint32_t bits = 0;  // lanes that take; 0: the op alone
+    uint32_t block = 0; // less that of the group's first PE
+  };
   /// An exchange group at one place, or at the places of a block's lanes.
   struct GroupTask {
     const ExchangeGroup *group;
     uint32_t base; // the first PE; of lanes: the block of the first PEs
     uint32_t region;
-    uint32_t bits; // 0: one place
+    uint32_t bits;                                 // 0: one place
+    const std::vector<GroupStep> *steps = nullptr; // null: op by op
   };
   struct Failure {
     uint32_t pe;
@@ -68,8 +84,12 @@ private:
   void prepareActs();
   void prepareStream(LaneAct &to);
   void prepareFetches();
+  void prepareSteps();
+  bool beginSum(const LaneAct &act, LaneSum &sum) const;
+  bool addRow(const LaneAct &act, LaneSum &sum, bool isFirst) const;
   std::vector<BlockPart> partsOf(const std::vector<uint32_t> &pes) const;
-  void addTasks(const GroupPlaces &places, std::vector<GroupTask> &tasks) const;
+  void addTasks(const GroupPlaces &places, std::vector<GroupTask> &tasks);
+  const std::vector<GroupStep> *stepsOf(uint32_t group, uint32_t base);
   bool isColumn(const ExchangeGroup &group, uint32_t base) const;
 
   void fetch(const std::vector<uint32_t> &words, const BlockPart &part);
@@ -81,6 +101,7 @@ private:
                   size_t superstep, bool afterCompute, Bench &bench);
   void runGroup(const GroupTask &task, size_t superstep, Bench &bench);
   void streamOfLanes(const GroupOp &op, const BlockPart &part, Bench &bench);
+  void takeInLanes(const GroupTask &task, const GroupStep &step, Bench &bench);
   void wordsOfPe(const GroupOp &op, uint32_t pe, Bench &bench);
   void streamOfPe(const GroupOp &op, uint32_t pe, size_t superstep,
                   Bench &bench);
@@ -103,6 +124,11 @@ private:
   std::vector<std::vector<uint32_t>>
       fetches; // by compute block: words that it reads
   std::vector<Splat> splats;
+  std::vector<std::vector<Step>> steps; // by compute block
+  std::vector<LaneSum> sums;
+  LaneSumKernel sumKernel = laneSumKernel();
+  /// By group and the lane of its first PE.
+  std::map<std::pair<uint32_t, uint32_t>, std::vector<GroupStep>> groupSteps;
   std::vector<std::vector<BlockPart>> parts;     // by set
   std::vector<std::vector<GroupTask>> exchanges; // by exchange
   std::vector<Bench> benches;                    // by thread

@@ -15,6 +15,7 @@ namespace plain {
                              apply_to = function)
 namespace eight {
 #include "LaneLoops.inc"
+#include "LaneSums.inc"
 } // namespace eight
 #pragma clang attribute pop
 #pragma clang attribute push(                                                  \
@@ -23,6 +24,7 @@ namespace eight {
     apply_to = function)
 namespace sixteen {
 #include "LaneLoops.inc"
+#include "LaneSums.inc"
 } // namespace sixteen
 #pragma clang attribute pop
 #endif
@@ -36,6 +38,18 @@ LaneKernel laneKernelOf(const Instruction &instruction) {
     return eight::kernelFor(instruction);
 #endif
   return plain::kernelFor(instruction);
+}
+
+LaneSumKernel laneSumKernel() {
+#if defined(__x86_64__) && defined(__clang__)
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    return sixteen::sumLanes;
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("f16c"))
+    return eight::sumLanes;
+#endif
+  return nullptr;
 }
 
 void interleave(char *block, size_t bytes, char *scratch) {

@@ -8,6 +8,7 @@
 #define WAFERLOOM_LIB_EXECUTOR_LANES_H
 
 #include "Prepared.h"
+#include <vector>
 
 namespace waferloom::executor {
 
@@ -34,6 +35,29 @@ using LaneKernel = void (*)(const Instruction &, const LaneAddresses &);
 
 /// The kernel of a vector operation for the best instructions of this host.
 LaneKernel laneKernelOf(const Instruction &instruction);
+
+/// Multiply-adds one after another into the same elements: each row adds the
+/// elements of a vector times a scalar. All are f32, or the factors f16.
+struct LaneSum {
+  struct Row {
+    int64_t vector, scalar; // byte addresses in each PE
+  };
+  int64_t dst = 0;
+  uint32_t elements = 0;
+  bool isFresh = false; // begins at `start`, not at what is there
+  uint32_t start = 0;
+  bool halves = false;
+  bool inPairs = false; // halves of a word follow each other in all vectors
+  int32_t stride = 0;   // of vectors, in bytes
+  std::vector<Row> rows;
+};
+
+/// Sums on a block; `active` as LaneAddresses has it.
+using LaneSumKernel = void (*)(const LaneSum &, char *block,
+                               const int32_t *active);
+
+/// For the best instructions of this host; null: it has none that are worth it.
+LaneSumKernel laneSumKernel();
 
 /// Brings the memories of a block's PEs, one after the other, into lanes, or
 /// back. `scratch` holds lanes * bytes; `bytes` is a multiple of 4.

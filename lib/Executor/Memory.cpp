@@ -4,32 +4,30 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <unistd.h>
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
 namespace waferloom::executor {
 
-uint64_t hostMemory() {
-  return static_cast<uint64_t>(sysconf(_SC_PHYS_PAGES)) *
-         static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-}
-
 static uint32_t toLanes(uint64_t count) {
   return static_cast<uint32_t>((count + lanes - 1) / lanes * lanes);
 }
 
+/// Of a sparse memory.
+constexpr size_t pageBytes = 4096;
+
 /// Zeroed pages, large ones where the host has them: a superstep touches some
 /// words of every block, so with small pages most of its time would go into
-/// finding them. What nobody touches takes no memory.
-static char *mapPages(size_t bytes) {
+/// finding them. What nobody touches takes no memory, so sparse memories have
+/// small ones.
+static char *mapPages(size_t bytes, bool isSparse) {
 #if defined(__linux__)
   void *data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (data == MAP_FAILED)
     return nullptr;
-  madvise(data, bytes, MADV_HUGEPAGE); // a wish
+  madvise(data, bytes, isSparse ? MADV_NOHUGEPAGE : MADV_HUGEPAGE); // a wish
   return static_cast<char *>(data);
 #else
   return static_cast<char *>(std::calloc(bytes, 1));
@@ -51,8 +49,10 @@ static size_t roundUp(size_t bytes) {
   return (words | 1) * 4;
 }
 
-Memory::Memory(uint32_t width, uint32_t height, size_t bytes, bool inLanes)
+Memory::Memory(uint32_t width, uint32_t height, size_t bytes, bool inLanes,
+               bool isSparse)
     : width(width), stride(width), perPe(roundUp(bytes)), interleaved(inLanes),
+      pagesLaid(std::make_unique<std::atomic<uint64_t>>(0)),
       data(nullptr, Unmap{0}) {
   // Whole blocks per row cost at most a sixth more.
   if (inLanes && toLanes(width) <= width + width / 6)
@@ -61,15 +61,26 @@ Memory::Memory(uint32_t width, uint32_t height, size_t bytes, bool inLanes)
   if (inLanes)
     slots = toLanes(slots);
   size_t size = std::max<size_t>(this->bytes(), 1);
-  data = std::unique_ptr<char, Unmap>(mapPages(size), Unmap{size});
+  data = std::unique_ptr<char, Unmap>(mapPages(size, isSparse), Unmap{size});
   if (!data)
     llvm::report_bad_alloc_error("no memory for the PEs");
+  if (isSparse)
+    laid = std::vector<std::atomic<bool>>(size / pageBytes + 1);
 }
+
+uint64_t Memory::bytesLaid() const { return pageBytes * *pagesLaid; }
 
 /// So many PEs are cleared or turned at a time.
 constexpr size_t chunk = 16 * lanes;
 
 void Memory::clear(Workers &workers) {
+#if defined(__linux__)
+  if (!laid.empty() && madvise(data.get(), bytes(), MADV_DONTNEED) == 0) {
+    laid = std::vector<std::atomic<bool>>(laid.size());
+    *pagesLaid = 0;
+    return;
+  }
+#endif
   workers.forEach((slots + chunk - 1) / chunk, [&](size_t i, unsigned) {
     size_t begin = i * chunk, end = std::min<size_t>(slots, begin + chunk);
     std::memset(data.get() + begin * perPe, 0, (end - begin) * perPe);
@@ -123,6 +134,25 @@ void Memory::write(size_t pe, uint32_t address, const char *from, size_t size) {
       std::memcpy(at, from + offset, 4);
     else
       std::memcpy(at, from + offset, bytes);
+  });
+}
+
+void Memory::lay(size_t pe, uint32_t address, const char *from, size_t size) {
+  if (laid.empty())
+    return write(pe, address, from, size);
+  forSpans(pe, address, size, [&](size_t offset, char *at, size_t bytes) {
+    const char *end = from + offset + bytes;
+    auto *page = &laid[static_cast<size_t>(at - data.get()) / pageBytes];
+    auto *last =
+        &laid[static_cast<size_t>(at + bytes - 1 - data.get()) / pageBytes];
+    // What is zero lies there already, unless something else was laid.
+    if (!*page && !*last &&
+        std::all_of(from + offset, end, [](char byte) { return byte == 0; }))
+      return;
+    for (; page <= last; ++page)
+      if (!page->exchange(true))
+        ++*pagesLaid;
+    std::memcpy(at, from + offset, bytes);
   });
 }
 

@@ -7,6 +7,7 @@
 #include "Reference.h"
 #include "Channels.h"
 #include "Hang.h"
+#include "HostNeeds.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;

@@ -4,6 +4,7 @@
 
 #include "Channels.h"
 #include "Distribute.h"
+#include "HostNeeds.h"
 #include "Inputs.h"
 #include "Workers.h"
 #include "waferloom/Executor/Executor.h"
@@ -99,7 +100,7 @@ public:
 
 private:
   Error prepareEntry(size_t entry, uint64_t &bytes);
-  void makeMemories();
+  bool makeMemories();
   Error lay();
   Error checkStep(size_t entry, uint64_t before, uint64_t workLimit) const;
   unsigned threadsFor(unsigned asked) const;
@@ -113,6 +114,7 @@ private:
   EngineKind kind;
   Workers workers;
   std::vector<Memory> memories; // one per region
+  uint64_t bytesBesideLaid = 0; // of the host
   std::vector<std::unique_ptr<EntryState>> entries;
   std::atomic<bool> busy{false};
   std::atomic<uint64_t> tokens{0};
@@ -143,39 +145,6 @@ private:
 };
 } // namespace
 
-static Error checkHostMemory(uint64_t bytes) {
-  const uint64_t host = hostMemory();
-  if (bytes <= host)
-    return Error::success();
-  return createStringError(
-      formatv("running the image's PEs needs {0} MiB but this host has {1} "
-              "MiB; a smaller region or context needs less",
-              bytes >> 20, host >> 20)
-          .str());
-}
-
-/// Bytes of an entry's inputs and outputs as the host has them. An input that
-/// is on no PE is only looked at.
-static uint64_t hostArraysOf(const image::ImageT &image, size_t entry) {
-  uint64_t sum = 0;
-  for (const auto &info : image.entries[entry]->tensors) {
-    uint64_t bytes = 8;
-    for (uint32_t extent : info->shape)
-      bytes *= extent;
-    bool held = info->role == image::Role::output ||
-                (info->role == image::Role::input &&
-                 any_of(image.regions, [&](const auto &region) {
-                   return any_of(region->programs[entry]->inputs,
-                                 [&](const auto &binding) {
-                                   return binding->name == info->name;
-                                 });
-                 }));
-    if (held)
-      sum = SaturatingAdd(sum, bytes);
-  }
-  return sum;
-}
-
 /// `bytes`: host memory that is needed so far.
 Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes) {
   const image::ImageT &image = loaded->image;
@@ -183,7 +152,7 @@ Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes) {
   for (const auto &region : image.regions)
     bytes += uint64_t(region->width) * region->height *
              (12 * image.target->colors + 512);
-  bytes += hostArraysOf(image, entry);
+  bytes += bytesOfArrays(image, entry);
   if (Error error = checkHostMemory(bytes))
     return error;
   auto state = std::make_unique<EntryState>();
@@ -204,10 +173,14 @@ Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes) {
   return Error::success();
 }
 
-void SessionImpl::makeMemories() {
+/// Sparse where they would fill most of the host's memory.
+bool SessionImpl::makeMemories() {
+  const bool isSparse =
+      bytesOfPes(loaded->image, /*isSparse=*/false) > hostMemory() / 2;
   for (const auto &region : loaded->image.regions)
     memories.emplace_back(region->width, region->height, region->memory,
-                          kind == EngineKind::lockstep);
+                          kind == EngineKind::lockstep, isSparse);
+  return isSparse;
 }
 
 Error SessionImpl::begin() {
@@ -215,15 +188,13 @@ Error SessionImpl::begin() {
     return createStringError(
         "the image has the shapes of its weights only: it counts cycles (run "
         "--cycles) and computes no values; compile it with its weights");
-  uint64_t bytes = 0;
-  for (const auto &region : loaded->image.regions)
-    bytes += uint64_t(region->width) * region->height * region->memory;
+  uint64_t bytes = bytesOfPes(loaded->image, makeMemories());
   if (Error error = checkHostMemory(bytes))
     return error;
-  makeMemories();
   for (size_t e = 0; e < loaded->image.entries.size(); ++e)
     if (Error error = prepareEntry(e, bytes))
       return error;
+  bytesBesideLaid = bytes;
   if (Error error = loaded->unchanged())
     return error;
   return lay();
@@ -278,7 +249,13 @@ Error SessionImpl::lay() {
           return bytes.takeError();
         source.data = *bytes;
       }
-      distribute(region, *binding, source, memories[r], workers);
+      distribute(region, *binding, source, memories[r], workers,
+                 /*isFirst=*/true);
+      uint64_t bytes = bytesBesideLaid;
+      for (const Memory &memory : memories)
+        bytes += memory.bytesLaid();
+      if (Error error = checkHostMemory(bytes))
+        return error;
     }
   }
   return Error::success();
