@@ -80,14 +80,8 @@ Emitter::Emitter(core::ProgramOp program, SymbolNames names)
 }
 
 void Emitter::setNode(Location location) {
-  StringRef name;
-  location->walk([&](Location part) {
-    auto named = dyn_cast<NameLoc>(part);
-    if (!named)
-      return WalkResult::advance();
-    name = named.getName().getValue();
-    return WalkResult::interrupt();
-  });
+  auto named = location->findInstanceOf<NameLoc>();
+  StringRef name = named ? named.getName().getValue() : StringRef();
   node = name.empty() ? builder.getUnknownLoc()
                       : Location(NameLoc::get(builder.getStringAttr(name)));
   // Exporters give paths; their last part says what is done.

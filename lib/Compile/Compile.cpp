@@ -18,6 +18,7 @@
 #include "waferloom/Files/Output.h"
 #include "waferloom/Image/Utf8.h"
 #include "waferloom/Import/Import.h"
+#include "waferloom/Mapping/MappingAttr.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
@@ -52,19 +53,6 @@ static bool isError(const waferloom::Diagnostic &diagnostic) {
   return diagnostic.severity == "error";
 }
 
-/// The innermost name of a location: the ONNX node.
-static std::string nodeOf(Location loc) {
-  std::string name;
-  loc->walk([&](Location part) {
-    auto named = dyn_cast<NameLoc>(part);
-    if (!named)
-      return WalkResult::advance();
-    name = named.getName().str();
-    return WalkResult::interrupt();
-  });
-  return name;
-}
-
 /// `mapping` is the name of the mapping, which lines may be of.
 static waferloom::Diagnostic toData(mlir::Diagnostic &diagnostic,
                                     StringRef mapping) {
@@ -73,7 +61,7 @@ static waferloom::Diagnostic toData(mlir::Diagnostic &diagnostic,
                      ? "error"
                      : "warning";
   out.message = diagnostic.str();
-  out.node = nodeOf(diagnostic.getLocation());
+  out.node = mapping::nodeOf(diagnostic.getLocation()).str();
   // Ops of a text know its lines.
   auto line = diagnostic.getLocation()->findInstanceOf<FileLineColLoc>();
   if (line && line.getLine() > 0)

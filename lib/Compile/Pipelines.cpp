@@ -264,6 +264,8 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
                              llvm::cl::desc("WxH; else chosen")};
   Option<int64_t> stages{*this, "stages",
                          llvm::cl::desc("Regions; else chosen")};
+  Option<int64_t> searchPlans{*this, "search-plans",
+                              llvm::cl::desc("Regions to look at")};
   ListOption<std::string> disabledRewrites{*this, "disable-rewrite",
                                            llvm::cl::desc("NAME")};
 
@@ -284,6 +286,8 @@ PhaseOptions::get(target::Target &machine) const {
     out.context = context.getValue();
   if (stages.hasValue())
     out.stages = stages.getValue();
+  if (searchPlans.hasValue())
+    out.searchPlans = searchPlans.getValue();
   out.chunks.assign(chunks.begin(), chunks.end());
   out.logits = logits;
   out.sample = sample;

@@ -34,13 +34,6 @@ Location mapping::locate(MLIRContext *context, const Mapping &mapping,
 }
 
 StringRef mapping::nodeOf(Location location) {
-  StringRef name;
-  location->walk([&](Location part) {
-    auto named = dyn_cast<NameLoc>(part);
-    if (!named)
-      return WalkResult::advance();
-    name = named.getName().getValue();
-    return WalkResult::interrupt();
-  });
-  return name;
+  auto named = location->findInstanceOf<NameLoc>();
+  return named ? named.getName().getValue() : StringRef();
 }

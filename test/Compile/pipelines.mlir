@@ -16,6 +16,7 @@
 // RUN: not waferloom-opt %t.prepared --waferloom-plan="region=1x1 target=grid-4x2,sram=5KiB,reserved=4KiB" 2>&1 \
 // RUN:   | FileCheck %s --check-prefix=FULL
 // RUN: not waferloom-opt %s --waferloom-prepare="precision=f7" 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: not waferloom-opt %t.prepared --waferloom-plan="search-plans=0" 2>&1 | FileCheck %s --check-prefix=SEARCH
 // RUN: not waferloom-opt %s --waferloom-fabric 2>&1 | FileCheck %s --check-prefix=NOWHERE
 
 // PREPARED: module attributes {wafer.target = #wafer.target<"grid-4x2">}
@@ -27,6 +28,7 @@
 // FABRIC: fabric.place = #fabric.rect<at = (0, 0), size = (4, 2)>
 // FABRIC-SAME: fabric.queues
 // FABRIC: fabric.all_reduce {{.*}} color 0
+// SEARCH: plans to search 0
 // FULL: error: {{no layout found on 1 x 1 PEs|needs [0-9]+ bytes of SRAM on the fullest PE of 1 x 1}}
 // NONE: there is no precision 'f7'; there are model, f32, f16
 // NOWHERE: error: says no wafer.target, the machine that it is compiled for
