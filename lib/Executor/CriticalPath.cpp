@@ -93,6 +93,12 @@ private:
   Stamp rewriteCycles() const {
     return isBeside() ? 0 : static_cast<Stamp>(op.instruction->rewrite);
   }
+  /// Cycles of the way by which the word came.
+  struct Way {
+    uint32_t hops = 0, ramps = 0;
+    uint32_t cycles() const { return hops + ramps; }
+  };
+  Way wayHere();
   void book(PathKind kind, Stamp cycles);
   uint32_t tripNow();
   void turnAround();
@@ -193,7 +199,7 @@ void Walker::end() {
     if (record.at(thread).end == now)
       return enter(thread);
     // One datapath: all work since the start has to be done (E21).
-    PathRef start = record.startOf(word.at);
+    PathRef start = *record.before(thread);
     bookFrom(PathKind::threads, record.at(start).begun);
     enter(start);
     mode = Mode::Begin;
@@ -268,9 +274,15 @@ void Walker::put() {
   goTo(*before, Mode::Put);
 }
 
+Walker::Way Walker::wayHere() {
+  const Consumer &consumer = streams.consumers[record.inputOf(word)];
+  const uint32_t hops = consumer.hops * target.hop_cycles;
+  return {hops, consumer.delay - hops};
+}
+
 /// A router with turns takes and puts a word in one cycle.
 void Walker::passByGate() {
-  PathWay way = record.wayOf(word);
+  const Way way = wayHere();
   WordRef giver = record.giverOf(word);
   if (record.putOf(giver) + way.cycles() == now) {
     book(PathKind::hops, way.hops);
@@ -295,7 +307,7 @@ void Walker::take() {
     mode = Mode::Put;
     return;
   }
-  PathWay way = record.wayOf(word);
+  const Way way = wayHere();
   WordRef giver = record.giverOf(word);
   if (record.putOf(giver) + way.cycles() == now) {
     book(PathKind::ramp, way.ramps);

@@ -107,10 +107,14 @@ bool Lockstep::prepareRun(const EngineOptions &options) {
     walked.emplace();
   if (timing && !walked)
     return true;
-  timing = time(options, walked ? &*walked : nullptr);
-  if (timing && walked)
+  std::optional<EngineResult> counted =
+      time(options, walked ? &*walked : nullptr);
+  if (!counted)
+    return false; // what is known stays: only the path may have been refused
+  timing = std::move(counted);
+  if (walked)
     critical = std::move(walked);
-  return timing.has_value();
+  return true;
 }
 
 /// Values of the schedule. False: the replay that finds who failed is needed.

@@ -40,12 +40,6 @@ struct PathOp {
   Stamp end = 0;
 };
 
-/// Cycles of a word's way.
-struct PathWay {
-  uint32_t hops = 0, ramps = 0;
-  uint32_t cycles() const { return hops + ramps; }
-};
-
 class PathRecord {
 public:
   virtual ~PathRecord() = default;
@@ -58,17 +52,14 @@ public:
   virtual std::optional<PathRef> before(PathRef ref) = 0;
   /// Of a Wait: what the microthread did.
   virtual PathRef threadOf(PathRef ref) = 0;
-  /// Of a Wait: the Start.
-  virtual PathRef startOf(PathRef ref) = 0;
 
   virtual Stamp takeOf(WordRef word) = 0;
   virtual Stamp putOf(WordRef word) = 0;
   /// The stream's consumer that a word came in by; equal numbers at one router
   /// are equal inputs.
   virtual uint32_t inputOf(WordRef word) = 0;
-  /// Who put the word that was taken, and how it came.
+  /// Who put the word that was taken.
   virtual WordRef giverOf(WordRef word) = 0;
-  virtual PathWay wayOf(WordRef word) = 0;
   /// The word before on the stream that the word was put on, which held it up.
   virtual std::optional<WordRef> putBefore(WordRef word) = 0;
   /// Whose take left the credit that the word was put with, in the cycle after

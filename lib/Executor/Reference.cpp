@@ -8,6 +8,7 @@
 #include "Channels.h"
 #include "Hang.h"
 #include "HostNeeds.h"
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
@@ -56,7 +57,7 @@ void Reference::start(const EngineOptions &options) {
   trace = options.trace;
   record.reset();
   if (options.critical)
-    record = std::make_unique<ReferenceRecord>(streams, target, slots);
+    record = std::make_unique<ReferenceRecord>(streams, slots);
   links.reset();
   if (!options.narrow)
     links = std::make_unique<ReferenceLinks>(streams, target);
@@ -105,6 +106,11 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
                 steps, bytes >> 20, hostMemory() >> 20)
             .str());
   start(options);
+  // Also where the run ends with an error.
+  scope_exit forget([&] {
+    record.reset();
+    links.reset();
+  });
   while (queueHead < queue.size()) {
     uint32_t actor = queue[queueHead++];
     // The queue is a ring without a fixed size: drop what is done.
@@ -137,12 +143,10 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
   result.words = words;
   if (links)
     result.shared = links->count();
-  links.reset();
   if (record)
     *options.critical =
         walkPath(*record, prepared, streams, target, result.last, result.cycles,
                  options.launch ? target.launch_cycles : 0);
-  record.reset();
   return Error::success();
 }
 

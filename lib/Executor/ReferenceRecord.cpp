@@ -6,10 +6,9 @@ using namespace llvm;
 
 namespace waferloom::executor {
 
-ReferenceRecord::ReferenceRecord(const Streams &streams,
-                                 const image::TargetT &target, uint32_t slots)
-    : streams(streams), target(target), slots(slots),
-      leads(streams.places.size()), lasts(streams.places.size(), none),
+ReferenceRecord::ReferenceRecord(const Streams &streams, uint32_t slots)
+    : streams(streams), slots(slots), leads(streams.places.size()),
+      lasts(streams.places.size(), none),
       currents(streams.places.size() * slots, none),
       starts(currents.size(), none), puts(streams.producers.size()),
       takes(streams.consumers.size()), givers(puts.size()),
@@ -76,7 +75,6 @@ void ReferenceRecord::wait(uint32_t pe, const Instruction &instruction,
   uint32_t index = add(pe, instruction, PathOp::Wait, clock, number);
   ops[index].op.end = static_cast<Stamp>(end);
   ops[index].thread = thread;
-  ops[index].start = thread == none ? none : ops[thread].before;
 }
 
 void ReferenceRecord::pass(uint32_t gate, uint32_t consumer) {
@@ -113,8 +111,6 @@ std::optional<PathRef> ReferenceRecord::before(PathRef ref) {
 PathRef ReferenceRecord::threadOf(PathRef ref) {
   return {0, ops[ref.op].thread};
 }
-
-PathRef ReferenceRecord::startOf(PathRef ref) { return {0, ops[ref.op].start}; }
 
 uint32_t ReferenceRecord::producerOf(PathRef ref) const {
   if (isGate(ref))
@@ -170,12 +166,6 @@ WordRef ReferenceRecord::taker(uint32_t consumer, uint64_t word) const {
 
 WordRef ReferenceRecord::giverOf(WordRef word) {
   return giver(streams.consumers[inputOf(word)].producer, inputWordOf(word));
-}
-
-PathWay ReferenceRecord::wayOf(WordRef word) {
-  const Consumer &consumer = streams.consumers[inputOf(word)];
-  uint32_t hops = consumer.hops * target.hop_cycles;
-  return {hops, consumer.delay - hops};
 }
 
 std::optional<WordRef> ReferenceRecord::putBefore(WordRef word) {

@@ -11,8 +11,7 @@ namespace waferloom::executor {
 class ReferenceRecord : public PathRecord {
 public:
   /// `slots`: threads per PE, as the engine numbers them; 0 is the program.
-  ReferenceRecord(const Streams &streams, const image::TargetT &target,
-                  uint32_t slots);
+  ReferenceRecord(const Streams &streams, uint32_t slots);
 
   /// Host memory that a run of so many instructions and words takes at most.
   static uint64_t bytesFor(const Effort &effort);
@@ -43,12 +42,10 @@ public:
   PathOp at(PathRef ref) override;
   std::optional<PathRef> before(PathRef ref) override;
   PathRef threadOf(PathRef ref) override;
-  PathRef startOf(PathRef ref) override;
   Stamp takeOf(WordRef word) override;
   Stamp putOf(WordRef word) override;
   uint32_t inputOf(WordRef word) override;
   WordRef giverOf(WordRef word) override;
-  PathWay wayOf(WordRef word) override;
   std::optional<WordRef> putBefore(WordRef word) override;
   std::optional<WordRef> creditorOf(WordRef word) override;
 
@@ -56,8 +53,8 @@ private:
   struct Op {
     PathOp op;
     uint32_t before = none;
-    uint32_t thread = none, start = none; // of a Wait
-    uint64_t inFrom = 0, outFrom = 0;     // words of the streams
+    uint32_t thread = none;           // of a Wait
+    uint64_t inFrom = 0, outFrom = 0; // words of the streams
   };
   /// What a router passed on: the input and its word, by word put.
   struct Passed {
@@ -81,7 +78,6 @@ private:
   WordRef taker(uint32_t consumer, uint64_t word) const;
 
   const Streams &streams;
-  const image::TargetT &target;
   const uint32_t slots;
   std::vector<Op> ops;            // site 0; a gate's number is one of site 1
   std::vector<uint64_t> leads;    // by PE, since its last instruction

@@ -250,12 +250,6 @@ uint32_t ScheduleRecord::inputOf(WordRef word) {
   return consumerOf(sites[word.at.site], opOf(word.at).in);
 }
 
-PathWay ScheduleRecord::wayOf(WordRef word) {
-  const Consumer &consumer = streams.consumers[inputOf(word)];
-  uint32_t hops = consumer.hops * counted.target.hop_cycles;
-  return {hops, consumer.delay - hops};
-}
-
 /// The op, of those that put or take all words of a stream in a group one after
 /// the other, that word `word` is of.
 WordRef ScheduleRecord::wordOf(uint32_t site, const std::vector<uint32_t> &ops,

@@ -37,12 +37,10 @@ public:
   std::optional<PathRef> before(PathRef ref) override;
   // The lock-step engine counts no programs with microthreads.
   PathRef threadOf(PathRef ref) override { return ref; }
-  PathRef startOf(PathRef ref) override { return ref; }
   Stamp takeOf(WordRef word) override;
   Stamp putOf(WordRef word) override;
   uint32_t inputOf(WordRef word) override;
   WordRef giverOf(WordRef word) override;
-  PathWay wayOf(WordRef word) override;
   std::optional<WordRef> putBefore(WordRef word) override;
   std::optional<WordRef> creditorOf(WordRef word) override;
 

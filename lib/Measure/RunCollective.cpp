@@ -111,7 +111,8 @@ static Error compare(const Numbers &numbers, llvm::ArrayRef<char> got) {
 Expected<CollectiveRun>
 measure::runCollective(const collectives::Line &line,
                        const collectives::Request &request, image::Type type,
-                       const image::TargetT &target, bool withLaunch) {
+                       const image::TargetT &target, bool withLaunch,
+                       bool withPath) {
   CollectiveRun run;
   Expected<CollectiveImage> made =
       collectiveImage(line, request, type, target, run);
@@ -142,7 +143,8 @@ measure::runCollective(const collectives::Line &line,
   executor::RunOptions options;
   options.launch = withLaunch;
   executor::CriticalPath path;
-  options.critical = &path;
+  if (withPath)
+    options.critical = &path;
   auto step = (*session)->step(0, {input}, options);
   if (!step)
     return step.takeError();
@@ -150,6 +152,7 @@ measure::runCollective(const collectives::Line &line,
     if (Error error = compare(numbers, output.bytes))
       return std::move(error);
   run.executed = step->cycles;
+  run.sharedLinkCycles = step->sharedLinkCycles.value_or(0);
   run.path = path.cycles();
   return run;
 }

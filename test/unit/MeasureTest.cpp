@@ -18,7 +18,8 @@ static std::unique_ptr<image::TargetT> machineOf(const char *name) {
 
 static measure::CollectiveRun run(const Line &line, const Request &request,
                                   image::Type type, const char *name) {
-  auto run = measure::runCollective(line, request, type, *machineOf(name));
+  auto run = measure::runCollective(line, request, type, *machineOf(name),
+                                    /*withLaunch=*/false, /*withPath=*/true);
   EXPECT_TRUE(bool(run)) << llvm::toString(run.takeError());
   if (!run)
     return measure::CollectiveRun();

@@ -114,6 +114,7 @@ static void printJson(const Measurement &m, const measure::CollectiveRun &run,
     os.attribute("lower_bound_cycles", run.lowerBound);
     os.attribute("grown_bound_cycles", int64_t(run.grownBound));
     os.attribute("hard_bound_cycles", int64_t(run.hardBound));
+    os.attribute("shared_link_cycles", int64_t(run.sharedLinkCycles));
     os.attributeObject("critical_path", [&] {
       for (executor::PathKind kind : executor::allPathKinds())
         os.attribute(nameOf(kind), run.path[size_t(kind)]);
@@ -139,10 +140,12 @@ static void printText(const Measurement &m, const measure::CollectiveRun &run,
                       "  lower bound   {3} cycles, {4} for trees of two "
                       "children, {5:F0} as published\n"
                       "  critical path {6}\n"
-                      "  colors        {7}\n  classes       {8}\n",
+                      "  shared links  {7} cycles\n"
+                      "  colors        {8}\n  classes       {9}\n",
                       run.executed, run.estimated, run.published, run.hardBound,
                       run.grownBound, run.lowerBound,
-                      report::describe(run.path), run.colors, run.classes);
+                      report::describe(run.path), run.sharedLinkCycles,
+                      run.colors, run.classes);
 }
 
 int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {
@@ -162,7 +165,8 @@ int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {
   if (!target)
     return fail(target.takeError());
   llvm::Expected<measure::CollectiveRun> run = measure::runCollective(
-      m.line, m.request, m.type, *target::toImage(*target));
+      m.line, m.request, m.type, *target::toImage(*target),
+      /*withLaunch=*/false, /*withPath=*/true);
   if (!run)
     return fail(run.takeError());
   if (args.has("json"))

@@ -27,13 +27,15 @@ struct CollectiveRun {
   unsigned levels = 0; // of a grown tree
   unsigned colors = 0;
   unsigned classes = 0;
-  uint64_t executed = 0;          // cycles
-  uint64_t estimated = 0;         // cycles by our closed form, issue included
-  double published = 0;           // cycles by the published one
-  double lowerBound = 0;          // cycles, as published
-  uint64_t grownBound = 0;        // cycles; see Collectives.h
-  uint64_t hardBound = 0;         // cycles; see Collectives.h
-  executor::PathCycles path = {}; // of `executed`, without the launch
+  uint64_t executed = 0;         // cycles
+  uint64_t sharedLinkCycles = 0; // docs/executor.md, E32
+  uint64_t estimated = 0;        // cycles by our closed form, issue included
+  double published = 0;          // cycles by the published one
+  double lowerBound = 0;         // cycles, as published
+  uint64_t grownBound = 0;       // cycles; see Collectives.h
+  uint64_t hardBound = 0;        // cycles; see Collectives.h
+  /// Of `executed`, without the launch; if it was asked for.
+  executor::PathCycles path = {};
 };
 
 /// An image and the bytes that its sources point into.
@@ -53,12 +55,14 @@ collectiveImage(const collectives::Line &line,
                 const image::TargetT &target, CollectiveRun &about);
 
 /// Runs it. An answer that is not the collective's is an error. With
-/// `withLaunch` the cycles include the target's launch, once.
+/// `withLaunch` the cycles include the target's launch, once; `withPath` walks
+/// their critical path.
 llvm::Expected<CollectiveRun> runCollective(const collectives::Line &line,
                                             const collectives::Request &request,
                                             image::Type type,
                                             const image::TargetT &target,
-                                            bool withLaunch = false);
+                                            bool withLaunch = false,
+                                            bool withPath = false);
 
 } // namespace waferloom::measure
 
