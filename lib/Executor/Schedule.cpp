@@ -1,4 +1,5 @@
 #include "Schedule.h"
+#include "Components.h"
 #include "Interrupt.h"
 #include "llvm/ADT/Hashing.h"
 #include <algorithm>
@@ -29,12 +30,6 @@ struct Kind {
   std::vector<uint32_t> pes;
 };
 
-/// PEs whose sequences may move words to each other, ascending, and the routers
-/// with turns between them, by PE and color.
-struct Component {
-  std::vector<uint32_t> pes, gates;
-};
-
 /// What the PEs of a kind do next; equal numbers do the same.
 struct KindState {
   uint32_t number;
@@ -53,7 +48,7 @@ public:
   Scheduler(const PreparedEntry &prepared, const Streams &streams,
             uint32_t issueCycles, Interrupt *interrupt)
       : prepared(prepared), streams(streams), issueCycles(issueCycles),
-        interrupt(interrupt) {}
+        interrupt(interrupt), joiner(streams) {}
 
   std::unique_ptr<Schedule> run();
 
@@ -63,11 +58,14 @@ private:
   bool computeBlocks(Superstep &superstep);
   bool exchange(Superstep &superstep);
   Exchange find();
-  std::vector<Component> components(ArrayRef<KindState> states) const;
+  bool findGroup(const Component &component, ArrayRef<KindState> states,
+                 std::vector<GroupPlaces> &places,
+                 std::vector<GateState> &after);
+  std::vector<Component> components(ArrayRef<KindState> states);
   std::vector<uint8_t> colorsOf(const Kind &kind) const;
   void describe(const Component &component, ArrayRef<KindState> states,
                 Key &key) const;
-  bool split(const std::vector<uint32_t> &done);
+  void split();
   Key keyOfKinds() const;
   uint64_t begunBy(const Kind &kind, bool beforeCompute) const;
   const Segment &segmentOf(const Kind &kind) const {
@@ -87,7 +85,12 @@ private:
   Interrupt *interrupt;
   bool tooLong = false; // what an exchange group exchanges at once
   std::unique_ptr<Schedule> out = std::make_unique<Schedule>();
+  Joiner joiner;
   std::vector<Kind> kinds;
+  // Of the exchange that is found.
+  std::vector<uint32_t> done;    // by PE: acts
+  std::vector<uint32_t> placeOf; // by group: index into its places
+  Key key;                       // of a component
   std::vector<GateState> gates;
   std::vector<uint32_t> linksOf; // by producer: equal links, equal numbers
   KeyMap<Exchange> known;
@@ -254,84 +257,9 @@ void Scheduler::advance(Kind &kind, uint32_t done) {
       kind.segment == out->segments.programs[kind.region][kind.program].size();
 }
 
-namespace {
-/// Joins PEs into components.
-class Joiner {
-public:
-  explicit Joiner(const Streams &streams)
-      : streams(streams), parent(streams.places.size(), none),
-        reached(streams.gates.size(), none) {}
-
-  void add(uint32_t pe) { parent[pe] = pe; }
-
-  /// With all that words of a producer come to.
-  void join(uint32_t pe, uint32_t producer) {
-    todo.assign(1, producer);
-    while (!todo.empty()) {
-      Range range = streams.producers[todo.back()].consumers;
-      todo.pop_back();
-      for (uint32_t c = range.first; c < range.first + range.count; ++c) {
-        const Consumer &consumer = streams.consumers[c];
-        if (consumer.gate == none) {
-          if (parent[consumer.pe] != none)
-            unite(pe, consumer.pe);
-        } else if (reached[consumer.gate] == none) {
-          reached[consumer.gate] = pe;
-          todo.push_back(streams.gates[consumer.gate].producer);
-        } else {
-          unite(pe, reached[consumer.gate]);
-        }
-      }
-    }
-  }
-
-  std::vector<Component> components() {
-    std::vector<Component> list;
-    std::vector<uint32_t> index(parent.size(), none);
-    for (uint32_t pe = 0; pe < parent.size(); ++pe) {
-      if (parent[pe] == none)
-        continue;
-      uint32_t &at = index[root(pe)];
-      if (at == none) {
-        at = static_cast<uint32_t>(list.size());
-        list.emplace_back();
-      }
-      list[at].pes.push_back(pe);
-    }
-    for (uint32_t gate = 0; gate < reached.size(); ++gate)
-      if (reached[gate] != none)
-        list[index[root(reached[gate])]].gates.push_back(gate);
-    for (Component &component : list)
-      llvm::sort(component.gates, [&](uint32_t a, uint32_t b) {
-        const Producer &left = streams.producers[streams.gates[a].producer];
-        const Producer &right = streams.producers[streams.gates[b].producer];
-        return std::tie(left.pe, left.color) < std::tie(right.pe, right.color);
-      });
-    return list;
-  }
-
-private:
-  uint32_t root(uint32_t pe) {
-    while (parent[pe] != pe)
-      pe = parent[pe] = parent[parent[pe]];
-    return pe;
-  }
-  /// The smallest is the root, so that lists come out in order.
-  void unite(uint32_t one, uint32_t other) {
-    uint32_t a = root(one), b = root(other);
-    parent[std::max(a, b)] = std::min(a, b);
-  }
-
-  const Streams &streams;
-  std::vector<uint32_t> parent;
-  std::vector<uint32_t> reached; // by gate: a PE whose words come to it
-  std::vector<uint32_t> todo;
-};
-} // namespace
-
 /// `states` are of kinds.
-std::vector<Component> Scheduler::components(ArrayRef<KindState> states) const {
-  Joiner joiner(streams);
+std::vector<Component> Scheduler::components(ArrayRef<KindState> states) {
+  joiner.begin();
   for (const Kind &kind : kinds)
     if (!sequenceOf(kind).empty())
       for (uint32_t pe : kind.pes)
@@ -343,15 +271,13 @@ std::vector<Component> Scheduler::components(ArrayRef<KindState> states) const {
   return joiner.components();
 }
 
-/// Splits kinds whose PEs did not all do the same. `done` is by PE.
-bool Scheduler::split(const std::vector<uint32_t> &done) {
-  bool any = false;
+/// Splits kinds whose PEs did not all do the same.
+void Scheduler::split() {
   for (uint32_t k = 0, n = static_cast<uint32_t>(kinds.size()); k < n; ++k) {
     const std::vector<uint32_t> &pes = kinds[k].pes;
     if (pes.empty() || sequenceOf(kinds[k]).empty() ||
         all_of(pes, [&](uint32_t pe) { return done[pe] == done[pes[0]]; }))
       continue;
-    any = true;
     std::map<uint32_t, std::vector<uint32_t>> parts;
     for (uint32_t pe : pes)
       parts[done[pe]].push_back(pe);
@@ -366,7 +292,6 @@ bool Scheduler::split(const std::vector<uint32_t> &done) {
       out->parentOf.push_back(k);
     }
   }
-  return any;
 }
 
 /// Components of equal keys do the same. `states` are of kinds.
@@ -390,14 +315,45 @@ void Scheduler::describe(const Component &component, ArrayRef<KindState> states,
   }
 }
 
+/// Finds what a component does, and where. False: nothing.
+bool Scheduler::findGroup(const Component &component,
+                          ArrayRef<KindState> states,
+                          std::vector<GroupPlaces> &places,
+                          std::vector<GateState> &after) {
+  ArrayRef<uint32_t> pes = component.pes;
+  describe(component, states, key);
+  auto [it, fresh] = groupOf.try_emplace(key, none);
+  if (fresh) {
+    std::vector<Member> members;
+    for (uint32_t pe : pes)
+      members.push_back({pe, sequenceOf(kinds[out->kindOf[pe]])});
+    it->second = static_cast<uint32_t>(out->groups.size());
+    out->groups.push_back(orderGroup(streams, out->segments, members, gates));
+    tooLong |= out->groups.back().words > mostWords;
+  }
+  const ExchangeGroup &group = out->groups[it->second];
+  for (size_t i = 0; i < pes.size(); ++i)
+    done[pes[i]] = group.done[i];
+  for (const GroupGate &gate : group.gates)
+    after[streams.gateAt(pes.front() + gate.pe, gate.color)] = gate.after;
+  if (group.ops.empty())
+    return false;
+  placeOf.resize(out->groups.size(), none);
+  if (placeOf[it->second] == none) {
+    placeOf[it->second] = static_cast<uint32_t>(places.size());
+    places.push_back({it->second, {}});
+  }
+  places[placeOf[it->second]].bases.push_back(pes.front());
+  return true;
+}
+
 /// Finds the groups of an exchange and what they do.
 Exchange Scheduler::find() {
-  std::vector<uint32_t> done(streams.places.size(), 0);
+  done.assign(streams.places.size(), 0);
   std::vector<GroupPlaces> places;
-  std::vector<uint32_t> at; // group -> index in places
   std::vector<GateState> after = gates;
   std::vector<KindState> states;
-  Key key;
+  placeOf.clear();
   for (const Kind &kind : kinds) {
     Key state;
     if (!kind.ended)
@@ -407,33 +363,20 @@ Exchange Scheduler::find() {
             .first->second;
     states.push_back({number, colorsOf(kind)});
   }
-  for (const Component &component : components(states)) {
-    const std::vector<uint32_t> &pes = component.pes;
-    describe(component, states, key);
-    auto [it, fresh] = groupOf.try_emplace(key, none);
-    if (fresh) {
-      std::vector<Member> members;
-      for (uint32_t pe : pes)
-        members.push_back({pe, sequenceOf(kinds[out->kindOf[pe]])});
-      it->second = static_cast<uint32_t>(out->groups.size());
-      out->groups.push_back(orderGroup(streams, out->segments, members, gates));
-      tooLong |= out->groups.back().words > mostWords;
-    }
-    const ExchangeGroup &group = out->groups[it->second];
-    for (size_t i = 0; i < pes.size(); ++i)
-      done[pes[i]] = group.done[i];
-    for (const GroupGate &gate : group.gates)
-      after[streams.gateAt(pes.front() + gate.pe, gate.color)] = gate.after;
-    if (group.ops.empty())
+  for (const Component &component : components(states))
+    findGroup(component, states, places, after);
+  // All of a kind that are alone do the same, which is most often nothing.
+  for (const Kind &kind : kinds) {
+    if (sequenceOf(kind).empty())
       continue;
-    at.resize(out->groups.size(), none);
-    if (at[it->second] == none) {
-      at[it->second] = static_cast<uint32_t>(places.size());
-      places.push_back({it->second, {}});
-    }
-    places[at[it->second]].bases.push_back(pes.front());
+    for (uint32_t pe : kind.pes)
+      if (joiner.isAlone(pe) &&
+          !findGroup({ArrayRef(pe), {}}, states, places, after))
+        break;
   }
-  split(done);
+  for (GroupPlaces &list : places)
+    llvm::sort(list.bases);
+  split();
   Exchange found;
   found.exchange = static_cast<uint32_t>(out->exchanges.size());
   found.gates = std::move(after);
