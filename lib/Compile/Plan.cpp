@@ -109,6 +109,7 @@ public:
   LogicalResult run();
 
 private:
+  LogicalResult checkGivenStages();
   SmallVector<int64_t> stageCounts(Shape shape) const;
   double withStream(double cycles, int64_t stages) const;
   std::optional<double> estimate(partition::Estimates &estimates, Shape shape);
@@ -297,7 +298,26 @@ LogicalResult Planning::search() {
   return success();
 }
 
+/// One stage has what stands around the layers, the others share these.
+LogicalResult Planning::checkGivenStages() {
+  const int64_t given = options.stages.value_or(1);
+  if (given > 1 && tripCount == 1)
+    return emitError(module.getLoc())
+           << given
+           << " stages share equal layers that follow each other, and this "
+              "model has no two that all entries repeat; compile it for one "
+              "stage";
+  if (given > 1 && given - 1 > tripCount)
+    return emitError(module.getLoc())
+           << "one of " << given << " stages has what stands around the "
+           << tripCount << " layers, and the others need a layer each; at most "
+           << tripCount + 1 << " stages";
+  return success();
+}
+
 LogicalResult Planning::run() {
+  if (failed(checkGivenStages()))
+    return failure();
   if (options.region)
     ask(*options.region, mostAnswers);
   else if (failed(search()))

@@ -129,9 +129,17 @@ def test_too_large_for_one_region_takes_several(model):
     np.testing.assert_allclose(logits(program), logits(compile(model, 1, (4, 4))), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("stages, message", [(9, "6 trips, too few for 8 stages to share"),
+@pytest.mark.parametrize("stages, message", [(9, "one of 9 stages has what stands around the 6 layers, .* at most 7 stages"),
                                              (401, "stages 401 is not between 1 and 400"),
                                              (7, "needs 42 by 6 PEs but the fabric has 20 by 20|needs 6 by 42 PEs")])
 def test_what_cannot_be_shared_is_refused(model, stages, message):
     with pytest.raises(wl.CompileError, match=message):
         compile(model, stages, (6, 6), target="grid-20x20,sram=512KiB")
+
+
+def test_one_layer_is_not_shared():
+    shape = zoo.Shape(layers=1, width=10, heads=2, kv_heads=2, head_dim=4, hidden=12, vocabulary=30, positions=64)
+    model = zoo.build(shape, zoo.weights(shape, seed=1)).SerializeToString()
+    with pytest.raises(wl.CompileError, match="2 stages share equal layers .* compile it for one stage") as refused:
+        compile(model, 2, (4, 4))
+    assert "func.func" not in str(refused.value)
