@@ -364,6 +364,8 @@ FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
   std::unique_ptr<image::TargetT> machine = target::toImage(*target);
   OwningOpRef<ModuleOp> programs = module.clone();
   const bool isText = text && phases[*text] == phases[phase];
+  if (!isText)
+    summary.bounds = boundsOf(module, *machine);
   if (isText)
     forgetLines(*programs);
   LogicalResult fits =

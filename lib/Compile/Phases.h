@@ -70,6 +70,10 @@ struct Levels {
   const partition::Planned *planned = nullptr;
 };
 
+/// The bounds of every entry of a module at level 5.
+std::vector<StepBounds> boundsOf(mlir::ModuleOp module,
+                                 const image::TargetT &target);
+
 /// Fills in what an image and its planning say.
 void summarize(const image::ImageT &image, const partition::Planned &planned,
                CompileSummary &summary);

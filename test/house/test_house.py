@@ -38,7 +38,7 @@ ROOMS = {
     "Report": {"Image", "Executor"},
     "Measure": {"Collectives", "Image", "Executor", "Machine", "Target"},
     "Compile": {"Dialect/Onnx", "Dialect/Wafer", "Dialect/Fabric", "Dialect/Core", "Import", "Algebra", "Partition",
-                "Placement", "Routing", "Sampling", "Codegen", "Image", "Target",
+                "Collectives", "Placement", "Routing", "Sampling", "Codegen", "Image", "Target",
                 "Executor", "Files", "Machine", "Mapping"},
 }
 

@@ -122,6 +122,12 @@ static void printSides(llvm::raw_ostream &os, const Side &chosen,
     return llvm::formatv("{0:N}", static_cast<int64_t>(s.cyclesEstimated))
         .str();
   });
+  row("cycles, at least", [](const CompileSummary &s) {
+    return llvm::formatv("{0:N}", s.bounds.front().hard).str();
+  });
+  row("cycles of wires, at least", [](const CompileSummary &s) {
+    return llvm::formatv("{0:N}", s.bounds.front().wires).str();
+  });
   constexpr size_t most = 12;
   report::printComparison(os, chosen.name(), chosen.path, other.name(),
                           other.path, most);
@@ -160,6 +166,8 @@ llvm::Error tool::whyNot(const std::string &model,
     if (!two)
       return two.takeError();
     told["stages"] = other.summary.stages;
+    told["bounds"] = llvm::json::Array{chosen.summary.bounds.front().hard,
+                                       other.summary.bounds.front().hard};
     told["cycles_estimated"] = llvm::json::Array{chosen.summary.cyclesEstimated,
                                                  other.summary.cyclesEstimated};
     told["cycles"] = llvm::json::Array{executor::total(one->path.cycles),

@@ -1,0 +1,215 @@
+// The longest way of data through a function, of that alone which no program of
+// these layouts can leave out: every all-reduce carries words from each end of
+// its line to the other, and every product of weights has its multiply-adds.
+//
+// Why ends may be added: let c be a PE that stands at an end of every line it
+// is in, and c' the one at the other end of a line. What c has of an all-reduce
+// along it depends on what c' had before, over length - 1 steps. c' is such a
+// PE, too, so the ways of all-reduces behind each other add up, whichever lines
+// they are along. Sums that end at one PE, local arithmetic but products of
+// weights (caches are read as far as they are full), and hand-overs around a
+// turn count nothing.
+
+#include "Phases.h"
+
+#include "waferloom/Collectives/Collectives.h"
+#include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Dialect/Wafer/Layers.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
+#include "waferloom/Routing/Passes.h"
+
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace waferloom;
+
+namespace {
+/// Cycles of a way: hops alone; and with words, ramps and multiply-adds, of
+/// which `products` are the last.
+struct Way {
+  uint64_t wires = 0, hard = 0, products = 0;
+
+  Way then(Way next) const {
+    return {wires + next.wires, hard + next.hard, products + next.products};
+  }
+  /// The longer of both, by each measure.
+  void join(const Way &other) {
+    wires = std::max(wires, other.wires);
+    if (other.hard > hard) {
+      hard = other.hard;
+      products = other.products;
+    }
+  }
+};
+
+class Ways {
+public:
+  Ways(func::FuncOp function, const image::TargetT &target);
+
+  /// The bounds of so many tokens, one after the other.
+  StepBounds run(uint64_t tokens);
+
+private:
+  void walk(Block &block);
+  void repeat(wafer::RepeatOp op);
+  Way weigh(Operation *op);
+  Way weighHandOvers(fabric::StageSendRecvOp op);
+  uint64_t getProductCycles(Operation *op) const;
+  Way wayTo(Operation *op) const;
+  uint64_t getPace();
+
+  func::FuncOp function;
+  collectives::Costs costs;
+  uint64_t rate;
+  llvm::DenseMap<Value, Way> ways;
+  Way longest;
+  StepBounds bounds;
+};
+} // namespace
+
+Ways::Ways(func::FuncOp function, const image::TargetT &target)
+    : function(function), costs(target),
+      rate(std::max({target.rate_fma_f32, target.rate_fma_f16,
+                     target.rate_fma_mixed, 1u})) {}
+
+/// The multiply-adds of one PE at the fastest rate; 0: no product of weights.
+uint64_t Ways::getProductCycles(Operation *op) const {
+  auto generic = dyn_cast<linalg::LinalgOp>(op);
+  if (!generic || generic.getNumReductionLoops() == 0)
+    return 0;
+  const bool readsWeights = llvm::any_of(op->getOperands(), [](Value operand) {
+    return operand.getDefiningOp<wafer::ParameterOp>();
+  });
+  if (!readsWeights || generic.getNumDpsInputs() < 2)
+    return 0;
+  uint64_t elements = 1;
+  for (int64_t range : generic.getStaticLoopRanges())
+    elements *= static_cast<uint64_t>(std::max<int64_t>(range, 1));
+  return llvm::divideCeil(elements, rate);
+}
+
+/// Straight from stage to stage every PE hears of the one a region before it.
+Way Ways::weighHandOvers(fabric::StageSendRecvOp op) {
+  wafer::StagesAttr stages = wafer::getStages(op);
+  wafer::RegionAttr region = wafer::getRegion(op);
+  Way way;
+  for (int64_t i = 0; i < stages.getCount(); ++i) {
+    const wafer::HandOver to = wafer::getHandOver(stages, i);
+    if (to.turns)
+      continue;
+    const int64_t size =
+        to.direction == wafer::Axis::X ? region.getWidth() : region.getHeight();
+    const auto hops = static_cast<uint64_t>(size * (to.between + 1));
+    way = way.then({hops * costs.hop,
+                    costs.getPassing(static_cast<uint64_t>(op.getWords())) +
+                        costs.getTravel(hops),
+                    0});
+  }
+  return way;
+}
+
+Way Ways::weigh(Operation *op) {
+  if (auto handOver = dyn_cast<fabric::StageSendRecvOp>(op))
+    return weighHandOvers(handOver);
+  if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op)) {
+    const routing::Collective c = routing::readCollective(allReduce);
+    const uint64_t hops = uint64_t(c.line.length - 1) * c.line.stride;
+    return {hops * costs.hop,
+            collectives::hardBoundCycles(c.line, c.request, costs), 0};
+  }
+  const uint64_t product = getProductCycles(op);
+  return {0, product, product};
+}
+
+Way Ways::wayTo(Operation *op) const {
+  Way way;
+  for (Value operand : op->getOperands())
+    way.join(ways.lookup(operand));
+  return way;
+}
+
+void Ways::repeat(wafer::RepeatOp op) {
+  SmallVector<Way> carried;
+  for (Value value : op.getInits())
+    carried.push_back(ways.lookup(value));
+  Way before = longest;
+  for (uint64_t trip = 0; trip < op.getTripCount(); ++trip) {
+    for (auto [argument, way] :
+         llvm::zip(op.getBodyBlock()->getArguments(), carried))
+      ways[argument] = way;
+    before = longest;
+    walk(*op.getBodyBlock());
+    for (auto [i, value] :
+         llvm::enumerate(op.getBodyBlock()->getTerminator()->getOperands()))
+      carried[i] = ways.lookup(value);
+  }
+  for (auto [result, way] : llvm::zip(op.getResults(), carried))
+    ways[result] = way;
+  if (op != wafer::getLayersRepeat(function))
+    return;
+  bounds.layers = op.getTripCount();
+  bounds.layerWires = longest.wires - before.wires;
+  bounds.layerHard = longest.hard - before.hard;
+  bounds.layerProducts = longest.products - before.products;
+}
+
+void Ways::walk(Block &block) {
+  for (Operation &op : block) {
+    if (auto loop = dyn_cast<wafer::RepeatOp>(op)) {
+      repeat(loop);
+      continue;
+    }
+    const Way way = wayTo(&op).then(weigh(&op));
+    for (Value result : op.getResults())
+      ways[result] = way;
+    longest.join(way);
+  }
+}
+
+/// Products of one token on the stage that has most of them.
+uint64_t Ways::getPace() {
+  uint64_t once = 0, repeated = 0;
+  wafer::RepeatOp layers = wafer::getLayersRepeat(function);
+  function.walk([&](Operation *op) {
+    uint64_t cycles = getProductCycles(op);
+    const bool inLayers = layers && layers->isProperAncestor(op);
+    for (auto loop = op->getParentOfType<wafer::RepeatOp>(); loop;
+         loop = loop->getParentOfType<wafer::RepeatOp>())
+      if (loop != layers)
+        cycles *= loop.getTripCount();
+    (inLayers ? repeated : once) += cycles;
+  });
+  const auto stages =
+      static_cast<uint64_t>(wafer::getStages(function).getCount());
+  const uint64_t trips = layers ? layers.getTripCount() : 0;
+  if (stages == 1)
+    return once + trips * repeated;
+  return std::max(once, llvm::divideCeil(trips, stages - 1) * repeated);
+}
+
+StepBounds Ways::run(uint64_t tokens) {
+  walk(function.getBody().front());
+  bounds.pace = getPace();
+  bounds.wires = longest.wires;
+  bounds.products = longest.products;
+  bounds.hard = std::max(longest.hard, bounds.pace * tokens);
+  return bounds;
+}
+
+std::vector<StepBounds> waferloom::boundsOf(ModuleOp module,
+                                            const image::TargetT &target) {
+  std::vector<StepBounds> all;
+  for (wafer::EntryOp entry : wafer::getProgram(module).getEntries()) {
+    auto function = module.lookupSymbol<func::FuncOp>(entry.getFunction());
+    // A block of tokens is one way, a stream takes its products per token.
+    const auto times =
+        static_cast<uint64_t>(entry.isStreamed() ? entry.getTokens() : 1);
+    StepBounds bounds = Ways(function, target).run(times);
+    bounds.entry = entry.getName().str();
+    bounds.tokens = static_cast<int64_t>(entry.getTokens());
+    all.push_back(std::move(bounds));
+  }
+  return all;
+}
