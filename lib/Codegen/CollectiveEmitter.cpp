@@ -159,7 +159,7 @@ Expected<Channel> CollectiveEmitter::channelOut(unsigned color) const {
 }
 
 Expected<CollectiveEmitter::Emitted *>
-CollectiveEmitter::planOf(fabric::CollectiveOpInterface op, Ref buffer,
+CollectiveEmitter::planOf(fabric::CollectiveOpInterface op,
                           routing::Collective &collective) {
   std::optional<uint64_t> color = op.getColor();
   if (!color || *color >= target.colors)
@@ -168,9 +168,6 @@ CollectiveEmitter::planOf(fabric::CollectiveOpInterface op, Ref buffer,
                               *color, target.colors)
                     .str()
               : "has no color: fabric-route gives it one");
-  // Two f16 travel in one word.
-  if (buffer.type == Word::f16)
-    collective.request.words = (collective.request.words + 1) / 2;
   // Routing sees lines over all stages; they are alike.
   collectives::Line &line = collective.line;
   line.segments = 1;
@@ -248,8 +245,10 @@ Error CollectiveEmitter::emitStep(Emitter &emitter, const Emitted &emitted,
 Error CollectiveEmitter::emit(Emitter &emitter,
                               fabric::CollectiveOpInterface op, Ref buffer) {
   routing::Collective collective = routing::readCollective(op);
-  auto elements = static_cast<int64_t>(collective.request.words);
-  Expected<Emitted *> found = planOf(op, buffer, collective);
+  int64_t elements = 0;
+  for (Value value : op.getValues())
+    elements += cast<ShapedType>(value.getType()).getNumElements();
+  Expected<Emitted *> found = planOf(op, collective);
   if (!found)
     return found.takeError();
   Emitted &emitted = **found;

@@ -86,7 +86,7 @@ private:
   };
 
   /// The plan of `op` at its color; this program uses it.
-  llvm::Expected<Emitted *> planOf(fabric::CollectiveOpInterface op, Ref buffer,
+  llvm::Expected<Emitted *> planOf(fabric::CollectiveOpInterface op,
                                    routing::Collective &collective);
   llvm::Expected<Emitted *> plan(const routing::Collective &collective,
                                  unsigned firstColor);

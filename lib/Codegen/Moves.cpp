@@ -35,20 +35,23 @@ static bool continues(fabric::CollectiveOpInterface op) {
 /// that what computes them writes there.
 void ProgramEmitter::placeFusedCollectives(Block &block) {
   auto place = [&](ValueRange operands, ResultRange results) {
+    auto wordOf = [](Value value) {
+      const Type element = getElementTypeOrSelf(value.getType());
+      return element.isF16()           ? Word::f16
+             : isa<FloatType>(element) ? Word::f32
+                                       : Word::i32;
+    };
     int64_t bytes = 0;
     for (Value value : operands)
-      bytes += elementsOf(shapeOf(value)) * 4;
+      bytes += elementsOf(shapeOf(value)) * bytesOf(wordOf(value));
     FlatSymbolRefAttr fused =
-        emitter.newBuffer(bytes, core::Use::scratch, "fused");
+        emitter.newBuffer(llvm::alignTo(bytes, 4), core::Use::scratch, "fused");
     int64_t offset = 0;
     for (auto [value, result] : llvm::zip_equal(operands, results)) {
-      Word word =
-          isa<FloatType>(cast<ShapedType>(value.getType()).getElementType())
-              ? Word::f32
-              : Word::i32;
+      const Word word = wordOf(value);
       Ref ref = dense(fused, word, shapeOf(value), offset);
       values[result] = ref;
-      offset += elementsOf(shapeOf(value)) * 4;
+      offset += elementsOf(shapeOf(value)) * bytesOf(word);
       if (value.hasOneUse() &&
           isa_and_nonnull<linalg::GenericOp, wafer::LookupOp, wafer::SliceOp,
                           fabric::PutOp, fabric::ToLanesOp,
@@ -79,9 +82,8 @@ LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
   for (auto [value, result] :
        llvm::zip_equal(op.getValues(), op->getResults())) {
     auto type = cast<ShapedType>(value.getType());
-    if (type.getElementType().isF16())
-      return op->emitOpError(
-          "combines f16 values, which travel as f32 for now");
+    if (type.getElementType().isF16() && !isa<fabric::BroadcastOp>(op))
+      return op->emitOpError("combines f16 values, which are summed as f32");
     if (placed.contains(value) || continues(op))
       continue;
     FailureOr<Ref> ref = get(op, value);

@@ -318,7 +318,7 @@ LogicalResult Compilation::run(StringRef path) {
     explainPlanning(onnx ? *onnx : ModuleOp(), module, planned);
   // From here on every tensor has a layout, and every change of layout is an
   // op.
-  next(3, populatePerPePipeline);
+  next(3, [&](OpPassManager &pm) { populatePerPePipeline(pm, options); });
   // From here on global shapes are gone.
   next(4, [&](OpPassManager &pm) { populateFabricPipeline(pm, options); });
   // From here on every word has its way: lines, algorithms, colors, queues.

@@ -8,6 +8,7 @@
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Image/Utf8.h"
 #include "waferloom/Mapping/MappingAttr.h"
+#include "waferloom/Routing/Passes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
@@ -226,15 +227,15 @@ static mapping::Collective describe(const Named &named) {
   mapping::Collective out;
   out.at.value = named.name;
   out.along.value = named.alongX ? "x" : "y";
-  int64_t words = 0;
-  for (Value value : op.getValues())
-    words += cast<ShapedType>(value.getType()).getNumElements();
-  out.words.value = words;
+  out.words.value =
+      static_cast<int64_t>(routing::readCollective(op).request.words);
   if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op.getOperation()))
     describeAlgorithm(allReduce, out);
   else if (auto reduce = dyn_cast<fabric::ReduceOp>(op.getOperation()))
     describeAlgorithm(reduce, out);
-  out.root.value = static_cast<int64_t>(op.getRoot());
+  // What travels back begins where the sum is complete.
+  if (!isa<fabric::BroadcastOp>(op.getOperation()))
+    out.root.value = static_cast<int64_t>(op.getRoot());
   if (std::optional<uint64_t> color = op.getColor())
     out.color.value = static_cast<int64_t>(*color);
   return out;

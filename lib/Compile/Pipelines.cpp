@@ -214,7 +214,10 @@ void waferloom::populatePlanPipeline(OpPassManager &pm,
   pm.addPass(std::make_unique<PlanProgram>(options, planned));
 }
 
-void waferloom::populatePerPePipeline(OpPassManager &pm) {
+void waferloom::populatePerPePipeline(OpPassManager &pm,
+                                      const CompileOptions &options) {
+  if (!llvm::is_contained(options.disabledRewrites, algebra::atRoots))
+    pm.addNestedPass<func::FuncOp>(partition::createPartitionComputeAtRoots());
   // What the types of level 3 say is proven, not believed.
   pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
   pm.addPass(partition::createPartitionToPerPe());
@@ -375,9 +378,7 @@ void waferloom::registerPipelines() {
                   populatePlanPipeline(pm, options);
                 }));
   registerPhase("waferloom-per-pe", "Level 3 to level 4",
-                always([](OpPassManager &pm, const CompileOptions &) {
-                  populatePerPePipeline(pm);
-                }));
+                always(populatePerPePipeline));
   registerPhase("waferloom-fabric", "Level 4 to level 5",
                 always(populateFabricPipeline));
 }

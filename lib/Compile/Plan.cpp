@@ -43,7 +43,10 @@ waferloom::runPhase(ModuleOp module,
 
 LogicalResult waferloom::lowerToFabric(ModuleOp module,
                                        const CompileOptions &options) {
-  return success(succeeded(runPhase(module, populatePerPePipeline)) &&
+  return success(succeeded(runPhase(module,
+                                    [&](OpPassManager &pm) {
+                                      populatePerPePipeline(pm, options);
+                                    })) &&
                  !isInterrupted(options) &&
                  succeeded(runPhase(module, [&](OpPassManager &pm) {
                    populateFabricPipeline(pm, options);

@@ -60,11 +60,26 @@ llvm::Expected<uint64_t> Measuring::countStep(image::ImageT &image) {
   return step->cycles;
 }
 
+/// What later phases choose: nothing shows of it behind `prepare`.
+static bool isOfMessages(StringRef name) {
+  return name == algebra::packedMessages || name == algebra::middleRoot ||
+         name == algebra::atRoots;
+}
+
 bool Measuring::isAtWork(StringRef name) {
-  bool works = name != algebra::packedMessages && name != algebra::middleRoot;
-  levels.fabric.walk([&](fabric::AllReduceOp op) {
-    works |= name == algebra::packedMessages ? op.getValues().size() > 1
-                                             : op.getRoot() != 0;
+  if (!isOfMessages(name))
+    return true;
+  bool works = false;
+  levels.fabric.walk([&](fabric::CollectiveOpInterface op) {
+    if (name == algebra::packedMessages)
+      works |= isa<fabric::ReduceOp>(op) && op.getValues().size() > 1;
+    else if (name == algebra::middleRoot)
+      works |= op.getRoot() != 0;
+    else
+      works |= isa<fabric::BroadcastOp>(op) &&
+               llvm::any_of(op.getValues(), [](Value value) {
+                 return !value.getDefiningOp<fabric::CollectiveOpInterface>();
+               });
   });
   return works;
 }
@@ -87,7 +102,7 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
       })))
     return llvm::createStringError("without '" + name + "': " + reason);
   changedNothing =
-      name != algebra::packedMessages && name != algebra::middleRoot &&
+      !isOfMessages(name) &&
       OperationEquivalence::isEquivalentTo(
           levels.prepared, *module, OperationEquivalence::IgnoreLocations);
   partition::Planned planned;

@@ -31,6 +31,15 @@ using collectives::Kind;
 
 namespace {
 
+/// What travels one way.
+struct Messages {
+  /// The values of a message have one element type: positions among the
+  /// operands (results, of what travels back), by type.
+  llvm::MapVector<Type, SmallVector<unsigned>> values;
+  /// For each message its lines, in order: indices into the list of all.
+  SmallVector<SmallVector<size_t>> lines;
+};
+
 /// One op of level 4 that words cross PEs for: what it becomes.
 struct Crossing {
   Operation *op;
@@ -38,17 +47,13 @@ struct Crossing {
   wafer::StagesAttr stages;
   bool isHandOver = false; // what the stages' repeat carries
   /// Of a hand-over that turns: indices into the list of all lines. None: of
-  /// one PE.
-  std::optional<size_t> leave, enter;
+  /// one PE. What enters travels both ways.
+  std::optional<size_t> leave, enter, enterBack;
   SmallVector<wafer::Axis> axes;
   Kind kind = Kind::AllReduce;
   wafer::Combiner combiner = wafer::Combiner::Sum;
   int64_t root = -1; // coordinate along `axes`; -1: any, we choose
-  /// The operands of a message have one element type: positions among the
-  /// operands, by type.
-  llvm::MapVector<Type, SmallVector<unsigned>> messages;
-  /// For each message its lines, in order: indices into the list of all.
-  SmallVector<SmallVector<size_t>> lines;
+  Messages in, out;  ///< to the root, and from it
 };
 
 struct Conversion {
@@ -57,18 +62,23 @@ struct Conversion {
   SmallVector<routing::Collective> all;
 
   LogicalResult add(Operation *op);
-  LogicalResult addLines(Crossing &crossing);
+  void addLines(Crossing &crossing);
+  LogicalResult check(const collectives::Costs &costs) const;
   /// What a mapping says of the collectives.
   LogicalResult pin(ModuleOp module, const collectives::Costs &costs);
+  void addMessages(Messages &messages, Kind kind, TypeRange types,
+                   ArrayRef<routing::Collective> lines);
+  SmallVector<Value> send(OpBuilder &builder, const Messages &messages,
+                          SmallVector<Value> values) const;
   void rewrite(Crossing &crossing);
 };
 
 } // namespace
 
-/// The type of a crossing's operands: a gather sums what it results in.
-static Type messageType(Operation *op, unsigned operand) {
-  return isa<wafer::GatherOp>(op) ? op->getResult(0).getType()
-                                  : op->getOperand(operand).getType();
+/// The types of what is reduced: a gather sums what it results in.
+static TypeRange reducedTypes(Operation *op) {
+  return isa<wafer::GatherOp>(op) ? TypeRange(op->getResultTypes())
+                                  : TypeRange(op->getOperandTypes());
 }
 
 static uint64_t tripCountAround(Operation *op) {
@@ -86,6 +96,10 @@ LogicalResult Conversion::add(Operation *op) {
     crossing.axes = llvm::to_vector(allReduce.getAxes().getAxes());
     crossing.kind = Kind::AllReduce;
     crossing.combiner = allReduce.getCombiner();
+  } else if (auto both = dyn_cast<wafer::ReduceApplyBroadcastOp>(op)) {
+    crossing.axes = llvm::to_vector(both.getAxes().getAxes());
+    crossing.kind = Kind::AllReduce;
+    crossing.combiner = both.getCombiner();
   } else if (auto reduce = dyn_cast<wafer::ReduceOp>(op)) {
     crossing.axes = llvm::to_vector(reduce.getAxes().getAxes());
     crossing.kind = Kind::Reduce;
@@ -110,16 +124,16 @@ LogicalResult Conversion::add(Operation *op) {
   if (!crossing.region)
     return op->emitOpError("is in no program with a region");
   crossing.stages = wafer::getStages(op);
-  for (unsigned i = 0; i < op->getNumOperands(); ++i) {
-    Type type = getElementTypeOrSelf(messageType(op, i));
-    if (type.getIntOrFloatBitWidth() > 32 || type.isF16() || type.isBF16())
+  const bool reduces = crossing.kind != Kind::Broadcast;
+  for (Type type : reduces ? reducedTypes(op) : TypeRange(op->getResultTypes()))
+    if (Type element = getElementTypeOrSelf(type);
+        element.getIntOrFloatBitWidth() > 32 || element.isBF16() ||
+        (reduces && element.isF16()))
       return op->emitOpError()
-             << "combines " << type << " values; words of the fabric carry f32 "
-             << "or i32 for now";
-    crossing.messages[type].push_back(i);
-  }
-  if (failed(addLines(crossing)))
-    return failure();
+             << (reduces ? "combines " : "broadcasts ") << element
+             << " values; words of the fabric carry f32 or i32"
+             << (reduces ? " when they are combined" : ", or two f16");
+  addLines(crossing);
   crossings.push_back(std::move(crossing));
   return success();
 }
@@ -165,7 +179,8 @@ static void addTurn(Crossing &crossing,
     words += cast<ShapedType>(value.getType()).getNumElements();
   const Turn turn(crossing.region, crossing.stages, words);
   const bool inColumns = crossing.stages.getInColumns();
-  auto add = [&](bool x, Kind kind, int64_t message) -> std::optional<size_t> {
+  auto add = [&](bool x, Kind kind, int64_t message,
+                 bool middle) -> std::optional<size_t> {
     routing::Collective c{crossing.op->getLoc(),
                           x ? routing::Direction::X : routing::Direction::Y,
                           {},
@@ -178,20 +193,40 @@ static void addTurn(Crossing &crossing,
                                               : crossing.stages.getRows());
     c.request.kind = kind;
     c.request.words = static_cast<uint64_t>(message);
-    c.request.root =
-        kind == Kind::Reduce ? c.line.length - 1 : c.line.length / 2;
+    c.request.root = middle ? c.line.length / 2 : c.line.length - 1;
+    c.freeRoot = middle;
     all.push_back(c);
     return all.size() - 1;
   };
-  crossing.leave = add(inColumns, Kind::Reduce, turn.laneWords);
-  crossing.enter = add(!inColumns, Kind::AllReduce, turn.filled);
+  crossing.leave = add(inColumns, Kind::Reduce, turn.laneWords, false);
+  crossing.enter = add(!inColumns, Kind::Reduce, turn.filled, true);
+  crossing.enterBack = add(!inColumns, Kind::Broadcast, turn.filled, true);
 }
 
-LogicalResult Conversion::addLines(Crossing &crossing) {
-  if (crossing.isHandOver) {
-    addTurn(crossing, all);
-    return success();
+/// A message for each element type of `types`, which takes `lines`.
+void Conversion::addMessages(Messages &messages, Kind kind, TypeRange types,
+                             ArrayRef<routing::Collective> lines) {
+  for (auto [i, type] : llvm::enumerate(types))
+    messages.values[getElementTypeOrSelf(type)].push_back(i);
+  for (auto &[element, values] : messages.values) {
+    SmallVector<size_t> &indices = messages.lines.emplace_back();
+    int64_t elements = 0;
+    for (unsigned i : values)
+      elements += cast<ShapedType>(types[i]).getNumElements();
+    if (elements == 0)
+      continue;
+    for (routing::Collective line : lines) {
+      line.request.kind = kind;
+      line.request.words = routing::wordsOf(element, elements);
+      indices.push_back(all.size());
+      all.push_back(line);
+    }
   }
+}
+
+void Conversion::addLines(Crossing &crossing) {
+  if (crossing.isHandOver)
+    return addTurn(crossing, all);
   SmallVector<routing::Collective> lines;
   auto [width, height] = wafer::getExtents(crossing.region, crossing.stages);
   for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
@@ -216,7 +251,6 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
       c.line.length = static_cast<unsigned>(length);
       c.line.stride = static_cast<unsigned>(stride);
       c.line.segments = static_cast<unsigned>(extent / (length * stride));
-      c.request.kind = crossing.kind;
       c.request.combiner = mirrored<collectives::Combiner>(crossing.combiner);
       c.request.root =
           crossing.root < 0
@@ -226,23 +260,30 @@ LogicalResult Conversion::addLines(Crossing &crossing) {
       lines.push_back(c);
     }
   }
-  // Inward along x then y; a broadcast goes outward, the other way round.
-  if (crossing.kind == Kind::Broadcast)
-    std::reverse(lines.begin(), lines.end());
-  for (auto &[type, operands] : crossing.messages) {
-    SmallVector<size_t> &indices = crossing.lines.emplace_back();
-    uint64_t words = 0;
-    for (unsigned i : operands)
-      words += static_cast<uint64_t>(
-          cast<ShapedType>(messageType(crossing.op, i)).getNumElements());
-    if (words == 0)
-      continue;
-    for (routing::Collective line : lines) {
-      line.request.words = words;
-      indices.push_back(all.size());
-      all.push_back(line);
-    }
-  }
+  for (routing::Collective &line : lines)
+    line.freeRoot = crossing.root < 0;
+  if (crossing.kind != Kind::Broadcast)
+    addMessages(crossing.in, Kind::Reduce, reducedTypes(crossing.op), lines);
+  // What went inward along x, then y, goes outward the other way round.
+  std::reverse(lines.begin(), lines.end());
+  for (routing::Collective &line : lines)
+    line.freeRoot = false;
+  if (crossing.kind != Kind::Reduce)
+    addMessages(crossing.out, Kind::Broadcast, crossing.op->getResultTypes(),
+                lines);
+}
+
+/// A line has colors for both ways of what travels both.
+LogicalResult Conversion::check(const collectives::Costs &costs) const {
+  for (const Crossing &crossing : crossings)
+    for (ArrayRef<size_t> lines : crossing.in.lines)
+      for (size_t line : lines) {
+        collectives::Request request = all[line].request;
+        request.kind = crossing.kind;
+        if (llvm::Error error =
+                collectives::check(all[line].line, request, costs))
+          return emitError(all[line].loc) << llvm::toString(std::move(error));
+      }
   return success();
 }
 
@@ -252,16 +293,25 @@ LogicalResult Conversion::pin(ModuleOp module,
   if (failed(pins))
     return failure();
   for (const Crossing &crossing : crossings) {
+    // In the order of level 5. What travels back leaves where it arrived.
     SmallVector<size_t> mine;
-    for (std::optional<size_t> turn : {crossing.leave, crossing.enter})
+    for (std::optional<size_t> turn :
+         {crossing.leave, crossing.enter, crossing.enterBack})
       if (turn)
         mine.push_back(*turn);
-    for (const SmallVector<size_t> &lines : crossing.lines)
-      llvm::append_range(mine, lines);
+    for (const Messages *way : {&crossing.in, &crossing.out})
+      for (const SmallVector<size_t> &lines : way->lines)
+        llvm::append_range(mine, lines);
     auto function = crossing.op->getParentOfType<func::FuncOp>();
-    for (size_t index : mine)
-      if (failed(pins->choose(function.getName(), all[index], costs)))
+    for (auto [i, index] : llvm::enumerate(mine)) {
+      routing::Collective &c = all[index];
+      for (size_t before : ArrayRef(mine).take_front(i))
+        if (crossing.root < 0 && all[before].isOn(c))
+          std::tie(c.request.root, c.freeRoot) =
+              std::pair(all[before].request.root, false);
+      if (failed(pins->choose(function.getName(), c, costs)))
         return failure();
+    }
   }
   return success();
 }
@@ -294,20 +344,11 @@ static SmallVector<Value> createCollective(OpBuilder &builder,
     levels = builder.getI64IntegerAttr(c.request.levels);
   SmallVector<Type> types =
       llvm::map_to_vector(values, [](Value value) { return value.getType(); });
-  switch (c.request.kind) {
-  case Kind::AllReduce:
-    return fabric::AllReduceOp::create(builder, c.loc, types, values, combiner,
-                                       line, algorithm, group, levels, root,
-                                       IntegerAttr())
-        ->getResults();
-  case Kind::Reduce:
+  if (c.request.kind == Kind::Reduce)
     return fabric::ReduceOp::create(builder, c.loc, types, values, combiner,
                                     line, algorithm, group, levels, root,
                                     IntegerAttr())
         ->getResults();
-  case Kind::Broadcast:
-    break;
-  }
   return fabric::BroadcastOp::create(builder, c.loc, types, values, line, root,
                                      IntegerAttr())
       ->getResults();
@@ -354,7 +395,8 @@ static void createTurn(fabric::StageSendRecvOp op, const Crossing &crossing,
   value = fabric::FromLanesOp::create(builder, loc, words(turn.filled), value,
                                       lanes, turn.lanes, parts, turn.parts);
   if (crossing.enter)
-    value = createCollective(builder, all[*crossing.enter], {value}).front();
+    for (size_t way : {*crossing.enter, *crossing.enterBack})
+      value = createCollective(builder, all[way], {value}).front();
   if (turn.filled != turn.words)
     value = tensor::ExtractSliceOp::create(
         builder, loc, value, ArrayRef<OpFoldResult>{builder.getIndexAttr(0)},
@@ -378,6 +420,22 @@ static void addStageSendRecv(const Crossing &crossing,
     from.replaceAllUsesExcept(to, op);
 }
 
+/// `values` behind all lines of `messages`.
+SmallVector<Value> Conversion::send(OpBuilder &builder,
+                                    const Messages &messages,
+                                    SmallVector<Value> values) const {
+  for (auto [message, lines] :
+       llvm::zip_equal(messages.values, messages.lines)) {
+    SmallVector<Value> now = llvm::map_to_vector(
+        message.second, [&](unsigned i) { return values[i]; });
+    for (size_t line : lines)
+      now = createCollective(builder, all[line], now);
+    for (auto [i, value] : llvm::zip_equal(message.second, now))
+      values[i] = value;
+  }
+  return values;
+}
+
 void Conversion::rewrite(Crossing &crossing) {
   if (crossing.isHandOver)
     return addStageSendRecv(crossing, all);
@@ -385,15 +443,19 @@ void Conversion::rewrite(Crossing &crossing) {
   SmallVector<Value> now(crossing.op->getOperands());
   if (auto gather = dyn_cast<wafer::GatherOp>(crossing.op))
     now = {createPut(builder, gather, crossing.region)};
-  for (auto [message, lines] :
-       llvm::zip_equal(crossing.messages, crossing.lines)) {
-    SmallVector<Value> values =
-        llvm::map_to_vector(message.second, [&](unsigned i) { return now[i]; });
-    for (size_t line : lines)
-      values = createCollective(builder, all[line], values);
-    for (auto [i, value] : llvm::zip_equal(message.second, values))
-      now[i] = value;
+  now = send(builder, crossing.in, std::move(now));
+  // Every PE computes what the body says; what counts is the root's.
+  if (auto both = dyn_cast<wafer::ReduceApplyBroadcastOp>(crossing.op)) {
+    Block *body = both.getBodyBlock();
+    wafer::YieldOp yield = both.getYield();
+    for (auto [sum, value] : llvm::zip_equal(body->getArguments(), now))
+      sum.replaceAllUsesWith(value);
+    now = llvm::to_vector(yield.getValues());
+    yield.erase();
+    both->getBlock()->getOperations().splice(both->getIterator(),
+                                             body->getOperations());
   }
+  now = send(builder, crossing.out, std::move(now));
   crossing.op->replaceAllUsesWith(now);
   crossing.op->erase();
 }
@@ -419,7 +481,7 @@ struct ConvertWaferToFabric
                        std::min<unsigned>(target->colors,
                                           fabric::StageSendRecvOp::getColorsOf(
                                               crossing.stages.getCount()));
-    if (walked.wasInterrupted() ||
+    if (walked.wasInterrupted() || failed(conversion.check(costs)) ||
         failed(conversion.pin(getOperation(), costs)) ||
         failed(routing::choose(conversion.all, costs)))
       return signalPassFailure();

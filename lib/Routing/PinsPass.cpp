@@ -50,7 +50,7 @@ LogicalResult Pins::setRoot(const mapping::Collective &entry, Collective &c,
     return refuse(c, entry.root.line, name)
            << "is over " << c.line.length << " PEs and has no PE " << root
            << " to be its root: say 0 to " << c.line.length - 1 << ", or auto";
-  if (c.request.kind == Kind::AllReduce)
+  if (c.freeRoot)
     c.request.root = static_cast<unsigned>(root);
   else if (root != int64_t(c.request.root) &&
            !StringRef(*entry.at).contains('*'))

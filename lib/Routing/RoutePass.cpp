@@ -37,6 +37,10 @@ static void readAlgorithm(ReduceLike op, collectives::Request &request) {
   request.combiner = mirrored<collectives::Combiner>(op.getCombiner());
 }
 
+uint64_t routing::wordsOf(Type element, int64_t elements) {
+  return static_cast<uint64_t>(element.isF16() ? (elements + 1) / 2 : elements);
+}
+
 routing::Collective routing::readCollective(fabric::CollectiveOpInterface op) {
   fabric::LineAttr line = op.getLine();
   routing::Collective c{op.getLoc(),
@@ -49,10 +53,11 @@ routing::Collective routing::readCollective(fabric::CollectiveOpInterface op) {
             static_cast<unsigned>(line.getStride()),
             static_cast<unsigned>(line.getSegments())};
   c.request.root = static_cast<unsigned>(op.getRoot());
-  c.request.words = 0;
+  int64_t elements = 0;
   for (Value value : op.getValues())
-    c.request.words += static_cast<uint64_t>(
-        cast<ShapedType>(value.getType()).getNumElements());
+    elements += cast<ShapedType>(value.getType()).getNumElements();
+  c.request.words =
+      wordsOf(getElementTypeOrSelf(op.getValues().front().getType()), elements);
   if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op.getOperation())) {
     c.request.kind = collectives::Kind::AllReduce;
     readAlgorithm(allReduce, c.request);

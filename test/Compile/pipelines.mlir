@@ -27,7 +27,7 @@
 // SHARDS: wafer.all_reduce
 // FABRIC: fabric.place = #fabric.rect<at = (0, 0), size = (4, 2)>
 // FABRIC-SAME: fabric.queues
-// FABRIC: fabric.all_reduce {{.*}} color 0
+// FABRIC: fabric.reduce {{.*}} color 0
 // SEARCH: plans to search 0
 // FULL: error: {{no layout found on 1 x 1 PEs|needs [0-9]+ bytes of SRAM on the fullest PE of 1 x 1}}
 // NONE: there is no precision 'f7'; there are model, f32, f16

@@ -273,6 +273,73 @@ func.func @mask_type() {
 // -----
 
 wafer.program region <x = 2 x 2, y = 4> {}
+func.func @differs_along_the_line() {
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  %w = tensor.empty() : tensor<8xf32, #wafer.layout<[y]>>
+  %r = wafer.reduce_apply_broadcast %v over [y] sum {
+  ^bb0(%s: tensor<8xf32, #wafer.layout<[*]>>):
+    // expected-error @below {{is computed at one place along 'y', but 'tensor<8xf32, #wafer.layout<[y]>>' differs there: compute it behind the broadcast}}
+    wafer.yield %w : tensor<8xf32, #wafer.layout<[y]>>
+  } : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[y]>>
+  return
+}
+
+// -----
+
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @message_between_two_ways() {
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0 y, sum>>>
+  %r = wafer.reduce_apply_broadcast %v over [y] sum {
+  ^bb0(%s: tensor<8xf32, #wafer.layout<[*] partial<x0, sum>>>):
+    // expected-error @below {{is a collective between the two ways of another: only local ops are}}
+    %a = wafer.all_reduce %s over [x0] sum : (tensor<8xf32, #wafer.layout<[*] partial<x0, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+    wafer.yield %a : tensor<8xf32, #wafer.layout<[*]>>
+  } : (tensor<8xf32, #wafer.layout<[*] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  return
+}
+
+// -----
+
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @yields_something_else() {
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  // expected-error @below {{does not yield what it gives}}
+  %r = wafer.reduce_apply_broadcast %v over [y] sum {
+  ^bb0(%s: tensor<8xf32, #wafer.layout<[*]>>):
+    wafer.yield %s : tensor<8xf32, #wafer.layout<[*]>>
+  } : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf16, #wafer.layout<[*]>>
+  return
+}
+
+// -----
+
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @still_partial_in_the_body() {
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  // expected-error @below {{gives a value with another partial reduction than what is left of its operand's}}
+  %r = wafer.reduce_apply_broadcast %v over [y] sum {
+  ^bb0(%s: tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>):
+    wafer.yield %s : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  } : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  return
+}
+
+// -----
+
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @one_value_too_few() {
+  %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>
+  // expected-error @below {{reduces 1 values into 2}}
+  %r = wafer.reduce_apply_broadcast %v over [y] sum {
+  ^bb0(%s: tensor<8xf32, #wafer.layout<[*]>>, %t: tensor<8xf32, #wafer.layout<[*]>>):
+    wafer.yield %s : tensor<8xf32, #wafer.layout<[*]>>
+  } : (tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>) -> tensor<8xf32, #wafer.layout<[*]>>
+  return
+}
+
+// -----
+
+wafer.program region <x = 2 x 2, y = 4> {}
 func.func @good() {
   %p = tensor.empty() : tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<x0 y, sum>>>
   %a = wafer.all_reduce %p over [x0] sum : (tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<x0 y, sum>>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<y, sum>>>
@@ -281,6 +348,10 @@ func.func @good() {
   %d = wafer.slice %c dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[* live 7 padding num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 padding num]>>
   %e = wafer.mask %d dim 0 fill 0.0 : f32 : (tensor<8xf32, #wafer.layout<[cyclic y live 7 padding num]>>) -> tensor<8xf32, #wafer.layout<[cyclic y live 7 padding 0]>>
   %f = wafer.gather %e dim 0 over [y] cyclic : (tensor<8xf32, #wafer.layout<[cyclic y live 7 padding 0]>>) -> tensor<8xf32, #wafer.layout<[* live 7 padding 0]>>
+  %h:2 = wafer.reduce_apply_broadcast %a over [y] sum {
+  ^bb0(%s: tensor<8xf32, #wafer.layout<[* live 7 padding num]>>):
+    wafer.yield %s, %c : tensor<8xf32, #wafer.layout<[* live 7 padding num]>>, tensor<8xf32, #wafer.layout<[* live 7 padding num]>>
+  } : (tensor<8xf32, #wafer.layout<[* live 7 padding num] partial<y, sum>>>) -> (tensor<8xf32, #wafer.layout<[* live 7 padding num]>>, tensor<8xf32, #wafer.layout<[* live 7 padding num]>>)
   %q = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<x0 x1, max>>>
   %g = wafer.reduce %q to [x0, x1] = 2 max : (tensor<8xf32, #wafer.layout<[*] partial<x0 x1, max>>>) -> tensor<8xf32, #wafer.layout<[*] root<x0 = 1, x1 = 0>>>
   return

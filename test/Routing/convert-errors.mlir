@@ -6,8 +6,22 @@ wafer.program region <x = 4, y = 5> {
 }
 func.func @half() {
   %a = tensor.empty() : tensor<8xf16>
-  // expected-error @below {{combines 'f16' values; words of the fabric carry f32 or i32 for now}}
+  // expected-error @below {{combines 'f16' values; words of the fabric carry f32 or i32 when they are combined}}
   %0 = wafer.all_reduce %a over [y] sum : (tensor<8xf16>) -> tensor<8xf16>
+  return
+}
+}
+
+// -----
+
+module attributes {wafer.target = #wafer.target<"grid-64x64,colors=6">} {
+wafer.program region <x = 4, y = 5> {
+  wafer.entry "wide" of @wide tokens 1
+}
+func.func @wide() {
+  %a = tensor.empty() : tensor<8xbf16>
+  // expected-error @below {{broadcasts 'bf16' values; words of the fabric carry f32 or i32, or two f16}}
+  %0 = wafer.broadcast %a from [y] = 1 : (tensor<8xbf16>) -> tensor<8xbf16>
   return
 }
 }

@@ -14,8 +14,8 @@ wafer.program region <x = 4, y = 5> stages <3 x 1> {
 func.func @stages() {
   %x = wafer.input "x" {layout = #wafer.layout<[*]>} : tensor<8xf32>
   // CHECK: wafer.repeat 6
-  // CHECK: fabric.all_reduce %{{.*}} along <x, length = 4, stride = 1, segments = 3>
-  // CHECK: fabric.all_reduce %{{.*}} along <y, length = 5, stride = 1, segments = 1>
+  // CHECK: fabric.reduce %{{.*}} along <x, length = 4, stride = 1, segments = 3>
+  // CHECK: fabric.reduce %{{.*}} along <y, length = 5, stride = 1, segments = 1>
   %y = wafer.repeat 6 (%a = %x) : tensor<8xf32> {
     %b = wafer.all_reduce %a over [x] sum : (tensor<8xf32>) -> tensor<8xf32>
     %c = wafer.all_reduce %b over [y] sum : (tensor<8xf32>) -> tensor<8xf32>

@@ -21,7 +21,7 @@ func.func @rows() {
   // CHECK: fabric.reduce %{{.*}} sum along <y, length = 2, stride = 1, segments = 2> {{.*}} root 1
   // CHECK: } enter {
   // CHECK: fabric.from_lanes %{{.*}} from x 4 to y 2 : (tensor<4xf32>) -> tensor<8xf32>
-  // CHECK: fabric.all_reduce %{{.*}} sum along <x, length = 4, stride = 1, segments = 2>
+  // CHECK: fabric.reduce %{{.*}} sum along <x, length = 4, stride = 1, segments = 2>
   // CHECK: tensor.extract_slice %{{.*}}[0] [7] [1]
   wafer.output "y", %y {layout = #wafer.layout<[*]>} : tensor<7xf32>
   return
@@ -44,7 +44,7 @@ func.func @columns() {
   // CHECK: fabric.to_lanes %{{.*}} from x 5 to y 2 : (tensor<7xf32>) -> tensor<21xf32>
   // CHECK: fabric.reduce %{{.*}} sum along <x, length = 5, stride = 1, segments = 2> {{.*}} root 4
   // CHECK: fabric.from_lanes %{{.*}} from y 2 to x 5 : (tensor<21xf32>) -> tensor<7xf32>
-  // CHECK: fabric.all_reduce %{{.*}} sum along <y, length = 2, stride = 1, segments = 2>
+  // CHECK: fabric.reduce %{{.*}} sum along <y, length = 2, stride = 1, segments = 2>
   // CHECK-NOT: tensor.extract_slice
   wafer.output "y", %y {layout = #wafer.layout<[*]>} : tensor<7xf32>
   return

@@ -159,9 +159,9 @@ LINES = [
     (r"layers: 5", "layers: 4", "of a model of 4 equal layers, this one has 5"),
     (r"target: .*", "target: wse2", "line 5: the mapping is for 'wse2', not for"),
     (r"deferred-norm", "deferred-nerm", "line 7: there is no rewrite 'deferred-nerm'"),
-    (r"region: .*", "region: {x: 800, y: 2}", "line 13: a region of 800 x 2 PEs is too wide"),
-    (r"region: .*", "region: {x: 4}", "line 13: a region has x and y"),
-    (r"at: \[0, 0\]", "at: [20, 0]", r"line 15: a region of 8 x 6 PEs at \(20, 0\) is too wide"),
+    (r"region: .*", "region: {x: 800, y: 2}", "line 14: a region of 800 x 2 PEs is too wide"),
+    (r"region: .*", "region: {x: 4}", "line 14: a region has x and y"),
+    (r"at: \[0, 0\]", "at: [20, 0]", r"line 16: a region of 8 x 6 PEs at \(20, 0\) is too wide"),
     (r"at: \[0, 0\]", "at: [0, 0], trips: [0, 4]", "stage 0 cannot have the layers from 0 to 4.* from 0 to 5"),
     (r"size: 36", "size: 40", "has 36 elements, not 40: is this the mapping of another model"),
     (r"(?s)dim: (\S+), size: 90, split: \w+", r"dim: \1, size: 90, split: x7", "axis 'x7' is factor 7 but the mapping's region has"),
@@ -175,7 +175,7 @@ LINES = [
     (r"algorithm: [\w-]+.*, root", "group: 2, root", "has groups or levels of no algorithm"),
     (r"root: \d+", "root: 70", "and has no PE 70 to be its root: say 0 to"),
     (r"color: \d+", "color: 24", "cannot begin at color 24: there are 21 for collectives"),
-    (r"color: \d+", "color: 2", "cannot begin at color 2: some of its colors are those of a collective with other routes"),
+    (r"color: \d+", "color: 1", "cannot begin at color 1: some of its colors are those of a collective with other routes"),
     (r'at: "tokens1:\S+"', 'at: "tokens9:x"', "there is no collective at 'tokens9:x'"),
 ]
 

@@ -13,7 +13,7 @@ from waferloom import cycles, zoo
 from conftest import BIN
 
 REWRITES = ["deferred-norm", "deferred-softmax", "half-factors", "reciprocal-root", "packed-messages",
-            "middle-root"]
+            "compute-at-roots", "middle-root"]
 CHOICES = [[], *([name] for name in REWRITES), REWRITES]
 SHAPES = {
     "groups": zoo.Shape(layers=2, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32),
@@ -43,6 +43,21 @@ def test_outputs_stay(name, grid):
             counts.add(result.cycles)
         images.add(tuple(sorted(counts)))
     assert len(images) > 1, "no rewrite changed anything"
+
+
+@pytest.mark.parametrize("precision", ["f32", "f16"])
+@pytest.mark.parametrize("grid", ["grid-8x8", "grid-5x3", "grid-1x12,sram=128KiB", "grid-12x1,sram=128KiB"])
+def test_roots_change_no_bit(grid, precision):
+    """What is computed at the root, and rounded there, is what all would have computed: odd sizes, a chunk of tokens,
+    lines of one direction only."""
+    shape = SHAPES["groups"]
+    model = zoo.build(shape, zoo.weights(shape, seed=5)).SerializeToString()
+    sessions = [wl.compile(model, target=grid, context=12, chunks=[3], precision=precision, disable_rewrites=disabled)
+                for disabled in ([], ["compute-at-roots"])]
+    sessions = [program.session() for program in sessions]
+    for ids in ([[3, 1, 4]], [[1]], [[5, 9, 2]], [[6]]):
+        ours, theirs = (session.run({"input_ids": np.array(ids)}).outputs["logits"] for session in sessions)
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_large_and_small_activations():

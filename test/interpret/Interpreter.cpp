@@ -189,6 +189,8 @@ LogicalResult Machine::runOp(Operation *op) {
     return runGeneric(generic);
   if (auto repeat = dyn_cast<wafer::RepeatOp>(op))
     return runRepeat(repeat);
+  if (auto both = dyn_cast<wafer::ReduceApplyBroadcastOp>(op))
+    return runAtRoots(both);
   if (auto allReduce = dyn_cast<wafer::AllReduceOp>(op)) {
     runAllReduce(allReduce);
   } else if (auto slice = dyn_cast<wafer::SliceOp>(op)) {

@@ -70,7 +70,10 @@ private:
   llvm::LogicalResult runOp(mlir::Operation *op);
   llvm::LogicalResult runGeneric(mlir::linalg::GenericOp op);
   llvm::LogicalResult runRepeat(wafer::RepeatOp op);
+  template <typename OpT>
+  void reduce(OpT op, mlir::ValueRange results, bool everywhere);
   void runAllReduce(wafer::AllReduceOp op);
+  llvm::LogicalResult runAtRoots(wafer::ReduceApplyBroadcastOp op);
   void runAppend(wafer::AppendOp op);
   void runLookup(wafer::LookupOp op);
   template <typename OpT>

@@ -9,7 +9,8 @@ using namespace waferloom::interpret;
 using wafer::Axis;
 using wafer::LayoutAttr;
 
-void Machine::runAllReduce(wafer::AllReduceOp op) {
+template <typename OpT>
+void Machine::reduce(OpT op, ValueRange results, bool everywhere) {
   auto fold = [&](double a, double b) {
     switch (op.getCombiner()) {
     case wafer::Combiner::Sum:
@@ -22,7 +23,7 @@ void Machine::runAllReduce(wafer::AllReduceOp op) {
     return a;
   };
   auto groups = getGroups(op.getAxes().getAxes());
-  for (auto [value, result] : llvm::zip(op.getValues(), op.getResults())) {
+  for (auto [value, result] : llvm::zip(op.getValues(), results)) {
     LocalShards from = values[value];
     LocalShards &to = set(result);
     for (const auto &group : groups) {
@@ -38,11 +39,34 @@ void Machine::runAllReduce(wafer::AllReduceOp op) {
             high = fold(high, from[group[k]].data[i]);
           low = fold(low, high);
         }
-        for (int64_t pe : group)
-          to[pe].data[i] = low;
+        if (everywhere)
+          for (int64_t pe : group)
+            to[pe].data[i] = low;
+        else
+          to[group[middle]].data[i] = low;
       }
     }
   }
+}
+
+void Machine::runAllReduce(wafer::AllReduceOp op) {
+  reduce(op, op.getResults(), /*everywhere=*/true);
+}
+
+/// Sums are NaN but at the roots, so what is not computed there shows.
+LogicalResult Machine::runAtRoots(wafer::ReduceApplyBroadcastOp op) {
+  reduce(op, op.getBodyBlock()->getArguments(), /*everywhere=*/false);
+  if (failed(runBlock(*op.getBodyBlock())))
+    return failure();
+  for (auto [value, result] :
+       llvm::zip(op.getYield().getValues(), op.getResults())) {
+    LocalShards to = values[value];
+    for (const auto &group : getGroups(op.getAxes().getAxes()))
+      for (int64_t pe : group)
+        to[pe] = values[value][group[group.size() / 2]];
+    values[result] = to;
+  }
+  return success();
 }
 
 /// slice (whole -> share) and gather (share -> whole).

@@ -187,7 +187,7 @@ int main(int argc, char **argv) {
     PassManager manager(&context);
     populatePreparePipeline(manager, prepare, reroll);
     manager.addPass(partition::createPartitionPlan(options));
-    populatePerPePipeline(manager);
+    populatePerPePipeline(manager, prepare);
     if (failed(manager.run(*module)))
       return 1;
     if (print)

@@ -17,6 +17,8 @@ namespace waferloom::algebra {
 
 /// All combinations of equal depth, axes and combiner in one message.
 inline constexpr llvm::StringLiteral packedMessages = "packed-messages";
+/// What stands behind a sum is computed at its root, before the way back.
+inline constexpr llvm::StringLiteral atRoots = "compute-at-roots";
 /// Sums along a line end in its middle, not at its end.
 inline constexpr llvm::StringLiteral middleRoot = "middle-root";
 

@@ -33,7 +33,8 @@ void populatePlanPipeline(mlir::OpPassManager &pm,
                           partition::Planned *planned = nullptr);
 
 /// Level 3 to level 4.
-void populatePerPePipeline(mlir::OpPassManager &pm);
+void populatePerPePipeline(mlir::OpPassManager &pm,
+                           const CompileOptions &options);
 
 /// Level 4 to level 5.
 void populateFabricPipeline(mlir::OpPassManager &pm,

@@ -99,7 +99,16 @@ def LayoutOpInterface : OpInterface<"LayoutOpInterface"> {
         that differs from PE to PE; it has been emitted.
       }], "::llvm::LogicalResult", "makeLocal",
       (ins "::waferloom::wafer::RegionAttr":$region), "",
-      "return ::llvm::success();">
+      "return ::llvm::success();">,
+    InterfaceMethod<[{
+        Does the op only want operand `index`, of f32, rounded to f16? Then it
+        can `readHalves` there.
+      }], "bool", "rounds", (ins "unsigned":$index), "", "return false;">,
+    InterfaceMethod<[{
+        Reads `halves`, what it `rounds` operand `index` to, in its place.
+      }], "void", "readHalves",
+      (ins "unsigned":$index, "::mlir::Value":$halves), "",
+      "$_op->setOperand(index, halves);">
   ];
 }
 

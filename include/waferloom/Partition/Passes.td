@@ -71,6 +71,25 @@ def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def PartitionComputeAtRoots
+    : Pass<"partition-compute-at-roots", "::mlir::func::FuncOp"> {
+  let summary = "Compute behind a reduction before its broadcast";
+  let description = [{
+    A `wafer.all_reduce` and the local ops that need its results, and nothing else
+    that is computed later, become a `wafer.reduce_apply_broadcast`, where that
+    leaves fewer words on the way back. What is only read rounded to f16 is
+    rounded before it travels. Values are the same, bit by bit.
+
+    Needs: level 3.
+    Gives: level 3, which partition-verify accepts.
+
+    Example: test/Partition/compute-at-roots.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def PartitionVerify : Pass<"partition-verify", "::mlir::func::FuncOp"> {
   let summary = "Prove that layouts fit their ops";
   let description = [{

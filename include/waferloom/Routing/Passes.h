@@ -6,6 +6,7 @@
 #include "waferloom/Routing/Routing.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/BuiltinTypes.h"
 #include "mlir/Pass/Pass.h"
 
 #include <memory>
@@ -25,6 +26,9 @@ namespace waferloom::routing {
 
 #define GEN_PASS_REGISTRATION
 #include "waferloom/Routing/Passes.h.inc"
+
+/// Words that so many elements travel in: two f16 share one.
+uint64_t wordsOf(mlir::Type element, int64_t elements);
 
 /// The collective that an op of level 5 asks for, without a plan.
 Collective readCollective(fabric::CollectiveOpInterface op);

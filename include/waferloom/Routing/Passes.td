@@ -8,9 +8,11 @@ include "mlir/Pass/PassBase.td"
 def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
   let summary = "Say along which lines and how values are reduced";
   let description = [{
-    A `wafer.all_reduce` becomes one `fabric.all_reduce` for every run of
-    neighbouring axes of a direction, one after the other over the same values;
-    `wafer.reduce` and `wafer.broadcast` likewise; a `wafer.gather` becomes a
+    A `wafer.all_reduce` becomes a `fabric.reduce` for every run of neighbouring
+    axes of a direction, one after the other over the same values, and as many
+    `fabric.broadcast`, the other way round; of a `wafer.reduce_apply_broadcast`
+    the body stands between them; `wafer.reduce` is the first half, and
+    `wafer.broadcast` the second; a `wafer.gather` becomes a
     `fabric.put` of the share into zeros and its sum. The algorithms are chosen
     for all entries together, by closed form, as far as the target's colors
     allow; roots of all-reduces are in the middle of their line, unless an option says
@@ -18,11 +20,12 @@ def ConvertWaferToFabric : Pass<"convert-wafer-to-fabric", "::mlir::ModuleOp"> {
 
     Needs: level 4, a `wafer.program` with a region; a module with a
     `wafer.target`.
-    Gives: no `wafer.all_reduce`, `reduce`, `broadcast` or `gather`; collectives
-    without colors.
+    Gives: no `wafer.all_reduce`, `reduce_apply_broadcast`, `reduce`, `broadcast`
+    or `gather`; collectives without colors.
 
     The pass fails, and leaves the module as it was, on values that do not
-    travel (f16 for now) and on lines that need more colors than there are.
+    travel (f16 is broadcast, not summed) and on lines that need more colors
+    than there are.
 
     Example: test/Routing/convert.mlir
   }];

@@ -34,6 +34,14 @@ struct Collective {
   /// Its first color, where somebody has chosen it, and who.
   std::optional<unsigned> color = {};
   std::optional<mlir::Location> colorFrom = {};
+  /// Whether its root is anybody's choice: a sum that travels back.
+  bool freeRoot = false;
+
+  /// Whether both are along the same line.
+  bool isOn(const Collective &other) const {
+    return direction == other.direction && line.length == other.line.length &&
+           line.stride == other.line.stride;
+  }
 };
 
 /// What of a target the answer depends on.

@@ -159,6 +159,61 @@ LogicalResult AllReduceOp::verify() {
   return success();
 }
 
+YieldOp ReduceApplyBroadcastOp::getYield() {
+  return cast<YieldOp>(getBodyBlock()->getTerminator());
+}
+
+/// Values with this layout are the same on all PEs along `axes`.
+static LogicalResult verifyAlike(Operation *op, Type type,
+                                 ArrayRef<Axis> axes) {
+  LayoutAttr layout = getLayout(type);
+  if (!layout)
+    return success();
+  SmallVector<Axis> used = layout.getSplitAxes();
+  llvm::append_range(used, layout.getPartial());
+  llvm::append_range(used, layout.getRootAxes());
+  for (Axis axis : axes)
+    if (llvm::is_contained(used, axis))
+      return op->emitOpError()
+             << "is computed at one place along '" << axis.str() << "', but "
+             << type << " differs there: compute it behind the broadcast";
+  return success();
+}
+
+LogicalResult ReduceApplyBroadcastOp::verify() {
+  ArrayRef<Axis> axes = getAxes().getAxes();
+  Block *body = getBodyBlock();
+  if (getValues().empty() || body->getNumArguments() != getValues().size())
+    return emitOpError() << "reduces " << getValues().size() << " values into "
+                         << body->getNumArguments();
+  if (failed(verifyAxes(*this, axes)))
+    return failure();
+  for (auto [value, sum] : llvm::zip(getValues(), body->getArguments()))
+    if (failed(verifySameShape(*this, value.getType(), sum.getType())) ||
+        failed(verifyReduced(*this, value.getType(), sum.getType(), axes,
+                             getCombiner())))
+      return failure();
+  if (body->empty() || !isa<YieldOp>(body->back()) ||
+      getYield().getValues().getTypes() != getResultTypes())
+    return emitOpError("does not yield what it gives");
+  return success();
+}
+
+LogicalResult ReduceApplyBroadcastOp::verifyRegions() {
+  LogicalResult result = success();
+  getBody().walk([&](Operation *op) {
+    if (op->hasTrait<Collective>())
+      result = op->emitOpError("is a collective between the two ways of another"
+                               ": only local ops are");
+    if (op->getParentRegion() != &getBody())
+      return; // what stands in a generic is scalar
+    for (Value operand : op->getOperands())
+      if (failed(verifyAlike(op, operand.getType(), getAxes().getAxes())))
+        result = failure();
+  });
+  return result;
+}
+
 static LogicalResult verifyRoot(Operation *op, ArrayRef<Axis> axes,
                                 int64_t root) {
   if (failed(verifyAxes(op, axes)))

@@ -137,6 +137,12 @@ struct AppendLayouts
     op.setLayoutAttr(wafer::getLayout(op.getState().getType()));
     return success();
   }
+
+  bool rounds(Operation *self, unsigned index) const {
+    auto op = cast<AppendOp>(self);
+    return op->getOperand(index) == op.getUpdate() &&
+           getElementTypeOrSelf(op.getState().getType()).isF16();
+  }
 };
 } // namespace
 

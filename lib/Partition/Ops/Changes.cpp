@@ -92,7 +92,7 @@ void addChanges(MLIRContext &context) {
 } // namespace
 
 void partition::addChangeModels(MLIRContext &context) {
-  addChanges<wafer::AllReduceOp, wafer::ReduceOp, wafer::BroadcastOp,
-             wafer::SliceOp, wafer::GatherOp>(context);
+  addChanges<wafer::AllReduceOp, wafer::ReduceApplyBroadcastOp, wafer::ReduceOp,
+             wafer::BroadcastOp, wafer::SliceOp, wafer::GatherOp>(context);
   MaskOp::attachInterface<MaskLayouts>(context);
 }

@@ -284,6 +284,28 @@ struct GenericLayouts
         op, getTypes(inputs), type, region, [&] { return op.emitOpError(); });
     return failed(given) ? failure() : checkClaim(op, *given, type, region);
   }
+
+  bool rounds(Operation *self, unsigned index) const {
+    auto op = cast<GenericOp>(self);
+    if (index >= op.getNumDpsInputs())
+      return false;
+    BlockArgument read = op.getBody()->getArgument(index);
+    return !read.use_empty() &&
+           llvm::all_of(read.getUsers(), [](Operation *user) {
+             return isa<arith::TruncFOp>(user) &&
+                    user->getResult(0).getType().isF16();
+           });
+  }
+
+  void readHalves(Operation *self, unsigned index, Value halves) const {
+    BlockArgument read = cast<GenericOp>(self).getBody()->getArgument(index);
+    read.setType(getElementTypeOrSelf(halves.getType()));
+    for (Operation *rounding : llvm::make_early_inc_range(read.getUsers())) {
+      rounding->replaceAllUsesWith(ValueRange{read});
+      rounding->erase();
+    }
+    self->setOperand(index, halves);
+  }
 };
 } // namespace
 

@@ -43,6 +43,48 @@ def Wafer_AllReduceOp : Wafer_Op<"all_reduce", [Pure, Wafer_Collective]> {
   let hasVerifier = 1;
 }
 
+def Wafer_ReduceApplyBroadcastOp : Wafer_Op<"reduce_apply_broadcast", [
+    RecursiveMemoryEffects, SingleBlock, Wafer_Collective]> {
+  let summary = "Reduce, compute on the result once, broadcast what that gives";
+  let description = [{
+    Reduces each operand over the PEs that differ only on `axes`, as
+    `wafer.all_reduce` does. The body computes with the results, and with what is
+    the same on those PEs; what it yields is on all of them afterwards. Only where
+    the reduction ends must it be computed, and only what it yields travels back:
+    fewer words than the sums, and halves where all readers round.
+
+    ```
+    x = 0    1    2    3       sums      x = 2              yields
+        g,u  g,u  g,u  g,u   -------->  h = silu(g) u   ------------>  h  h  h  h
+    ```
+
+    The body is local: it holds no collective. Values from outside may be read if
+    they lie the same on all PEs along `axes`.
+
+    ```mlir
+    %h = wafer.reduce_apply_broadcast %g, %u over [x] sum {
+    ^bb0(%a: tensor<8xf32>, %b: tensor<8xf32>):
+      ...
+      wafer.yield %c : tensor<8xf16>
+    } : (tensor<8xf32>, tensor<8xf32>) -> tensor<8xf16>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
+                       Wafer_AxesAttr:$axes, Wafer_Combiner:$combiner);
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $values `over` $axes $combiner $body attr-dict
+    `:` functional-type($values, $results)
+  }];
+  let hasRegionVerifier = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::Block *getBodyBlock() { return &getBody().front(); }
+    YieldOp getYield();
+  }];
+}
+
 def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure, Wafer_Collective]> {
   let summary = "Reduce partial values to one coordinate";
   let description = [{
@@ -186,8 +228,9 @@ def Wafer_RepeatOp : Wafer_Op<"repeat", [
 }
 
 def Wafer_YieldOp : Wafer_Op<"yield", [
-    Pure, ReturnLike, Terminator, HasParent<"RepeatOp">]> {
-  let summary = "End a trip";
+    Pure, ReturnLike, Terminator,
+    ParentOneOf<["RepeatOp", "ReduceApplyBroadcastOp"]>]> {
+  let summary = "End a trip, or what is computed between two ways";
   let arguments = (ins Variadic<AnyType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
