@@ -336,7 +336,8 @@ llvm::BitVector Stretch::needsOf(unsigned id) const {
 }
 
 /// Puts in front of a late take what there is time for: first what the next
-/// message needs, for that is on the way whatever comes of it.
+/// message needs, for that is on the way whatever comes of it. Of that all, if
+/// nobody waits for the take, since it would only stand behind it.
 void Stretch::fill(unsigned late) {
   unsigned next = late + 1;
   while (next < nodes.size() && nodes[next].kind != Node::Early)
@@ -345,7 +346,9 @@ void Stretch::fill(unsigned late) {
       next < nodes.size() ? needsOf(next) : llvm::BitVector(nodes.size(), true);
   int64_t left = nodes[late].cycles;
   for (bool first : {true, false})
-    for (unsigned id = 0; id < nodes.size() && left > 0; ++id) {
+    for (unsigned id = 0; id < nodes.size(); ++id) {
+      if (left <= 0 && (!first || nodes[late].isLong))
+        break;
       const Node &node = nodes[id];
       if (node.kind != Node::Compute || node.done || needed.test(id) != first ||
           !isReady(node) || !node.pes.meets(nodes[late].pes))

@@ -221,6 +221,8 @@ void waferloom::populatePerPePipeline(OpPassManager &pm,
   // What the types of level 3 say is proven, not believed.
   pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
   pm.addPass(partition::createPartitionToPerPe());
+  if (!llvm::is_contained(options.disabledRewrites, algebra::ownMaximum))
+    pm.addNestedPass<func::FuncOp>(partition::createPartitionOwnMaximum());
   pm.addPass(createCSEPass());
   pm.addNestedPass<func::FuncOp>(algebra::createAlgebraLocal());
   pm.addPass(createCSEPass());

@@ -82,12 +82,14 @@ static constexpr std::pair<StringRef, StringRef> builtIn[] = {
     {"waferllm",
      R"(# The published engine that was written by hand, as far as a mapping can say it:
 # two-phase reductions in groups to the edge, a multicast back, a collective for
-# each product (q, k, v are one, and gate, up), no scale deferred; K10 in
-# docs/validation.md.
+# each product (q, k, v are one, and gate, up), no scale deferred, sums where all
+# compute with them; K10 in docs/validation.md.
 waferloom-mapping: 1
 rewrites:
   deferred-norm: off
   deferred-softmax: off
+  compute-at-roots: off
+  own-maximum: off
   middle-root: off
 collectives:
   - {at: "*", algorithm: [two-phase, chain], root: 0}

@@ -13,7 +13,7 @@ from waferloom import cycles, zoo
 from conftest import BIN
 
 REWRITES = ["deferred-norm", "deferred-softmax", "half-factors", "reciprocal-root", "packed-messages",
-            "compute-at-roots", "middle-root"]
+            "compute-at-roots", "own-maximum", "middle-root"]
 CHOICES = [[], *([name] for name in REWRITES), REWRITES]
 SHAPES = {
     "groups": zoo.Shape(layers=2, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32),
@@ -58,6 +58,29 @@ def test_roots_change_no_bit(grid, precision):
     for ids in ([[3, 1, 4]], [[1]], [[5, 9, 2]], [[6]]):
         ours, theirs = (session.run({"input_ids": np.array(ids)}).outputs["logits"] for session in sessions)
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("precision, tolerance", [("f32", 1e-5), ("f16", 2e-2)])
+@pytest.mark.parametrize("grid", ["grid-320x2,sram=96KiB", "grid-2x320,sram=96KiB"])
+def test_own_maxima(grid, precision, tolerance):
+    """On long lines a softmax waits for no maximum of other PEs. At first nearly all of them have nothing but masked
+    slots; the scores are large, so that a wrong maximum would show."""
+    shape = zoo.Shape(layers=2, width=24, heads=3, kv_heads=3, head_dim=8, hidden=40, vocabulary=50, positions=1920)
+    weights = zoo.weights(shape, seed=5)
+    for name in weights:
+        if "q_proj" in name or "k_proj" in name:
+            weights[name] = (weights[name] * 12).astype(np.float32)
+    model = zoo.build(shape, weights)
+    programs = [wl.compile(model.SerializeToString(), target=grid, context=1920, precision=precision,
+                           region=tuple(int(side) for side in grid[5:].split(",")[0].split("x")), disable_rewrites=disabled)
+                for disabled in ([], ["own-maximum"])]
+    assert programs[0].count()[1] < programs[1].count()[1]
+    reference = zoo.Reference(model.SerializeToString())
+    session = programs[0].session()
+    for token in np.random.default_rng(6).integers(0, shape.vocabulary, 8):
+        theirs = reference.run([[token]])
+        ours = session.run({"input_ids": np.array([[token]])}).outputs["logits"]
+        np.testing.assert_allclose(ours, theirs, atol=tolerance * np.abs(theirs).max(), rtol=0)
 
 
 def test_large_and_small_activations():

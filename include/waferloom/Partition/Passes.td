@@ -112,4 +112,25 @@ def PartitionToPerPe : Pass<"partition-to-per-pe", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def PartitionOwnMaximum
+    : Pass<"partition-own-maximum", "::mlir::func::FuncOp"> {
+  let summary = "Exponentials of a softmax against a PE's own maximum";
+  let description = [{
+    `exp(s - m)`, with m a maximum over PEs, becomes `exp(s - own)`, with the
+    maximum of what this PE has, and the sums of these over the same PEs are
+    scaled by `exp(own - m)` before they are sent: the message of the maxima is on
+    its way while the exponentials are computed. Not where the factor takes longer
+    than the message. Sums are rounded otherwise.
+
+    Needs: level 4; a module with a `wafer.target` and a region.
+    Gives: level 4.
+
+    Example: test/Partition/own-maximum.mlir
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 #endif // WAFERLOOM_PARTITION_PASSES

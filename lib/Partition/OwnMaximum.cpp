@@ -1,0 +1,307 @@
+// Exponentials of a softmax against a PE's own maximum. The maximum over all
+// PEs is a message, and everything behind it waits: the exponentials, their
+// sum, the values that they weight. But
+//
+//   exp(s - m) = exp(s - own) * exp(own - m)
+//
+// where `own` is the maximum of what this PE has. So it computes with its own,
+// while the message is on its way, and scales its sums before they are added
+// to those of others. Sums of exponentials are linear in them, which is all
+// that is asked of the readers.
+//
+// A PE that has nothing but -inf takes the least finite number for its maximum:
+// its exponentials are 0, and so is its factor.
+
+#include "Cost.h"
+
+#include "waferloom/Algebra/Scalar.h"
+#include "waferloom/Partition/Passes.h"
+#include "waferloom/Target/ImageTarget.h"
+#include "waferloom/Target/Resources.h"
+#include "waferloom/Target/TargetAttr.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+#include <cfloat>
+
+namespace waferloom::partition {
+#define GEN_PASS_DEF_PARTITIONOWNMAXIMUM
+#include "waferloom/Partition/Passes.h.inc"
+} // namespace waferloom::partition
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::partition;
+using linalg::GenericOp;
+
+namespace {
+/// Exponentials of differences to a maximum over PEs, and what is summed of
+/// them.
+class Softmax {
+public:
+  /// Of the maximum that `most` is a result of.
+  Softmax(wafer::AllReduceOp most, unsigned number)
+      : allReduce(most), most(cast<OpResult>(most.getResult(number))),
+        own(most->getOpOperand(number)) {}
+
+  /// Whether all that reads the maximum has that form.
+  bool match();
+  bool pays(const image::TargetT &target);
+  void rewrite();
+
+private:
+  bool matchPowers();
+  bool matchSum(OpOperand &use);
+  bool isSent(Value sum);
+  SmallVector<AffineMap, 3> mapsOfScale(OpOperand &use);
+  Value createOwn(OpBuilder &builder);
+  Value createFactor(OpBuilder &builder, Value least);
+
+  wafer::AllReduceOp allReduce;
+  OpResult most;
+  OpOperand &own; ///< what the maximum is made of
+  GenericOp powers;
+  unsigned subtrahend = 0;       ///< of their operands
+  math::ExpOp exp;               ///< in their body
+  SmallVector<OpOperand *> sums; ///< the powers in what sums them
+};
+
+struct PartitionOwnMaximum
+    : partition::impl::PartitionOwnMaximumBase<PartitionOwnMaximum> {
+  void runOnOperation() override {
+    func::FuncOp entry = getOperation();
+    FailureOr<target::Target> target =
+        target::getTarget(entry->getParentOfType<ModuleOp>());
+    if (failed(target))
+      return signalPassFailure();
+    const std::unique_ptr<image::TargetT> machine = target::toImage(*target);
+    SmallVector<wafer::AllReduceOp> maxima;
+    entry.walk([&](wafer::AllReduceOp op) {
+      if (op.getCombiner() == wafer::Combiner::Max)
+        maxima.push_back(op);
+    });
+    for (wafer::AllReduceOp op : maxima)
+      for (unsigned i = 0; i < op.getNumResults(); ++i)
+        if (Softmax softmax(op, i); softmax.match() && softmax.pays(*machine))
+          softmax.rewrite();
+  }
+};
+} // namespace
+
+/// A fold of what one PE has that starts from a constant.
+static bool startsFromConstant(GenericOp fold) {
+  return algebra::getNumber(fold.getDpsInits().front()).has_value();
+}
+
+/// The only reader of the maximum is exp(s - most).
+bool Softmax::matchPowers() {
+  if (!most.hasOneUse())
+    return false;
+  OpOperand &use = *most.use_begin();
+  powers = dyn_cast<GenericOp>(use.getOwner());
+  if (!powers || powers.getNumReductionLoops() ||
+      powers.getNumDpsInputs() != 2 || !powers.isDpsInput(&use))
+    return false;
+  subtrahend = use.getOperandNumber();
+  Block *body = powers.getBody();
+  exp = body->getTerminator()->getOperand(0).getDefiningOp<math::ExpOp>();
+  Operation *difference = exp ? exp.getOperand().getDefiningOp() : nullptr;
+  return difference &&
+         algebra::getKind(difference) == algebra::ScalarKind::Subtract &&
+         difference->getOperand(1) == body->getArgument(subtrahend) &&
+         difference->getOperand(0) == body->getArgument(1 - subtrahend) &&
+         powers.getIndexingMapsArray().back().isIdentity();
+}
+
+/// Whether `value` is `powers`, perhaps rounded on the way.
+static bool isRounded(Value value, Value powers) {
+  if (auto widened = value.getDefiningOp<arith::ExtFOp>())
+    if (auto rounded = widened.getIn().getDefiningOp<arith::TruncFOp>())
+      value = rounded.getIn();
+  return value == powers;
+}
+
+/// Whether `use` enters a sum once, as it is or as a factor, and the sum keeps
+/// every dimension of the maximum.
+bool Softmax::matchSum(OpOperand &use) {
+  auto sum = dyn_cast<GenericOp>(use.getOwner());
+  Value term;
+  if (!sum || !sum.isDpsInput(&use) ||
+      algebra::getFold(sum, term) != algebra::Fold::Sum ||
+      algebra::getNumber(sum.getDpsInits().front()) != 0.0)
+    return false;
+  Value power = sum.getMatchingBlockArgument(&use);
+  if (!isRounded(term, power)) {
+    auto product = term.getDefiningOp<arith::MulFOp>();
+    if (!product || !power.hasOneUse() ||
+        (!isRounded(product.getLhs(), power) &&
+         !isRounded(product.getRhs(), power)))
+      return false;
+  }
+  // Loops of the dimensions of the maximum, as the sum has them.
+  AffineMap read = sum.getMatchingIndexingMap(&use),
+            result = sum.getIndexingMapsArray().back();
+  for (AffineExpr dim :
+       powers.getIndexingMapsArray()[subtrahend].getResults()) {
+    auto at = dyn_cast<AffineDimExpr>(dim);
+    if (!at || !llvm::is_contained(result.getResults(),
+                                   read.getResult(at.getPosition())))
+      return false;
+  }
+  sums.push_back(&use);
+  return isSent(sum.getResult(0));
+}
+
+/// Whether `sum` is only added to those of the PEs of the maximum.
+bool Softmax::isSent(Value sum) {
+  if (!sum.hasOneUse())
+    return false;
+  Operation *reader = *sum.user_begin();
+  auto isOver = [&](auto op) {
+    return op && op.getAxesAttr() == allReduce.getAxesAttr() &&
+           op.getCombiner() == wafer::Combiner::Sum;
+  };
+  return isOver(dyn_cast<wafer::AllReduceOp>(reader)) ||
+         isOver(dyn_cast<wafer::ReduceApplyBroadcastOp>(reader));
+}
+
+bool Softmax::match() {
+  auto fold = own.get().getDefiningOp<GenericOp>();
+  Value term;
+  return fold && own.get().hasOneUse() &&
+         getElementTypeOrSelf(own.get().getType()).isF32() &&
+         algebra::getFold(fold, term) == algebra::Fold::Max &&
+         startsFromConstant(fold) && matchPowers() &&
+         !powers.getResult(0).use_empty() &&
+         llvm::all_of(powers.getResult(0).getUses(),
+                      [&](OpOperand &use) { return matchSum(use); });
+}
+
+static int64_t elementsOf(Value value) {
+  return cast<ShapedType>(value.getType()).getNumElements();
+}
+
+/// Issue and elements of the instructions of an elementwise body.
+static int64_t cyclesOf(GenericOp op, int64_t issue) {
+  double instructions = 0;
+  for (Operation &inner : op.getBody()->without_terminator())
+    instructions += algebra::getVectorCycles(&inner);
+  return static_cast<int64_t>(
+      instructions * static_cast<double>(issue + elementsOf(op.getResult(0))));
+}
+
+/// Whether what the message takes, as far as there is something to do
+/// meanwhile, is more than the factor and its products, by a quarter: something
+/// else might have been done meanwhile.
+bool Softmax::pays(const image::TargetT &target) {
+  const int64_t issue = target.issue_cycles;
+  wafer::RegionAttr region = wafer::getRegion(allReduce);
+  Factors factors;
+  llvm::append_range(factors.x, region.getX());
+  llvm::append_range(factors.y, region.getY());
+  const Axes axes(factors, target::mostHops(target.colors),
+                  /*middleRoots=*/true,
+                  machine::MachineModel(target).getLinks());
+  const double message =
+      getAllReduceCycles(axes, allReduce.getAxes().getAxes(), elementsOf(most));
+  int64_t meanwhile = cyclesOf(powers, issue);
+  double cost = (1 + algebra::getVectorCycles(exp)) *
+                static_cast<double>(issue + elementsOf(most));
+  for (OpOperand *use : sums) {
+    meanwhile += issue + elementsOf(powers.getResult(0));
+    cost +=
+        static_cast<double>(issue + elementsOf(use->getOwner()->getResult(0)));
+  }
+  return std::min(message, static_cast<double>(meanwhile)) > 1.25 * cost;
+}
+
+/// The maximum of what this PE has, which is finite.
+Value Softmax::createOwn(OpBuilder &builder) {
+  auto fold = own.get().getDefiningOp<GenericOp>();
+  builder.setInsertionPoint(fold);
+  const Location loc = fold.getLoc();
+  Value least = arith::ConstantOp::create(builder, loc,
+                                          builder.getF32FloatAttr(-FLT_MAX));
+  Value empty = tensor::EmptyOp::create(
+      builder, loc, cast<ShapedType>(own.get().getType()).getShape(),
+      builder.getF32Type());
+  return linalg::FillOp::create(builder, loc, least, empty).getResult(0);
+}
+
+/// exp(own - most), of each maximum.
+Value Softmax::createFactor(OpBuilder &builder, Value least) {
+  auto type = cast<RankedTensorType>(most.getType());
+  const Location loc = powers.getLoc();
+  const AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
+  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
+                                        type.getElementType());
+  auto factor = GenericOp::create(
+      builder, loc, type, ValueRange{least, most}, empty,
+      {identity, identity, identity},
+      SmallVector<utils::IteratorType>(type.getRank(),
+                                       utils::IteratorType::parallel),
+      [&](OpBuilder &b, Location loc, ValueRange arguments) {
+        Value difference =
+            arith::SubFOp::create(b, loc, arguments[0], arguments[1]);
+        Value power =
+            math::ExpOp::create(b, loc, difference, exp.getFastmathAttr());
+        linalg::YieldOp::create(b, loc, power);
+      });
+  return factor.getResult(0);
+}
+
+/// Of the result of `sum`, the factor and the product.
+SmallVector<AffineMap, 3> Softmax::mapsOfScale(OpOperand &use) {
+  auto sum = cast<GenericOp>(use.getOwner());
+  AffineMap read = sum.getMatchingIndexingMap(&use),
+            result = sum.getIndexingMapsArray().back();
+  MLIRContext *context = sum.getContext();
+  SmallVector<AffineExpr> dims;
+  for (AffineExpr dim :
+       powers.getIndexingMapsArray()[subtrahend].getResults()) {
+    AffineExpr loop = read.getResult(cast<AffineDimExpr>(dim).getPosition());
+    dims.push_back(getAffineDimExpr(llvm::find(result.getResults(), loop) -
+                                        result.getResults().begin(),
+                                    context));
+  }
+  const unsigned rank = result.getNumResults();
+  const AffineMap identity = AffineMap::getMultiDimIdentityMap(rank, context);
+  return {identity, AffineMap::get(rank, 0, dims, context), identity};
+}
+
+void Softmax::rewrite() {
+  OpBuilder builder(powers);
+  own.get().getDefiningOp<GenericOp>().getDpsInitsMutable().assign(
+      createOwn(builder));
+  powers->setOperand(subtrahend, own.get());
+  // The factor stands where the last sum is there, the answer of the message is
+  // not needed before.
+  Operation *last = sums.front()->getOwner();
+  for (OpOperand *use : sums)
+    if (last->isBeforeInBlock(use->getOwner()))
+      last = use->getOwner();
+  builder.setInsertionPointAfter(last);
+  Value factor = createFactor(builder, own.get());
+  for (OpOperand *use : sums) {
+    auto sum = cast<GenericOp>(use->getOwner());
+    auto type = cast<RankedTensorType>(sum.getResult(0).getType());
+    Value empty = tensor::EmptyOp::create(
+        builder, sum.getLoc(), type.getShape(), type.getElementType());
+    OpOperand &sent = *sum.getResult(0).use_begin();
+    auto scaled = GenericOp::create(
+        builder, sum.getLoc(), type, ValueRange{sum.getResult(0), factor},
+        empty, mapsOfScale(*use),
+        SmallVector<utils::IteratorType>(type.getRank(),
+                                         utils::IteratorType::parallel),
+        [](OpBuilder &b, Location loc, ValueRange arguments) {
+          Value product =
+              arith::MulFOp::create(b, loc, arguments[0], arguments[1]);
+          linalg::YieldOp::create(b, loc, product);
+        });
+    sent.set(scaled.getResult(0));
+  }
+}
