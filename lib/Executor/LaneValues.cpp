@@ -300,17 +300,21 @@ void LaneValues::runAct(const LaneAct &act, const BlockPart &part,
   act.kernel(act.instruction, x);
 }
 
-/// Asks for the words of a block.
-void LaneValues::fetch(const std::vector<uint32_t> &words,
-                       const BlockPart &part) {
+/// Asks for words of a block.
+void LaneValues::fetch(ArrayRef<uint32_t> words, const BlockPart &part) {
   const char *block = memories[part.region].block(part.block);
   for (uint32_t word : words)
     __builtin_prefetch(block + size_t(word) * (4 * lanes), 0, 2);
 }
 
+/// Between its steps it asks for a share of the words of the `next` block, if
+/// there is one, so that these come while it computes.
 void LaneValues::runComputeBlock(const SuperstepBlock &computeBlock,
-                                 const BlockPart &part, size_t superstep,
-                                 Bench &bench) {
+                                 const BlockPart &part, const BlockPart *next,
+                                 size_t superstep, Bench &bench) {
+  ArrayRef<uint32_t> words = fetches[computeBlock.computeBlock];
+  const size_t share =
+      words.size() / steps[computeBlock.computeBlock].size() + 1;
   const uint32_t *list =
       schedule.segments.computeBlocks[computeBlock.computeBlock].data();
   int32_t active[lanes];
@@ -318,6 +322,10 @@ void LaneValues::runComputeBlock(const SuperstepBlock &computeBlock,
   for (const Step &step : steps[computeBlock.computeBlock]) {
     if (isInterrupted(bench, step.work))
       return;
+    if (next) {
+      fetch(words.take_front(share), *next);
+      words = words.drop_front(std::min(share, words.size()));
+    }
     if (step.sum != none) {
       sumKernel(sums[step.sum], memories[part.region].block(part.block),
                 part.bits == 0xffff ? nullptr : active);
@@ -348,15 +356,14 @@ bool LaneValues::run(Workers &workers, Interrupt *asked,
       const std::vector<BlockPart> &list = parts[computeBlock.pes];
       // A few blocks at a time, so that a thread knows the next one.
       constexpr size_t group = 8;
-      workers.forEach(
-          (list.size() + group - 1) / group, [&](size_t g, unsigned thread) {
-            size_t end = std::min(list.size(), (g + 1) * group);
-            for (size_t i = g * group; i < end; ++i) {
-              if (i + 1 < end)
-                fetch(fetches[computeBlock.computeBlock], list[i + 1]);
-              runComputeBlock(computeBlock, list[i], p, benches[thread]);
-            }
-          });
+      workers.forEach((list.size() + group - 1) / group,
+                      [&](size_t g, unsigned thread) {
+                        size_t end = std::min(list.size(), (g + 1) * group);
+                        for (size_t i = g * group; i < end; ++i)
+                          runComputeBlock(computeBlock, list[i],
+                                          i + 1 < end ? &list[i + 1] : nullptr,
+                                          p, benches[thread]);
+                      });
     }
     const std::vector<GroupTask> &tasks = exchanges[superstep.exchange];
     workers.forEach(tasks.size(), [&](size_t i, unsigned thread) {

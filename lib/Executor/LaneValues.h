@@ -92,9 +92,10 @@ private:
   const std::vector<GroupStep> *stepsOf(uint32_t group, uint32_t base);
   bool isColumn(const ExchangeGroup &group, uint32_t base) const;
 
-  void fetch(const std::vector<uint32_t> &words, const BlockPart &part);
+  void fetch(llvm::ArrayRef<uint32_t> words, const BlockPart &part);
   void runComputeBlock(const SuperstepBlock &computeBlock,
-                       const BlockPart &part, size_t superstep, Bench &bench);
+                       const BlockPart &part, const BlockPart *next,
+                       size_t superstep, Bench &bench);
   void runAct(const LaneAct &act, const BlockPart &part, uint64_t begun,
               size_t superstep, bool afterCompute, Bench &bench);
   void runIndexed(const LaneAct &act, const BlockPart &part, uint64_t begun,

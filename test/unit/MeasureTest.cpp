@@ -103,6 +103,32 @@ TEST(Measure, closedFormsTellTheCycles) {
             }
 }
 
+/// Messages of a line pass each other by (E32), but where a tree carries more
+/// words than it was grown for.
+TEST(Measure, whoSharesLinks) {
+  Request request;
+  for (Algorithm algorithm :
+       {Algorithm::Chain, Algorithm::Star, Algorithm::Grown})
+    for (const char *name : {"wse2", "wse3"})
+      for (unsigned length : {16u, 65u, 192u})
+        for (uint64_t words : {1, 13, 64})
+          for (unsigned root : {0u, length / 2}) {
+            request.algorithm = algorithm;
+            request.words = words;
+            request.root = root;
+            EXPECT_EQ(run({length, 1, 1}, request, image::Type::f32, name)
+                          .sharedLinkCycles,
+                      0u)
+                << nameOf(algorithm).str() << " " << length << " " << words;
+          }
+  request.algorithm = Algorithm::Grown;
+  request.group = 4;
+  request.words = 28;
+  request.root = 96;
+  EXPECT_GT(
+      run({192, 1, 1}, request, image::Type::f32, "wse3").sharedLinkCycles, 0u);
+}
+
 TEST(Measure, refusals) {
   auto refusal = [](const Line &line, const Request &request) {
     auto run = measure::runCollective(line, request, image::Type::f32,
