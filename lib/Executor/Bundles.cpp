@@ -35,7 +35,7 @@ void Bundles::divide(const Streams &streams, const ExchangeGroup &group,
 /// Numbers the bundles at all places. False: a stream is in two of them.
 bool Bundles::number(const Streams &streams, const Schedule &schedule) {
   bundles.assign(schedule.groups.size(), {});
-  numbers.assign(schedule.exchanges.size(), {});
+  numbers.clear();
   starts.assign(schedule.exchanges.size(), {});
   places = 0;
   // A bundle is known by its first stream, its size and the others' distances.
@@ -58,6 +58,7 @@ bool Bundles::number(const Streams &streams, const Schedule &schedule) {
               .first->second);
     }
   }
+  DenseMap<std::pair<uint32_t, uint32_t>, uint32_t> startOf; // by group, PE
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> known;
   std::vector<uint32_t> owners(streams.producers.size(), none);
   bool isClean = true;
@@ -65,12 +66,16 @@ bool Bundles::number(const Streams &streams, const Schedule &schedule) {
     for (const GroupPlaces &list : exchange) {
       const ExchangeGroup &group = schedule.groups[list.group];
       for (uint32_t base : list.bases) {
-        starts[e].push_back(numbers[e].size());
+        auto [at, isNew] =
+            startOf.try_emplace({list.group, base}, uint32_t(numbers.size()));
+        starts[e].push_back(at->second);
+        if (!isNew)
+          continue;
         for (auto [b, bundle] : enumerate(bundles[list.group])) {
           uint32_t first = producerAt(streams, group, bundle.front(), base);
           auto [it, fresh] =
               known.try_emplace({first, shapeOf[list.group][b]}, places);
-          numbers[e].push_back(it->second);
+          numbers.push_back(it->second);
           if (!fresh)
             continue;
           ++places;

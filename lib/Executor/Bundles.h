@@ -25,7 +25,7 @@ public:
   /// The first of the bundles at a place of an exchange; `following` counts all
   /// places of it. Those of a place follow each other.
   const uint32_t *at(uint32_t exchange, uint32_t following) const {
-    return numbers[exchange].data() + starts[exchange][following];
+    return numbers.data() + starts[exchange][following];
   }
 
 private:
@@ -33,10 +33,10 @@ private:
   void divide(const Streams &streams, const ExchangeGroup &group,
               std::vector<Bundle> &into) const;
 
-  std::vector<bool> apart;                    // by color: streams of their own
-  std::vector<std::vector<Bundle>> bundles;   // by group
-  std::vector<std::vector<uint32_t>> numbers; // by exchange
-  std::vector<std::vector<size_t>> starts;    // by exchange and place
+  std::vector<bool> apart;                   // by color: streams of their own
+  std::vector<std::vector<Bundle>> bundles;  // by group
+  std::vector<uint32_t> numbers;             // of a place behind each other
+  std::vector<std::vector<uint32_t>> starts; // by exchange and place
   uint32_t places = 0;
 };
 
