@@ -228,14 +228,21 @@ static void readOnce(linalg::GenericOp op, Region &loop) {
       inner->erase();
 }
 
-static void hoist(Region &loop) {
+/// Moves what `body`, in `loop` or its own, computes of values from outside of
+/// `loop` in front of it.
+static void hoist(Region &body, Region &loop) {
   moveLoopInvariantCode(
-      {&loop},
-      [](Value value, Region *region) { return isOutside(value, *region); },
+      {&body}, [&](Value value, Region *) { return isOutside(value, loop); },
       [](Operation *op, Region *) { return mayStandOnce(op); },
-      [](Operation *op, Region *region) {
-        op->moveBefore(region->getParentOp());
-      });
+      [&](Operation *op, Region *) { op->moveBefore(loop.getParentOp()); });
+}
+
+/// The bodies of a loop: its own, and what is computed at roots.
+static SmallVector<Region *> getBodies(wafer::RepeatOp loop) {
+  SmallVector<Region *> bodies{&loop.getBody()};
+  for (auto both : loop.getBody().getOps<wafer::ReduceApplyBroadcastOp>())
+    bodies.push_back(&both.getBody());
+  return bodies;
 }
 
 //===----------------------------------------------------------------------===//
@@ -319,13 +326,14 @@ struct AlgebraLocal : algebra::impl::AlgebraLocalBase<AlgebraLocal> {
       return signalPassFailure();
     SmallVector<wafer::RepeatOp> loops;
     getOperation().walk([&](wafer::RepeatOp op) { loops.push_back(op); });
-    for (wafer::RepeatOp loop : loops) {
-      // What becomes outside lets more be so.
-      hoist(loop.getBody());
-      for (auto op : llvm::make_early_inc_range(
-               loop.getBody().getOps<linalg::GenericOp>()))
-        readOnce(op, loop.getBody());
-    }
+    for (wafer::RepeatOp loop : loops)
+      for (Region *body : getBodies(loop)) {
+        // What becomes outside lets more be so.
+        hoist(*body, loop.getBody());
+        for (auto op :
+             llvm::make_early_inc_range(body->getOps<linalg::GenericOp>()))
+          readOnce(op, loop.getBody());
+      }
     if (failed(applyPatternsGreedily(getOperation(), std::move(masks),
                                      keepingOrder())))
       signalPassFailure();

@@ -128,3 +128,37 @@ func.func @stays(%given: tensor<3xf32>, %live: tensor<3xi1>) -> tensor<3xf32> {
   }
   return %0 : tensor<3xf32>
 }
+
+// -----
+
+#row = affine_map<(d0) -> (d0)>
+
+// What is computed at a root is in the loop, too.
+
+// CHECK-LABEL: func.func @at_roots
+// CHECK: arith.cmpi slt
+// CHECK: wafer.repeat 2
+// CHECK: wafer.reduce_apply_broadcast
+// CHECK-NOT: arith.cmpi
+// CHECK: arith.select
+// CHECK: wafer.yield
+func.func @at_roots(%given: tensor<3xf32>, %slots: tensor<3xi32>) -> tensor<3xf32> {
+  %0 = wafer.repeat 2 (%x = %given) : tensor<3xf32> {
+    %1 = wafer.reduce_apply_broadcast %x over [y] sum {
+    ^bb0(%s: tensor<3xf32>):
+      %init = tensor.empty() : tensor<3xf32>
+      %2 = linalg.generic {indexing_maps = [#row, #row, #row], iterator_types = ["parallel"]}
+          ins(%s, %slots : tensor<3xf32>, tensor<3xi32>) outs(%init : tensor<3xf32>) {
+      ^bb0(%a: f32, %b: i32, %o: f32):
+        %c = arith.constant 0.0 : f32
+        %n = arith.constant 2 : i32
+        %t = arith.cmpi slt, %b, %n : i32
+        %v = arith.select %t, %a, %c : f32
+        linalg.yield %v : f32
+      } -> tensor<3xf32>
+      wafer.yield %2 : tensor<3xf32>
+    } : (tensor<3xf32>) -> tensor<3xf32>
+    wafer.yield %1 : tensor<3xf32>
+  }
+  return %0 : tensor<3xf32>
+}
