@@ -25,7 +25,7 @@ def draw(seed):
                       head_dim=2 * int(random.integers(1, 9)), hidden=int(random.integers(1, 70)),
                       vocabulary=int(random.integers(8, 90)), positions=64, tied=bool(random.integers(2)))
     width, height = (int(n) for n in random.integers(1, 10, 2))
-    options = {"target": f"grid-{4 * width}x{4 * height},sram=512KiB", "region": (width, height),
+    options = {"target": f"grid-{5 * width}x{5 * height},sram=512KiB", "region": (width, height),
                "context": int(random.integers(TOKENS + 1, 40)),
                "precision": str(random.choice(["model", "f16"]))}
     if random.integers(3) == 0 and shape.layers > 2:  # of two, the second is not always like the first
