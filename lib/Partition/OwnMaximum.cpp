@@ -9,6 +9,9 @@
 // to those of others. Sums of exponentials are linear in them, which is all
 // that is asked of the readers.
 //
+// An arg-max is alike: a PE finds the index of its own maximum meanwhile, and
+// sends it if that turns out to be the maximum of all.
+//
 // A PE that has nothing but -inf takes the least finite number for its maximum:
 // its exponentials are 0, and so is its factor.
 
@@ -56,7 +59,6 @@ public:
 private:
   bool matchPowers();
   bool matchSum(OpOperand &use);
-  bool isSent(Value sum);
   SmallVector<AffineMap, 3> mapsOfScale(OpOperand &use);
   Value createOwn(OpBuilder &builder);
   Value createFactor(OpBuilder &builder, Value least);
@@ -68,6 +70,28 @@ private:
   unsigned subtrahend = 0;       ///< of their operands
   math::ExpOp exp;               ///< in their body
   SmallVector<OpOperand *> sums; ///< the powers in what sums them
+};
+
+/// The indices of what equals a maximum over PEs, and the least of them: each
+/// PE has that of its own maximum, and it counts where that is the maximum.
+class ArgMax {
+public:
+  ArgMax(wafer::AllReduceOp most, unsigned number)
+      : allReduce(most), most(cast<OpResult>(most.getResult(number))),
+        own(most->getOpOperand(number)) {}
+
+  bool match();
+  /// Whether the message takes twice as long as one comparison and one select,
+  /// as far as there is something to do meanwhile: something else might be.
+  bool pays(const image::TargetT &target);
+  void rewrite();
+
+private:
+  wafer::AllReduceOp allReduce;
+  OpResult most;
+  OpOperand &own;
+  OpOperand *compared = nullptr; ///< the maximum, in what finds the indices
+  GenericOp least;               ///< the fold of them
 };
 
 struct PartitionOwnMaximum
@@ -86,8 +110,13 @@ struct PartitionOwnMaximum
     });
     for (wafer::AllReduceOp op : maxima)
       for (unsigned i = 0; i < op.getNumResults(); ++i)
-        if (Softmax softmax(op, i); softmax.match() && softmax.pays(*machine))
-          softmax.rewrite();
+        if (Softmax softmax(op, i); softmax.match()) {
+          if (softmax.pays(*machine))
+            softmax.rewrite();
+        } else if (ArgMax argMax(op, i);
+                   argMax.match() && argMax.pays(*machine)) {
+          argMax.rewrite();
+        }
   }
 };
 } // namespace
@@ -125,6 +154,20 @@ static bool isRounded(Value value, Value powers) {
   return value == powers;
 }
 
+/// Whether `value` is only combined with those of the PEs of `most`.
+static bool isSent(Value value, wafer::AllReduceOp most,
+                   wafer::Combiner combiner) {
+  if (!value.hasOneUse())
+    return false;
+  Operation *reader = *value.user_begin();
+  auto isOver = [&](auto op) {
+    return op && op.getAxesAttr() == most.getAxesAttr() &&
+           op.getCombiner() == combiner;
+  };
+  return isOver(dyn_cast<wafer::AllReduceOp>(reader)) ||
+         isOver(dyn_cast<wafer::ReduceApplyBroadcastOp>(reader));
+}
+
 /// Whether `use` enters a sum once, as it is or as a factor, and the sum keeps
 /// every dimension of the maximum.
 bool Softmax::matchSum(OpOperand &use) {
@@ -153,20 +196,7 @@ bool Softmax::matchSum(OpOperand &use) {
       return false;
   }
   sums.push_back(&use);
-  return isSent(sum.getResult(0));
-}
-
-/// Whether `sum` is only added to those of the PEs of the maximum.
-bool Softmax::isSent(Value sum) {
-  if (!sum.hasOneUse())
-    return false;
-  Operation *reader = *sum.user_begin();
-  auto isOver = [&](auto op) {
-    return op && op.getAxesAttr() == allReduce.getAxesAttr() &&
-           op.getCombiner() == wafer::Combiner::Sum;
-  };
-  return isOver(dyn_cast<wafer::AllReduceOp>(reader)) ||
-         isOver(dyn_cast<wafer::ReduceApplyBroadcastOp>(reader));
+  return isSent(sum.getResult(0), allReduce, wafer::Combiner::Sum);
 }
 
 bool Softmax::match() {
@@ -192,6 +222,19 @@ static int64_t cyclesOf(GenericOp op, int64_t issue) {
     instructions += algebra::getVectorCycles(&inner);
   return static_cast<int64_t>(
       instructions * static_cast<double>(issue + elementsOf(op.getResult(0))));
+}
+
+/// What a message of `words` takes, as `op` travels.
+static double messageCycles(wafer::AllReduceOp op, int64_t words,
+                            const image::TargetT &target) {
+  wafer::RegionAttr region = wafer::getRegion(op);
+  Factors factors;
+  llvm::append_range(factors.x, region.getX());
+  llvm::append_range(factors.y, region.getY());
+  const Axes axes(factors, target::mostHops(target.colors),
+                  /*middleRoots=*/true,
+                  machine::MachineModel(target).getLinks());
+  return getAllReduceCycles(axes, op.getAxes().getAxes(), words);
 }
 
 /// Whether what the message takes, as far as there is something to do
@@ -304,4 +347,83 @@ void Softmax::rewrite() {
         });
     sent.set(scaled.getResult(0));
   }
+}
+
+/// Whether `use` is x in select(condition, x, other), all of an elementwise op.
+static bool masks(OpOperand &use, double other) {
+  auto op = dyn_cast<GenericOp>(use.getOwner());
+  if (!op || op.getNumReductionLoops() || !op.isDpsInput(&use))
+    return false;
+  Operation *select =
+      op.getBody()->getTerminator()->getOperand(0).getDefiningOp();
+  return select && algebra::getKind(select) == algebra::ScalarKind::Select &&
+         select->getOperand(1) == op.getMatchingBlockArgument(&use) &&
+         algebra::getNumber(select->getOperand(2)) == other;
+}
+
+/// select(x == most, index, c), then the least of these, which starts from c,
+/// over the same PEs.
+bool ArgMax::match() {
+  if (!most.hasOneUse() || !own.get().getDefiningOp<GenericOp>())
+    return false;
+  compared = &*most.use_begin();
+  auto found = dyn_cast<GenericOp>(compared->getOwner());
+  if (!found || found.getNumReductionLoops() || !found.isDpsInput(compared) ||
+      cast<ShapedType>(most.getType()).getRank() != 0)
+    return false;
+  Operation *select =
+      found.getBody()->getTerminator()->getOperand(0).getDefiningOp();
+  if (!select || algebra::getKind(select) != algebra::ScalarKind::Select)
+    return false;
+  auto equal = select->getOperand(0).getDefiningOp<arith::CmpFOp>();
+  std::optional<double> none = algebra::getNumber(select->getOperand(2));
+  if (!equal || equal.getPredicate() != arith::CmpFPredicate::OEQ ||
+      equal.getRhs() != found.getMatchingBlockArgument(compared) || !none)
+    return false;
+  // Padding is masked by the same constant.
+  while (found.getResult(0).hasOneUse() &&
+         masks(*found.getResult(0).use_begin(), *none))
+    found = cast<GenericOp>(*found.getResult(0).user_begin());
+  if (!found.getResult(0).hasOneUse())
+    return false;
+  least = dyn_cast<GenericOp>(*found.getResult(0).user_begin());
+  Value term;
+  return least && algebra::getFold(least, term) == algebra::Fold::Min &&
+         algebra::getNumber(least.getDpsInits().front()) == none &&
+         cast<ShapedType>(least.getResult(0).getType()).getRank() == 0 &&
+         isSent(least.getResult(0), allReduce, wafer::Combiner::Min);
+}
+
+bool ArgMax::pays(const image::TargetT &target) {
+  const int64_t issue = target.issue_cycles;
+  // A comparison, a select and a fold.
+  const int64_t meanwhile =
+      3 * (issue + elementsOf(compared->getOwner()->getResult(0)));
+  return std::min(messageCycles(allReduce, 1, target),
+                  static_cast<double>(meanwhile)) > 2.0 * 2 * (issue + 1);
+}
+
+void ArgMax::rewrite() {
+  compared->set(own.get());
+  OpOperand &sent = *least.getResult(0).use_begin();
+  OpBuilder builder(least->getNextNode());
+  const Location loc = least.getLoc();
+  auto type = cast<RankedTensorType>(least.getResult(0).getType());
+  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
+                                        type.getElementType());
+  const double none = *algebra::getNumber(least.getDpsInits().front());
+  auto counted = GenericOp::create(
+      builder, loc, type, ValueRange{own.get(), most, least.getResult(0)},
+      empty, SmallVector<AffineMap>(4, builder.getMultiDimIdentityMap(0)),
+      ArrayRef<utils::IteratorType>{},
+      [&](OpBuilder &b, Location loc, ValueRange arguments) {
+        Value equal = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
+                                            arguments[0], arguments[1]);
+        Value nothing = arith::ConstantOp::create(
+            b, loc, algebra::getAttribute(type.getElementType(), none));
+        Value index =
+            arith::SelectOp::create(b, loc, equal, arguments[2], nothing);
+        linalg::YieldOp::create(b, loc, index);
+      });
+  sent.set(counted.getResult(0));
 }

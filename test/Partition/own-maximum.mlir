@@ -169,3 +169,59 @@ func.func @read(%s: tensor<2x24xf32>) {
   return
 }
 }
+
+// -----
+
+// The index of the largest: each PE finds that of its own meanwhile.
+
+#each = affine_map<(i) -> (i)>
+#none = affine_map<(i) -> ()>
+module attributes {wafer.target = #wafer.target<"grid-256x1,colors=24">} {
+wafer.program region <x = 256, y = 1> {
+  wafer.entry "largest" of @largest tokens 1
+}
+// CHECK-LABEL: func.func @largest
+// CHECK-SAME: (%[[X:.*]]: tensor<9xf32>
+// CHECK: %[[MOST:.*]] = wafer.all_reduce %[[OWN:.*]] over [x] max
+// CHECK: %[[FOUND:.*]] = linalg.generic {{.*}} ins(%[[X]], %[[OWN]],
+// CHECK: arith.cmpf oeq
+// CHECK: %[[LEAST:.*]] = linalg.generic {{.*}} ins(%[[FOUND]] :
+// CHECK: arith.minsi
+// CHECK: %[[COUNTED:.*]] = linalg.generic {{.*}} ins(%[[OWN]], %[[MOST]], %[[LEAST]] : tensor<f32>, tensor<f32>, tensor<i32>)
+// CHECK: arith.cmpf oeq
+// CHECK: arith.select %{{.*}}, %{{.*}}, %c2147483647_i32
+// CHECK: wafer.all_reduce %[[COUNTED]] over [x] min
+func.func @largest(%x: tensor<9xf32>, %indices: tensor<9xi32>) {
+  %minus = arith.constant 0xFF800000 : f32
+  %no = arith.constant 2147483647 : i32
+  %e1 = tensor.empty() : tensor<f32>
+  %e2 = tensor.empty() : tensor<9xi32>
+  %e3 = tensor.empty() : tensor<i32>
+  %f1 = linalg.fill ins(%minus : f32) outs(%e1 : tensor<f32>) -> tensor<f32>
+  %f3 = linalg.fill ins(%no : i32) outs(%e3 : tensor<i32>) -> tensor<i32>
+  %own = linalg.generic {indexing_maps = [#each, #none], iterator_types = ["reduction"]}
+      ins(%x : tensor<9xf32>) outs(%f1 : tensor<f32>) {
+  ^bb0(%a: f32, %o: f32):
+    %0 = arith.maximumf %o, %a : f32
+    linalg.yield %0 : f32
+  } -> tensor<f32>
+  %most = wafer.all_reduce %own over [x] max : (tensor<f32>) -> tensor<f32>
+  %found = linalg.generic {indexing_maps = [#each, #none, #each, #each], iterator_types = ["parallel"]}
+      ins(%x, %most, %indices : tensor<9xf32>, tensor<f32>, tensor<9xi32>) outs(%e2 : tensor<9xi32>) {
+  ^bb0(%a: f32, %b: f32, %i: i32, %o: i32):
+    %c = arith.constant 2147483647 : i32
+    %0 = arith.cmpf oeq, %a, %b : f32
+    %1 = arith.select %0, %i, %c : i32
+    linalg.yield %1 : i32
+  } -> tensor<9xi32>
+  %least = linalg.generic {indexing_maps = [#each, #none], iterator_types = ["reduction"]}
+      ins(%found : tensor<9xi32>) outs(%f3 : tensor<i32>) {
+  ^bb0(%a: i32, %o: i32):
+    %0 = arith.minsi %o, %a : i32
+    linalg.yield %0 : i32
+  } -> tensor<i32>
+  %all = wafer.all_reduce %least over [x] min : (tensor<i32>) -> tensor<i32>
+  wafer.output "largest", %all : tensor<i32>
+  return
+}
+}

@@ -83,6 +83,21 @@ def test_own_maxima(grid, precision, tolerance):
         np.testing.assert_allclose(ours, theirs, atol=tolerance * np.abs(theirs).max(), rtol=0)
 
 
+@pytest.mark.parametrize("grid", ["grid-160x2,sram=96KiB", "grid-2x160,sram=96KiB"])
+def test_largest_of_own_logits(grid):
+    """Where the index of the largest logit is found before the largest of all is known, it is the same index."""
+    shape = zoo.Shape(layers=1, width=24, heads=3, kv_heads=3, head_dim=8, hidden=40, vocabulary=3200, positions=32)
+    model = zoo.build(shape, zoo.weights(shape, seed=5)).SerializeToString()
+    region = tuple(int(side) for side in grid[5:].split(",")[0].split("x"))
+    programs = [wl.compile(model, target=grid, context=32, region=region, disable_rewrites=disabled)
+                for disabled in ([], ["own-maximum"])]
+    assert programs[0].count()[1] < programs[1].count()[1]
+    session, token = programs[0].session(), 3
+    for picked in programs[0].session().generate([3], 8):
+        token = int(session.run({"input_ids": [[token]]}).outputs["logits"][0, -1].argmax())
+        assert picked == token
+
+
 def test_large_and_small_activations():
     """The sums that wait for their scale neither overflow nor vanish."""
     shape = SHAPES["no-groups"]

@@ -120,7 +120,8 @@ def PartitionOwnMaximum
     maximum of what this PE has, and the sums of these over the same PEs are
     scaled by `exp(own - m)` before they are sent: the message of the maxima is on
     its way while the exponentials are computed. Not where the factor takes longer
-    than the message. Sums are rounded otherwise.
+    than the message. Sums are rounded otherwise. The index of a maximum is that of
+    what this PE has, and counts where that is m; it stays what it was.
 
     Needs: level 4; a module with a `wafer.target` and a region.
     Gives: level 4.
