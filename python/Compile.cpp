@@ -56,6 +56,9 @@ py::dict toPython(const CompileSummary &s) {
       region["cycles_estimated"] = entry.estimate->cycles;
       region["arithmetic_estimated"] = entry.estimate->arithmetic;
     }
+    region["cycles_counted"] = py::none();
+    if (entry.counted)
+      region["cycles_counted"] = *entry.counted;
     region["outcome"] = entry.outcome;
     region["reason"] = entry.reason;
     considered.append(region);
@@ -96,6 +99,7 @@ CompileOptions toOptions(const py::dict &given) {
   options.precision = take<std::string>(given, "precision", text);
   options.prefill = take<std::string>(given, "prefill", text);
   options.sample = take<std::string>(given, "sample", text);
+  options.objective = take<std::string>(given, "objective", text);
   options.logits = take<std::string>(given, "logits", text);
   options.context = take<Number>(given, "context", whole);
   options.stages = take<Number>(given, "stages", whole);

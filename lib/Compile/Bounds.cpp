@@ -6,9 +6,10 @@
 // is in, and c' the one at the other end of a line. What c has of an all-reduce
 // along it depends on what c' had before, over length - 1 steps. c' is such a
 // PE, too, so the ways of all-reduces behind each other add up, whichever lines
-// they are along. Sums that end at one PE, local arithmetic but products of
-// weights (caches are read as far as they are full), and hand-overs around a
-// turn count nothing.
+// they are along. Where a sum ends at a root and goes back from there, the way
+// is counted in from the nearer end and out to the farther one. Local
+// arithmetic but products of weights (caches are read as far as they are full),
+// and hand-overs around a turn count nothing.
 
 #include "Phases.h"
 
@@ -113,11 +114,23 @@ Way Ways::weighHandOvers(fabric::StageSendRecvOp op) {
 Way Ways::weigh(Operation *op) {
   if (auto handOver = dyn_cast<fabric::StageSendRecvOp>(op))
     return weighHandOvers(handOver);
-  if (auto allReduce = dyn_cast<fabric::AllReduceOp>(op)) {
-    const routing::Collective c = routing::readCollective(allReduce);
-    const uint64_t hops = uint64_t(c.line.length - 1) * c.line.stride;
+  if (auto collective = dyn_cast<fabric::CollectiveOpInterface>(op)) {
+    const routing::Collective c = routing::readCollective(collective);
+    const uint64_t ends = c.line.length - 1;
+    const uint64_t near =
+        std::min<uint64_t>(c.request.root, ends - c.request.root);
+    // In to a root from the nearer end, out of it to the farther one.
+    const bool in = c.request.kind == collectives::Kind::Reduce;
+    const bool out = c.request.kind == collectives::Kind::Broadcast;
+    const uint64_t hops = (in    ? near
+                           : out ? ends - near
+                                 : ends) *
+                          c.line.stride;
+    if (!ends)
+      return {};
     return {hops * costs.hop,
-            collectives::hardBoundCycles(c.line, c.request, costs), 0};
+            costs.getPassing(in ? 1 : c.request.words) + costs.getTravel(hops),
+            0};
   }
   const uint64_t product = getProductCycles(op);
   return {0, product, product};

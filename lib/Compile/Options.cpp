@@ -87,6 +87,17 @@ Error waferloom::checkOptions(const CompileOptions &options,
   if (Error error = checkChoice("way to prefill", options.prefill,
                                 {"auto", "block", "stream"}))
     return error;
+  if (options.objective == "speculation")
+    return llvm::createStringError(
+        "there are no entries yet that check several tokens at once, which the "
+        "objective 'speculation' is about; choose decode, prefill or balanced");
+  if (Error error = checkChoice("objective", options.objective,
+                                {"balanced", "decode", "prefill"}))
+    return error;
+  if (options.objective == "prefill" && options.chunks.empty())
+    return llvm::createStringError(
+        "objective 'prefill' is about prompts, but no entry takes several "
+        "tokens: add a chunk, or choose decode or balanced");
   if (!options.stopAfter.empty())
     if (Error error = checkChoice("phase", options.stopAfter, phaseNames()))
       return error;

@@ -123,6 +123,7 @@ void visitOptions(Visit visit) {
   visit("logits", &O::logits);
   visit("region", &O::region);
   visit("search-plans", &O::searchPlans);
+  visit("objective", &O::objective);
   visit("prefill", &O::prefill);
   visit("stages", &O::stages);
   visit("state", &O::states);

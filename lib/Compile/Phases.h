@@ -70,6 +70,13 @@ struct Levels {
   const partition::Planned *planned = nullptr;
 };
 
+/// Cycles of a step of every entry that has a program of its own, of a module
+/// at level 3, by the engine: of many layers a few are counted. Nothing: it
+/// cannot be lowered, or is interrupted.
+std::optional<double> countPlan(mlir::ModuleOp planned,
+                                const CompileOptions &options,
+                                const target::Target &target);
+
 /// The bounds of every entry of a module at level 5.
 std::vector<StepBounds> boundsOf(mlir::ModuleOp module,
                                  const image::TargetT &target);

@@ -28,6 +28,14 @@ using partition::Planned;
 /// estimated.
 static constexpr int mostShapesAsked = 12;
 static constexpr int answersPerShape = 3;
+/// Of those that fit, so many are counted, if they are estimated to take at
+/// most so much longer than the best: estimates are within about a tenth.
+static constexpr int mostShapesCounted = 5;
+static constexpr int plansPerCount = 32;
+static constexpr double worthCounting = 1.12;
+/// No more are counted once so many PEs, each as often as there are layers,
+/// were; but two are always.
+static constexpr int64_t mostCountedLayers = 12'000'000;
 
 static bool enabled(StringRef rewrite, const CompileOptions &options) {
   return !llvm::is_contained(options.disabledRewrites, rewrite);
@@ -129,6 +137,9 @@ private:
   partition::PartitionPlanOptions grid;
   int64_t tripCount;
   bool streams;
+  bool counts = false; // plans that fit
+  double rating = 0;   // of the best: counted cycles, else estimated
+  int64_t spent = 0;   // PEs times layers that were counted
   OwningOpRef<ModuleOp> best;
   std::vector<partition::Considered> considered;
   Refusal refusal;
@@ -164,17 +175,19 @@ SmallVector<int64_t> Planning::stageCounts(Shape shape) const {
     fullest = most;
     counts.push_back(sharing + 1);
   }
-  if (streams && !options.region)
+  if (streams && !options.region && options.objective != "decode")
     std::reverse(counts.begin(), counts.end());
   return counts;
 }
 
-/// One step of decoding, and what a token of a prompt adds.
+/// One step of decoding, and what a token of a prompt adds, as far as they are
+/// asked for.
 double Planning::withStream(double cycles, int64_t stages) const {
-  if (!streams)
+  if (!streams || options.objective == "decode")
     return cycles;
-  return cycles +
-         cycles / static_cast<double>(std::max<int64_t>(stages - 1, 1));
+  const double pace =
+      cycles / static_cast<double>(std::max<int64_t>(stages - 1, 1));
+  return options.objective == "prefill" ? pace : cycles + pace;
 }
 
 std::optional<double> Planning::estimate(partition::Estimates &estimates,
@@ -261,9 +274,18 @@ bool Planning::ask(Shape shape, int answers) {
                                        found.fit.total(), found.fit.limit)
                              .str()
                        : found.reason;
-  if (fits && (!best || found.cycles < planned.cycles)) {
+  double mine = found.cycles;
+  if (fits && counts)
+    if (std::optional<double> counted = countPlan(*copy, options, target)) {
+      spent += found.width * found.height * found.stages *
+               std::min<int64_t>(tripCount, 5 * found.stages);
+      mine = withStream(*counted, found.stages);
+      entry.counted = mine;
+    }
+  if (fits && (!best || mine < rating)) {
     best = std::move(copy);
     planned = std::move(found);
+    rating = mine;
   } else if (!best && (!planned.width || !planned.asked || found.asked)) {
     planned = std::move(found); // refusals tell of the closest
   }
@@ -281,9 +303,15 @@ LogicalResult Planning::search() {
       options.searchPlans);
   // A smaller region than one that does not fit will not either.
   SmallVector<Shape> tooSmall;
-  int asked = 0;
+  int asked = 0, fitting = 0;
+  std::optional<double> least; // estimate of one that fits
+  const auto mostCounted = static_cast<int>(std::min<int64_t>(
+      mostShapesCounted, options.searchPlans / plansPerCount));
+  counts = mostCounted > 1;
   for (const RatedShape &rated : shapes) {
-    if ((best && rated.cycles >= planned.cycles) || asked == mostShapesAsked)
+    if (asked == mostShapesAsked || (counts && fitting == mostCounted) ||
+        (fitting > 1 && spent >= mostCountedLayers) ||
+        (least && rated.cycles >= *least * (counts ? worthCounting : 1)))
       break;
     if (llvm::any_of(tooSmall, [&](Shape shape) {
           return rated.shape.first <= shape.first &&
@@ -291,8 +319,13 @@ LogicalResult Planning::search() {
         }))
       continue;
     ++asked;
-    if (!ask(rated.shape, std::min(mostAnswers, answersPerShape)))
+    if (ask(rated.shape, std::min(mostAnswers, answersPerShape))) {
+      ++fitting;
+      const double mine = considerationOf(rated.shape).estimate->cycles;
+      least = std::min(least.value_or(mine), mine);
+    } else {
       tooSmall.push_back(rated.shape);
+    }
     if (isInterrupted(options))
       return failure();
   }

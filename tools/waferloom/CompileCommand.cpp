@@ -36,6 +36,7 @@ static constexpr Option options[] = {
     {"logits", "WHICH", "last (default): of a chunk's last token; or all"},
     {"region", "WxH", "overrules the size of a region"},
     {"search-plans", "N", "regions to look at where none is given (200)"},
+    {"objective", "O", "chosen for decode, prefill, or balanced (default)"},
     {"why-not", "WxH[xN]", "compares with another region, on N stages"},
     {"stages", "N", "overrules how many regions share the layers"},
     {"mapping", "FILE|NAME", "takes what a mapping says, chooses the rest"},
@@ -76,6 +77,7 @@ static bool read(Arguments &args, CompileOptions &out) {
   out.precision = args.get("precision", "model");
   out.prefill = args.get("prefill", "auto");
   out.sample = args.get("sample", "greedy");
+  out.objective = args.get("objective", "balanced");
   out.logits = args.get("logits", "last");
   out.stopAfter = args.get("stop-after");
   out.saveIr = args.get("save-ir");
@@ -151,6 +153,8 @@ toJson(llvm::ArrayRef<partition::Considered> considered) {
       told["cycles_estimated"] = entry.estimate->cycles;
       told["arithmetic_estimated"] = entry.estimate->arithmetic;
     }
+    if (entry.counted)
+      told["cycles_counted"] = *entry.counted;
     list.push_back(std::move(told));
   }
   return list;

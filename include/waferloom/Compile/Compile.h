@@ -54,6 +54,9 @@ struct CompileOptions {
   /// Regions that are looked at where none is given. It counts plans, not
   /// seconds: the answer does not depend on the host.
   int64_t searchPlans = 200;
+  /// What a region is chosen for: "decode", a step of one token; "prefill",
+  /// what a token more of a prompt takes; "balanced", both.
+  std::string objective = "balanced";
   std::vector<std::pair<std::string, std::string>> states;
   std::vector<std::pair<std::string, double>> sets;
   /// False: a shape-only image, which has no bytes of weights, counts cycles

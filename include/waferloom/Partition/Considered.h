@@ -19,6 +19,7 @@ struct Estimate {
 struct Considered {
   int64_t width = 0, height = 0, stages = 1;
   std::optional<Estimate> estimate; ///< none: no layout was found
+  std::optional<double> counted;    ///< as `estimate->cycles`, by the engine
   /// "chosen", "slower" (it fits), "too large", "impossible" (a later phase
   /// cannot do it, or no layout was found), "not asked" (its estimate is above
   /// a plan that fits).
