@@ -4,6 +4,8 @@
 
 #include "LaneValues.h"
 #include "Operations.h"
+#include "llvm/ADT/bit.h"
+#include "llvm/Support/MathExtras.h"
 #include <cstring>
 
 namespace waferloom::executor {
@@ -100,13 +102,16 @@ void LaneValues::takeInLanes(const GroupTask &task, const GroupStep &step,
       laneAt(memory.block(slot / lanes + step.block), act.act->addresses[0]);
   const auto *in =
       reinterpret_cast<const uint32_t *>(bench.buffer.data()) + op.inAt;
-  uint32_t kept[lanes];
-  for (uint32_t l = 0; l < lanes; ++l)
-    kept[l] = (step.bits >> l) & 1 ? 0 : ~0u;
+  // Other threads may be at the block's other lanes, so nothing is stored
+  // there, not even what is read there.
+  const auto first = static_cast<uint32_t>(llvm::countr_zero(step.bits));
+  const uint32_t end = 32 - static_cast<uint32_t>(llvm::countl_zero(step.bits));
+  const bool areNeighbours = llvm::isShiftedMask_32(step.bits);
   for (uint32_t w = 0; w < op.words; ++w, own += act.step) {
     auto *to = reinterpret_cast<uint32_t *>(own);
-    for (uint32_t l = 0; l < lanes; ++l)
-      to[l] = (to[l] & kept[l]) | (in[w] & ~kept[l]);
+    for (uint32_t l = first; l < end; ++l)
+      if (areNeighbours || ((step.bits >> l) & 1))
+        to[l] = in[w];
   }
 }
 

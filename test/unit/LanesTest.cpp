@@ -122,6 +122,51 @@ TEST(Lanes, NeighboursTakeTheSameWords) {
       }
 }
 
+/// Two senders of a row, whose takers lie in the same blocks of sixteen cores:
+/// what the one's take leaves alone is the other's, who may be at work in
+/// another thread. Races are rare: many rows and steps.
+TEST(Lanes, TakersOfSeveralSendersShareBlocks) {
+  constexpr uint32_t width = 13, height = 120, words = 24;
+  for (uint32_t split : {1u, 5u, 8u}) {
+    Builder b(width, height, 4096);
+    for (uint32_t c = 0; c < width; ++c) {
+      const bool sends = c == 0 || c == split;
+      std::vector<Side> outputs;
+      if (c + 1 < width && c + 1 != split)
+        outputs.push_back(Side::east);
+      if (!sends)
+        outputs.push_back(Side::ramp);
+      if (!outputs.empty())
+        b.route(0, c + 1, {Turn(sends ? Side::ramp : Side::west, 0)}, outputs);
+    }
+    std::vector<uint32_t> others;
+    for (uint32_t c = 0; c < width; ++c)
+      if (c != 0 && c != split)
+        others.push_back(c);
+    b.columns("x", Role::input, words, 0);
+    b.columns("out", Role::output, words, 1024);
+    for (uint32_t root : {0u, split})
+      if (root != 0 || split > 1)
+        b.send(root + 1, 0, words, at(0));
+    b.recv(b.set(others), 0, words, at(1024));
+    std::vector<float> x(width * words);
+    for (size_t i = 0; i < x.size(); ++i)
+      x[i] = float(i + 1);
+    executor::RunOptions options;
+    options.threads = 4;
+    for (unsigned step = 0; step < 20; ++step) {
+      std::vector<float> out = valuesOf(stepOf(
+          sessionOf(b).get(), {tensor("x", x, {width, words})}, options));
+      for (uint32_t c = 0; c < width; ++c)
+        for (uint32_t w = 0; w < words; ++w) {
+          const uint32_t root = c < split ? 0 : split;
+          const float wanted = c == root ? 0 : x[root * words + w];
+          ASSERT_EQ(out[c * words + w], wanted) << split << " " << c;
+        }
+    }
+  }
+}
+
 /// Zeros take nothing until something else lies on their page.
 TEST(Lanes, SparseMemoriesHoldTheSame) {
   using executor::Memory;
