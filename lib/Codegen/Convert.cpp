@@ -181,7 +181,7 @@ LogicalResult Conversion::emitStage(Stage stage) {
   if (!sources)
     sources.emplace(out);
   SymbolNames names;
-  Shared shared(region, stage, symbols, *sources, out, names);
+  Shared shared(region, stage, symbols, *sources, out, names, budget, target);
   CollectiveEmitter collectives(region.getWidth(), region.getHeight(), queues,
                                 target, names);
   for (func::FuncOp func : functions)

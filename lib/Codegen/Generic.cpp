@@ -12,6 +12,7 @@
 
 #include "Generic.h"
 #include "Body.h"
+#include "Orders.h"
 #include "Sums.h"
 
 #include "waferloom/Format/TypeFormat.h"
@@ -240,7 +241,9 @@ LogicalResult GenericEmitter::reduction(Value yielded) {
   auto init = values.find(accumulator);
   if (init == values.end())
     return op.emitOpError("reduces into a result without an initial value");
-  Sum sum{&emitter, target, budget, extents, dst, init->second};
+  auto [siblings, shared] = siblingsOf(op);
+  Sum sum{&emitter, target,       budget,   extents,
+          dst,      init->second, siblings, shared};
 
   auto product = folded.getDefiningOp<arith::MulFOp>();
   if (product && *opcode == Opcode::add && dst.type == Word::f32 &&

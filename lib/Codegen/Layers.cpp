@@ -1,13 +1,9 @@
 // Loops of layers: their weights, what they carry, their trips.
 
-#include "Generic.h"
+#include "Orders.h"
 #include "Program.h"
-#include "Sums.h"
 
 #include "waferloom/Dialect/Wafer/Layers.h"
-#include "waferloom/Routing/Passes.h"
-
-#include "mlir/Dialect/Arith/IR/Arith.h"
 
 #include "llvm/ADT/MapVector.h"
 
@@ -18,44 +14,18 @@ using namespace waferloom::codegen;
 /// Cycles that `op` saves if `weights`, which it reads, stand still.
 static int64_t countSaved(Operation *op, Value weights, Budget budget,
                           const image::TargetT &target) {
-  const int64_t rewrite = machine::MachineModel(target).getRewrite();
   auto generic = dyn_cast<linalg::GenericOp>(op);
-  if (!generic || !generic.getNumReductionLoops() ||
-      generic.getNumDpsInputs() != 2)
-    return rewrite;
-  // As its factors would be read, wherever they lie.
-  SmallVector<int64_t> extents = generic.getStaticLoopRanges();
-  auto imagined = [&](unsigned number, Word type) {
-    AffineMap map =
-        generic.getMatchingIndexingMap(&generic->getOpOperand(number));
-    Ref dense = codegen::dense({}, type, shapeOf(generic->getOperand(number)));
-    Ref ref = dense;
-    ref.strides.assign(extents.size(), 0);
-    for (auto [expr, stride] : llvm::zip_equal(map.getResults(), dense.strides))
-      if (auto loop = dyn_cast<AffineDimExpr>(expr))
-        ref.strides[loop.getPosition()] += stride;
-    return ref;
+  const unsigned number = generic && generic->getOperand(0) == weights ? 0 : 1;
+  const SmallVector<int64_t> strides(
+      dense({}, Word::f32, shapeOf(weights)).strides);
+  auto count = [&](bool isMoving) {
+    return generic ? countProduct(generic, number, strides, isMoving, budget,
+                                  target)
+                   : std::nullopt;
   };
-  unsigned number = generic.getDpsInputs()[0] == weights ? 0 : 1;
-  bool isHalf =
-      cast<ShapedType>(weights.getType()).getElementType().isF16() &&
-      llvm::all_of(generic.getBody()->getArguments().take_front(2),
-                   [](Value factor) {
-                     return factor.getType().isF16() ||
-                            llvm::any_of(factor.getUsers(),
-                                         llvm::IsaPred<arith::TruncFOp>);
-                   });
-  Word type = isHalf ? Word::f16 : Word::f32;
-  Sum sum{nullptr,
-          target,
-          budget,
-          extents,
-          imagined(2, Word::f32),
-          Ref::constant(0.0f)};
-  Ref factor = imagined(number, type), other = imagined(1 - number, type);
-  int64_t still = sum.countProducts(factor, other);
-  factor.steps.push_back({0, 4});
-  return sum.countProducts(factor, other) - still;
+  std::optional<int64_t> still = count(false);
+  return still ? *count(true) - *still
+               : machine::MachineModel(target).getRewrite();
 }
 
 /// How many messages of its block come before the first reader of `weights`.
@@ -70,18 +40,6 @@ static int64_t messagesBefore(wafer::ParameterOp weights) {
     messages += isa<fabric::CollectiveOpInterface>(op);
   }
   return messages;
-}
-
-/// How long the answer of one of the messages of a trip is on its way at most.
-static int64_t longestWait(wafer::RepeatOp op,
-                           const machine::MachineModel &machine) {
-  uint64_t wait = 0;
-  for (auto message :
-       op.getBodyBlock()->getOps<fabric::CollectiveOpInterface>())
-    wait =
-        std::max(wait, machine.getLinks().getTravel(
-                           routing::readCollective(message).line.length / 2));
-  return static_cast<int64_t>(wait);
 }
 
 /// An operand that moves with a loop costs a descriptor rewrite each time. So

@@ -36,7 +36,8 @@ struct Instruction {
   Operation *op = nullptr;
   unsigned at = 0;      ///< where it stands, or the one that it was merged into
   unsigned stretch = 0; ///< between two of which nothing moves
-  Operands operands;    ///< of vector instructions
+  Attribute kind;       ///< what it can be merged by; null: by nothing
+  Operands operands;
   SmallVector<core::Access, 4> accesses;
 };
 
@@ -62,9 +63,14 @@ public:
           ArrayRef<codegen::Meeting> meetings,
           const machine::MachineModel &model);
 
-  void run();
+  /// What was made of several may be one of several again.
+  void run() {
+    while (sweep())
+      ;
+  }
 
 private:
+  bool sweep();
   SmallVector<unsigned> likeOnes(unsigned first) const;
   bool canMove(unsigned from, unsigned to) const;
   std::optional<Plan> planOf(unsigned first, unsigned second,
@@ -170,6 +176,7 @@ Merging::Merging(const Body &body, SideBySide &layout,
     Attribute kind = vector ? kindOf(vector) : Attribute();
     if (!kind)
       continue;
+    made.kind = kind;
     made.operands = codegen::operandsOf(vector);
     byKind[kind].push_back(at);
   }
@@ -195,9 +202,8 @@ bool Merging::canMove(unsigned from, unsigned to) const {
 SmallVector<unsigned> Merging::likeOnes(unsigned first) const {
   constexpr size_t most = 32; // no kernel has more heads and rows side by side
   SmallVector<unsigned> found;
-  Attribute kind = kindOf(cast<core::VectorOp>(all[first].op));
-  for (unsigned id : byKind.lookup(kind))
-    if (id > first && all[id].at == id &&
+  for (unsigned id : byKind.lookup(all[first].kind))
+    if (id > first && all[id].at == id && all[id].kind == all[first].kind &&
         all[id].stretch == all[first].stretch && found.size() < most &&
         canMove(id, first))
       found.push_back(id);
@@ -392,13 +398,20 @@ void Merging::merge(const Plan &plan) {
   SmallVector<Attribute> sources(operands.begin() + 1, operands.end());
   kept.setSourcesAttr(ArrayAttr::get(kept->getContext(), sources));
   layout = *plan.layout;
-  for (unsigned member : plan.members) {
-    if (member == first)
+  for (Instruction &each : all) {
+    if (each.at == first || !llvm::is_contained(plan.members, each.at))
       continue;
-    all[member].op->erase();
-    all[member].op = nullptr;
-    all[member].at = first;
+    if (each.op) {
+      llvm::append_range(all[first].accesses, each.accesses);
+      each.op->erase();
+      each.op = nullptr;
+    }
+    each.at = first;
   }
+  all[first].operands = std::move(operands);
+  all[first].kind = kindOf(kept);
+  if (all[first].kind)
+    byKind[all[first].kind].push_back(first);
 }
 
 /// Lets `best` be `open` if that gains more.
@@ -426,18 +439,23 @@ void Merging::tryGaps(unsigned first, Plan open, Plan &best) const {
   }
 }
 
-void Merging::run() {
+/// Whether anything became one.
+bool Merging::sweep() {
+  bool any = false;
   for (unsigned first = 0; first < all.size(); ++first) {
-    if (all[first].operands.empty() || all[first].at != first)
+    if (!all[first].kind || all[first].at != first)
       continue;
     const SmallVector<unsigned> others = likeOnes(first);
     Plan best;
     for (unsigned second : others)
       if (std::optional<Plan> open = planOf(first, second, others))
         tryGaps(first, *open, best);
-    if (best.gain > 0)
-      merge(best);
+    if (best.gain <= 0)
+      continue;
+    merge(best);
+    any = true;
   }
+  return any;
 }
 
 void CoreMerge::merge(core::ProgramOp program,

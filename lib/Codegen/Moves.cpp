@@ -7,6 +7,8 @@
 
 #include "llvm/ADT/STLExtras.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::codegen;
@@ -195,8 +197,8 @@ LogicalResult ProgramEmitter::emitSlots() {
     FailureOr<SlotKey> key = slotKey(op);
     if (failed(key))
       return WalkResult::interrupt();
-    if (slots.count(*key))
-      return WalkResult::advance();
+    if (auto known = slots.find(*key); known != slots.end())
+      return WalkResult(emitHot(op, known->second));
     auto [names, cyclic, rows, extent] = *key;
     SmallVector<wafer::Axis> axes;
     for (const std::string &name : names)
@@ -228,27 +230,37 @@ LogicalResult ProgramEmitter::emitSlots() {
       emitter.vector(Opcode::eq, {}, owned, owned, coordinate(axes));
     }
     slots[*key] = made;
-    return WalkResult::advance();
+    return WalkResult(emitHot(op, slots[*key]));
   });
   return failure(walked.wasInterrupted());
 }
 
-LogicalResult ProgramEmitter::emit(wafer::AppendOp op) {
-  FailureOr<SlotKey> key = slotKey(op);
-  FailureOr<Ref> update = get(op, op.getUpdate());
-  FailureOr<Ref> state = get(op, op.getState());
-  if (failed(key) || failed(update) || failed(state))
+LogicalResult ProgramEmitter::emitHot(wafer::AppendOp op, Slots &slots) {
+  if (!slots.hot.isAbsent() || !patchOf(op, budget, target))
+    return success();
+  FailureOr<LocalShard> numbers = shared.slotNumbers(op);
+  if (failed(numbers))
     return failure();
-  const Slots &slot = slots.at(*key);
+  const SmallVector<int64_t> count{
+      shapeOf(op.getState())[static_cast<size_t>(op.getDim())]};
+  slots.hot = emitter.temporary(Word::i32, count);
+  Ref now = *position;
+  now.strides.assign(1, 0);
+  emitter.setNode(op.getLoc());
+  emitter.vector(Opcode::eq, count, slots.hot,
+                 sharedRef(*numbers, Word::i32, count), now);
+  return success();
+}
+
+void ProgramEmitter::store(wafer::AppendOp op, const Slots &slots, Ref to,
+                           Ref from) {
   SmallVector<int64_t> shape = updateShape(op);
   auto dim = static_cast<int64_t>(op.getDim());
   int64_t rows = shape[dim];
-  if (!update->immediate && update->strides.size() < shape.size())
-    update->strides.insert(update->strides.begin() + dim, 0);
-  Ref to = *state, from = *update, owned = slot.owned;
-  to.indexBuffer = slot.slot.buffer;
-  to.indexOffset = slot.slot.offset;
-  to.indexScale = state->strides[dim] * bytesOf(state->type);
+  Ref owned = slots.owned;
+  to.indexBuffer = slots.slot.buffer;
+  to.indexOffset = slots.slot.offset;
+  to.indexScale = to.strides[dim] * bytesOf(to.type);
   to.indexCount = shapeOf(op.getState())[dim];
   owned.strides.clear();
   shape[dim] = 1;
@@ -261,9 +273,80 @@ LogicalResult ProgramEmitter::emit(wafer::AppendOp op) {
       from.steps.push_back({depth, from.strides[dim] * bytesOf(from.type)});
   }
   emitter.vector(moving(from, to), shape, to, from, {}, {},
-                 slot.everywhere ? Ref() : owned);
+                 slots.everywhere ? Ref() : owned);
   if (rows > 1)
     emitter.endLoop();
+}
+
+/// Dimensions in the order in which `first` lies, so that the shape is as short
+/// as can be.
+static SmallVector<int64_t> inOrder(ArrayRef<int64_t> shape, Ref &first,
+                                    Ref &second) {
+  SmallVector<int64_t> order(shape.size()), ordered;
+  std::iota(order.begin(), order.end(), 0);
+  llvm::sort(order, [&](int64_t a, int64_t b) {
+    return std::pair(-first.strides[a], a) < std::pair(-first.strides[b], b);
+  });
+  const Ref one = first, other = second;
+  for (auto [k, dim] : llvm::enumerate(order)) {
+    ordered.push_back(shape[dim]);
+    first.strides[k] = one.strides[dim];
+    second.strides[k] = other.strides[dim];
+  }
+  return ordered;
+}
+
+/// The state of this trip is copied while the row is not there yet, and the row
+/// selected into the copy, which is what is read; into the state it goes behind
+/// that.
+LogicalResult ProgramEmitter::emitPatched(wafer::AppendOp op,
+                                          const Patch &patch) {
+  FailureOr<Ref> update = get(op, op.getUpdate());
+  FailureOr<Ref> state = get(op, op.getState());
+  if (failed(update) || failed(state))
+    return failure();
+  const Slots &where = slots.at(*slotKey(op));
+  const SmallVector<int64_t> shape = shapeOf(op.getState());
+  const auto dim = static_cast<int64_t>(op.getDim());
+  Ref copy = emitter.temporary(state->type, shape);
+  copy.strides.assign(patch.strides.begin(), patch.strides.end());
+  Ref from = *state, to = copy;
+  const SmallVector<int64_t> ordered = inOrder(shape, from, to);
+  emitter.vector(Opcode::mov, ordered, to, from);
+  Ref row = *update;
+  if (!row.immediate && row.strides.size() < shape.size())
+    row.strides.insert(row.strides.begin() + dim, 0);
+  if (row.type != copy.type) {
+    const SmallVector<int64_t> one = updateShape(op);
+    Ref rounded = emitter.temporary(copy.type, one);
+    emitter.vector(Opcode::convert, one, rounded, row);
+    row = rounded;
+  }
+  Ref hot = where.hot, repeated = row;
+  hot.strides.assign(shape.size(), 0);
+  hot.strides[dim] = 1;
+  if (!row.immediate)
+    repeated.strides[dim] = 0;
+  emitter.vector(Opcode::select, shape, copy, hot, repeated, copy);
+  store(op, where, *state, row);
+  values[op.getResult()] = copy;
+  return success();
+}
+
+LogicalResult ProgramEmitter::emit(wafer::AppendOp op) {
+  FailureOr<SlotKey> key = slotKey(op);
+  if (failed(key))
+    return failure();
+  if (std::optional<Patch> patch = patchOf(op, budget, target))
+    return emitPatched(op, *patch);
+  FailureOr<Ref> update = get(op, op.getUpdate());
+  FailureOr<Ref> state = get(op, op.getState());
+  if (failed(update) || failed(state))
+    return failure();
+  if (!update->immediate && update->strides.size() < state->strides.size())
+    update->strides.insert(
+        update->strides.begin() + static_cast<int64_t>(op.getDim()), 0);
+  store(op, slots.at(*key), *state, *update);
   values[op.getResult()] = *state;
   return success();
 }

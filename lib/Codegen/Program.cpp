@@ -134,7 +134,10 @@ FailureOr<Ref> ProgramEmitter::result(Value value) {
 
 Ref ProgramEmitter::sharedRef(LocalShard shard, Word type,
                               ArrayRef<int64_t> shape) {
-  return dense(shard.buffer, type, shape, shard.offset);
+  Ref ref = dense(shard.buffer, type, shape, shard.offset);
+  if (!shard.strides.empty())
+    ref.strides.assign(shard.strides.begin(), shard.strides.end());
+  return ref;
 }
 
 Ref ProgramEmitter::coordinate(ArrayRef<wafer::Axis> axes) {

@@ -15,6 +15,7 @@
 
 #include "CollectiveEmitter.h"
 #include "Generic.h"
+#include "Orders.h"
 #include "Shared.h"
 #include "waferloom/Image/Utf8.h"
 #include "waferloom/Machine/MachineModel.h"
@@ -104,6 +105,7 @@ private:
   mlir::LogicalResult copyWeights(wafer::RepeatOp op, int64_t tripCount,
                                   std::vector<TripCopy> &copies);
   mlir::LogicalResult emit(wafer::AppendOp op);
+  mlir::LogicalResult emitPatched(wafer::AppendOp op, const Patch &patch);
   mlir::LogicalResult emit(wafer::LookupOp op);
   mlir::LogicalResult emit(wafer::SliceOp op);
   mlir::LogicalResult emit(wafer::InputOp op);
@@ -128,10 +130,14 @@ private:
   /// owns it. Computed once, before everything else.
   struct Slots {
     Ref slot, owned;
+    Ref hot; ///< 1 where a new row goes, one per slot; where a patch needs it
     bool everywhere = false;
   };
   using SlotKey = std::tuple<std::vector<std::string>, bool, int64_t, int64_t>;
   mlir::FailureOr<SlotKey> slotKey(wafer::AppendOp op);
+  mlir::LogicalResult emitHot(wafer::AppendOp op, Slots &slots);
+  /// Stores the rows of `update` into `state`.
+  void store(wafer::AppendOp op, const Slots &slots, Ref state, Ref update);
   /// Once for each kind of append that the stage runs.
   mlir::LogicalResult emitSlots();
   void bindPosition();

@@ -11,6 +11,7 @@
 
 #include "InstructionCost.h"
 #include "Machine.h"
+#include "Orders.h"
 #include "waferloom/Codegen/Passes.h"
 #include "waferloom/Dialect/Core/Accesses.h"
 
@@ -69,6 +70,7 @@ private:
   void fill(unsigned late);
   /// What must be before `node` and is not done.
   llvm::BitVector needsOf(unsigned node) const;
+  bool hasTimeLater(unsigned node, unsigned late) const;
   void emit(unsigned node);
   int64_t cyclesNow(const Node &node) const;
   bool joinCopies();
@@ -298,10 +300,7 @@ void Stretch::setSlack(const Node &early, Node &late) const {
                                                             : elements);
   }
   const machine::LinkCosts links = model.getLinks();
-  const auto window =
-      static_cast<int64_t>(target.output_queue_words + links.getTravel(1) +
-                           target.input_queue_words);
-  late.isLong = words > window;
+  late.isLong = words > codegen::wordsUnderWay(target);
   late.cycles = static_cast<int64_t>(links.getTravel(length / 2));
   if (late.isLong)
     late.cycles =
@@ -335,6 +334,29 @@ llvm::BitVector Stretch::needsOf(unsigned id) const {
   return needed;
 }
 
+/// Whether there is time for `node` behind `late`, before a message needs it,
+/// while an answer is on its way that nobody is held up for: for all that can
+/// be done then, and a quarter more.
+bool Stretch::hasTimeLater(unsigned node, unsigned late) const {
+  llvm::BitVector needed(nodes.size());
+  for (unsigned id = late + 1; id < nodes.size(); ++id) {
+    if (nodes[id].kind == Node::Early)
+      needed |= needsOf(id);
+    if (needed.test(node))
+      return false;
+    if (nodes[id].kind != Node::Late || nodes[id].isLong)
+      continue;
+    int64_t cycles = 0;
+    for (unsigned other = 0; other < id; ++other)
+      if (nodes[other].kind == Node::Compute && !nodes[other].done &&
+          !needed.test(other))
+        cycles += nodes[other].cycles;
+    if (cycles + cycles / 4 <= nodes[id].cycles)
+      return true;
+  }
+  return false;
+}
+
 /// Puts in front of a late take what there is time for: first what the next
 /// message needs, for that is on the way whatever comes of it. Of that all, if
 /// nobody waits for the take, since it would only stand behind it.
@@ -357,6 +379,8 @@ void Stretch::fill(unsigned late) {
       const bool mayExceed =
           first && !nodes[late].isLong && !parts.contains(node.ops.front());
       if (cycles > left && !mayExceed)
+        continue;
+      if (!first && nodes[late].isLong && hasTimeLater(id, late))
         continue;
       left -= cycles;
       emit(id);

@@ -1,5 +1,5 @@
 #include "Shared.h"
-#include "Generic.h"
+#include "Orders.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Target/Resources.h"
 
@@ -37,7 +37,7 @@ LocalShard Shared::reserve(core::Use use, StringRef hint, int64_t bytes,
       builder, builder.getUnknownLoc(), core::UseAttr::get(context, use),
       name.getAttr(), builder.getI64IntegerAttr(step * tripCount),
       IntegerAttr(), IntegerAttr(), FlatSymbolRefAttr(), FlatSymbolRefAttr());
-  return {name, 0, step, step};
+  return {name, 0, step, step, {}};
 }
 
 void Shared::extend(FlatSymbolRefAttr name, int64_t bytes) {
@@ -205,7 +205,7 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op) {
       continue;
     int64_t bytes =
         target::shardBytes(type.getNumElements() * bytesOf(*word), 1);
-    it->second = {{}, step, bytes, 0};
+    it->second = {{}, step, bytes, 0, {}};
     step += bytes;
     laid.push_back(key);
   }
@@ -256,7 +256,9 @@ LogicalResult Shared::layOne(Operation *op) {
         coordinate(*axes);
         return success();
       })
-      .Case([&](wafer::AppendOp op) {
+      .Case([&](wafer::AppendOp op) -> LogicalResult {
+        if (patchOf(op, budget, target) && failed(slotNumbers(op)))
+          return failure();
         if (auto state = op.getState().getDefiningOp<wafer::StateOp>())
           if (auto layout = state->getAttrOfType<wafer::LayoutAttr>("layout"))
             coordinate(
@@ -324,12 +326,16 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
 }
 
 FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
-  return layOnce(op, [&](const Layout &lies) -> FailureOr<LocalShard> {
+  return layOnce(op, [&](Layout &lies) -> FailureOr<LocalShard> {
     auto [first, end] = tripsHeld(op, op.getNames().size());
+    auto type = cast<ShapedType>(op.getType());
     LocalShard shard = reserve(core::Use::state, firstName(op.getNames()),
-                               cast<ShapedType>(op.getType()).getNumElements() *
-                                   bytesOf(lies.type),
+                               type.getNumElements() * bytesOf(lies.type),
                                static_cast<int64_t>(end - first));
+    const SmallVector<int64_t> order = orderOf(op, budget, target);
+    shard.strides = stridesIn(order, type.getShape());
+    lies.dims = llvm::map_to_vector(
+        order, [&, dims = lies.dims](int64_t dim) { return dims[dim]; });
     LocalShard place = shard;
     for (size_t trip = first; trip < end; ++trip, place.offset += place.step) {
       auto name = cast<StringAttr>(op.getNames()[trip]);
@@ -343,18 +349,39 @@ FailureOr<LocalShard> Shared::state(wafer::StateOp op) {
   });
 }
 
+/// Padding elements have indices of their own.
+static core::DimAttr numbersAll(core::DimAttr dim) {
+  int64_t live = 1;
+  for (core::DigitAttr digit : dim.getDigits())
+    live *= digit.getExtent();
+  return core::DimAttr::get(dim.getContext(), live, 1, dim.getDigits());
+}
+
+FailureOr<LocalShard> Shared::slotNumbers(wafer::AppendOp op) {
+  auto state = op.getState().getDefiningOp<wafer::StateOp>();
+  auto type = cast<ShapedType>(state.getType());
+  FailureOr<Layout> lies = layout(state, type);
+  if (failed(lies))
+    return failure();
+  core::DimAttr dim = numbersAll(lies->dims[op.getDim()]);
+  auto [known, isNew] = numbered.try_emplace(dim);
+  if (isNew) {
+    known->second =
+        reserve(core::Use::index, "slots",
+                type.getDimSize(static_cast<int64_t>(op.getDim())) * 4, 1);
+    bind(core::Role::index, "",
+         {Word::i32, typeOf(op.getContext(), Word::i32), {dim}}, known->second);
+  }
+  return known->second;
+}
+
 FailureOr<LocalShard> Shared::iota(wafer::IotaOp op) {
   return layOnce(op, [&](Layout &lies) -> FailureOr<LocalShard> {
     LocalShard shard =
         reserve(core::Use::index, "iota", op.getType().getNumElements() * 4, 1);
-    // Padding elements have indices of their own: masks look at them.
-    for (core::DimAttr &dim : lies.dims) {
-      int64_t live = 1;
-      for (core::DigitAttr digit : dim.getDigits())
-        live *= digit.getExtent();
-      dim = core::DimAttr::get(op.getContext(), live, dim.getSourceStride(),
-                               dim.getDigits());
-    }
+    // Masks look at padding.
+    for (core::DimAttr &dim : lies.dims)
+      dim = numbersAll(dim);
     bind(core::Role::index, "", lies, shard);
     return shard;
   });

@@ -11,6 +11,7 @@
 #define WAFERLOOM_LIB_CODEGEN_SHARED_H
 
 #include "Emitter.h"
+#include "Generic.h"
 
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
@@ -30,6 +31,8 @@ struct LocalShard {
   int64_t offset = 0; // of the first trip
   int64_t bytes = 0;  // of one trip
   int64_t step = 0;
+  /// Elements from one to the next of each dimension; empty: row-major.
+  llvm::SmallVector<int64_t> strides;
 };
 
 /// How a tensor lies, to be said of a buffer.
@@ -69,9 +72,10 @@ class Shared {
 public:
   /// Buffers and bindings go into `out`.
   Shared(wafer::RegionAttr region, Stage stage, mlir::SymbolTable &symbols,
-         Sources &sources, core::RegionOp out, SymbolNames &names)
+         Sources &sources, core::RegionOp out, SymbolNames &names,
+         Budget budget, const image::TargetT &target)
       : region(region), stage(stage), symbols(symbols), sources(sources),
-        names(names),
+        names(names), budget(budget), target(target),
         builder(mlir::OpBuilder::atBlockEnd(&out.getBody().front())) {}
 
   /// Lays what `func` has and the stage runs, if it is not laid yet.
@@ -81,6 +85,8 @@ public:
   void extend(mlir::FlatSymbolRefAttr buffer, int64_t bytes);
   mlir::FailureOr<LocalShard> state(wafer::StateOp op);
   mlir::FailureOr<LocalShard> iota(wafer::IotaOp op);
+  /// The position that each slot of this PE is for, where `op` appends.
+  mlir::FailureOr<LocalShard> slotNumbers(wafer::AppendOp op);
   /// One word: the coordinate of this PE along `axes`, mixed radix.
   LocalShard coordinate(llvm::ArrayRef<wafer::Axis> axes);
 
@@ -117,11 +123,14 @@ private:
   mlir::SymbolTable &symbols;
   Sources &sources;
   SymbolNames &names;
+  const Budget budget;
+  const image::TargetT &target;
   mlir::OpBuilder builder;
   // Never iterated over: keys have no order that stays.
   llvm::DenseMap<Key, LocalShard> known;
   llvm::DenseMap<Key, LocalShard> reserved; // weights of trips
   std::map<std::string, LocalShard> coordinates;
+  llvm::DenseMap<mlir::Attribute, LocalShard> numbered; // by dimension
   llvm::StringSet<> states;
 };
 

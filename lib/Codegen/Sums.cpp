@@ -13,9 +13,7 @@
 // Halves are multiplied by fma only; a fold widens them first. A half and a
 // single are two singles.
 
-#include "Sums.h"
-
-#include "waferloom/Machine/MachineModel.h"
+#include "Rows.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
@@ -27,34 +25,6 @@ using namespace waferloom::codegen;
 using llvm::ArrayRef;
 using llvm::SmallVector;
 using machine::MachineModel;
-
-/// An operand that moves with a loop costs a descriptor rewrite.
-static bool moves(const Ref &ref) {
-  return !ref.steps.empty() || ref.indexBuffer;
-}
-
-static int64_t elements(ArrayRef<int64_t> extents) {
-  return llvm::product_of(extents);
-}
-
-/// Elements that a vector instruction over the operand's own loops takes.
-static SmallVector<int64_t> ownExtents(ArrayRef<int64_t> extents,
-                                       const Ref &ref) {
-  SmallVector<int64_t> own;
-  for (auto [extent, stride] : llvm::zip_equal(extents, ref.strides))
-    own.push_back(stride == 0 ? 1 : extent);
-  return own;
-}
-
-/// Elements per cycle that the innermost stride of `ref` allows (E17).
-static int64_t strideLimit(ArrayRef<int64_t> extents, const Ref &ref) {
-  for (size_t loop = extents.size(); loop-- > 0;) {
-    if (extents[loop] == 1)
-      continue;
-    return MachineModel::getStrideLimit(ref.strides[loop] * bytesOf(ref.type));
-  }
-  return MachineModel::unlimited;
-}
 
 /// Are two windows of one buffer read from the same banks (E18)?
 static bool collide(ArrayRef<int64_t> extents, const Ref &a, const Ref &b,
@@ -69,12 +39,6 @@ static bool collide(ArrayRef<int64_t> extents, const Ref &a, const Ref &b,
                            machine.getBytesPerCycle(a.type, rate));
   }
   return false;
-}
-
-/// Cycles of one instruction over `count` elements.
-static int64_t cyclesOf(const image::TargetT &target, int64_t count,
-                        int64_t rate, bool isMoving = false) {
-  return MachineModel(target).getInstructionCycles(count, rate, isMoving);
 }
 
 /// Is `x op init` x, whatever x is?
@@ -98,10 +62,6 @@ static bool isNeutral(Opcode op, const Ref &init) {
   }
 }
 
-static bool isSame(const Ref &a, const Ref &b) {
-  return !a.immediate && a.buffer == b.buffer && a.offset == b.offset;
-}
-
 namespace {
 /// Adds halves of a window to each other, loop by loop.
 struct Halving {
@@ -112,15 +72,23 @@ struct Halving {
 
   int64_t cycles = 0, steps = 0;
 
-  void step(ArrayRef<int64_t> extents, const Ref &to, const Ref &a,
-            const Ref &b) {
-    ++steps;
+  int64_t stepCycles(ArrayRef<int64_t> extents, const Ref &to, const Ref &a,
+                     const Ref &b) const {
     int64_t rate = MachineModel(target).getRate(op, a.type);
     for (const Ref *ref : {&to, &a, &b})
       rate = std::min(rate, strideLimit(extents, *ref));
-    cycles += cyclesOf(target, elements(extents), rate, moves(a) || moves(b));
-    if (collide(extents, a, b, rate, target))
-      cycles += llvm::divideCeil(elements(extents), rate);
+    const int64_t taken =
+        cyclesOf(target, elements(extents), rate, moves(a) || moves(b));
+    return collide(extents, a, b, rate, target)
+               ? taken + llvm::divideCeil(elements(extents), rate)
+               : taken;
+  }
+  int64_t bestRest(SmallVector<int64_t> extents, size_t loop,
+                   const Ref &source) const;
+  void step(ArrayRef<int64_t> extents, const Ref &to, const Ref &a,
+            const Ref &b) {
+    ++steps;
+    cycles += stepCycles(extents, to, a, b);
     if (emitter)
       emitter->vector(op, extents, to, a, b);
   }
@@ -128,14 +96,32 @@ struct Halving {
 };
 } // namespace
 
-static Ref at(Ref ref, size_t loop, int64_t index) {
-  ref.offset += index * ref.strides[loop] * bytesOf(ref.type);
-  return ref;
-}
-
 /// A row-major buffer that is never used, to count with.
 static Ref imagined(Word type, ArrayRef<int64_t> extents) {
   return dense({}, type, extents);
+}
+
+/// How many elements of `loop` are left when the others are added to them. Half
+/// of them, or a few more: where both begin in the same bank a step would take
+/// twice as long. The best choice for all steps down to one element.
+int64_t Halving::bestRest(SmallVector<int64_t> extents, size_t loop,
+                          const Ref &source) const {
+  constexpr int64_t more = 3; // banks come again behind four words
+  const int64_t count = extents[loop];
+  std::vector<std::pair<int64_t, int64_t>> best{{0, 0}, {0, 1}}; // by count
+  for (int64_t n = 2; n <= count; ++n) {
+    std::pair<int64_t, int64_t> least{std::numeric_limits<int64_t>::max(), 1};
+    const int64_t half = llvm::divideCeil(n, 2);
+    for (int64_t rest = half; rest < n && rest <= half + more; ++rest) {
+      extents[loop] = n - rest;
+      least = std::min(least,
+                       {best[rest].first + stepCycles(extents, source, source,
+                                                      at(source, loop, rest)),
+                        rest});
+    }
+    best.push_back(least);
+  }
+  return best.back().second;
 }
 
 void Halving::run(SmallVector<int64_t> extents, Ref source, bool isOwned) {
@@ -144,10 +130,12 @@ void Halving::run(SmallVector<int64_t> extents, Ref source, bool isOwned) {
     left *= stride == 0 ? extent : 1;
   for (size_t loop = 0; loop < extents.size(); ++loop) {
     while (dst.strides[loop] == 0 && extents[loop] > 1) {
-      int64_t count = extents[loop], half = count / 2;
-      // The middle row of an odd number waits if the window is ours.
-      int64_t rest = isOwned ? count - half : half;
-      bool isLast = left / count == 1 && rest == 1;
+      // What is not added waits if the window is ours.
+      const int64_t count = extents[loop];
+      const int64_t rest =
+          isOwned ? bestRest(extents, loop, source) : count / 2;
+      const int64_t half = isOwned ? count - rest : rest;
+      const bool isLast = left / count == 1 && rest == 1;
       extents[loop] = half;
       Ref into = isLast    ? dst
                  : isOwned ? source
@@ -166,26 +154,68 @@ void Halving::run(SmallVector<int64_t> extents, Ref source, bool isOwned) {
   }
 }
 
+namespace {
+/// A sum and its siblings as one sum, to count with.
+struct Together {
+  SmallVector<int64_t> extents;
+  Sum sum;
+
+  explicit Together(const Sum &one)
+      : extents(one.extents),
+        sum{nullptr, one.target, one.budget, extents, one.dst, one.init} {
+    extents.insert(extents.begin(), one.siblings);
+    sum.extents = extents;
+    sum.dst = beside(one.dst, one);
+    sum.init = beside(one.init, one);
+  }
+  /// Windows of all of them, which lie behind each other.
+  static Ref beside(Ref ref, const Sum &one) {
+    if (!ref.immediate)
+      ref.strides.insert(ref.strides.begin(),
+                         elements(ownExtents(one.extents, ref)));
+    return ref;
+  }
+  /// The window that all of them read.
+  static Ref common(Ref ref) {
+    if (!ref.immediate)
+      ref.strides.insert(ref.strides.begin(), 0);
+    return ref;
+  }
+};
+} // namespace
+
+/// Cycles of a fold at once, and by halves; steps of the latter.
+static std::tuple<int64_t, int64_t, int64_t>
+countFolds(const Sum &sum, Opcode op, const Ref &source, bool isOwned) {
+  const SmallVector<int64_t> kept = ownExtents(sum.extents, sum.dst);
+  const int64_t rate =
+      MachineModel(sum.target).getRate(Opcode::mov, sum.dst.type);
+  const int64_t begins = isSame(sum.init, sum.dst)
+                             ? 0
+                             : cyclesOf(sum.target, elements(kept), rate);
+  Halving halving{op, sum.target, sum.dst, nullptr};
+  halving.run(SmallVector<int64_t>(sum.extents), source, isOwned);
+  return {begins +
+              cyclesOf(sum.target, elements(sum.extents), 1, moves(source)),
+          halving.cycles + (isNeutral(op, sum.init)
+                                ? 0
+                                : cyclesOf(sum.target, elements(kept), 1)),
+          halving.steps};
+}
+
 void Sum::fold(Opcode op, const Ref &source, bool isOwned) {
   SmallVector<int64_t> kept = ownExtents(extents, dst);
   int64_t folded = elements(extents) / elements(kept);
   bool isFresh = isNeutral(op, init);
-  int64_t begins =
-      isSame(init, dst)
-          ? 0
-          : cyclesOf(target, elements(kept),
-                     MachineModel(target).getRate(Opcode::mov, dst.type));
-  int64_t atOnce =
-      begins + cyclesOf(target, elements(extents), 1, moves(source));
-  Halving counted{op, target, dst, nullptr};
-  counted.run(SmallVector<int64_t>(extents), source, isOwned);
-  int64_t byHalves =
-      counted.cycles + (isFresh ? 0 : cyclesOf(target, elements(kept), 1));
+  const auto [atOnce, byHalves, steps] =
+      siblings == 1 ? countFolds(*this, op, source, isOwned)
+                    : countFolds(Together(*this).sum, op,
+                                 Together::beside(source, *this), isOwned);
   int64_t temporary =
       isOwned ? 0 : elements(extents) / 2 * bytesOf(source.type);
   bool isExact = source.type == dst.type && !source.immediate;
   if (folded == 1 || !isExact || byHalves >= atOnce ||
-      counted.steps > budget.unrolled || temporary > budget.temporaryBytes) {
+      steps > budget.unrolled || temporary > budget.temporaryBytes) {
     if (!isSame(init, dst))
       emitter->vector(Opcode::mov, kept, dst, init);
     emitter->vector(op, extents, dst, dst, source);
@@ -201,143 +231,6 @@ void Sum::fold(Opcode op, const Ref &source, bool isOwned) {
   emitted.run(SmallVector<int64_t>(extents), source, isOwned);
   if (!isFresh)
     emitter->vector(op, kept, dst, init, value);
-}
-
-namespace {
-/// One fma per element of `scalar`, each over the other loops.
-struct Scalars {
-  const Sum &sum;
-  const Ref &scalar, &vector;
-
-  int64_t times = 1;           ///< fmas
-  SmallVector<size_t> outer;   ///< loops of the scalar
-  SmallVector<int64_t> inner;  ///< extents of the others
-  SmallVector<size_t> innerOf; ///< and which they are
-  bool foldsInside = false;
-
-  Scalars(const Sum &sum, const Ref &scalar, const Ref &vector)
-      : sum(sum), scalar(scalar), vector(vector) {
-    for (auto [loop, extent] : llvm::enumerate(sum.extents)) {
-      if (extent == 1)
-        continue;
-      if (scalar.strides[loop] != 0) {
-        times *= extent;
-        outer.push_back(loop);
-        continue;
-      }
-      inner.push_back(extent);
-      innerOf.push_back(loop);
-      foldsInside |= sum.dst.strides[loop] == 0;
-    }
-  }
-
-  Ref over(const Ref &ref) const {
-    Ref result = ref;
-    result.strides.clear();
-    for (size_t loop : innerOf)
-      result.strides.push_back(ref.strides[loop]);
-    return result;
-  }
-  int64_t rate() const {
-    int64_t most =
-        MachineModel(sum.target)
-            .getRate(Opcode::fma, sum.dst.type, sum.dst.type, scalar.type);
-    if (foldsInside)
-      return 1;
-    return std::min({most, strideLimit(inner, over(vector)),
-                     strideLimit(inner, over(sum.dst))});
-  }
-  /// Without what setting the sum to its beginning costs.
-  int64_t loopCycles() const {
-    return times * cyclesOf(sum.target, elements(inner), rate(), times > 1);
-  }
-  int64_t copyCycles(const Ref &ref) const {
-    if (!moves(ref))
-      return 0;
-    int64_t rate = MachineModel(sum.target).getRate(Opcode::mov, ref.type);
-    SmallVector<int64_t> own = ownExtents(sum.extents, ref);
-    return cyclesOf(sum.target, elements(own),
-                    std::min(rate, strideLimit(own, ref)), true);
-  }
-  int64_t sequenceCycles() const {
-    return times *
-               cyclesOf(sum.target, elements(inner), rate(), moves(sum.dst)) +
-           copyCycles(scalar) + copyCycles(vector);
-  }
-  Ref settled(const Ref &ref) const;
-  void emitLoop() const;
-  void emitSequence() const;
-};
-} // namespace
-
-/// The operand at a place that no loop moves.
-Ref Scalars::settled(const Ref &ref) const {
-  if (!moves(ref))
-    return ref;
-  SmallVector<int64_t> own = ownExtents(sum.extents, ref);
-  Ref to = sum.emitter->temporary(ref.type, own);
-  sum.emitter->vector(Opcode::mov, own, to, ref);
-  for (auto [extent, stride] : llvm::zip_equal(own, to.strides))
-    stride = extent == 1 ? 0 : stride;
-  return to;
-}
-
-void Scalars::emitLoop() const {
-  Emitter &emitter = *sum.emitter;
-  if (!isSame(sum.init, sum.dst))
-    emitter.vector(Opcode::mov, ownExtents(sum.extents, sum.dst), sum.dst,
-                   sum.init);
-  Ref dst = sum.dst, a = scalar, b = vector;
-  for (size_t loop : outer) {
-    unsigned depth = emitter.depth();
-    for (Ref *ref : {&dst, &a, &b})
-      if (int64_t bytes = ref->strides[loop] * bytesOf(ref->type))
-        ref->steps.push_back({depth, bytes});
-    emitter.loop(sum.extents[loop]);
-  }
-  dst = over(dst);
-  b = over(b);
-  emitter.setProduct(true);
-  if (b.type != a.type) { // a row at a time
-    Ref wide = emitter.temporary(a.type, inner);
-    emitter.vector(Opcode::convert, inner, wide, b);
-    b = wide;
-  }
-  emitter.vector(Opcode::fma, inner, dst, dst, b, over(a));
-  emitter.setProduct(false);
-  for (size_t i = 0; i < outer.size(); ++i)
-    emitter.endLoop();
-}
-
-void Scalars::emitSequence() const {
-  Emitter &emitter = *sum.emitter;
-  // The first fma of a window of the sum adds to its beginning.
-  bool begins = !foldsInside && !isSame(sum.init, sum.dst);
-  if (foldsInside && !isSame(sum.init, sum.dst))
-    emitter.vector(Opcode::mov, ownExtents(sum.extents, sum.dst), sum.dst,
-                   sum.init);
-  emitter.setProduct(true);
-  const Ref a = settled(scalar), b = settled(vector);
-  SmallVector<int64_t> index(outer.size(), 0);
-  for (int64_t time = 0; time < times; ++time) {
-    int64_t rest = time;
-    bool isFirst = begins;
-    Ref to = sum.dst, init = sum.init, x = a, row = b;
-    for (size_t k = outer.size(); k-- > 0; rest /= sum.extents[outer[k]]) {
-      int64_t i = rest % sum.extents[outer[k]];
-      isFirst &= i == 0 || sum.dst.strides[outer[k]] != 0;
-      for (Ref *ref : {&to, &x, &row})
-        *ref = at(*ref, outer[k], i);
-      if (!init.immediate)
-        init = at(init, outer[k], i);
-    }
-    to = over(to);
-    if (isFirst && !init.immediate)
-      init = over(init);
-    emitter.vector(Opcode::fma, inner, to, isFirst ? init : to, over(row),
-                   over(x));
-  }
-  emitter.setProduct(false);
 }
 
 /// The operand in another type, with the loops that it has and no others.
@@ -366,9 +259,10 @@ struct Ways {
     return std::min(byA.loopCycles(), byB.loopCycles()) + begin;
   }
   int64_t sequence() const { return std::min(sequenceA, sequenceB); }
-  bool folds() const {
+  bool folds() const { return folds(loop()); }
+  bool folds(int64_t loop) const {
     return temporary <= byA.sum.budget.temporaryBytes &&
-           fold <= std::min(loop(), sequence());
+           fold <= std::min(loop, sequence());
   }
 
 private:
@@ -409,7 +303,11 @@ void Ways::countFold(const Sum &sum, const Ref &a, const Ref &b) {
                      moves(*factor));
     temporary += own * bytesOf(type);
   }
-  fold += cyclesOf(target, count, machine.getRate(Opcode::mul, type), isMoving);
+  int64_t rate = machine.getRate(Opcode::mul, type);
+  for (const Ref *factor : {&a, &b})
+    if (factor->type == type)
+      rate = std::min(rate, strideLimit(sum.extents, *factor));
+  fold += cyclesOf(target, count, rate, isMoving);
   Halving halving{Opcode::add, target, sum.dst, nullptr};
   halving.run(SmallVector<int64_t>(sum.extents), imagined(type, sum.extents),
               true);
@@ -419,9 +317,32 @@ void Ways::countFold(const Sum &sum, const Ref &a, const Ref &b) {
               : std::min(halving.cycles, atOnce);
 }
 
+namespace {
+enum class Way { Fold, RowsOfA, RowsOfB, LoopOfA, LoopOfB };
+} // namespace
+
+/// Loops do not become common ones.
+static Way chooseWay(const Sum &sum, const Ref &a, const Ref &b) {
+  const Ways alone(sum, a, b);
+  const Together all(sum);
+  const Ways together(all.sum,
+                      sum.shared == 0 ? all.common(a) : all.beside(a, sum),
+                      sum.shared == 1 ? all.common(b) : all.beside(b, sum));
+  const Ways &ways = sum.siblings > 1 ? together : alone;
+  const int64_t loop = alone.loop() * sum.siblings;
+  if (ways.folds(loop))
+    return Way::Fold;
+  if (ways.sequence() <= loop)
+    return ways.sequenceA <= ways.sequenceB ? Way::RowsOfA : Way::RowsOfB;
+  return alone.byA.loopCycles() <= alone.byB.loopCycles() ? Way::LoopOfA
+                                                          : Way::LoopOfB;
+}
+
 void Sum::products(Ref a, Ref b) {
-  if (a.immediate || b.immediate)
+  if (a.immediate || b.immediate) {
     std::tie(a, b) = std::pair(a.immediate ? b : a, a.immediate ? a : b);
+    siblings = 1;
+  }
   if (a.type != b.type) {
     Ref &half = a.type == Word::f16 ? a : b, &single = &half == &a ? b : a;
     int64_t bytes = elements(ownExtents(extents, half)) * bytesOf(dst.type);
@@ -430,8 +351,8 @@ void Sum::products(Ref a, Ref b) {
     emitter->setProduct(true);
     half = widened(*this, half);
   }
-  const Ways ways(*this, a, b);
-  if (ways.folds()) {
+  switch (chooseWay(*this, a, b)) {
+  case Way::Fold: {
     emitter->setProduct(true);
     for (Ref *factor : {&a, &b})
       if (factor->type != dst.type)
@@ -439,16 +360,31 @@ void Sum::products(Ref a, Ref b) {
     Ref all = emitter->temporary(dst.type, extents);
     emitter->vector(Opcode::mul, extents, all, a, b);
     fold(Opcode::add, all, true);
-    emitter->setProduct(false);
-  } else if (ways.sequence() <= ways.loop()) {
-    (ways.sequenceA <= ways.sequenceB ? ways.byA : ways.byB).emitSequence();
-  } else {
-    (ways.byA.loopCycles() <= ways.byB.loopCycles() ? ways.byA : ways.byB)
-        .emitLoop();
+    return emitter->setProduct(false);
+  }
+  case Way::RowsOfA:
+    return Scalars(*this, a, b).emitSequence();
+  case Way::RowsOfB:
+    return Scalars(*this, b, a).emitSequence();
+  case Way::LoopOfA:
+    return Scalars(*this, a, b).emitLoop();
+  case Way::LoopOfB:
+    return Scalars(*this, b, a).emitLoop();
   }
 }
 
 int64_t Sum::countProducts(const Ref &a, const Ref &b) const {
   const Ways ways(*this, a, b);
   return ways.folds() ? ways.fold : std::min(ways.loop(), ways.sequence());
+}
+
+Sum::Standing Sum::standing(const Ref &factor, const Ref &other) const {
+  if (chooseWay(*this, other, factor) == Way::RowsOfA) {
+    const Scalars rows(*this, other, factor);
+    const SmallVector<size_t> order = rows.bestOrder();
+    return {rows.laid(factor, order), rows.copyCycles(factor, order)};
+  }
+  Ref still = factor;
+  still.steps.clear();
+  return {still, countProducts(factor, other) - countProducts(still, other)};
 }

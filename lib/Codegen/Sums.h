@@ -22,6 +22,11 @@ struct Sum {
   Budget budget;
   llvm::ArrayRef<int64_t> extents;
   Ref dst, init;
+  /// Products with the same factor and as many elements, itself included. They
+  /// become common instructions (core-merge), so what is quickest is so for all
+  /// of them together.
+  int64_t siblings = 1;
+  unsigned shared = 0; ///< the factor that they share
 
   /// dst = init op source, folded. `isOwned`: source is a temporary of the
   /// caller's that may be written to.
@@ -30,6 +35,14 @@ struct Sum {
   void products(Ref a, Ref b);
   /// Cycles of that, as the target's figures say, if they are of one type.
   int64_t countProducts(const Ref &a, const Ref &b) const;
+  /// `factor`, which moves with a loop, where the quickest way would like to
+  /// read it: standing still, with the strides of the copy that it makes, or as
+  /// it lies.
+  struct Standing {
+    Ref factor;
+    int64_t cycles; ///< that it saves if it stands there
+  };
+  Standing standing(const Ref &factor, const Ref &other) const;
 };
 
 } // namespace waferloom::codegen

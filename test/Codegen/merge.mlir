@@ -83,6 +83,30 @@ core.image "wse3" {
 
 // -----
 
+// Two of two each, then one of both: no single distance leads through all four.
+
+// CHECK-LABEL: core.program "again"
+core.image "wse3" {
+  core.entry "again"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] {
+    core.buffer parameter @w bytes 256
+    core.program "again" {
+      core.buffer scratch @a bytes 8
+      core.buffer scratch @b bytes 8
+      core.buffer scratch @c bytes 8
+      core.buffer scratch @d bytes 8
+      // CHECK: core.vector max [2, 2, 2] f32[@a] = f32[@w : 8, 2, 1], f32[@w + 132 : 0, 5, 1]
+      // CHECK-NOT: core.vector
+      core.vector max [2] f32[@a] = f32[@w], f32[@w + 132]
+      core.vector max [2] f32[@b] = f32[@w + 8], f32[@w + 152]
+      core.vector max [2] f32[@c] = f32[@w + 32], f32[@w + 132]
+      core.vector max [2] f32[@d] = f32[@w + 40], f32[@w + 152]
+    }
+  }
+}
+
+// -----
+
 // These stay as they are: the second reads or writes what something in between
 // writes, or writes what that reads; one side of a stream, or of a loop with
 // one; other PEs, a predicate, an index; two scalars of one fma; addresses.
