@@ -19,6 +19,7 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <limits>
+#include <map>
 
 using namespace waferloom;
 using namespace waferloom::codegen;
@@ -83,8 +84,9 @@ struct Halving {
                ? taken + llvm::divideCeil(elements(extents), rate)
                : taken;
   }
-  int64_t bestRest(SmallVector<int64_t> extents, size_t loop,
-                   const Ref &source) const;
+  using Rest = std::pair<int64_t, int64_t>; ///< cycles; elements that are left
+  Rest bestRest(SmallVector<int64_t> extents, size_t loop, const Ref &source,
+                std::map<int64_t, Rest> &known) const;
   void step(ArrayRef<int64_t> extents, const Ref &to, const Ref &a,
             const Ref &b) {
     ++steps;
@@ -101,27 +103,30 @@ static Ref imagined(Word type, ArrayRef<int64_t> extents) {
   return dense({}, type, extents);
 }
 
-/// How many elements of `loop` are left when the others are added to them. Half
-/// of them, or a few more: where both begin in the same bank a step would take
-/// twice as long. The best choice for all steps down to one element.
-int64_t Halving::bestRest(SmallVector<int64_t> extents, size_t loop,
-                          const Ref &source) const {
+/// How many elements of `loop` are left when the others are added to them, and
+/// the cycles of all steps down to one element at best. Half of them, or a few
+/// more: where both begin in the same bank a step would take twice as long.
+/// Few numbers of elements can be left at each step, however many there are.
+Halving::Rest Halving::bestRest(SmallVector<int64_t> extents, size_t loop,
+                                const Ref &source,
+                                std::map<int64_t, Rest> &known) const {
   constexpr int64_t more = 3; // banks come again behind four words
   const int64_t count = extents[loop];
-  std::vector<std::pair<int64_t, int64_t>> best{{0, 0}, {0, 1}}; // by count
-  for (int64_t n = 2; n <= count; ++n) {
-    std::pair<int64_t, int64_t> least{std::numeric_limits<int64_t>::max(), 1};
-    const int64_t half = llvm::divideCeil(n, 2);
-    for (int64_t rest = half; rest < n && rest <= half + more; ++rest) {
-      extents[loop] = n - rest;
-      least = std::min(least,
-                       {best[rest].first + stepCycles(extents, source, source,
-                                                      at(source, loop, rest)),
-                        rest});
-    }
-    best.push_back(least);
+  if (count == 1)
+    return {0, 1};
+  if (auto found = known.find(count); found != known.end())
+    return found->second;
+  Rest least{std::numeric_limits<int64_t>::max(), 1};
+  const int64_t half = llvm::divideCeil(count, 2);
+  for (int64_t rest = half; rest < count && rest <= half + more; ++rest) {
+    extents[loop] = rest;
+    const int64_t behind = bestRest(extents, loop, source, known).first;
+    extents[loop] = count - rest;
+    least = std::min(least, {behind + stepCycles(extents, source, source,
+                                                 at(source, loop, rest)),
+                             rest});
   }
-  return best.back().second;
+  return known[count] = least;
 }
 
 void Halving::run(SmallVector<int64_t> extents, Ref source, bool isOwned) {
@@ -129,11 +134,12 @@ void Halving::run(SmallVector<int64_t> extents, Ref source, bool isOwned) {
   for (auto [extent, stride] : llvm::zip_equal(extents, dst.strides))
     left *= stride == 0 ? extent : 1;
   for (size_t loop = 0; loop < extents.size(); ++loop) {
+    std::map<int64_t, Rest> known;
     while (dst.strides[loop] == 0 && extents[loop] > 1) {
       // What is not added waits if the window is ours.
       const int64_t count = extents[loop];
       const int64_t rest =
-          isOwned ? bestRest(extents, loop, source) : count / 2;
+          isOwned ? bestRest(extents, loop, source, known).second : count / 2;
       const int64_t half = isOwned ? count - rest : rest;
       const bool isLast = left / count == 1 && rest == 1;
       extents[loop] = half;

@@ -2,6 +2,9 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace waferloom::core;
@@ -30,6 +33,28 @@ void waferloom::core::forEachOperand(
 
 static int64_t bytesOf(Type type) { return type.isF16() ? 2 : 4; }
 
+/// Numbers of a text may be anything.
+static int64_t multiply(int64_t a, int64_t b) {
+  int64_t result;
+  if (!llvm::MulOverflow(a, b, result))
+    return result;
+  using Limits = std::numeric_limits<int64_t>;
+  return (a < 0) == (b < 0) ? Limits::max() : Limits::min();
+}
+
+static int64_t add(int64_t a, int64_t b) {
+  int64_t result;
+  if (!llvm::AddOverflow(a, b, result))
+    return result;
+  using Limits = std::numeric_limits<int64_t>;
+  return a < 0 ? Limits::min() : Limits::max();
+}
+
+void Window::move(int64_t times, int64_t bytes) {
+  int64_t &end = bytes < 0 ? low : high;
+  end = add(end, multiply(add(times, -1), bytes));
+}
+
 static void moveWithLoops(Window &window, ArrayRef<int64_t> steps,
                           const Trips &trips) {
   for (size_t i = 0; i + 1 < steps.size(); i += 2)
@@ -41,15 +66,15 @@ Window waferloom::core::windowOf(OperandAttr operand, ArrayRef<int64_t> shape,
                                  const Trips &trips) {
   const int64_t size = bytesOf(operand.getType());
   Window window{operand.getBuffer(), operand.getBase(),
-                operand.getBase() + size};
+                add(operand.getBase(), size)};
   if (operand.getDense()) {
     int64_t elements = 1;
     for (int64_t extent : shape)
-      elements *= extent;
+      elements = multiply(elements, extent);
     window.move(elements, size);
   } else {
     for (auto [extent, stride] : llvm::zip(shape, operand.getStrides()))
-      window.move(extent, stride * size);
+      window.move(extent, multiply(stride, size));
   }
   moveWithLoops(window, operand.getSteps(), trips);
   if (operand.getIndexScale())
@@ -59,7 +84,7 @@ Window waferloom::core::windowOf(OperandAttr operand, ArrayRef<int64_t> shape,
 
 Window waferloom::core::indexWindowOf(OperandAttr operand, const Trips &trips) {
   Window window{operand.getIndexBuffer(), operand.getIndexAt(),
-                operand.getIndexAt() + 4};
+                add(operand.getIndexAt(), 4)};
   moveWithLoops(window, operand.getIndexSteps(), trips);
   return window;
 }

@@ -23,10 +23,9 @@ struct Window {
   mlir::FlatSymbolRefAttr buffer;
   int64_t low = 0, high = 0;
 
-  /// Moves it by 0 .. `times` - 1 times `bytes`.
-  void move(int64_t times, int64_t bytes) {
-    (bytes < 0 ? low : high) += (times - 1) * bytes;
-  }
+  /// Moves it by 0 .. `times` - 1 times `bytes`; what no address has room for
+  /// ends at the last one.
+  void move(int64_t times, int64_t bytes);
   /// Whether they may share a byte. Addresses may be anybody's.
   bool overlaps(const Window &other) const {
     if (!buffer || !other.buffer)
