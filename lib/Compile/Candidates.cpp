@@ -65,8 +65,10 @@ static std::optional<uint64_t> countAll(ModuleOp planned,
       continue;
     if (isInterrupted(options))
       return std::nullopt;
+    executor::RunOptions run;
+    run.interrupted = options.interrupted;
     llvm::Expected<executor::StepResult> step =
-        executor::countStep(loaded, entry);
+        executor::countStep(loaded, entry, run);
     if (!step) {
       llvm::consumeError(step.takeError());
       return std::nullopt;
