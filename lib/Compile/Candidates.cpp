@@ -51,10 +51,7 @@ static std::optional<uint64_t> countAll(ModuleOp planned,
       failed(codegen::lowerToCore(*copy, *machine, fit, options.interrupted)))
     return std::nullopt;
   FailureOr<codegen::Image> image = codegen::emitImage(*copy, *machine);
-  // The data section is not there, and not needed.
-  if (failed(image) ||
-      llvm::errorToBool(
-          image::check(image->image, image->image.shape_only ? 0 : UINT64_MAX)))
+  if (failed(image) || llvm::errorToBool(image::checkWithoutData(image->image)))
     return std::nullopt;
   auto loaded = std::make_shared<image::Loaded>();
   loaded->image = std::move(image->image);

@@ -47,9 +47,7 @@ private:
 } // namespace
 
 llvm::Expected<uint64_t> Measuring::countStep(image::ImageT &image) {
-  // The data section is not there, and not needed.
-  if (llvm::Error error =
-          image::check(image, image.shape_only ? 0 : UINT64_MAX))
+  if (llvm::Error error = image::checkWithoutData(image))
     return std::move(error);
   auto loaded = std::make_shared<image::Loaded>();
   loaded->image = std::move(image);

@@ -386,4 +386,8 @@ Error check(const ImageT &image, uint64_t dataBytes) {
   return Error::success();
 }
 
+Error checkWithoutData(const ImageT &image) {
+  return check(image, image.shape_only ? 0 : UINT64_MAX);
+}
+
 } // namespace waferloom::image

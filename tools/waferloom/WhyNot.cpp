@@ -52,10 +52,7 @@ struct Side {
 
 static llvm::Expected<Side> count(CompileResult &result) {
   auto loaded = std::make_shared<image::Loaded>();
-  // The data section is not there, and not needed.
-  const bool isShapeOnly = result.image->image.shape_only;
-  if (llvm::Error error =
-          image::check(result.image->image, isShapeOnly ? 0 : UINT64_MAX))
+  if (llvm::Error error = image::checkWithoutData(result.image->image))
     return std::move(error);
   const image::RegionT &first = *result.image->image.regions.front();
   Side side{result.summary, {}, {first.width, first.height}};

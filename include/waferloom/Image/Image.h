@@ -111,6 +111,9 @@ void seal(std::string &bytes);
 
 /// Checks every rule; errors begin with the rule's number.
 llvm::Error check(const ImageT &image, uint64_t dataBytes);
+/// The same before there is a data section, whose writer makes it as long as it
+/// must be.
+llvm::Error checkWithoutData(const ImageT &image);
 
 } // namespace waferloom::image
 
