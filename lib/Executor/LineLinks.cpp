@@ -139,16 +139,15 @@ void LineCounter::addConvoys(Flow &flow, const GroupTimer::Source &source,
   const Stamp hop = counted.target.hop_cycles;
   const Stamp time = run.begin + crossing.delay;
   const auto links = static_cast<int32_t>(crossing.links);
-  const bool rises =
-      crossing.side == Side::east || crossing.side == Side::south;
+  const bool isRising = rises(crossing.side);
   Convoy convoy;
   convoy.color = source.color;
   convoy.node = run.node;
   convoy.words = run.words;
-  convoy.from = rises ? crossing.along : crossing.along + 1 - links;
+  convoy.from = isRising ? crossing.along : crossing.along + 1 - links;
   convoy.to = convoy.from + links;
   convoy.begin =
-      rises ? time - crossing.along * hop : time + crossing.along * hop;
+      isRising ? time - crossing.along * hop : time + crossing.along * hop;
   flow.convoys[size_t(crossing.side)].push_back(convoy);
   flow.begin = std::min(flow.begin, time);
   flow.end = std::max(flow.end, time + (links - 1) * hop + run.words);
@@ -211,11 +210,11 @@ const LineCounts &LineCounter::meet(const Meeting &meeting) {
   const Stamp way = meeting.apart * Stamp(counted.target.hop_cycles);
   for (Side side : {Side::north, Side::south, Side::east, Side::west}) {
     std::vector<Convoy> moved = other.convoys[size_t(side)];
-    const bool rises = side == Side::east || side == Side::south;
+    const Stamp before = rises(side) ? -way : way;
     for (Convoy &convoy : moved) {
       convoy.from += meeting.apart;
       convoy.to += meeting.apart;
-      convoy.begin += meeting.later + (rises ? -way : way);
+      convoy.begin += meeting.later + before;
     }
     it->second[size_t(side)] = countConvoys(one.convoys[size_t(side)], moved);
   }

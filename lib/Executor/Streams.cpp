@@ -188,9 +188,8 @@ void Tracer::indexRoutes() {
 
 uint32_t Tracer::neighbour(uint32_t pe, Side side) const {
   const Place &at = out.places[pe];
-  int64_t x = at.x, y = at.y;
-  x += side == Side::east ? 1 : side == Side::west ? -1 : 0;
-  y += side == Side::south ? 1 : side == Side::north ? -1 : 0;
+  const auto [right, down] = stepOf(side);
+  const int64_t x = int64_t(at.x) + right, y = int64_t(at.y) + down;
   auto find = [&](uint32_t r) {
     const image::RegionT &region = *image.regions[r];
     int64_t dx = x - region.x, dy = y - region.y;

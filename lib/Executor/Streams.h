@@ -12,6 +12,7 @@
 #include "llvm/Support/Error.h"
 #include <cstdint>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace waferloom::executor {
@@ -20,6 +21,19 @@ constexpr uint32_t none = UINT32_MAX;
 
 inline bool isAlongX(image::Side side) {
   return side == image::Side::east || side == image::Side::west;
+}
+
+/// Whether words that leave a router by `side` go to larger coordinates.
+inline bool rises(image::Side side) {
+  return side == image::Side::east || side == image::Side::south;
+}
+
+/// From a router to the next one by `side`, in x and y.
+inline std::pair<int32_t, int32_t> stepOf(image::Side side) {
+  if (side == image::Side::ramp)
+    return {0, 0};
+  const int32_t by = rises(side) ? 1 : -1;
+  return isAlongX(side) ? std::pair(by, 0) : std::pair(0, by);
 }
 
 /// Links one after the other in one direction, on the way of a stream.

@@ -10,23 +10,6 @@ namespace waferloom::executor {
 
 using image::Side;
 
-/// From a router to the next one by a side.
-static std::pair<int32_t, int32_t> stepOf(Side side) {
-  switch (side) {
-  case Side::north:
-    return {0, -1};
-  case Side::south:
-    return {0, 1};
-  case Side::east:
-    return {1, 0};
-  case Side::west:
-    return {-1, 0};
-  case Side::ramp:
-    break;
-  }
-  return {0, 0};
-}
-
 std::pair<int32_t, int32_t> Stretch::router(uint32_t k) const {
   auto [x, y] = stepOf(side);
   return {dx + x * static_cast<int32_t>(k), dy + y * static_cast<int32_t>(k)};
