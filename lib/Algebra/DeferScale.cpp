@@ -17,11 +17,11 @@
 
 #include "HalfFactors.h"
 
+#include "waferloom/Algebra/Elementwise.h"
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 
@@ -168,23 +168,16 @@ static linalg::GenericOp scaleResult(const Target &target, Value scale) {
   Location loc = op.getLoc();
   Value result = op.getResult(0);
   auto type = cast<RankedTensorType>(result.getType());
-  Value init = tensor::EmptyOp::create(builder, loc, type.getShape(),
-                                       type.getElementType());
   SmallVector<AffineExpr> exprs;
   for (unsigned dim : target.scaleDims)
     exprs.push_back(builder.getAffineDimExpr(dim));
   AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
   AffineMap map =
       AffineMap::get(type.getRank(), 0, exprs, builder.getContext());
-  SmallVector<utils::IteratorType> iterators(type.getRank(),
-                                             utils::IteratorType::parallel);
-  auto scaled = linalg::GenericOp::create(
-      builder, loc, type, ValueRange{result, scale}, init,
-      ArrayRef<AffineMap>{identity, map, identity}, iterators,
-      [](OpBuilder &b, Location loc, ValueRange arguments) {
-        Value product =
-            arith::MulFOp::create(b, loc, arguments[0], arguments[1]);
-        linalg::YieldOp::create(b, loc, product);
+  auto scaled = createElementwise(
+      builder, loc, type, {result, scale}, {identity, map, identity},
+      [&](OpBuilder &b, ValueRange arguments) {
+        return arith::MulFOp::create(b, loc, arguments[0], arguments[1]);
       });
   result.replaceAllUsesExcept(scaled.getResult(0), scaled);
   return scaled;

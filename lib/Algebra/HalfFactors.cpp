@@ -15,12 +15,12 @@
 
 #include "HalfFactors.h"
 
+#include "waferloom/Algebra/Elementwise.h"
 #include "waferloom/Algebra/Scalar.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 #include <cmath>
@@ -257,20 +257,12 @@ static Value createScaled(Value factor, int k) {
   builder.setInsertionPointAfterValue(factor);
   Location loc = factor.getLoc();
   auto type = cast<RankedTensorType>(factor.getType());
-  Value init = tensor::EmptyOp::create(builder, loc, type.getShape(),
-                                       type.getElementType());
-  AffineMap map = builder.getMultiDimIdentityMap(type.getRank());
-  SmallVector<utils::IteratorType> iterators(type.getRank(),
-                                             utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-             builder, loc, type, factor, init, ArrayRef<AffineMap>{map, map},
-             iterators,
-             [k](OpBuilder &b, Location at, ValueRange arguments) {
+  return createElementwise(
+             builder, loc, type, factor,
+             [&](OpBuilder &b, ValueRange arguments) {
                Value power = arith::ConstantOp::create(
-                   b, at, getAttribute(b.getF32Type(), std::ldexp(1.0, k)));
-               linalg::YieldOp::create(
-                   b, at,
-                   Value(arith::MulFOp::create(b, at, arguments[0], power)));
+                   b, loc, getAttribute(b.getF32Type(), std::ldexp(1.0, k)));
+               return arith::MulFOp::create(b, loc, arguments[0], power);
              })
       .getResult(0);
 }

@@ -6,13 +6,13 @@
 
 #include "Patterns.h"
 
+#include "waferloom/Algebra/Elementwise.h"
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/LoopInvariantCodeMotionUtils.h"
 
@@ -43,22 +43,6 @@ static linalg::GenericOp getOwnProducer(linalg::GenericOp op, unsigned number) {
 
 static Value getYielded(linalg::GenericOp op) {
   return op.getBody()->getTerminator()->getOperand(0);
-}
-
-/// A generic over `maps` (of its inputs, then of its result) with no reduction.
-static linalg::GenericOp
-createElementwise(OpBuilder &builder, Location loc, RankedTensorType type,
-                  ValueRange inputs, ArrayRef<AffineMap> maps,
-                  function_ref<Value(OpBuilder &, ValueRange)> body) {
-  Value init = tensor::EmptyOp::create(builder, loc, type.getShape(),
-                                       type.getElementType());
-  SmallVector<utils::IteratorType> iterators(type.getRank(),
-                                             utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-      builder, loc, type, inputs, init, maps, iterators,
-      [&](OpBuilder &inner, Location at, ValueRange arguments) {
-        linalg::YieldOp::create(inner, at, body(inner, arguments.drop_back()));
-      });
 }
 
 //===----------------------------------------------------------------------===//
@@ -176,11 +160,8 @@ Value Shared::createOnce(OpBuilder &builder, Operation *value) {
   for (BlockArgument argument : arguments)
     inputs.push_back(op.getMatchingOpOperand(argument)->get());
   auto like = cast<RankedTensorType>(inputs.front().getType());
-  SmallVector<AffineMap> all(inputs.size() + 1,
-                             builder.getMultiDimIdentityMap(like.getRank()));
   return createElementwise(builder, value->getLoc(),
                            like.clone(value->getResult(0).getType()), inputs,
-                           all,
                            [&](OpBuilder &inner, ValueRange made) {
                              IRMapping mapping;
                              for (auto [argument, replacement] :
@@ -294,10 +275,8 @@ static LogicalResult joinMasks(linalg::GenericOp op,
     return failure();
   rewriter.setInsertionPoint(loop);
   auto type = cast<RankedTensorType>(first.getType());
-  SmallVector<AffineMap> maps(3,
-                              rewriter.getMultiDimIdentityMap(type.getRank()));
   Value both =
-      createElementwise(rewriter, op.getLoc(), type, {first, second}, maps,
+      createElementwise(rewriter, op.getLoc(), type, {first, second},
                         [&](OpBuilder &builder, ValueRange masks) {
                           return arith::AndIOp::create(builder, op.getLoc(),
                                                        masks[0], masks[1]);

@@ -11,6 +11,7 @@
 // Ops are visited once, in order: what a value is read as is known before its
 // readers are.
 
+#include "waferloom/Algebra/Elementwise.h"
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
@@ -167,18 +168,11 @@ Value AlgebraPrecision::widened(OpBuilder &builder, Value value) {
     return value;
   auto type = cast<RankedTensorType>(value.getType());
   Location loc = value.getLoc();
-  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
-                                        builder.getF32Type());
-  AffineMap map = builder.getMultiDimIdentityMap(type.getRank());
-  SmallVector<utils::IteratorType> iterators(type.getRank(),
-                                             utils::IteratorType::parallel);
-  return linalg::GenericOp::create(
-             builder, loc, empty.getType(), value, empty,
-             ArrayRef<AffineMap>{map, map}, iterators,
-             [](OpBuilder &b, Location at, ValueRange args) {
-               linalg::YieldOp::create(b, at,
-                                       Value(arith::ExtFOp::create(
-                                           b, at, b.getF32Type(), args[0])));
+  const Type wide = builder.getF32Type();
+  return createElementwise(
+             builder, loc, RankedTensorType::get(type.getShape(), wide), value,
+             [&](OpBuilder &b, ValueRange arguments) {
+               return arith::ExtFOp::create(b, loc, wide, arguments[0]);
              })
       .getResult(0);
 }

@@ -263,6 +263,13 @@ double algebra::getVectorCycles(Operation *op) {
   return rule ? rule->cycles : 1;
 }
 
+double algebra::getBodyCycles(linalg::GenericOp op) {
+  double cycles = 0;
+  for (Operation &inner : op.getBody()->without_terminator())
+    cycles += getVectorCycles(&inner);
+  return cycles;
+}
+
 std::optional<double> algebra::evaluate(Operation *op, ArrayRef<double> v) {
   std::optional<double> value;
   if (std::optional<scalar::Function> function = scalar::functionOf(op))

@@ -10,6 +10,7 @@
 // round it to f16 is rounded at the root, so halves travel, and every reader
 // finds the number that it would have rounded to.
 
+#include "waferloom/Algebra/Elementwise.h"
 #include "waferloom/Algebra/Scalar.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
@@ -17,7 +18,6 @@
 #include "waferloom/Target/TargetAttr.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
@@ -202,14 +202,12 @@ int64_t Taking::cyclesOf(Operation *op) const {
   auto generic = dyn_cast<linalg::GenericOp>(op);
   if (!generic)
     return 0;
-  double instructions = 0;
-  for (Operation &inner : generic.getBody()->without_terminator())
-    instructions += algebra::getVectorCycles(&inner);
   int64_t most = 0;
   for (Value operand : generic->getOperands())
     if (isa<RankedTensorType>(operand.getType()))
       most = std::max(most, elementsOf(operand));
-  return static_cast<int64_t>(instructions * static_cast<double>(issue + most));
+  return static_cast<int64_t>(algebra::getBodyCycles(generic) *
+                              static_cast<double>(issue + most));
 }
 
 SmallVector<Value> Taking::yielded() {
@@ -275,18 +273,14 @@ Value Taking::round(OpBuilder &builder, Value value) const {
   auto type = cast<RankedTensorType>(value.getType());
   const Location loc = value.getLoc();
   Type half = builder.getF16Type();
-  Value init = tensor::EmptyOp::create(builder, loc, type.getShape(), half,
-                                       type.getEncoding());
-  const AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
-  auto generic = linalg::GenericOp::create(
-      builder, loc, init.getType(), value, init, {identity, identity},
-      SmallVector<utils::IteratorType>(type.getRank(),
-                                       utils::IteratorType::parallel),
-      [&](OpBuilder &b, Location loc, ValueRange arguments) {
-        Value rounded = arith::TruncFOp::create(b, loc, half, arguments[0]);
-        linalg::YieldOp::create(b, loc, rounded);
-      });
-  return generic.getResult(0);
+  return algebra::createElementwise(
+             builder, loc,
+             RankedTensorType::get(type.getShape(), half, type.getEncoding()),
+             value,
+             [&](OpBuilder &b, ValueRange arguments) {
+               return arith::TruncFOp::create(b, loc, half, arguments[0]);
+             })
+      .getResult(0);
 }
 
 /// The op without its body.

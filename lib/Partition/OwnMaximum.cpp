@@ -17,6 +17,7 @@
 
 #include "Cost.h"
 
+#include "waferloom/Algebra/Elementwise.h"
 #include "waferloom/Algebra/Scalar.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Target/ImageTarget.h"
@@ -217,11 +218,9 @@ static int64_t elementsOf(Value value) {
 
 /// Issue and elements of the instructions of an elementwise body.
 static int64_t cyclesOf(GenericOp op, int64_t issue) {
-  double instructions = 0;
-  for (Operation &inner : op.getBody()->without_terminator())
-    instructions += algebra::getVectorCycles(&inner);
   return static_cast<int64_t>(
-      instructions * static_cast<double>(issue + elementsOf(op.getResult(0))));
+      algebra::getBodyCycles(op) *
+      static_cast<double>(issue + elementsOf(op.getResult(0))));
 }
 
 /// What a message of `words` takes, as `op` travels.
@@ -242,15 +241,7 @@ static double messageCycles(wafer::AllReduceOp op, int64_t words,
 /// else might have been done meanwhile.
 bool Softmax::pays(const image::TargetT &target) {
   const int64_t issue = target.issue_cycles;
-  wafer::RegionAttr region = wafer::getRegion(allReduce);
-  Factors factors;
-  llvm::append_range(factors.x, region.getX());
-  llvm::append_range(factors.y, region.getY());
-  const Axes axes(factors, target::mostHops(target.colors),
-                  /*middleRoots=*/true,
-                  machine::MachineModel(target).getLinks());
-  const double message =
-      getAllReduceCycles(axes, allReduce.getAxes().getAxes(), elementsOf(most));
+  const double message = messageCycles(allReduce, elementsOf(most), target);
   int64_t meanwhile = cyclesOf(powers, issue);
   double cost = (1 + algebra::getVectorCycles(exp)) *
                 static_cast<double>(issue + elementsOf(most));
@@ -279,22 +270,15 @@ Value Softmax::createOwn(OpBuilder &builder) {
 Value Softmax::createFactor(OpBuilder &builder, Value least) {
   auto type = cast<RankedTensorType>(most.getType());
   const Location loc = powers.getLoc();
-  const AffineMap identity = builder.getMultiDimIdentityMap(type.getRank());
-  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
-                                        type.getElementType());
-  auto factor = GenericOp::create(
-      builder, loc, type, ValueRange{least, most}, empty,
-      {identity, identity, identity},
-      SmallVector<utils::IteratorType>(type.getRank(),
-                                       utils::IteratorType::parallel),
-      [&](OpBuilder &b, Location loc, ValueRange arguments) {
-        Value difference =
-            arith::SubFOp::create(b, loc, arguments[0], arguments[1]);
-        Value power =
-            math::ExpOp::create(b, loc, difference, exp.getFastmathAttr());
-        linalg::YieldOp::create(b, loc, power);
-      });
-  return factor.getResult(0);
+  return algebra::createElementwise(
+             builder, loc, type, {least, most},
+             [&](OpBuilder &b, ValueRange arguments) {
+               Value difference =
+                   arith::SubFOp::create(b, loc, arguments[0], arguments[1]);
+               return math::ExpOp::create(b, loc, difference,
+                                          exp.getFastmathAttr());
+             })
+      .getResult(0);
 }
 
 /// Of the result of `sum`, the factor and the product.
@@ -332,18 +316,12 @@ void Softmax::rewrite() {
   for (OpOperand *use : sums) {
     auto sum = cast<GenericOp>(use->getOwner());
     auto type = cast<RankedTensorType>(sum.getResult(0).getType());
-    Value empty = tensor::EmptyOp::create(
-        builder, sum.getLoc(), type.getShape(), type.getElementType());
     OpOperand &sent = *sum.getResult(0).use_begin();
-    auto scaled = GenericOp::create(
-        builder, sum.getLoc(), type, ValueRange{sum.getResult(0), factor},
-        empty, mapsOfScale(*use),
-        SmallVector<utils::IteratorType>(type.getRank(),
-                                         utils::IteratorType::parallel),
-        [](OpBuilder &b, Location loc, ValueRange arguments) {
-          Value product =
-              arith::MulFOp::create(b, loc, arguments[0], arguments[1]);
-          linalg::YieldOp::create(b, loc, product);
+    auto scaled = algebra::createElementwise(
+        builder, sum.getLoc(), type, {sum.getResult(0), factor},
+        mapsOfScale(*use), [&](OpBuilder &b, ValueRange arguments) {
+          return arith::MulFOp::create(b, sum.getLoc(), arguments[0],
+                                       arguments[1]);
         });
     sent.set(scaled.getResult(0));
   }
@@ -409,21 +387,15 @@ void ArgMax::rewrite() {
   OpBuilder builder(least->getNextNode());
   const Location loc = least.getLoc();
   auto type = cast<RankedTensorType>(least.getResult(0).getType());
-  Value empty = tensor::EmptyOp::create(builder, loc, type.getShape(),
-                                        type.getElementType());
   const double none = *algebra::getNumber(least.getDpsInits().front());
-  auto counted = GenericOp::create(
-      builder, loc, type, ValueRange{own.get(), most, least.getResult(0)},
-      empty, SmallVector<AffineMap>(4, builder.getMultiDimIdentityMap(0)),
-      ArrayRef<utils::IteratorType>{},
-      [&](OpBuilder &b, Location loc, ValueRange arguments) {
+  auto counted = algebra::createElementwise(
+      builder, loc, type, {own.get(), most, least.getResult(0)},
+      [&](OpBuilder &b, ValueRange arguments) {
         Value equal = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OEQ,
                                             arguments[0], arguments[1]);
         Value nothing = arith::ConstantOp::create(
             b, loc, algebra::getAttribute(type.getElementType(), none));
-        Value index =
-            arith::SelectOp::create(b, loc, equal, arguments[2], nothing);
-        linalg::YieldOp::create(b, loc, index);
+        return arith::SelectOp::create(b, loc, equal, arguments[2], nothing);
       });
   sent.set(counted.getResult(0));
 }

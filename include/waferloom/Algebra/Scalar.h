@@ -55,6 +55,8 @@ std::optional<double> evaluate(mlir::Operation *op,
 /// Cycles that an op of a body takes per element, in vector instructions: what
 /// plans are compared by.
 double getVectorCycles(mlir::Operation *op);
+/// The same of all ops of a body.
+double getBodyCycles(mlir::linalg::GenericOp op);
 
 /// `value` rounded to `type`.
 double roundTo(double value, mlir::Type type);
