@@ -15,7 +15,8 @@ Error proveHangFree(const image::Loaded &loaded, size_t entry,
   const PreparedEntry prepared = prepare(image, entry);
   if (options.workLimit != 0 && prepared.effort.steps > options.workLimit)
     return Error::success();
-  Expected<Streams> streams = traceStreams(image, entry, prepared);
+  Interrupt interrupt(options.interrupted);
+  Expected<Streams> streams = traceStreams(image, entry, prepared, &interrupt);
   if (!streams)
     return streams.takeError();
   std::vector<Memory> memories; // that nobody touches take no memory
@@ -23,7 +24,6 @@ Error proveHangFree(const image::Loaded &loaded, size_t entry,
     memories.emplace_back(region->width, region->height, region->memory,
                           /*inLanes=*/false);
   auto engine = createReferenceEngine(image, prepared, *streams, memories);
-  Interrupt interrupt(options.interrupted);
   EngineOptions abstract;
   abstract.abstract = abstract.narrow = true;
   abstract.interrupt = &interrupt;

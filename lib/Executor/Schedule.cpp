@@ -419,7 +419,8 @@ std::unique_ptr<Schedule> Scheduler::run() {
     Superstep superstep;
     bool any = computeBlocks(superstep);
     any |= exchange(superstep);
-    if (!any || tooLong || (interrupt && interrupt->due()))
+    // A round is over all PEs.
+    if (!any || tooLong || (interrupt && interrupt->due(streams.places.size())))
       return nullptr;
     out->supersteps.push_back(std::move(superstep));
   }

@@ -99,7 +99,8 @@ public:
   const image::ImageT &image() const override { return loaded->image; }
 
 private:
-  Error prepareEntry(size_t entry, uint64_t &bytes);
+  Error prepareEntry(size_t entry, uint64_t &bytes,
+                     Interrupt *interrupt = nullptr);
   bool makeMemories();
   Error lay();
   Error checkStep(size_t entry, uint64_t before, uint64_t workLimit) const;
@@ -146,7 +147,8 @@ private:
 } // namespace
 
 /// `bytes`: host memory that is needed so far.
-Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes) {
+Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes,
+                                Interrupt *interrupt) {
   const image::ImageT &image = loaded->image;
   // Tables of streams have an entry per PE and color.
   for (const auto &region : image.regions)
@@ -157,7 +159,8 @@ Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes) {
     return error;
   auto state = std::make_unique<EntryState>();
   state->prepared = prepare(image, entry);
-  Expected<Streams> streams = traceStreams(image, entry, state->prepared);
+  Expected<Streams> streams =
+      traceStreams(image, entry, state->prepared, interrupt);
   if (!streams)
     return streams.takeError();
   state->streams = std::move(*streams);
@@ -208,12 +211,12 @@ Expected<StepResult> SessionImpl::count(size_t entry,
                                      entry, loaded->image.entries.size())
                                  .str());
   makeMemories(); // that nobody touches take no memory
+  Interrupt interrupt(options.interrupted);
   uint64_t bytes = 0;
-  if (Error error = prepareEntry(entry, bytes))
+  if (Error error = prepareEntry(entry, bytes, &interrupt))
     return std::move(error);
   EngineOptions engineOptions;
   engineOptions.launch = options.launch;
-  Interrupt interrupt(options.interrupted);
   engineOptions.workLimit = options.workLimit;
   engineOptions.interrupt = &interrupt;
   engineOptions.countOnly = true;

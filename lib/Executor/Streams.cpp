@@ -1,4 +1,5 @@
 #include "Streams.h"
+#include "Interrupt.h"
 #include "Ways.h"
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
@@ -52,8 +53,9 @@ struct Hop {
 class Tracer {
 public:
   Tracer(const image::ImageT &image, size_t entry,
-         const PreparedEntry &prepared)
-      : image(image), target(*image.target), entry(entry), prepared(prepared) {}
+         const PreparedEntry &prepared, Interrupt *interrupt)
+      : image(image), target(*image.target), entry(entry), prepared(prepared),
+        interrupt(interrupt) {}
 
   Expected<Streams> run() {
     place();
@@ -113,6 +115,7 @@ private:
   const image::TargetT &target;
   size_t entry;
   const PreparedEntry &prepared;
+  Interrupt *interrupt;
   Streams out;
   std::vector<uint32_t> firstPe;             // of each region
   std::vector<image::ClassPairs> pairs;      // of each region
@@ -229,6 +232,8 @@ Error Tracer::followSources() {
 /// Finds all consumers of a producer: a walk over routers until each branch
 /// ends in a ramp or at a gate.
 Error Tracer::follow(uint32_t producer) {
+  if (interrupt && interrupt->due())
+    return createStringError(Interrupt::message);
   uint32_t pe = out.producers[producer].pe;
   uint8_t color = out.producers[producer].color;
   out.producers[producer].consumers.first =
@@ -386,8 +391,9 @@ void Tracer::collectTurns() {
 }
 
 Expected<Streams> traceStreams(const image::ImageT &image, size_t entry,
-                               const PreparedEntry &prepared) {
-  return Tracer(image, entry, prepared).run();
+                               const PreparedEntry &prepared,
+                               Interrupt *interrupt) {
+  return Tracer(image, entry, prepared, interrupt).run();
 }
 
 } // namespace waferloom::executor

@@ -17,6 +17,8 @@
 
 namespace waferloom::executor {
 
+class Interrupt;
+
 constexpr uint32_t none = UINT32_MAX;
 
 inline bool isAlongX(image::Side side) {
@@ -131,9 +133,11 @@ struct Streams {
 };
 
 /// Follows the routes of `entry`. Refuses streams that leave the routes, meet
-/// themselves, end nowhere, or carry another number of words than is taken.
+/// themselves, end nowhere, or carry another number of words than is taken. An
+/// error, too, when interrupted.
 llvm::Expected<Streams> traceStreams(const image::ImageT &image, size_t entry,
-                                     const PreparedEntry &prepared);
+                                     const PreparedEntry &prepared,
+                                     Interrupt *interrupt = nullptr);
 
 /// Works out how many words every producer and consumer sees, and refuses
 /// streams on which they differ or which end nowhere.

@@ -201,10 +201,9 @@ except KeyboardInterrupt:
 
 
 def test_an_interrupt_is_heard_while_an_8b_is_compiled(models):
-    """Signals are asked for all the time, so one ends the compilation whenever it comes; the longest stretch without
-    is the begin of a plan's count."""
+    """Signals are asked for all the time, so one ends the compilation whenever it comes."""
     model = models / "shapes" / "llama3.1-8b-fp16.onnx"
     done = subprocess.run([sys.executable, "-c", LISTENING, model], capture_output=True, text=True)
     longest, outcome = done.stdout.split()
-    assert float(longest) < 3, "seconds of the processor in which none was heard"
+    assert float(longest) < 0.5, "seconds of the processor in which none was heard"
     assert outcome == "interrupted" and done.returncode == 0, done.stderr
