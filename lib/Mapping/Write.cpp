@@ -63,60 +63,48 @@ private:
 };
 } // namespace
 
-static void writeStages(const Mapping &mapping, llvm::raw_ostream &os) {
-  if (mapping.stages.empty()) {
-    if (mapping.stageCount)
-      os << "stages: " << *mapping.stageCount << "\n";
-    return;
-  }
-  os << "stages:\n";
-  for (const Stage &stage : mapping.stages) {
+/// A list, one item to a line: the fields that `add` adds, and in a comment the
+/// further names of the same.
+template <typename Item>
+static void
+writeItems(llvm::raw_ostream &os, StringRef name,
+           const std::vector<Item> &items,
+           llvm::function_ref<void(const Item &, Fields &)> add,
+           llvm::function_ref<std::string(const Item &)> others = nullptr) {
+  if (!items.empty())
+    os << name << ":\n";
+  for (const Item &item : items) {
     os << "  - ";
     {
       Fields fields(os);
-      fields.add("at", stage.at);
-      fields.add("trips", stage.trips);
+      add(item, fields);
     }
+    if (std::string names = others ? others(item) : ""; !names.empty())
+      os << "  # and " << llvm::yaml::escape(names, false);
     os << "\n";
   }
 }
 
-static void writeLayouts(const Mapping &mapping, llvm::raw_ostream &os) {
-  if (!mapping.layouts.empty())
-    os << "layouts:\n";
-  for (const Layout &layout : mapping.layouts) {
-    os << "  - ";
-    {
-      Fields fields(os);
-      fields.addQuoted("dim", layout.dim);
-      fields.add("size", layout.size);
-      fields.add("split", layout.split);
-    }
-    if (!layout.others.empty())
-      os << "  # and "
-         << llvm::yaml::escape(llvm::join(layout.others, ", "), false);
-    os << "\n";
-  }
+static void addStage(const Stage &stage, Fields &fields) {
+  fields.add("at", stage.at);
+  fields.add("trips", stage.trips);
 }
 
-static void writeCollectives(const Mapping &mapping, llvm::raw_ostream &os) {
-  if (!mapping.collectives.empty())
-    os << "collectives:\n";
-  for (const Collective &collective : mapping.collectives) {
-    os << "  - ";
-    {
-      Fields fields(os);
-      fields.addQuoted("at", collective.at);
-      fields.add("along", collective.along);
-      fields.add("words", collective.words);
-      fields.add("algorithm", collective.algorithm);
-      fields.add("group", collective.group);
-      fields.add("levels", collective.levels);
-      fields.add("root", collective.root);
-      fields.add("color", collective.color);
-    }
-    os << "\n";
-  }
+static void addLayout(const Layout &layout, Fields &fields) {
+  fields.addQuoted("dim", layout.dim);
+  fields.add("size", layout.size);
+  fields.add("split", layout.split);
+}
+
+static void addCollective(const Collective &collective, Fields &fields) {
+  fields.addQuoted("at", collective.at);
+  fields.add("along", collective.along);
+  fields.add("words", collective.words);
+  fields.add("algorithm", collective.algorithm);
+  fields.add("group", collective.group);
+  fields.add("levels", collective.levels);
+  fields.add("root", collective.root);
+  fields.add("color", collective.color);
 }
 
 void mapping::write(const Mapping &mapping, StringRef comment,
@@ -154,7 +142,11 @@ void mapping::write(const Mapping &mapping, StringRef comment,
     }
     os << "\n";
   }
-  writeStages(mapping, os);
-  writeLayouts(mapping, os);
-  writeCollectives(mapping, os);
+  if (mapping.stages.empty() && mapping.stageCount)
+    os << "stages: " << *mapping.stageCount << "\n";
+  writeItems<Stage>(os, "stages", mapping.stages, addStage);
+  writeItems<Layout>(
+      os, "layouts", mapping.layouts, addLayout,
+      [](const Layout &layout) { return llvm::join(layout.others, ", "); });
+  writeItems<Collective>(os, "collectives", mapping.collectives, addCollective);
 }

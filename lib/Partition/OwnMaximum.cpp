@@ -43,14 +43,22 @@ using namespace waferloom::partition;
 using linalg::GenericOp;
 
 namespace {
+/// A maximum over PEs.
+struct Maximum {
+  Maximum(wafer::AllReduceOp allReduce, unsigned number)
+      : allReduce(allReduce), most(cast<OpResult>(allReduce.getResult(number))),
+        own(allReduce->getOpOperand(number)) {}
+
+  wafer::AllReduceOp allReduce;
+  OpResult most;
+  OpOperand &own; ///< what the maximum is made of
+};
+
 /// Exponentials of differences to a maximum over PEs, and what is summed of
 /// them.
-class Softmax {
+class Softmax : Maximum {
 public:
-  /// Of the maximum that `most` is a result of.
-  Softmax(wafer::AllReduceOp most, unsigned number)
-      : allReduce(most), most(cast<OpResult>(most.getResult(number))),
-        own(most->getOpOperand(number)) {}
+  using Maximum::Maximum;
 
   /// Whether all that reads the maximum has that form.
   bool match();
@@ -64,9 +72,6 @@ private:
   Value createOwn(OpBuilder &builder);
   Value createFactor(OpBuilder &builder, Value least);
 
-  wafer::AllReduceOp allReduce;
-  OpResult most;
-  OpOperand &own; ///< what the maximum is made of
   GenericOp powers;
   unsigned subtrahend = 0;       ///< of their operands
   math::ExpOp exp;               ///< in their body
@@ -75,11 +80,9 @@ private:
 
 /// The indices of what equals a maximum over PEs, and the least of them: each
 /// PE has that of its own maximum, and it counts where that is the maximum.
-class ArgMax {
+class ArgMax : Maximum {
 public:
-  ArgMax(wafer::AllReduceOp most, unsigned number)
-      : allReduce(most), most(cast<OpResult>(most.getResult(number))),
-        own(most->getOpOperand(number)) {}
+  using Maximum::Maximum;
 
   bool match();
   /// Whether the message takes twice as long as one comparison and one select,
@@ -88,9 +91,6 @@ public:
   void rewrite();
 
 private:
-  wafer::AllReduceOp allReduce;
-  OpResult most;
-  OpOperand &own;
   OpOperand *compared = nullptr; ///< the maximum, in what finds the indices
   GenericOp least;               ///< the fold of them
 };
