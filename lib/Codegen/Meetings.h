@@ -16,6 +16,11 @@ struct Meeting {
   int64_t elements; ///< of the instruction
   int64_t rate;     ///< of them per cycle
   int64_t times;    ///< that it is executed
+
+  /// What it costs to begin in the same bank.
+  int64_t cycles() const {
+    return times * machine::MachineModel::getVectorCycles(elements, rate);
+  }
 };
 
 /// The elements from one of `operand` to the next, for each dimension.

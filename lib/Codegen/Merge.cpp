@@ -2,8 +2,7 @@
 // three products with the same factor, their rotations of the same four steps:
 // as many instructions, each with its issue. Where the operands of like
 // instructions lie at equal distances, one instruction with one dimension more
-// does what they did. Results of like instructions are laid so, which lets
-// those that read them be merged as well.
+// does what they did. Results are laid so, too, so that their readers merge.
 //
 // An instruction moves up to the first of its like, past what neither writes
 // what it touches nor touches what it writes, and never past a stream, a wait
@@ -16,7 +15,8 @@
 #include "waferloom/Codegen/Passes.h"
 #include "waferloom/Dialect/Core/Accesses.h"
 
-#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
 
 namespace waferloom::codegen {
 #define GEN_PASS_DEF_COREMERGE
@@ -113,10 +113,6 @@ struct CoreMerge : codegen::impl::CoreMergeBase<CoreMerge> {
   std::optional<image::TargetT> given;
 };
 } // namespace
-
-static int64_t bytesOf(OperandAttr operand) {
-  return image::bytesOf(codegen::wordOf(operand.getType()));
-}
 
 /// What instructions have in common that can become one; null if `op` cannot.
 static Attribute kindOf(core::VectorOp op) {
@@ -240,7 +236,7 @@ std::optional<Plan> Merging::planOf(unsigned first, unsigned second,
       else if (!layout.leastDistance(a.getBuffer(), b.getBuffer()))
         return std::nullopt;
     }
-    if (step && *step % bytesOf(a) != 0)
+    if (step && *step % image::bytesOf(codegen::wordOf(a.getType())) != 0)
       return std::nullopt;
     if (step && direction == 0)
       direction = *step;
@@ -308,12 +304,6 @@ void Merging::lay(Plan &plan, int64_t gap) const {
   plan.layout = std::move(made);
 }
 
-/// What it costs to begin in the same bank.
-static int64_t cyclesOf(const codegen::Meeting &meeting) {
-  return meeting.times *
-         machine::MachineModel::getVectorCycles(meeting.elements, meeting.rate);
-}
-
 bool Merging::collides(const codegen::Meeting &meeting,
                        const SideBySide &now) const {
   std::optional<int64_t> distance =
@@ -330,7 +320,7 @@ int64_t Merging::countConflicts(const SideBySide &now) const {
   for (const codegen::Meeting &meeting : meetings)
     if (collides(meeting, now) &&
         !layout.distance(meeting.a.getBuffer(), meeting.b.getBuffer()))
-      cycles += ::cyclesOf(meeting);
+      cycles += meeting.cycles();
   return cycles;
 }
 
@@ -345,7 +335,8 @@ static SmallVector<int64_t> repeat(Operands &operands,
     strides.push_back(codegen::stridesOf(operand, shape));
     if (operand.getImmediate())
       continue;
-    strides.back().insert(strides.back().begin(), *step / bytesOf(operand));
+    const int64_t size = image::bytesOf(codegen::wordOf(operand.getType()));
+    strides.back().insert(strides.back().begin(), *step / size);
     joins = joins && strides.back()[0] == strides.back()[1] * shape.front();
   }
   SmallVector<int64_t> made(shape);
@@ -381,7 +372,7 @@ int64_t Merging::cyclesOf(ArrayRef<int64_t> shape,
   for (const codegen::Meeting &meeting :
        codegen::meetingsOf(op, shape, operands, model))
     if (collides(meeting, now))
-      cycles += ::cyclesOf(meeting);
+      cycles += meeting.cycles();
   return cycles;
 }
 
@@ -398,16 +389,20 @@ void Merging::merge(const Plan &plan) {
   SmallVector<Attribute> sources(operands.begin() + 1, operands.end());
   kept.setSourcesAttr(ArrayAttr::get(kept->getContext(), sources));
   layout = *plan.layout;
+  SmallVector<Location> nodes;
   for (Instruction &each : all) {
-    if (each.at == first || !llvm::is_contained(plan.members, each.at))
+    if (!llvm::is_contained(plan.members, each.at))
       continue;
-    if (each.op) {
+    if (each.op)
+      nodes.push_back(each.op->getLoc());
+    if (each.op && each.at != first) {
       llvm::append_range(all[first].accesses, each.accesses);
       each.op->erase();
       each.op = nullptr;
     }
     each.at = first;
   }
+  kept->setLoc(FusedLoc::get(kept->getContext(), nodes));
   all[first].operands = std::move(operands);
   all[first].kind = kindOf(kept);
   if (all[first].kind)
@@ -458,6 +453,19 @@ bool Merging::sweep() {
   return any;
 }
 
+/// One name for all nodes that an instruction does the work of.
+static void joinNames(core::VectorOp op) {
+  llvm::SetVector<StringRef> names;
+  op.getLoc()->walk([&](Location part) {
+    if (auto named = dyn_cast<NameLoc>(part))
+      names.insert(named.getName());
+    return WalkResult::advance();
+  });
+  Builder builder(op.getContext());
+  if (names.size() > 1)
+    op->setLoc(NameLoc::get(builder.getStringAttr(llvm::join(names, " + "))));
+}
+
 void CoreMerge::merge(core::ProgramOp program,
                       const machine::MachineModel &model) {
   // Where buffers have addresses, those that never lived together share bytes.
@@ -484,6 +492,7 @@ void CoreMerge::merge(core::ProgramOp program,
     }
   }
   layout.apply();
+  program.walk(joinNames);
 }
 
 std::unique_ptr<Pass> codegen::createMergeFor(const image::TargetT &machine) {
