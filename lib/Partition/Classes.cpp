@@ -212,7 +212,7 @@ LogicalResult ClassReader::readStored(Operation *op, ArrayAttr names) {
   if (fresh) {
     Stored entry;
     entry.count = fresh;
-    entry.repeated = scope != 0;
+    entry.repeated = tripCount > 1;
     entry.shape.elementBytes = getBytes(value);
     stored.emplace_back(entry, getIds(value));
   }

@@ -129,6 +129,17 @@ def test_too_large_for_one_region_takes_several(model):
     np.testing.assert_allclose(logits(program), logits(compile(model, 1, (4, 4))), rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_in_no_layer_takes_no_room_of_the_layers():
+    """The tables of many words lie in stage 0 alone: with just the memory that a mapping takes it is found again."""
+    shape = zoo.Shape(layers=6, width=64, heads=8, kv_heads=2, head_dim=8, hidden=512, vocabulary=2000, positions=64)
+    model = zoo.build(shape, zoo.weights(shape, seed=4)).SerializeToString()
+    ample = compile(model, 3, (8, 8), precision="f16").summary
+    kib = -(-ample["sram_used_max"] // 1024)
+    just = compile(model, 3, (8, 8), target=f"wse3,sram={kib}KiB", precision="f16").summary
+    assert just["fit"] == ample["fit"]
+    assert just["cycles_estimated"] == ample["cycles_estimated"]
+
+
 @pytest.mark.parametrize("stages, message", [(9, "one of 9 stages has what stands around the 6 layers, .* at most 7 stages"),
                                              (401, "stages 401 is not between 1 and 400"),
                                              (7, "needs 42 by 6 PEs but the fabric has 20 by 20|needs 6 by 42 PEs")])
