@@ -271,7 +271,7 @@ static double getStageSendRecvCycles(ModuleOp module,
     const collectives::Line across = getLine(
         way.direction == wafer::Axis::X ? wafer::Axis::Y : wafer::Axis::X);
     cycles +=
-        getCycles(collectives::Kind::Reduce, line, line.length - 1) +
+        getCycles(collectives::Kind::AllReduce, line, line.length / 2) +
         getCycles(collectives::Kind::AllReduce, across, across.length / 2);
   }
   return cycles;

@@ -46,9 +46,9 @@ struct Crossing {
   wafer::RegionAttr region;
   wafer::StagesAttr stages;
   bool isHandOver = false; // what the stages' repeat carries
-  /// Of a hand-over that turns: indices into the list of all lines. None: of
-  /// one PE. What enters travels both ways.
-  std::optional<size_t> leave, enter, enterBack;
+  /// Of a hand-over that turns: indices into the list of all lines, both ways
+  /// of each. None: of one PE.
+  SmallVector<size_t> leave, enter;
   SmallVector<wafer::Axis> axes;
   Kind kind = Kind::AllReduce;
   wafer::Combiner combiner = wafer::Combiner::Sum;
@@ -168,39 +168,46 @@ struct Turn {
 };
 } // namespace
 
-/// What a stage in front of a turn and the one behind it sum: along the strips'
-/// parts to the last PE of each lane, then over the lanes.
-static void addTurn(Crossing &crossing,
+static routing::Collective collectiveOf(Operation *op, bool alongX) {
+  const auto along = alongX ? routing::Direction::X : routing::Direction::Y;
+  return {op->getLoc(), along, {}, {}};
+}
+
+/// What a stage in front of a turn and the one behind it sum: over the parts of
+/// each lane, whose last PE then speaks for it, and over the lanes. The lines
+/// and roots are those of a layer's sums, so that they share colors.
+static void addTurn(Crossing &crossing, bool middleRoots,
                     SmallVectorImpl<routing::Collective> &all) {
-  if (!wafer::hasTurns(crossing.stages))
+  const wafer::StagesAttr stages = crossing.stages;
+  if (!wafer::hasTurns(stages))
     return;
   int64_t words = 0;
-  for (Value value : crossing.op->getOperands())
-    words += cast<ShapedType>(value.getType()).getNumElements();
-  const Turn turn(crossing.region, crossing.stages, words);
-  const bool inColumns = crossing.stages.getInColumns();
-  auto add = [&](bool x, Kind kind, int64_t message,
-                 bool middle) -> std::optional<size_t> {
-    routing::Collective c{crossing.op->getLoc(),
-                          x ? routing::Direction::X : routing::Direction::Y,
-                          {},
-                          {}};
+  for (Type type : crossing.op->getOperandTypes())
+    words += cast<ShapedType>(type).getNumElements();
+  const Turn turn(crossing.region, stages, words);
+  const bool inColumns = stages.getInColumns();
+  // Each strip ends in a turn.
+  const int64_t strips = inColumns ? stages.getColumns() : stages.getRows();
+  auto add = [&](SmallVectorImpl<size_t> &ways, bool x, int64_t message) {
+    routing::Collective c = collectiveOf(crossing.op, x);
     c.line.length = static_cast<unsigned>(x ? crossing.region.getWidth()
                                             : crossing.region.getHeight());
     if (c.line.length == 1)
-      return std::nullopt;
-    c.line.segments = static_cast<unsigned>(x ? crossing.stages.getColumns()
-                                              : crossing.stages.getRows());
-    c.request.kind = kind;
+      return;
+    c.line.segments =
+        static_cast<unsigned>(x ? stages.getColumns() : stages.getRows());
     c.request.words = static_cast<uint64_t>(message);
-    c.request.root = middle ? c.line.length / 2 : c.line.length - 1;
-    c.freeRoot = middle;
-    all.push_back(c);
-    return all.size() - 1;
+    c.request.root = middleRoots ? c.line.length / 2 : 0;
+    c.freeRoot = true;
+    c.times = strips;
+    for (Kind kind : {Kind::Reduce, Kind::Broadcast}) {
+      c.request.kind = kind;
+      ways.push_back(all.size());
+      all.push_back(c);
+    }
   };
-  crossing.leave = add(inColumns, Kind::Reduce, turn.laneWords, false);
-  crossing.enter = add(!inColumns, Kind::Reduce, turn.filled, true);
-  crossing.enterBack = add(!inColumns, Kind::Broadcast, turn.filled, true);
+  add(crossing.leave, inColumns, turn.laneWords);
+  add(crossing.enter, !inColumns, turn.filled);
 }
 
 /// A message for each element type of `types`, which takes `lines`.
@@ -226,7 +233,7 @@ void Conversion::addMessages(Messages &messages, Kind kind, TypeRange types,
 
 void Conversion::addLines(Crossing &crossing) {
   if (crossing.isHandOver)
-    return addTurn(crossing, all);
+    return addTurn(crossing, middleRoots, all);
   SmallVector<routing::Collective> lines;
   auto [width, height] = wafer::getExtents(crossing.region, crossing.stages);
   for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
@@ -243,11 +250,8 @@ void Conversion::addLines(Crossing &crossing) {
       if (length == 1)
         continue;
       int64_t stride = crossing.region.getStride(run.back());
-      routing::Collective c{crossing.op->getLoc(),
-                            direction == wafer::Axis::X ? routing::Direction::X
-                                                        : routing::Direction::Y,
-                            {},
-                            {}};
+      routing::Collective c =
+          collectiveOf(crossing.op, direction == wafer::Axis::X);
       c.line.length = static_cast<unsigned>(length);
       c.line.stride = static_cast<unsigned>(stride);
       c.line.segments = static_cast<unsigned>(extent / (length * stride));
@@ -256,12 +260,11 @@ void Conversion::addLines(Crossing &crossing) {
           crossing.root < 0
               ? (middleRoots ? c.line.length / 2 : 0)
               : rootOn(run, crossing.axes, crossing.root, crossing.region);
+      c.freeRoot = crossing.root < 0;
       c.times = tripCountAround(crossing.op);
       lines.push_back(c);
     }
   }
-  for (routing::Collective &line : lines)
-    line.freeRoot = crossing.root < 0;
   if (crossing.kind != Kind::Broadcast)
     addMessages(crossing.in, Kind::Reduce, reducedTypes(crossing.op), lines);
   // What went inward along x, then y, goes outward the other way round.
@@ -295,10 +298,8 @@ LogicalResult Conversion::pin(ModuleOp module,
   for (const Crossing &crossing : crossings) {
     // In the order of level 5. What travels back leaves where it arrived.
     SmallVector<size_t> mine;
-    for (std::optional<size_t> turn :
-         {crossing.leave, crossing.enter, crossing.enterBack})
-      if (turn)
-        mine.push_back(*turn);
+    for (ArrayRef<size_t> turn : {crossing.leave, crossing.enter})
+      llvm::append_range(mine, turn);
     for (const Messages *way : {&crossing.in, &crossing.out})
       for (const SmallVector<size_t> &lines : way->lines)
         llvm::append_range(mine, lines);
@@ -371,7 +372,7 @@ static Value createPut(OpBuilder &builder, wafer::GatherOp op,
                                builder.getArrayAttr(axes), op.getCyclicAttr());
 }
 
-/// Fills `leave` and `enter` by the two collectives of a turn.
+/// Fills `leave` and `enter` by the collectives of a turn.
 static void createTurn(fabric::StageSendRecvOp op, const Crossing &crossing,
                        ArrayRef<routing::Collective> all) {
   const Turn turn(crossing.region, crossing.stages, op.getWords());
@@ -387,16 +388,15 @@ static void createTurn(fabric::StageSendRecvOp op, const Crossing &crossing,
   Value value = op.getLeave().addArgument(words(turn.words), loc);
   value = fabric::ToLanesOp::create(builder, loc, words(turn.laneWords), value,
                                     parts, turn.parts, lanes, turn.lanes);
-  if (crossing.leave)
-    value = createCollective(builder, all[*crossing.leave], {value}).front();
+  for (size_t way : crossing.leave)
+    value = createCollective(builder, all[way], {value}).front();
   fabric::YieldOp::create(builder, loc, value);
   builder.setInsertionPointToStart(&op.getEnter().emplaceBlock());
   value = op.getEnter().addArgument(words(turn.laneWords), loc);
   value = fabric::FromLanesOp::create(builder, loc, words(turn.filled), value,
                                       lanes, turn.lanes, parts, turn.parts);
-  if (crossing.enter)
-    for (size_t way : {*crossing.enter, *crossing.enterBack})
-      value = createCollective(builder, all[way], {value}).front();
+  for (size_t way : crossing.enter)
+    value = createCollective(builder, all[way], {value}).front();
   if (turn.filled != turn.words)
     value = tensor::ExtractSliceOp::create(
         builder, loc, value, ArrayRef<OpFoldResult>{builder.getIndexAttr(0)},

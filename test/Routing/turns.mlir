@@ -19,6 +19,7 @@ func.func @rows() {
   // CHECK: fabric.stage_send_recv %{{.*}} color 21 leave {
   // CHECK: fabric.to_lanes %{{.*}} from y 2 to x 4 : (tensor<7xf32>) -> tensor<4xf32>
   // CHECK: fabric.reduce %{{.*}} sum along <y, length = 2, stride = 1, segments = 2> {{.*}} root 1
+  // CHECK: fabric.broadcast %{{.*}} along <y, length = 2, stride = 1, segments = 2> root 1
   // CHECK: } enter {
   // CHECK: fabric.from_lanes %{{.*}} from x 4 to y 2 : (tensor<4xf32>) -> tensor<8xf32>
   // CHECK: fabric.reduce %{{.*}} sum along <x, length = 4, stride = 1, segments = 2>
@@ -42,7 +43,9 @@ func.func @columns() {
   }
   // A row carries three of five columns.
   // CHECK: fabric.to_lanes %{{.*}} from x 5 to y 2 : (tensor<7xf32>) -> tensor<21xf32>
-  // CHECK: fabric.reduce %{{.*}} sum along <x, length = 5, stride = 1, segments = 2> {{.*}} root 4
+  // The middle is the root, as of a layer's sums, and gives the sum to the end.
+  // CHECK: fabric.reduce %{{.*}} sum along <x, length = 5, stride = 1, segments = 2> {{.*}} root 2
+  // CHECK: fabric.broadcast %{{.*}} along <x, length = 5, stride = 1, segments = 2> root 2
   // CHECK: fabric.from_lanes %{{.*}} from y 2 to x 5 : (tensor<21xf32>) -> tensor<7xf32>
   // CHECK: fabric.reduce %{{.*}} sum along <y, length = 2, stride = 1, segments = 2>
   // CHECK-NOT: tensor.extract_slice
