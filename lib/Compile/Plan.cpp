@@ -35,7 +35,7 @@ static constexpr int plansPerCount = 32;
 static constexpr double worthCounting = 1.12;
 /// No more are counted once so many PEs, each as often as there are layers,
 /// were; but two are always.
-static constexpr int64_t mostCountedLayers = 12'000'000;
+static constexpr int64_t mostCountedLayers = 30'000'000;
 
 static bool enabled(StringRef rewrite, const CompileOptions &options) {
   return !llvm::is_contained(options.disabledRewrites, rewrite);
@@ -300,7 +300,7 @@ LogicalResult Planning::search() {
   const Shape whole(target.userWidth, target.userHeight);
   std::vector<RatedShape> shapes = rateShapes(
       whole, [&](Shape shape) { return estimate(*estimates, shape); },
-      options.searchPlans);
+      options.searchPlans, estimates->getLengths());
   // A smaller region than one that does not fit will not either.
   SmallVector<Shape> tooSmall;
   int asked = 0, fitting = 0;

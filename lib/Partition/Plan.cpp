@@ -424,6 +424,14 @@ FailureOr<Estimates> Estimates::of(ModuleOp module,
                    std::move(*target));
 }
 
+std::vector<int64_t> Estimates::getLengths() const {
+  std::set<int64_t> lengths;
+  for (const DimClass &entry : problem->classes)
+    if (!entry.whole)
+      lengths.insert(entry.size);
+  return {lengths.begin(), lengths.end()};
+}
+
 std::optional<Estimate> Estimates::get(int64_t width, int64_t height,
                                        int64_t stages) {
   problem->width = width;

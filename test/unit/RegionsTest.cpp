@@ -80,3 +80,20 @@ TEST(Regions, WhereOnlyLargeShapesHavePlansTheyAreFound) {
   ASSERT_FALSE(rated.empty());
   EXPECT_TRUE(rateShapes({100, 100}, estimate, 200).empty());
 }
+
+TEST(Regions, SidesFitTheDimensions) {
+  // What a PE has of 4,096 elements counts, and every PE costs.
+  auto estimate = [](Shape shape) -> std::optional<double> {
+    auto [width, height] = shape;
+    return std::ceil(4096.0 / double(width)) * 100 + double(width) +
+           double(height);
+  };
+  auto rated = rateShapes({377, 64}, estimate, 200, {4096, 128});
+  ASSERT_FALSE(rated.empty());
+  double best = 1e300;
+  for (int64_t width = 8; width <= 377; ++width)
+    best = std::min(best, *estimate({width, 8}));
+  EXPECT_EQ(rated.front().cycles, best);
+  for (const RatedShape &one : rated)
+    EXPECT_TRUE(one.shape.first <= 377 && one.shape.second <= 64);
+}

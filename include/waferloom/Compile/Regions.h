@@ -8,6 +8,7 @@
 #ifndef WAFERLOOM_COMPILE_REGIONS_H
 #define WAFERLOOM_COMPILE_REGIONS_H
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 
 #include <cstdint>
@@ -30,9 +31,11 @@ struct RatedShape {
 
 /// Shapes of at most `width` x `height` PEs, the cheapest first; of equals the
 /// one of fewer PEs. Asks for at most `most` estimates. Empty: no shape that
-/// was looked at has a plan.
+/// was looked at has a plan. Sides near the best that waste fewest PEs on a
+/// dimension of one of `lengths` elements are looked at, too.
 std::vector<RatedShape> rateShapes(Shape limit, EstimateShape estimate,
-                                   int64_t most);
+                                   int64_t most,
+                                   llvm::ArrayRef<int64_t> lengths = {});
 
 } // namespace waferloom
 

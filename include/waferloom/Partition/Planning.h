@@ -100,6 +100,8 @@ public:
   /// PEs, what stages carry not counted; nothing: none was found whose weights,
   /// states and largest op the memory holds.
   std::optional<Estimate> get(int64_t width, int64_t height, int64_t stages);
+  /// Of the dimensions that may be split, in no order.
+  std::vector<int64_t> getLengths() const;
 
 private:
   Estimates(std::unique_ptr<Problem> problem, target::Target target);
