@@ -110,6 +110,8 @@ CompileOptions toOptions(const py::dict &given) {
       take<std::vector<int64_t>>(given, "chunks", "a list of whole numbers");
   options.region = take<std::optional<std::pair<int64_t, int64_t>>>(
       given, "region", "a pair of whole numbers: (width, height)");
+  options.ends = take<std::optional<std::pair<int64_t, int64_t>>>(
+      given, "ends", "a pair of whole numbers: (width, height)");
   options.states = take<std::vector<std::pair<std::string, std::string>>>(
       given, "states", "a dict of names");
   options.sets = take<std::vector<std::pair<std::string, double>>>(

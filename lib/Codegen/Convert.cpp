@@ -13,6 +13,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
 
+#include <set>
+
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::codegen;
@@ -28,25 +30,40 @@ struct EntryOf {
   StringRef name() { return facts.getName(); }
 };
 
+/// What some stages have in common.
+struct KindOf {
+  ModuleOp module;
+  SmallVector<func::FuncOp> functions = {};
+  SmallVector<EntryOf> entries = {};
+  wafer::RegionAttr region = {};
+  fabric::RectAttr place = {}; // of its stages
+  fabric::QueuesAttr queues = {};
+};
+
 class Conversion {
 public:
   Conversion(ModuleOp module, const image::TargetT &target, Budget budget)
       : module(module), target(target), budget(budget),
-        builder(OpBuilder::atBlockEnd(module.getBody())), symbols(module) {}
+        builder(OpBuilder::atBlockEnd(module.getBody())) {}
 
   FailureOr<core::ImageOp> run();
 
 private:
-  LogicalResult findEntries();
+  LogicalResult findEntries(KindOf &kind);
+  LogicalResult checkPlace(KindOf &kind);
+  LogicalResult checkMessages();
   void createImage();
+  /// The regions of the stages of a kind.
+  LogicalResult emitKind(KindOf &kind);
   /// The region of a stage, with its programs.
-  LogicalResult emitStage(Stage stage);
-  LogicalResult emitPrograms(Stage stage, core::RegionOp out,
+  LogicalResult emitStage(KindOf &kind, SymbolTable &symbols, Stage stage);
+  LogicalResult emitPrograms(KindOf &kind, Stage stage, core::RegionOp out,
                              const SymbolNames &names, Shared &shared,
                              CollectiveEmitter &collectives,
                              SmallVectorImpl<core::ProgramOp> &programs);
-  void describe(EntryOf &entry);
-  void describeTensors(EntryOf &entry);
+  /// The entry of the image that is number `index` of every kind's.
+  void describe(size_t index);
+  void describeTensors(size_t index);
   void describeIgnored(core::EntryOp entry);
   void describeLengthMasks(wafer::EntryOp facts, bool tensors);
   void createTensor(core::Role role, StringRef name, ArrayRef<int64_t> shape,
@@ -56,49 +73,57 @@ private:
   const image::TargetT &target;
   Budget budget;
   OpBuilder builder;
-  SmallVector<func::FuncOp> functions;
-  SmallVector<EntryOf> entries;
-  wafer::RegionAttr region;
-  wafer::StagesAttr stages;
-  fabric::RectAttr place;
-  fabric::QueuesAttr queues;
+  SmallVector<KindOf> kinds;
   core::ImageOp image;
-  SymbolTable symbols;
   std::optional<Sources> sources;
 };
 } // namespace
 
-LogicalResult Conversion::findEntries() {
-  for (auto func : module.getOps<func::FuncOp>())
+LogicalResult Conversion::findEntries(KindOf &kind) {
+  for (auto func : kind.module.getOps<func::FuncOp>())
     if (wafer::getEntry(func))
-      functions.push_back(func);
-  if (functions.empty())
-    return module.emitError("has no wafer.entry that runs a function");
-  wafer::ProgramOp program = wafer::getProgram(module);
-  region = program.getPesAttr();
-  stages = wafer::getStages(program);
-  if (!region)
+      kind.functions.push_back(func);
+  if (kind.functions.empty())
+    return kind.module.emitError("has no wafer.entry that runs a function");
+  wafer::ProgramOp program = wafer::getProgram(kind.module);
+  kind.region = program.getPesAttr();
+  if (!kind.region)
     return program.emitOpError("has no region");
-  for (func::FuncOp func : functions) {
-    const size_t first = entries.size();
+  for (func::FuncOp func : kind.functions) {
+    const size_t first = kind.entries.size();
     SmallVector<wafer::EntryOp> all = program.getStreamed(func.getName());
     all.insert(all.begin(), wafer::getEntry(func));
     for (wafer::EntryOp entry : all)
-      entries.push_back(
+      kind.entries.push_back(
           {func, {static_cast<int64_t>(entry.getTokens())}, entry});
     int64_t most = 1;
-    for (EntryOf &entry : llvm::drop_begin(entries, first))
+    for (EntryOf &entry : llvm::drop_begin(kind.entries, first))
       most = std::max(most, entry.stream.tokens);
-    if (entries.size() > first + 1)
-      for (EntryOf &entry : llvm::drop_begin(entries, first))
+    if (kind.entries.size() > first + 1)
+      for (EntryOf &entry : llvm::drop_begin(kind.entries, first))
         entry.stream.most = most;
   }
-  llvm::sort(entries, [](EntryOf a, EntryOf b) {
+  llvm::sort(kind.entries, [](EntryOf a, EntryOf b) {
     return std::pair(a.stream.tokens, a.name()) <
            std::pair(b.stream.tokens, b.name());
   });
-  for (func::FuncOp func : functions) {
-    if (failed(wafer::verifyStages(func)))
+  return checkPlace(kind);
+}
+
+/// Where stage `index` begins, by the place of the kind.
+static std::pair<int64_t, int64_t> cornerOf(const KindOf &kind, int64_t index) {
+  wafer::ProgramOp program = wafer::getProgram(kind.module);
+  auto [x, y] = wafer::getOffset(program, index);
+  auto [left, top] =
+      wafer::getOffset(program, wafer::getStagesOfKind(program).first);
+  return {kind.place.getX() + x - left, kind.place.getY() + y - top};
+}
+
+LogicalResult Conversion::checkPlace(KindOf &kind) {
+  wafer::ProgramOp program = wafer::getProgram(kind.module);
+  for (func::FuncOp func : kind.functions) {
+    // What kinds give each other is looked at in both.
+    if (!program.getKind() && failed(wafer::verifyStages(func)))
       return failure();
     auto at = fabric::getPlace(func);
     auto by = func->getAttrOfType<fabric::QueuesAttr>(
@@ -106,35 +131,74 @@ LogicalResult Conversion::findEntries() {
     if (!at || !by)
       return func.emitOpError("has no place on the fabric or no queues: "
                               "placement and routing come before");
-    if (place && (place != at || queues != by))
+    if (kind.place && (kind.place != at || kind.queues != by))
       return func.emitOpError("has another place or other queues than the "
                               "other entries");
-    place = at;
-    queues = by;
+    kind.place = at;
+    kind.queues = by;
   }
-  auto [width, height] = wafer::getExtents(region, stages);
+  auto [width, height] = wafer::getExtents(program);
+  fabric::RectAttr place = kind.place;
   if (place.getWidth() != width || place.getHeight() != height)
-    return functions.front().emitOpError()
+    return kind.functions.front().emitOpError()
            << "is placed on " << place.getWidth() << " by " << place.getHeight()
            << " PEs but its stages take " << width << " by " << height;
   // From here on all functions stand on the same PEs.
   if (place.getX() + place.getWidth() > target.width ||
       place.getY() + place.getHeight() > target.height)
-    return functions.front().emitOpError()
+    return kind.functions.front().emitOpError()
            << "is placed on " << place << " but target '" << target.name
            << "' has " << target.width << " by " << target.height << " PEs";
   return success();
 }
 
+/// The words that a function of one kind gives other stages, and that it takes.
+static std::pair<int64_t, int64_t> wordsOf(func::FuncOp func) {
+  int64_t sent = 0, taken = 0;
+  func.walk([&](fabric::StageStreamOpInterface op) {
+    for (Value value : op->getOperands())
+      sent += cast<ShapedType>(value.getType()).getNumElements();
+    for (Value value : op->getResults())
+      taken += cast<ShapedType>(value.getType()).getNumElements();
+  });
+  return {sent, taken};
+}
+
+LogicalResult Conversion::checkMessages() {
+  if (kinds.size() == 1)
+    return success();
+  auto [x, y] = wafer::getOffset(wafer::getProgram(kinds[1].module), 1);
+  const auto begins = cornerOf(kinds[0], 0), follows = cornerOf(kinds[1], 1);
+  if (follows != std::pair(begins.first + x, begins.second + y))
+    return kinds[1].functions.front().emitOpError()
+           << "is placed on " << kinds[1].place
+           << ", which does not follow the place of the ends, "
+           << kinds[0].place;
+  for (auto [a, b] : llvm::zip_equal(kinds[0].entries, kinds[1].entries)) {
+    auto [out, back] = wordsOf(a.func);
+    auto [in, on] = wordsOf(b.func);
+    if (out != back || out != in || out != on || !out)
+      return a.func.emitOpError()
+             << "sends " << out << " words and takes " << back
+             << " back, where stages of layers send " << in << " and take "
+             << on;
+  }
+  return success();
+}
+
 void Conversion::createImage() {
-  auto capacity =
-      static_cast<int64_t>(wafer::getProgram(module).getContext().value_or(0));
+  auto capacity = static_cast<int64_t>(
+      wafer::getProgram(kinds.front().module).getContext().value_or(0));
   int64_t parameters = 0;
   bool isShapeOnly = false;
-  for (auto weight : module.getOps<wafer::WeightOp>()) {
-    parameters += cast<ShapedType>(weight.getType()).getNumElements();
-    isShapeOnly |= !weight.getFile() && !weight.getValue();
-  }
+  llvm::StringSet<> known; // kinds may share some
+  for (KindOf &kind : kinds)
+    for (auto weight : kind.module.getOps<wafer::WeightOp>()) {
+      if (!known.insert(weight.getSymName()).second)
+        continue;
+      parameters += cast<ShapedType>(weight.getType()).getNumElements();
+      isShapeOnly |= !weight.getFile() && !weight.getValue();
+    }
   Location loc = builder.getUnknownLoc();
   auto number = [&](int64_t value) { return builder.getI64IntegerAttr(value); };
   image = core::ImageOp::create(
@@ -144,12 +208,12 @@ void Conversion::createImage() {
 }
 
 LogicalResult
-Conversion::emitPrograms(Stage stage, core::RegionOp out,
+Conversion::emitPrograms(KindOf &kind, Stage stage, core::RegionOp out,
                          const SymbolNames &names, Shared &shared,
                          CollectiveEmitter &collectives,
                          SmallVectorImpl<core::ProgramOp> &programs) {
   llvm::DenseMap<Operation *, StringRef> codeOf;
-  for (EntryOf &entry : entries) {
+  for (EntryOf &entry : kind.entries) {
     builder.setInsertionPointToEnd(&out.getBody().front());
     auto [code, fresh] = codeOf.try_emplace(entry.func, entry.name());
     auto program = core::ProgramOp::create(
@@ -166,14 +230,14 @@ Conversion::emitPrograms(Stage stage, core::RegionOp out,
   return success();
 }
 
-LogicalResult Conversion::emitStage(Stage stage) {
+LogicalResult Conversion::emitStage(KindOf &kind, SymbolTable &symbols,
+                                    Stage stage) {
   auto number = [&](int64_t value) { return builder.getI64IntegerAttr(value); };
-  const auto [column, row] = wafer::getStagePlace(stages, stage.index);
+  const auto [x, y] = cornerOf(kind, stage.index);
+  wafer::RegionAttr region = kind.region;
   builder.setInsertionPointToEnd(&image.getBody().front());
   auto out = core::RegionOp::create(
-      builder, builder.getUnknownLoc(),
-      number(place.getX() + column * region.getWidth()),
-      number(place.getY() + row * region.getHeight()),
+      builder, builder.getUnknownLoc(), number(x), number(y),
       number(region.getWidth()), number(region.getHeight()),
       builder.getArrayAttr({}), builder.getArrayAttr({}), IntegerAttr(),
       DenseI64ArrayAttr());
@@ -182,13 +246,14 @@ LogicalResult Conversion::emitStage(Stage stage) {
     sources.emplace(out);
   SymbolNames names;
   Shared shared(region, stage, symbols, *sources, out, names, budget, target);
-  CollectiveEmitter collectives(region.getWidth(), region.getHeight(), queues,
-                                target, names);
-  for (func::FuncOp func : functions)
+  CollectiveEmitter collectives(region.getWidth(), region.getHeight(),
+                                kind.queues, target, names);
+  for (func::FuncOp func : kind.functions)
     if (failed(shared.lay(func)))
       return failure();
   SmallVector<core::ProgramOp> programs;
-  if (failed(emitPrograms(stage, out, names, shared, collectives, programs)))
+  if (failed(
+          emitPrograms(kind, stage, out, names, shared, collectives, programs)))
     return failure();
   collectives.finish(out, programs);
   return success();
@@ -204,9 +269,14 @@ void Conversion::createTensor(core::Role role, StringRef name,
 }
 
 /// The tensors as the model's user knows them.
-void Conversion::describeTensors(EntryOf &entry) {
+void Conversion::describeTensors(size_t index) {
+  EntryOf &entry = kinds.front().entries[index];
+  std::set<std::pair<core::Role, StringRef>> known;
   auto describe = [&](Operation *op, core::Role role, StringRef name,
                       ShapedType local) {
+    if (!known.insert({role, name}).second && kinds.size() > 1)
+      return; // kinds may read the same
+
     Type element = local.getElementType();
     if (!element.isF32() && !element.isF16())
       element = builder.getI32Type();
@@ -214,7 +284,7 @@ void Conversion::describeTensors(EntryOf &entry) {
                  entry.facts.getShape(name).value_or(local.getShape()), element,
                  hostTypeOf(op, local));
   };
-  entry.func.walk([&](Operation *op) {
+  auto describeOp = [&](Operation *op) {
     if (auto input = dyn_cast<wafer::InputOp>(op))
       describe(op, core::Role::input, input.getName(), input.getType());
     else if (auto output = dyn_cast<wafer::OutputOp>(op))
@@ -223,7 +293,9 @@ void Conversion::describeTensors(EntryOf &entry) {
     else if (auto state = dyn_cast<wafer::StateOp>(op))
       for (auto name : state.getNames().getAsRange<StringAttr>())
         describe(op, core::Role::state, name.getValue(), state.getType());
-  });
+  };
+  for (KindOf &kind : kinds)
+    kind.entries[index].func.walk(describeOp);
 }
 
 /// Inputs that no PE reads: the host takes them and checks that they are ones.
@@ -250,7 +322,7 @@ void Conversion::describeLengthMasks(wafer::EntryOp facts, bool tensors) {
 
 /// Inputs of the model that no entry reads: callers may give them.
 void Conversion::describeIgnored(core::EntryOp entry) {
-  ArrayAttr inputs = wafer::getProgram(module).getInputsAttr();
+  ArrayAttr inputs = wafer::getProgram(kinds.front().module).getInputsAttr();
   if (!inputs)
     return;
   for (auto facts : inputs.getAsRange<wafer::ModelTensorAttr>())
@@ -283,7 +355,8 @@ static SmallVector<core::BindOp> inputsOf(core::ImageOp image,
   return inputs;
 }
 
-void Conversion::describe(EntryOf &mine) {
+void Conversion::describe(size_t index) {
+  EntryOf &mine = kinds.front().entries[index];
   Location loc = builder.getUnknownLoc();
   builder.setInsertionPoint(*image.getBody().getOps<core::RegionOp>().begin());
   auto entry =
@@ -292,13 +365,14 @@ void Conversion::describe(EntryOf &mine) {
   builder.createBlock(&entry.getBody());
   llvm::StringMap<wafer::InputOp> inputs;
   llvm::StringSet<> fed;
-  mine.func.walk([&](Operation *op) {
-    if (auto input = dyn_cast<wafer::InputOp>(op))
-      inputs[input.getName()] = input;
-    else if (auto output = dyn_cast<wafer::OutputOp>(op))
-      if (output.getFeeds() && mine.stream.tokens == 1)
-        fed.insert(*output.getFeeds());
-  });
+  for (KindOf &kind : kinds)
+    kind.entries[index].func.walk([&](Operation *op) {
+      if (auto input = dyn_cast<wafer::InputOp>(op))
+        inputs[input.getName()] = input;
+      else if (auto output = dyn_cast<wafer::OutputOp>(op))
+        if (output.getFeeds() && mine.stream.tokens == 1)
+          fed.insert(*output.getFeeds());
+    });
   llvm::StringSet<> described; // several stages may read one
   for (core::BindOp bind : inputsOf(image, mine.name())) {
     if (!described.insert(bind.getName()).second)
@@ -318,27 +392,43 @@ void Conversion::describe(EntryOf &mine) {
   }
   describeLengthMasks(mine.facts, /*tensors=*/false);
   describeIgnored(entry);
-  describeTensors(mine);
+  describeTensors(index);
   describeLengthMasks(mine.facts, /*tensors=*/true);
 }
 
-FailureOr<core::ImageOp> Conversion::run() {
-  if (failed(findEntries()))
-    return failure();
-  createImage();
-  const int64_t count = stages.getCount();
-  for (int64_t index = 0; index < count; ++index) {
+LogicalResult Conversion::emitKind(KindOf &kind) {
+  SymbolTable symbols(kind.module);
+  auto [first, end] = wafer::getStagesOfKind(kind.functions.front());
+  const bool hasAll = end - first == 1 || wafer::getKind(kind.module);
+  for (int64_t index = first; index < end; ++index) {
     using wafer::StageSet;
-    const StageSet runs = count == 1   ? StageSet::All
+    const StageSet runs = hasAll       ? StageSet::All
                           : index == 0 ? StageSet::First
                                        : StageSet::Others;
-    if (failed(emitStage({runs, index}))) {
+    if (failed(emitStage(kind, symbols, {runs, index})))
+      return failure();
+  }
+  return success();
+}
+
+FailureOr<core::ImageOp> Conversion::run() {
+  if (failed(wafer::verifyKinds(module)))
+    return failure();
+  for (ModuleOp part : wafer::getKinds(module))
+    kinds.push_back({part});
+  for (KindOf &kind : kinds)
+    if (failed(findEntries(kind)))
+      return failure();
+  if (failed(checkMessages()))
+    return failure();
+  createImage();
+  for (KindOf &kind : kinds)
+    if (failed(emitKind(kind))) {
       image.erase();
       return failure();
     }
-  }
-  for (EntryOf &entry : entries)
-    describe(entry);
+  for (size_t index = 0; index < kinds.front().entries.size(); ++index)
+    describe(index);
   return image;
 }
 

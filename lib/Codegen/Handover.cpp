@@ -22,24 +22,9 @@ static fabric::StageSendRecvOp sendRecvOf(wafer::RepeatOp op) {
 /// The stream that stage `from` sends.
 static FailureOr<Border> borderOf(fabric::StageSendRecvOp op, int64_t from,
                                   collectives::Border what) {
-  wafer::StagesAttr stages = wafer::getStages(op);
-  const int64_t count = stages.getCount();
-  const wafer::HandOver way = wafer::getHandOver(stages, from);
-  if (!op.getColor())
-    return op.emitOpError("has no color: fabric-route gives it one");
-  if (way.turns && !op.turns())
+  if (wafer::getHandOver(wafer::getStages(op), from).turns && !op.turns())
     return op.emitOpError("says nothing of lanes that turn");
-  // A stage takes in one color and gives in the other; back goes a third.
-  const int64_t color = from + 1 == count
-                            ? fabric::StageSendRecvOp::getColorsOf(count) - 1
-                            : from % 2;
-  const bool alongX = way.direction == wafer::Axis::X;
-  wafer::RegionAttr region = wafer::getRegion(op);
-  const int64_t length = alongX ? region.getWidth() : region.getHeight();
-  // Where lanes turn their sums are in the last PE, wherever they go.
-  return Border{what, alongX ? Direction::X : Direction::Y, way.up,
-                static_cast<unsigned>(*op.getColor() + color),
-                static_cast<unsigned>(way.up || way.turns ? length - 1 : 0)};
+  return getBorder(op, from, what);
 }
 
 FailureOr<Ref> ProgramEmitter::emitTurn(Region &turn, Ref given) {
@@ -138,36 +123,6 @@ LogicalResult ProgramEmitter::emitStaged(wafer::RepeatOp op) {
   return success(
       succeeded(emitShare(op)) &&
       (stage.runs != wafer::StageSet::First || succeeded(receive(op))));
-}
-
-/// Whether `at` is one of the places that `way` passes from `from` on.
-static bool isPassed(std::pair<int64_t, int64_t> from, wafer::HandOver way,
-                     std::pair<int64_t, int64_t> at) {
-  const bool alongX = way.direction == wafer::Axis::X;
-  if (alongX ? at.second != from.second : at.first != from.first)
-    return false;
-  const int64_t far =
-      (alongX ? at.first - from.first : at.second - from.second) *
-      (way.up ? 1 : -1);
-  return far >= 1 && far <= way.between;
-}
-
-LogicalResult ProgramEmitter::emitPasses() {
-  wafer::StagesAttr stages = wafer::getStages(func);
-  const auto here = wafer::getStagePlace(stages, stage.index);
-  WalkResult walked = func.walk([&](fabric::StageSendRecvOp op) {
-    for (int64_t from = 0; from < stages.getCount(); ++from) {
-      if (!isPassed(wafer::getStagePlace(stages, from),
-                    wafer::getHandOver(stages, from), here))
-        continue;
-      FailureOr<Border> border = borderOf(op, from, collectives::Border::Pass);
-      if (failed(border))
-        return WalkResult::interrupt();
-      llvm::cantFail(collectives.emit(emitter, *border, Ref(), 0));
-    }
-    return WalkResult::advance();
-  });
-  return failure(walked.wasInterrupted());
 }
 
 void ProgramEmitter::emitTurnWords() {

@@ -131,7 +131,8 @@ LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
     carried.push_back(emitter.temporary(*word, type.getShape()));
     emitter.vector(Opcode::mov, type.getShape(), carried.back(), *from);
   }
-  if (failed(emitTrips(op, static_cast<int64_t>(op.getTripCount()), carried)))
+  auto [first, end] = stage.tripsOf(op);
+  if (failed(emitTrips(op, end - first, carried)))
     return failure();
   for (auto [value, ref] : llvm::zip_equal(op.getResults(), carried))
     values[value] = ref;

@@ -65,6 +65,8 @@ void ProgramEmitter::placeFusedCollectives(Block &block) {
   for (Operation &each : block) {
     if (auto sendRecv = dyn_cast<fabric::StageSendRecvOp>(each))
       place(sendRecv.getValues(), sendRecv.getResults());
+    if (auto recv = dyn_cast<fabric::StageRecvOp>(each))
+      place(recv.getResults(), recv.getResults());
     auto op = dyn_cast<fabric::CollectiveOpInterface>(each);
     if (!op)
       continue;

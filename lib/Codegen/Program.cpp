@@ -106,8 +106,8 @@ LogicalResult ProgramEmitter::emitOp(Operation *op) {
       .Case<tensor::ExpandShapeOp, tensor::CollapseShapeOp>([&](auto typed) {
         return reshape(op, typed.getSrc(), typed.getResultType());
       })
-      // The repeat in front of it hands over.
-      .Case<fabric::StageSendRecvOp>([](auto) { return success(); })
+      .Case<fabric::StageSendRecvOp, fabric::StageRecvOp, fabric::StageSendOp>(
+          [&](auto typed) { return emit(typed); })
       .Case<func::ReturnOp, fabric::YieldOp, wafer::YieldOp>(
           [](auto) { return success(); })
       .Default([](Operation *other) {

@@ -67,6 +67,18 @@ private:
   mlir::LogicalResult emitTrips(wafer::RepeatOp op, int64_t tripCount,
                                 llvm::ArrayRef<Ref> carried);
 
+  // What stages of unlike shapes give each other (StageStreams.cpp).
+  mlir::LogicalResult emit(fabric::StageSendRecvOp op);
+  mlir::LogicalResult emit(fabric::StageRecvOp op);
+  mlir::LogicalResult emit(fabric::StageSendOp op);
+  /// Both ends of stage 0: what leaves, and what comes back into its place.
+  mlir::LogicalResult sendOut(fabric::StageSendRecvOp op);
+  mlir::LogicalResult takeBack(fabric::StageSendRecvOp op);
+  /// What this stage has of the stream that stage `from` sends.
+  mlir::LogicalResult emitStageStream(fabric::StageStreamOpInterface op,
+                                      int64_t from, collectives::Border what,
+                                      Ref message, int64_t words);
+
   // What stages give each other (Handover.cpp).
   mlir::LogicalResult emitStaged(wafer::RepeatOp op);
   /// The part of the stage in the trips of one token: stage 0 sends what they
@@ -83,9 +95,13 @@ private:
 
   // Streamed entries (Stream.cpp).
   mlir::LogicalResult emitStream();
-  mlir::LogicalResult emitStagedTokens(wafer::RepeatOp repeat);
-  mlir::LogicalResult emitToken(wafer::RepeatOp repeat);
-  mlir::LogicalResult emitAgain(wafer::RepeatOp repeat);
+  /// The op that ends what is done for each token; null: there is none.
+  mlir::Operation *lastPerToken();
+  mlir::LogicalResult emitStagedTokens(mlir::Operation *last);
+  mlir::LogicalResult emitToken(mlir::Operation *last);
+  /// What stage 0 does with what comes back for a token.
+  mlir::LogicalResult emitBack(mlir::Operation *last);
+  mlir::LogicalResult emitAgain(mlir::Operation *last);
   mlir::LogicalResult emitLoop(int64_t tokens,
                                llvm::function_ref<mlir::LogicalResult()> body);
   /// A place for an input of all tokens, of which each takes its part.
@@ -162,6 +178,11 @@ private:
   Ref lanePiece, laneOwned;              // of this PE, where strips turn
   llvm::StringMap<wafer::InputOp> taken; // inputs by name
 };
+
+/// The stream that stage `from` sends, as the stages of `op` have it.
+mlir::FailureOr<CollectiveEmitter::Border>
+getBorder(fabric::StageStreamOpInterface op, int64_t from,
+          collectives::Border what);
 
 } // namespace waferloom::codegen
 

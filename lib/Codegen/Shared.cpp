@@ -22,8 +22,8 @@ FailureOr<wafer::LayoutAttr> codegen::layoutOf(Operation *op) {
 }
 
 std::pair<int64_t, int64_t> Stage::tripsOf(wafer::RepeatOp repeat) const {
-  if (runs == wafer::StageSet::Others &&
-      repeat == wafer::getStagedRepeat(repeat->getParentOfType<func::FuncOp>()))
+  if (index > 0 &&
+      repeat == wafer::getSharedRepeat(repeat->getParentOfType<func::FuncOp>()))
     return wafer::getTrips(repeat, index);
   return {0, static_cast<int64_t>(repeat.getTripCount())};
 }

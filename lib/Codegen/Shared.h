@@ -44,7 +44,7 @@ struct Layout {
 
 /// What one stage, with a region of its own, runs of the functions.
 struct Stage {
-  /// All: the only one.
+  /// All: the only one, or one of a kind.
   wafer::StageSet runs = wafer::StageSet::All;
   int64_t index = 0;
 

@@ -90,17 +90,29 @@ void ProgramEmitter::takeToken(wafer::InputOp op) {
   values[op.getResult()] = now;
 }
 
-/// The ops in front of the layers, and the share of the layers, of the next
-/// token.
-LogicalResult ProgramEmitter::emitToken(wafer::RepeatOp repeat) {
+Operation *ProgramEmitter::lastPerToken() {
+  Block &block = func.getBody().front();
+  auto only = [](auto ops) -> Operation * {
+    return llvm::hasSingleElement(ops) ? (*ops.begin()).getOperation()
+                                       : nullptr;
+  };
+  if (wafer::getKind(func) == wafer::Kind::Ends)
+    return only(block.getOps<fabric::StageSendRecvOp>());
+  if (wafer::getKind(func) == wafer::Kind::Layers)
+    return only(block.getOps<fabric::StageSendOp>());
+  return wafer::getLayersRepeat(func);
+}
+
+/// The ops in front of `last`, and its own share, of the next token.
+LogicalResult ProgramEmitter::emitToken(Operation *last) {
   for (Ref *counter : {position ? &*position : nullptr, &tokenNumber})
     if (counter)
       emitter.vector(Opcode::add, {}, *counter, *counter,
                      Ref::constant(int32_t(1)));
   if (failed(emitSlots()))
     return failure();
-  for (Operation &op : *repeat->getBlock()) {
-    if (&op == repeat)
+  for (Operation &op : *last->getBlock()) {
+    if (&op == last)
       break;
     if (!isWritten(&op))
       continue;
@@ -109,9 +121,18 @@ LogicalResult ProgramEmitter::emitToken(wafer::RepeatOp repeat) {
     else if (failed(emitOp(&op)))
       return failure();
   }
-  emitter.setNode(repeat.getLoc());
-  return stage.runs == wafer::StageSet::All ? emitOp(repeat.getOperation())
-                                            : emitShare(repeat);
+  emitter.setNode(last->getLoc());
+  if (auto outside = dyn_cast<fabric::StageSendRecvOp>(last))
+    return sendOut(outside);
+  return stage.runs == wafer::StageSet::All
+             ? emitOp(last)
+             : emitShare(cast<wafer::RepeatOp>(last));
+}
+
+LogicalResult ProgramEmitter::emitBack(Operation *last) {
+  if (auto outside = dyn_cast<fabric::StageSendRecvOp>(last))
+    return takeBack(outside);
+  return receive(cast<wafer::RepeatOp>(last));
 }
 
 LogicalResult
@@ -125,10 +146,10 @@ ProgramEmitter::emitLoop(int64_t tokens,
   return success();
 }
 
-/// The ops in front of `repeat` that those behind it read something of, in
+/// The ops in front of `last` that those behind it read something of, in
 /// order.
-static SmallVector<Operation *> readBehind(wafer::RepeatOp repeat) {
-  Block *block = repeat->getBlock();
+static SmallVector<Operation *> readBehind(Operation *last) {
+  Block *block = last->getBlock();
   llvm::SmallPtrSet<Operation *, 16> read;
   auto readBy = [&](Operation *reader) {
     reader->walk([&](Operation *op) {
@@ -138,11 +159,11 @@ static SmallVector<Operation *> readBehind(wafer::RepeatOp repeat) {
           read.insert(from);
     });
   };
-  for (auto it = std::next(Block::iterator(repeat)); it != block->end(); ++it)
+  for (auto it = std::next(Block::iterator(last)); it != block->end(); ++it)
     readBy(&*it);
   SmallVector<Operation *> ops;
-  for (auto it = std::next(Block::reverse_iterator(repeat));
-       it != block->rend(); ++it)
+  for (auto it = std::next(Block::reverse_iterator(last)); it != block->rend();
+       ++it)
     if (read.contains(&*it)) {
       readBy(&*it);
       ops.push_back(&*it);
@@ -152,8 +173,8 @@ static SmallVector<Operation *> readBehind(wafer::RepeatOp repeat) {
 
 /// What ops behind the layers read of the last token: which of stage 0's loops
 /// worked it out depends on the number of tokens.
-LogicalResult ProgramEmitter::emitAgain(wafer::RepeatOp repeat) {
-  for (Operation *op : readBehind(repeat)) {
+LogicalResult ProgramEmitter::emitAgain(Operation *last) {
+  for (Operation *op : readBehind(last)) {
     if (!isWritten(op))
       continue;
     if (auto input = dyn_cast<wafer::InputOp>(op))
@@ -164,25 +185,25 @@ LogicalResult ProgramEmitter::emitAgain(wafer::RepeatOp repeat) {
   return success();
 }
 
-LogicalResult ProgramEmitter::emitStagedTokens(wafer::RepeatOp repeat) {
-  auto token = [&] { return emitToken(repeat); };
-  if (stage.runs == wafer::StageSet::Others)
+LogicalResult ProgramEmitter::emitStagedTokens(Operation *last) {
+  auto token = [&] { return emitToken(last); };
+  if (stage.index > 0)
     return emitLoop(stream.tokens, token);
   const int64_t others = wafer::getStages(func).getCount() - 1;
   const int64_t ahead = std::min(stream.tokens, others);
-  auto back = [&] { return receive(repeat); };
+  auto back = [&] { return emitBack(last); };
   return success(
       succeeded(emitLoop(ahead, token)) &&
       succeeded(emitLoop(
           stream.tokens - ahead,
           [&] { return success(succeeded(back()) && succeeded(token())); })) &&
-      succeeded(emitLoop(ahead, back)) && succeeded(emitAgain(repeat)));
+      succeeded(emitLoop(ahead, back)) && succeeded(emitAgain(last)));
 }
 
 LogicalResult ProgramEmitter::emitStream() {
   Block &block = func.getBody().front();
-  wafer::RepeatOp repeat = wafer::getLayersRepeat(func);
-  if (!repeat)
+  Operation *last = lastPerToken();
+  if (!last)
     return func.emitOpError("streams tokens but has no single loop of layers");
   placeFusedCollectives(block);
   for (auto input : block.getOps<wafer::InputOp>())
@@ -198,12 +219,12 @@ LogicalResult ProgramEmitter::emitStream() {
                    Ref::constant(int32_t(-1)));
   }
   LogicalResult streamed =
-      repeat == wafer::getStagedRepeat(func)
-          ? emitStagedTokens(repeat)
-          : emitLoop(stream.tokens, [&] { return emitToken(repeat); });
+      wafer::getStages(func).getCount() > 1
+          ? emitStagedTokens(last)
+          : emitLoop(stream.tokens, [&] { return emitToken(last); });
   if (failed(streamed))
     return failure();
-  for (auto it = std::next(Block::iterator(repeat)); it != block.end(); ++it)
+  for (auto it = std::next(Block::iterator(last)); it != block.end(); ++it)
     if (!isa<wafer::InputOp>(*it) && isWritten(&*it) && failed(emitOp(&*it)))
       return failure();
   return success();

@@ -47,7 +47,9 @@ struct Way {
 
 class Ways {
 public:
-  Ways(func::FuncOp function, const image::TargetT &target);
+  /// `layers` are those of another kind of stages, where they have one.
+  Ways(func::FuncOp function, const image::TargetT &target,
+       Ways *layers = nullptr);
 
   /// The bounds of so many tokens, one after the other.
   StepBounds run(uint64_t tokens);
@@ -59,9 +61,12 @@ private:
   Way weighHandOvers(fabric::StageSendRecvOp op);
   uint64_t getProductCycles(Operation *op) const;
   Way wayTo(Operation *op) const;
+  /// Products that a token takes once, and those of one layer.
+  std::pair<uint64_t, uint64_t> countProducts();
   uint64_t getPace();
 
   func::FuncOp function;
+  Ways *layers;
   collectives::Costs costs;
   uint64_t rate;
   llvm::DenseMap<Value, Way> ways;
@@ -70,8 +75,8 @@ private:
 };
 } // namespace
 
-Ways::Ways(func::FuncOp function, const image::TargetT &target)
-    : function(function), costs(target),
+Ways::Ways(func::FuncOp function, const image::TargetT &target, Ways *layers)
+    : function(function), layers(layers), costs(target),
       rate(std::max({target.rate_fma_f32, target.rate_fma_f16,
                      target.rate_fma_mixed, 1u})) {}
 
@@ -94,21 +99,25 @@ uint64_t Ways::getProductCycles(Operation *op) const {
 /// Straight from stage to stage every PE hears of the one a region before it.
 Way Ways::weighHandOvers(fabric::StageSendRecvOp op) {
   wafer::StagesAttr stages = wafer::getStages(op);
-  wafer::RegionAttr region = wafer::getRegion(op);
+  auto sizeOf = [&](int64_t stage, wafer::Axis::Direction direction) {
+    wafer::RegionAttr region =
+        wafer::getRegion(stage && layers ? layers->function : function);
+    return direction == wafer::Axis::X ? region.getWidth() : region.getHeight();
+  };
   Way way;
   for (int64_t i = 0; i < stages.getCount(); ++i) {
     const wafer::HandOver to = wafer::getHandOver(stages, i);
     if (to.turns)
       continue;
-    const int64_t size =
-        to.direction == wafer::Axis::X ? region.getWidth() : region.getHeight();
-    const auto hops = static_cast<uint64_t>(size * (to.between + 1));
+    const int64_t next = (i + 1) % stages.getCount();
+    const auto hops = static_cast<uint64_t>(
+        sizeOf(next, to.direction) + sizeOf(1, to.direction) * to.between);
     way = way.then({hops * costs.hop,
                     costs.getPassing(static_cast<uint64_t>(op.getWords())) +
                         costs.getTravel(hops),
                     0});
   }
-  return way;
+  return layers ? way.then(layers->longest) : way;
 }
 
 Way Ways::weigh(Operation *op) {
@@ -160,7 +169,7 @@ void Ways::repeat(wafer::RepeatOp op) {
   }
   for (auto [result, way] : llvm::zip(op.getResults(), carried))
     ways[result] = way;
-  if (op != wafer::getLayersRepeat(function))
+  if (layers || op != wafer::getLayersRepeat(function))
     return;
   bounds.layers = op.getTripCount();
   bounds.layerWires = longest.wires - before.wires;
@@ -169,11 +178,16 @@ void Ways::repeat(wafer::RepeatOp op) {
 }
 
 void Ways::walk(Block &block) {
+  // What layers read but do not carry may be there before the stage in front.
+  const bool onlyLoops = wafer::getKind(function) == wafer::Kind::Layers &&
+                         block.getParentOp() == function;
   for (Operation &op : block) {
     if (auto loop = dyn_cast<wafer::RepeatOp>(op)) {
       repeat(loop);
       continue;
     }
+    if (onlyLoops)
+      continue;
     const Way way = wayTo(&op).then(weigh(&op));
     for (Value result : op.getResults())
       ways[result] = way;
@@ -181,28 +195,43 @@ void Ways::walk(Block &block) {
   }
 }
 
-/// Products of one token on the stage that has most of them.
-uint64_t Ways::getPace() {
+std::pair<uint64_t, uint64_t> Ways::countProducts() {
   uint64_t once = 0, repeated = 0;
-  wafer::RepeatOp layers = wafer::getLayersRepeat(function);
+  wafer::RepeatOp own = wafer::getLayersRepeat(function);
   function.walk([&](Operation *op) {
     uint64_t cycles = getProductCycles(op);
-    const bool inLayers = layers && layers->isProperAncestor(op);
+    const bool inLayers = own && own->isProperAncestor(op);
     for (auto loop = op->getParentOfType<wafer::RepeatOp>(); loop;
          loop = loop->getParentOfType<wafer::RepeatOp>())
-      if (loop != layers)
+      if (loop != own)
         cycles *= loop.getTripCount();
     (inLayers ? repeated : once) += cycles;
   });
+  return {once, repeated};
+}
+
+/// Products of one token on the stage that has most of them.
+uint64_t Ways::getPace() {
+  auto [once, repeated] = countProducts();
+  if (layers) // a loop of these ends is none of layers
+    once += repeated;
+  wafer::RepeatOp own =
+      wafer::getLayersRepeat(layers ? layers->function : function);
+  if (layers)
+    repeated = layers->countProducts().second;
   const auto stages =
       static_cast<uint64_t>(wafer::getStages(function).getCount());
-  const uint64_t trips = layers ? layers.getTripCount() : 0;
+  const uint64_t trips = own ? own.getTripCount() : 0;
   if (stages == 1)
     return once + trips * repeated;
   return std::max(once, llvm::divideCeil(trips, stages - 1) * repeated);
 }
 
 StepBounds Ways::run(uint64_t tokens) {
+  if (layers) {
+    layers->walk(layers->function.getBody().front());
+    bounds = layers->bounds;
+  }
   walk(function.getBody().front());
   bounds.pace = getPace();
   bounds.wires = longest.wires;
@@ -214,12 +243,18 @@ StepBounds Ways::run(uint64_t tokens) {
 std::vector<StepBounds> waferloom::boundsOf(ModuleOp module,
                                             const image::TargetT &target) {
   std::vector<StepBounds> all;
-  for (wafer::EntryOp entry : wafer::getProgram(module).getEntries()) {
-    auto function = module.lookupSymbol<func::FuncOp>(entry.getFunction());
+  SmallVector<ModuleOp> kinds = wafer::getKinds(module);
+  for (wafer::EntryOp entry : wafer::getProgram(kinds.front()).getEntries()) {
+    auto functionOf = [&](ModuleOp kind) {
+      return kind.lookupSymbol<func::FuncOp>(entry.getFunction());
+    };
     // A block of tokens is one way, a stream takes its products per token.
     const auto times =
         static_cast<uint64_t>(entry.isStreamed() ? entry.getTokens() : 1);
-    StepBounds bounds = Ways(function, target).run(times);
+    Ways layers(functionOf(kinds.back()), target);
+    StepBounds bounds = Ways(functionOf(kinds.front()), target,
+                             kinds.size() > 1 ? &layers : nullptr)
+                            .run(times);
     bounds.entry = entry.getName().str();
     bounds.tokens = static_cast<int64_t>(entry.getTokens());
     all.push_back(std::move(bounds));

@@ -21,7 +21,7 @@ using namespace waferloom;
 
 /// Leaves the first `trips` layers of every function.
 static void shorten(ModuleOp module, int64_t trips) {
-  for (auto function : module.getOps<func::FuncOp>()) {
+  for (auto function : wafer::getKinds(module).back().getOps<func::FuncOp>()) {
     wafer::RepeatOp layers = wafer::getLayersRepeat(function);
     if (!layers || static_cast<int64_t>(layers.getTripCount()) <= trips)
       continue;
@@ -79,11 +79,12 @@ std::optional<double> waferloom::countPlan(ModuleOp planned,
                                            const CompileOptions &options,
                                            const target::Target &target) {
   int64_t trips = 0;
-  for (auto function : planned.getOps<func::FuncOp>())
+  ModuleOp kind = wafer::getKinds(planned).back(); // that of the layers
+  for (auto function : kind.getOps<func::FuncOp>())
     if (wafer::RepeatOp layers = wafer::getLayersRepeat(function))
       trips = static_cast<int64_t>(layers.getTripCount());
   const int64_t sharing = std::max<int64_t>(
-      wafer::getStages(wafer::getProgram(planned)).getCount() - 1, 1);
+      wafer::getStages(wafer::getProgram(kind)).getCount() - 1, 1);
   // Each stage with two layers, and with three.
   const int64_t few = 2 * sharing, more = 3 * sharing;
   if (trips <= few + more) {

@@ -136,8 +136,8 @@ OwningOpRef<ModuleOp> Nearest::prepareAnew(const CompileOptions &options) {
 /// Larger rectangles of the same shape, the smallest first.
 void Nearest::tryGrids() {
   const bool isGrid = llvm::StringRef(options.target).starts_with("grid-");
-  if (!isGrid && !options.region)
-    return; // all of the wafer was offered
+  if ((!isGrid && !options.region) || options.ends)
+    return; // all of the wafer was offered, or two shapes are to be chosen
   auto [w, h] = options.region.value_or(
       std::pair<int64_t, int64_t>(target.userWidth, target.userHeight));
   auto scale = [&](int64_t size, int64_t other, int64_t eighths) {
@@ -283,7 +283,11 @@ waferloom::Diagnostic waferloom::explainFit(ModuleOp onnx, ModuleOp tensors,
   const target::Fit &fit = planned.fit;
   std::string where = llvm::formatv("{0} x {1}", planned.width, planned.height);
   if (planned.stages > 1)
-    where = llvm::formatv("{0} stages of {1}", planned.stages, where);
+    where = llvm::formatv("{0} stages of {1}",
+                          planned.stages - (planned.ends ? 1 : 0), where);
+  if (planned.ends)
+    where += llvm::formatv(" beside ends of {0} x {1}", planned.ends->first,
+                           planned.ends->second);
   waferloom::Diagnostic out{"error", "", "", {}};
   if (planned.asked)
     out.message = llvm::formatv(

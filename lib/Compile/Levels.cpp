@@ -7,7 +7,7 @@
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Files/Output.h"
 
 #include "mlir/AsmParser/AsmParser.h"
@@ -128,6 +128,7 @@ static std::optional<unsigned> levelOf(ModuleOp module) {
     return Programs;
   if (!module.getOps<onnx::GraphOp>().empty())
     return Onnx;
+  module = wafer::getKinds(module).front(); // all are at one level
   wafer::ProgramOp program = wafer::getProgram(module);
   if (!program || module.getOps<func::FuncOp>().empty())
     return std::nullopt;
@@ -220,6 +221,9 @@ FailureOr<Level> waferloom::readLevel(StringRef path, MLIRContext *context) {
     return emitError(whole)
            << "is the text of no level: it has neither an onnx.graph nor a "
               "wafer.program in front of functions nor a core.image";
+  if (wafer::getKind(*level.module))
+    return emitError(whole) << "has the program of one kind of stages without "
+                               "that of the other";
   level.index = *index;
   if (failed(resolveFiles(*level.module, path)))
     return failure();

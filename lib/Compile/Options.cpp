@@ -63,6 +63,36 @@ static Error checkNumbers(const CompileOptions &options,
   return Error::success();
 }
 
+/// The region of the ends, beside those of the layers.
+static Error checkEnds(const CompileOptions &options,
+                       const target::Target &target) {
+  if (!options.ends)
+    return Error::success();
+  auto [width, height] = *options.ends;
+  if (width < 1 || height < 1)
+    return llvm::createStringError(llvm::formatv(
+        "ends of {0} x {1} PEs have none; both must be at least 1", width,
+        height));
+  if (Error error = target::checkRectangle(target, width, height))
+    return error;
+  if (!options.region)
+    return llvm::createStringError(
+        "--ends is about stages of given regions: say --region, too");
+  if (options.stages == 1)
+    return llvm::createStringError(
+        "--ends needs a stage for the layers as well, at least --stages 2");
+  if (width != options.region->first && height != options.region->second)
+    return llvm::createStringError(llvm::formatv(
+        "ends of {0} x {1} PEs cannot stand in a strip with regions of {2} x "
+        "{3}: give them the same height, or the same width",
+        width, height, options.region->first, options.region->second));
+  if (!options.mapping.first.empty())
+    return llvm::createStringError(
+        "a mapping cannot say yet how ends of another shape lie: leave out "
+        "--ends or --mapping");
+  return Error::success();
+}
+
 Error waferloom::checkOptions(const CompileOptions &options,
                               const target::Target &target) {
   if (Error error = checkNumbers(options, target))
@@ -76,6 +106,8 @@ Error waferloom::checkOptions(const CompileOptions &options,
     if (Error error = target::checkRectangle(target, width, height))
       return error;
   }
+  if (Error error = checkEnds(options, target))
+    return error;
   if (Error error =
           checkChoice("precision", options.precision, {"model", "f32", "f16"}))
     return error;

@@ -126,6 +126,7 @@ void visitOptions(Visit visit) {
   visit("objective", &O::objective);
   visit("prefill", &O::prefill);
   visit("stages", &O::stages);
+  visit("ends", &O::ends);
   visit("state", &O::states);
   visit("set", &O::sets);
   visit("disable-rewrite", &O::disabledRewrites);

@@ -7,7 +7,7 @@
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Import/Import.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Placement/Passes.h"
@@ -72,6 +72,27 @@ struct SetTarget : PassWrapper<SetTarget, OperationPass<ModuleOp>> {
   void runOnOperation() override { target::setTarget(getOperation(), target); }
 
   target::Target target;
+};
+
+/// Runs passes on the program of each kind of stages, or on the one that is for
+/// all.
+struct EachKind : PassWrapper<EachKind, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(EachKind)
+  explicit EachKind(OpPassManager passes) : passes(std::move(passes)) {}
+
+  StringRef getName() const override { return "each-kind"; }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    passes.getDependentDialects(registry);
+  }
+  void runOnOperation() override {
+    if (failed(wafer::verifyKinds(getOperation())))
+      return signalPassFailure();
+    for (ModuleOp kind : wafer::getKinds(getOperation()))
+      if (failed(runPipeline(passes, kind)))
+        return signalPassFailure();
+  }
+
+  OpPassManager passes;
 };
 
 /// Chooses region, stages and layouts.
@@ -216,24 +237,29 @@ void waferloom::populatePlanPipeline(OpPassManager &pm,
 
 void waferloom::populatePerPePipeline(OpPassManager &pm,
                                       const CompileOptions &options) {
+  OpPassManager each(ModuleOp::getOperationName());
   if (!llvm::is_contained(options.disabledRewrites, algebra::atRoots))
-    pm.addNestedPass<func::FuncOp>(partition::createPartitionComputeAtRoots());
+    each.addNestedPass<func::FuncOp>(
+        partition::createPartitionComputeAtRoots());
   // What the types of level 3 say is proven, not believed.
-  pm.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
-  pm.addPass(partition::createPartitionToPerPe());
+  each.addNestedPass<func::FuncOp>(partition::createPartitionVerify());
+  each.addPass(partition::createPartitionToPerPe());
   if (!llvm::is_contained(options.disabledRewrites, algebra::ownMaximum))
-    pm.addNestedPass<func::FuncOp>(partition::createPartitionOwnMaximum());
-  pm.addPass(createCSEPass());
-  pm.addNestedPass<func::FuncOp>(algebra::createAlgebraLocal());
-  pm.addPass(createCSEPass());
+    each.addNestedPass<func::FuncOp>(partition::createPartitionOwnMaximum());
+  each.addPass(createCSEPass());
+  each.addNestedPass<func::FuncOp>(algebra::createAlgebraLocal());
+  each.addPass(createCSEPass());
+  pm.addPass(std::make_unique<EachKind>(std::move(each)));
 }
 
 void waferloom::populateFabricPipeline(OpPassManager &pm,
                                        const CompileOptions &options) {
+  OpPassManager each(ModuleOp::getOperationName());
   routing::populateConversionPipeline(
-      pm, !llvm::is_contained(options.disabledRewrites, algebra::middleRoot));
-  pm.addPass(placement::createFabricPlace());
-  routing::populateRoutingPipeline(pm);
+      each, !llvm::is_contained(options.disabledRewrites, algebra::middleRoot));
+  each.addPass(placement::createFabricPlace());
+  routing::populateRoutingPipeline(each);
+  pm.addPass(std::make_unique<EachKind>(std::move(each)));
 }
 
 //===----------------------------------------------------------------------===//
@@ -267,6 +293,8 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
                               llvm::cl::init("auto")};
   Option<std::string> region{*this, "region",
                              llvm::cl::desc("WxH; else chosen")};
+  Option<std::string> ends{*this, "ends",
+                           llvm::cl::desc("WxH of the ends' region")};
   Option<int64_t> stages{*this, "stages",
                          llvm::cl::desc("Regions; else chosen")};
   Option<int64_t> searchPlans{*this, "search-plans",
@@ -317,12 +345,16 @@ PhaseOptions::get(target::Target &machine) const {
       return badOption("set", "INPUT=VALUE", text);
     out.sets.emplace_back(name.str(), number);
   }
-  if (!region.empty()) {
-    auto [width, height] = StringRef(region).split('x');
+  for (auto [text, name, to] :
+       {std::tuple(StringRef(region), "region", &out.region),
+        std::tuple(StringRef(ends), "ends", &out.ends)}) {
+    if (text.empty())
+      continue;
+    auto [width, height] = text.split('x');
     int64_t w, h;
     if (width.getAsInteger(10, w) || height.getAsInteger(10, h))
-      return badOption("region", "WxH", region);
-    out.region = {w, h};
+      return badOption(name, "WxH", text);
+    *to = {w, h};
   }
   llvm::Expected<target::Target> parsed =
       target::parse(target.empty() ? out.target : target.getValue());

@@ -1,6 +1,7 @@
 // Which region, how many of them, and which layouts: plans are asked about by
 // running the phases behind on a copy, and the quickest that fits is kept.
 
+#include "Kinds.h"
 #include "Phases.h"
 
 #include "waferloom/Algebra/Rewrites.h"
@@ -122,6 +123,9 @@ public:
 private:
   LogicalResult checkGivenStages();
   SmallVector<int64_t> stageCounts(Shape shape) const;
+  bool hasRoom(Shape shape, int64_t stages) const;
+  bool planOnce(int64_t stages, int answers, OwningOpRef<ModuleOp> &copy,
+                Planned &next);
   double withStream(double cycles, int64_t stages) const;
   std::optional<double> estimate(partition::Estimates &estimates, Shape shape);
   partition::Considered &considerationOf(Shape shape);
@@ -157,6 +161,15 @@ Planning::Planning(ModuleOp module, const CompileOptions &options,
                          [](auto entry) { return entry.isStreamed(); });
 }
 
+/// Whether so many stages have room, those of another shape too.
+bool Planning::hasRoom(Shape shape, int64_t stages) const {
+  if (options.ends)
+    return partition::getStrip(shape, *options.ends, stages, target)
+        .has_value();
+  return !partition::listGrids(shape.first, shape.second, stages, target)
+              .empty();
+}
+
 /// How many regions there may be: one for all, or one for what is not repeated
 /// and some that share the trips; more are only of use where the fullest has
 /// fewer of them. The fewest first; where tokens of a prompt stream through
@@ -164,13 +177,13 @@ Planning::Planning(ModuleOp module, const CompileOptions &options,
 SmallVector<int64_t> Planning::stageCounts(Shape shape) const {
   if (options.stages)
     return {*options.stages};
-  SmallVector<int64_t> counts = {1};
+  SmallVector<int64_t> counts;
+  if (!options.ends)
+    counts.push_back(1);
   int64_t fullest = tripCount + 1;
   for (int64_t sharing = 1; tripCount > 1 && sharing <= tripCount; ++sharing) {
     const int64_t most = llvm::divideCeil(tripCount, sharing);
-    if (most == fullest ||
-        partition::listGrids(shape.first, shape.second, sharing + 1, target)
-            .empty())
+    if (most == fullest || !hasRoom(shape, sharing + 1))
       continue;
     fullest = most;
     counts.push_back(sharing + 1);
@@ -236,6 +249,21 @@ void Planning::tellConsidered() {
   planned.considered = std::move(considered);
 }
 
+/// Plans a copy for `grid`, on so many stages; whether that fits.
+bool Planning::planOnce(int64_t stages, int answers,
+                        OwningOpRef<ModuleOp> &copy, Planned &next) {
+  grid.stages = stages;
+  copy = module.clone();
+  auto asked = [&](ModuleOp written) {
+    return measure(written, options, target, refusal);
+  };
+  if (options.ends)
+    return succeeded(planKinds(copy, grid, *options.ends, target, asked, next,
+                               answers, options.interrupted));
+  return succeeded(partition::planWithin(*copy, grid, asked, next, answers,
+                                         options.interrupted));
+}
+
 /// Whether a plan for `shape` fits; it is kept if it is the best so far.
 bool Planning::ask(Shape shape, int answers) {
   std::tie(grid.width, grid.height) = shape;
@@ -245,15 +273,8 @@ bool Planning::ask(Shape shape, int answers) {
   for (int64_t stages : stageCounts(shape)) {
     if (isInterrupted(options))
       return false;
-    grid.stages = stages;
     Planned next;
-    copy = module.clone();
-    fits = succeeded(partition::planWithin(
-        *copy, grid,
-        [&](ModuleOp written) {
-          return measure(written, options, target, refusal);
-        },
-        next, answers, options.interrupted));
+    fits = planOnce(stages, answers, copy, next);
     // More stages take what is repeated off each; if that was not what was
     // too much, they do not help. Fewer never do.
     bool helps = !found.asked || next.fit.total() < found.fit.total();

@@ -63,7 +63,12 @@ LogicalResult partition::checkPlain(Operation *op, Type type) {
 }
 
 LogicalResult partition::checkSource(Operation *op, Padding promised) {
-  auto type = cast<RankedTensorType>(op->getResult(0).getType());
+  return checkSource(op, op->getResult(0), promised);
+}
+
+LogicalResult partition::checkSource(Operation *op, Value result,
+                                     Padding promised) {
+  auto type = cast<RankedTensorType>(result.getType());
   if (failed(checkPlain(op, type)))
     return failure();
   for (auto [d, dim] : llvm::enumerate(wafer::getLayout(type).getDims()))

@@ -27,6 +27,8 @@ llvm::LogicalResult checkPlain(mlir::Operation *op, mlir::Type type);
 
 /// Does the result of a source claim no more of padding than `promised`?
 llvm::LogicalResult checkSource(mlir::Operation *op, wafer::Padding promised);
+llvm::LogicalResult checkSource(mlir::Operation *op, mlir::Value result,
+                                wafer::Padding promised);
 
 /// Does dimension `resultDim` of the result take over dimension `dim` of
 /// `from`: split alike, and with no more known of its padding?

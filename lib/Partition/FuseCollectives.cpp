@@ -19,7 +19,7 @@ using namespace waferloom::partition;
 
 /// Are results of `op` there only behind messages?
 static bool endsDepth(Operation *op) {
-  return isa<wafer::AllReduceOp, LoopLikeOpInterface>(op);
+  return isa<wafer::AllReduceOp, wafer::SendRecvOp, LoopLikeOpInterface>(op);
 }
 
 /// Depths of the ops of `block`. An all-reduce counts for its readers only.

@@ -37,6 +37,7 @@ void partition::registerOpModels(DialectRegistry &registry) {
     addRepeatModels(*context);
     addReshapeModels(*context);
     addSliceModels(*context);
+    addStageModels(*context);
     addStoredModels(*context);
   });
 }

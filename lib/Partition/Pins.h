@@ -15,6 +15,11 @@ namespace waferloom::partition {
 /// stages and layouts. Reports, at their lines, fields that no plan can honour.
 llvm::LogicalResult pin(mlir::ModuleOp module, ModuleClasses &classes);
 
+/// Says of what goes to stages of another kind that it is whole along their
+/// strip, and lies as `lanes` (may be null) say. Of a module of one kind.
+llvm::LogicalResult poseKind(mlir::ModuleOp module, ModuleClasses &classes,
+                             const Lanes *lanes);
+
 /// Trips of the loop of like layers; 0: there is none.
 int64_t countLayers(mlir::ModuleOp module);
 

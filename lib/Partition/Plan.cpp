@@ -159,7 +159,8 @@ static LogicalResult checkPlaces(ModuleOp module, const ModuleClasses &classes,
 
 /// The problem of a module, under what `options` allow.
 static FailureOr<ModuleClasses> pose(ModuleOp module,
-                                     const PartitionPlanOptions &options) {
+                                     const PartitionPlanOptions &options,
+                                     const Lanes *lanes = nullptr) {
   FailureOr<target::Target> target = target::getTarget(module);
   if (failed(target))
     return failure();
@@ -187,6 +188,8 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
       for (Value value : layers.getInits())
         for (int index : classes->values.lookup(value))
           classes->problem.carried.insert(index);
+  if (wafer::getKind(module) && failed(poseKind(module, *classes, lanes)))
+    return failure();
   classes->problem.mostHops = target::mostHops(target->colors);
   classes->problem.mostBranches = options.mostBranches;
   classes->problem.fusedCollectives = options.fusedCollectives;
@@ -201,6 +204,11 @@ static LogicalResult setStages(ModuleOp module, int64_t count,
                                const StagePlaces &places) {
   if (count == 1)
     return success();
+  if (wafer::getKind(module)) // which stand where they have room
+    return success(
+        llvm::all_of(module.getOps<func::FuncOp>(), [](func::FuncOp entry) {
+          return succeeded(wafer::verifyStages(entry));
+        }));
   FailureOr<target::Target> fabric = target::getTarget(module);
   if (failed(fabric))
     return failure();
@@ -233,7 +241,7 @@ static double getStageSendRecvCycles(ModuleOp module,
   if (entries.empty())
     return 0;
   func::FuncOp entry = *entries.begin();
-  wafer::RepeatOp repeat = wafer::getStagedRepeat(entry);
+  wafer::RepeatOp repeat = wafer::getSharedRepeat(entry);
   if (!repeat)
     return 0;
   wafer::RegionAttr region = wafer::getRegion(entry);
@@ -282,9 +290,10 @@ namespace {
 class Asking {
 public:
   Asking(ModuleOp module, const PartitionPlanOptions &options, Measure measure,
-         Planned &planned, int mostAnswers, const Interrupted &interrupted)
+         Planned &planned, int mostAnswers, const Interrupted &interrupted,
+         const Lanes *lanes)
       : module(module), options(options), measure(measure), planned(planned),
-        mostAnswers(mostAnswers), interrupted(interrupted) {}
+        mostAnswers(mostAnswers), interrupted(interrupted), lanes(lanes) {}
 
   LogicalResult run();
 
@@ -298,6 +307,7 @@ private:
   Planned &planned;
   int mostAnswers;
   const Interrupted &interrupted;
+  const Lanes *lanes;
   /// What answers added to the bytes that the planner knows, at least.
   std::optional<int64_t> leastOverhead;
   std::set<std::vector<SmallVector<int64_t>>> asked;
@@ -312,7 +322,7 @@ bool Asking::ask(const LayoutPlan &plan) {
     ScopedDiagnosticHandler quiet(module.getContext(), [&](Diagnostic &found) {
       planned.reason = found.str();
     });
-    classes = pose(*copy, options);
+    classes = pose(*copy, options, lanes);
     if (failed(classes) || failed(write(*copy, *classes, plan)) ||
         failed(setStages(*copy, options.stages, classes->problem.places)))
       return false;
@@ -356,7 +366,7 @@ static std::vector<SmallVector<int64_t>> getKey(const LayoutPlan &plan) {
 }
 
 LogicalResult Asking::run() {
-  FailureOr<ModuleClasses> classes = pose(module, options);
+  FailureOr<ModuleClasses> classes = pose(module, options, lanes);
   if (failed(classes))
     return failure();
   Problem problem = std::move(classes->problem);
@@ -390,16 +400,16 @@ LogicalResult Asking::run() {
   return failure();
 }
 
-LogicalResult partition::planWithin(ModuleOp module,
-                                    const PartitionPlanOptions &options,
-                                    Measure measure, Planned &planned,
-                                    int mostAnswers,
-                                    const Interrupted &interrupted) {
+LogicalResult
+partition::planWithin(ModuleOp module, const PartitionPlanOptions &options,
+                      Measure measure, Planned &planned, int mostAnswers,
+                      const Interrupted &interrupted, const Lanes *lanes) {
   planned.width = options.width;
   planned.height = options.height;
   planned.stages = options.stages;
   unshareSources(module);
-  return Asking(module, options, measure, planned, mostAnswers, interrupted)
+  return Asking(module, options, measure, planned, mostAnswers, interrupted,
+                lanes)
       .run();
 }
 

@@ -23,21 +23,42 @@ using namespace mlir;
 using namespace waferloom;
 
 /// What there is to place: one rectangle, since entries share their PEs and
-/// stages stand side by side in one row or column.
+/// stages, of all kinds, stand side by side.
 static FailureOr<placement::Problem> readProblem(wafer::ProgramOp program) {
   FailureOr<target::Target> target = target::getTarget(program);
   if (failed(target))
     return failure();
   placement::Problem problem{
       program.getLoc(), target->userWidth, target->userHeight, {}, {}};
-  wafer::RegionAttr region = program.getPesAttr();
-  if (!region)
+  if (!program.getPesAttr())
     return program.emitOpError("has no region to find a place for");
-  auto [columns, rows] = wafer::getExtents(region, wafer::getStages(program));
+  auto [columns, rows] = wafer::getWholeExtents(program);
   problem.stages.push_back({program.getLoc(), columns, rows});
   if (failed(placement::check(problem)))
     return failure();
   return problem;
+}
+
+/// The part of `whole`, the place of all stages, that is of those which the
+/// program is for.
+static fabric::RectAttr getPart(wafer::ProgramOp program,
+                                placement::Rect whole) {
+  auto [x, y] =
+      wafer::getOffset(program, wafer::getStagesOfKind(program).first);
+  auto [width, height] = wafer::getExtents(program);
+  return fabric::RectAttr::get(program->getContext(), whole.x + x, whole.y + y,
+                               width, height);
+}
+
+/// The place of all stages of which `part` is of those that the program is for.
+static placement::Rect getWhole(wafer::ProgramOp program,
+                                fabric::RectAttr part) {
+  auto [x, y] =
+      wafer::getOffset(program, wafer::getStagesOfKind(program).first);
+  auto [width, height] = wafer::getExtents(program);
+  auto [wide, high] = wafer::getWholeExtents(program);
+  return {part.getX() - x, part.getY() - y, part.getWidth() + wide - width,
+          part.getHeight() + high - height};
 }
 
 namespace {
@@ -108,8 +129,7 @@ struct FabricPlace : placement::impl::FabricPlaceBase<FabricPlace> {
     placement::Rect rect = solution->front();
     LDBG() << placed->entries.size() << " entries at " << rect.x << ", "
            << rect.y;
-    auto place = fabric::RectAttr::get(&getContext(), rect.x, rect.y,
-                                       rect.width, rect.height);
+    fabric::RectAttr place = getPart(wafer::getProgram(getOperation()), rect);
     for (func::FuncOp entry : placed->entries)
       entry->setAttr(fabric::FabricDialect::placeName, place);
   }
@@ -137,10 +157,9 @@ struct FabricVerifyPlacement
       }
       common = place;
     }
-    if (common &&
-        failed(placement::verify(*placed->problem,
-                                 {{common.getX(), common.getY(),
-                                   common.getWidth(), common.getHeight()}})))
+    if (common && failed(placement::verify(
+                      *placed->problem,
+                      {getWhole(wafer::getProgram(getOperation()), common)})))
       signalPassFailure();
   }
 };

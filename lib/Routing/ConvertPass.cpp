@@ -6,6 +6,7 @@
 
 #include "Mirrors.h"
 #include "Pins.h"
+#include "StageStreams.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
@@ -235,7 +236,7 @@ void Conversion::addLines(Crossing &crossing) {
   if (crossing.isHandOver)
     return addTurn(crossing, middleRoots, all);
   SmallVector<routing::Collective> lines;
-  auto [width, height] = wafer::getExtents(crossing.region, crossing.stages);
+  auto [width, height] = wafer::getExtents(crossing.op);
   for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
     SmallVector<wafer::Axis> mine =
         llvm::filter_to_vector(crossing.region.getAxes(), [&](auto axis) {
@@ -475,18 +476,14 @@ struct ConvertWaferToFabric
     if (failed(target))
       return signalPassFailure();
     collectives::Costs costs(*target::toImage(*target));
-    for (const Crossing &crossing : conversion.crossings)
-      if (crossing.isHandOver)
-        costs.colors = target->colors -
-                       std::min<unsigned>(target->colors,
-                                          fabric::StageSendRecvOp::getColorsOf(
-                                              crossing.stages.getCount()));
+    routing::leaveStreamColors(getOperation(), costs);
     if (walked.wasInterrupted() || failed(conversion.check(costs)) ||
         failed(conversion.pin(getOperation(), costs)) ||
         failed(routing::choose(conversion.all, costs)))
       return signalPassFailure();
     for (Crossing &crossing : conversion.crossings)
       conversion.rewrite(crossing);
+    routing::convertStreams(getOperation());
   }
 };
 } // namespace

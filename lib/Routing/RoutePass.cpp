@@ -3,7 +3,7 @@
 #include "Mirrors.h"
 #include "Pins.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Routing/Passes.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/TargetAttr.h"
@@ -75,7 +75,7 @@ namespace {
 /// The collectives of a module and the problem that they are.
 struct Reading {
   SmallVector<fabric::CollectiveOpInterface> ops;
-  SmallVector<fabric::StageSendRecvOp> borders;
+  SmallVector<fabric::StageStreamOpInterface> borders;
   SmallVector<func::FuncOp> entries; // those with a place
   routing::Problem problem;
 };
@@ -100,10 +100,10 @@ static FailureOr<Reading> read(ModuleOp module) {
       problem.height = height;
       reading.entries.push_back(func);
     }
-  module.walk([&](fabric::StageSendRecvOp op) {
+  module.walk([&](fabric::StageStreamOpInterface op) {
     reading.borders.push_back(op);
     reading.problem.borderColors =
-        op.getColorsOf(wafer::getStages(op).getCount());
+        fabric::StageSendRecvOp::getColorsOf(wafer::getStages(op).getCount());
   });
   FailureOr<routing::Pins> pins = routing::Pins::of(module);
   if (failed(pins))
@@ -142,8 +142,8 @@ struct FabricRoute : routing::impl::FabricRouteBase<FabricRoute> {
       LDBG() << op->getName() << " from color " << color;
       op.setFirstColor(color);
     }
-    for (fabric::StageSendRecvOp op : reading->borders)
-      op.setColor(reading->problem.colorsLeft());
+    for (fabric::StageStreamOpInterface op : reading->borders)
+      op.setFirstColor(reading->problem.colorsLeft());
     auto queues = fabric::QueuesAttr::get(&getContext(), solution->inputQueues,
                                           solution->outputQueues);
     for (func::FuncOp entry : reading->entries)
@@ -173,9 +173,9 @@ struct FabricVerifyRoutes
                                  << " but the target has " << colors;
       solution.firstColors.push_back(static_cast<unsigned>(*color));
     }
-    for (fabric::StageSendRecvOp op : reading.borders)
+    for (fabric::StageStreamOpInterface op : reading.borders)
       if (op.getColor() != reading.problem.colorsLeft())
-        return op.emitOpError()
+        return op->emitOpError()
                << "does not begin at color " << reading.problem.colorsLeft()
                << ", where those between stages do";
     fabric::QueuesAttr common;

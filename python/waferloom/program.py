@@ -410,7 +410,7 @@ class Program:
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
             stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True,
-            search_plans=200, mapping=None, objective="balanced"):
+            search_plans=200, mapping=None, objective="balanced", ends=None):
     """Compiles an ONNX model, or goes on from the text of a level.
 
     Args:
@@ -428,6 +428,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         region: (width, height) in cores.
         stages: regions side by side: the first has what is not repeated, the others
             share the layers evenly.
+        ends: (width, height) of a region of its own for what stands around the layers.
         objective: what a region is chosen for: "decode", a step of one token; "prefill", what a
             token more of a prompt takes; "balanced", both.
         search_plans: how many regions are looked at where none is given. The answer
@@ -462,7 +463,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
             raise CompileError([Diagnostic("error", f"option '{name}' is a dict, not {value!r}")]) from None
 
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
-               "dims": pairs("dims", dims), "chunks": chunks or [], "region": region, "stages": stages,
+               "dims": pairs("dims", dims), "chunks": chunks or [], "region": region, "stages": stages, "ends": ends,
                "search_plans": search_plans, "objective": objective,
                "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": weights,
                "states": pairs("states", states), "sets": pairs("sets", sets),

@@ -39,6 +39,7 @@ static constexpr Option options[] = {
     {"objective", "O", "chosen for decode, prefill, or balanced (default)"},
     {"why-not", "WxH[xN]", "compares with another region, on N stages"},
     {"stages", "N", "overrules how many regions share the layers"},
+    {"ends", "WxH", "a region of its own for embedding and head"},
     {"mapping", "FILE|NAME", "takes what a mapping says, chooses the rest"},
     {"write-mapping", "FILE", "writes all that was chosen, as a mapping"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
@@ -108,14 +109,17 @@ static bool read(Arguments &args, CompileOptions &out) {
   if (!searchPlans)
     return false;
   out.searchPlans = *searchPlans;
-  if (args.has("region")) {
-    auto [w, h] = StringRef(args.get("region")).split('x');
+  for (auto [name, to] :
+       {std::pair("region", &out.region), std::pair("ends", &out.ends)}) {
+    if (!args.has(name))
+      continue;
+    auto [w, h] = StringRef(args.get(name)).split('x');
     int64_t width, height;
     if (w.getAsInteger(10, width) || h.getAsInteger(10, height) || width < 1 ||
         height < 1)
       return args.wrongUsage(
-          llvm::formatv("--region needs WxH, not '{0}'", args.get("region")));
-    out.region = {width, height};
+          llvm::formatv("--{0} needs WxH, not '{1}'", name, args.get(name)));
+    *to = {width, height};
   }
   return pairs(args, "dim", "NAME=SIZE with a size of at least 1",
                [&](StringRef name, StringRef value) {
@@ -222,6 +226,11 @@ static int fail(const std::string &file, llvm::Error error) {
 static int writeOutputs(const Arguments &args, const CompileResult &result,
                         llvm::ArrayRef<std::string> read) {
   const bool wantsMapping = args.has("write-mapping");
+  if (wantsMapping && result.mapping.empty() && args.has("ends"))
+    return fail(args.get("write-mapping"),
+                llvm::createStringError("a mapping cannot say yet how ends of "
+                                        "another shape lie: leave out --ends "
+                                        "or --write-mapping"));
   if (wantsMapping && result.mapping.empty())
     return fail(args.get("write-mapping"),
                 llvm::createStringError(

@@ -136,6 +136,7 @@ llvm::Error tool::whyNot(const std::string &model,
   CompileOptions asked = options;
   asked.region = region.size;
   asked.stages = region.stages;
+  asked.ends.reset(); // all regions are of one shape
   asked.stopAfter = asked.saveIr = "";
   asked.measureRewrites = false;
   asked.weights = false;

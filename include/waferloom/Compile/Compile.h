@@ -51,6 +51,9 @@ struct CompileOptions {
   std::string prefill = "auto";
   /// Regions side by side; chosen if absent.
   std::optional<int64_t> stages;
+  /// Width and height of the region of what stands around the layers, which
+  /// stand beside it; as theirs if absent.
+  std::optional<std::pair<int64_t, int64_t>> ends;
   /// Regions that are looked at where none is given. It counts plans, not
   /// seconds: the answer does not depend on the host.
   int64_t searchPlans = 200;

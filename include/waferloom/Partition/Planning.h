@@ -43,6 +43,8 @@ struct Planned {
   int64_t stages = 1;            ///< regions side by side
   double cycles = 0;             ///< of the chosen plan, estimated
   double arithmetic = 0;         ///< of these: what each PE computes
+  /// Of the region of the ends, where it has another shape.
+  std::optional<std::pair<int64_t, int64_t>> ends;
   std::string reason; ///< of the last plan that a later phase could not do
   std::vector<mapping::Layout> layouts; ///< of the chosen plan
   int64_t layers = 0;                   ///< trips that are alike; 0: none are
@@ -72,15 +74,23 @@ llvm::SmallVector<StageGrid> listGrids(int64_t width, int64_t height,
                                        int64_t count,
                                        const target::Target &target);
 
+/// How what stages give each other lies, as far as the kind that was planned
+/// before says it.
+struct Lanes {
+  llvm::SmallVector<int64_t> factors; ///< of the direction across the strip
+  /// Those of each dimension of each value, one after the other.
+  std::vector<llvm::SmallVector<wafer::Axis>> axes;
+};
+
 /// Brings `module` from level 2 (factored, folded) to level 3 by the cheapest
 /// plan whose measure fits; asks about at most `mostAnswers` plans. The machine
-/// is the module's `wafer.target`. On failure `module` is unchanged and nothing
+/// is the module's `wafer.target`. What goes to stages of another kind lies as
+/// `lanes` (may be null) say. On failure `module` is unchanged and nothing
 /// is reported but errors of the module itself.
-llvm::LogicalResult planWithin(mlir::ModuleOp module,
-                               const PartitionPlanOptions &options,
-                               Measure measure, Planned &planned,
-                               int mostAnswers = 40,
-                               const Interrupted &interrupted = {});
+llvm::LogicalResult
+planWithin(mlir::ModuleOp module, const PartitionPlanOptions &options,
+           Measure measure, Planned &planned, int mostAnswers = 40,
+           const Interrupted &interrupted = {}, const Lanes *lanes = nullptr);
 
 struct Problem;
 

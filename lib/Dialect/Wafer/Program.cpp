@@ -59,8 +59,8 @@ ProgramOp ProgramOp::getOrCreate(ModuleOp module) {
     return program;
   OpBuilder builder = OpBuilder::atBlockBegin(module.getBody());
   return ProgramOp::create(builder, module.getLoc(), IntegerAttr(),
-                           RegionAttr(), StagesAttr(), ArrayAttr(), ArrayAttr(),
-                           ArrayAttr());
+                           RegionAttr(), StagesAttr(), KindAttr(), ArrayAttr(),
+                           ArrayAttr(), ArrayAttr());
 }
 
 EntryOp ProgramOp::getEntryOf(StringRef function) {
@@ -214,8 +214,13 @@ LogicalResult ProgramOp::verifyRegions() {
   if ((*this)->getPrevNode())
     return emitOpError("stands behind other ops of its module; it is the "
                        "first");
-  if (getStagesAttr() && !getPesAttr())
+  if (getStagesAttr() && !getPesAttr() && !getKind())
     return emitOpError("has stages but no region that they are copies of");
+  if (getKind() && !getStagesAttr())
+    return emitOpError("is of one kind of stages but says not of how many");
+  if (getKind() && getStagesAttr().getStrips() != 1)
+    return emitOpError("is of one kind of stages in several strips; those of "
+                       "unlike shapes stand in one");
   llvm::StringSet<> names;
   llvm::StringMap<EntryOp> owners, streamed;
   for (Operation &op : getBody().getOps()) {

@@ -87,14 +87,14 @@ HandOver wafer::getHandOver(StagesAttr stages, int64_t index) {
 
 bool wafer::hasTurns(StagesAttr stages) { return stages.getStrips() > 1; }
 
-std::pair<int64_t, int64_t> wafer::getExtents(RegionAttr region,
-                                              StagesAttr stages) {
-  return {region.getWidth() * stages.getColumns(),
-          region.getHeight() * stages.getRows()};
+RepeatOp wafer::getStagedRepeat(func::FuncOp entry) {
+  return getKind(entry) ? RepeatOp() : getSharedRepeat(entry);
 }
 
-RepeatOp wafer::getStagedRepeat(func::FuncOp entry) {
-  return getStages(entry).getCount() == 1 ? RepeatOp() : getLayersRepeat(entry);
+RepeatOp wafer::getSharedRepeat(func::FuncOp entry) {
+  return getStages(entry).getCount() == 1 || getKind(entry) == Kind::Ends
+             ? RepeatOp()
+             : getLayersRepeat(entry);
 }
 
 std::pair<int64_t, int64_t> wafer::getTrips(RepeatOp repeat, int64_t index) {
@@ -109,7 +109,7 @@ std::pair<int64_t, int64_t> wafer::getTrips(RepeatOp repeat, int64_t index) {
 
 llvm::DenseMap<Operation *, StageSet> wafer::getStageSets(func::FuncOp entry) {
   llvm::DenseMap<Operation *, StageSet> stageSets;
-  RepeatOp staged = getStagedRepeat(entry);
+  RepeatOp staged = getStagedRepeat(entry); // kinds run all that they have
   if (!staged) {
     for (Operation &op : entry.getBody().front())
       stageSets[&op] = StageSet::All;
@@ -169,10 +169,57 @@ static bool isSplitAlong(Value value, Axis::Direction direction) {
          });
 }
 
+/// Reports a value that cannot be given from stage to stage.
+static LogicalResult checkCarried(Operation *op, ValueRange values,
+                                  StagesAttr stages) {
+  Axis::Direction direction = getDirection(stages);
+  for (Value value : values) {
+    if (isSplitAlong(value, direction))
+      return op->emitOpError() << "carries a value that is split along "
+                               << (direction == Axis::X ? "x" : "y")
+                               << ", the direction of the strips of stages";
+    auto type = dyn_cast<ShapedType>(value.getType());
+    if (!type || type.getElementTypeBitWidth() == 16 ||
+        type.getElementType() != getElementTypeOrSelf(values.front().getType()))
+      return op->emitOpError() << "carries a value of type " << value.getType()
+                               << ", which does not travel between stages";
+  }
+  return success();
+}
+
+/// Reports why no repeat can be shared by so many stages.
+static LogicalResult checkTripCount(RepeatOp shared, StagesAttr stages) {
+  const int64_t sharing = stages.getCount() - 1;
+  const auto tripCount = static_cast<int64_t>(shared.getTripCount());
+  if (tripCount < sharing)
+    return shared.emitOpError() << "has " << tripCount << " trips, too few for "
+                                << sharing << " stages to share";
+  return success();
+}
+
+/// An entry of one kind: what it gives and takes, and whose trips are shared.
+static LogicalResult verifyKind(func::FuncOp entry) {
+  FailureOr<KindMessages> messages = getMessages(entry);
+  if (failed(messages))
+    return failure();
+  StagesAttr stages = getStages(entry);
+  if (getKind(entry) == Kind::Ends)
+    return checkCarried(entry, messages->sent, stages);
+  RepeatOp shared = getSharedRepeat(entry);
+  if (!shared)
+    return entry.emitOpError("of kind 'layers' has not one loop of layers");
+  for (auto output : entry.getBody().getOps<OutputOp>())
+    return output.emitOpError("is given by a layer's stage, which several are");
+  return success(succeeded(checkTripCount(shared, stages)) &&
+                 succeeded(checkCarried(entry, messages->sent, stages)));
+}
+
 LogicalResult wafer::verifyStages(func::FuncOp entry) {
   StagesAttr stages = getStages(entry);
   if (stages.getCount() == 1)
     return success();
+  if (getKind(entry))
+    return verifyKind(entry);
   RepeatOp staged = getStagedRepeat(entry);
   if (!staged) {
     SmallVector<RepeatOp> found = getLayersCandidates(entry);
@@ -190,25 +237,9 @@ LogicalResult wafer::verifyStages(func::FuncOp entry) {
   }
   if (staged.getInits().empty())
     return staged.emitOpError("carries nothing from stage to stage");
-  int64_t sharing = stages.getCount() - 1;
-  auto tripCount = static_cast<int64_t>(staged.getTripCount());
-  if (tripCount < sharing)
-    return staged.emitOpError() << "has " << tripCount << " trips, too few for "
-                                << sharing << " stages to share";
-  Axis::Direction direction = getDirection(stages);
-  for (Value value : staged.getInits()) {
-    if (isSplitAlong(value, direction))
-      return staged.emitOpError() << "carries a value that is split along "
-                                  << (direction == Axis::X ? "x" : "y")
-                                  << ", the direction of the strips of stages";
-    auto type = dyn_cast<ShapedType>(value.getType());
-    if (!type || type.getElementTypeBitWidth() == 16 ||
-        type.getElementType() !=
-            getElementTypeOrSelf(staged.getInits().front().getType()))
-      return staged.emitOpError()
-             << "carries a value of type " << value.getType()
-             << ", which does not travel between stages";
-  }
+  if (failed(checkTripCount(staged, stages)) ||
+      failed(checkCarried(staged, staged.getInits(), stages)))
+    return failure();
   // What a stage leaves for the next step must be where that step reads it.
   auto stageSets = getStageSets(entry);
   for (auto output : entry.getBody().getOps<OutputOp>())

@@ -32,6 +32,20 @@ LogicalResult BlocksAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
+LogicalResult SendRecvOp::verify() {
+  if (getValues().empty() || getValues().size() != getNumResults())
+    return emitOpError() << "sends " << getValues().size()
+                         << " values and takes " << getNumResults();
+  for (auto [sent, taken] : llvm::zip_equal(getValues(), getResults())) {
+    auto from = cast<ShapedType>(sent.getType()),
+         to = cast<ShapedType>(taken.getType());
+    if (from.getShape() != to.getShape() ||
+        from.getElementType() != to.getElementType())
+      return emitOpError() << "sends " << from << " and takes " << to;
+  }
+  return success();
+}
+
 LogicalResult InputOp::verify() {
   const auto limit = static_cast<int64_t>(getLimit());
   const auto least = static_cast<int64_t>(getLeast().value_or(0));

@@ -24,6 +24,7 @@ void addLookupModels(mlir::MLIRContext &context);
 void addRepeatModels(mlir::MLIRContext &context);
 void addReshapeModels(mlir::MLIRContext &context);
 void addSliceModels(mlir::MLIRContext &context);
+void addStageModels(mlir::MLIRContext &context);
 void addStoredModels(mlir::MLIRContext &context);
 
 /// Keeps the layout of an op's type, which local types do not say, as its

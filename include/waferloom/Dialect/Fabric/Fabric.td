@@ -26,6 +26,19 @@ def Fabric_Collective : OpInterface<"CollectiveOpInterface"> {
   let verify = "return verifyCollective($_op);";
 }
 
+def Fabric_StageStream : OpInterface<"StageStreamOpInterface"> {
+  let cppNamespace = "::waferloom::fabric";
+  let description = "What stages give each other: the first of its colors.";
+  let methods = [
+    InterfaceMethod<"The first of its colors; nothing before routing.",
+                    "std::optional<uint64_t>", "getColor">,
+    InterfaceMethod<"Gives it colors from `color` on.", "void", "setFirstColor",
+                    (ins "int64_t":$color), [{
+      $_op.setColor(color);
+    }]>,
+  ];
+}
+
 def Fabric_Count : ConfinedAttr<I64Attr, [IntNonNegative]>;
 def Fabric_OptionalCount : OptionalAttr<Fabric_Count>;
 def Fabric_OptionalPositive : OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>;
@@ -142,7 +155,8 @@ def Fabric_BroadcastOp : Fabric_CollectiveOp<"broadcast"> {
 def Fabric_StageSendRecvOp
     : Op<Fabric_Dialect, "stage_send_recv",
          [IsolatedFromAbove, RecursiveMemoryEffects,
-          SingleBlockImplicitTerminator<"YieldOp">]> {
+          SingleBlockImplicitTerminator<"YieldOp">,
+          DeclareOpInterfaceMethods<Fabric_StageStream>]> {
   let summary = "From stage to stage, and back to the first";
   let description = [{
     Stands behind a `wafer.repeat` whose trips several stages share, and names
@@ -162,6 +176,9 @@ def Fabric_StageSendRecvOp
     them: `leave` is what the stage in front of a turn does with the words of
     its PE, and yields what the last PE of each lane sends; `enter` makes of the
     words of a lane those of the PE.
+
+    In a program of kind `ends` it stands where the layers are not: the values
+    leave for the first stage of the layers and come back from the last.
 
     Life: created by `convert-wafer-to-fabric`; `fabric-route` sets `color`, the
     first of three (two, of two stages), the highest of the target: routers of
@@ -200,6 +217,38 @@ def Fabric_StageSendRecvOp
     }
   }];
   let hasVerifier = 1;
+}
+
+def Fabric_StageRecvOp
+    : Op<Fabric_Dialect, "stage_recv",
+         [DeclareOpInterfaceMethods<Fabric_StageStream>]> {
+  let summary = "Take what the stage before gives";
+  let description = [{
+    `wafer.recv` with the first of the colors that `fabric.stage_send_recv` has.
+
+    ```mlir
+    %x = fabric.stage_recv color 21 : tensor<16xf32>
+    ```
+  }];
+  let arguments = (ins Fabric_OptionalCount:$color);
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+  let assemblyFormat = "(`color` $color^)? attr-dict `:` type($results)";
+}
+
+def Fabric_StageSendOp
+    : Op<Fabric_Dialect, "stage_send",
+         [DeclareOpInterfaceMethods<Fabric_StageStream>]> {
+  let summary = "Give to the next stage";
+  let description = [{
+    `wafer.send` with the first of the colors that `fabric.stage_send_recv` has.
+
+    ```mlir
+    fabric.stage_send %y color 21 : tensor<16xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values,
+                       Fabric_OptionalCount:$color);
+  let assemblyFormat = "$values (`color` $color^)? attr-dict `:` type($values)";
 }
 
 def Fabric_YieldOp : Op<Fabric_Dialect, "yield",

@@ -4,6 +4,9 @@
 // others share the trips of the repeat. Who runs which op follows from who
 // needs its value, so no op says it.
 //
+// Where stage 0 has a region of another shape there are two kinds of stages,
+// each with a module of its own (docs/Rationale/Kinds.md).
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef WAFERLOOM_DIALECT_WAFER_STAGES_H
@@ -14,6 +17,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/DenseMap.h"
 
+#include <optional>
 #include <utility>
 
 namespace waferloom::wafer {
@@ -40,11 +44,33 @@ HandOver getHandOver(StagesAttr stages, int64_t index);
 /// Whether any stage gives its values across the strips.
 bool hasTurns(StagesAttr stages);
 
-/// PEs along x and along y of all stages of `region` together.
-std::pair<int64_t, int64_t> getExtents(RegionAttr region, StagesAttr stages);
+/// The kind of stages that the program of `op` is for; none: for all.
+std::optional<Kind> getKind(mlir::Operation *op);
 
-/// The repeat whose trips the stages of `entry` share; null with one stage.
+/// The modules of the kinds of `module`, or `module` itself where its program
+/// is for all stages.
+llvm::SmallVector<mlir::ModuleOp> getKinds(mlir::ModuleOp module);
+
+/// The stages that the program of `op` is for: the first, and the one behind
+/// the last.
+std::pair<int64_t, int64_t> getStagesOfKind(mlir::Operation *op);
+
+/// Columns and rows of PEs of the stages that the program of `op` is for.
+std::pair<int64_t, int64_t> getExtents(mlir::Operation *op);
+
+/// Columns and rows of PEs of all stages of `program`, of other kinds too.
+std::pair<int64_t, int64_t> getWholeExtents(ProgramOp program);
+
+/// Where stage `index` begins in these.
+std::pair<int64_t, int64_t> getOffset(ProgramOp program, int64_t index);
+
+/// The repeat whose trips the stages of `entry` share, in a program for all of
+/// them; null with one stage.
 RepeatOp getStagedRepeat(mlir::func::FuncOp entry);
+
+/// The repeat whose trips several stages share, in a program for all of them or
+/// for the layers.
+RepeatOp getSharedRepeat(mlir::func::FuncOp entry);
 
 /// The trips of `repeat` on stage `index` behind stage 0: the first of them,
 /// and the one behind the last.
@@ -66,6 +92,19 @@ StageSet lookup(const llvm::DenseMap<mlir::Operation *, StageSet> &stageSets,
 /// than stages, states or outputs that need what no stage has. At level 3 also
 /// carried values that are not whole along the strips of stages.
 mlir::LogicalResult verifyStages(mlir::func::FuncOp entry);
+
+/// What an entry of one kind gives to other stages and takes from them.
+struct KindMessages {
+  llvm::SmallVector<mlir::Value> sent, taken;
+};
+
+/// Those of `entry`, at levels 2 to 4. Reports that it has not one of each.
+mlir::FailureOr<KindMessages> getMessages(mlir::func::FuncOp entry);
+
+/// Reports why the kinds of `module`, if it has kinds, do not fit together:
+/// other entries or stages, lanes that do not meet, values that are sent in
+/// another layout than they are taken in.
+mlir::LogicalResult verifyKinds(mlir::ModuleOp module);
 
 } // namespace waferloom::wafer
 

@@ -94,6 +94,12 @@ def Wafer_StagesAttr : Wafer_Attr<"Stages", "stages"> {
   }];
 }
 
+def Wafer_Kind : I32EnumAttr<"Kind", "what stages of a program have in common", [
+    I32EnumAttrCase<"Ends", 0, "ends">,
+    I32EnumAttrCase<"Layers", 1, "layers">]> {
+  let cppNamespace = "::waferloom::wafer";
+}
+
 def Wafer_DimAttr : Wafer_Attr<"Dim", "dim"> {
   let summary = "How one dimension is divided";
   let description = [{

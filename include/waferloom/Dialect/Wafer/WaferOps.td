@@ -229,4 +229,48 @@ def Wafer_OutputOp : Wafer_Op<"output", [
   }];
 }
 
+def Wafer_SendRecvOp : Wafer_Op<"send_recv"> {
+  let summary = "Send to the first stage of the layers, take from the last";
+  let description = [{
+    In a program of kind `ends`, in place of the layers: what they begin with
+    leaves for their first stage, and the results are what their last one gives.
+
+    ```mlir
+    %y = wafer.send_recv %x : (tensor<64xf32>) -> tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values);
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+  let assemblyFormat = [{
+    $values attr-dict `:` functional-type($values, $results)
+  }];
+  let hasVerifier = 1;
+}
+
+def Wafer_RecvOp : Wafer_Op<"recv"> {
+  let summary = "Take what the stage before gives";
+  let description = [{
+    In a program of kind `layers`, in front of them.
+
+    ```mlir
+    %x = wafer.recv : tensor<64xf32>
+    ```
+  }];
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+  let assemblyFormat = "attr-dict `:` type($results)";
+}
+
+def Wafer_SendOp : Wafer_Op<"send"> {
+  let summary = "Give to the next stage";
+  let description = [{
+    In a program of kind `layers`, behind them; the last stage gives to stage 0.
+
+    ```mlir
+    wafer.send %y : tensor<64xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values);
+  let assemblyFormat = "$values attr-dict `:` type($values)";
+}
+
 #endif // WAFERLOOM_DIALECT_WAFER_WAFEROPS

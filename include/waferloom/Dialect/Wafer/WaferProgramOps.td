@@ -48,6 +48,10 @@ def Wafer_ProgramOp : Wafer_Op<"program", [
     `region` of PEs that every entry runs on, and `stages` where several copies
     of it stand side by side. Inside stand the entries.
 
+    Where stages have regions of unlike shapes, their module has a module for each
+    kind, `ends` and `layers` in this order, with a program of its own: the
+    region of its stages, and `stages` of both kinds together.
+
     ```mlir
     wafer.program context 64 region <x = 2 x 4, y = 8> stages <3 x 1> {
       wafer.entry "tokens1" of @tokens1 tokens 1
@@ -59,6 +63,7 @@ def Wafer_ProgramOp : Wafer_Op<"program", [
     OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>:$context,
     OptionalAttr<Wafer_RegionAttr>:$pes,
     OptionalAttr<Wafer_StagesAttr>:$stages,
+    OptionalAttr<Wafer_Kind>:$kind,
     OptionalAttr<TypedArrayAttrBase<Wafer_ModelTensorAttr, "model tensors">>:$inputs,
     OptionalAttr<TypedArrayAttrBase<Wafer_ModelTensorAttr, "model tensors">>:$outputs,
     OptionalAttr<TypedArrayAttrBase<Wafer_ModelStateAttr, "model states">>:$states
@@ -66,7 +71,7 @@ def Wafer_ProgramOp : Wafer_Op<"program", [
   let regions = (region MaxSizedRegion<1>:$body);
   let assemblyFormat = [{
     (`context` $context^)? (`region` $pes^)? (`stages` $stages^)?
-    (`inputs` $inputs^)? (`outputs` $outputs^)? (`states` $states^)?
+    (`kind` $kind^)? (`inputs` $inputs^)? (`outputs` $outputs^)? (`states` $states^)?
     $body attr-dict
   }];
   let hasRegionVerifier = 1;
