@@ -96,6 +96,10 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 // the one of infinity. The polynomials' errors are 8e-8, 2.6e-6 and 7.5e-5; for
 // the latter two ln 2 need not be split.
 //
+// Where n is known to be far from both ends, and errors of halves will do, n is
+// added to the exponent of the polynomial as an integer, which is quicker than
+// a product.
+//
 // exp(s x), s a power of two or its negative, takes no instruction more: r is
 // reduced by n * ln 2 / s, and the polynomial is one of s r.
 static SmallVector<float, 6> coefficientsOfExp(Accuracy accuracy) {
@@ -115,7 +119,9 @@ static SmallVector<float, 6> coefficientsOfExp(Accuracy accuracy) {
 void codegen::emitExponential(Emitter &emitter, ArrayRef<int64_t> shape,
                               Ref dst, Ref x, Exponent exponent) {
   Sequence s{emitter, shape};
-  constexpr float rounder = 12582912.0f + 127;
+  const bool isBounded = !exponent.mayVanish && !exponent.mayOverflow &&
+                         exponent.accuracy == Accuracy::Half;
+  const float rounder = isBounded ? 12582912.0f : 12582912.0f + 127;
   const float scale = exponent.scale;
   Ref clamped = x;
   if (exponent.mayVanish)
@@ -137,7 +143,10 @@ void codegen::emitExponential(Emitter &emitter, ArrayRef<int64_t> shape,
   Ref value = s.shortPolynomial(r, coefficients);
   Ref bits = as(shifted, Word::i32);
   s.into(bits, Opcode::shl, bits, Ref::constant(int32_t(23)));
-  s.into(dst, Opcode::mul, value, shifted);
+  if (isBounded)
+    s.into(as(dst, Word::i32), Opcode::add, as(value, Word::i32), bits);
+  else
+    s.into(dst, Opcode::mul, value, shifted);
 }
 
 void codegen::emitExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,

@@ -283,18 +283,22 @@ void ProgramEmitter::store(wafer::AppendOp op, const Slots &slots, Ref to,
 /// Dimensions in the order in which `first` lies, so that the shape is as short
 /// as can be.
 static SmallVector<int64_t> inOrder(ArrayRef<int64_t> shape, Ref &first,
-                                    Ref &second) {
+                                    MutableArrayRef<Ref> others) {
   SmallVector<int64_t> order(shape.size()), ordered;
   std::iota(order.begin(), order.end(), 0);
   llvm::sort(order, [&](int64_t a, int64_t b) {
     return std::pair(-first.strides[a], a) < std::pair(-first.strides[b], b);
   });
-  const Ref one = first, other = second;
-  for (auto [k, dim] : llvm::enumerate(order)) {
+  auto sort = [&](Ref &ref) {
+    if (!ref.immediate)
+      llvm::copy(llvm::map_to_vector(
+                     order, [&](int64_t dim) { return ref.strides[dim]; }),
+                 ref.strides.begin());
+  };
+  sort(first);
+  llvm::for_each(others, sort);
+  for (int64_t dim : order)
     ordered.push_back(shape[dim]);
-    first.strides[k] = one.strides[dim];
-    second.strides[k] = other.strides[dim];
-  }
   return ordered;
 }
 
@@ -313,8 +317,8 @@ LogicalResult ProgramEmitter::emitPatched(wafer::AppendOp op,
   Ref copy = emitter.temporary(state->type, shape);
   copy.strides.assign(patch.strides.begin(), patch.strides.end());
   Ref from = *state, to = copy;
-  const SmallVector<int64_t> ordered = inOrder(shape, from, to);
-  emitter.vector(Opcode::mov, ordered, to, from);
+  const SmallVector<int64_t> lying = inOrder(shape, from, to);
+  emitter.vector(Opcode::mov, lying, to, from);
   Ref row = *update;
   if (!row.immediate && row.strides.size() < shape.size())
     row.strides.insert(row.strides.begin() + dim, 0);
@@ -324,12 +328,14 @@ LogicalResult ProgramEmitter::emitPatched(wafer::AppendOp op,
     emitter.vector(Opcode::convert, one, rounded, row);
     row = rounded;
   }
-  Ref hot = where.hot, repeated = row;
-  hot.strides.assign(shape.size(), 0);
-  hot.strides[dim] = 1;
+  to = copy;
+  Ref given[] = {where.hot, row}; // what decides; the row, for each slot
+  given[0].strides.assign(shape.size(), 0);
+  given[0].strides[dim] = 1;
   if (!row.immediate)
-    repeated.strides[dim] = 0;
-  emitter.vector(Opcode::select, shape, copy, hot, repeated, copy);
+    given[1].strides[dim] = 0;
+  const SmallVector<int64_t> copied = inOrder(shape, to, given);
+  emitter.vector(Opcode::select, copied, to, given[0], given[1], to);
   store(op, where, *state, row);
   values[op.getResult()] = copy;
   return success();

@@ -59,7 +59,8 @@ func.func @main() attributes {fabric.place = #fabric.rect<at = (0, 0), size = (1
 // -----
 
 #0 = affine_map<(i) -> (i)>
-// A sigmoid needs no negation, and its divisor no clamps.
+// A sigmoid needs no negation, its divisor no clamps, and an exponent that cannot
+// leave its range is added as an integer.
 // CHECK: core.program "main"
 // CHECK-NOT: core.vector neg
 // CHECK: core.vector max [4] f32[@{{.*}}] = f32[@x], f32(-8.600000e+01)
@@ -71,8 +72,8 @@ func.func @main() attributes {fabric.place = #fabric.rect<at = (0, 0), size = (1
 // CHECK-NEXT: core.vector fma
 // CHECK-COUNT-2: core.vector mul
 // CHECK: core.vector shl
-// CHECK-NEXT: core.vector mul
-// CHECK-NEXT: core.vector add
+// CHECK-NEXT: core.vector add [4] i32
+// CHECK-NEXT: core.vector add [4] f32
 // CHECK-NEXT: core.vector sub
 // CHECK-NEXT: core.vector mul
 // CHECK-NEXT: core.vector fma

@@ -13,7 +13,7 @@
 // CHECK: core.loop 2
 // CHECK: core.vector mov [3, 4] f16[@[[COPY:[a-z0-9_]+]] : 1, 3] = f16[@k0 step 0 by 24]
 // CHECK-NEXT: core.vector convert [4] f16[@[[ROW:[a-z0-9_]+]]] = f32
-// CHECK-NEXT: core.vector select [3, 4] f16[@[[COPY]] : 1, 3] = i32[@[[HOT]] : 1, 0], f16[@[[ROW]] : 0, 1], f16[@[[COPY]] : 1, 3]
+// CHECK-NEXT: core.vector select [4, 3] f16[@[[COPY]]] = i32[@[[HOT]] : 0, 1], f16[@[[ROW]] : 1, 0], f16[@[[COPY]]]
 // CHECK-NEXT: core.vector mov [4] f16[@k0 + i32[@{{.*}}] * 8 of 3 step 0 by 24] = f16[@[[ROW]]] if
 // CHECK: core.vector fma [3] f32[@{{.*}}] = f32(0.000000e+00), f16[@[[COPY]]], f16
 // CHECK-NEXT: core.vector fma [3] f32[@{{.*}}] = f32[@{{.*}}], f16[@[[COPY]] + 6], f16
