@@ -64,6 +64,7 @@ private:
   /// The entry of the image that is number `index` of every kind's.
   void describe(size_t index);
   void describeTensors(size_t index);
+  Type outputType(StringRef name);
   void describeIgnored(core::EntryOp entry);
   void describeLengthMasks(wafer::EntryOp facts, bool tensors);
   void createTensor(core::Role role, StringRef name, ArrayRef<int64_t> shape,
@@ -268,6 +269,15 @@ void Conversion::createTensor(core::Role role, StringRef name,
                          TypeAttr::get(type), TypeAttr::get(host));
 }
 
+/// The element type of an output of the model; null if it is none of its.
+Type Conversion::outputType(StringRef name) {
+  if (ArrayAttr outputs = wafer::getProgram(module).getOutputsAttr())
+    for (auto facts : outputs.getAsRange<wafer::ModelTensorAttr>())
+      if (facts.getName() == name)
+        return facts.getType();
+  return nullptr;
+}
+
 /// The tensors as the model's user knows them.
 void Conversion::describeTensors(size_t index) {
   EntryOf &entry = kinds.front().entries[index];
@@ -277,12 +287,17 @@ void Conversion::describeTensors(size_t index) {
     if (!known.insert({role, name}).second && kinds.size() > 1)
       return; // kinds may read the same
 
-    Type element = local.getElementType();
+    Type element = local.getElementType(), host = hostTypeOf(op, local);
     if (!element.isF32() && !element.isF16())
       element = builder.getI32Type();
+    Type model = role == core::Role::output ? outputType(name) : Type();
+    if (model && model.isF16() && element.isF32())
+      element = host = model;
+    if (model && model.isSignlessInteger(64) && element.isInteger(32))
+      host = model;
     createTensor(role, name,
                  entry.facts.getShape(name).value_or(local.getShape()), element,
-                 hostTypeOf(op, local));
+                 host);
   };
   auto describeOp = [&](Operation *op) {
     if (auto input = dyn_cast<wafer::InputOp>(op))

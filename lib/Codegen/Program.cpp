@@ -169,7 +169,7 @@ Type codegen::hostTypeOf(Operation *op, ShapedType local) {
   if (auto attr = op->getAttrOfType<TypeAttr>("host_type"))
     host = attr.getValue();
   if (host.isInteger(1) || host.isInteger(64))
-    return host;
+    return IntegerType::get(op->getContext(), host.getIntOrFloatBitWidth());
   Word word = local.getElementType().isF32()   ? Word::f32
               : local.getElementType().isF16() ? Word::f16
                                                : Word::i32;

@@ -383,12 +383,32 @@ std::optional<View> Lowering::contract(Operand a, Operand b,
               });
 }
 
+static Value combineFloats(OpBuilder &b, Location at, Combiner combiner,
+                           ValueRange args) {
+  if (combiner == Combiner::Sum)
+    return arith::AddFOp::create(b, at, args[1], args[0]);
+  if (combiner == Combiner::Max)
+    return arith::MaximumFOp::create(b, at, args[1], args[0]);
+  return arith::MinimumFOp::create(b, at, args[1], args[0]);
+}
+
+static Value combineIntegers(OpBuilder &b, Location at, Combiner combiner,
+                             ValueRange args) {
+  if (combiner == Combiner::Sum)
+    return arith::AddIOp::create(b, at, args[1], args[0]);
+  if (combiner == Combiner::Max)
+    return arith::MaxSIOp::create(b, at, args[1], args[0]);
+  return arith::MinSIOp::create(b, at, args[1], args[0]);
+}
+
 SymbolicTensor *Lowering::reduce(SymbolicTensor *q, ArrayRef<int64_t> axes,
                                  Combiner combiner, bool paddingIsNeutral) {
   const View *view = viewOf(q);
   if (!view)
     return nullptr;
   double infinity = std::numeric_limits<double>::infinity();
+  if (!q->isFloat())
+    infinity = std::numeric_limits<int32_t>::max();
   double neutral = combiner == Combiner::Sum   ? 0
                    : combiner == Combiner::Max ? -infinity
                                                : infinity;
@@ -404,15 +424,12 @@ SymbolicTensor *Lowering::reduce(SymbolicTensor *q, ArrayRef<int64_t> axes,
     sizes.push_back(capacity(q->shape[i]));
     reduced.push_back(llvm::is_contained(axes, static_cast<int64_t>(i)));
   }
-  auto result =
-      emit(operand, sizes, reduced, runtimeType(q->type), neutral,
-           [&](OpBuilder &b, Location at, ValueRange args) -> Value {
-             if (combiner == Combiner::Sum)
-               return arith::AddFOp::create(b, at, args[1], args[0]);
-             if (combiner == Combiner::Max)
-               return arith::MaximumFOp::create(b, at, args[1], args[0]);
-             return arith::MinimumFOp::create(b, at, args[1], args[0]);
-           });
+  auto result = emit(operand, sizes, reduced, runtimeType(q->type), neutral,
+                     [&](OpBuilder &b, Location at, ValueRange args) {
+                       return q->isFloat()
+                                  ? combineFloats(b, at, combiner, args)
+                                  : combineIntegers(b, at, combiner, args);
+                     });
   if (!result)
     return nullptr;
   Sizes shape = q->shape;

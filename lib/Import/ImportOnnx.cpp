@@ -8,8 +8,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "ExternalData.h"
+#include "Operators.h"
 #include "ReadModel.h"
 #include "TensorBytes.h"
+#include "TensorUses.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
 #include "waferloom/Import/Import.h"
 
@@ -45,9 +47,9 @@ class GraphBuilder {
 public:
   GraphBuilder(const CheckedModel &model, StringRef file, MLIRContext *context,
                bool withWeights)
-      : model(*model.proto), positions(model.positions), file(file),
-        withWeights(withWeights), builder(context),
-        errorAt(fileLoc(context, file)) {}
+      : checked(model), model(*model.proto), positions(model.positions),
+        file(file), withWeights(withWeights), builder(context),
+        errorAt(fileLoc(context, file)), uses(model.proto->graph()) {}
 
   Expected<OwningOpRef<ModuleOp>> build();
   /// Where an error of `build` belongs: the file, or a node of it.
@@ -74,11 +76,8 @@ private:
   Expected<std::pair<Type, ArrayAttr>>
   declaredType(const ::onnx::ValueInfoProto &value);
   Expected<Value> lookup(const std::string &name);
-  /// Weights stay in their files; other integers decide shapes and are read.
-  bool isWeight(RankedTensorType type, StringRef name) const {
-    return isa<FloatType>(type.getElementType()) || packed.contains(name);
-  }
 
+  const CheckedModel &checked;
   const ::onnx::ModelProto &model;
   const WeightPositions &positions;
   StringRef file;
@@ -86,7 +85,7 @@ private:
   OpBuilder builder;
   Location errorAt;
   llvm::StringMap<Value> values;
-  llvm::StringSet<> packed; // integers that are weights in disguise
+  TensorUses uses;
   llvm::StringMap<int64_t> versions;
   Value absent;
 };
@@ -110,13 +109,6 @@ Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
   llvm::StringMap<bool> initialized;
   for (const ::onnx::TensorProto &tensor : model.graph().initializer())
     initialized[tensor.name()] = true;
-  for (const ::onnx::NodeProto &node : model.graph().node()) {
-    const bool isBlocks =
-        node.domain() == "com.microsoft" && node.op_type() == "MatMulNBits";
-    if (isBlocks || node.op_type() == "DequantizeLinear")
-      for (int i = isBlocks; i < std::min(isBlocks + 3, node.input_size()); ++i)
-        packed.insert(node.input(i));
-  }
   if (model.graph().sparse_initializer_size() > 0)
     return makeError("sparse initializers are not supported");
   if (Error error = checkInterface(model.graph().input(), "input"))
@@ -224,8 +216,8 @@ Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
     return addExternal(tensor, name, *type, loc);
   auto valueType = builder.getType<level1::ValueType>();
   bool reference = position >= 0 && tensor.has_raw_data() &&
-                   isWeight(*type, name) &&
-                   (type->getNumElements() > 1 || packed.contains(name));
+                   uses.isWeight(*type, name) &&
+                   (type->getNumElements() > 1 || uses.isPacked(name));
   if (reference) {
     if (static_cast<int64_t>(tensor.raw_data().size()) != byteSize(*type))
       return makeError("tensor '" + Twine(name) + "': has " +
@@ -268,13 +260,13 @@ Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
   if (!data)
     return refuseData(name, llvm::toString(data.takeError()));
   auto valueType = builder.getType<level1::ValueType>();
-  if (!withWeights && isWeight(type, name))
+  if (!withWeights && uses.isWeight(type, name))
     return level1::WeightOp::create(builder, loc, valueType, name, StringAttr(),
                                     int64_t(0), type)
         .getResult();
   if (Error error = checkExternalData(*data, file, bytes))
     return refuseData(name, llvm::toString(std::move(error)));
-  if (isWeight(type, name))
+  if (uses.isWeight(type, name))
     return level1::WeightOp::create(builder, loc, valueType, name,
                                     builder.getStringAttr(data->path),
                                     static_cast<int64_t>(data->offset), type)
@@ -407,10 +399,13 @@ Error GraphBuilder::addNode(const ::onnx::NodeProto &node) {
   }
   SmallVector<StringRef> names(node.output().begin(), node.output().end());
   SmallVector<Type> types(names.size(), builder.getType<level1::ValueType>());
+  const NodeOrigin *origin = checked.originOf(node);
   auto op = level1::NodeOp::create(
-      builder, loc, types, node.op_type(), inputs, domain, versions[domain],
+      builder, loc, types, node.op_type(), inputs, domain,
+      origin ? origin->version : versions[domain],
       attributes.getDictionary(builder.getContext()),
-      builder.getStrArrayAttr(names));
+      builder.getStrArrayAttr(names),
+      origin ? builder.getStringAttr(origin->bodyOf) : StringAttr());
   for (auto [name, result] : llvm::zip_equal(node.output(), op.getOutputs()))
     if (!name.empty())
       values[name] = result;
@@ -447,19 +442,23 @@ OwningOpRef<ModuleOp> finish(Expected<CheckedModel> model, StringRef file,
   return std::move(*module);
 }
 
+bool isNative(StringRef domain, StringRef name) {
+  return findOperator(domain, name) != nullptr;
+}
+
 } // namespace
 
 OwningOpRef<ModuleOp> import::importOnnxBytes(StringRef bytes, StringRef name,
                                               MLIRContext *context,
                                               bool withWeights) {
   loadDialects(*context);
-  return finish(readModel(bytes), name, context, withWeights);
+  return finish(readModel(bytes, isNative), name, context, withWeights);
 }
 
 OwningOpRef<ModuleOp> import::importOnnxText(StringRef text, StringRef name,
                                              MLIRContext *context) {
   loadDialects(*context);
-  return finish(readModelText(text), name, context);
+  return finish(readModelText(text, isNative), name, context);
 }
 
 OwningOpRef<ModuleOp> import::importOnnx(StringRef path, MLIRContext *context,

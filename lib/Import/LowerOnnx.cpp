@@ -11,6 +11,7 @@
 #include "Bindings.h"
 #include "Frame.h"
 #include "Operators.h"
+#include "Unsupported.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
@@ -36,7 +37,6 @@ public:
   OwningOpRef<ModuleOp> run();
 
 private:
-  LogicalResult checkOperators();
   LogicalResult checkOptions(Bindings &bindings);
   FailureOr<SmallVector<int64_t>> chooseEntries(Bindings &bindings);
   LogicalResult lowerEntry(Bindings &bindings, int64_t tokens);
@@ -64,55 +64,9 @@ private:
   bool failed = false;
 };
 
-std::string describe(onnx::NodeOp node) {
-  std::string name;
-  if (auto loc = dyn_cast<NameLoc>(node.getLoc()))
-    name = loc.getName().str();
-  return "node '" + name + "' (" + node.getOperatorType().str() + ")";
-}
-
 void ModelLowering::reportNode(onnx::NodeOp node, StringRef reason) {
-  error() << describe(node) << ": " << reason;
+  error() << describeNode(node) << ": " << reason;
   failed = true;
-}
-
-LogicalResult ModelLowering::checkOperators() {
-  SmallVector<std::string> unsupported;
-  for (auto node : graph.getBody().getOps<onnx::NodeOp>()) {
-    auto describeWhy = [&](const Twine &why) {
-      StringRef domain = node.getDomain();
-      unsupported.push_back(describe(node) + ": " + why.str() + " (domain " +
-                            (domain.empty() ? "ai.onnx" : domain).str() +
-                            ", version " + std::to_string(node.getVersion()) +
-                            ")");
-    };
-    const OperatorEntry *entry =
-        findOperator(node.getDomain(), node.getOperatorType());
-    if (!entry) {
-      describeWhy("the operator is not supported");
-      continue;
-    }
-    unsigned inputs = node.getInputs().size();
-    if (inputs < entry->minInputs || inputs > entry->maxInputs)
-      describeWhy("has " + Twine(inputs) + " inputs");
-    else
-      for (Value input :
-           node.getInputs().take_front(std::min(inputs, entry->neededInputs())))
-        if (input.getDefiningOp<onnx::AbsentOp>()) {
-          describeWhy("leaves out an input it needs");
-          break;
-        }
-  }
-  if (unsupported.empty())
-    return success();
-  InFlightDiagnostic diagnostic = error();
-  diagnostic << unsupported.front();
-  for (const std::string &other : ArrayRef(unsupported).drop_front())
-    diagnostic.attachNote() << other;
-  if (unsupported.size() > 1)
-    diagnostic.attachNote()
-        << unsupported.size() << " nodes of this model are not supported";
-  return failure();
 }
 
 LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
@@ -203,7 +157,7 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   // First of all ops, as weights and entries come behind it.
   wafer::ProgramOp::getOrCreate(*target);
   auto found = findStates(graph, options);
-  if (failed || mlir::failed(found) || mlir::failed(checkOperators()))
+  if (failed || mlir::failed(found) || mlir::failed(checkOperators(graph)))
     return nullptr;
   states = std::move(*found);
   lengthMasks = findLengthMasks(graph);
@@ -359,6 +313,17 @@ SymbolicTensor *ModelLowering::makeLengthMask(Lowering &lowering,
                                lowering.constantOf(1, input.getElementType()));
 }
 
+/// The host refuses what the type of an input does not hold, or 32 bits.
+static void limitToType(Lowering &lowering, wafer::InputOp op, unsigned source,
+                        IntegerType type) {
+  const unsigned bits = std::min(31u, type.getWidth() - !type.isUnsigned());
+  const int64_t high = (int64_t(1) << bits) - 1;
+  op.setLimit(high + 1);
+  op.setLeast(type.isUnsigned() ? 0 : -high - 1);
+  lowering.math.reads[source].low = *op.getLeast();
+  lowering.math.reads[source].high = high;
+}
+
 SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
                                          onnx::InputOp input, Sizes shape) {
   Type type = input.getElementType();
@@ -383,6 +348,9 @@ SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
   unsigned source = lowering.math.reads.size() - 1;
   lowering.math.reads[source].name = input.getName().str();
   lowering.inputs[source] = op;
+  if (auto integer = dyn_cast<IntegerType>(type);
+      integer && (integer.getWidth() < 32 || integer.isUnsigned()))
+    limitToType(lowering, op, source, integer);
   // Ids and positions index tables: the host refuses negative ones.
   StringRef name = input.getName();
   if (name == "input_ids" || name == "position_ids" ||
@@ -473,6 +441,13 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
             << "only outputs that append to an input are states";
         return failure();
       }
+    auto integer = dyn_cast<IntegerType>(output.getElementType());
+    if (integer && (integer.isUnsigned() ||
+                    (integer.getWidth() != 1 && integer.getWidth() < 32)))
+      return error() << "output '" << output.getName() << "' is of type "
+                     << output.getElementType()
+                     << ", which no image has; cast it to int32 or float",
+             failure();
     lowering.refusal.clear();
     Value tensor = lowering.plain(q);
     if (!tensor)

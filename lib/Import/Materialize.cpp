@@ -84,6 +84,7 @@ private:
   bool collectLookup(Expr e);
   Value writePolynomial(OpBuilder &b, Location at, ArrayRef<Term> terms,
                         bool negated, ValueRange args);
+  Value towardsZero(OpBuilder &b, Location at, Value x, Value y);
   Value writeAtom(OpBuilder &b, Location at, Expr e, ValueRange args);
   Value writeBool(OpBuilder &b, Location at, Expr e, ValueRange args);
   Value writeFloat(OpBuilder &b, Location at, Expr e, ValueRange args);
@@ -257,6 +258,20 @@ Value BodyWriter::writePolynomial(OpBuilder &b, Location at,
   return sum ? sum : integer(b, at, 0);
 }
 
+/// The machine divides downwards: a negative quotient that leaves a remainder
+/// is one too low.
+Value BodyWriter::towardsZero(OpBuilder &b, Location at, Value x, Value y) {
+  using P = arith::CmpIPredicate;
+  Value down = arith::FloorDivSIOp::create(b, at, x, y);
+  Value back = arith::MulIOp::create(b, at, down, y);
+  Value negative =
+      arith::CmpIOp::create(b, at, P::slt, down, integer(b, at, 0));
+  Value uneven = arith::CmpIOp::create(b, at, P::ne, back, x);
+  Value up = arith::AddIOp::create(b, at, down, integer(b, at, 1));
+  Value both = arith::AndIOp::create(b, at, negative, uneven);
+  return arith::SelectOp::create(b, at, both, up, down);
+}
+
 Value BodyWriter::writeAtom(OpBuilder &b, Location at, Expr e,
                             ValueRange args) {
   if (e->kind == ExprKind::Polynomial)
@@ -286,9 +301,12 @@ Value BodyWriter::writeAtom(OpBuilder &b, Location at, Expr e,
     return arith::SubIOp::create(b, at, operands[0], whole);
   }
   case ExprKind::TruncDiv:
-    return arith::DivSIOp::create(b, at, operands[0], operands[1]);
-  case ExprKind::TruncMod:
-    return arith::RemSIOp::create(b, at, operands[0], operands[1]);
+    return towardsZero(b, at, operands[0], operands[1]);
+  case ExprKind::TruncMod: {
+    Value quotient = towardsZero(b, at, operands[0], operands[1]);
+    Value whole = arith::MulIOp::create(b, at, quotient, operands[1]);
+    return arith::SubIOp::create(b, at, operands[0], whole);
+  }
   default: // FloatToInt
     return arith::FPToSIOp::create(b, at, b.getI32Type(), operands[0]);
   }

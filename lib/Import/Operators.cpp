@@ -19,10 +19,13 @@ ArrayRef<OperatorEntry> import::operatorTable() {
   static const std::vector<OperatorEntry> table = [] {
     std::vector<OperatorEntry> all;
     for (auto family :
-         {attentionOperators, castOperators, gatherOperators,
-          generatorOperators, movementOperators, pointwiseOperators,
-          predicateOperators, productOperators, quantizedOperators,
-          reductionOperators, reshapeOperators, slicingOperators})
+         {activationOperators, attentionOperators, castOperators,
+          einsumOperators,     gatherOperators,    generatorOperators,
+          integerOperators,    movementOperators,  normOperators,
+          pointwiseOperators,  predicateOperators, productOperators,
+          quantizedOperators,  reductionOperators, reshapeOperators,
+          resizeOperators,     scatterOperators,   selectionOperators,
+          slicingOperators,    windowOperators})
       llvm::append_range(all, family());
     return all;
   }();

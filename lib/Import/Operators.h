@@ -8,18 +8,26 @@
 namespace waferloom::import {
 
 /// The operators of each family, from the file that is called after it.
+llvm::ArrayRef<OperatorEntry> activationOperators();
 llvm::ArrayRef<OperatorEntry> attentionOperators();
 llvm::ArrayRef<OperatorEntry> castOperators();
+llvm::ArrayRef<OperatorEntry> einsumOperators();
 llvm::ArrayRef<OperatorEntry> gatherOperators();
 llvm::ArrayRef<OperatorEntry> generatorOperators();
+llvm::ArrayRef<OperatorEntry> integerOperators();
 llvm::ArrayRef<OperatorEntry> movementOperators();
+llvm::ArrayRef<OperatorEntry> normOperators();
 llvm::ArrayRef<OperatorEntry> pointwiseOperators();
 llvm::ArrayRef<OperatorEntry> predicateOperators();
 llvm::ArrayRef<OperatorEntry> productOperators();
 llvm::ArrayRef<OperatorEntry> quantizedOperators();
 llvm::ArrayRef<OperatorEntry> reductionOperators();
 llvm::ArrayRef<OperatorEntry> reshapeOperators();
+llvm::ArrayRef<OperatorEntry> resizeOperators();
+llvm::ArrayRef<OperatorEntry> scatterOperators();
+llvm::ArrayRef<OperatorEntry> selectionOperators();
 llvm::ArrayRef<OperatorEntry> slicingOperators();
+llvm::ArrayRef<OperatorEntry> windowOperators();
 
 /// A value with other indices: `indices` are those of `q` in terms of the dims
 /// of `shape`; `change` does the same to a view.
@@ -28,8 +36,17 @@ SymbolicTensor *moved(Lowering &lowering, SymbolicTensor *q, Sizes shape,
 
 /// `q` in another element type.
 SymbolicTensor *converted(Call &call, SymbolicTensor *q, mlir::Type to);
-/// An integer as its type holds it: constants wrap as ONNX has it; refused if
-/// another may.
+/// The MLIR type of an element type number of the file; null if there is none.
+mlir::Type elementTypeOf(mlir::OpBuilder &builder, int64_t number);
+
+/// Integers as the floats they stand for, in the type of `scale`: one scale and
+/// zero point, one per index of `axis`, or one per `block` of them.
+SymbolicTensor *dequantized(Call &call, SymbolicTensor *q,
+                            SymbolicTensor *scale, SymbolicTensor *zero,
+                            int64_t axis, int64_t block);
+
+/// An integer as its type holds it: constants and narrow types wrap; others are
+/// refused if they may.
 Expr inRangeOf(Call &call, Expr integer, mlir::Type type);
 
 /// `q` in another shape, elements in the same order.
@@ -42,10 +59,25 @@ SymbolicTensor *transposed(Call &call, SymbolicTensor *q,
 /// Matrix product over the last two dimensions; the others broadcast.
 SymbolicTensor *product(Call &call, SymbolicTensor *a, SymbolicTensor *b);
 
-/// Softmax over `axis`. With `paddingIsExcluded`, what lies beyond the live
-/// length is known to be -inf.
-SymbolicTensor *softmax(Call &call, SymbolicTensor *q, int64_t axis,
+/// Softmax over `axes` together. With `paddingIsExcluded`, what lies beyond the
+/// live length is known to be -inf.
+SymbolicTensor *softmax(Call &call, SymbolicTensor *q,
+                        llvm::ArrayRef<int64_t> axes,
                         bool paddingIsExcluded = false);
+
+/// The axes of a reduction, in order; none after a refusal.
+std::optional<llvm::SmallVector<int64_t>> reducedAxes(Call &call);
+
+/// The axes of a softmax of any kind; none after a refusal.
+std::optional<llvm::SmallVector<int64_t>> softmaxAxes(Call &call);
+
+/// Elements of a float tensor along `axis`, at indices that count from the
+/// front and may depend on data.
+SymbolicTensor *takenElements(Call &call, SymbolicTensor *q,
+                              SymbolicTensor *indices, int64_t axis);
+
+/// CumSum of values that depend on data.
+SymbolicTensor *runningSum(Call &call, SymbolicTensor *q, int64_t axis);
 
 /// Stores the new rows of the state `past` behind what it holds.
 SymbolicTensor *append(Call &call, SymbolicTensor *past, SymbolicTensor *rows,

@@ -27,10 +27,15 @@ Expr import::inRangeOf(Call &c, Expr integer, Type type) {
   const int64_t largest =
       (int64_t(1) << (std::min(width, 63u) - (isUnsigned ? 0 : 1))) - 1;
   const int64_t smallest = isUnsigned ? 0 : -largest - 1;
-  if (!low || !high || math.lowest(low) < smallest ||
-      math.highest(high) > largest)
+  if (low && high && math.lowest(low) >= smallest &&
+      math.highest(high) <= largest)
+    return integer;
+  if (width >= 32)
     return c.refuse("may wrap at " + Twine(width) + " bits");
-  return integer;
+  // Narrow ones wrap: the remainder of 2^width, counted from the smallest.
+  Expr modulus = math.constant(largest - smallest + 1);
+  return math.add(math.floorMod(math.add(integer, -smallest), modulus),
+                  smallest);
 }
 
 /// One element from one type to another, as the file means it.
@@ -89,8 +94,7 @@ SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
       });
 }
 
-/// The MLIR type of an element type number of the file.
-static Type typeOf(OpBuilder &b, int64_t number) {
+Type import::elementTypeOf(OpBuilder &b, int64_t number) {
   switch (number) {
   case 1:
     return b.getF32Type();
@@ -98,6 +102,8 @@ static Type typeOf(OpBuilder &b, int64_t number) {
     return b.getIntegerType(8, /*isSigned=*/false);
   case 3:
     return b.getI8Type();
+  case 4:
+    return b.getIntegerType(16, /*isSigned=*/false);
   case 5:
     return b.getI16Type();
   case 6:
@@ -110,14 +116,18 @@ static Type typeOf(OpBuilder &b, int64_t number) {
     return b.getF16Type();
   case 11:
     return b.getF64Type();
+  case 12:
+    return b.getIntegerType(32, /*isSigned=*/false);
+  case 13:
+    return b.getIntegerType(64, /*isSigned=*/false);
   default:
     return nullptr;
   }
 }
 
 static Results lowerCast(Call &c) {
-  return one(
-      converted(c, c.input(0), typeOf(c.lowering.builder, c.integer("to", 0))));
+  return one(converted(c, c.input(0),
+                       elementTypeOf(c.lowering.builder, c.integer("to", 0))));
 }
 
 static Results lowerCastLike(Call &c) {

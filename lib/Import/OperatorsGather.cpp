@@ -232,8 +232,8 @@ static Results lowerGatherElements(Call &c) {
       return one(c.refuse("takes " + math.print(size) + " of dimension " +
                           Twine(i) + ", which has " + math.print(most)));
   Expr function = lowering.functionOf(q), at = lowering.functionOf(indices);
-  if (!function || !at)
-    return one(c.refuse("takes single elements of a float tensor at run time"));
+  if (!at)
+    return one(c.refuse("the indices are computed at run time"));
   math.dims = indices->shape;
   Sizes from;
   for (size_t i = 0; i < q->rank(); ++i)
@@ -241,6 +241,10 @@ static Results lowerGatherElements(Call &c) {
   from[*axis] = insideOf(lowering, at, q->shape[*axis]);
   if (!from[*axis])
     return {};
+  if (!function) {
+    indices = lowering.fromFunction(indices->shape, indices->type, from[*axis]);
+    return one(takenElements(c, q, indices, *axis));
+  }
   return one(lowering.fromFunction(indices->shape, q->type,
                                    math.substitute(function, from)));
 }

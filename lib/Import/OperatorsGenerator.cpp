@@ -1,6 +1,6 @@
 //===- OperatorsGenerator.cpp - Values made of sizes and indices ----------===//
 
-#include "Operators.h"
+#include "Compose.h"
 
 #include <cmath>
 
@@ -124,14 +124,20 @@ static Results lowerTrilu(Call &c) {
     offset = (*given)[0];
   }
   Expr function = c.lowering.functionOf(q);
-  if (q->rank() < 2 || !function)
-    return one(c.refuse("of a float tensor at run time"));
+  if (q->rank() < 2)
+    return one(c.refuse("of a value of rank " + Twine(q->rank())));
   math.dims = q->shape;
   Expr row = math.dim(q->rank() - 2), column = math.dim(q->rank() - 1);
   Expr distance = math.sub(column, math.add(row, offset));
   Expr kept =
       math.lessEqualZero(c.integer("upper", 1) ? math.neg(distance) : distance);
   Expr zero = c.lowering.constantOf(0, q->type);
+  if (!function) {
+    Compose o(c);
+    SymbolicTensor *inside =
+        c.lowering.fromFunction(q->shape, c.lowering.builder.getI1Type(), kept);
+    return one(o.where(inside, q, o.constant(0)));
+  }
   return one(c.lowering.fromFunction(q->shape, q->type,
                                      math.where(kept, function, zero)));
 }
@@ -153,7 +159,7 @@ static Results lowerCumSum(Call &c) {
     constant = *axis >= static_cast<int64_t>(used.size()) || !used[*axis];
   }
   if (!constant)
-    return one(c.refuse("sums up values that depend on data"));
+    return one(runningSum(c, q, *axis));
   Expr count = math.add(math.dim(*axis), c.integer("exclusive", 0) ? 0 : 1);
   return one(
       c.lowering.fromFunction(q->shape, q->type, math.mul(function, count)));

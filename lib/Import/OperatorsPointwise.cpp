@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Operators.h"
+#include "Compose.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -171,6 +171,45 @@ static Results lowerUnary(Call &c) {
   return one(c.lowering.unary(unaryNamed(c.op), q));
 }
 
+/// x to a power that is one whole number, by squares.
+static SymbolicTensor *wholePower(Compose &o, SymbolicTensor *x,
+                                  int64_t power) {
+  SymbolicTensor *result = nullptr, *square = x;
+  for (int64_t left = std::abs(power); left && !o.failed(); left >>= 1) {
+    if (left & 1)
+      result = result ? o.mul(result, square) : square;
+    if (left > 1)
+      square = o.mul(square, square);
+  }
+  return power < 0 ? o("Reciprocal", {result}) : result;
+}
+
+/// exp(e * log|x|), where that has a value; and what C has elsewhere.
+static SymbolicTensor *anyPower(Compose &o, SymbolicTensor *x,
+                                SymbolicTensor *e) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  SymbolicTensor *one = o.constant(1), *zero = o.constant(0);
+  SymbolicTensor *size = o("Abs", {x});
+  SymbolicTensor *power = o("Exp", {o.mul(e, o("Log", {size}))});
+  power = o.where(o("Equal", {size, one}), one, power);
+  SymbolicTensor *whole = o("Equal", {o("Floor", {e}), e});
+  SymbolicTensor *half = o.mul(e, o.constant(0.5));
+  SymbolicTensor *even = o("Equal", {o("Floor", {half}), half});
+  SymbolicTensor *signless =
+      o.where(o("Or", {whole, o("Equal", {size, o.constant(infinity)})}), power,
+              o.constant(std::nan("")));
+  SymbolicTensor *odd = o("And", {whole, o("Not", {even})});
+  signless = o.where(odd, o("Neg", {power}), signless);
+  // -0 is known by its inverse.
+  SymbolicTensor *negative = o.less(x, zero);
+  SymbolicTensor *isZero = o("Equal", {x, zero});
+  SymbolicTensor *below = o.less(o("Reciprocal", {x}), zero);
+  negative = o("Or", {negative, o("And", {isZero, o("And", {below, odd})})});
+  power = o.where(negative, signless, power);
+  power = o.where(o("Equal", {x, one}), one, power);
+  return o.where(o("Equal", {e, zero}), one, power);
+}
+
 static Results lowerPow(Call &c) {
   SymbolicTensor *q = c.input(0), *exponent = c.input(1);
   Lowering &lowering = c.lowering;
@@ -183,39 +222,60 @@ static Results lowerPow(Call &c) {
       return inRangeOf(c, c.math.product(Sizes(*power, args[0])), q->type);
     }));
   }
-  if (!q->isFloat())
+  if (!q->isFloat() || exponent->isBool())
     return one(c.refuse("of booleans"));
   std::optional<double> power;
   if (e && e->kind == ExprKind::FloatConstant)
     power = e->floatValue();
   else if (e && e->isInt() && e->constant())
     power = static_cast<double>(*e->constant());
-  if (!power) {
-    if (exponent->type != q->type)
-      return one(c.refuse("base and exponent have different types"));
-    return one(lowering.binary(ScalarOp::Pow, q, exponent));
-  }
-  SymbolicTensor *constant = lowering.fromFunction(
-      exponent->shape, q->type, lowering.constantOf(*power, q->type));
+  if (power)
+    exponent = lowering.fromFunction(exponent->shape, q->type,
+                                     lowering.constantOf(*power, q->type));
+  else
+    exponent = converted(c, exponent, q->type);
+  if (!exponent)
+    return {};
   if (SymbolicTensor *symbolic =
-          trySymbolic(c, {q, constant}, q->type, [&](ArrayRef<Expr> args) {
+          trySymbolic(c, {q, exponent}, q->type, [&](ArrayRef<Expr> args) {
             return c.math.apply(ScalarOp::Pow, args,
                                 lowering.formatOf(q->type));
           }))
     return one(symbolic);
+  Compose o(c);
+  if (!power)
+    return one(anyPower(o, q, exponent));
+  auto shape = lowering.broadcast({q, exponent});
+  if (!shape)
+    return {};
+  SymbolicTensor *result;
   if (*power == 0.5)
-    return one(lowering.unary(ScalarOp::Sqrt, q));
-  if (*power == -1)
-    return one(lowering.unary(ScalarOp::Reciprocal, q));
-  if (*power != 2 && *power != 3)
-    return one(lowering.binary(ScalarOp::Pow, q, constant));
-  return one(lowering.pointwise(
-      q, q->type, [&](OpBuilder &b, Location at, ValueRange args) -> Value {
-        Value square = arith::MulFOp::create(b, at, args[0], args[0]);
-        return *power == 2
-                   ? square
-                   : Value(arith::MulFOp::create(b, at, square, args[0]));
-      }));
+    result = lowering.unary(ScalarOp::Sqrt, q);
+  else if (*power == -1)
+    result = lowering.unary(ScalarOp::Reciprocal, q);
+  else if (*power == 2 || *power == 3)
+    result = lowering.pointwise(
+        q, q->type, [&](OpBuilder &b, Location at, ValueRange args) -> Value {
+          Value square = arith::MulFOp::create(b, at, args[0], args[0]);
+          return *power == 2
+                     ? square
+                     : Value(arith::MulFOp::create(b, at, square, args[0]));
+        });
+  else if (*power == 0)
+    result = lowering.fromFunction(q->shape, q->type,
+                                   lowering.constantOf(1, q->type));
+  else if (std::abs(*power) <= 64 && *power == std::floor(*power))
+    result = wholePower(o, q, static_cast<int64_t>(*power));
+  else if (std::isfinite(*power) && *power != std::floor(*power))
+    // The logarithm of what is below 0 is NaN, as the power is.
+    result = o("Exp", {o.mul(exponent, o("Log", {q}))});
+  else
+    result = anyPower(o, q, exponent);
+  if (result && *shape != Sizes(result->shape))
+    result = o("Expand",
+               {result, lowering.fromElements(*shape, false,
+                                              lowering.builder.getI64Type())});
+  return one(result);
 }
 
 static Results lowerClip(Call &c) {

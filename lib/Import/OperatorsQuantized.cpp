@@ -204,6 +204,16 @@ SymbolicTensor *Packed::declare() {
 }
 
 static Results lowerDequantizeLinear(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  if (c.lowering.functionOf(q)) { // no weight: known, or of the step
+    const auto rank = static_cast<int64_t>(q->rank());
+    int64_t axis = c.integer("axis", 1);
+    axis =
+        std::min(axis < 0 ? axis + rank : axis, std::max(rank - 1, int64_t(0)));
+    return one(dequantized(c, q, c.input(1), c.input(2),
+                           std::max(axis, int64_t(0)),
+                           c.integer("block_size", 0)));
+  }
   Packed packed(c);
   return packed.readLinear() ? one(packed.declare()) : Results();
 }

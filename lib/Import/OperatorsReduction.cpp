@@ -95,64 +95,119 @@ static SymbolicTensor *dropAxes(Call &c, SymbolicTensor *q,
   });
 }
 
-static Results lowerReduce(Call &c) {
+std::optional<SmallVector<int64_t>> import::reducedAxes(Call &c) {
   SymbolicTensor *q = c.input(0);
-  Lowering &lowering = c.lowering;
   SmallVector<int64_t> axes;
   if (c.input(1)) {
-    auto given = lowering.constantsOf(c.input(1), "an axis");
+    auto given = c.lowering.constantsOf(c.input(1), "an axis");
     if (!given)
-      return {};
+      return std::nullopt;
     axes = *given;
   } else if (auto given = c.integers("axes")) {
     axes = *given;
   }
-  if (axes.empty()) {
-    if (c.integer("noop_with_empty_axes", 0))
-      return one(q);
+  if (axes.empty() && !c.integer("noop_with_empty_axes", 0))
     for (size_t i = 0; i < q->rank(); ++i)
       axes.push_back(i);
-  }
   for (int64_t &axis : axes) {
-    auto normal = normalizeAxis(lowering, axis, q->rank());
+    auto normal = normalizeAxis(c.lowering, axis, q->rank());
     if (!normal)
-      return {};
+      return std::nullopt;
     axis = *normal;
   }
   llvm::sort(axes);
   axes.erase(llvm::unique(axes), axes.end());
-
-  SymbolicTensor *result = nullptr;
-  if (Expr function = reduceSymbolic(c, q, axes)) {
-    Sizes shape = q->shape;
-    for (int64_t axis : axes)
-      shape[axis] = c.math.constant(1);
-    result = lowering.fromFunction(shape, q->type, function);
-  } else if (!q->isFloat()) {
-    return one(c.refuse("reduces integers that depend on data"));
-  } else if (c.op == "ReduceMean") {
-    result = mean(c, q, axes);
-  } else {
-    result = lowering.reduce(q, axes,
-                             c.op == "ReduceSum"   ? Combiner::Sum
-                             : c.op == "ReduceMax" ? Combiner::Max
-                                                   : Combiner::Min);
-  }
-  if (!result)
-    return {};
-  return one(c.integer("keepdims", 1) ? result : dropAxes(c, result, axes));
+  return axes;
 }
 
-SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q, int64_t axis,
+/// A reduction of integers that depend on data, within 32 bits.
+static SymbolicTensor *reduceIntegers(Call &c, SymbolicTensor *q,
+                                      ArrayRef<int64_t> axes,
+                                      Combiner combiner) {
+  Arithmetic &math = c.math;
+  int64_t count = 1;
+  for (int64_t axis : axes) {
+    if (c.lowering.isBounded(q->shape[axis]))
+      return c.refuse("reduces integers over the live length");
+    count *= c.lowering.capacity(q->shape[axis]);
+  }
+  Expr function = c.lowering.functionOf(q);
+  if (!function)
+    return c.refuse("of integers that are not known");
+  math.dims = q->shape;
+  if (combiner == Combiner::Sum &&
+      !c.lowering.staysIn32Bits(math.mul(function, math.constant(count))))
+    return nullptr;
+  math.dims = q->shape;
+  auto [low, high] = math.bounds(function);
+  SymbolicTensor *result = c.lowering.reduce(q, axes, combiner);
+  if (!result || !low || !high)
+    return result;
+  // What lies in the sum, for whoever computes with it.
+  const int64_t times = combiner == Combiner::Sum ? count : 1;
+  ReadTensor &read = math.reads.back();
+  read.low = math.lowest(low) * times;
+  read.high = math.highest(high) * times;
+  return result;
+}
+
+static Combiner combinerOf(StringRef op) {
+  return op == "ReduceSum"   ? Combiner::Sum
+         : op == "ReduceMax" ? Combiner::Max
+                             : Combiner::Min;
+}
+
+static Results lowerReduce(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  Lowering &lowering = c.lowering;
+  auto axes = reducedAxes(c);
+  if (!axes)
+    return {};
+  if (axes->empty())
+    return one(q);
+  const bool isBool = q->isBool();
+  if (isBool) { // any, or all
+    q = converted(c, q, lowering.builder.getI32Type());
+    if (!q || c.op == "ReduceSum" || c.op == "ReduceMean")
+      return one(q ? c.refuse("of booleans") : nullptr);
+  }
+  SymbolicTensor *result = nullptr;
+  if (Expr function = reduceSymbolic(c, q, *axes)) {
+    Sizes shape = q->shape;
+    for (int64_t axis : *axes)
+      shape[axis] = c.math.constant(1);
+    result = lowering.fromFunction(shape, q->type, function);
+  } else if (c.op == "ReduceMean") {
+    result = q->isFloat() ? mean(c, q, *axes)
+                          : c.refuse("of integers that depend on data");
+  } else if (!q->isFloat()) {
+    result = reduceIntegers(c, q, *axes, combinerOf(c.op));
+  } else {
+    result = lowering.reduce(q, *axes, combinerOf(c.op));
+  }
+  if (result && isBool)
+    result = converted(c, result, c.input(0)->type);
+  if (!result)
+    return {};
+  return one(c.integer("keepdims", 1) ? result : dropAxes(c, result, *axes));
+}
+
+SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q,
+                                ArrayRef<int64_t> axes,
                                 bool paddingIsExcluded) {
   Lowering &lowering = c.lowering;
-  bool bounded = lowering.isBounded(q->shape[axis]);
-  if (bounded && !paddingIsExcluded &&
-      !(q = lowering.maskPadding(q, axis,
-                                 -std::numeric_limits<double>::infinity())))
-    return nullptr;
+  bool bounded = false;
+  for (int64_t axis : axes) {
+    if (!lowering.isBounded(q->shape[axis]))
+      continue;
+    bounded = true;
+    if (!paddingIsExcluded &&
+        !(q = lowering.maskPadding(q, axis,
+                                   -std::numeric_limits<double>::infinity())))
+      return nullptr;
+  }
   SymbolicTensor *largest =
-      lowering.reduce(q, {axis}, Combiner::Max, /*paddingIsNeutral=*/true);
+      lowering.reduce(q, axes, Combiner::Max, /*paddingIsNeutral=*/true);
   if (!largest)
     return nullptr;
   SymbolicTensor *weights = lowering.pointwise(
@@ -165,7 +220,7 @@ SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q, int64_t axis,
   if (!weights)
     return nullptr;
   // exp(-inf) is an exact zero: the sum needs no second cut.
-  SymbolicTensor *sum = lowering.reduce(weights, {axis}, Combiner::Sum,
+  SymbolicTensor *sum = lowering.reduce(weights, axes, Combiner::Sum,
                                         /*paddingIsNeutral=*/true);
   if (!sum)
     return nullptr;
@@ -187,42 +242,42 @@ SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q, int64_t axis,
   return result;
 }
 
-/// The axis of a softmax of any kind; refuses what it is not defined for.
-static std::optional<int64_t> softmaxAxis(Call &c) {
+std::optional<SmallVector<int64_t>> import::softmaxAxes(Call &c) {
   SymbolicTensor *q = c.input(0);
-  auto axis = normalizeAxis(
-      c.lowering, c.integer("axis", c.version >= 13 ? -1 : 1), q->rank());
+  const bool isOld = c.version < 13;
+  auto axis =
+      normalizeAxis(c.lowering, c.integer("axis", isOld ? 1 : -1), q->rank());
   if (!axis)
     return std::nullopt;
-  if (c.version < 13 && *axis + 1 != static_cast<int64_t>(q->rank()))
-    return c.refuse("before version 13 is over all dimensions from axis " +
-                    Twine(*axis) + " on"),
-           std::nullopt;
   if (!q->isFloat())
     return c.refuse("of a value that is not a float"), std::nullopt;
-  return axis;
+  SmallVector<int64_t> axes{*axis};
+  // Before version 13 all dimensions from the axis on are one.
+  while (isOld && axes.back() + 1 < static_cast<int64_t>(q->rank()))
+    axes.push_back(axes.back() + 1);
+  return axes;
 }
 
 static Results lowerSoftmax(Call &c) {
-  auto axis = softmaxAxis(c);
-  return axis ? one(softmax(c, c.input(0), *axis)) : Results{};
+  auto axes = softmaxAxes(c);
+  return axes ? one(softmax(c, c.input(0), *axes)) : Results{};
 }
 
 /// x - max - log(sum(exp(x - max))): nothing overflows, and what is far below
 /// the largest keeps its digits, which a logarithm of the softmax would lose.
 static Results lowerLogSoftmax(Call &c) {
-  auto axis = softmaxAxis(c);
-  if (!axis)
+  auto axes = softmaxAxes(c);
+  if (!axes)
     return {};
   Lowering &lowering = c.lowering;
   SymbolicTensor *q = c.input(0);
-  SymbolicTensor *largest = lowering.reduce(q, {*axis}, Combiner::Max);
+  SymbolicTensor *largest = lowering.reduce(q, *axes, Combiner::Max);
   SymbolicTensor *below =
       largest ? lowering.binary(ScalarOp::Sub, q, largest) : nullptr;
   SymbolicTensor *powers =
       below ? lowering.unary(ScalarOp::Exp, below) : nullptr;
   SymbolicTensor *sum =
-      powers ? lowering.reduce(powers, {*axis}, Combiner::Sum) : nullptr;
+      powers ? lowering.reduce(powers, *axes, Combiner::Sum) : nullptr;
   SymbolicTensor *log = sum ? lowering.unary(ScalarOp::Log, sum) : nullptr;
   return log ? one(lowering.binary(ScalarOp::Sub, below, log)) : Results{};
 }
@@ -278,11 +333,13 @@ static SymbolicTensor *inverseDeviation(Call &c, SymbolicTensor *q,
 
 /// A norm over the axes: (q - mean(q)) or q itself, by the inverse of its
 /// deviation, times `scale` (+ `bias`). Half precision is widened: a sum of
-/// squares leaves its range. `inverse` is set if it is asked for.
+/// squares leaves its range. `inverse` and `centre` are
+/// set if they are asked for.
 static SymbolicTensor *normalized(Call &c, SymbolicTensor *q,
                                   ArrayRef<int64_t> axes, bool isCentred,
                                   SymbolicTensor *scale, SymbolicTensor *bias,
-                                  SymbolicTensor **inverse = nullptr) {
+                                  SymbolicTensor **inverse = nullptr,
+                                  SymbolicTensor **centre = nullptr) {
   Lowering &lowering = c.lowering;
   Type type = q->type, wide = lowering.builder.getF32Type();
   if (scale->type != type || (bias && bias->type != type))
@@ -297,6 +354,8 @@ static SymbolicTensor *normalized(Call &c, SymbolicTensor *q,
   if (isCentred) {
     SymbolicTensor *average = mean(c, q, axes);
     q = average ? lowering.binary(ScalarOp::Sub, q, average) : nullptr;
+    if (centre)
+      *centre = average;
   }
   SymbolicTensor *factor = q ? inverseDeviation(c, q, axes) : nullptr;
   q = factor ? lowering.binary(ScalarOp::Mul, q, factor) : nullptr;
@@ -308,18 +367,15 @@ static SymbolicTensor *normalized(Call &c, SymbolicTensor *q,
   return q ? converted(c, q, type) : nullptr;
 }
 
-static bool onlyFirstResult(Call &c) {
-  return c.resultCount == 1 ||
-         (c.refuse("its further outputs are not supported"), false);
-}
-
 static Results lowerLayerNormalization(Call &c) {
-  SymbolicTensor *q = c.input(0);
+  SymbolicTensor *q = c.input(0), *inverse = nullptr, *centre = nullptr;
   auto axes = normAxes(c, q);
-  if (!axes || !onlyFirstResult(c))
+  if (!axes)
     return {};
-  return one(
-      normalized(c, q, *axes, /*isCentred=*/true, c.input(1), c.input(2)));
+  SymbolicTensor *result =
+      normalized(c, q, *axes, /*isCentred=*/true, c.input(1), c.input(2),
+                 &inverse, &centre);
+  return result ? Results{result, centre, inverse} : Results{};
 }
 
 static Results lowerRMSNormalization(Call &c) {

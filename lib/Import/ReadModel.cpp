@@ -8,13 +8,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "ReadModel.h"
+#include "FunctionBodies.h"
 
 #include "llvm/ADT/StringSet.h"
 
 #include "onnx/checker.h"
 #include "onnx/defs/parser.h"
 #include "onnx/defs/schema.h"
-#include "onnx/inliner/inliner.h"
 #include "onnx/onnx_pb.h"
 
 #include <google/protobuf/io/coded_stream.h>
@@ -29,9 +29,17 @@ CheckedModel::CheckedModel() : proto(std::make_unique<onnx::ModelProto>()) {}
 CheckedModel::CheckedModel(CheckedModel &&) = default;
 CheckedModel::~CheckedModel() = default;
 
+const NodeOrigin *CheckedModel::originOf(const onnx::NodeProto &node) const {
+  for (const std::string &output : node.output())
+    if (auto found = origins.find(output);
+        !output.empty() && found != origins.end())
+      return &found->second;
+  return nullptr;
+}
+
 namespace {
 
-/// Nodes that a model may unfold into when its functions are inlined.
+/// Nodes that a model may unfold into when its functions are expanded.
 constexpr uint64_t maxInlinedNodes = 1'000'000;
 
 Error makeError(const llvm::Twine &message) {
@@ -199,7 +207,7 @@ Error checkOpset(const onnx::ModelProto &proto) {
   return Error::success();
 }
 
-Error checkAndInline(CheckedModel &model) {
+Error checkAndExpand(CheckedModel &model, IsNative isNative) {
   try {
     registerSchemas();
     onnx::ModelProto &proto = *model.proto;
@@ -213,8 +221,7 @@ Error checkAndInline(CheckedModel &model) {
       ExternalWeightsAside aside(*proto.mutable_graph());
       onnx::checker::check_model(proto);
     }
-    if (proto.functions_size() > 0)
-      onnx::inliner::InlineLocalFunctions(proto, /*convert_version=*/false);
+    model.origins = expandBodies(proto, isNative);
   } catch (const std::exception &e) {
     return makeError("the model is not valid: " + firstLine(e.what()));
   } catch (...) {
@@ -225,7 +232,8 @@ Error checkAndInline(CheckedModel &model) {
 
 } // namespace
 
-Expected<CheckedModel> waferloom::import::readModel(StringRef bytes) {
+Expected<CheckedModel> waferloom::import::readModel(StringRef bytes,
+                                                    IsNative isNative) {
   if (bytes.size() > INT32_MAX)
     return makeError("the file has " + llvm::Twine(bytes.size()) +
                      " bytes, the format ends at 2147483647; keep the weights "
@@ -243,12 +251,13 @@ Expected<CheckedModel> waferloom::import::readModel(StringRef bytes) {
     return makeError("the file is not an ONNX model");
   }
   model.positions = findWeightPositions(bytes);
-  if (Error error = checkAndInline(model))
+  if (Error error = checkAndExpand(model, isNative))
     return error;
   return model;
 }
 
-Expected<CheckedModel> waferloom::import::readModelText(StringRef text) {
+Expected<CheckedModel> waferloom::import::readModelText(StringRef text,
+                                                        IsNative isNative) {
   CheckedModel model;
   try {
     auto status = onnx::OnnxParser::Parse(*model.proto, text.str().c_str());
@@ -257,7 +266,7 @@ Expected<CheckedModel> waferloom::import::readModelText(StringRef text) {
   } catch (const std::exception &e) {
     return makeError(firstLine(e.what()));
   }
-  if (Error error = checkAndInline(model))
+  if (Error error = checkAndExpand(model, isNative))
     return error;
   return model;
 }

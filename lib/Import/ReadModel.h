@@ -3,16 +3,19 @@
 #ifndef WAFERLOOM_LIB_IMPORT_READMODEL_H
 #define WAFERLOOM_LIB_IMPORT_READMODEL_H
 
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace onnx {
 class ModelProto;
-}
+class NodeProto;
+} // namespace onnx
 
 namespace waferloom::import {
 
@@ -27,21 +30,40 @@ struct WeightPositions {
 
 WeightPositions findWeightPositions(llvm::StringRef bytes);
 
+/// A node that was part of a function's body.
+struct NodeOrigin {
+  /// Of the operator set that the body was written for.
+  int64_t version;
+  /// The operator of the model's node; the name of that node is this one's.
+  std::string bodyOf;
+};
+
+/// Whether an operator (domain, name) is lowered without its body.
+using IsNative = llvm::function_ref<bool(llvm::StringRef, llvm::StringRef)>;
+
 struct CheckedModel {
-  std::unique_ptr<onnx::ModelProto> proto;
+  std::unique_ptr<::onnx::ModelProto> proto;
   WeightPositions positions;
+  /// Of nodes from function bodies, by their first output.
+  llvm::StringMap<NodeOrigin> origins;
+
+  /// Null for a node of the model's own.
+  const NodeOrigin *originOf(const ::onnx::NodeProto &node) const;
 
   CheckedModel();
   CheckedModel(CheckedModel &&);
   ~CheckedModel();
 };
 
-/// Parses, checks, and inlines the functions that the model defines. No
-/// exception of the ONNX library gets out.
-llvm::Expected<CheckedModel> readModel(llvm::StringRef bytes);
+/// Parses, checks, and expands functions: those that the model defines, and the
+/// bodies of operators that are not native. No exception of the ONNX library
+/// gets out.
+llvm::Expected<CheckedModel> readModel(llvm::StringRef bytes,
+                                       IsNative isNative);
 
 /// The same from the ONNX text format; for tests.
-llvm::Expected<CheckedModel> readModelText(llvm::StringRef text);
+llvm::Expected<CheckedModel> readModelText(llvm::StringRef text,
+                                           IsNative isNative);
 
 } // namespace waferloom::import
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import _native
+from .arrays import taken
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
 from .generation import Generation
@@ -146,11 +147,6 @@ class Result:
     trace: Trace | None = None
 
 
-def _native_order(array):
-    """The same values in this host's order of bytes."""
-    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
-
-
 class Session:
     """Owns the states of a program, which start empty. It is for one thread at a time: what
     another one asks of it meanwhile raises ExecutionError."""
@@ -209,7 +205,7 @@ class Session:
         `inputs` are empty."""
         start = time.perf_counter()
         try:
-            out = self._native.run({name: _native_order(np.asarray(value)) for name, value in inputs.items()},
+            out = self._native.run({name: taken(np.asarray(value)) for name, value in inputs.items()},
                                    self._threads, self._work_limit, last, bool(trace), pick)
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
@@ -217,6 +213,9 @@ class Session:
         return out
 
     def _result(self, out):
+        for info in self.program.outputs:
+            if info.name in out["outputs"]:
+                out["outputs"][info.name] = out["outputs"][info.name].astype(info.dtype, copy=False)
         seconds = out["cycles"] / (self.program.clock_ghz * 1e9)
         return Result(out["outputs"], out["cycles"], seconds, out["host_seconds"],
                       [Account(*account) for account in out["accounts"]],

@@ -17,6 +17,7 @@ int runCommand(llvm::ArrayRef<char *> args);
 /// `called` is the name of the tool as it was called: argv[0].
 int generateCommand(llvm::StringRef called, llvm::ArrayRef<char *> args);
 int infoCommand(llvm::ArrayRef<char *> args);
+int operatorsCommand(llvm::ArrayRef<char *> args);
 int reportCommand(llvm::ArrayRef<char *> args);
 int targetsCommand(llvm::ArrayRef<char *> args);
 int collectiveCommand(llvm::ArrayRef<char *> args);

@@ -35,6 +35,7 @@ constexpr Command commands[] = {
     {"run", "execute an image on its simulated cores", runCommand},
     {generateName, "let a compiled language model speak", nullptr},
     {"info", "what is in an image or a model", infoCommand},
+    {"operators", "what becomes of the operators of ONNX", operatorsCommand},
     {"report", "a page about an image: fit, map, cycles", reportCommand},
     {"targets", "the machines and their figures", targetsCommand},
     {"collective", "execute one collective on a row of PEs and count cycles",

@@ -69,6 +69,17 @@ mlir::OwningOpRef<mlir::ModuleOp> importModel(llvm::StringRef path,
                                               const Options &options,
                                               mlir::MLIRContext *context);
 
+/// What import makes of an operator, from a version on.
+struct OperatorSupport {
+  enum class How { Native, Body, Refused } how;
+  std::string domain, name;
+  int64_t version;    // 0: any
+  std::string reason; // why the machine cannot, if that is why
+};
+
+/// All operators that import knows, by domain, name and version.
+std::vector<OperatorSupport> operatorSupport();
+
 /// The dialects that levels 1 and 2 consist of.
 void registerDialects(mlir::DialectRegistry &registry);
 

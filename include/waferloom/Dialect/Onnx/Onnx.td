@@ -19,8 +19,7 @@ def Onnx_Dialect : Dialect {
   let cppNamespace = "::waferloom::onnx";
   let summary = "What the file says";
   let description = [{
-    An ONNX graph after the checker accepted it and the functions it defines
-    were inlined. Types of intermediate values are not stated: the file need
+    An ONNX graph after the checker accepted it and functions were expanded. Types of intermediate values are not stated: the file need
     not, and import derives what it uses.
   }];
   let useDefaultTypePrinterParser = 1;
@@ -112,7 +111,9 @@ def Onnx_NodeOp : Onnx_Op<"node"> {
     The operator is known by domain, type and the version of the domain that
     the model imports. Attributes keep their ONNX names: i64, f32, strings,
     arrays of them, and dense tensors. `outputs` are the names of the values.
-    The location is the node's name, or its first output's.
+    The location is the node's name, or its first output's. A node from the
+    body of a function has the version that the body was written for, `body_of`
+    names the operator that was expanded, and the location is its node.
 
     ```mlir
     %y = onnx.node "Softmax"(%x) domain "" version 17 {axis = -1 : i64} -> ["y"]
@@ -123,11 +124,12 @@ def Onnx_NodeOp : Onnx_Op<"node"> {
                        Variadic<Onnx_ValueType>:$inputs,
                        StrAttr:$domain, I64Attr:$version,
                        DictionaryAttr:$parameters,
-                       StrArrayAttr:$outputNames);
+                       StrArrayAttr:$outputNames,
+                       OptionalAttr<StrAttr>:$bodyOf);
   let results = (outs Variadic<Onnx_ValueType>:$outputs);
   let assemblyFormat = [{
     $operatorType `(` $inputs `)` `domain` $domain `version` $version $parameters
-    `->` $outputNames attr-dict `:` functional-type($inputs, $outputs)
+    `->` $outputNames (`body_of` $bodyOf^)? attr-dict `:` functional-type($inputs, $outputs)
   }];
   let hasVerifier = 1;
 }

@@ -1,0 +1,152 @@
+//===- OperatorsNorm.cpp - Norms in terms of reductions -------------------===//
+
+#include "Compose.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::import;
+
+/// Dimensions from `first` to the last.
+static SmallVector<int64_t> axesFrom(SymbolicTensor *q, int64_t first) {
+  SmallVector<int64_t> axes;
+  for (int64_t i = first; i < static_cast<int64_t>(q->rank()); ++i)
+    axes.push_back(i);
+  return axes;
+}
+
+static bool isImage(Call &c, SymbolicTensor *q) {
+  if (q->isFloat() && q->rank() >= 2)
+    return true;
+  return c.refuse("of a value that is no float of rank 2 or more"), false;
+}
+
+/// One number per channel, dimension 1, over the others of `q`.
+static SymbolicTensor *perChannel(Compose &o, SymbolicTensor *q,
+                                  SymbolicTensor *values) {
+  SmallVector<int64_t> added;
+  for (int64_t i = 1; i + 1 < static_cast<int64_t>(q->rank()); ++i)
+    added.push_back(i);
+  return added.empty() ? values : o("Unsqueeze", {values, o.ints(added)});
+}
+
+static SymbolicTensor *inverseRoot(Compose &o, SymbolicTensor *variance,
+                                   double epsilon) {
+  return o("Reciprocal", {o("Sqrt", {o.add(variance, o.constant(epsilon))})});
+}
+
+static Results lowerInstanceNormalization(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  if (!isImage(c, q))
+    return {};
+  Compose o(c);
+  SymbolicTensor *axes = o.ints(axesFrom(q, 2));
+  SymbolicTensor *centred = o.sub(q, o("ReduceMean", {q, axes}));
+  SymbolicTensor *variance = o("ReduceMean", {o.mul(centred, centred), axes});
+  SymbolicTensor *factor =
+      o.mul(inverseRoot(o, variance, c.real("epsilon", 1e-5f)),
+            perChannel(o, q, c.input(1)));
+  return one(o.add(o.mul(centred, factor), perChannel(o, q, c.input(2))));
+}
+
+static Results lowerBatchNormalization(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  if (!isImage(c, q))
+    return {};
+  if (c.integer("training_mode", 0) || c.resultCount > 1)
+    return one(c.refuse("trains; export the model for inference"));
+  Compose o(c);
+  SymbolicTensor *factor =
+      o.mul(inverseRoot(o, c.input(4), c.real("epsilon", 1e-5f)), c.input(1));
+  SymbolicTensor *centred = o.sub(q, perChannel(o, q, c.input(3)));
+  return one(o.add(o.mul(centred, perChannel(o, q, factor)),
+                   perChannel(o, q, c.input(2))));
+}
+
+/// x / |x|, and 0 where that is 0.
+static Results lowerLpNormalization(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  auto axis = normalizeAxis(c.lowering, c.integer("axis", -1), q->rank());
+  if (!axis || !isImage(c, q))
+    return {};
+  Compose o(c);
+  SymbolicTensor *axes = o.ints({*axis});
+  SymbolicTensor *size = c.integer("p", 2) == 1
+                             ? o("ReduceSum", {o("Abs", {q}), axes})
+                             : o("Sqrt", {o("ReduceSum", {o.mul(q, q), axes})});
+  SymbolicTensor *none = o("Equal", {size, o.constant(0)});
+  return one(o.where(none, o.constant(0), o.div(q, size)));
+}
+
+static Results lowerGlobalPool(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  if (!isImage(c, q))
+    return {};
+  Compose o(c);
+  return one(o(c.op == "GlobalMaxPool" ? "ReduceMax" : "ReduceMean",
+               {q, o.ints(axesFrom(q, 2))}));
+}
+
+/// In inference everything stays, and the mask says so.
+static Results lowerDropout(Call &c) {
+  Lowering &lowering = c.lowering;
+  SymbolicTensor *q = c.input(0);
+  if (SymbolicTensor *training = c.input(2)) {
+    Expr mode = lowering.functionOf(training);
+    Expr ratio = c.input(1) ? lowering.functionOf(c.input(1)) : Expr();
+    const bool keepsAll = ratio && ratio->kind == ExprKind::FloatConstant &&
+                          ratio->floatValue() == 0;
+    if (!(mode && mode->isFalse()) && !keepsAll)
+      return one(c.refuse("trains; export the model for inference"));
+  }
+  SymbolicTensor *mask = lowering.fromFunction(
+      q->shape, lowering.builder.getI1Type(), c.math.boolean(true));
+  return {q, mask};
+}
+
+/// The product along an axis, element by element: nothing else keeps the signs
+/// and zeros of the factors.
+static Results lowerReduceProd(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  auto axes = reducedAxes(c);
+  if (!axes)
+    return {};
+  if (c.lowering.refusal.empty() && q->isBool())
+    return one(c.refuse("of booleans"));
+  Compose o(c);
+  for (int64_t axis : *axes) {
+    auto size = q->shape[axis]->constant();
+    constexpr int64_t most = 256;
+    if (!size || *size > most)
+      return one(c.refuse("multiplies " + c.math.print(q->shape[axis]) +
+                          " factors; at most " + Twine(most) +
+                          " are written out"));
+    SymbolicTensor *product = nullptr;
+    for (int64_t i = 0; i < *size && !o.failed(); ++i) {
+      SymbolicTensor *factor = sliceAxis(
+          c.lowering, q, axis, c.math.constant(i), c.math.constant(1), 1);
+      product = product ? o.mul(product, factor) : factor;
+    }
+    if (!product || o.failed())
+      return {};
+    q = product;
+  }
+  return one(c.integer("keepdims", 1) ? q : o("Squeeze", {q, o.ints(*axes)}));
+}
+
+ArrayRef<OperatorEntry> import::normOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "BatchNormalization", 5, 5, lowerBatchNormalization},
+      {"", "Dropout", 1, 3, lowerDropout},
+      {"", "GlobalAveragePool", 1, 1, lowerGlobalPool},
+      {"", "GlobalMaxPool", 1, 1, lowerGlobalPool},
+      {"", "InstanceNormalization", 3, 3, lowerInstanceNormalization},
+      {"", "LpNormalization", 1, 1, lowerLpNormalization},
+      {"", "ReduceProd", 1, 2, lowerReduceProd},
+  };
+  return table;
+}

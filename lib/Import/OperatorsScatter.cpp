@@ -1,0 +1,198 @@
+//===- OperatorsScatter.cpp - Elements put in other places ----------------===//
+//
+// A few updates are put in one after the other, so that of several to one place
+// the last counts. Many are compared with every place at once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Compose.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace waferloom;
+using namespace waferloom::import;
+
+static constexpr int64_t fewUpdates = 32;
+
+/// What an update makes of an element.
+static SymbolicTensor *combined(Compose &o, StringRef reduction,
+                                SymbolicTensor *old, SymbolicTensor *update) {
+  if (reduction == "none")
+    return update;
+  return o(reduction == "add"   ? "Add"
+           : reduction == "mul" ? "Mul"
+           : reduction == "max" ? "Max"
+                                : "Min",
+           {old, update});
+}
+
+/// All updates at once: `hit` over [.., place, update, ..], its updates along
+/// `axis`, a dimension that the result has not.
+static SymbolicTensor *scatteredAtOnce(Call &c, Compose &o, StringRef reduction,
+                                       SymbolicTensor *data,
+                                       SymbolicTensor *hit,
+                                       SymbolicTensor *updates, int64_t axis) {
+  if (!data->isFloat() || reduction == "mul")
+    return c.refuse("puts more than " + Twine(fewUpdates) +
+                    " updates into integers, or multiplies by so many");
+  const double infinity = std::numeric_limits<double>::infinity();
+  double neutral = reduction == "add"   ? 0
+                   : reduction == "min" ? infinity
+                                        : -infinity;
+  auto drop = o.attribute("keepdims", 0);
+  SymbolicTensor *best = o(
+      reduction == "add"   ? "ReduceSum"
+      : reduction == "min" ? "ReduceMin"
+                           : "ReduceMax",
+      {o.where(hit, updates, o.constant(neutral, data->type)), o.ints({axis})},
+      drop);
+  if (reduction != "none")
+    return combined(o, reduction, data, best);
+  SymbolicTensor *any =
+      o("ReduceMax",
+        {o.where(hit, o.constant(1, data->type), o.constant(0, data->type)),
+         o.ints({axis})},
+        drop);
+  return o.where(o.less(o.constant(0.5, data->type), any), best, data);
+}
+
+/// The indices of places, those that count from the end brought to the front.
+static SymbolicTensor *fromFront(Call &c, Compose &o, SymbolicTensor *indices,
+                                 Expr size) {
+  SymbolicTensor *length = c.lowering.fromFunction({}, indices->type, size);
+  return o.where(o.less(indices, o.constant(0, indices->type)),
+                 o.add(indices, length), indices);
+}
+
+static std::optional<StringRef> reductionOf(Call &c, SymbolicTensor *data,
+                                            SymbolicTensor *updates) {
+  StringRef reduction = c.text("reduction", "none");
+  if (!c.input(1)->isInt() || data->type != updates->type)
+    return c.refuse("its operands do not fit each other"), std::nullopt;
+  for (Expr size : data->shape)
+    if (c.lowering.isBounded(size))
+      return c.refuse("puts values into the live length"), std::nullopt;
+  return reduction;
+}
+
+static Results lowerScatterElements(Call &c) {
+  SymbolicTensor *data = c.input(0), *indices = c.input(1),
+                 *updates = c.input(2);
+  auto axis = normalizeAxis(c.lowering, c.integer("axis", 0), data->rank());
+  auto reduction = reductionOf(c, data, updates);
+  if (!axis || !reduction)
+    return {};
+  auto count = indices->rank() == data->rank()
+                   ? indices->shape[*axis]->constant()
+                   : std::nullopt;
+  if (!count)
+    return one(c.refuse("its indices do not fit the value"));
+  Compose o(c);
+  const auto rank = static_cast<int64_t>(data->rank());
+  indices = fromFront(c, o, indices, data->shape[*axis]);
+  Sizes along{data->shape[*axis]};
+  along.append(rank - *axis - 1, c.math.constant(1));
+  c.math.dims = along;
+  SymbolicTensor *place =
+      indices ? c.lowering.fromFunction(along, indices->type, c.math.dim(0))
+              : nullptr;
+  // Dimensions of which only the front is written.
+  SmallVector<int64_t> partial;
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != *axis && data->shape[i] != updates->shape[i])
+      partial.push_back(i);
+  if (!place || !partial.empty())
+    return one(
+        place ? c.refuse("writes a part of dimension " + Twine(partial.front()))
+              : nullptr);
+  if (*count > fewUpdates) {
+    SymbolicTensor *hit =
+        o("Equal", {o("Unsqueeze", {indices, o.ints({*axis})}),
+                    o("Unsqueeze", {place, o.ints({1})})});
+    return one(scatteredAtOnce(c, o, *reduction, data, hit,
+                               o("Unsqueeze", {updates, o.ints({*axis})}),
+                               *axis + 1));
+  }
+  for (int64_t i = 0; i < *count && data && indices; ++i) {
+    auto part = [&](SymbolicTensor *q) {
+      return sliceAxis(c.lowering, q, *axis, c.math.constant(i),
+                       c.math.constant(1), 1);
+    };
+    SymbolicTensor *hit = o("Equal", {part(indices), place});
+    data = o.where(hit, combined(o, *reduction, data, part(updates)), data);
+  }
+  return one(data);
+}
+
+static Results lowerScatterND(Call &c) {
+  SymbolicTensor *data = c.input(0), *indices = c.input(1),
+                 *updates = c.input(2);
+  auto reduction = reductionOf(c, data, updates);
+  if (!reduction)
+    return {};
+  auto width = indices->rank() ? indices->shape.back()->constant()
+                               : std::optional<int64_t>();
+  Expr total = c.math.constant(1);
+  for (Expr size : ArrayRef<Expr>(indices->shape).drop_back(1))
+    total = c.math.mul(total, size);
+  auto count = total->constant();
+  const auto rank = static_cast<int64_t>(data->rank());
+  if (!width || !count || *width < 1 || *width > rank)
+    return one(c.refuse("its indices do not fit the value"));
+  Compose o(c);
+  const size_t rest = rank - *width;
+  Sizes rows{total};
+  rows.append(data->shape.begin() + *width, data->shape.end());
+  SymbolicTensor *wide = reshaped(c, indices, {total, c.math.constant(*width)});
+  updates = wide ? reshaped(c, updates, rows) : nullptr;
+  // Whether an update is for a place, by coordinate: [places.., update, rest].
+  auto hits = [&](SymbolicTensor *at) {
+    SymbolicTensor *all = nullptr;
+    for (int64_t i = 0; i < *width; ++i) {
+      SymbolicTensor *coordinate =
+          o("Slice", {at, o.ints({i}), o.ints({i + 1}), o.ints({1})});
+      coordinate = fromFront(c, o, coordinate, data->shape[i]);
+      if (!coordinate)
+        return coordinate;
+      Sizes flat{coordinate->shape[0]};
+      flat.append(rest, c.math.constant(1));
+      coordinate = reshaped(c, coordinate, flat);
+      Sizes along{data->shape[i]};
+      along.append(*width - i - 1 + 1 + rest, c.math.constant(1));
+      c.math.dims = along;
+      SymbolicTensor *place = c.lowering.fromFunction(
+          along, c.lowering.builder.getI64Type(), c.math.dim(0));
+      coordinate = converted(c, coordinate, place->type);
+      SymbolicTensor *hit = o("Equal", {coordinate, place});
+      all = all ? o("And", {all, hit}) : hit;
+    }
+    return all;
+  };
+  if (*count > fewUpdates)
+    return one(
+        scatteredAtOnce(c, o, *reduction, data, hits(wide), updates, *width));
+  for (int64_t i = 0; i < *count && data && updates; ++i) {
+    auto part = [&](SymbolicTensor *q) {
+      return sliceAxis(c.lowering, q, 0, c.math.constant(i), c.math.constant(1),
+                       1);
+    };
+    SymbolicTensor *hit = hits(part(wide));
+    hit = o("Squeeze", {hit, o.ints({*width})});
+    SymbolicTensor *update = o("Squeeze", {part(updates), o.ints({0})});
+    data = o.where(hit, combined(o, *reduction, data, update), data);
+  }
+  return one(data);
+}
+
+ArrayRef<OperatorEntry> import::scatterOperators() {
+  static const OperatorEntry table[] = {
+      // domain, operator, fewest and most inputs, function
+      {"", "Scatter", 3, 3, lowerScatterElements},
+      {"", "ScatterElements", 3, 3, lowerScatterElements},
+      {"", "ScatterND", 3, 3, lowerScatterND},
+  };
+  return table;
+}

@@ -1,0 +1,37 @@
+//===- TensorUses.cpp - Which tensors of a file are weights ---------------===//
+
+#include "TensorUses.h"
+
+#include "onnx/onnx_pb.h"
+
+using namespace mlir;
+using namespace waferloom::import;
+
+TensorUses::TensorUses(const ::onnx::GraphProto &graph) {
+  llvm::StringSet<> given;
+  for (const ::onnx::TensorProto &tensor : graph.initializer())
+    given.insert(tensor.name());
+  for (const ::onnx::NodeProto &node : graph.node()) {
+    llvm::StringRef op = node.op_type();
+    auto insert = [&](llvm::StringSet<> &into, int first, int count) {
+      for (int i = first; i < std::min(first + count, node.input_size()); ++i)
+        into.insert(node.input(i));
+    };
+    if (op == "Constant" && node.output_size() > 0)
+      given.insert(node.output(0));
+    if (op == "Resize" || op == "Upsample")
+      insert(deciding, 1, node.input_size());
+    if (node.domain() == "com.microsoft" && op == "MatMulNBits")
+      insert(packed, 1, 3);
+    // Integers of the step are no weights, nor is what goes with them.
+    if (op == "DequantizeLinear" && node.input_size() > 0 &&
+        given.contains(node.input(0)))
+      insert(packed, 0, 3);
+  }
+}
+
+bool TensorUses::isWeight(RankedTensorType type, llvm::StringRef name) const {
+  if (isa<FloatType>(type.getElementType()))
+    return !deciding.contains(name);
+  return packed.contains(name) && type.getElementTypeBitWidth() == 8;
+}
