@@ -119,7 +119,8 @@ std::optional<target::Fit> Nearest::probe(ModuleOp module,
   OwningOpRef<ModuleOp> copy = module.clone();
   target::setTarget(*copy, target);
   Planned planned;
-  if (failed(plan(*copy, options, planned, answersPerOption)))
+  if (failed(
+          plan(*copy, options, planned, {answersPerOption, /*counts=*/false})))
     return std::nullopt;
   return planned.fit;
 }

@@ -43,11 +43,18 @@ runPhase(mlir::ModuleOp module,
 void keepClone(mlir::OpPassManager &pm,
                mlir::OwningOpRef<mlir::ModuleOp> &copy);
 
+/// What planning may take.
+struct PlanningEffort {
+  int answers = 40;   ///< of later phases, for each region
+  bool counts = true; ///< the best plans, where several fit
+};
+
 /// Level 2 to level 3: chooses layouts, on the region that `options` name or
 /// else on all of the module's target. Reports nothing when no plan fits:
 /// `planned` tells of the closest.
 llvm::LogicalResult plan(mlir::ModuleOp module, const CompileOptions &options,
-                         partition::Planned &planned, int mostAnswers = 40);
+                         partition::Planned &planned,
+                         PlanningEffort effort = {});
 
 /// Level 2 (prepared) whose entry of one token also serves those of several, as
 /// so many trips; null if they are no such trips.

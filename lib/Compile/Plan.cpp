@@ -116,7 +116,8 @@ namespace {
 class Planning {
 public:
   Planning(ModuleOp module, const CompileOptions &options,
-           const target::Target &target, Planned &planned, int mostAnswers);
+           const target::Target &target, Planned &planned,
+           PlanningEffort effort);
 
   LogicalResult run();
 
@@ -137,7 +138,7 @@ private:
   const CompileOptions &options;
   const target::Target &target;
   Planned &planned;
-  int mostAnswers;
+  const PlanningEffort effort;
   partition::PartitionPlanOptions grid;
   int64_t tripCount;
   bool streams;
@@ -152,9 +153,9 @@ private:
 
 Planning::Planning(ModuleOp module, const CompileOptions &options,
                    const target::Target &target, Planned &planned,
-                   int mostAnswers)
+                   PlanningEffort effort)
     : module(module), options(options), target(target), planned(planned),
-      mostAnswers(mostAnswers), tripCount(sharedTripCount(module)) {
+      effort(effort), tripCount(sharedTripCount(module)) {
   grid.fusedCollectives = enabled(algebra::packedMessages, options);
   grid.middleRoots = enabled(algebra::middleRoot, options);
   streams = llvm::any_of(wafer::getProgram(module).getEntries(),
@@ -328,7 +329,7 @@ LogicalResult Planning::search() {
   std::optional<double> least; // estimate of one that fits
   const auto mostCounted = static_cast<int>(std::min<int64_t>(
       mostShapesCounted, options.searchPlans / plansPerCount));
-  counts = mostCounted > 1;
+  counts = effort.counts && mostCounted > 1;
   for (const RatedShape &rated : shapes) {
     if (asked == mostShapesAsked || (counts && fitting == mostCounted) ||
         (fitting > 1 && spent >= mostCountedLayers) ||
@@ -340,7 +341,7 @@ LogicalResult Planning::search() {
         }))
       continue;
     ++asked;
-    if (ask(rated.shape, std::min(mostAnswers, answersPerShape))) {
+    if (ask(rated.shape, std::min(effort.answers, answersPerShape))) {
       ++fitting;
       const double mine = considerationOf(rated.shape).estimate->cycles;
       least = std::min(least.value_or(mine), mine);
@@ -351,7 +352,7 @@ LogicalResult Planning::search() {
       return failure();
   }
   if (!best)
-    ask(whole, mostAnswers);
+    ask(whole, effort.answers);
   return success();
 }
 
@@ -376,7 +377,7 @@ LogicalResult Planning::run() {
   if (failed(checkGivenStages()))
     return failure();
   if (options.region)
-    ask(*options.region, mostAnswers);
+    ask(*options.region, effort.answers);
   else if (failed(search()))
     return failure();
   if (!options.region)
@@ -391,9 +392,9 @@ LogicalResult Planning::run() {
 }
 
 LogicalResult waferloom::plan(ModuleOp module, const CompileOptions &options,
-                              Planned &planned, int mostAnswers) {
+                              Planned &planned, PlanningEffort effort) {
   FailureOr<target::Target> target = target::getTarget(module);
   if (failed(target))
     return failure();
-  return Planning(module, options, *target, planned, mostAnswers).run();
+  return Planning(module, options, *target, planned, effort).run();
 }
