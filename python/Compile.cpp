@@ -64,22 +64,6 @@ py::dict toPython(const CompileSummary &s) {
     considered.append(region);
   }
   out["considered"] = considered;
-  py::list bounds;
-  for (const StepBounds &b : s.bounds) {
-    py::dict step;
-    step["entry"] = b.entry;
-    step["tokens"] = b.tokens;
-    step["wires"] = b.wires;
-    step["hard"] = b.hard;
-    step["products"] = b.products;
-    step["pace"] = b.pace;
-    step["layers"] = b.layers;
-    step["layer_wires"] = b.layerWires;
-    step["layer_hard"] = b.layerHard;
-    step["layer_products"] = b.layerProducts;
-    bounds.append(step);
-  }
-  out["bounds"] = bounds;
   py::dict fit;
   fit["weights"] = s.fit.weights;
   fit["states"] = s.fit.states;

@@ -14,6 +14,7 @@
 #include "Phases.h"
 
 #include "waferloom/Collectives/Collectives.h"
+#include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Layers.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
@@ -21,6 +22,7 @@
 
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -52,7 +54,7 @@ public:
        Ways *layers = nullptr);
 
   /// The bounds of so many tokens, one after the other.
-  StepBounds run(uint64_t tokens);
+  image::BoundsT run(uint64_t tokens);
 
 private:
   void walk(Block &block);
@@ -71,7 +73,7 @@ private:
   uint64_t rate;
   llvm::DenseMap<Value, Way> ways;
   Way longest;
-  StepBounds bounds;
+  image::BoundsT bounds;
 };
 } // namespace
 
@@ -171,10 +173,11 @@ void Ways::repeat(wafer::RepeatOp op) {
     ways[result] = way;
   if (layers || op != wafer::getLayersRepeat(function))
     return;
-  bounds.layers = op.getTripCount();
-  bounds.layerWires = longest.wires - before.wires;
-  bounds.layerHard = longest.hard - before.hard;
-  bounds.layerProducts = longest.products - before.products;
+  bounds.layers = static_cast<uint32_t>(op.getTripCount());
+  bounds.layer_wires = longest.wires - before.wires;
+  bounds.layer_hard = longest.hard - before.hard;
+  bounds.layer_products =
+      longest.products - std::min(longest.products, before.products);
 }
 
 void Ways::walk(Block &block) {
@@ -227,7 +230,7 @@ uint64_t Ways::getPace() {
   return std::max(once, llvm::divideCeil(trips, stages - 1) * repeated);
 }
 
-StepBounds Ways::run(uint64_t tokens) {
+image::BoundsT Ways::run(uint64_t tokens) {
   if (layers) {
     layers->walk(layers->function.getBody().front());
     bounds = layers->bounds;
@@ -240,9 +243,10 @@ StepBounds Ways::run(uint64_t tokens) {
   return bounds;
 }
 
-std::vector<StepBounds> waferloom::boundsOf(ModuleOp module,
-                                            const image::TargetT &target) {
-  std::vector<StepBounds> all;
+void waferloom::addBounds(ModuleOp module, const image::TargetT &target,
+                          ModuleOp programs) {
+  llvm::StringMap<core::EntryOp> entries;
+  programs.walk([&](core::EntryOp op) { entries[op.getName()] = op; });
   SmallVector<ModuleOp> kinds = wafer::getKinds(module);
   for (wafer::EntryOp entry : wafer::getProgram(kinds.front()).getEntries()) {
     auto functionOf = [&](ModuleOp kind) {
@@ -252,12 +256,16 @@ std::vector<StepBounds> waferloom::boundsOf(ModuleOp module,
     const auto times =
         static_cast<uint64_t>(entry.isStreamed() ? entry.getTokens() : 1);
     Ways layers(functionOf(kinds.back()), target);
-    StepBounds bounds = Ways(functionOf(kinds.front()), target,
-                             kinds.size() > 1 ? &layers : nullptr)
-                            .run(times);
-    bounds.entry = entry.getName().str();
-    bounds.tokens = static_cast<int64_t>(entry.getTokens());
-    all.push_back(std::move(bounds));
+    const image::BoundsT bounds = Ways(functionOf(kinds.front()), target,
+                                       kinds.size() > 1 ? &layers : nullptr)
+                                      .run(times);
+    core::EntryOp to = entries.at(entry.getName());
+    if (to.getBody().empty())
+      to.getBody().emplaceBlock();
+    OpBuilder builder = OpBuilder::atBlockEnd(&to.getBody().front());
+    core::BoundsOp::create(builder, to.getLoc(), bounds.wires, bounds.hard,
+                           bounds.products, bounds.pace, bounds.layers,
+                           bounds.layer_wires, bounds.layer_hard,
+                           bounds.layer_products);
   }
-  return all;
 }

@@ -364,14 +364,14 @@ FailureOr<codegen::Image> Compilation::emit(ModuleOp module,
   std::unique_ptr<image::TargetT> machine = target::toImage(*target);
   OwningOpRef<ModuleOp> programs = module.clone();
   const bool isText = text && phases[*text] == phases[phase];
-  if (!isText)
-    summary.bounds = boundsOf(module, *machine);
   if (isText)
     forgetLines(*programs);
   LogicalResult fits =
       isText ? success()
              : codegen::lowerToCore(*programs, *machine, summary.fit,
                                     options.interrupted);
+  if (!isText && succeeded(fits))
+    addBounds(module, *machine, *programs);
   if (planned.asked && summary.fit.total() > planned.fit.total()) {
     result.diagnostics.clear();
     return fail(llvm::createStringError(llvm::formatv(

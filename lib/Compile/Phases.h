@@ -84,9 +84,10 @@ std::optional<double> countPlan(mlir::ModuleOp planned,
                                 const CompileOptions &options,
                                 const target::Target &target);
 
-/// The bounds of every entry of a module at level 5.
-std::vector<StepBounds> boundsOf(mlir::ModuleOp module,
-                                 const image::TargetT &target);
+/// Says in the entries of `programs`, at level 6, the bounds of those of
+/// `module`, at level 5.
+void addBounds(mlir::ModuleOp module, const image::TargetT &target,
+               mlir::ModuleOp programs);
 
 /// Fills in what an image and its planning say.
 void summarize(const image::ImageT &image, const partition::Planned &planned,

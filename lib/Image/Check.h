@@ -18,7 +18,8 @@ llvm::Error violation(unsigned rule, const llvm::Twine &where,
 /// I34: different columns x different rows x instructions (or colors).
 inline constexpr uint64_t mostPairs = uint64_t(1) << 28;
 
-/// I6, I7, I33, I35: entries, what is said of rewrites, and all texts.
+/// I6, I7, I33, I35, I36: entries, what is said of rewrites and bounds, and all
+/// texts.
 llvm::Error checkEntries(const ImageT &image);
 llvm::Error checkRewrites(const ImageT &image);
 llvm::Error checkTexts(const ImageT &image);

@@ -51,6 +51,26 @@ static Error checkEntry(const ImageT &image, const EntryT &entry,
   return Error::success();
 }
 
+/// I36: what is said to be the least that a step takes.
+static Error checkBounds(const BoundsT &bounds, const std::string &where) {
+  const std::pair<const char *, uint64_t> parts[] = {
+      {"wires", bounds.wires},
+      {"products", bounds.products},
+      {"pace", bounds.pace},
+      {"layer_wires", bounds.layer_wires},
+      {"layer_products", bounds.layer_products},
+      {"layer_hard", bounds.layer_hard}};
+  if (bounds.hard > INT64_MAX)
+    return violation(36, where, "have more than 63 bits");
+  for (auto [name, cycles] : parts)
+    if (cycles > bounds.hard)
+      return violation(36, where,
+                       formatv("have {0} of {1} cycles, more than hard, {2}",
+                               name, cycles, bounds.hard)
+                           .str());
+  return Error::success();
+}
+
 Error checkEntries(const ImageT &image) {
   if (image.entries.empty())
     return violation(6, "image", "has no entry");
@@ -61,6 +81,9 @@ Error checkEntries(const ImageT &image) {
       return violation(6, where, "has the name of another entry");
     if (Error error = checkEntry(image, *image.entries[i], where))
       return error;
+    if (const BoundsT *bounds = image.entries[i]->bounds.get())
+      if (Error error = checkBounds(*bounds, where + " bounds"))
+        return error;
   }
   return Error::success();
 }

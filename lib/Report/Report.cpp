@@ -269,6 +269,33 @@ static void writeSharedLinks(Page &page, ArrayRef<executor::SharedLinks> pairs,
   page.endTable();
 }
 
+/// What no program of the same layouts can be below.
+static void writeBounds(Page &page, const image::BoundsT &bounds,
+                        const std::string &prefix) {
+  auto row = [&](const std::string &what,
+                 std::initializer_list<std::pair<StringRef, uint64_t>> cells) {
+    page.beginRow();
+    page.cell(what);
+    for (auto [name, cycles] : cells)
+      page.number(cycles, prefix + name.str());
+    page.endRow();
+  };
+  page.beginTable({"cycles, at least", "#in all", "#of wires alone",
+                   "#of products on the longest way"});
+  row("a step", {{"hard", bounds.hard},
+                 {"wires", bounds.wires},
+                 {"products", bounds.products}});
+  row("one of its equal layers", {{"layer_hard", bounds.layer_hard},
+                                  {"layer_wires", bounds.layer_wires},
+                                  {"layer_products", bounds.layer_products}});
+  page.endTable();
+  page.beginTable({});
+  page.fact("equal layers", bounds.layers, prefix + "layers");
+  page.fact("cycles of products for each further token", bounds.pace,
+            prefix + "pace");
+  page.endTable();
+}
+
 static void writeCycles(Page &page, const image::ImageT &image,
                         ArrayRef<StepResult> steps,
                         ArrayRef<CriticalPath> paths) {
@@ -306,6 +333,8 @@ static void writeCycles(Page &page, const image::ImageT &image,
   for (auto [e, step] : llvm::enumerate(steps)) {
     const size_t entry = e;
     page.subheading("Entry " + image.entries[e]->name);
+    if (const image::BoundsT *bounds = image.entries[e]->bounds.get())
+      writeBounds(page, *bounds, formatv("entries.{0}.bounds.", entry));
     writeStages(page, step.stages, step.cycles, entry);
     if (paths[e].total() == step.cycles)
       writePath(page, image, paths[e], formatv("entries.{0}.critical.", entry));

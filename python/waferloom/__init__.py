@@ -9,9 +9,10 @@
 
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
+from .facts import Account, Region, Result, TensorInfo, Trace
 from .generation import Generation
 from .mapping import Mapping
-from .program import Account, Program, Region, Result, Session, TensorInfo, Trace, compile, load
+from .program import Program, Session, compile, load
 
 __all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "Mapping", "Program", "Region", "Result",
            "Session", "TensorInfo", "Trace", "compile", "load"]

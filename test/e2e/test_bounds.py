@@ -87,5 +87,31 @@ def test_they_are_told(tmp_path):
     command = [BIN / "waferloom", "compile", tmp_path / "m.onnx", "-o", tmp_path / "m.wafer", "--target=grid-4x3"]
     told = json.loads(subprocess.run([*command, "--json"], check=True, capture_output=True, text=True).stdout)
     [bound] = told["bounds"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    assert f"{bound['entry']}: a step takes at least {bound['hard']:,} cycles, {bound['wires']:,} for its wires alone" in text
+    least = f"at least {bound['hard']:,} cycles, {bound['wires']:,} for its wires alone"
+
+    def output(*arguments):
+        return subprocess.run([BIN / "waferloom", *arguments], check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+
+    assert f"{bound['entry']}: a step takes {least}" in output(*command[1:])
+    assert f"  a step takes {least}" in output("info", "m.wafer")
+    told = json.loads(output("run", "m.wafer", "--cycles", "--json"))["entries"][0]
+    assert told["bounds"] == {key: value for key, value in bound.items() if key not in ("entry", "tokens")}
+    assert f"{least}; it is {told['cycles'] / bound['hard']:.2f} times that\n" in output("run", "m.wafer", "--cycles")
+    assert wl.load(tmp_path / "m.wafer").bounds == [bound]
+
+
+def test_a_text_of_programs_keeps_them(tmp_path):
+    """Level 6 has them; a program written by hand has none."""
+    (tmp_path / "m.onnx").write_bytes(product(40, 30))
+
+    def run(*arguments):
+        return subprocess.run([BIN / "waferloom", *arguments], check=True, capture_output=True, text=True, cwd=tmp_path).stdout
+
+    run("compile", "m.onnx", "-o", "m.wafer", "--target=grid-4x3", "--save-ir=ir")
+    [text] = (tmp_path / "ir").glob("6*.mlir")
+    lines = text.read_text().splitlines(keepends=True)
+    assert sum("core.bounds" in line for line in lines) == 1
+    text.write_text("".join(line for line in lines if "core.bounds" not in line))
+    run("compile", text, "-o", "h.wafer")
+    assert wl.load(tmp_path / "h.wafer").bounds == [] and wl.load(tmp_path / "m.wafer").bounds
+    assert "at least" not in run("run", "h.wafer", "--cycles") + run("info", "h.wafer")

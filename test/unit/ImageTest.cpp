@@ -306,6 +306,18 @@ static const Violation violations[] = {
      [](Builder &b) { b.region().bindings[1]->name = "\xed\xa0\x80"; }},
     {35, "target.name",
      [](Builder &b) { b.image.target->name = "\xf8\x88\x80\x80"; }},
+    {36, "entries[0] bounds: have layer_hard of 9 cycles, more than hard, 8",
+     [](Builder &b) {
+       BoundsT bounds;
+       bounds.hard = 8;
+       bounds.layer_hard = 9;
+       b.image.entries[0]->bounds = std::make_unique<BoundsT>(bounds);
+     }},
+    {36, "63 bits",
+     [](Builder &b) {
+       b.image.entries[0]->bounds = std::make_unique<BoundsT>();
+       b.image.entries[0]->bounds->hard = UINT64_MAX;
+     }},
 };
 
 /// All positions differ, but no instruction cares: few pairs are looked at.
@@ -357,7 +369,7 @@ TEST(Image, EveryRuleRefusesItsViolation) {
         << "expected '" << violation.what << "' in: " << text;
   }
   // Every rule is among them.
-  for (unsigned rule = 1; rule <= 35; ++rule)
+  for (unsigned rule = 1; rule <= 36; ++rule)
     EXPECT_TRUE(llvm::any_of(
         violations,
         [&](const Violation &violation) { return violation.rule == rule; }))

@@ -8,6 +8,7 @@
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Files/Output.h"
 #include "waferloom/Image/Utf8.h"
+#include "waferloom/Report/Bounds.h"
 #include "waferloom/Report/Cycles.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -164,37 +165,8 @@ toJson(llvm::ArrayRef<partition::Considered> considered) {
   return list;
 }
 
-static llvm::json::Array toJson(llvm::ArrayRef<StepBounds> bounds) {
-  llvm::json::Array list;
-  for (const StepBounds &b : bounds)
-    list.push_back(llvm::json::Object{{"entry", b.entry},
-                                      {"tokens", b.tokens},
-                                      {"wires", b.wires},
-                                      {"hard", b.hard},
-                                      {"products", b.products},
-                                      {"pace", b.pace},
-                                      {"layers", b.layers},
-                                      {"layer_wires", b.layerWires},
-                                      {"layer_hard", b.layerHard},
-                                      {"layer_products", b.layerProducts}});
-  return list;
-}
-
-static void printBounds(llvm::ArrayRef<StepBounds> bounds) {
-  for (const StepBounds &b : bounds) {
-    llvm::outs() << llvm::formatv("{0}: a step takes at least {1:N} cycles, "
-                                  "{2:N} for its wires alone",
-                                  b.entry, b.hard, b.wires);
-    if (b.layers)
-      llvm::outs() << llvm::formatv("; each of {0} layers {1:N} and {2:N}",
-                                    b.layers, b.layerHard, b.layerWires);
-    llvm::outs() << "\n";
-  }
-}
-
 static llvm::json::Object toJson(const CompileSummary &s) {
   return llvm::json::Object{
-      {"bounds", toJson(s.bounds)},
       {"cycles_estimated", s.cyclesEstimated},
       {"considered", toJson(s.considered)},
       {"parameters", s.parameters},
@@ -255,6 +227,7 @@ static int tell(const Arguments &args, const CompileOptions &options,
   const bool isJson = args.has("json");
   llvm::json::Object object = toJson(s);
   object["image"] = image::escapeToUtf8(output);
+  object["bounds"] = report::boundsToJson(result.image->image);
   object["image_bytes"] = bytes;
   object["target"] = image::escapeToUtf8(options.target);
   if (options.measureRewrites)
@@ -265,7 +238,9 @@ static int tell(const Arguments &args, const CompileOptions &options,
         "on the fullest, {7} colors, {8:f2} s\n",
         output, s.parameters, s.width, s.height, options.target, s.fit.total(),
         s.fit.limit, s.colorsUsedMax, s.compileSeconds);
-    printBounds(s.bounds);
+    for (const auto &entry : result.image->image.entries)
+      if (std::string text = report::boundsOf(*entry); !text.empty())
+        llvm::outs() << entry->name << ": a step takes " << text << "\n";
     if (options.measureRewrites)
       for (const std::string &text : report::rewriteLines(result.image->image))
         llvm::outs() << text << "\n";

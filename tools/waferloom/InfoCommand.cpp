@@ -6,6 +6,7 @@
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Image/Image.h"
 #include "waferloom/Image/Programs.h"
+#include "waferloom/Report/Bounds.h"
 #include "waferloom/Report/Cycles.h"
 
 #include "llvm/ADT/StringExtras.h"
@@ -54,9 +55,11 @@ static llvm::json::Object describe(const image::ImageT &image) {
     for (const auto &info : entry->tensors)
       if (!image::isOurs(info->name))
         tensors.push_back(describe(*info));
-    entries.push_back(llvm::json::Object{{"name", entry->name},
-                                         {"tokens", entry->tokens},
-                                         {"tensors", std::move(tensors)}});
+    entries.push_back(
+        llvm::json::Object{{"name", entry->name},
+                           {"tokens", entry->tokens},
+                           {"bounds", report::boundsToJson(*entry)},
+                           {"tensors", std::move(tensors)}});
   }
   for (const auto &region : image.regions) {
     size_t instructions = 0;
@@ -107,6 +110,8 @@ static void print(const image::ImageT &image) {
       os << llvm::formatv("  {0,-7} {1}: {2}\n",
                           image::EnumNameRole(info->role), info->name,
                           typeOf(*info));
+    if (std::string text = report::boundsOf(*entry); !text.empty())
+      os << "  a step takes " << text << "\n";
   }
   for (const auto &region : image.regions) {
     image::Usage usage = image::usageOf(*region, *image.target);

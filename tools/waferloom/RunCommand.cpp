@@ -8,6 +8,7 @@
 #include "waferloom/Executor/Tokens.h"
 #include "waferloom/Executor/Trace.h"
 #include "waferloom/Files/Output.h"
+#include "waferloom/Report/Bounds.h"
 #include "waferloom/Report/CriticalPath.h"
 #include "waferloom/Report/Cycles.h"
 
@@ -182,6 +183,7 @@ static int countCycles(const std::string &path, uint64_t workLimit,
         {"instructions", result->instructions},
         {"words", result->words},
         {"seconds", seconds},
+        {"bounds", report::boundsToJson(*image.entries[e])},
         {"shared_links", report::sharedLinksToJson(*result)},
         {"stages", report::toJson(result->stages)}};
     const bool isWalked = critical.total() == result->cycles;
@@ -195,6 +197,9 @@ static int countCycles(const std::string &path, uint64_t workLimit,
     llvm::outs() << llvm::formatv("{0}: {1} cycles, {2:f1} us at {3} GHz\n",
                                   name, result->cycles, seconds * 1e6,
                                   image.target->clock_ghz);
+    if (std::string text = report::boundsOf(*image.entries[e], result->cycles);
+        !text.empty())
+      llvm::outs() << text << "\n";
     if (!all)
       report::printCycles(llvm::outs(), result->stages);
     if (isWalked)

@@ -37,6 +37,7 @@ namespace {
 /// One of the two programs, counted.
 struct Side {
   const CompileSummary &summary;
+  image::BoundsT bounds; // of the first entry
   report::PathTable path;
 
   std::string name() const {
@@ -55,7 +56,9 @@ static llvm::Expected<Side> count(CompileResult &result) {
   if (llvm::Error error = image::checkWithoutData(result.image->image))
     return std::move(error);
   const image::RegionT &first = *result.image->image.regions.front();
-  Side side{result.summary, {}, {first.width, first.height}};
+  Side side{result.summary, {}, {}, {first.width, first.height}};
+  if (const auto &bounds = result.image->image.entries.front()->bounds)
+    side.bounds = *bounds;
   loaded->image = std::move(result.image->image);
   executor::CriticalPath path;
   auto step = report::countWithPath(loaded, 0, {},
@@ -107,24 +110,18 @@ static std::string tellSearch(const CompileSummary &summary,
 static void printSides(llvm::raw_ostream &os, const Side &chosen,
                        const Side &other) {
   auto row = [&](StringRef what, auto get) {
-    os << llvm::formatv("{0,14} {1,14} {2}  {3}\n", get(chosen.summary),
-                        get(other.summary), std::string(12, ' '), what);
+    os << llvm::formatv("{0,14:N} {1,14:N} {2}  {3}\n", get(chosen), get(other),
+                        std::string(12, ' '), what);
   };
-  row("bytes of SRAM on the fullest PE", [](const CompileSummary &s) {
-    return llvm::formatv("{0:N}", s.fit.total()).str();
+  row("bytes of SRAM on the fullest PE",
+      [](const Side &side) { return side.summary.fit.total(); });
+  row("colors", [](const Side &side) { return side.summary.colorsUsedMax; });
+  row("cycles estimated", [](const Side &side) {
+    return static_cast<int64_t>(side.summary.cyclesEstimated);
   });
-  row("colors",
-      [](const CompileSummary &s) { return std::to_string(s.colorsUsedMax); });
-  row("cycles estimated", [](const CompileSummary &s) {
-    return llvm::formatv("{0:N}", static_cast<int64_t>(s.cyclesEstimated))
-        .str();
-  });
-  row("cycles, at least", [](const CompileSummary &s) {
-    return llvm::formatv("{0:N}", s.bounds.front().hard).str();
-  });
-  row("cycles of wires, at least", [](const CompileSummary &s) {
-    return llvm::formatv("{0:N}", s.bounds.front().wires).str();
-  });
+  row("cycles, at least", [](const Side &side) { return side.bounds.hard; });
+  row("cycles of wires, at least",
+      [](const Side &side) { return side.bounds.wires; });
   constexpr size_t most = 12;
   report::printComparison(os, chosen.name(), chosen.path, other.name(),
                           other.path, most);
@@ -164,8 +161,7 @@ llvm::Error tool::whyNot(const std::string &model,
     if (!two)
       return two.takeError();
     told["stages"] = other.summary.stages;
-    told["bounds"] = llvm::json::Array{chosen.summary.bounds.front().hard,
-                                       other.summary.bounds.front().hard};
+    told["bounds"] = llvm::json::Array{one->bounds.hard, two->bounds.hard};
     told["cycles_estimated"] = llvm::json::Array{chosen.summary.cyclesEstimated,
                                                  other.summary.cyclesEstimated};
     told["cycles"] = llvm::json::Array{executor::total(one->path.cycles),

@@ -89,19 +89,6 @@ struct Diagnostic {
   std::string file = {}; // it is about; "": the model
 };
 
-/// What no program of the layouts that were chosen can be below, in cycles of a
-/// step of an entry (docs/mapping.md).
-struct StepBounds {
-  std::string entry;
-  int64_t tokens = 1;
-  uint64_t wires = 0;    ///< hops alone
-  uint64_t hard = 0;     ///< words, ramps and products of weights as well
-  uint64_t products = 0; ///< of `hard`, where the longest way goes
-  uint64_t pace = 0;     ///< products of one token, on the fullest stage
-  uint64_t layers = 0;   ///< that are alike; the same of one of them:
-  uint64_t layerWires = 0, layerHard = 0, layerProducts = 0;
-};
-
 /// Numbers about a compilation; `summary` of the Python program.
 struct CompileSummary {
   uint64_t parameters = 0;
@@ -111,7 +98,6 @@ struct CompileSummary {
   int64_t layoutsTried = 0;   ///< until one fitted
   double cyclesEstimated = 0; ///< of a step of the first entry, by closed forms
   std::vector<partition::Considered> considered; ///< the best estimate first
-  std::vector<StepBounds> bounds; ///< one per entry; of level 'image' none
   int64_t width = 0, height = 0;
   double compileSeconds = 0;
 };

@@ -155,6 +155,19 @@ void Assembler::source(core::SourceOp op) {
   out.sources.push_back(std::move(bytes));
 }
 
+static std::unique_ptr<image::BoundsT> boundsOf(core::BoundsOp op) {
+  auto to = std::make_unique<image::BoundsT>();
+  to->wires = static_cast<uint64_t>(op.getWires());
+  to->hard = static_cast<uint64_t>(op.getHard());
+  to->products = static_cast<uint64_t>(op.getProducts());
+  to->pace = static_cast<uint64_t>(op.getPace());
+  to->layers = static_cast<uint32_t>(op.getLayers());
+  to->layer_wires = static_cast<uint64_t>(op.getLayerWires());
+  to->layer_hard = static_cast<uint64_t>(op.getLayerHard());
+  to->layer_products = static_cast<uint64_t>(op.getLayerProducts());
+  return to;
+}
+
 void Assembler::entry(core::EntryOp op) {
   auto entry = std::make_unique<image::EntryT>();
   entry->name = op.getName().str();
@@ -180,6 +193,8 @@ void Assembler::entry(core::EntryOp op) {
         for (int64_t size : tensor.getShape())
           to->shape.push_back(narrow(size));
         entry->tensors.push_back(std::move(to));
+      } else if (auto bounds = dyn_cast<core::BoundsOp>(nested)) {
+        entry->bounds = boundsOf(bounds);
       }
     }
   out.image.entries.push_back(std::move(entry));

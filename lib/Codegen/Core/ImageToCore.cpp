@@ -276,7 +276,7 @@ void Reader::entry(const image::EntryT &entry) {
   auto op = create<core::EntryOp>(builder.getUnknownLoc(),
                                   builder.getStringAttr(entry.name),
                                   number(entry.tokens));
-  if (entry.inputs.empty() && entry.tensors.empty())
+  if (entry.inputs.empty() && entry.tensors.empty() && !entry.bounds)
     return;
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&op.getBody());
@@ -296,6 +296,12 @@ void Reader::entry(const image::EntryT &entry) {
         TypeAttr::get(element(tensor->type)),
         TypeAttr::get(hostElement(tensor->type, tensor->source_bool,
                                   tensor->source_int64)));
+  if (const image::BoundsT *bounds = entry.bounds.get())
+    create<core::BoundsOp>(
+        builder.getUnknownLoc(), number(bounds->wires), number(bounds->hard),
+        number(bounds->products), number(bounds->pace), number(bounds->layers),
+        number(bounds->layer_wires), number(bounds->layer_hard),
+        number(bounds->layer_products));
 }
 
 void Reader::region(const image::RegionT &region) {

@@ -289,6 +289,20 @@ LogicalResult TensorOp::verify() {
   return verifyHostType(*this, getType(), getHostType());
 }
 
+LogicalResult BoundsOp::verify() {
+  for (NamedAttribute field : (*this)->getAttrs())
+    if (auto cycles = dyn_cast<IntegerAttr>(field.getValue());
+        cycles && cycles.getInt() < 0)
+      return emitOpError() << "has " << cycles.getInt() << " "
+                           << field.getName().getValue();
+  if (getLayers() > UINT32_MAX)
+    return emitOpError() << "has " << getLayers()
+                         << " layers, more than 32 bits";
+  if (!llvm::hasSingleElement((*this)->getBlock()->getOps<BoundsOp>()))
+    return emitOpError() << "stands in its entry twice";
+  return success();
+}
+
 LogicalResult BindOp::verify() {
   if (failed(verifyHostType(*this, getType(), getHostType())))
     return failure();

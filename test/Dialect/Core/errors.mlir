@@ -547,3 +547,20 @@ core.image "grid-4x4" {
 core.image "grid-4x4" {
   core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f32 from "f" at -8> // expected-error {{has scales or zeros at a negative offset}}
 }
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main" {
+    core.bounds wires -1 hard 9 products 2 pace 2 // expected-error {{'core.bounds' op has -1 wires}}
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main" {
+    core.bounds wires 1 hard 9 products 2 pace 2 // expected-error {{'core.bounds' op stands in its entry twice}}
+    core.bounds wires 1 hard 9 products 2 pace 2
+  }
+}

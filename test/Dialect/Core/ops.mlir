@@ -29,6 +29,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     core.tensor output "logits" [1, 1, 512] f32 as f32
     // CHECK: core.tensor input "ids" [1, 1] i32 as i64
     core.tensor input "ids" [1, 1] i32 as i64
+    // CHECK: core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8
+    core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8
   }
   // CHECK: core.entry "again"
   core.entry "again"

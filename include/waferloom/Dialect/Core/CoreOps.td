@@ -114,6 +114,34 @@ def Core_TensorOp : Core_Op<"tensor", [HasParent<"EntryOp">]> {
   let hasVerifier = 1;
 }
 
+def Core_BoundsOp : Core_Op<"bounds", [HasParent<"EntryOp">]> {
+  let summary = "What no program of the same layouts can be below, in cycles";
+  let description = [{
+    Of a step; `wires` are hops alone, `hard` has words, ramps and products of
+    weights as well, `products` are the latter's share, `pace` the products of
+    one token on the fullest stage. Behind `layers` the same of each of so many
+    that are alike (docs/mapping.md, Bounds).
+
+    ```mlir
+    core.bounds wires 90 hard 200 products 40 pace 40
+      layers 5 wires 16 hard 38 products 8
+    ```
+  }];
+  let arguments = (ins
+    I64Attr:$wires, I64Attr:$hard, I64Attr:$products, I64Attr:$pace,
+    DefaultValuedAttr<I64Attr, "0">:$layers,
+    DefaultValuedAttr<I64Attr, "0">:$layer_wires,
+    DefaultValuedAttr<I64Attr, "0">:$layer_hard,
+    DefaultValuedAttr<I64Attr, "0">:$layer_products
+  );
+  let assemblyFormat = [{
+    `wires` $wires `hard` $hard `products` $products `pace` $pace
+    (`layers` $layers^ `wires` $layer_wires `hard` $layer_hard `products`
+     $layer_products)? attr-dict
+  }];
+  let hasVerifier = 1;
+}
+
 def Core_RegionOp : Core_Op<"region", [HasParent<"ImageOp">, NoTerminator,
                                        SingleBlock, SymbolTable]> {
   let summary = "A rectangle of PEs and its programs";
