@@ -349,7 +349,8 @@ SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
   lowering.math.reads[source].name = input.getName().str();
   lowering.inputs[source] = op;
   if (auto integer = dyn_cast<IntegerType>(type);
-      integer && (integer.getWidth() < 32 || integer.isUnsigned()))
+      integer && !q->isBool() &&
+      (integer.getWidth() < 32 || integer.isUnsigned()))
     limitToType(lowering, op, source, integer);
   // Ids and positions index tables: the host refuses negative ones.
   StringRef name = input.getName();

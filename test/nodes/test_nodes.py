@@ -72,3 +72,24 @@ def test_one_operator_is_told():
     assert "23   by its body" in told("Attention").stdout
     assert "refused: the size of its result depends on data" in told("NonZero").stdout
     assert "no operator 'Nothing'" in told("Nothing").stderr
+
+
+@pytest.mark.parametrize("begin, end", [(1, 31), (2, 32), (0, 30), (3, 29)])
+def test_slices_that_cut_joined_parts_are_right_or_refused(begin, end):
+    """[1, 31) of 2 + 28 + 2 elements was taken for [0, 30), as both have parts of two."""
+    import numpy as np
+    import onnx.parser
+    import waferloom as wl
+    model = onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 18]> g (float[3, 28] x) => (float[3, N] y) {{
+        z = Constant <value = float[3,2] {{9., 9., 9., 9., 9., 9.}}> () a = Constant <value = int64[1] {{1}}> ()
+        b = Constant <value = int64[1] {{{begin}}}> () e = Constant <value = int64[1] {{{end}}}> ()
+        b0 = Constant <value = int64[1] {{0}}> () e0 = Constant <value = int64[1] {{{end - begin}}}> ()
+        c = Concat <axis = 1> (z, x, z) p = Slice(c, b, e, a) q = Slice(c, b0, e0, a) y = Sub(p, q) }}""")
+    x = np.random.default_rng(0).standard_normal((3, 28)).astype(np.float32)
+    joined = np.pad(x, ((0, 0), (2, 2)), constant_values=9)
+    try:
+        found = wl.compile(model.SerializeToString(), target="grid-3x2,sram=512KiB").run({"x": x}).outputs["y"]
+    except wl.CompileError as error:
+        assert "cuts across" in str(error)
+    else:
+        np.testing.assert_allclose(found, joined[:, begin:end] - joined[:, :end - begin], atol=1e-6)

@@ -48,6 +48,9 @@ factorDimension(ArrayRef<int64_t> whole, ArrayRef<int64_t> part, int64_t start,
     return true;
   }
   if (step > 1) { // the most minor factor is the step
+    if (whole.empty() || whole.drop_back() != part || whole.back() != step ||
+        start >= step)
+      return false;
     addWhole(part);
     slices.emplace_back(start, 1);
     return true;
@@ -70,6 +73,9 @@ factorDimension(ArrayRef<int64_t> whole, ArrayRef<int64_t> part, int64_t start,
   int64_t minor = 1;
   for (int64_t factor : whole.drop_front())
     minor *= factor;
+  // Some of the major factor, with all of the others.
+  if (start % minor != 0 || part.drop_front() != whole.drop_front())
+    return false;
   slices.emplace_back(start / minor, part.front());
   addWhole(part.drop_front());
   return true;
