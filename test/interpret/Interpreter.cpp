@@ -6,6 +6,7 @@
 #include "Machine.h"
 
 #include "waferloom/Algebra/Scalar.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
@@ -182,6 +183,37 @@ LogicalResult Machine::runRepeat(wafer::RepeatOp op) {
   return success();
 }
 
+static bool isStripAlongX(Operation *op) {
+  return wafer::getDirection(wafer::getStages(op)) == Axis::X;
+}
+
+/// The layers are in the module beside this one. Of what is the same in a lane
+/// the PE that sends it speaks.
+LogicalResult Machine::runLayers(wafer::SendRecvOp op) {
+  const bool alongX = isStripAlongX(op);
+  auto both = entry->getParentOfType<ModuleOp>()->getParentOfType<ModuleOp>();
+  auto function = both
+                      ? wafer::getKinds(both).back().lookupSymbol<func::FuncOp>(
+                            entry.getName())
+                      : func::FuncOp();
+  if (!function)
+    return op.emitError("has no layers beside it");
+  Machine layers(function, world);
+  for (Value value : op.getValues()) {
+    LocalShards &lanes = layers.taken.emplace_back();
+    for (int64_t lane = 0; lane < (alongX ? height : width); ++lane)
+      lanes.push_back(values[value][endOf(lane, alongX, /*last=*/true)]);
+  }
+  if (failed(layers.run()))
+    return failure();
+  for (auto [result, lanes] : llvm::zip_equal(op.getResults(), layers.sent)) {
+    LocalShards &shards = set(result);
+    for (int64_t pe = 0; pe < numPes; ++pe)
+      shards[pe].data = lanes[laneOf(pe, alongX)].data;
+  }
+  return success();
+}
+
 LogicalResult Machine::runOp(Operation *op) {
   std::mt19937 garbage(7);
   std::uniform_real_distribution<double> finite(-100, 100);
@@ -191,6 +223,8 @@ LogicalResult Machine::runOp(Operation *op) {
     return runRepeat(repeat);
   if (auto both = dyn_cast<wafer::ReduceApplyBroadcastOp>(op))
     return runAtRoots(both);
+  if (auto elsewhere = dyn_cast<wafer::SendRecvOp>(op))
+    return runLayers(elsewhere);
   if (auto allReduce = dyn_cast<wafer::AllReduceOp>(op)) {
     runAllReduce(allReduce);
   } else if (auto slice = dyn_cast<wafer::SliceOp>(op)) {
@@ -251,6 +285,20 @@ LogicalResult Machine::runOp(Operation *op) {
                          i, getPadded(shards[pe].shape, layout)[0], region,
                          column(pe), row(pe))
                    : i);
+  } else if (isa<wafer::RecvOp>(op)) {
+    const bool alongX = isStripAlongX(op);
+    for (auto [result, lanes] : llvm::zip_equal(op->getResults(), taken)) {
+      LocalShards &shards = set(result);
+      for (int64_t pe = 0; pe < numPes; ++pe)
+        shards[pe].data = lanes[laneOf(pe, alongX)].data;
+    }
+  } else if (isa<wafer::SendOp>(op)) {
+    for (Value value : op->getOperands()) {
+      LocalShards &lanes = sent.emplace_back();
+      const bool alongX = isStripAlongX(op);
+      for (int64_t lane = 0; lane < (alongX ? height : width); ++lane)
+        lanes.push_back(values[value][endOf(lane, alongX, /*last=*/false)]);
+    }
   } else if (auto output = dyn_cast<wafer::OutputOp>(op)) {
     return collect(values[output.getValue()], output.getLayoutAttr(),
                    world.outputs[output.getName().str()], op);

@@ -74,6 +74,7 @@ private:
   void reduce(OpT op, mlir::ValueRange results, bool everywhere);
   void runAllReduce(wafer::AllReduceOp op);
   llvm::LogicalResult runAtRoots(wafer::ReduceApplyBroadcastOp op);
+  llvm::LogicalResult runLayers(wafer::SendRecvOp op);
   void runAppend(wafer::AppendOp op);
   void runLookup(wafer::LookupOp op);
   template <typename OpT>
@@ -96,6 +97,15 @@ private:
                               mlir::Operation *op);
   llvm::SmallVector<int64_t> getPadded(llvm::ArrayRef<int64_t> local,
                                        wafer::LayoutAttr layout);
+  /// The lane of a PE in a strip of stages, and the last PE (or the first) of
+  /// a lane.
+  int64_t laneOf(int64_t pe, bool alongX) const {
+    return alongX ? row(pe) : column(pe);
+  }
+  int64_t endOf(int64_t lane, bool alongX, bool last) const {
+    return alongX ? lane * width + (last ? width - 1 : 0)
+                  : lane + (last ? (height - 1) * width : 0);
+  }
   int64_t column(int64_t pe) const { return pe % width; }
   int64_t row(int64_t pe) const { return pe / width; }
   int64_t getCoordinate(llvm::ArrayRef<wafer::Axis> axes, int64_t pe) {
@@ -112,6 +122,9 @@ private:
   World &world;
   wafer::RegionAttr region;
   int64_t width, height, numPes;
+  /// Of layers that have a program of their own: what they take and give, for
+  /// each lane of the strip.
+  std::vector<LocalShards> taken, sent;
   int64_t trip = 0;
   llvm::DenseMap<mlir::Value, LocalShards> values;
   llvm::DenseMap<mlir::Value, std::string> stateNames;

@@ -18,6 +18,7 @@
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Compile/Pipelines.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 #include "waferloom/Target/TargetAttr.h"
@@ -78,8 +79,10 @@ static double getDifference(const std::map<std::string, interpret::Tensor> &a,
 
 using Worlds = std::map<std::string, interpret::World>;
 
+/// Of kinds of stages those of the first, which run the other's.
 static SmallVector<func::FuncOp> entriesOf(ModuleOp module) {
-  return llvm::to_vector(module.getOps<func::FuncOp>());
+  return llvm::to_vector(
+      wafer::getKinds(module).front().getOps<func::FuncOp>());
 }
 
 /// What every entry of level 2 computes.
@@ -140,8 +143,10 @@ static OwningOpRef<ModuleOp> readLowered(MLIRContext &context) {
   });
   PassManager manager(&context);
   manager.addPass(partition::createPartitionToPerPe());
-  if (found.wasInterrupted() && failed(manager.run(*module)))
-    return nullptr;
+  if (found.wasInterrupted())
+    for (ModuleOp kind : wafer::getKinds(*module))
+      if (failed(manager.run(kind)))
+        return nullptr;
   return module;
 }
 

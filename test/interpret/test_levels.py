@@ -57,6 +57,30 @@ def test_odd_llama(tmp_path, position, rerolled):
     compare(path, GRIDS, f"--position={position}", rerolled)
 
 
+# The hidden width is padded across the strip, in a row and in a column.
+@pytest.mark.parametrize("region, ends", [("4x3", "2x3"), ("3x6", "3x1"), ("1x7", "5x7")])
+def test_kinds_of_stages(tmp_path, region, ends):
+    """Ends and layers as programs of their own: at level 3 and at level 4, on prompts and tokens."""
+    zoo = llama()
+    shape = zoo.Shape(layers=4, width=20, heads=6, kv_heads=2, head_dim=6, hidden=14, vocabulary=23, positions=16)
+    onnx.save(zoo.build(shape, zoo.weights(shape, 0)), tmp_path / "model.onnx")
+    subprocess.run([tool("waferloom"), "compile", tmp_path / "model.onnx", "-o", tmp_path / "out.wafer", "--quiet",
+                    "--target=grid-24x24,sram=1MiB", "--context=13", "--chunk=3", "--prefill=block", "--sample=none",
+                    "--region=" + region, "--ends=" + ends, "--stages=3", "--save-ir", tmp_path / "ir"], check=True)
+
+    def compared(level):
+        return subprocess.run([tool("compare-levels"), tmp_path / "ir/2-tensors.mlir", "--position=5",
+                               f"--lowered={tmp_path / 'ir' / level}.mlir"], capture_output=True, text=True)
+
+    for level in ("3-layouts", "4-shards"):
+        run = compared(level)
+        assert run.returncode == 0 and run.stdout.count(": equal") == 2, run.stdout + run.stderr
+    # A mistake in the layers' program is found.
+    ends, layers = (tmp_path / "ir/4-shards.mlir").read_text().split("module @layers")
+    (tmp_path / "ir/wrong.mlir").write_text("module @layers".join([ends, layers.replace("arith.addf", "arith.subf", 1)]))
+    assert compared("wrong").returncode == 2
+
+
 @pytest.mark.parametrize("name, options", [
     ("stories260k/stories260k-primitives-opset17.onnx", ["--context=64", "--chunk=4"]),
     ("exporters/gpt2-dynamo-op18.onnx", ["--context=13", "--chunk=3"]),
