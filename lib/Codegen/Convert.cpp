@@ -271,7 +271,8 @@ void Conversion::createTensor(core::Role role, StringRef name,
 
 /// The element type of an output of the model; null if it is none of its.
 Type Conversion::outputType(StringRef name) {
-  if (ArrayAttr outputs = wafer::getProgram(module).getOutputsAttr())
+  if (ArrayAttr outputs =
+          wafer::getProgram(kinds.front().module).getOutputsAttr())
     for (auto facts : outputs.getAsRange<wafer::ModelTensorAttr>())
       if (facts.getName() == name)
         return facts.getType();
