@@ -124,6 +124,12 @@ LogicalResult ProgramEmitter::emit(wafer::RepeatOp op) {
   SmallVector<Ref> carried;
   for (Value init : op.getInits()) {
     FailureOr<Ref> from = get(op, init);
+    // What a stage takes is nobody else's: layers work on it where it lies.
+    if (succeeded(from) && init.hasOneUse() &&
+        init.getDefiningOp<fabric::StageRecvOp>()) {
+      carried.push_back(*from);
+      continue;
+    }
     auto type = cast<ShapedType>(init.getType());
     FailureOr<Word> word = wordType(op, type.getElementType());
     if (failed(from) || failed(word))

@@ -118,21 +118,40 @@ LogicalResult ProgramEmitter::emit(fabric::StageRecvOp op) {
                          countWords(op.getResults()));
 }
 
+/// Whether `refs` lie behind each other, as values of `shapes` in one message.
+static bool areMessage(ArrayRef<Ref> refs,
+                       ArrayRef<SmallVector<int64_t>> shapes) {
+  int64_t offset = refs.front().offset;
+  for (auto [ref, shape] : llvm::zip_equal(refs, shapes)) {
+    const Ref wanted = dense(refs.front().buffer, ref.type, shape, offset);
+    if (ref.immediate || ref.buffer != wanted.buffer || ref.offset != offset ||
+        ref.strides != wanted.strides || !ref.steps.empty() || ref.indexBuffer)
+      return false;
+    offset += ShapedType::getNumElements(shape) * bytesOf(ref.type);
+  }
+  return true;
+}
+
 LogicalResult ProgramEmitter::emit(fabric::StageSendOp op) {
-  const int64_t words = countWords(op.getValues());
-  FailureOr<Ref> first = get(op, op.getValues().front());
-  if (failed(first))
-    return failure();
-  Ref message = emitter.temporary(first->type, {words});
-  Ref to = message;
+  SmallVector<Ref> refs;
+  SmallVector<SmallVector<int64_t>> shapes;
   for (Value value : op.getValues()) {
-    FailureOr<Ref> from = get(op, value);
-    if (failed(from))
+    FailureOr<Ref> ref = get(op, value);
+    if (failed(ref))
       return failure();
-    const SmallVector<int64_t> shape = shapeOf(value);
-    emitter.vector(Opcode::mov, shape,
-                   dense(to.buffer, to.type, shape, to.offset), *from);
-    to.offset += countWords(value) * bytesOf(to.type);
+    refs.push_back(*ref);
+    shapes.push_back(shapeOf(value));
+  }
+  const int64_t words = countWords(op.getValues());
+  Ref message = refs.front();
+  if (!areMessage(refs, shapes)) {
+    message = emitter.temporary(message.type, {words});
+    int64_t offset = message.offset;
+    for (auto [ref, shape] : llvm::zip_equal(refs, shapes)) {
+      emitter.vector(Opcode::mov, shape,
+                     dense(message.buffer, ref.type, shape, offset), ref);
+      offset += ShapedType::getNumElements(shape) * bytesOf(ref.type);
+    }
   }
   return emitStageStream(op, stage.index, collectives::Border::Send, message,
                          words);

@@ -50,6 +50,15 @@ def test_ends_of_another_shape_give_the_same_values(model, region, ends, stages,
     np.testing.assert_allclose(logits(program), one, rtol=1e-3 if precision == "f16" else 1e-4, atol=1e-3)
 
 
+@pytest.mark.parametrize("region, stages", [((6, 6), 4), ((5, 4), 3), ((4, 1), 5)])
+def test_ends_of_the_same_shape_cost_nothing(model, region, stages):
+    """Two programs instead of one: what stages give each other moves no further."""
+    ends = compile(model, region, region, stages, chunks=[4])
+    assert {(r.width, r.height) for r in ends.regions} == {region}
+    for tokens, cycles in compile(model, region, stages=stages, chunks=[4]).count().items():
+        assert ends.count()[tokens] <= 1.01 * cycles
+
+
 @pytest.mark.parametrize("region, ends, stages", [((5, 4), (3, 4), 3), ((4, 5), (4, 2), 5), ((6, 6), (9, 6), 2)])
 def test_prompts_stream(model, region, ends, stages):
     """Chunks give what single tokens give; stages work on several tokens at a time."""
