@@ -39,3 +39,18 @@ def test_half_precision_takes_fewer_cores(folder, models):
         theirs = reference.run([[token]])[0, -1]
         assert theirs.max() - theirs[ours.argmax()] < 0.1
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-2 * np.abs(theirs).max())
+
+
+def test_ends_of_another_shape(folder, models):
+    """Two stages of 15 layers below a region of 96 x 64 cores for embedding and head: tokens, and a prompt that streams."""
+    program = wl.compile(folder / "model.onnx", target="grid-96x256,sram=48KiB", region=(96, 96), ends=(96, 64), stages=3,
+                         context=CONTEXT, precision="f16", chunks=[3])
+    assert program.summary["pes_used"] == 96 * 256
+    ids = np.load(models / "smollm2" / "golden.npz")["p0_ids"][:3].tolist()
+    session, streamed, reference = program.session(), program.session(), zoo.Reference(folder / "model.onnx")
+    for token in ids:
+        ours = session.run({"input_ids": [[token]]}).outputs["logits"][0, -1]
+        theirs = reference.run([[token]])[0, -1]
+        assert theirs.max() - theirs[ours.argmax()] < 0.1
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-2 * np.abs(theirs).max())
+    np.testing.assert_array_equal(streamed.run({"input_ids": [ids]}, logits="last").outputs["logits"][0, -1], ours)
