@@ -139,8 +139,7 @@ void Nearest::tryGrids() {
   const bool isGrid = llvm::StringRef(options.target).starts_with("grid-");
   if ((!isGrid && !options.region) || options.ends)
     return; // all of the wafer was offered, or two shapes are to be chosen
-  auto [w, h] = options.region.value_or(
-      std::pair<int64_t, int64_t>(target.userWidth, target.userHeight));
+  auto [w, h] = options.region.value_or(target::findLargest(target));
   auto scale = [&](int64_t size, int64_t other, int64_t eighths) {
     return size == 1 && other > 1 ? 1 : llvm::divideCeil(size * eighths, 8);
   };

@@ -319,7 +319,7 @@ LogicalResult Planning::search() {
       partition::Estimates::of(module, grid, options.interrupted);
   if (failed(estimates))
     return failure();
-  const Shape whole(target.userWidth, target.userHeight);
+  const Shape whole = target::findLargest(target);
   std::vector<RatedShape> shapes = rateShapes(
       whole, [&](Shape shape) { return estimate(*estimates, shape); },
       options.searchPlans, estimates->getLengths());

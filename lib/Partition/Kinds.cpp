@@ -128,12 +128,10 @@ std::optional<StageGrid> partition::getStrip(std::pair<int64_t, int64_t> region,
                                              const target::Target &target) {
   auto [width, height] = region;
   if (ends.second == height &&
-      ends.first + (stages - 1) * width <= target.userWidth &&
-      height <= target.userHeight)
+      target::findPlace(target, ends.first + (stages - 1) * width, height))
     return StageGrid{stages, 1, false};
   if (ends.first == width &&
-      ends.second + (stages - 1) * height <= target.userHeight &&
-      width <= target.userWidth)
+      target::findPlace(target, width, ends.second + (stages - 1) * height))
     return StageGrid{1, stages, true};
   return std::nullopt;
 }

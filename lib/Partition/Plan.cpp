@@ -109,8 +109,8 @@ SmallVector<StageGrid> partition::listGrids(int64_t width, int64_t height,
   SmallVector<StageGrid> grids;
   for (int64_t rows = 1; rows <= count; ++rows) {
     const int64_t columns = count / rows;
-    if (columns * rows != count || rows * height > target.userHeight ||
-        columns * width > target.userWidth)
+    if (columns * rows != count ||
+        !target::findPlace(target, columns * width, rows * height))
       continue;
     for (bool inColumns : {false, true})
       if (wafer::StagesAttr::closes(columns, rows, inColumns))

@@ -68,6 +68,11 @@ LogicalResult waferloom::placement::verify(const Problem &problem,
              << rect.x + rect.width - 1 << ", " << rect.y + rect.height - 1
              << ") but the fabric has " << problem.fabricWidth << " by "
              << problem.fabricHeight << " PEs for programs";
+    for (const Rect &defect : problem.defects)
+      if (overlap(rect, defect))
+        return emitError(stage.loc) << "stands on a defect of " << defect.width
+                                    << " by " << defect.height << " PEs at ("
+                                    << defect.x << ", " << defect.y << ")";
     for (size_t j = 0; j < i; ++j)
       if (overlap(rect, solution[j])) {
         InFlightDiagnostic diag = emitError(stage.loc)

@@ -34,6 +34,9 @@ static FailureOr<placement::Problem> readProblem(wafer::ProgramOp program) {
     return program.emitOpError("has no region to find a place for");
   auto [columns, rows] = wafer::getWholeExtents(program);
   problem.stages.push_back({program.getLoc(), columns, rows});
+  for (const target::Rectangle &defect : target->defects)
+    problem.defects.push_back(
+        {defect.x, defect.y, defect.width, defect.height});
   if (failed(placement::check(problem)))
     return failure();
   return problem;

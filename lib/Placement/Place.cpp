@@ -12,6 +12,7 @@
 #include "llvm/ADT/Sequence.h"
 
 #include <cstdlib>
+#include <set>
 
 using namespace mlir;
 using namespace waferloom::placement;
@@ -54,6 +55,35 @@ waferloom::placement::placeInSnake(const Problem &problem) {
   return fillRows(problem, order, /*turnAround=*/true);
 }
 
+std::optional<Solution>
+waferloom::placement::placeAround(const Problem &problem) {
+  Solution solution;
+  SmallVector<Rect> taken(problem.defects);
+  for (const Stage &stage : problem.stages) {
+    // What is free can be moved until it touches something.
+    std::set<int64_t> columns{0}, rows{0};
+    for (const Rect &rect : taken) {
+      columns.insert(rect.x + rect.width);
+      rows.insert(rect.y + rect.height);
+    }
+    std::optional<Rect> found;
+    for (int64_t y : rows)
+      for (int64_t x : columns)
+        if (!found && x + stage.width <= problem.fabricWidth &&
+            y + stage.height <= problem.fabricHeight &&
+            llvm::none_of(taken, [&](const Rect &rect) {
+              return x < rect.x + rect.width && rect.x < x + stage.width &&
+                     y < rect.y + rect.height && rect.y < y + stage.height;
+            }))
+          found = {x, y, stage.width, stage.height};
+    if (!found)
+      return std::nullopt;
+    taken.push_back(*found);
+    solution.push_back(*found);
+  }
+  return solution;
+}
+
 int64_t waferloom::placement::getByteHops(const Problem &problem,
                                           const Solution &solution) {
   int64_t total = 0;
@@ -68,8 +98,13 @@ int64_t waferloom::placement::getByteHops(const Problem &problem,
 }
 
 FailureOr<Solution> waferloom::placement::place(const Problem &problem) {
-  std::optional<Solution> snake = placeInSnake(problem);
-  std::optional<Solution> rows = placeInRows(problem);
+  std::optional<Solution> snake, rows;
+  if (problem.defects.empty()) {
+    snake = placeInSnake(problem);
+    rows = placeInRows(problem);
+  } else {
+    rows = placeAround(problem);
+  }
   if (snake && rows)
     return getByteHops(problem, *snake) <= getByteHops(problem, *rows) ? *snake
                                                                        : *rows;
@@ -83,6 +118,10 @@ FailureOr<Solution> waferloom::placement::place(const Problem &problem) {
       << "found no places for " << problem.stages.size() << " stages of "
       << wanted << " PEs together on a fabric of " << problem.fabricWidth
       << " by " << problem.fabricHeight;
+  if (!problem.defects.empty())
+    diag.attachNote() << problem.defects.size()
+                      << " defects are in the way; smaller regions stand "
+                         "between them";
   diag.attachNote() << "regions of one height leave no gaps between rows; "
                        "smaller regions find more room";
   return diag;

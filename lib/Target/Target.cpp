@@ -142,6 +142,8 @@ Error verify(const Target &target) {
                   "{4}",
                   target.name, inner.key, inner.value, outer.key, outer.value)
               .str());
+  if (Error error = checkDefects(target))
+    return error;
   if (target.clock.value <= 0)
     return createStringError("target '" + target.name +
                              "': clock must be above 0 GHz");
@@ -279,12 +281,37 @@ Expected<Target> parse(StringRef specification, Reading reading) {
   return target;
 }
 
+Error checkRectangle(const Target &target, int64_t width, int64_t height) {
+  if (Error error = checkRectangle(target, width, height, -1, -1))
+    return error;
+  if (findPlace(target, width, height))
+    return Error::success();
+  auto [wide, high] = findLargest(target);
+  return createStringError(
+      formatv("a region of {0} x {1} PEs has no place beside the {2} defects "
+              "of '{3}'; the largest region is {4} x {5}",
+              width, height, target.defects.size(), target.name, wide, high)
+          .str());
+}
+
+/// At (-1, -1) of one that begins anywhere.
 Error checkRectangle(const Target &target, int64_t width, int64_t height,
                      int64_t x, int64_t y) {
-  const bool isWide = width > target.userWidth - x;
-  if (!isWide && height <= target.userHeight - y)
-    return Error::success();
-  std::string at = x || y ? formatv(" at ({0}, {1})", x, y).str() : "";
+  const bool anywhere = x < 0;
+  const bool isWide = width > target.userWidth - std::max<int64_t>(x, 0);
+  if (!isWide && height <= target.userHeight - std::max<int64_t>(y, 0)) {
+    const Rectangle *defect =
+        anywhere ? nullptr : findDefect(target, x, y, width, height);
+    if (!defect)
+      return Error::success();
+    return createStringError(
+        formatv("a region of {0} x {1} PEs at ({2}, {3}) stands on a defect of "
+                "'{4}': {5} x {6} PEs at ({7}, {8})",
+                width, height, x, y, target.name, defect->width, defect->height,
+                defect->x, defect->y)
+            .str());
+  }
+  std::string at = x > 0 || y > 0 ? formatv(" at ({0}, {1})", x, y).str() : "";
   return createStringError(
       formatv("a region of {0} x {1} PEs{2} is too {3} for programs of '{4}': "
               "{5} is {6}; the largest region is {7} x {8}",
@@ -333,6 +360,10 @@ void print(const Target &target, raw_ostream &os) {
   printRow(os, key, target.member, unit, meaning);
 #define INFORMATION(type, member, key, unit, meaning)
 #include "waferloom/Target/Figures.def"
+  for (const Rectangle &defect : target.defects)
+    os << left_justify("defect", 20)
+       << formatv("{0} x {1} PEs at ({2}, {3}): no program stands there\n",
+                  defect.width, defect.height, defect.x, defect.y);
   os << "\nFor information: no decision of the compiler and no cycle depends "
         "on these.\n";
 #define FIGURE(type, member, key, unit, meaning)

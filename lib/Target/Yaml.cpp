@@ -49,8 +49,21 @@ struct Description {
 #define FIGURE(type, member, key, unit, meaning)                               \
   std::optional<FigureText<type>> member;
 #include "waferloom/Target/Figures.def"
+  std::vector<Rectangle> defects;
 };
 } // namespace
+
+LLVM_YAML_IS_SEQUENCE_VECTOR(waferloom::target::Rectangle)
+
+template <>
+struct yaml::MappingTraits<Rectangle> {
+  static void mapping(IO &io, Rectangle &rectangle) {
+    io.mapRequired("x", rectangle.x);
+    io.mapRequired("y", rectangle.y);
+    io.mapRequired("width", rectangle.width);
+    io.mapRequired("height", rectangle.height);
+  }
+};
 
 template <typename T>
 struct yaml::ScalarTraits<Number<T>> {
@@ -90,6 +103,7 @@ struct yaml::MappingTraits<Description> {
 #define FIGURE(type, member, key, unit, meaning)                               \
   io.mapOptional(key, document.member);
 #include "waferloom/Target/Figures.def"
+    io.mapOptional("defects", document.defects);
   }
 };
 
@@ -172,7 +186,7 @@ Expected<Target> parseYaml(StringRef text, StringRef origin, Reading reading) {
     StringRef first = StringRef(errors).split('\n').first;
     std::string hint;
     if (first.contains("unknown key"))
-      hint = "; the keys are " + joinedKeys();
+      hint = "; the keys are " + joinedKeys() + ", defects";
     return invalid(origin, first + hint);
   }
 
@@ -209,6 +223,8 @@ Expected<Target> parseYaml(StringRef text, StringRef origin, Reading reading) {
       return invalid(origin, "'" key "' is missing, and there is no 'base'");  \
   }
 #include "waferloom/Target/Figures.def"
+  if (!document.defects.empty())
+    target.defects = document.defects;
   openFabric(target, document.width && !document.userWidth,
              document.height && !document.userHeight);
   warnOfInformation(origin, keysOf(document), reading.warnings);
@@ -226,6 +242,7 @@ void writeYaml(const Target &target, raw_ostream &os) {
   document.member->source = target.member.source;                              \
   document.member->confidence = target.member.confidence;
 #include "waferloom/Target/Figures.def"
+  document.defects = target.defects;
   yaml::Output output(os, nullptr, /*WrapColumn=*/0);
   output << document;
 }

@@ -119,3 +119,52 @@ TEST_F(Placement, wrongAnswersAreNoticed) {
   EXPECT_NE(said.find("has places for 1 stages but there are 2"),
             std::string::npos);
 }
+
+TEST_F(Placement, nothingStandsOnADefect) {
+  std::mt19937 dice(11);
+  int found = 0, refused = 0;
+  for (int trial = 0; trial < 2000; ++trial) {
+    Problem problem = random(dice);
+    if (failed(check(problem)))
+      continue;
+    for (size_t i = dice() % 3 + 1; i > 0; --i) {
+      auto x = static_cast<int64_t>(dice() % problem.fabricWidth),
+           y = static_cast<int64_t>(dice() % problem.fabricHeight);
+      problem.defects.push_back({x, y, 1 + static_cast<int64_t>(dice() % 3),
+                                 1 + static_cast<int64_t>(dice() % 9)});
+    }
+    FailureOr<Solution> best = place(problem);
+    if (failed(best)) {
+      ++refused;
+      continue;
+    }
+    ++found;
+    EXPECT_TRUE(succeeded(verify(problem, *best))) << said;
+    // One under a stage is noticed.
+    problem.defects.push_back({best->back().x, best->back().y, 1, 1});
+    EXPECT_TRUE(failed(verify(problem, *best)));
+    EXPECT_NE(said.find("stands on a defect of 1 by 1 PEs"), std::string::npos)
+        << said;
+  }
+  EXPECT_GT(found, 300);
+  EXPECT_GT(refused, 100);
+}
+
+TEST_F(Placement, oneStageFindsAnyRoomThereIs) {
+  std::mt19937 dice(5);
+  for (int trial = 0; trial < 500; ++trial) {
+    Problem problem{loc, 12, 9, {}, {}};
+    problem.stages.push_back(stage(1 + static_cast<int64_t>(dice() % 8),
+                                   1 + static_cast<int64_t>(dice() % 8)));
+    for (int i = 0; i < 3; ++i)
+      problem.defects.push_back({static_cast<int64_t>(dice() % 12),
+                                 static_cast<int64_t>(dice() % 9), 2, 1});
+    bool hasRoom = false;
+    const Stage &only = problem.stages.front();
+    for (int64_t x = 0; x + only.width <= 12; ++x)
+      for (int64_t y = 0; y + only.height <= 9; ++y)
+        hasRoom |=
+            succeeded(verify(problem, {{x, y, only.width, only.height}}));
+    EXPECT_EQ(placeAround(problem).has_value(), hasRoom);
+  }
+}

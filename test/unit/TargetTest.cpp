@@ -222,3 +222,56 @@ TEST(Target, TheImageTakesTheFiguresAlong) {
   EXPECT_EQ(target->rate_fma_f16, 8u);
   EXPECT_EQ(target->issue_cycles, 6u);
 }
+
+static const char *spares = R"(
+base: grid-20x10
+name: spares
+defects:
+  - {x: 8, y: 0, width: 1, height: 10}
+  - {x: 0, y: 9, width: 20, height: 1}
+)";
+
+TEST(Target, DefectsAreRectanglesWithoutPrograms) {
+  Target target = llvm::cantFail(parseYaml(spares, "spares.yaml"));
+  ASSERT_EQ(target.defects.size(), 2u);
+  EXPECT_EQ(findLargest(target), std::pair(int64_t(11), int64_t(9)));
+  EXPECT_EQ(findPlace(target, 8, 9), std::pair(int64_t(0), int64_t(0)));
+  EXPECT_EQ(findPlace(target, 9, 3), std::pair(int64_t(9), int64_t(0)));
+  EXPECT_FALSE(findPlace(target, 12, 1));
+  EXPECT_FALSE(findPlace(target, 2, 10));
+  EXPECT_EQ(llvm::toString(checkRectangle(target, 12, 2)),
+            "a region of 12 x 2 PEs has no place beside the 2 defects of "
+            "'spares'; the largest region is 11 x 9");
+  EXPECT_EQ(llvm::toString(checkRectangle(target, 4, 4, 6, 2)),
+            "a region of 4 x 4 PEs at (6, 2) stands on a defect of 'spares': "
+            "1 x 10 PEs at (8, 0)");
+  EXPECT_FALSE(llvm::errorToBool(checkRectangle(target, 11, 9, 9, 0)));
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  writeYaml(target, os);
+  EXPECT_EQ(llvm::cantFail(parseYaml(text, "again.yaml")).defects,
+            target.defects);
+  print(target, os);
+  EXPECT_NE(text.find("1 x 10 PEs at (8, 0): no program stands there"),
+            std::string::npos);
+}
+
+TEST(Target, WrongDefectsAreRefused) {
+  auto refusal = [](llvm::StringRef defects) {
+    return llvm::toString(
+        parseYaml(("base: grid-20x10\nname: lab\ndefects: " + defects).str(),
+                  "lab.yaml")
+            .takeError());
+  };
+  EXPECT_NE(refusal("[{x: 19, y: 0, width: 2, height: 1}]")
+                .find("a defect of 2 x 1 PEs at (19, 0) does not lie on the "
+                      "fabric of 20 x 10"),
+            std::string::npos);
+  EXPECT_NE(refusal("[{x: 1, y: 0, width: 0, height: 1}]").find("does not lie"),
+            std::string::npos);
+  EXPECT_NE(refusal("[{x: 1, y: 0, width: 1}]").find("missing"),
+            std::string::npos);
+  EXPECT_NE(refusal("[{x: 0, y: 0, width: 20, height: 10}]")
+                .find("defects leave no PE for programs"),
+            std::string::npos);
+}

@@ -46,6 +46,7 @@ struct Problem {
   int64_t fabricWidth, fabricHeight; // in PEs, what programs may take of it
   llvm::SmallVector<Stage> stages;
   llvm::SmallVector<Net> nets;
+  llvm::SmallVector<Rect> defects = {}; // where nothing stands
 };
 
 /// One rectangle per stage, in the order of `Problem::stages`.
@@ -66,6 +67,10 @@ std::optional<Solution> placeInRows(const Problem &problem);
 /// backward, so that stages that follow each other are neighbours. Nothing if a
 /// stage finds no room. O(n).
 std::optional<Solution> placeInSnake(const Problem &problem);
+
+/// Sets each stage in its turn into the northernmost place that is free of
+/// defects and of those before it. Nothing if one finds none. O(n^4).
+std::optional<Solution> placeAround(const Problem &problem);
 
 /// Proves that `solution` solves `problem`: right sizes, on the fabric, no
 /// overlap. Shares no code with any solver.

@@ -6,7 +6,10 @@
 #include "llvm/Support/Error.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace waferloom::target {
@@ -25,13 +28,43 @@ struct Figure {
   operator T() const { return value; }
 };
 
+/// Columns [x, x + width) and rows [y, y + height) of a fabric.
+struct Rectangle {
+  uint32_t x = 0, y = 0, width = 0, height = 0;
+
+  bool operator==(const Rectangle &other) const {
+    return std::tie(x, y, width, height) ==
+           std::tie(other.x, other.y, other.width, other.height);
+  }
+};
+
 /// A machine. Sizes are in bytes, times in cycles unless the figure's unit says
 /// otherwise.
 struct Target {
   std::string name;
 #define FIGURE(type, member, key, unit, meaning) Figure<type> member;
 #include "waferloom/Target/Figures.def"
+  /// Where no program may stand and no word may pass: what is broken, or kept
+  /// as a spare. Published machines hide theirs, so this is a what-if.
+  std::vector<Rectangle> defects;
 };
+
+constexpr size_t mostDefects = 64;
+
+/// The first defect that a rectangle touches; null: it touches none.
+const Rectangle *findDefect(const Target &target, int64_t x, int64_t y,
+                            int64_t width, int64_t height);
+
+/// Where a rectangle of so many columns and rows may stand, the northernmost
+/// place first; none: it has no room.
+std::optional<std::pair<int64_t, int64_t>>
+findPlace(const Target &target, int64_t width, int64_t height);
+
+/// Columns and rows of a largest rectangle that programs may take.
+std::pair<int64_t, int64_t> findLargest(const Target &target);
+
+/// Errors: a defect off the fabric, too many of them, nothing left.
+llvm::Error checkDefects(const Target &target);
 
 /// Reads what `--target` accepts: a preset (`wse2`, `wse3`, `grid-WxH`) or the
 /// path of a YAML file, followed by any number of `,key=value`. Sizes may end
@@ -49,11 +82,13 @@ llvm::Expected<Target> parse(llvm::StringRef specification,
 llvm::Expected<Target> parseYaml(llvm::StringRef text, llvm::StringRef origin,
                                  std::vector<std::string> *warnings = nullptr);
 
-/// Whether programs may take a rectangle of `width` by `height` PEs that begins
-/// at column `x` and row `y`. The error names the figure that is in the way and
-/// the largest rectangle.
+/// Whether programs may take a rectangle of `width` by `height` PEs somewhere.
+/// The error names the figure that is in the way and the largest rectangle.
+llvm::Error checkRectangle(const Target &target, int64_t width, int64_t height);
+
+/// The same of one that begins at column `x` and row `y`.
 llvm::Error checkRectangle(const Target &target, int64_t width, int64_t height,
-                           int64_t x = 0, int64_t y = 0);
+                           int64_t x, int64_t y);
 
 /// Writes a description that `parseYaml` reads back.
 void writeYaml(const Target &target, llvm::raw_ostream &os);

@@ -127,7 +127,8 @@ LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError,
     return emitError() << "a target has a name";
   if (figures)
     for (NamedAttribute figure : figures)
-      if (!isa<IntegerAttr, FloatAttr>(figure.getValue()))
+      if (!isa<IntegerAttr, FloatAttr>(figure.getValue()) &&
+          figure.getName() != "defects") // which are lists
         return emitError() << "figure '" << figure.getName().getValue()
                            << "' of a target is a number, not "
                            << figure.getValue();

@@ -53,6 +53,13 @@ wafer::TargetAttr target::toAttr(MLIRContext *context, const Target &target) {
   if (!base || base->member.value != target.member.value)                      \
     figures.set(key, attributeOf(builder, target.member.value));
 #include "waferloom/Target/Figures.def"
+  if (!target.defects.empty()) {
+    SmallVector<int64_t> numbers;
+    for (const Rectangle &defect : target.defects)
+      llvm::append_values(numbers, int64_t(defect.x), int64_t(defect.y),
+                          int64_t(defect.width), int64_t(defect.height));
+    figures.set("defects", builder.getDenseI64ArrayAttr(numbers));
+  }
   return wafer::TargetAttr::get(
       context, builder.getStringAttr(target.name),
       figures.empty() ? DictionaryAttr() : figures.getDictionary(context));
@@ -83,6 +90,18 @@ llvm::Expected<Target> target::fromAttr(wafer::TargetAttr attribute) {
     return refuse("is no preset and leaves out '" key "'");                    \
   }
 #include "waferloom/Target/Figures.def"
+  if (Attribute value = figures ? figures.get("defects") : Attribute()) {
+    ++known;
+    auto numbers = dyn_cast<DenseI64ArrayAttr>(value);
+    if (!numbers || numbers.size() % 4 ||
+        llvm::any_of(numbers.asArrayRef(),
+                     [](int64_t n) { return n < 0 || n > UINT32_MAX; }))
+      return refuse("'defects' are x, y, width and height of each");
+    target.defects.clear();
+    auto at = [&](int64_t i) { return static_cast<uint32_t>(numbers[i]); };
+    for (int64_t i = 0; i < numbers.size(); i += 4)
+      target.defects.push_back({at(i), at(i + 1), at(i + 2), at(i + 3)});
+  }
   if (figures && known != figures.size())
     return refuse("has a figure that does not exist; the keys are " +
                   joinedKeys());
