@@ -195,6 +195,7 @@ LogicalResult CoreFit::run() {
     allocation.addPass(codegen::createCoreCoalesce());
     if (budget.schedules) {
       allocation.addPass(codegen::createMergeFor(*machine));
+      allocation.addPass(codegen::createCoreNeeds());
       allocation.addPass(codegen::createScheduleFor(*machine));
     }
     codegen::populateAllocationPipeline(allocation, *machine,

@@ -64,7 +64,7 @@ private:
   void closeRun(SmallVectorImpl<Operation *> &run);
   unsigned addNode(Node::Kind kind, ArrayRef<Operation *> ops);
   void addOrder(unsigned node);
-  void setSlack(const Node &early, Node &late) const;
+  void setSlack(unsigned first);
   /// Chooses `order`.
   void choose();
   void fill(unsigned late);
@@ -273,14 +273,18 @@ void Stretch::closeRun(SmallVectorImpl<Operation *> &run) {
     return;
   const unsigned id = addNode(Node::Late, late);
   if (!early.empty())
-    setSlack(nodes[id - 1], nodes[id]);
+    setSlack(id - 1);
 }
 
-/// For how long all PEs can do something else without anybody waiting for it.
-/// The last one to take stands at the end of the line; what is done until then,
-/// by the root too, is not missed. Where the message is longer than what is on
-/// the way, though, those next to the root must take in time.
-void Stretch::setSlack(const Node &early, Node &late) const {
+/// For how long all PEs can do something else between node `first` and the
+/// takes behind it without anybody waiting for it. The last one to take stands
+/// at the end of the line; what is done until then, by the root too, is not
+/// missed. Where the message is longer than what is on the way, though, those
+/// next to the root must take in time: when it has done what it alone does in
+/// front of it (core-needs).
+void Stretch::setSlack(unsigned first) {
+  const Node &early = nodes[first];
+  Node &late = nodes[first + 1];
   const bool alongY = bool(late.ops.front()->getAttr("rows"));
   auto axis = [&](const PeSet &set) { return alongY ? set.rows : set.columns; };
   llvm::BitVector all = axis(early.pes), roots = all;
@@ -300,12 +304,16 @@ void Stretch::setSlack(const Node &early, Node &late) const {
                                                             : elements);
   }
   const machine::LinkCosts links = model.getLinks();
-  late.isLong = words > codegen::wordsUnderWay(target);
-  late.cycles = static_cast<int64_t>(links.getTravel(length / 2));
-  if (late.isLong)
-    late.cycles =
-        std::min(late.cycles, 2 * static_cast<int64_t>(links.getTravel(1)) +
-                                  3 * model.getIssue() + words);
+  int64_t alone = 0; // what the root does meanwhile
+  for (unsigned id = first; id-- > 0 && nodes[id].kind == Node::Compute;)
+    if (!nodes[id].pes.meets(late.pes))
+      alone += nodes[id].cycles;
+  const auto far = static_cast<int64_t>(links.getTravel(length / 2));
+  const int64_t near = 2 * static_cast<int64_t>(links.getTravel(1)) +
+                       3 * model.getIssue() + words;
+  late.isLong = words > codegen::wordsUnderWay(target) &&
+                (near >= far || near + alone < far);
+  late.cycles = late.isLong ? std::min(near + alone, far) : far;
 }
 
 /// Cycles of `node` behind what was emitted last.
@@ -376,8 +384,8 @@ void Stretch::fill(unsigned late) {
           !isReady(node) || !node.pes.meets(nodes[late].pes))
         continue;
       const int64_t cycles = cyclesNow(node);
-      const bool mayExceed =
-          first && !nodes[late].isLong && !parts.contains(node.ops.front());
+      const bool mayExceed = first && !parts.contains(node.ops.front()) &&
+                             (!nodes[late].isLong || cycles <= 2 * left);
       if (cycles > left && !mayExceed)
         continue;
       if (!first && nodes[late].isLong && hasTimeLater(id, late))

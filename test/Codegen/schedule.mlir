@@ -99,7 +99,8 @@ core.image "grid-64x64" {
 
 // Streams of a PE keep their order: what is taken before the next send is not
 // late. A message of more words than are on the way at once holds up its root,
-// so nothing may take longer than the words to come back: not @b.
+// so nothing may take twice as long as the words to come back: not @b. What takes
+// a little longer may, since it would stand behind the take as a whole: @c.
 
 // CHECK-LABEL: core.program "orders"
 core.image "grid-64x64" {
@@ -110,15 +111,17 @@ core.image "grid-64x64" {
     core.buffer parameter @w bytes 512
     core.program "orders" {
       core.buffer scratch @sum bytes 64
-      core.buffer scratch @b bytes 256
+      core.buffer scratch @b bytes 512
+      core.buffer scratch @c bytes 256
       // CHECK: core.vector mov [16] f32[@sum]
       // CHECK-NEXT: core.send [16] f32[@sum] to 0 on columns @leaves
       // CHECK-NEXT: core.recv [16] f32[@sum] from 1 on columns @leaves
       // CHECK-NEXT: core.send [16] f32[@sum] to 0 on columns @leaves
       // CHECK-NEXT: core.recv_fold add [94, 16] f32[@sum : 0, 1] from 0 on columns @root
       // CHECK-NEXT: core.send [16] f32[@sum] to 1 on columns @root
+      // CHECK-NEXT: core.vector mov [64] f32[@c]
       // CHECK-NEXT: core.recv [16] f32[@sum] from 1 on columns @leaves
-      // CHECK-NEXT: core.vector mov [64] f32[@b]
+      // CHECK-NEXT: core.vector mov [128] f32[@b]
       core.vector mov [16] f32[@sum] = f32[@w]
       core.send [16] f32[@sum] to 0 on columns @leaves
       core.recv [16] f32[@sum] from 1 on columns @leaves
@@ -126,7 +129,8 @@ core.image "grid-64x64" {
       core.recv [16] f32[@sum] from 1 on columns @leaves
       core.recv_fold add [94, 16] f32[@sum : 0, 1] from 0 on columns @root
       core.send [16] f32[@sum] to 1 on columns @root
-      core.vector mov [64] f32[@b] = f32[@w]
+      core.vector mov [128] f32[@b] = f32[@w]
+      core.vector mov [64] f32[@c] = f32[@w]
     }
   }
 }

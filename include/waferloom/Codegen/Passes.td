@@ -73,6 +73,30 @@ def CoreMerge : Pass<"core-merge", "::waferloom::core::ImageOp"> {
   ];
 }
 
+def CoreNeeds : Pass<"core-needs", "::waferloom::core::ImageOp"> {
+  let summary = "Let instructions be executed only where they are needed";
+  let description = [{
+    What stands between a sum and its way back is computed by all PEs of a line,
+    but the takes of all others than the root write over what they made. A
+    vector instruction whose result is only read on some columns or rows, or
+    only there before it is written over, is executed there alone, if a set of
+    the region has their classes.
+
+    ```mlir
+    core.vector mul [4] f32[@a] = f32[@sum], f32(2.0)
+    core.send [4] f32[@a] to 3 on columns @send_3
+    core.recv [4] f32[@a] from 3 on columns @recv_3
+    // becomes
+    core.vector mul [4] f32[@a] = f32[@sum], f32(2.0) on columns @send_3
+    ```
+
+    Needs: a `core.image`; programs whose scratch has addresses stay as they are.
+    Gives: the same instructions, on fewer PEs.
+
+    Example: test/Codegen/needs.mlir
+  }];
+}
+
 def CoreSchedule : Pass<"core-schedule", "::waferloom::core::ImageOp"> {
   let summary = "Send early, take late";
   let description = [{
