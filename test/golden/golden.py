@@ -54,6 +54,7 @@ CASES = [
     Case("stories260k f16 chunk", STORIES, "--target grid-8x8,sram=96KiB --context 128 --precision f16 --chunk 8 --prefill block"),
     Case("stories260k wse3", STORIES, "--target wse3 --context 256", step=False),
     Case("stories260k stages", STORIES, "--target wse3 --context 128 --region 16x16 --stages 6 --chunk 16", step=False),
+    Case("stories260k ends", STORIES, "--target wse3 --context 128 --region 16x16 --ends 9x16 --stages 4 --chunk 16"),
     *(Case(f"{name} 8x8", f"exporters/{name}.onnx", f"--target grid-8x8,sram=256KiB --context 32 "
            f"--dim {'batch_size' if 'optimum' in name else 'batch'}=1") for name in EXPORTERS),
     Case("bert-dynamo-op18 7x5", "exporters/bert-dynamo-op18.onnx",
