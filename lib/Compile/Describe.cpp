@@ -67,6 +67,8 @@ llvm::Expected<ModelFacts> waferloom::describeModel(StringRef path) {
                                       node.getOperatorType().str())];
     }
   });
+  for (const std::string &node : import::unsupportedNodes(*module))
+    facts.unsupported.push_back(image::escapeToUtf8(node));
   facts.operators.assign(operators.begin(), operators.end());
   return facts;
 }

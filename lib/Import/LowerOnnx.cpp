@@ -442,6 +442,11 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
             << "only outputs that append to an input are states";
         return failure();
       }
+    if (q->type.isF64())
+      return error() << "output '" << output.getName()
+                     << "': double precision at run time is not supported; "
+                        "cast it to float",
+             failure();
     auto integer = dyn_cast<IntegerType>(output.getElementType());
     if (integer && (integer.isUnsigned() ||
                     (integer.getWidth() != 1 && integer.getWidth() < 32)))

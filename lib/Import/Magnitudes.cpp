@@ -34,6 +34,7 @@ public:
 
 private:
   double ofAtom(Expr e);
+  double ofTerms(llvm::ArrayRef<Term> terms, bool below);
   double ofRead(unsigned source);
 
   Lowering &lowering;
@@ -86,17 +87,29 @@ double Magnitudes::ofAtom(Expr e) {
   }
 }
 
+double Magnitudes::ofTerms(llvm::ArrayRef<Term> terms, bool below) {
+  double sum = 0;
+  for (const Term &term : terms) {
+    if ((term.coefficient < 0) != below)
+      continue;
+    double product = std::abs(static_cast<double>(term.coefficient));
+    for (Expr atom : term.atoms)
+      product *= of(atom);
+    sum += product;
+  }
+  return sum;
+}
+
 double Magnitudes::of(Expr e) {
   if (auto found = known.find(e); found != known.end())
     return found->second;
   double magnitude = 0;
-  if (e->kind == ExprKind::Polynomial)
-    for (const Term &term : e->terms) {
-      double product = std::abs(static_cast<double>(term.coefficient));
-      for (Expr atom : term.atoms)
-        product *= of(atom);
-      magnitude += product;
-    }
+  if (e->kind == ExprKind::LessEqualZero || e->kind == ExprKind::EqualZero)
+    // Written with the terms below 0 on the other side.
+    magnitude = std::max(ofTerms(e->args[0]->terms, /*below=*/false),
+                         ofTerms(e->args[0]->terms, /*below=*/true));
+  else if (e->kind == ExprKind::Polynomial)
+    magnitude = ofTerms(e->terms, false) + ofTerms(e->terms, true);
   else
     magnitude = ofAtom(e);
   largest = std::max(largest, magnitude);

@@ -165,11 +165,32 @@ static Results lowerCumSum(Call &c) {
       c.lowering.fromFunction(q->shape, q->type, math.mul(function, count)));
 }
 
+static Results lowerEyeLike(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  Arithmetic &math = c.math;
+  if (q->rank() != 2)
+    return one(c.refuse("of a value of rank " + Twine(q->rank())));
+  Type type = c.has("dtype")
+                  ? elementTypeOf(c.lowering.builder, c.integer("dtype", 1))
+                  : q->type;
+  if (!type)
+    return one(c.refuse("of a type that is not supported"));
+  math.dims = q->shape;
+  Expr off = math.sub(math.sub(math.dim(1), math.dim(0)),
+                      math.constant(c.integer("k", 0)));
+  Expr on = math.equalZero(off);
+  if (!type.isInteger(1))
+    on = math.where(on, c.lowering.constantOf(1, type),
+                    c.lowering.constantOf(0, type));
+  return one(c.lowering.fromFunction(q->shape, type, on));
+}
+
 ArrayRef<OperatorEntry> import::generatorOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
       {"", "ConstantOfShape", 1, 1, lowerConstantOfShape},
       {"", "CumSum", 2, 2, lowerCumSum},
+      {"", "EyeLike", 1, 1, lowerEyeLike},
       {"", "Range", 3, 3, lowerRange},
       {"", "Trilu", 1, 2, lowerTrilu},
   };

@@ -225,11 +225,49 @@ static Results lowerFlatten(Call &c) {
                        c.math.product(shape.drop_front(axis))}));
 }
 
+/// Blocks of size b x b: between channels and places.
+static Results lowerBlocks(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  const bool isToSpace = c.op == "DepthToSpace";
+  const int64_t b = c.integer("blocksize", 0);
+  SmallVector<int64_t> n;
+  for (Expr size : q->shape)
+    n.push_back(size->constant().value_or(0));
+  if (n.size() != 4 || b < 1 || llvm::is_contained(n, 0) ||
+      (isToSpace ? n[1] % (b * b) : n[2] % b + n[3] % b))
+    return one(c.refuse("its blocks do not fit the value"));
+  auto sizes = [&](ArrayRef<int64_t> values) {
+    Sizes result;
+    for (int64_t value : values)
+      result.push_back(c.math.constant(value));
+    return result;
+  };
+  if (!isToSpace) {
+    q = reshaped(c, q, sizes({n[0], n[1], n[2] / b, b, n[3] / b, b}));
+    q = q ? transposed(c, q, {0, 3, 5, 1, 2, 4}) : nullptr;
+    return one(
+        q ? reshaped(c, q, sizes({n[0], n[1] * b * b, n[2] / b, n[3] / b}))
+          : nullptr);
+  }
+  const int64_t depth = n[1] / (b * b);
+  if (c.text("mode", "DCR") == "CRD") {
+    q = reshaped(c, q, sizes({n[0], depth, b, b, n[2], n[3]}));
+    q = q ? transposed(c, q, {0, 1, 4, 2, 5, 3}) : nullptr;
+  } else {
+    q = reshaped(c, q, sizes({n[0], b, b, depth, n[2], n[3]}));
+    q = q ? transposed(c, q, {0, 3, 4, 1, 5, 2}) : nullptr;
+  }
+  return one(q ? reshaped(c, q, sizes({n[0], depth, n[2] * b, n[3] * b}))
+               : nullptr);
+}
+
 ArrayRef<OperatorEntry> import::reshapeOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
+      {"", "DepthToSpace", 1, 1, lowerBlocks},
       {"", "Flatten", 1, 1, lowerFlatten},
       {"", "Reshape", 2, 2, lowerReshape},
+      {"", "SpaceToDepth", 1, 1, lowerBlocks},
   };
   return table;
 }

@@ -187,12 +187,51 @@ static Results lowerScatterND(Call &c) {
   return one(data);
 }
 
+/// Rows put into a cache from an index on that each batch has for itself.
+static Results lowerTensorScatter(Call &c) {
+  SymbolicTensor *past = c.input(0), *update = c.input(1), *begin = c.input(2);
+  Arithmetic &math = c.math;
+  auto axis = normalizeAxis(c.lowering, c.integer("axis", -2), past->rank());
+  if (!axis)
+    return {};
+  if (past->past >= 0 || !past->isFloat() || past->type != update->type ||
+      past->rank() != update->rank() || *axis == 0 ||
+      (begin && (!begin->isInt() || begin->rank() != 1)))
+    return one(c.refuse("its operands do not fit each other"));
+  for (Expr size : past->shape)
+    if (c.lowering.isBounded(size))
+      return one(c.refuse("puts rows into the live length"));
+  Compose o(c);
+  // [batch, .., place, row of the update, ..]
+  Sizes shape(past->rank() + 1, math.constant(1));
+  shape[0] = past->shape[0];
+  shape[*axis] = past->shape[*axis];
+  shape[*axis + 1] = update->shape[*axis];
+  math.dims = shape;
+  Expr first = math.constant(0);
+  if (begin) {
+    first = c.lowering.functionOf(begin);
+    math.dims = shape;
+    first = math.substitute(first, {math.dim(0)});
+  }
+  Expr to = math.add(first, math.dim(*axis + 1));
+  if (c.text("mode", "linear") == "circular")
+    to = math.floorMod(to, shape[*axis]);
+  SymbolicTensor *hit =
+      c.lowering.fromFunction(shape, c.lowering.builder.getI1Type(),
+                              math.equalZero(math.sub(to, math.dim(*axis))));
+  return one(scatteredAtOnce(c, o, "none", past, hit,
+                             o("Unsqueeze", {update, o.ints({*axis})}),
+                             *axis + 1));
+}
+
 ArrayRef<OperatorEntry> import::scatterOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
       {"", "Scatter", 3, 3, lowerScatterElements},
       {"", "ScatterElements", 3, 3, lowerScatterElements},
       {"", "ScatterND", 3, 3, lowerScatterND},
+      {"", "TensorScatter", 2, 3, lowerTensorScatter},
   };
   return table;
 }

@@ -22,38 +22,45 @@ static constexpr double infinity = std::numeric_limits<double>::infinity();
 // Pad
 //===----------------------------------------------------------------------===//
 
-/// `q` with so many elements of `value` before and behind along an axis; fewer
-/// than 0 cut off.
-static SymbolicTensor *padded(Call &c, Compose &o, SymbolicTensor *q,
-                              int64_t axis, int64_t before, int64_t behind,
-                              SymbolicTensor *value) {
-  if (o.failed() || !q)
-    return nullptr;
-  if (before < 0 || behind < 0) {
-    Expr cut = c.math.constant(std::max<int64_t>(-before, 0) +
-                               std::max<int64_t>(-behind, 0));
-    Expr length = c.math.sub(q->shape[axis], cut);
-    if (c.math.lowest(length) < 1)
-      return c.refuse("cuts off all of dimension " + Twine(axis));
-    q = sliceAxis(c.lowering, q, axis,
-                  c.math.constant(std::max<int64_t>(-before, 0)), length, 1);
+/// Elements of `q` at some places of an axis, `fill` at those that are none.
+static SymbolicTensor *takenOr(Call &c, Compose &o, SymbolicTensor *q,
+                               int64_t axis, int64_t size,
+                               ArrayRef<int64_t> places, SymbolicTensor *fill) {
+  Arithmetic &math = c.math;
+  SmallVector<int64_t> from;
+  bool isWhole = static_cast<int64_t>(places.size()) == size, isInside = true;
+  for (auto [i, place] : llvm::enumerate(places)) {
+    from.push_back(std::clamp<int64_t>(place, 0, size - 1));
+    isInside &= from.back() == place;
+    isWhole &= from.back() == static_cast<int64_t>(i);
   }
-  SmallVector<SymbolicTensor *> parts;
-  auto block = [&](int64_t count) {
-    if (count <= 0 || !q)
-      return;
-    Sizes shape = q->shape;
-    shape[axis] = c.math.constant(count);
-    parts.push_back(o(
-        "Expand", {value, c.lowering.fromElements(
-                              shape, false, c.lowering.builder.getI64Type())}));
-  };
-  block(before);
-  parts.push_back(q);
-  block(behind);
-  if (parts.size() == 1)
+  const size_t rank = q->rank();
+  if (!isWhole)
+    q = o("Gather", {q, o.ints(from)}, o.attribute("axis", axis));
+  if (isInside)
     return q;
-  return o("Concat", parts, o.attribute("axis", axis));
+  // The places that there are, as runs of the axis.
+  Sizes column{math.constant(places.size())};
+  column.append(rank - axis - 1, math.constant(1));
+  math.dims = column;
+  Expr inside = math.boolean(false);
+  for (size_t i = 0; i < places.size();) {
+    auto isPlace = [&](size_t at) {
+      return at < places.size() && places[at] == from[at];
+    };
+    size_t end = i + 1;
+    while (end < places.size() && isPlace(end) == isPlace(i))
+      ++end;
+    Expr run =
+        math.logicalAnd(math.lessEqual(math.constant(i), math.dim(0)),
+                        math.lessEqual(math.dim(0), math.constant(end - 1)));
+    if (isPlace(i))
+      inside = math.logicalOr(inside, run);
+    i = end;
+  }
+  SymbolicTensor *known =
+      c.lowering.fromFunction(column, c.lowering.builder.getI1Type(), inside);
+  return o.where(known, q, fill);
 }
 
 /// Index `at` - `before` of a dimension of `size`, brought inside.
@@ -98,14 +105,12 @@ static Results lowerPad(Call &c) {
     auto size = q->shape[*axis]->constant();
     if (!size)
       return one(c.refuse("pads the live length"));
-    if (mode == "constant") {
-      q = padded(c, o, q, *axis, before, behind, value);
-    } else {
-      SmallVector<int64_t> places;
-      for (int64_t at = -before; at < *size + behind; ++at)
-        places.push_back(inside(mode, at, *size));
-      q = o("Gather", {q, o.ints(places)}, o.attribute("axis", *axis));
-    }
+    SmallVector<int64_t> places;
+    for (int64_t at = -before; at < *size + behind; ++at)
+      places.push_back(mode == "constant" ? at : inside(mode, at, *size));
+    if (places.empty())
+      return one(c.refuse("cuts off all of dimension " + Twine(*axis)));
+    q = takenOr(c, o, q, *axis, *size, places, value);
     if (!q)
       return {};
   }
@@ -200,31 +205,13 @@ static std::optional<Windows> windowsOf(Call &c, SymbolicTensor *q,
 static SymbolicTensor *atPlace(Call &c, Compose &o, const Windows &w,
                                SymbolicTensor *q, ArrayRef<int64_t> place,
                                double fill) {
-  Arithmetic &math = c.math;
   for (size_t i = 0; i < w.rank() && q; ++i) {
-    const int64_t first = place[i] * w.dilations[i] - w.before[i];
-    const int64_t last = first + (w.out[i] - 1) * w.strides[i];
-    SmallVector<int64_t> from;
-    for (int64_t at = first; at <= last; at += w.strides[i])
-      from.push_back(std::clamp<int64_t>(at, 0, w.sizes[i] - 1));
-    const bool isWhole =
-        first == 0 && w.strides[i] == 1 && w.out[i] == w.sizes[i];
-    if (!isWhole)
-      q = o("Gather", {q, o.ints(from)},
-            o.attribute("axis", static_cast<int64_t>(i) + 2));
-    if (first >= 0 && last < w.sizes[i])
-      continue;
-    Sizes column{math.constant(w.out[i])};
-    column.append(w.rank() - i - 1, math.constant(1));
-    math.dims = column;
-    Expr at =
-        math.add(math.mul(math.dim(0), math.constant(w.strides[i])), first);
-    Expr isInside =
-        math.logicalAnd(math.lessEqual(math.constant(0), at),
-                        math.lessEqual(at, math.constant(w.sizes[i] - 1)));
-    SymbolicTensor *inside = c.lowering.fromFunction(
-        column, c.lowering.builder.getI1Type(), isInside);
-    q = o.where(inside, q, o.constant(fill));
+    SmallVector<int64_t> places;
+    for (int64_t at = 0; at < w.out[i]; ++at)
+      places.push_back(at * w.strides[i] + place[i] * w.dilations[i] -
+                       w.before[i]);
+    q = takenOr(c, o, q, static_cast<int64_t>(i) + 2, w.sizes[i], places,
+                o.constant(fill));
   }
   return q;
 }
@@ -280,14 +267,14 @@ static Results lowerPool(Call &c) {
     return one(combined(c, o, *w, q, "Max", -infinity));
   }
   if (c.op == "LpPool") {
-    const int64_t p = c.integer("p", 2);
-    if (p != 1 && p != 2)
-      return one(c.refuse("p is " + Twine(p) + ", not 1 or 2"));
-    SymbolicTensor *each = p == 1 ? o("Abs", {q}) : o.mul(q, q);
+    const auto p = static_cast<double>(c.integer("p", 2));
+    if (p < 1)
+      return one(c.refuse("p is not 1 or more"));
+    SymbolicTensor *each = o("Pow", {o("Abs", {q}), o.constant(p)});
     if (!each)
       return {};
     SymbolicTensor *sum = combined(c, o, *w, each, "Add", 0);
-    return one(p == 1 ? sum : o("Sqrt", {sum}));
+    return one(o("Pow", {sum, o.constant(1 / p)}));
   }
   SymbolicTensor *sum = combined(c, o, *w, q, "Add", 0);
   for (size_t i = 0; i < w->rank(); ++i)
@@ -363,11 +350,103 @@ static Results lowerConv(Call &c) {
   return one(o.add(sum, o("Unsqueeze", {bias, o.ints(added)})));
 }
 
+/// The product of the weights of one place, [in, out], and a value.
+static SymbolicTensor *channelProduct(Call &c, Compose &o,
+                                      SymbolicTensor *weights,
+                                      SymbolicTensor *value, size_t rank) {
+  std::string space = std::string("pqrst").substr(0, rank);
+  std::string equation = "io,ni" + space + "->no" + space;
+  return o("Einsum", {weights, value},
+           c.lowering.builder.getNamedAttr(
+               "equation", c.lowering.builder.getStringAttr(equation)));
+}
+
+/// Every element of the result takes what lies under it for each place of the
+/// kernel: nothing where the stride leaves a gap.
+static Results lowerConvTranspose(Call &c) {
+  SymbolicTensor *q = c.input(0), *weights = c.input(1), *bias = c.input(2);
+  if (weights->rank() != q->rank() || weights->type != q->type ||
+      q->rank() < 3 || q->rank() > 7 || !q->isFloat())
+    return one(c.refuse("its weights do not fit the value"));
+  if (c.integer("group", 1) != 1)
+    return one(c.refuse("of several groups"));
+  const size_t rank = q->rank() - 2;
+  auto list = [&](StringRef name, size_t count, int64_t otherwise) {
+    auto given = c.integers(name);
+    return given && given->size() == count
+               ? *given
+               : SmallVector<int64_t>(count, otherwise);
+  };
+  SmallVector<int64_t> strides = list("strides", rank, 1),
+                       dilations = list("dilations", rank, 1),
+                       more = list("output_padding", rank, 0),
+                       pads = list("pads", 2 * rank, 0),
+                       wanted = list("output_shape", rank, -1);
+  StringRef automatic = c.text("auto_pad", "NOTSET");
+  Windows w;
+  for (size_t i = 0; i < rank; ++i) {
+    auto size = q->shape[i + 2]->constant(),
+         kernel = weights->shape[i + 2]->constant();
+    if (!size || !kernel || strides[i] < 1 || dilations[i] < 1)
+      return one(c.refuse("slides over the live length"));
+    w.sizes.push_back(*size);
+    w.kernel.push_back(*kernel);
+    const int64_t full =
+        strides[i] * (*size - 1) + more[i] + (*kernel - 1) * dilations[i] + 1;
+    if (automatic.starts_with("SAME") && wanted[i] < 0)
+      wanted[i] = *size * strides[i];
+    if (wanted[i] >= 0) {
+      const int64_t total = std::max<int64_t>(full - wanted[i], 0);
+      const int64_t half = total / 2;
+      pads[i] = automatic == "SAME_UPPER" ? half : total - half;
+      pads[i + rank] = total - pads[i];
+      w.out.push_back(wanted[i]);
+    } else {
+      w.out.push_back(full - pads[i] - pads[i + rank]);
+    }
+    if (w.out.back() < 1)
+      return one(c.refuse("its result has no elements"));
+  }
+  Compose o(c);
+  SymbolicTensor *sum = nullptr;
+  for (int64_t k = 0; k < w.places() && !o.failed(); ++k) {
+    SmallVector<int64_t> place = w.coordinates(k);
+    SymbolicTensor *part = q;
+    bool isEmpty = false;
+    for (size_t i = 0; i < rank && part; ++i) {
+      SmallVector<int64_t> places;
+      for (int64_t at = 0; at < w.out[i]; ++at) {
+        const int64_t from = at + pads[i] - place[i] * dilations[i];
+        places.push_back(from % strides[i] == 0 ? from / strides[i] : -1);
+      }
+      isEmpty |= llvm::none_of(
+          places, [&](int64_t at) { return at >= 0 && at < w.sizes[i]; });
+      part = takenOr(c, o, part, static_cast<int64_t>(i) + 2, w.sizes[i],
+                     places, o.constant(0));
+    }
+    if (isEmpty && sum)
+      continue;
+    SymbolicTensor *own = weightsAt(c, o, weights, place);
+    SymbolicTensor *product =
+        part ? channelProduct(c, o, own, part, rank) : nullptr;
+    sum = sum ? o.add(sum, product) : product;
+  }
+  if (!sum || !bias)
+    return one(sum);
+  SmallVector<int64_t> added;
+  for (size_t i = 0; i < rank; ++i)
+    added.push_back(i + 1);
+  return one(o.add(sum, o("Unsqueeze", {bias, o.ints(added)})));
+}
+
 ArrayRef<OperatorEntry> import::windowOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
-      {"", "AveragePool", 1, 1, lowerPool}, {"", "Conv", 2, 3, lowerConv},
-      {"", "LpPool", 1, 1, lowerPool},      {"", "MaxPool", 1, 1, lowerPool},
+      {"", "AveragePool", 1, 1, lowerPool},
+      {"", "Conv", 2, 3, lowerConv},
+      {"", "ConvTranspose", 2, 3, lowerConvTranspose},
+      {"", "LpPool", 1, 1, lowerPool},
+      {"", "MaxPool", 1, 1, lowerPool},
       {"", "Pad", 1, 4, lowerPad},
   };
   return table;

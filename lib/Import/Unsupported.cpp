@@ -70,8 +70,8 @@ static std::string refusalOf(onnx::NodeOp node) {
   return {};
 }
 
-LogicalResult import::checkOperators(onnx::GraphOp graph) {
-  SmallVector<std::string> unsupported;
+static std::vector<std::string> unsupportedNodes(onnx::GraphOp graph) {
+  std::vector<std::string> unsupported;
   for (auto node : graph.getBody().getOps<onnx::NodeOp>()) {
     std::string why = refusalOf(node);
     StringRef domain = node.getDomain();
@@ -82,6 +82,18 @@ LogicalResult import::checkOperators(onnx::GraphOp graph) {
                             ", version " + std::to_string(node.getVersion()) +
                             ")" + (reason.empty() ? "" : "; " + reason.str()));
   }
+  return unsupported;
+}
+
+std::vector<std::string> import::unsupportedNodes(ModuleOp module) {
+  std::vector<std::string> all;
+  for (auto graph : module.getOps<onnx::GraphOp>())
+    llvm::append_range(all, ::unsupportedNodes(graph));
+  return all;
+}
+
+LogicalResult import::checkOperators(onnx::GraphOp graph) {
+  std::vector<std::string> unsupported = ::unsupportedNodes(graph);
   if (unsupported.empty())
     return success();
   InFlightDiagnostic diagnostic = emitError(graph.getLoc());

@@ -74,6 +74,15 @@ def test_one_operator_is_told():
     assert "no operator 'Nothing'" in told("Nothing").stderr
 
 
+def test_info_marks_what_is_not_supported(tmp_path):
+    import onnx.parser
+    onnx.save(onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 18]> g (float[2, 3] x) => (float[2, 3] y) {
+        [places] p = NonZero(x) y = Neg(x) }"""), tmp_path / "m.onnx")
+    told = subprocess.run([page.BIN / "waferloom", "info", tmp_path / "m.onnx"], capture_output=True, text=True).stdout
+    assert "refused: node 'places' (NonZero): the operator is not supported" in told
+    assert "the size of its result depends on data" in told and "'y'" not in told
+
+
 @pytest.mark.parametrize("begin, end", [(1, 31), (2, 32), (0, 30), (3, 29)])
 def test_slices_that_cut_joined_parts_are_right_or_refused(begin, end):
     """[1, 31) of 2 + 28 + 2 elements was taken for [0, 30), as both have parts of two."""

@@ -153,9 +153,12 @@ static llvm::json::Object describe(const ModelFacts &facts) {
   for (const target::Held &weight : facts.weights)
     weights[weight.name] = weight.bytes;
   return llvm::json::Object{
-      {"parameters", facts.parameters},     {"inputs", describe(facts.inputs)},
-      {"outputs", describe(facts.outputs)}, {"weights", std::move(weights)},
+      {"parameters", facts.parameters},
+      {"inputs", describe(facts.inputs)},
+      {"outputs", describe(facts.outputs)},
+      {"weights", std::move(weights)},
       {"operators", std::move(operators)},
+      {"unsupported", llvm::json::Array(facts.unsupported)},
   };
 }
 
@@ -175,6 +178,8 @@ static void print(const ModelFacts &facts) {
   for (const auto &[name, nodes] : facts.operators)
     os << llvm::formatv(" {0} x {1}", nodes, name);
   os << "\n";
+  for (const std::string &node : facts.unsupported)
+    os << "  refused: " << node << "\n";
 }
 
 /// Whether the file begins as an image does.

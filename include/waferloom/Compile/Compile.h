@@ -143,6 +143,7 @@ struct ModelFacts {
   std::vector<ModelTensor> inputs, outputs;
   std::vector<target::Held> weights;
   std::vector<std::pair<std::string, int64_t>> operators; ///< name, nodes
+  std::vector<std::string> unsupported; ///< nodes that no lowering takes
   uint64_t parameters = 0;
 };
 

@@ -69,6 +69,9 @@ mlir::OwningOpRef<mlir::ModuleOp> importModel(llvm::StringRef path,
                                               const Options &options,
                                               mlir::MLIRContext *context);
 
+/// The nodes of level 1 that are not supported, each with the reason.
+std::vector<std::string> unsupportedNodes(mlir::ModuleOp onnx);
+
 /// What import makes of an operator, from a version on.
 struct OperatorSupport {
   enum class How { Native, Body, Refused } how;
