@@ -327,7 +327,7 @@ LogicalResult Compilation::run(StringRef path) {
   if (mapping && first->index < 5 &&
       failed(check(checkMapping(*mapping, module, planned))))
     return failure();
-  if (planned.width && !planned.ends) // a mapping says nothing of kinds yet
+  if (planned.width)
     result.mapping = describeMapping(module, options, planned, parameters);
   begin(5);
   FailureOr<codegen::Image> image = emit(module, planned);

@@ -70,6 +70,10 @@ LogicalResult waferloom::planKinds(OwningOpRef<ModuleOp> &module,
   planned.cycles += outer.cycles;
   planned.arithmetic += outer.arithmetic;
   planned.answers += outer.answers;
+  for (mapping::Layout &layout : outer.layouts) {
+    layout.kind.value = "ends";
+    planned.layouts.push_back(std::move(layout));
+  }
   module = partition::joinKinds(*kinds->ends, *kinds->layers);
   return success();
 }

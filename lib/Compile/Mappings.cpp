@@ -2,6 +2,7 @@
 // the mapping of a compilation is put together from what its phases chose.
 
 #include "Mappings.h"
+#include "Phases.h"
 
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
@@ -109,6 +110,49 @@ applyRegion(const Mapping &mapping, const target::Target &target,
   return std::nullopt;
 }
 
+/// The region of the ends, and who speaks of their program.
+static std::optional<waferloom::Diagnostic>
+applyEnds(const Mapping &mapping, const target::Target &target,
+          CompileOptions &options) {
+  std::optional<int64_t> width = mapping.getEndsWidth(),
+                         height = mapping.getEndsHeight();
+  const unsigned line =
+      std::max({mapping.endsX.line, mapping.endsY.line, mapping.endsWidth.line,
+                mapping.endsHeight.line});
+  if (!width != !height)
+    return refuseMapping(mapping, line,
+                         "ends have x and y, or are auto as a whole");
+  if (width && options.ends && *options.ends != std::pair(*width, *height))
+    return refuseMapping(
+        mapping, line,
+        llvm::formatv("ends of {0} x {1} PEs, but --ends says {2}x{3}: say one "
+                      "of them",
+                      *width, *height, options.ends->first,
+                      options.ends->second)
+            .str());
+  if (width)
+    options.ends = {*width, *height};
+  if (llvm::Error error = checkEnds(options, target))
+    return refuseMapping(mapping, line, llvm::toString(std::move(error)));
+  auto speaks = [](const auto &entry) {
+    return entry.kind && *entry.kind == "ends";
+  };
+  auto refuse = [&](unsigned at) {
+    return refuseMapping(mapping, at,
+                         "this is about the program of the ends, but there is "
+                         "none: say ends: {x: ..., y: ...}");
+  };
+  if (options.ends)
+    return std::nullopt;
+  if (auto it = llvm::find_if(mapping.layouts, speaks);
+      it != mapping.layouts.end())
+    return refuse(it->dim.line);
+  if (auto it = llvm::find_if(mapping.collectives, speaks);
+      it != mapping.collectives.end())
+    return refuse(it->at.line);
+  return std::nullopt;
+}
+
 std::optional<waferloom::Diagnostic>
 waferloom::applyMapping(const Mapping &mapping, const target::Target &target,
                         CompileOptions &options) {
@@ -130,6 +174,8 @@ waferloom::applyMapping(const Mapping &mapping, const target::Target &target,
               .str());
     options.stages = *mapping.stageCount;
   }
+  if (auto refusal = applyEnds(mapping, target, options))
+    return refusal;
   if (mapping.prefill) {
     if (options.prefill != "auto" && options.prefill != *mapping.prefill)
       return refuseMapping(mapping, mapping.prefill.line,
@@ -182,19 +228,16 @@ static SmallVector<Named> nameCollectives(ModuleOp module) {
   return all;
 }
 
-std::optional<waferloom::Diagnostic>
-waferloom::checkMapping(const Mapping &mapping, ModuleOp module,
-                        const partition::Planned &planned) {
-  const bool hasSeveral =
-      llvm::any_of(wafer::getProgram(module).getEntries(),
-                   [](auto entry) { return entry.getTokens() > 1; });
-  if (mapping.prefill && hasSeveral && planned.width &&
-      planned.streams != (*mapping.prefill == "stream"))
-    return refuseMapping(mapping, mapping.prefill.line,
-                         "tokens of a prompt cannot go through this model as "
-                         "a " +
-                             *mapping.prefill + ": say auto");
-  const SmallVector<Named> all = nameCollectives(module);
+/// What a mapping says of the program of `kind`, or of the one for all stages.
+static Mapping wholeOrOf(const Mapping &mapping, ModuleOp kind) {
+  std::optional<wafer::Kind> which = wafer::getKind(kind);
+  return which ? mapping.ofKind(which == wafer::Kind::Ends) : mapping;
+}
+
+/// A collective that `mapping` speaks of is there.
+static std::optional<waferloom::Diagnostic>
+checkCollectives(const Mapping &mapping, ModuleOp kind) {
+  const SmallVector<Named> all = nameCollectives(kind);
   for (const mapping::Collective &entry : mapping.collectives) {
     if (llvm::any_of(all, [&](const Named &named) {
           return mapping::find(entry, named.name, named.alongX);
@@ -209,6 +252,43 @@ waferloom::checkMapping(const Mapping &mapping, ModuleOp module,
     return refuseMapping(mapping, entry.at.line, message);
   }
   return std::nullopt;
+}
+
+static std::vector<mapping::Stage> describeStages(ModuleOp module);
+
+/// Stages of two kinds stand in one strip behind the first.
+static std::optional<waferloom::Diagnostic> checkPlaces(const Mapping &mapping,
+                                                        ModuleOp module) {
+  if (wafer::getKinds(module).front() == module)
+    return std::nullopt; // planning looked for a grid
+  for (auto [i, stage, is] :
+       llvm::enumerate(mapping.stages, describeStages(module)))
+    if (stage.at && *stage.at != *is.at)
+      return refuseMapping(
+          mapping, stage.at.line,
+          llvm::formatv("stage {0} stands at ({1}, {2}), beside the one before "
+                        "it: leave out its place",
+                        i, (*is.at)[0], (*is.at)[1])
+              .str());
+  return std::nullopt;
+}
+
+std::optional<waferloom::Diagnostic>
+waferloom::checkMapping(const Mapping &mapping, ModuleOp module,
+                        const partition::Planned &planned) {
+  const bool hasSeveral = llvm::any_of(
+      wafer::getProgram(wafer::getKinds(module).front()).getEntries(),
+      [](auto entry) { return entry.getTokens() > 1; });
+  if (mapping.prefill && hasSeveral && planned.width &&
+      planned.streams != (*mapping.prefill == "stream"))
+    return refuseMapping(mapping, mapping.prefill.line,
+                         "tokens of a prompt cannot go through this model as "
+                         "a " +
+                             *mapping.prefill + ": say auto");
+  for (ModuleOp kind : wafer::getKinds(module))
+    if (auto refusal = checkCollectives(wholeOrOf(mapping, kind), kind))
+      return refusal;
+  return checkPlaces(mapping, module);
 }
 
 template <typename ReduceLike>
@@ -243,23 +323,24 @@ static mapping::Collective describe(const Named &named) {
 
 static std::vector<mapping::Stage> describeStages(ModuleOp module) {
   std::vector<mapping::Stage> out;
-  wafer::ProgramOp program = wafer::getProgram(module);
-  wafer::RegionAttr region = program.getPesAttr();
-  wafer::StagesAttr stages = wafer::getStages(program);
-  fabric::RectAttr place;
-  wafer::RepeatOp shared;
-  for (auto entry : module.getOps<func::FuncOp>()) {
-    place = fabric::getPlace(entry);
-    shared = wafer::getStagedRepeat(entry);
-  }
-  for (int64_t i = 0; i < stages.getCount(); ++i) {
-    auto [column, row] = wafer::getStagePlace(stages, i);
-    mapping::Stage &stage = out.emplace_back();
-    stage.at.value = {place.getX() + column * region.getWidth(),
-                      place.getY() + row * region.getHeight()};
-    if (i > 0 && shared) {
-      auto [first, end] = wafer::getTrips(shared, i);
-      stage.trips.value = {first, end};
+  for (ModuleOp kind : wafer::getKinds(module)) {
+    wafer::ProgramOp program = wafer::getProgram(kind);
+    fabric::RectAttr place;
+    wafer::RepeatOp shared;
+    for (auto entry : kind.getOps<func::FuncOp>()) {
+      place = fabric::getPlace(entry);
+      shared = wafer::getSharedRepeat(entry);
+    }
+    auto [begin, behind] = wafer::getStagesOfKind(program);
+    auto [left, top] = wafer::getOffset(program, begin);
+    for (int64_t i = begin; i < behind; ++i) {
+      auto [x, y] = wafer::getOffset(program, i);
+      mapping::Stage &stage = out.emplace_back();
+      stage.at.value = {place.getX() + x - left, place.getY() + y - top};
+      if (i > 0 && shared) {
+        auto [first, end] = wafer::getTrips(shared, i);
+        stage.trips.value = {first, end};
+      }
     }
   }
   return out;
@@ -270,7 +351,8 @@ std::string waferloom::describeMapping(ModuleOp module,
                                        const partition::Planned &planned,
                                        int64_t parameters) {
   Mapping out;
-  wafer::ProgramOp program = wafer::getProgram(module);
+  SmallVector<ModuleOp> kinds = wafer::getKinds(module);
+  wafer::ProgramOp program = wafer::getProgram(kinds.back());
   wafer::RegionAttr region = program.getPesAttr();
   out.parameters.value = parameters;
   if (planned.layers)
@@ -286,10 +368,19 @@ std::string waferloom::describeMapping(ModuleOp module,
     out.prefill.value = planned.streams ? "stream" : "block";
   out.x.value.emplace(region.getX().begin(), region.getX().end());
   out.y.value.emplace(region.getY().begin(), region.getY().end());
+  if (kinds.size() > 1) {
+    wafer::RegionAttr ends = wafer::getRegion(kinds.front());
+    out.endsX.value.emplace(ends.getX().begin(), ends.getX().end());
+    out.endsY.value.emplace(ends.getY().begin(), ends.getY().end());
+  }
   out.stages = describeStages(module);
   out.layouts = planned.layouts;
-  for (const Named &named : nameCollectives(module))
-    out.collectives.push_back(describe(named));
+  for (ModuleOp kind : llvm::reverse(kinds))
+    for (const Named &named : nameCollectives(kind)) {
+      out.collectives.push_back(describe(named));
+      if (wafer::getKind(kind) == wafer::Kind::Ends)
+        out.collectives.back().kind.value = "ends";
+    }
   std::string text;
   llvm::raw_string_ostream os(text);
   mapping::write(out,

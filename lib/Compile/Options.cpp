@@ -63,9 +63,8 @@ static Error checkNumbers(const CompileOptions &options,
   return Error::success();
 }
 
-/// The region of the ends, beside those of the layers.
-static Error checkEnds(const CompileOptions &options,
-                       const target::Target &target) {
+Error waferloom::checkEnds(const CompileOptions &options,
+                           const target::Target &target) {
   if (!options.ends)
     return Error::success();
   auto [width, height] = *options.ends;
@@ -86,10 +85,6 @@ static Error checkEnds(const CompileOptions &options,
         "ends of {0} x {1} PEs cannot stand in a strip with regions of {2} x "
         "{3}: give them the same height, or the same width",
         width, height, options.region->first, options.region->second));
-  if (!options.mapping.first.empty())
-    return llvm::createStringError(
-        "a mapping cannot say yet how ends of another shape lie: leave out "
-        "--ends or --mapping");
   return Error::success();
 }
 

@@ -29,6 +29,10 @@ llvm::Expected<Sampling> samplingOf(const CompileOptions &options);
 llvm::Error checkOptions(const CompileOptions &options,
                          const target::Target &target);
 
+/// The part of it about the region of the ends, beside those of the layers.
+llvm::Error checkEnds(const CompileOptions &options,
+                      const target::Target &target);
+
 /// Whether the caller wants no more of this compilation.
 inline bool isInterrupted(const CompileOptions &options) {
   return options.interrupted && options.interrupted();

@@ -30,6 +30,34 @@ std::optional<int64_t> Mapping::getHeight() const {
   return height ? height.value : productOf(y);
 }
 
+std::optional<int64_t> Mapping::getEndsWidth() const {
+  return endsWidth ? endsWidth.value : productOf(endsX);
+}
+std::optional<int64_t> Mapping::getEndsHeight() const {
+  return endsHeight ? endsHeight.value : productOf(endsY);
+}
+
+Mapping Mapping::ofKind(bool ends) const {
+  Mapping out = *this;
+  auto isOther = [&](const auto &entry) {
+    return (entry.kind && *entry.kind == "ends") != ends;
+  };
+  llvm::erase_if(out.layouts, isOther);
+  llvm::erase_if(out.collectives, isOther);
+  for (Stage &stage : llvm::drop_begin(out.stages, out.stages.empty() ? 0 : 1))
+    stage.at = {};
+  if (!ends)
+    return out;
+  out.width = endsWidth;
+  out.height = endsHeight;
+  out.x = endsX;
+  out.y = endsY;
+  out.layers = {};
+  if (!out.stages.empty())
+    out.stages.resize(1);
+  return out;
+}
+
 std::vector<std::string> Mapping::getDisabledRewrites() const {
   std::vector<std::string> names;
   for (const Rewrite &rewrite : rewrites)

@@ -1,7 +1,7 @@
 // Where the IR keeps a mapping, and how errors find its lines.
 
 #include "waferloom/Mapping/MappingAttr.h"
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Stages.h"
 
 #include "mlir/IR/Diagnostics.h"
 
@@ -25,6 +25,8 @@ FailureOr<mapping::Mapping> mapping::getMapping(Operation *op) {
   if (!read)
     return emitError(FileLineColLoc::get(op->getContext(), name, 0, 0))
            << llvm::toString(read.takeError());
+  if (std::optional<wafer::Kind> kind = wafer::getKind(module))
+    return read->ofKind(kind == wafer::Kind::Ends);
   return std::move(*read);
 }
 

@@ -44,7 +44,9 @@ private:
   bool readModel(Node *node);
   bool readSide(Node *node, StringRef what, Field<int64_t> &size,
                 Field<std::vector<int64_t>> &factors);
-  bool readRegion(Node *node);
+  bool readRegion(Node *node, StringRef what, Field<int64_t> &width,
+                  Field<int64_t> &height, Field<std::vector<int64_t>> &x,
+                  Field<std::vector<int64_t>> &y);
   bool readStages(Node *node);
   bool readLayout(Node *node);
   bool readCollective(Node *node);
@@ -228,15 +230,17 @@ bool Reader::readSide(Node *node, StringRef what, Field<int64_t> &size,
                              "most 65536");
 }
 
-bool Reader::readRegion(Node *node) {
+bool Reader::readRegion(Node *node, StringRef what, Field<int64_t> &width,
+                        Field<int64_t> &height, Field<std::vector<int64_t>> &x,
+                        Field<std::vector<int64_t>> &y) {
   if (textOf(node) == "auto")
     return true;
-  return readMap(node, "region", [&](StringRef key, Node *value) {
+  return readMap(node, what, [&](StringRef key, Node *value) {
     if (key == "x")
-      return readSide(value, "region: x", out.width, out.x);
+      return readSide(value, (what + ": x").str(), width, x);
     if (key == "y")
-      return readSide(value, "region: y", out.height, out.y);
-    return refuseKey(value, "region", key, "x, y");
+      return readSide(value, (what + ": y").str(), height, y);
+    return refuseKey(value, what, key, "x, y");
   });
 }
 
@@ -275,12 +279,14 @@ bool Reader::readLayout(Node *node) {
   Layout &layout = out.layouts.emplace_back();
   layout.dim.line = lineOf(node);
   bool good = readMap(node, "a layout", [&](StringRef key, Node *value) {
+    if (key == "kind")
+      return readChoice(value, "kind", layout.kind, {"ends", "layers"});
     if (key == "dim")
       return read(value, "dim", layout.dim);
     if (key == "size")
       return read(value, "size", layout.size);
     if (key != "split")
-      return refuseKey(value, "a layout", key, "dim, size, split");
+      return refuseKey(value, "a layout", key, "kind, dim, size, split");
     if (!read(value, "split", layout.split))
       return false;
     if (layout.split && *layout.split == std::vector<std::string>{"none"})
@@ -302,6 +308,8 @@ bool Reader::readCollective(Node *node) {
       {"root", &Collective::root},
       {"color", &Collective::color}};
   bool good = readMap(node, "a collective", [&](StringRef key, Node *value) {
+    if (key == "kind")
+      return readChoice(value, "kind", collective.kind, {"ends", "layers"});
     if (key == "at")
       return read(value, "at", collective.at);
     if (key == "along")
@@ -312,7 +320,8 @@ bool Reader::readCollective(Node *node) {
       if (key == name)
         return read(value, key, collective.*member);
     return refuseKey(value, "a collective", key,
-                     "at, along, words, algorithm, group, levels, root, color");
+                     "kind, at, along, words, algorithm, group, levels, root, "
+                     "color");
   });
   if (good && !collective.at)
     return refuse(node, "a collective says which it is for: at");
@@ -343,7 +352,10 @@ bool Reader::readTop(StringRef key, Node *node) {
                   out.rewrites.back().on);
     });
   if (key == "region")
-    return readRegion(node);
+    return readRegion(node, key, out.width, out.height, out.x, out.y);
+  if (key == "ends")
+    return readRegion(node, key, out.endsWidth, out.endsHeight, out.endsX,
+                      out.endsY);
   if (key == "stages")
     return readStages(node);
   if (key == "layouts")
@@ -353,7 +365,7 @@ bool Reader::readTop(StringRef key, Node *node) {
                     [&](Node *entry) { return readCollective(entry); });
   return refuseKey(node, "a mapping", key,
                    "waferloom-mapping, model, target, rewrites, prefill, "
-                   "region, stages, layouts, collectives");
+                   "region, ends, stages, layouts, collectives");
 }
 
 llvm::Expected<Mapping> Reader::read() {

@@ -91,12 +91,14 @@ static void addStage(const Stage &stage, Fields &fields) {
 }
 
 static void addLayout(const Layout &layout, Fields &fields) {
+  fields.add("kind", layout.kind);
   fields.addQuoted("dim", layout.dim);
   fields.add("size", layout.size);
   fields.add("split", layout.split);
 }
 
 static void addCollective(const Collective &collective, Fields &fields) {
+  fields.add("kind", collective.kind);
   fields.addQuoted("at", collective.at);
   fields.add("along", collective.along);
   fields.add("words", collective.words);
@@ -105,6 +107,20 @@ static void addCollective(const Collective &collective, Fields &fields) {
   fields.add("levels", collective.levels);
   fields.add("root", collective.root);
   fields.add("color", collective.color);
+}
+
+static void writeRegion(llvm::raw_ostream &os, StringRef name,
+                        const Field<std::vector<int64_t>> &x,
+                        const Field<std::vector<int64_t>> &y) {
+  if (!x && !y)
+    return;
+  os << name << ": ";
+  {
+    Fields fields(os);
+    fields.add("x", x);
+    fields.add("y", y);
+  }
+  os << "\n";
 }
 
 void mapping::write(const Mapping &mapping, StringRef comment,
@@ -133,15 +149,8 @@ void mapping::write(const Mapping &mapping, StringRef comment,
     }
   if (mapping.prefill)
     os << "prefill: " << *mapping.prefill << "\n";
-  if (mapping.x || mapping.y) {
-    os << "region: ";
-    {
-      Fields fields(os);
-      fields.add("x", mapping.x);
-      fields.add("y", mapping.y);
-    }
-    os << "\n";
-  }
+  writeRegion(os, "region", mapping.x, mapping.y);
+  writeRegion(os, "ends", mapping.endsX, mapping.endsY);
   if (mapping.stages.empty() && mapping.stageCount)
     os << "stages: " << *mapping.stageCount << "\n";
   writeItems<Stage>(os, "stages", mapping.stages, addStage);

@@ -100,9 +100,14 @@ LogicalResult partition::poseKind(ModuleOp module, ModuleClasses &classes,
   const wafer::Axis::Direction along =
       wafer::getDirection(wafer::getStages(wafer::getProgram(module)));
   problem.stagesAlong = along;
-  if (lanes)
-    (along == wafer::Axis::X ? problem.pinnedY : problem.pinnedX) =
-        lanes->factors;
+  if (lanes) {
+    auto &across = along == wafer::Axis::X ? problem.pinnedY : problem.pinnedX;
+    if (!across.empty() && across != lanes->factors)
+      return module.emitError(
+          "the mapping cuts the ends otherwise than the layers across their "
+          "strip, where lanes meet: say the layers' factors, or auto");
+    across = lanes->factors;
+  }
   for (auto entry : module.getOps<func::FuncOp>()) {
     FailureOr<wafer::KindMessages> messages = wafer::getMessages(entry);
     if (failed(messages))
@@ -113,8 +118,14 @@ LogicalResult partition::poseKind(ModuleOp module, ModuleClasses &classes,
         for (int index : classes.values.lookup(value)) {
           problem.carried.insert(index);
           DimClass &entry = problem.classes[index];
-          if (lanes && dim < lanes->axes.size() && entry.size > 1)
+          if (lanes && dim < lanes->axes.size() && entry.size > 1) {
+            if (entry.pinned && *entry.pinned != lanes->axes[dim])
+              return module.emitError(
+                  "the mapping splits a dimension of what the ends send "
+                  "otherwise than the layers do, whose lanes they meet: leave "
+                  "out the entry of kind ends, or say the layers' split");
             entry.pinned = lanes->axes[dim];
+          }
           ++dim;
         }
     }

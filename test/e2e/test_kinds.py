@@ -101,7 +101,6 @@ def test_stages_are_chosen_where_none_are_given(model):
     (dict(region=None, ends=(3, 6)), "say --region, too"),
     (dict(region=(6, 6), ends=(0, 6)), "ends of 0 x 6 PEs have none"),
     (dict(region=(6, 6), ends=(6, 2000)), "6 x 2000 PEs is too high"),
-    (dict(region=(6, 6), ends=(3, 6), mapping="waferllm"), "a mapping cannot say yet how ends"),
     (dict(region=(6, 6), ends=(3, 6), stages=5, target="grid-20x20,sram=512KiB"),
      r"4 stages of 6 x 6 beside ends of 3 x 6 PEs of .* no room, where programs may take 20 x 20 PEs"),
     (dict(region=(6, 6), ends=(3, 6), stages=9), "at most 7 stages"),
@@ -110,6 +109,41 @@ def test_stages_are_chosen_where_none_are_given(model):
 def test_what_cannot_be_had_is_refused(model, options, message):
     with pytest.raises(wl.CompileError, match=message):
         wl.compile(model, context=24, **{"target": FABRIC, **options})
+
+
+@pytest.fixture(scope="module")
+def chosen(model):
+    return compile(model, (6, 6), (3, 6), 4).mapping.text
+
+
+@pytest.mark.parametrize("old, new, message", [
+    (r"ends: \{x: \[3\], y: .*\}", "ends: {x: 3}", "ends have x and y, or are auto as a whole"),
+    (r"ends: .*", "ends: {x: 3, y: 5}", "ends of 3 x 5 PEs cannot stand in a strip with regions of 6 x 6"),
+    (r"ends: .*", "ends: {x: 3, y: 6, z: 1}", "ends has no field 'z'; there are x, y"),
+    (r"ends: .*", "ends: {x: [3], y: [3, 2]}", "cuts the ends otherwise than the layers across their strip"),
+    (r"ends: .*\n", "", "this is about the program of the ends, but there is none"),
+    (r"kind: ends", "kind: both", "kind is ends or layers or auto, not 'both'"),
+    (r"- \{at: \[9, 0\]", "- {at: [10, 0]", r"stage 2 stands at \(9, 0\), beside the one before it"),
+    (r"kind: ends, dim: \"[^\"]*\"", 'kind: ends, dim: "model.layers.0.*"', "the model has no dimension 'model.layers.0")])
+def test_a_mapping_of_kinds_is_done_or_refused(model, chosen, old, new, message):
+    text, edits = re.subn(old, new, chosen, count=1)
+    assert edits
+    with pytest.raises(wl.CompileError, match=message):
+        wl.compile(model, context=24, mapping=wl.Mapping(text, "m.yaml"))
+
+
+def test_a_mapping_of_kinds_decides(model, chosen):
+    """Another root and another place: other cycles or regions, the same values."""
+    expected = logits(compile(model, (6, 6), (3, 6), 4))
+    text = chosen.replace("{at: [0, 0]}", "{at: [7, 2]}")
+    text = re.sub(r"at: \[(\d+), 0\], trips", lambda found: f"at: [{int(found[1]) + 7}, 2], trips", text)
+    moved = wl.compile(model, context=24, mapping=wl.Mapping(text, "m.yaml"))
+    assert [(r.x, r.y) for r in moved.regions] == [(7, 2), (10, 2), (16, 2), (22, 2)]
+    np.testing.assert_array_equal(logits(moved), expected)
+    text = re.sub(r"(kind: ends, at: .*along: y.*), root: \d+, color: \d+", r"\1, root: 0", chosen)
+    other = wl.compile(model, context=24, mapping=wl.Mapping(text, "m.yaml"))
+    assert other.count() != compile(model, (6, 6), (3, 6), 4).count()
+    np.testing.assert_allclose(logits(other), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_the_texts_of_its_levels_compile_on(model, tmp_path):

@@ -59,6 +59,8 @@ def image(program, tmp_path):
     {"target": "grid-1x12,sram=512KiB"}, {"target": "grid-13x1,sram=512KiB"}, {"target": "grid-1x1,sram=4MiB"},
     {"target": "wse3,sram=512KiB", "region": (6, 5), "stages": 4, "chunks": [4]},
     {"target": "wse3,sram=512KiB,user-width=20,user-height=20", "region": (6, 6), "stages": 6},
+    {"target": "wse3,sram=512KiB", "region": (6, 5), "ends": (4, 5), "stages": 4, "chunks": [4]},
+    {"target": "wse3,sram=512KiB", "region": (4, 6), "ends": (4, 9), "stages": 3, "sample": "top-5"},
     {"target": "wse3", "chunks": [5], "prefill": "block"},
     {"target": "grid-9x4,sram=512KiB", "disable_rewrites": ["middle-root", "deferred-norm"], "sample": "top-5"},
     {"target": "grid-6x6,sram=512KiB", "dims": {"batch": 2, "batch_size": 2}},
@@ -71,7 +73,7 @@ def test_written_read_written(model, tmp_path, options):
         options = options | {"dims": {name: size for name, size in dims.items() if name in names}}
         assert options["dims"], names
     first = wl.compile(model, context=24, **options)
-    free = {key: value for key, value in options.items() if key not in ("region", "stages", "prefill", "disable_rewrites")}
+    free = {key: value for key, value in options.items() if key not in ("region", "ends", "stages", "prefill", "disable_rewrites")}
     again = wl.compile(model, context=24, mapping=first.mapping, **free)
     assert again.mapping == first.mapping
     assert image(again, tmp_path) == image(first, tmp_path)

@@ -198,11 +198,6 @@ static int fail(const std::string &file, llvm::Error error) {
 static int writeOutputs(const Arguments &args, const CompileResult &result,
                         llvm::ArrayRef<std::string> read) {
   const bool wantsMapping = args.has("write-mapping");
-  if (wantsMapping && result.mapping.empty() && args.has("ends"))
-    return fail(args.get("write-mapping"),
-                llvm::createStringError("a mapping cannot say yet how ends of "
-                                        "another shape lie: leave out --ends "
-                                        "or --write-mapping"));
   if (wantsMapping && result.mapping.empty())
     return fail(args.get("write-mapping"),
                 llvm::createStringError(

@@ -50,6 +50,7 @@ struct Stage {
 
 /// How the dimensions of a class are split.
 struct Layout {
+  Field<std::string> kind;               ///< "ends": of their program
   Field<std::string> dim;                ///< a name of it, `*` for any text
   Field<int64_t> size;                   ///< elements: checked
   Field<std::vector<std::string>> split; ///< axes, none: whole on every PE
@@ -58,6 +59,7 @@ struct Layout {
 
 /// How the collectives go that its first three fields say.
 struct Collective {
+  Field<std::string> kind;                   ///< "ends": of their program
   Field<std::string> at;                     ///< a name, `*` for any text
   Field<std::string> along;                  ///< x or y
   Field<int64_t> words;                      ///< of each PE: checked
@@ -73,6 +75,9 @@ struct Mapping {
   /// Of a region: PEs alone, or the factors of them, major to minor.
   Field<int64_t> width, height;
   Field<std::vector<int64_t>> x, y;
+  /// The same of the region of the ends, where it has another shape.
+  Field<int64_t> endsWidth, endsHeight;
+  Field<std::vector<int64_t>> endsX, endsY;
   Field<int64_t> stageCount;
   std::vector<Stage> stages; ///< empty: not listed
   std::vector<Layout> layouts;
@@ -81,6 +86,11 @@ struct Mapping {
   /// PEs of a region along x or y, where the file says them.
   std::optional<int64_t> getWidth() const;
   std::optional<int64_t> getHeight() const;
+  std::optional<int64_t> getEndsWidth() const;
+  std::optional<int64_t> getEndsHeight() const;
+  /// What it says of the program of one kind of stages: the ends, or else the
+  /// layers. Of places that of the first stage alone.
+  Mapping ofKind(bool ends) const;
   /// The rewrites that it switches off.
   std::vector<std::string> getDisabledRewrites() const;
 };

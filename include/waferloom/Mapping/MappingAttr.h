@@ -15,7 +15,8 @@
 namespace waferloom::mapping {
 
 /// The mapping of the module that `op` is or stands in; an empty one if it has
-/// none. Errors of the text are reported.
+/// none. In the program of one kind of stages, what it says of that. Errors of
+/// the text are reported.
 mlir::FailureOr<Mapping> getMapping(mlir::Operation *op);
 
 /// Where a line of a mapping stands, for errors about it.
