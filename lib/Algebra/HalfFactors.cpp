@@ -135,7 +135,7 @@ static std::optional<Gain> findGain(OpOperand &use, SymbolTable &symbols) {
   auto type =
       gain.weight ? cast<ShapedType>(gain.weight.getType()) : ShapedType();
   if (!type || !isa<FloatType>(type.getElementType()) ||
-      type.getNumElements() > mostElements)
+      type.getNumElements() > mostElements || gain.weight.getPart())
     return std::nullopt;
   if (!gain.weight.getFile() && !gain.weight.getValue())
     return gain;
@@ -315,7 +315,7 @@ FlatSymbolRefAttr ScaledGains::nameOf(const Gain &gain, int k) {
       builder, weight.getLoc(),
       builder.getStringAttr(weight.getSymName() + ".scaled"), StringAttr(),
       builder.getI64IntegerAttr(0), value, wafer::BlocksAttr(),
-      TypeAttr::get(type));
+      wafer::PartAttr(), TypeAttr::get(type));
   made->remove();
   return name = FlatSymbolRefAttr::get(
              symbols.insert(made, std::next(weight->getIterator())));

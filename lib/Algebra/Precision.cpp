@@ -94,7 +94,14 @@ private:
   void approximate();
   Value widened(OpBuilder &builder, Value value);
 
-  llvm::DenseSet<Attribute> narrow; // names of what becomes f16
+  llvm::DenseSet<Attribute> narrow;            // names of what becomes f16
+  llvm::DenseMap<Attribute, Attribute> wholes; // names of parts of weights
+
+  /// A weight and its parts are stored one way.
+  Attribute wholeOf(Attribute name) const {
+    auto whole = wholes.find(name);
+    return whole == wholes.end() ? name : whole->second;
+  }
 };
 } // namespace
 
@@ -136,7 +143,10 @@ void AlgebraPrecision::chooseStorage() {
   constexpr int64_t smallShare = 64;
   int64_t all = 0;
   for (auto weight : getOperation().getOps<wafer::WeightOp>())
-    all += cast<ShapedType>(weight.getType()).getNumElements();
+    if (wafer::PartAttr part = weight.getPartAttr())
+      wholes[FlatSymbolRefAttr::get(weight)] = part.getOf();
+    else
+      all += cast<ShapedType>(weight.getType()).getNumElements();
   getOperation().walk([&](wafer::StoredOpInterface op) {
     Value value = op->getResult(0);
     auto type = cast<ShapedType>(value.getType());
@@ -144,7 +154,7 @@ void AlgebraPrecision::chooseStorage() {
     if (isa<FloatType>(type.getElementType()) &&
         (isFactor(value) || (isLarge && isTable(value))))
       for (Attribute name : op.getStoredNames())
-        narrow.insert(name);
+        narrow.insert(wholeOf(name));
   });
 }
 
@@ -157,7 +167,7 @@ Type AlgebraPrecision::storedAs(wafer::StoredOpInterface op) {
   if (precision == "f32")
     return builder.getF32Type();
   bool isNarrow = llvm::all_of(op.getStoredNames(), [&](Attribute name) {
-    return narrow.contains(name);
+    return narrow.contains(wholeOf(name));
   });
   return isNarrow ? builder.getF16Type() : element;
 }

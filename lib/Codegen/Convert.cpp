@@ -68,7 +68,7 @@ private:
   void describeIgnored(core::EntryOp entry);
   void describeLengthMasks(wafer::EntryOp facts, bool tensors);
   void createTensor(core::Role role, StringRef name, ArrayRef<int64_t> shape,
-                    Type type, Type host);
+                    Type type, Type host, bool isWhole);
 
   ModuleOp module;
   const image::TargetT &target;
@@ -195,7 +195,7 @@ void Conversion::createImage() {
   llvm::StringSet<> known; // kinds may share some
   for (KindOf &kind : kinds)
     for (auto weight : kind.module.getOps<wafer::WeightOp>()) {
-      if (!known.insert(weight.getSymName()).second)
+      if (weight.getPart() || !known.insert(weight.getSymName()).second)
         continue;
       parameters += cast<ShapedType>(weight.getType()).getNumElements();
       isShapeOnly |= !weight.getFile() && !weight.getValue();
@@ -261,12 +261,41 @@ LogicalResult Conversion::emitStage(KindOf &kind, SymbolTable &symbols,
 }
 
 void Conversion::createTensor(core::Role role, StringRef name,
-                              ArrayRef<int64_t> shape, Type type, Type host) {
+                              ArrayRef<int64_t> shape, Type type, Type host,
+                              bool isWhole) {
   core::TensorOp::create(builder, builder.getUnknownLoc(),
                          core::RoleAttr::get(builder.getContext(), role),
                          builder.getStringAttr(name),
                          builder.getDenseI64ArrayAttr(shape),
-                         TypeAttr::get(type), TypeAttr::get(host));
+                         TypeAttr::get(type), TypeAttr::get(host),
+                         isWhole ? builder.getUnitAttr() : UnitAttr());
+}
+
+/// Dimension 1 of an input or output as the file declares it; null if it has
+/// none.
+static Attribute declaredTokens(wafer::ModelTensorAttr facts) {
+  ArrayAttr shape = facts.getShape();
+  return shape.size() < 2 ? Attribute() : shape[1];
+}
+
+/// Outputs that have one element in dimension 1 in the file, however many
+/// tokens a step has: the model itself takes the last token.
+static llvm::StringSet<> wholeOutputs(ModuleOp module) {
+  wafer::ProgramOp program = wafer::getProgram(module);
+  llvm::StringSet<> whole;
+  ArrayAttr inputs = program.getInputsAttr();
+  if (!inputs || !program.getOutputsAttr() ||
+      llvm::none_of(inputs.getAsRange<wafer::ModelTensorAttr>(),
+                    [](wafer::ModelTensorAttr facts) {
+                      return isa_and_nonnull<StringAttr>(declaredTokens(facts));
+                    }))
+    return whole;
+  for (auto facts :
+       program.getOutputsAttr().getAsRange<wafer::ModelTensorAttr>())
+    if (auto size = dyn_cast_or_null<IntegerAttr>(declaredTokens(facts));
+        size && size.getInt() == 1)
+      whole.insert(facts.getName().getValue());
+  return whole;
 }
 
 /// The element type of an output of the model; null if it is none of its.
@@ -283,6 +312,7 @@ Type Conversion::outputType(StringRef name) {
 void Conversion::describeTensors(size_t index) {
   EntryOf &entry = kinds.front().entries[index];
   std::set<std::pair<core::Role, StringRef>> known;
+  llvm::StringSet<> whole = wholeOutputs(kinds.front().module);
   auto describe = [&](Operation *op, core::Role role, StringRef name,
                       ShapedType local) {
     if (!known.insert({role, name}).second && kinds.size() > 1)
@@ -298,7 +328,7 @@ void Conversion::describeTensors(size_t index) {
       host = model;
     createTensor(role, name,
                  entry.facts.getShape(name).value_or(local.getShape()), element,
-                 host);
+                 host, role == core::Role::output && whole.contains(name));
   };
   auto describeOp = [&](Operation *op) {
     if (auto input = dyn_cast<wafer::InputOp>(op))
@@ -326,7 +356,7 @@ void Conversion::describeLengthMasks(wafer::EntryOp facts, bool tensors) {
       host = builder.getI32Type();
     if (tensors)
       createTensor(core::Role::input, mask.getName(), shaped.getShape(),
-                   builder.getI32Type(), host);
+                   builder.getI32Type(), host, /*isWhole=*/false);
     else
       core::InputOp::create(builder, builder.getUnknownLoc(), mask.getName(),
                             core::FallbackAttr::get(builder.getContext(),

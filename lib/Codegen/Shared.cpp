@@ -55,14 +55,17 @@ std::pair<size_t, size_t> Shared::tripsHeld(Operation *op, size_t count) const {
 }
 
 void Shared::bind(core::Role role, StringRef name, const Layout &layout,
-                  const LocalShard &shard, std::optional<uint32_t> source) {
-  createBind(builder, role, name, layout, shard.buffer, shard.offset, source);
+                  const LocalShard &shard, std::optional<uint32_t> source,
+                  int64_t sourceOffset) {
+  createBind(builder, role, name, layout, shard.buffer, shard.offset, source,
+             sourceOffset);
 }
 
 core::BindOp codegen::createBind(OpBuilder &builder, core::Role role,
                                  StringRef name, const Layout &layout,
                                  FlatSymbolRefAttr buffer, int64_t offset,
-                                 std::optional<uint32_t> source) {
+                                 std::optional<uint32_t> source,
+                                 int64_t sourceOffset) {
   MLIRContext *context = builder.getContext();
   SmallVector<Attribute> dims(layout.dims.begin(), layout.dims.end());
   return core::BindOp::create(
@@ -71,7 +74,8 @@ core::BindOp codegen::createBind(OpBuilder &builder, core::Role role,
       buffer, builder.getI64IntegerAttr(offset), TypeAttr::get(layout.hostType),
       builder.getArrayAttr(dims), builder.getI64IntegerAttr(0),
       source ? builder.getI64IntegerAttr(*source) : IntegerAttr(),
-      builder.getI64IntegerAttr(0), FlatSymbolRefAttr(), FlatSymbolRefAttr());
+      builder.getI64IntegerAttr(sourceOffset), FlatSymbolRefAttr(),
+      FlatSymbolRefAttr());
 }
 
 static core::DigitAttr encode(MLIRContext *context, wafer::Axis axis,
@@ -311,15 +315,25 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
       if (!weight)
         return op.emitOpError()
                << "names " << name << ", which is not a weight";
-      FailureOr<uint32_t> from = sources.get(weight, lies.type);
+      wafer::PartAttr part = weight.getPartAttr();
+      auto whole =
+          part ? symbols.lookup<wafer::WeightOp>(part.getOf().getValue())
+               : weight;
+      FailureOr<uint32_t> from = sources.get(whole, lies.type);
       if (failed(from))
         return failure();
       Word inFile =
           *wordType(op, cast<ShapedType>(weight.getType()).getElementType());
       Layout mine = lies;
-      if (!narrowed(inFile, lies.type, weight))
+      if (!narrowed(inFile, lies.type, whole))
         mine.hostType = typeOf(op.getContext(), inFile);
-      bind(core::Role::parameter, name.getValue(), mine, place, *from);
+      if (part)
+        for (core::DimAttr &dim : mine.dims)
+          dim = core::DimAttr::get(op.getContext(), dim.getLive(),
+                                   part.getStride(dim.getSourceStride()),
+                                   dim.getDigits());
+      bind(core::Role::parameter, name.getValue(), mine, place, *from,
+           part ? part.getAt() : 0);
     }
     return shard;
   });

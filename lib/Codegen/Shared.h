@@ -114,7 +114,8 @@ private:
   layOnce(mlir::Operation *op,
           llvm::function_ref<mlir::FailureOr<LocalShard>(Layout &)> lay);
   void bind(core::Role role, llvm::StringRef name, const Layout &layout,
-            const LocalShard &shard, std::optional<uint32_t> source = {});
+            const LocalShard &shard, std::optional<uint32_t> source = {},
+            int64_t sourceOffset = 0);
   /// Of `count` shards of `op`, one per trip: which the stage holds.
   std::pair<size_t, size_t> tripsHeld(mlir::Operation *op, size_t count) const;
 
@@ -142,7 +143,8 @@ core::DimAttr wholeDim(mlir::MLIRContext *context, int64_t live,
 core::BindOp createBind(mlir::OpBuilder &builder, core::Role role,
                         llvm::StringRef name, const Layout &layout,
                         mlir::FlatSymbolRefAttr buffer, int64_t offset = 0,
-                        std::optional<uint32_t> source = {});
+                        std::optional<uint32_t> source = {},
+                        int64_t sourceOffset = 0);
 
 /// The layout attribute that an op carries at level 4.
 mlir::FailureOr<wafer::LayoutAttr> layoutOf(mlir::Operation *op);

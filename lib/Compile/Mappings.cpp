@@ -202,7 +202,8 @@ waferloom::checkModel(const Mapping &mapping, int64_t parameters) {
 int64_t waferloom::countParameters(ModuleOp module) {
   int64_t parameters = 0;
   module.walk([&](wafer::WeightOp weight) {
-    parameters += cast<ShapedType>(weight.getType()).getNumElements();
+    if (!weight.getPart())
+      parameters += cast<ShapedType>(weight.getType()).getNumElements();
   });
   return parameters;
 }

@@ -214,6 +214,7 @@ llvm::Error waferloom::populateTensorsPipeline(OpPassManager &pm,
 void waferloom::populatePreparePipeline(OpPassManager &pm,
                                         const CompileOptions &options,
                                         bool reroll) {
+  pm.addPass(partition::createPartitionSliceProducts());
   algebra::AlgebraPrecisionOptions precision;
   precision.precision = options.precision;
   pm.addPass(algebra::createAlgebraPrecision(precision));

@@ -33,6 +33,7 @@ struct Step {
   const image::TensorInfoT *infoOf(size_t entry, const std::string &name,
                                    image::Role role) const;
   bool countsTokens(const HostTensor &tensor) const;
+  bool countsScores(const HostTensor &tensor, int64_t start) const;
   bool givesTokens(size_t entry, const std::string &name) const;
   bool givesLast(size_t entry, const image::TensorInfoT &info) const;
   bool givesOnlyLast(size_t entry, llvm::ArrayRef<std::string> wanted) const;
@@ -61,10 +62,27 @@ bool Step::countsTokens(const HostTensor &tensor) const {
   return true;
 }
 
+/// Whether the last two dimensions are the tokens of the step, and all tokens
+/// seen by its end: a mask or a bias of scores.
+bool Step::countsScores(const HostTensor &tensor, int64_t start) const {
+  const size_t rank = tensor.shape.size();
+  if (rank < 3 || !image.capacity || tensor.shape[rank - 2] != tokens ||
+      tensor.shape[rank - 1] != start + tokens)
+    return false;
+  for (size_t entry = 0; entry < image.entries.size(); ++entry) {
+    const auto *info = infoOf(entry, tensor.name, image::Role::input);
+    if (!info || info->shape.size() != rank ||
+        info->shape[rank - 2] != image.entries[entry]->tokens ||
+        info->shape[rank - 1] != image.capacity)
+      return false;
+  }
+  return true;
+}
+
 /// Whether dimension 1 of an output is the tokens of the entry, or the last.
 bool Step::givesTokens(size_t entry, const std::string &name) const {
   const auto *info = infoOf(entry, name, image::Role::output);
-  return info && info->shape.size() >= 2 &&
+  return info && !info->whole && info->shape.size() >= 2 &&
          (givesLast(entry, *info) ||
           info->shape[1] == image.entries[entry]->tokens);
 }
@@ -74,8 +92,8 @@ bool Step::givesTokens(size_t entry, const std::string &name) const {
 bool Step::givesLast(size_t entry, const image::TensorInfoT &info) const {
   const auto *single = infoOf(0, info.name, image::Role::output);
   return image.entries[entry]->tokens > 1 && image.entries[0]->tokens == 1 &&
-         info.shape.size() >= 2 && info.shape[1] == 1 && single &&
-         single->shape == info.shape;
+         !info.whole && info.shape.size() >= 2 && info.shape[1] == 1 &&
+         single && single->shape == info.shape;
 }
 
 /// Whether of an output that the caller wants for every token the entry has
@@ -180,7 +198,8 @@ Error executor::checkShape(const image::ImageT &image, llvm::StringRef name,
       for (size_t d = 0; fits && d < shape.size(); ++d) {
         // Tokens: as many as the capacity, which a step is cut into.
         uint64_t most = info->shape[d];
-        if (d == 1 && most == entry->tokens)
+        if ((d == 1 || (d > 1 && d + 2 == shape.size())) &&
+            most == entry->tokens)
           most = image.capacity ? image.capacity : UINT32_MAX;
         fits = shape[d] >= 0 && static_cast<uint64_t>(shape[d]) <= most;
       }
@@ -203,29 +222,30 @@ Error executor::checkShape(const image::ImageT &image, llvm::StringRef name,
 }
 
 namespace {
-/// A window along dimension 1 of an array, as an array of its own.
+/// A window along one dimension of an array, as an array of its own.
 struct Slice {
   HostTensor tensor;
   std::vector<char> bytes;
 };
 } // namespace
 
-static Slice sliceColumns(const HostTensor &from, int64_t begin,
-                          int64_t count) {
+static Slice sliceDim(const HostTensor &from, size_t dim, int64_t begin,
+                      int64_t count) {
   Slice slice{from, {}};
-  slice.tensor.shape[1] = count;
-  size_t column = bytesOf(from.type);
-  for (size_t d = 2; d < from.shape.size(); ++d)
+  slice.tensor.shape[dim] = count;
+  size_t rows = 1, column = bytesOf(from.type);
+  for (size_t d = 0; d < dim; ++d)
+    rows *= static_cast<size_t>(from.shape[d]);
+  for (size_t d = dim + 1; d < from.shape.size(); ++d)
     column *= static_cast<size_t>(from.shape[d]);
-  size_t row = column * static_cast<size_t>(from.shape[1]);
+  size_t row = column * static_cast<size_t>(from.shape[dim]);
   size_t width = column * static_cast<size_t>(count);
-  slice.bytes.resize(width * static_cast<size_t>(from.shape[0]));
+  slice.bytes.resize(width * rows);
   const char *data = static_cast<const char *>(from.data);
-  for (int64_t i = 0; i < from.shape[0]; ++i)
-    std::memcpy(slice.bytes.data() + width * static_cast<size_t>(i),
-                data + row * static_cast<size_t>(i) +
-                    column * static_cast<size_t>(begin),
-                width);
+  for (size_t i = 0; i < rows; ++i)
+    std::memcpy(slice.bytes.data() + width * i,
+                data + row * i + column * static_cast<size_t>(begin), width);
+  slice.tensor.data = slice.bytes.data();
   return slice;
 }
 
@@ -251,7 +271,7 @@ static void keepLast(OutputTensor &tensor) {
   view.type = tensor.type;
   view.shape = tensor.shape;
   view.data = tensor.bytes.data();
-  Slice slice = sliceColumns(view, tensor.shape[1] - 1, 1);
+  Slice slice = sliceDim(view, 1, tensor.shape[1] - 1, 1);
   tensor.bytes = std::move(slice.bytes);
   tensor.shape[1] = 1;
 }
@@ -297,11 +317,15 @@ static std::vector<Slice> cutInputs(const Step &step, int64_t start,
   std::vector<Slice> slices;
   slices.reserve(step.given.size());
   for (const HostTensor &tensor : step.given) {
-    if (tensor.shape.size() >= 2 && step.countsTokens(tensor))
-      slices.push_back(sliceColumns(tensor, done, count));
-    else if (tensor.shape.size() >= 2 && step.image.capacity &&
+    const size_t rank = tensor.shape.size();
+    if (rank >= 2 && step.countsTokens(tensor))
+      slices.push_back(sliceDim(tensor, 1, done, count));
+    else if (step.countsScores(tensor, start))
+      slices.push_back(sliceDim(sliceDim(tensor, rank - 2, done, count).tensor,
+                                rank - 1, 0, start + done + count));
+    else if (rank >= 2 && step.image.capacity &&
              tensor.shape[1] == start + step.tokens)
-      slices.push_back(sliceColumns(tensor, 0, start + done + count));
+      slices.push_back(sliceDim(tensor, 1, 0, start + done + count));
     else
       slices.push_back({tensor, {}});
   }

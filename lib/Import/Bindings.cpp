@@ -34,10 +34,19 @@ Bindings::Bindings(onnx::GraphOp graph, ArrayRef<State> states,
       tokenInput = input;
   if (tokenInput)
     return;
+  // Embeddings that the caller looked up stand for ids.
+  for (auto input : graph.getBody().getOps<onnx::InputOp>())
+    if (input.getName() == "inputs_embeds" && input.getShape().size() == 3)
+      tokenInput = input;
   for (auto input : graph.getBody().getOps<onnx::InputOp>())
     if (!tokenInput && input.getShape().size() >= 2 &&
         isa<IntegerType>(input.getElementType()) &&
         fallbackOf(input) == "required" && !isBoundByState(input, states))
+      tokenInput = input;
+  // Without ids, what a decoder takes a row of per token.
+  for (auto input : graph.getBody().getOps<onnx::InputOp>())
+    if (!tokenInput && !states.empty() && input.getShape().size() == 3 &&
+        isa<StringAttr>(input.getShape()[1]) && !isBoundByState(input, states))
       tokenInput = input;
 }
 
@@ -53,6 +62,46 @@ std::optional<int64_t> Bindings::fixedTokens() {
   return std::nullopt;
 }
 
+FailureOr<SmallVector<int64_t>> Bindings::chooseEntries() {
+  SmallVector<int64_t> entries(options.chunks.begin(), options.chunks.end());
+  std::optional<int64_t> fixed = fixedTokens();
+  bool fixedByFile = tokenInput && isa<IntegerAttr>(tokenInput.getShape()[1]);
+  if (!states.empty() && !fixedByFile) {
+    entries.push_back(1);
+    if (fixed)
+      entries.push_back(*fixed);
+  } else if (fixed) {
+    for (int64_t chunk : entries)
+      if (chunk != *fixed)
+        return emitError(graph.getLoc())
+                   << "a chunk of " << chunk << " tokens, but the model takes "
+                   << *fixed,
+               failure();
+    entries.assign(1, *fixed);
+  } else if (entries.empty()) {
+    StringRef name = cast<StringAttr>(tokenInput.getShape()[1]).getValue();
+    InFlightDiagnostic diagnostic = emitError(graph.getLoc());
+    diagnostic << "input '" << tokenInput.getName() << "': dimension '" << name
+               << "' has no size";
+    diagnostic.attachNote() << "bind it: --dim " << name << "=N";
+    return failure();
+  }
+  llvm::sort(entries);
+  entries.erase(llvm::unique(entries), entries.end());
+  for (int64_t n : entries) {
+    if (n < 1 || n > (1 << 20))
+      return emitError(graph.getLoc())
+                 << "a step cannot take " << n << " tokens",
+             failure();
+    if (!states.empty() && n > *options.context)
+      return emitError(graph.getLoc())
+                 << "a step of " << n << " tokens does not fit a context of "
+                 << *options.context,
+             failure();
+  }
+  return entries;
+}
+
 void Bindings::put(Attribute dim, Expr size) {
   if (auto name = dyn_cast<StringAttr>(dim); name && !name.getValue().empty())
     sizes.try_emplace(name.getValue(), size);
@@ -60,6 +109,7 @@ void Bindings::put(Attribute dim, Expr size) {
 
 void Bindings::bind(Arithmetic &math, int64_t n) {
   Expr tokens = math.constant(n);
+  Expr live = states.empty() ? tokens : math.add(math.position(), n);
   sizes.clear();
   for (const State &state : states) {
     onnx::InputOp past = state.past;
@@ -74,8 +124,17 @@ void Bindings::bind(Arithmetic &math, int64_t n) {
     if (input.getResult().use_empty() || shape.empty())
       continue;
     put(shape[0], math.constant(1));
-    if (input.getName() == "attention_mask" && shape.size() == 2)
-      put(shape[1], states.empty() ? tokens : math.add(math.position(), n));
+    if (input.getName() != "attention_mask" || shape.size() < 2)
+      continue;
+    put(shape[shape.size() - 1], live);
+    if (shape.size() > 2)
+      put(shape[shape.size() - 2], tokens);
+  }
+  // A present is as long as its past and the new tokens.
+  for (State state : states) {
+    ArrayAttr shape = state.present.getShape();
+    if (state.axis < shape.size())
+      put(shape[state.axis], live);
   }
 }
 

@@ -24,6 +24,8 @@ public:
   /// Tokens per step that a model without states is bound to; none if the
   /// caller must say.
   std::optional<int64_t> fixedTokens();
+  /// The entries that the caller wants and the model allows, as their tokens.
+  mlir::FailureOr<llvm::SmallVector<int64_t>> chooseEntries();
   /// Binds the names for an entry of n tokens.
   void bind(Arithmetic &math, int64_t n);
   /// The size of one declared dimension; null if nothing says it.

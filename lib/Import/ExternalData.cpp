@@ -70,6 +70,21 @@ Expected<ExternalData> import::findExternalData(const onnx::TensorProto &tensor,
   return data;
 }
 
+/// The folder of the repository that a cache of Hugging Face keeps a model in
+/// (REPOSITORY/snapshots/REVISION/.. beside REPOSITORY/blobs), else the model's
+/// own. Links inside of it do not leave it.
+static StringRef repositoryOf(StringRef folder) {
+  namespace path = llvm::sys::path;
+  for (StringRef at = folder; !at.empty(); at = path::parent_path(at)) {
+    StringRef above = path::parent_path(at);
+    SmallString<128> blobs(above);
+    path::append(blobs, "blobs");
+    if (path::filename(at) == "snapshots" && llvm::sys::fs::is_directory(blobs))
+      return above;
+  }
+  return folder;
+}
+
 /// Bytes of a file that can be read and whose links stay in the folder of the
 /// model.
 static Expected<uint64_t> checkFile(StringRef model, StringRef file) {
@@ -88,7 +103,7 @@ static Expected<uint64_t> checkFile(StringRef model, StringRef file) {
   if (fs::real_path(folder.empty() ? StringRef(".") : folder, named) ||
       fs::real_path(model, led) || fs::real_path(file, realFile))
     return llvm::createStringError("'" + file + "' cannot be resolved");
-  if (!liesBelow(realFile, named) &&
+  if (!liesBelow(realFile, repositoryOf(named)) &&
       !liesBelow(realFile, path::parent_path(led)))
     return llvm::createStringError("'" + file +
                                    "' leaves the folder of the model");

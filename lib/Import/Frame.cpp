@@ -23,16 +23,16 @@ llvm::StringMap<StringAttr> import::declareWeights(ModuleOp target,
   OpBuilder builder = OpBuilder::atBlockEnd(target.getBody());
   llvm::StringMap<StringAttr> weights;
   SymbolTable symbols(target);
-  for (auto weight : graph.getBody().getOps<onnx::WeightOp>()) {
+  graph.walk([&](onnx::WeightOp weight) {
     if (weight.getResult().use_empty())
-      continue;
-    auto op = wafer::WeightOp::create(builder, weight.getLoc(),
-                                      weight.getName(), weight.getFileAttr(),
-                                      weight.getOffset(), ElementsAttr(),
-                                      wafer::BlocksAttr(), weight.getType());
+      return;
+    auto op = wafer::WeightOp::create(
+        builder, weight.getLoc(), weight.getName(), weight.getFileAttr(),
+        weight.getOffset(), ElementsAttr(), wafer::BlocksAttr(),
+        wafer::PartAttr(), weight.getType());
     op->remove();
     weights[weight.getName()] = symbols.insert(op, builder.getInsertionPoint());
-  }
+  });
   return weights;
 }
 
@@ -81,6 +81,13 @@ void import::eraseUnusedWeights(ModuleOp target) {
        llvm::make_early_inc_range(target.getOps<wafer::WeightOp>()))
     if (!used.contains(weight.getSymName()))
       weight.erase();
+}
+
+void import::eraseDead(func::FuncOp function) {
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
+    if (isOpTriviallyDead(&op))
+      op.erase();
 }
 
 void import::registerDialects(DialectRegistry &registry) {

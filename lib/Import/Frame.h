@@ -7,6 +7,8 @@
 
 #include "llvm/ADT/StringMap.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
 namespace waferloom::import {
 
 /// Declares the weights that the graph refers to; their symbols by ONNX name.
@@ -20,6 +22,9 @@ void describeModel(mlir::ModuleOp target, onnx::GraphOp graph,
 
 /// Erases the weights that no entry reads.
 void eraseUnusedWeights(mlir::ModuleOp target);
+
+/// Erases what no output, append or input needs.
+void eraseDead(mlir::func::FuncOp function);
 
 } // namespace waferloom::import
 

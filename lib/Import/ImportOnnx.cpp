@@ -8,8 +8,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ExternalData.h"
+#include "GraphBuilder.h"
 #include "Operators.h"
-#include "ReadModel.h"
 #include "TensorBytes.h"
 #include "TensorUses.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
@@ -30,72 +30,17 @@ namespace level1 = waferloom::onnx; // ::onnx is the library
 using llvm::Error;
 using llvm::Expected;
 
-/// Where what concerns the whole model is. Names are kept for its nodes, and a
-/// program must not depend on where the file lies.
-static Location fileLoc(MLIRContext *context, StringRef file) {
+Location import::locationOf(MLIRContext *context, StringRef file) {
   return FileLineColLoc::get(context, file, 0, 0);
 }
 
-namespace {
-
-Error makeError(const Twine &message) {
-  return llvm::createStringError(llvm::inconvertibleErrorCode(), message);
-}
-
-/// Builds the `onnx.graph` of one model.
-class GraphBuilder {
-public:
-  GraphBuilder(const CheckedModel &model, StringRef file, MLIRContext *context,
-               bool withWeights)
-      : checked(model), model(*model.proto), positions(model.positions),
-        file(file), withWeights(withWeights), builder(context),
-        errorAt(fileLoc(context, file)), uses(model.proto->graph()) {}
-
-  Expected<OwningOpRef<ModuleOp>> build();
-  /// Where an error of `build` belongs: the file, or a node of it.
-  Location whereItFailed() const { return errorAt; }
-
-private:
-  Location at(StringRef name) {
-    return NameLoc::get(builder.getStringAttr(name));
-  }
-  Error addInputs(const llvm::StringMap<bool> &initialized);
-  Error addInitializers();
-  Error addNode(const ::onnx::NodeProto &node);
-  Error addOutputs();
-  Expected<Value> addTensor(const ::onnx::TensorProto &tensor, StringRef name,
-                            int64_t position, Location loc);
-  Expected<Value> addExternal(const ::onnx::TensorProto &tensor, StringRef name,
-                              RankedTensorType type, Location loc);
-  Error checkInterface(
-      const google::protobuf::RepeatedPtrField<::onnx::ValueInfoProto> &values,
-      StringRef what);
-  Error refuseData(StringRef name, const Twine &reason);
-  Expected<Value> addConstantNode(const ::onnx::NodeProto &node, Location loc);
-  Expected<Attribute> attribute(const ::onnx::AttributeProto &attribute);
-  Expected<std::pair<Type, ArrayAttr>>
-  declaredType(const ::onnx::ValueInfoProto &value);
-  Expected<Value> lookup(const std::string &name);
-
-  const CheckedModel &checked;
-  const ::onnx::ModelProto &model;
-  const WeightPositions &positions;
-  StringRef file;
-  bool withWeights;
-  OpBuilder builder;
-  Location errorAt;
-  llvm::StringMap<Value> values;
-  TensorUses uses;
-  llvm::StringMap<int64_t> versions;
-  Value absent;
-};
-
 Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
-  Location loc = fileLoc(builder.getContext(), file);
+  Location loc = locationOf(builder.getContext(), file);
   OwningOpRef<ModuleOp> module = ModuleOp::create(builder, loc);
   builder.setInsertionPointToEnd(module->getBody());
   auto graph = level1::GraphOp::create(builder, loc, model.graph().name());
-  builder.setInsertionPointToEnd(&graph.getBody().front());
+  top = &graph.getBody().front();
+  builder.setInsertionPointToEnd(top);
   for (const ::onnx::OperatorSetIdProto &opset : model.opset_import()) {
     const std::string domain =
         opset.domain() == "ai.onnx" ? std::string() : opset.domain();
@@ -125,12 +70,6 @@ Expected<OwningOpRef<ModuleOp>> GraphBuilder::build() {
   if (Error error = addOutputs())
     return error;
   return module;
-}
-
-static Error checkUtf8(StringRef what, StringRef name) {
-  if (llvm::json::isUTF8(name))
-    return Error::success();
-  return makeError("the name of " + what + " '" + name + "' is not UTF-8");
 }
 
 /// Callers name inputs and outputs: each once, and none as we name ours.
@@ -204,91 +143,11 @@ Error GraphBuilder::addInitializers() {
   return Error::success();
 }
 
-Expected<Value> GraphBuilder::addTensor(const ::onnx::TensorProto &tensor,
-                                        StringRef name, int64_t position,
-                                        Location loc) {
-  if (Error error = checkUtf8("tensor", name))
-    return error;
-  auto type = tensorType(tensor, builder.getContext());
-  if (!type)
-    return type.takeError();
-  if (tensor.data_location() == ::onnx::TensorProto::EXTERNAL)
-    return addExternal(tensor, name, *type, loc);
-  auto valueType = builder.getType<level1::ValueType>();
-  bool reference = position >= 0 && tensor.has_raw_data() &&
-                   uses.isWeight(*type, name) &&
-                   (type->getNumElements() > 1 || uses.isPacked(name));
-  if (reference) {
-    if (static_cast<int64_t>(tensor.raw_data().size()) != byteSize(*type))
-      return makeError("tensor '" + Twine(name) + "': has " +
-                       Twine(tensor.raw_data().size()) +
-                       " bytes but its dimensions say " +
-                       Twine(byteSize(*type)));
-    return level1::WeightOp::create(builder, loc, valueType, name,
-                                    withWeights ? builder.getStringAttr(file)
-                                                : StringAttr(),
-                                    withWeights ? position : 0, *type)
-        .getResult();
-  }
-  auto elements = tensorElements(tensor, builder.getContext());
-  if (!elements)
-    return elements.takeError();
-  return level1::ConstantOp::create(builder, loc, valueType, name, *elements)
-      .getResult();
-}
-
-/// The data of a tensor is not where the model says: at the node that reads it.
-Error GraphBuilder::refuseData(StringRef name, const Twine &reason) {
-  std::string reader;
-  for (const ::onnx::NodeProto &node : model.graph().node())
-    if (reader.empty() && llvm::any_of(node.input(), [&](auto &input) {
-          return input == name;
-        })) {
-      reader = node.name().empty() && node.output_size() > 0 ? node.output(0)
-                                                             : node.name();
-      errorAt = at(reader);
-      reader = "node '" + reader + "' (" + node.op_type() + "): ";
-    }
-  return makeError(reader + "tensor '" + name + "': external data " + reason);
-}
-
-Expected<Value> GraphBuilder::addExternal(const ::onnx::TensorProto &tensor,
-                                          StringRef name, RankedTensorType type,
-                                          Location loc) {
-  const auto bytes = static_cast<uint64_t>(byteSize(type));
-  auto data = findExternalData(tensor, file, bytes);
-  if (!data)
-    return refuseData(name, llvm::toString(data.takeError()));
-  auto valueType = builder.getType<level1::ValueType>();
-  if (!withWeights && uses.isWeight(type, name))
-    return level1::WeightOp::create(builder, loc, valueType, name, StringAttr(),
-                                    int64_t(0), type)
-        .getResult();
-  if (Error error = checkExternalData(*data, file, bytes))
-    return refuseData(name, llvm::toString(std::move(error)));
-  if (uses.isWeight(type, name))
-    return level1::WeightOp::create(builder, loc, valueType, name,
-                                    builder.getStringAttr(data->path),
-                                    static_cast<int64_t>(data->offset), type)
-        .getResult();
-  // Integers decide shapes: read them now.
-  auto buffer =
-      llvm::MemoryBuffer::getFileSlice(data->path, data->length, data->offset);
-  if (!buffer)
-    return refuseData(name, "'" + data->path + "' cannot be read: " +
-                                buffer.getError().message());
-  ::onnx::TensorProto inside = tensor;
-  inside.clear_data_location();
-  inside.clear_external_data();
-  inside.set_raw_data((*buffer)->getBuffer().str());
-  return addTensor(inside, name, /*position=*/-1, loc);
-}
-
 Expected<Value> GraphBuilder::lookup(const std::string &name) {
   if (name.empty()) {
     if (!absent) {
       OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(builder.getInsertionBlock());
+      builder.setInsertionPointToStart(top);
       absent = level1::AbsentOp::create(builder, builder.getUnknownLoc(),
                                         builder.getType<level1::ValueType>());
     }
@@ -331,43 +190,6 @@ Expected<Attribute> GraphBuilder::attribute(const ::onnx::AttributeProto &a) {
   }
 }
 
-Expected<Value> GraphBuilder::addConstantNode(const ::onnx::NodeProto &node,
-                                              Location loc) {
-  StringRef name = node.output(0);
-  for (const ::onnx::AttributeProto &a : node.attribute()) {
-    if (a.has_t()) {
-      auto found = positions.constants.find(name);
-      return addTensor(a.t(), name,
-                       found == positions.constants.end() ? -1 : found->second,
-                       loc);
-    }
-    ::onnx::TensorProto tensor;
-    tensor.set_name(node.output(0));
-    if (a.name() == "value_int" || a.name() == "value_ints") {
-      tensor.set_data_type(::onnx::TensorProto::INT64);
-      if (a.name() == "value_int") {
-        tensor.add_int64_data(a.i());
-      } else {
-        tensor.add_dims(a.ints_size());
-        *tensor.mutable_int64_data() = a.ints();
-      }
-    } else if (a.name() == "value_float" || a.name() == "value_floats") {
-      tensor.set_data_type(::onnx::TensorProto::FLOAT);
-      if (a.name() == "value_float") {
-        tensor.add_float_data(a.f());
-      } else {
-        tensor.add_dims(a.floats_size());
-        *tensor.mutable_float_data() = a.floats();
-      }
-    } else {
-      return makeError("node '" + Twine(name) + "' (Constant): attribute '" +
-                       a.name() + "' is not supported");
-    }
-    return addTensor(tensor, name, /*position=*/-1, loc);
-  }
-  return makeError("node '" + Twine(name) + "' (Constant) has no value");
-}
-
 Error GraphBuilder::addNode(const ::onnx::NodeProto &node) {
   if (node.output_size() == 0)
     return Error::success();
@@ -380,6 +202,8 @@ Error GraphBuilder::addNode(const ::onnx::NodeProto &node) {
     values[node.output(0)] = *value;
     return Error::success();
   }
+  if (domain.empty() && node.op_type() == "If")
+    return addIf(node, loc);
   SmallVector<Value> inputs;
   for (const std::string &name : node.input()) {
     auto value = lookup(name);
@@ -412,6 +236,64 @@ Error GraphBuilder::addNode(const ::onnx::NodeProto &node) {
   return Error::success();
 }
 
+/// A branch sees the names around it; its own end with it.
+Error GraphBuilder::addBranch(const ::onnx::GraphProto &graph, Region &region) {
+  OpBuilder::InsertionGuard guard(builder);
+  builder.createBlock(&region);
+  llvm::StringMap<Value> outside = values;
+  for (const ::onnx::TensorProto &tensor : graph.initializer()) {
+    auto value =
+        addTensor(tensor, tensor.name(), /*position=*/-1, at(tensor.name()));
+    if (!value)
+      return value.takeError();
+    values[tensor.name()] = *value;
+  }
+  for (const ::onnx::NodeProto &node : graph.node())
+    if (Error error = addNode(node))
+      return error;
+  SmallVector<Value> results;
+  for (const ::onnx::ValueInfoProto &output : graph.output()) {
+    auto value = lookup(output.name());
+    if (!value)
+      return value.takeError();
+    results.push_back(*value);
+  }
+  level1::YieldOp::create(builder, builder.getUnknownLoc(), results);
+  values = std::move(outside);
+  return Error::success();
+}
+
+Error GraphBuilder::addIf(const ::onnx::NodeProto &node, Location loc) {
+  auto condition = lookup(node.input(0));
+  if (!condition)
+    return condition.takeError();
+  SmallVector<StringRef> names(node.output().begin(), node.output().end());
+  SmallVector<Type> types(names.size(), builder.getType<level1::ValueType>());
+  auto op = level1::IfOp::create(builder, loc, types, *condition,
+                                 builder.getStrArrayAttr(names));
+  for (const ::onnx::AttributeProto &a : node.attribute()) {
+    bool isThen = a.name() == "then_branch";
+    if (!a.has_g() || (!isThen && a.name() != "else_branch"))
+      continue;
+    Region &region = isThen ? op.getThenBranch() : op.getElseBranch();
+    if (!region.empty())
+      return makeError("node '" + node.name() + "' (If): attribute '" +
+                       a.name() + "' is given twice");
+    if (static_cast<size_t>(a.g().output_size()) != names.size())
+      return makeError("node '" + node.name() + "' (If): its " + a.name() +
+                       " has " + Twine(a.g().output_size()) + " outputs, not " +
+                       Twine(names.size()));
+    if (Error error = addBranch(a.g(), region))
+      return error;
+  }
+  if (op.getThenBranch().empty() || op.getElseBranch().empty())
+    return makeError("node '" + node.name() + "' (If) lacks a branch");
+  for (auto [name, result] : llvm::zip_equal(node.output(), op.getOutputs()))
+    if (!name.empty())
+      values[name] = result;
+  return Error::success();
+}
+
 Error GraphBuilder::addOutputs() {
   for (const ::onnx::ValueInfoProto &output : model.graph().output()) {
     auto type = declaredType(output);
@@ -426,9 +308,11 @@ Error GraphBuilder::addOutputs() {
   return Error::success();
 }
 
+namespace {
+
 OwningOpRef<ModuleOp> finish(Expected<CheckedModel> model, StringRef file,
                              MLIRContext *context, bool withWeights = true) {
-  Location loc = fileLoc(context, file);
+  Location loc = locationOf(context, file);
   if (!model) {
     emitError(loc) << llvm::toString(model.takeError());
     return nullptr;
@@ -466,7 +350,7 @@ OwningOpRef<ModuleOp> import::importOnnx(StringRef path, MLIRContext *context,
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false,
                                             /*RequiresNullTerminator=*/false);
   if (!buffer) {
-    emitError(fileLoc(context, path))
+    emitError(locationOf(context, path))
         << "the file cannot be read: " << buffer.getError().message();
     return nullptr;
   }

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Bindings.h"
+#include "Branches.h"
 #include "Frame.h"
 #include "Operators.h"
 #include "Unsupported.h"
@@ -38,7 +39,6 @@ public:
 
 private:
   LogicalResult checkOptions(Bindings &bindings);
-  FailureOr<SmallVector<int64_t>> chooseEntries(Bindings &bindings);
   LogicalResult lowerEntry(Bindings &bindings, int64_t tokens);
   LogicalResult addInputs(Lowering &lowering, Bindings &bindings);
   SymbolicTensor *makeLengthMask(Lowering &lowering, onnx::InputOp input,
@@ -47,9 +47,9 @@ private:
                             Sizes shape);
   void addState(Lowering &lowering, onnx::InputOp input, Sizes shape,
                 bool isOpen);
+  void lowerBlock(Lowering &lowering, Block &block);
   void lowerNode(Lowering &lowering, onnx::NodeOp node);
   LogicalResult addOutputs(Lowering &lowering);
-  void eraseDead(func::FuncOp function);
   InFlightDiagnostic error() { return emitError(graph.getLoc()); }
   void reportNode(onnx::NodeOp node, StringRef reason);
 
@@ -63,6 +63,11 @@ private:
   llvm::DenseMap<Value, SymbolicTensor *> values; // null: poisoned
   bool failed = false;
 };
+
+std::string describe(onnx::IfOp choice) {
+  auto loc = dyn_cast<NameLoc>(choice.getLoc());
+  return "node '" + (loc ? loc.getName().str() : "") + "' (If)";
+}
 
 void ModelLowering::reportNode(onnx::NodeOp node, StringRef reason) {
   error() << describeNode(node) << ": " << reason;
@@ -111,46 +116,6 @@ LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
   return success();
 }
 
-FailureOr<SmallVector<int64_t>>
-ModelLowering::chooseEntries(Bindings &bindings) {
-  SmallVector<int64_t> entries(options.chunks.begin(), options.chunks.end());
-  std::optional<int64_t> fixed = bindings.fixedTokens();
-  bool fixedByFile =
-      bindings.tokens() && isa<IntegerAttr>(bindings.tokens().getShape()[1]);
-  if (!states.empty() && !fixedByFile) {
-    entries.push_back(1);
-    if (fixed)
-      entries.push_back(*fixed);
-  } else if (fixed) {
-    for (int64_t chunk : entries)
-      if (chunk != *fixed)
-        return error() << "a chunk of " << chunk
-                       << " tokens, but the model takes " << *fixed,
-               failure();
-    entries.assign(1, *fixed);
-  } else if (entries.empty()) {
-    StringRef name =
-        cast<StringAttr>(bindings.tokens().getShape()[1]).getValue();
-    InFlightDiagnostic diagnostic = error();
-    diagnostic << "input '" << bindings.tokens().getName() << "': dimension '"
-               << name << "' has no size";
-    diagnostic.attachNote() << "bind it: --dim " << name << "=N";
-    return failure();
-  }
-  llvm::sort(entries);
-  entries.erase(llvm::unique(entries), entries.end());
-  for (int64_t n : entries) {
-    if (n < 1 || n > (1 << 20))
-      return error() << "a step cannot take " << n << " tokens", failure();
-    if (!states.empty() && n > *options.context)
-      return error() << "a step of " << n
-                     << " tokens does not fit a context of "
-                     << *options.context,
-             failure();
-  }
-  return entries;
-}
-
 OwningOpRef<ModuleOp> ModelLowering::run() {
   if (!graph)
     return nullptr;
@@ -164,7 +129,7 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   Bindings bindings(graph, states, options);
   if (mlir::failed(checkOptions(bindings)))
     return nullptr;
-  auto entries = chooseEntries(bindings);
+  auto entries = bindings.chooseEntries();
   if (mlir::failed(entries))
     return nullptr;
   weights = declareWeights(*target, graph);
@@ -200,7 +165,16 @@ LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
   values.clear();
   if (mlir::failed(addInputs(lowering, bindings)))
     return failure();
-  for (Operation &op : graph.getBody().front()) {
+  lowerBlock(lowering, graph.getBody().front());
+  if (failed || mlir::failed(addOutputs(lowering)))
+    return failure();
+  func::ReturnOp::create(builder, graph.getLoc());
+  eraseDead(function);
+  return success();
+}
+
+void ModelLowering::lowerBlock(Lowering &lowering, Block &block) {
+  for (Operation &op : block) {
     lowering.loc = op.getLoc();
     if (auto weight = dyn_cast<onnx::WeightOp>(op)) {
       SymbolicTensor q;
@@ -213,16 +187,16 @@ LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
     } else if (auto constant = dyn_cast<onnx::ConstantOp>(op)) {
       if (auto dense = dyn_cast<DenseElementsAttr>(constant.getValue()))
         values[constant.getResult()] =
-            lowering.fromConstant(dense, constant.getName());
+            lowering.fromConstant(narrowed(dense), constant.getName());
     } else if (auto node = dyn_cast<onnx::NodeOp>(op)) {
       lowerNode(lowering, node);
+    } else if (auto choice = dyn_cast<onnx::IfOp>(op)) {
+      lowering.refusal.clear();
+      auto lower = [&](Block &branch) { lowerBlock(lowering, branch); };
+      if (mlir::failed(lowerIf(lowering, choice, values, lower)) && !failed)
+        error() << describe(choice) << ": " << lowering.refusal, failed = true;
     }
   }
-  if (failed || mlir::failed(addOutputs(lowering)))
-    return failure();
-  func::ReturnOp::create(builder, graph.getLoc());
-  eraseDead(function);
-  return success();
 }
 
 LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
@@ -366,6 +340,8 @@ SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
 void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
   const OperatorEntry *entry =
       findOperator(node.getDomain(), node.getOperatorType());
+  if (!entry) // in a branch: others were looked at before
+    return reportNode(node, "the operator is not supported");
   Call call{lowering,
             lowering.math,
             node.getOperatorType(),
@@ -397,6 +373,7 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
   lowering.refusal.clear();
   lowering.math.overflowed = false;
   lowering.math.dims.clear();
+  narrowDoubles(call);
   Results results = entry->lower(call);
   if (lowering.math.overflowed)
     lowering.refuse("its sizes or indices grow beyond what can be followed");
@@ -464,14 +441,6 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
                             StringAttr(), wafer::LayoutAttr());
   }
   return success();
-}
-
-/// Erases what no output, append or input needs.
-void ModelLowering::eraseDead(func::FuncOp function) {
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(function.getBody().front())))
-    if (isOpTriviallyDead(&op))
-      op.erase();
 }
 
 } // namespace

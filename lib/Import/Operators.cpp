@@ -21,11 +21,11 @@ ArrayRef<OperatorEntry> import::operatorTable() {
     for (auto family :
          {activationOperators, attentionOperators, castOperators,
           einsumOperators,     gatherOperators,    generatorOperators,
-          integerOperators,    movementOperators,  normOperators,
-          pointwiseOperators,  predicateOperators, productOperators,
-          quantizedOperators,  reductionOperators, reshapeOperators,
-          resizeOperators,     scatterOperators,   selectionOperators,
-          slicingOperators,    windowOperators})
+          integerOperators,    movementOperators,  multiHeadOperators,
+          normOperators,       pointwiseOperators, predicateOperators,
+          productOperators,    quantizedOperators, reductionOperators,
+          reshapeOperators,    resizeOperators,    scatterOperators,
+          selectionOperators,  slicingOperators,   windowOperators})
       llvm::append_range(all, family());
     return all;
   }();

@@ -16,6 +16,7 @@ llvm::ArrayRef<OperatorEntry> gatherOperators();
 llvm::ArrayRef<OperatorEntry> generatorOperators();
 llvm::ArrayRef<OperatorEntry> integerOperators();
 llvm::ArrayRef<OperatorEntry> movementOperators();
+llvm::ArrayRef<OperatorEntry> multiHeadOperators();
 llvm::ArrayRef<OperatorEntry> normOperators();
 llvm::ArrayRef<OperatorEntry> pointwiseOperators();
 llvm::ArrayRef<OperatorEntry> predicateOperators();
@@ -36,6 +37,11 @@ SymbolicTensor *moved(Lowering &lowering, SymbolicTensor *q, Sizes shape,
 
 /// `q` in another element type.
 SymbolicTensor *converted(Call &call, SymbolicTensor *q, mlir::Type to);
+/// The elements of a tensor of doubles as singles, which the wafer has; one
+/// number alone keeps its precision, as it decides sizes and scales.
+mlir::DenseElementsAttr narrowed(mlir::DenseElementsAttr elements);
+/// Doubles among operands that were narrowed become singles too.
+void narrowDoubles(Call &call);
 /// The MLIR type of an element type number of the file; null if there is none.
 mlir::Type elementTypeOf(mlir::OpBuilder &builder, int64_t number);
 
@@ -59,11 +65,21 @@ SymbolicTensor *transposed(Call &call, SymbolicTensor *q,
 /// Matrix product over the last two dimensions; the others broadcast.
 SymbolicTensor *product(Call &call, SymbolicTensor *a, SymbolicTensor *b);
 
+/// [b, n, h * d] -> [b, h, n, d], and back.
+SymbolicTensor *splitHeads(Call &call, SymbolicTensor *q, int64_t heads);
+SymbolicTensor *joinHeads(Call &call, SymbolicTensor *q);
+
 /// Softmax over `axes` together. With `paddingIsExcluded`, what lies beyond the
-/// live length is known to be -inf.
+/// live length is known to be -inf. `sink`, of size 1 along the axes, is a
+/// score that takes its share and has no place in the result.
 SymbolicTensor *softmax(Call &call, SymbolicTensor *q,
                         llvm::ArrayRef<int64_t> axes,
-                        bool paddingIsExcluded = false);
+                        bool paddingIsExcluded = false,
+                        SymbolicTensor *sink = nullptr);
+
+/// q / sqrt(mean(q * q) + epsilon) * scale over the last dimension.
+SymbolicTensor *rmsNormalized(Call &call, SymbolicTensor *q,
+                              SymbolicTensor *scale, double epsilon);
 
 /// The axes of a reduction, in order; none after a refusal.
 std::optional<llvm::SmallVector<int64_t>> reducedAxes(Call &call);

@@ -105,8 +105,7 @@ static SymbolicTensor *runningPositions(Call &c, Expr tokens) {
                                  c.math.add(c.math.dim(1), c.math.position()));
 }
 
-/// [b, n, h * d] -> [b, h, n, d]; null after a refusal.
-static SymbolicTensor *splitHeads(Call &c, SymbolicTensor *q, int64_t heads) {
+SymbolicTensor *import::splitHeads(Call &c, SymbolicTensor *q, int64_t heads) {
   auto width = q->shape[2]->constant();
   if (!width || *width % heads)
     return c.refuse("a width of " + c.math.print(q->shape[2]) + " has no " +
@@ -117,8 +116,7 @@ static SymbolicTensor *splitHeads(Call &c, SymbolicTensor *q, int64_t heads) {
   return q ? transposed(c, q, {0, 2, 1, 3}) : nullptr;
 }
 
-/// [b, h, n, d] -> [b, n, h * d].
-static SymbolicTensor *joinHeads(Call &c, SymbolicTensor *q) {
+SymbolicTensor *import::joinHeads(Call &c, SymbolicTensor *q) {
   q = transposed(c, q, {0, 2, 1, 3});
   return q ? reshaped(c, q,
                       {q->shape[0], q->shape[1],
@@ -193,8 +191,12 @@ public:
 private:
   bool checkAttributes();
   bool splitOperands();
+  bool normalize();
   bool rotate();
   bool checkLengths();
+  bool findSink();
+  SymbolicTensor *perHead(SymbolicTensor *q, Sizes batch, Expr size,
+                          Sizes rest);
   SymbolicTensor *extend(unsigned input, SymbolicTensor *rows);
   SymbolicTensor *scores();
 
@@ -202,7 +204,8 @@ private:
   Lowering &lowering;
   Arithmetic &math;
   int64_t heads = 0, kvHeads = 0, headSize = 0, window = -1;
-  SymbolicTensor *query = nullptr, *key = nullptr, *value = nullptr;
+  SymbolicTensor *query = nullptr, *key = nullptr, *value = nullptr,
+                 *sink = nullptr;
   Type type;
   Expr tokens = nullptr, live = nullptr;
 };
@@ -216,7 +219,11 @@ bool Attention::checkAttributes() {
   if (heads < 1 || kvHeads < 1 || heads % kvHeads)
     return refuse("num_heads " + Twine(heads) + " is no multiple of " +
                   "kv_num_heads " + Twine(kvHeads));
-  for (StringRef name : {"smooth_softmax", "qk_output", "sliding_window_cache"})
+  // A cache of the window alone, in the file; here all of it is kept, and the
+  // window masks the same rows.
+  if (c.integer("sliding_window_cache", 0) > 0 && window < 1)
+    return refuse("sliding_window_cache without a local_window_size");
+  for (StringRef name : {"qk_output"})
     if (int64_t given = c.integer(name, 0); given > 0)
       return refuse(name + " = " + Twine(given) + " is not supported");
   if (c.integer("causal", 1) != 1)
@@ -226,12 +233,12 @@ bool Attention::checkAttributes() {
   for (StringRef name : {"k_quant_type", "v_quant_type"})
     if (StringRef given = c.text(name, "NONE"); given != "NONE")
       return refuse(name + " = " + given + " is not supported");
-  static const StringRef names[] = {"attention_bias", "head_sink",
-                                    "k_scale",        "v_scale",
-                                    "q_norm_weight",  "k_norm_weight"};
-  for (auto [i, name] : llvm::enumerate(names))
-    if (c.input(10 + i))
-      return refuse("its input '" + name + "' is not supported");
+  for (unsigned i : {12, 13})
+    if (c.input(i))
+      return refuse(Twine("its input '") + (i == 12 ? "k" : "v") +
+                    "_scale' is not supported");
+  if (!c.input(14) != !c.input(15))
+    return refuse("has one of q_norm_weight and k_norm_weight");
   if (c.wants(3))
     return refuse("its output 'output_qk' is not supported");
   if (!c.input(5) || !c.input(6))
@@ -276,6 +283,49 @@ bool Attention::splitOperands() {
                       Twine(*rows->shape[3]->constant()) + " elements differ"),
              false;
   return true;
+}
+
+/// Norms of queries and keys, each head by itself, with the rotation behind.
+bool Attention::normalize() {
+  if (!c.input(14))
+    return true;
+  double epsilon = c.real("qk_norm_epsilon", 1e-6);
+  query = rmsNormalized(c, query, c.input(14), epsilon);
+  key = query ? rmsNormalized(c, key, c.input(15), epsilon) : nullptr;
+  return key != nullptr;
+}
+
+/// `q` with its dimension of heads, which has `size` of them or one for all, as
+/// two: that of the caches and that of the queries of each.
+SymbolicTensor *Attention::perHead(SymbolicTensor *q, Sizes batch, Expr size,
+                                   Sizes rest) {
+  Expr one = math.constant(1);
+  bool shared = size == one;
+  Sizes shape = std::move(batch);
+  shape.push_back(shared ? one : math.constant(kvHeads));
+  shape.push_back(shared ? one : math.constant(heads / kvHeads));
+  llvm::append_range(shape, rest);
+  return reshaped(c, q, std::move(shape));
+}
+
+/// The score that every head gives to nothing; null without one. False:
+/// refused.
+bool Attention::findSink() {
+  SymbolicTensor *given = c.input(11);
+  Expr one = math.constant(1);
+  if (!given && c.integer("smooth_softmax", 0) > 0) {
+    sink = lowering.fromFunction({}, type, lowering.constantOf(0, type));
+    return true;
+  }
+  if (!given)
+    return true;
+  if (given->rank() != 1 || given->type != type ||
+      given->shape[0] != math.constant(heads))
+    return c.refuse("its head_sink of shape " + lowering.print(given->shape) +
+                    " is not one " + "number per head"),
+           false;
+  sink = perHead(given, {one}, given->shape[0], {one, one});
+  return sink != nullptr;
 }
 
 bool Attention::rotate() {
@@ -375,14 +425,27 @@ SymbolicTensor *Attention::scores() {
   if (window > 0)
     inside = math.logicalAnd(
         inside, math.lessEqual(math.add(at, 1 - window), math.dim(1)));
+  if (SymbolicTensor *bias = c.input(10)) {
+    if (bias->rank() != 4 || bias->type != type)
+      return c.refuse("its attention_bias is not of rank 4 and the type of the "
+                      "query");
+    bias = perHead(bias, {bias->shape[0]}, bias->shape[1],
+                   {bias->shape[2], bias->shape[3]});
+    scores = bias ? lowering.binary(ScalarOp::Add, scores, bias) : nullptr;
+    if (!scores)
+      return nullptr;
+  }
   if (!inside->isTrue())
     scores = lowering.keepWhere(scores, inside, {3, 4},
                                 -std::numeric_limits<double>::infinity());
-  return scores ? softmax(c, scores, 4, /*paddingIsExcluded=*/true) : nullptr;
+  return scores && findSink()
+             ? softmax(c, scores, {4}, /*paddingIsExcluded=*/true, sink)
+             : nullptr;
 }
 
 Results Attention::lower() {
-  if (!checkAttributes() || !splitOperands() || !rotate() || !checkLengths())
+  if (!checkAttributes() || !splitOperands() || !normalize() || !rotate() ||
+      !checkLengths())
     return {};
   key = extend(3, key);
   value = key ? extend(4, value) : nullptr;

@@ -3,6 +3,7 @@
 #include "Operators.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/APInt.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -74,6 +75,9 @@ SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
   });
   if (result || !c.lowering.refusal.empty())
     return result;
+  // There is no double precision at run time.
+  if (to.isF64())
+    return converted(c, q, c.lowering.builder.getF32Type());
   if (!q->isFloat())
     return c.refuse("casts a value that is not known");
   return c.lowering.pointwise(
@@ -92,6 +96,34 @@ SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
           return arith::ExtFOp::create(b, at, type, x);
         return arith::TruncFOp::create(b, at, type, x);
       });
+}
+
+DenseElementsAttr import::narrowed(DenseElementsAttr elements) {
+  if (!elements.getElementType().isF64() || elements.getNumElements() < 2)
+    return elements;
+  Type single = Float32Type::get(elements.getContext());
+  return cast<DenseFPElementsAttr>(elements).mapValues(
+      single, [](const llvm::APFloat &value) {
+        llvm::APFloat rounded = value;
+        bool loses;
+        rounded.convert(llvm::APFloat::IEEEsingle(),
+                        llvm::APFloat::rmNearestTiesToEven, &loses);
+        return rounded.bitcastToAPInt();
+      });
+}
+
+void import::narrowDoubles(Call &c) {
+  auto isOf = [](Type type) {
+    return [type](SymbolicTensor *q) { return q && q->type == type; };
+  };
+  Type single = c.lowering.builder.getF32Type(),
+       twice = c.lowering.builder.getF64Type();
+  if (llvm::none_of(c.inputs, isOf(single)) ||
+      llvm::none_of(c.inputs, isOf(twice)) || c.op == "CastLike")
+    return;
+  for (SymbolicTensor *&q : c.inputs)
+    if (isOf(twice)(q))
+      q = converted(c, q, single);
 }
 
 Type import::elementTypeOf(OpBuilder &b, int64_t number) {

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Evaluate.h"
 #include "Operators.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -95,6 +96,25 @@ static Expr checkedIndex(Lowering &lowering, Expr index, Expr size,
   return index;
 }
 
+/// Indices that no bound is known of but that depend on nothing: a table of
+/// their values. Otherwise `indices` themselves.
+static SymbolicTensor *tabulated(Lowering &lowering, SymbolicTensor *indices,
+                                 Expr index) {
+  auto [low, high] = lowering.math.bounds(index);
+  SmallVector<int64_t> sizes;
+  for (Expr size : indices->shape)
+    if (auto fixed = size->constant())
+      sizes.push_back(*fixed);
+  if ((low && high) || sizes.size() != indices->rank())
+    return indices;
+  auto values = valuesOf(index, sizes);
+  if (!values)
+    return indices;
+  auto type = RankedTensorType::get(sizes, lowering.builder.getI64Type());
+  return lowering.fromConstant(
+      DenseElementsAttr::get(type, ArrayRef<int64_t>(*values)), "indices");
+}
+
 SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
                                   int64_t axis, SymbolicTensor *indices) {
   Arithmetic &math = lowering.math;
@@ -104,6 +124,8 @@ SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
   bool bounded = llvm::any_of(
       indices->shape, [&](Expr size) { return lowering.isBounded(size); });
   math.dims = indices->shape;
+  indices = tabulated(lowering, indices, index);
+  index = lowering.functionOf(indices);
   index = checkedIndex(lowering, index, q->shape[axis], bounded);
   if (!index)
     return nullptr;

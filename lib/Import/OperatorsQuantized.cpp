@@ -193,7 +193,7 @@ SymbolicTensor *Packed::declare() {
         lowering.builder, lowering.loc, lowering.builder.getStringAttr(name),
         blocks ? integers.getFileAttr() : StringAttr(),
         lowering.builder.getI64IntegerAttr(blocks ? integers.getOffset() : 0),
-        ElementsAttr(), blocks, TypeAttr::get(type));
+        ElementsAttr(), blocks, wafer::PartAttr(), TypeAttr::get(type));
   }
   SymbolicTensor q;
   for (int64_t size : type.getShape())

@@ -193,8 +193,8 @@ static Results lowerReduce(Call &c) {
 }
 
 SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q,
-                                ArrayRef<int64_t> axes,
-                                bool paddingIsExcluded) {
+                                ArrayRef<int64_t> axes, bool paddingIsExcluded,
+                                SymbolicTensor *sink) {
   Lowering &lowering = c.lowering;
   bool bounded = false;
   for (int64_t axis : axes) {
@@ -208,20 +208,25 @@ SymbolicTensor *import::softmax(Call &c, SymbolicTensor *q,
   }
   SymbolicTensor *largest =
       lowering.reduce(q, axes, Combiner::Max, /*paddingIsNeutral=*/true);
+  if (largest && sink)
+    largest = lowering.binary(ScalarOp::Max, largest, sink);
   if (!largest)
     return nullptr;
-  SymbolicTensor *weights = lowering.pointwise(
-      {q, largest}, q->type,
-      [](OpBuilder &b, Location at, ValueRange args) -> Value {
-        Value below = arith::SubFOp::create(b, at, args[0], args[1]);
-        // Never positive: the power is finite.
-        return math::ExpOp::create(b, at, below, arith::FastMathFlags::ninf);
-      });
+  auto power = [](OpBuilder &b, Location at, ValueRange args) -> Value {
+    Value below = arith::SubFOp::create(b, at, args[0], args[1]);
+    // Never positive: the power is finite.
+    return math::ExpOp::create(b, at, below, arith::FastMathFlags::ninf);
+  };
+  SymbolicTensor *weights = lowering.pointwise({q, largest}, q->type, power);
   if (!weights)
     return nullptr;
   // exp(-inf) is an exact zero: the sum needs no second cut.
   SymbolicTensor *sum = lowering.reduce(weights, axes, Combiner::Sum,
                                         /*paddingIsNeutral=*/true);
+  if (sum && sink) {
+    SymbolicTensor *taken = lowering.pointwise({sink, largest}, q->type, power);
+    sum = taken ? lowering.binary(ScalarOp::Add, sum, taken) : nullptr;
+  }
   if (!sum)
     return nullptr;
   // At least 1, which the largest adds, and at most the number of elements.
@@ -309,7 +314,8 @@ static std::optional<SmallVector<int64_t>> normAxes(Call &c,
 
 /// 1 / sqrt(mean(q * q) + epsilon) over the axes.
 static SymbolicTensor *inverseDeviation(Call &c, SymbolicTensor *q,
-                                        ArrayRef<int64_t> axes) {
+                                        ArrayRef<int64_t> axes,
+                                        double epsilon) {
   SymbolicTensor *square = c.lowering.pointwise(
       q, q->type, [](OpBuilder &b, Location at, ValueRange args) -> Value {
         return arith::MulFOp::create(b, at, args[0], args[0]);
@@ -317,7 +323,6 @@ static SymbolicTensor *inverseDeviation(Call &c, SymbolicTensor *q,
   SymbolicTensor *variance = square ? mean(c, square, axes) : nullptr;
   if (!variance)
     return nullptr;
-  double epsilon = c.real("epsilon", c.domain.empty() ? 1e-5 : 1e-12);
   return c.lowering.pointwise(
       variance, q->type,
       [&](OpBuilder &b, Location at, ValueRange args) -> Value {
@@ -331,6 +336,10 @@ static SymbolicTensor *inverseDeviation(Call &c, SymbolicTensor *q,
       });
 }
 
+static double epsilonOf(Call &c) {
+  return c.real("epsilon", c.domain.empty() ? 1e-5 : 1e-12);
+}
+
 /// A norm over the axes: (q - mean(q)) or q itself, by the inverse of its
 /// deviation, times `scale` (+ `bias`). Half precision is widened: a sum of
 /// squares leaves its range. `inverse` and `centre` are
@@ -338,6 +347,7 @@ static SymbolicTensor *inverseDeviation(Call &c, SymbolicTensor *q,
 static SymbolicTensor *normalized(Call &c, SymbolicTensor *q,
                                   ArrayRef<int64_t> axes, bool isCentred,
                                   SymbolicTensor *scale, SymbolicTensor *bias,
+                                  double epsilon,
                                   SymbolicTensor **inverse = nullptr,
                                   SymbolicTensor **centre = nullptr) {
   Lowering &lowering = c.lowering;
@@ -357,7 +367,7 @@ static SymbolicTensor *normalized(Call &c, SymbolicTensor *q,
     if (centre)
       *centre = average;
   }
-  SymbolicTensor *factor = q ? inverseDeviation(c, q, axes) : nullptr;
+  SymbolicTensor *factor = q ? inverseDeviation(c, q, axes, epsilon) : nullptr;
   q = factor ? lowering.binary(ScalarOp::Mul, q, factor) : nullptr;
   q = q ? lowering.binary(ScalarOp::Mul, q, scale) : nullptr;
   if (q && bias)
@@ -367,6 +377,12 @@ static SymbolicTensor *normalized(Call &c, SymbolicTensor *q,
   return q ? converted(c, q, type) : nullptr;
 }
 
+SymbolicTensor *import::rmsNormalized(Call &c, SymbolicTensor *q,
+                                      SymbolicTensor *scale, double epsilon) {
+  return normalized(c, q, {static_cast<int64_t>(q->rank()) - 1},
+                    /*isCentred=*/false, scale, nullptr, epsilon);
+}
+
 static Results lowerLayerNormalization(Call &c) {
   SymbolicTensor *q = c.input(0), *inverse = nullptr, *centre = nullptr;
   auto axes = normAxes(c, q);
@@ -374,7 +390,7 @@ static Results lowerLayerNormalization(Call &c) {
     return {};
   SymbolicTensor *result =
       normalized(c, q, *axes, /*isCentred=*/true, c.input(1), c.input(2),
-                 &inverse, &centre);
+                 epsilonOf(c), &inverse, &centre);
   return result ? Results{result, centre, inverse} : Results{};
 }
 
@@ -383,8 +399,9 @@ static Results lowerRMSNormalization(Call &c) {
   auto axes = normAxes(c, q);
   if (!axes)
     return {};
-  SymbolicTensor *result = normalized(c, q, *axes, /*isCentred=*/false,
-                                      c.input(1), nullptr, &inverse);
+  SymbolicTensor *result =
+      normalized(c, q, *axes, /*isCentred=*/false, c.input(1), nullptr,
+                 epsilonOf(c), &inverse);
   return result ? Results{result, inverse} : Results{};
 }
 
@@ -406,7 +423,8 @@ static Results lowerSkipNormalization(Call &c) {
   auto axes = sum ? normAxes(c, sum) : std::nullopt;
   if (!axes)
     return {};
-  SymbolicTensor *result = normalized(c, sum, *axes, isCentred, gamma, beta);
+  SymbolicTensor *result =
+      normalized(c, sum, *axes, isCentred, gamma, beta, epsilonOf(c));
   return result ? Results{result, nullptr, nullptr, sum} : Results{};
 }
 

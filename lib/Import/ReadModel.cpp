@@ -9,6 +9,7 @@
 
 #include "ReadModel.h"
 #include "FunctionBodies.h"
+#include "Repairs.h"
 
 #include "llvm/ADT/StringSet.h"
 
@@ -217,6 +218,7 @@ Error checkAndExpand(CheckedModel &model, IsNative isNative) {
       return error;
     if (auto nodes = InlineBudget(proto).count(proto.graph().node()); !nodes)
       return nodes.takeError();
+    repair(proto);
     {
       ExternalWeightsAside aside(*proto.mutable_graph());
       onnx::checker::check_model(proto);

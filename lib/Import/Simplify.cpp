@@ -18,7 +18,10 @@ using llvm::SmallVector;
 // Integers
 //===----------------------------------------------------------------------===//
 
+// Constants first: their difference may leave 64 bits.
 Expr Arithmetic::max(Expr a, Expr b) {
+  if (auto x = a->constant(), y = b->constant(); x && y)
+    return *x >= *y ? a : b;
   if (provablyNonNegative(sub(a, b)))
     return a;
   if (provablyNonNegative(sub(b, a)))
@@ -27,6 +30,8 @@ Expr Arithmetic::max(Expr a, Expr b) {
 }
 
 Expr Arithmetic::min(Expr a, Expr b) {
+  if (auto x = a->constant(), y = b->constant(); x && y)
+    return *x <= *y ? a : b;
   if (provablyNonNegative(sub(b, a)))
     return a;
   if (provablyNonNegative(sub(a, b)))

@@ -11,6 +11,7 @@
 
 #include "States.h"
 #include "Bindings.h"
+#include "Branches.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/StringSet.h"
@@ -32,38 +33,72 @@ static Value skipNoOps(Value value) {
   return value;
 }
 
-static bool isFusedAttention(onnx::NodeOp node) {
-  return node && node.getDomain() == "com.microsoft" &&
-         node.getOperatorType() == "GroupQueryAttention";
+namespace {
+/// A fused attention that appends: its inputs from `past` on become its results
+/// from 1 on, `count` of them, along dimension `axis`.
+struct FusedAttention {
+  StringRef op;
+  unsigned past, count, axis;
+};
+} // namespace
+
+static const FusedAttention *findFusedAttention(onnx::NodeOp node) {
+  static const FusedAttention all[] = {{"Attention", 4, 1, 3},
+                                       {"GroupQueryAttention", 3, 2, 2},
+                                       {"MultiHeadAttention", 6, 2, 2}};
+  if (!node || node.getDomain() != "com.microsoft")
+    return nullptr;
+  for (const FusedAttention &known : all)
+    if (node.getOperatorType() == known.op)
+      return &known;
+  return nullptr;
 }
 
-/// Inputs 3 and 4 of the attention are the pasts of its results 1 and 2.
+/// The state that a present of a fused attention is.
 static std::optional<State> matchAttention(onnx::OutputOp output,
-                                           OpResult present) {
+                                           OpResult present,
+                                           const FusedAttention &fused) {
   auto node = cast<onnx::NodeOp>(present.getOwner());
-  unsigned operand = present.getResultNumber() + 2;
-  constexpr unsigned axis = 2;
-  if (present.getResultNumber() < 1 || present.getResultNumber() > 2 ||
-      operand >= node.getInputs().size())
+  unsigned result = present.getResultNumber();
+  unsigned operand = fused.past + result - 1;
+  if (result < 1 || result > fused.count || operand >= node.getInputs().size())
     return std::nullopt;
   auto past =
       skipNoOps(node.getInputs()[operand]).getDefiningOp<onnx::InputOp>();
   if (!past || !isa<FloatType>(past.getElementType()) ||
-      past.getShape().size() != 4 || !isa<StringAttr>(past.getShape()[axis]))
+      past.getShape().size() <= fused.axis ||
+      !isa<StringAttr>(past.getShape()[fused.axis]))
     return std::nullopt;
-  return State{past, output, node, axis};
+  return State{past, output, node, fused.axis};
 }
 
 bool State::sizesFollow() {
-  return isFusedAttention(append) && past.getResult().hasOneUse();
+  return findFusedAttention(append) && past.getResult().hasOneUse();
 }
 
-/// The state that an output is the present of, if it is one.
-static std::optional<State> matchAppend(onnx::OutputOp output) {
-  Value value = skipNoOps(output.getValue());
+/// The values that an output may have: of a choice, those of its branches.
+static SmallVector<Value> valuesOf(onnx::OutputOp output,
+                                   const Options &options) {
+  SmallVector<Value> worklist{output.getValue()}, values;
+  while (!worklist.empty()) {
+    Value value = skipNoOps(worklist.pop_back_val());
+    auto choice = value.getDefiningOp<onnx::IfOp>();
+    if (!choice) {
+      values.push_back(value);
+      continue;
+    }
+    unsigned number = cast<OpResult>(value).getResultNumber();
+    for (Block *branch : branchesOf(choice, options))
+      worklist.push_back(branch->getTerminator()->getOperand(number));
+  }
+  return values;
+}
+
+/// The state that an output with this value is the present of, if it is one.
+static std::optional<State> matchAppend(onnx::OutputOp output, Value value) {
   auto node = value.getDefiningOp<onnx::NodeOp>();
-  if (isFusedAttention(node))
-    return matchAttention(output, cast<OpResult>(value));
+  if (const FusedAttention *fused = findFusedAttention(node))
+    return matchAttention(output, cast<OpResult>(value), *fused);
   if (!node || !node.getDomain().empty() ||
       node.getOperatorType() != "Concat" || node.getInputs().size() != 2)
     return std::nullopt;
@@ -83,9 +118,12 @@ FailureOr<SmallVector<State>> import::findStates(onnx::GraphOp graph,
   SmallVector<State> states;
   llvm::StringSet<> pasts;
   for (auto output : graph.getBody().getOps<onnx::OutputOp>())
-    if (auto state = matchAppend(output))
-      if (pasts.insert(state->past.getName()).second)
-        states.push_back(*state);
+    for (Value value : valuesOf(output, options))
+      if (auto state = matchAppend(output, value))
+        if (pasts.insert(state->past.getName()).second) {
+          states.push_back(*state);
+          break;
+        }
 
   for (const auto &pair : options.states) {
     StringRef past = pair.first, present = pair.second;
@@ -107,9 +145,12 @@ FailureOr<SmallVector<State>> import::findStates(onnx::GraphOp graph,
 SmallVector<onnx::InputOp> import::findLengthMasks(onnx::GraphOp graph) {
   constexpr unsigned lengths = 5;
   SmallVector<Value> worklist;
-  for (auto node : graph.getBody().getOps<onnx::NodeOp>())
-    if (isFusedAttention(node) && node.getInputs().size() > lengths)
+  graph.walk([&](onnx::NodeOp node) {
+    if (node.getDomain() == "com.microsoft" &&
+        node.getOperatorType() == "GroupQueryAttention" &&
+        node.getInputs().size() > lengths)
       worklist.push_back(node.getInputs()[lengths]);
+  });
   llvm::DenseSet<Value> seen;
   SmallVector<onnx::InputOp> masks;
   while (!worklist.empty()) {

@@ -31,7 +31,8 @@ TensorUses::TensorUses(const ::onnx::GraphProto &graph) {
 }
 
 bool TensorUses::isWeight(RankedTensorType type, llvm::StringRef name) const {
+  // Doubles are read, too: the wafer has them as singles.
   if (isa<FloatType>(type.getElementType()))
-    return !deciding.contains(name);
+    return !deciding.contains(name) && !type.getElementType().isF64();
   return packed.contains(name) && type.getElementTypeBitWidth() == 8;
 }

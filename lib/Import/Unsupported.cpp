@@ -42,7 +42,7 @@ StringRef import::reasonAgainst(StringRef domain, StringRef name) {
        {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike",
         "RandomUniform", "RandomUniformLike"}},
       {"a program has no control flow; decide it when the model is exported",
-       {"If", "Loop", "Scan"}},
+       {"Loop", "Scan"}},
       {"it reads files of images", {"ImageDecoder"}},
   };
   if (!domain.empty())
@@ -113,7 +113,8 @@ std::vector<OperatorSupport> import::operatorSupport() {
   for (const KnownOperator &known : knownOperators()) {
     standard.insert(known.name);
     const bool isNative =
-        findOperator("", known.name) || StringRef(known.name) == "Constant";
+        findOperator("", known.name) ||
+        llvm::is_contained({"Constant", "If"}, StringRef(known.name));
     all.push_back({isNative        ? How::Native
                    : known.hasBody ? How::Body
                                    : How::Refused,

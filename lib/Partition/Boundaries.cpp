@@ -5,7 +5,9 @@
 // which boundaries follow from others (a reshape: those of its flattened group;
 // a slice of half a dimension: its length). All rules are applied until nothing
 // changes; boundaries are divisors, so this ends. At last each set must be a
-// chain of divisors, whose quotients are the factors.
+// chain of divisors, whose quotients are the factors. Where one is not (6 heads
+// as 2 x 3 here and as 3 x 2 there), ops that cut, join or reshape the
+// dimension relate nothing, and it is whole on every PE for them.
 
 #include "Boundaries.h"
 
@@ -155,26 +157,73 @@ void Boundaries::visit(Operation *op) {
   }
 }
 
+bool Boundaries::nests(DimId id) {
+  int64_t below = 1;
+  for (int64_t bound : bounds[id]) {
+    if (bound % below != 0)
+      return false;
+    below = bound;
+  }
+  return true;
+}
+
 LogicalResult Boundaries::checkNesting() {
   bounds.resize(dims.size());
   for (DimId id = 0; id < dims.size(); ++id) {
-    if (dims.find(id) != id || bounds[id].empty())
+    if (dims.find(id) != id || nests(id))
       continue;
-    int64_t below = 1;
-    for (int64_t bound : bounds[id]) {
-      if (bound % below != 0) {
-        std::string all;
-        llvm::raw_string_ostream os(all);
-        llvm::interleaveComma(bounds[id], os);
-        return emitError(dims.getValue(id).getLoc())
-               << "a dimension of " << dims.getSize(id)
-               << " is factored at boundaries that do not nest: " << all
-               << "; reshape it in steps whose parts divide each other";
-      }
-      below = bound;
-    }
+    std::string all;
+    llvm::raw_string_ostream os(all);
+    llvm::interleaveComma(bounds[id], os);
+    return emitError(dims.getValue(id).getLoc())
+           << "a dimension of " << dims.getSize(id)
+           << " is factored at boundaries that do not nest: " << all
+           << "; reshape it in steps whose parts divide each other";
   }
   return success();
+}
+
+LogicalResult Boundaries::findBounds(ArrayRef<Operation *> ops) {
+  dims = Dimensions();
+  bounds.clear();
+  firstUse.clear();
+  do {
+    changed = false;
+    for (Operation *op : ops)
+      visit(op);
+    if (failedOp)
+      return failure();
+  } while (changed);
+  bounds.resize(dims.size());
+  return success();
+}
+
+bool Boundaries::addWholes(ArrayRef<Operation *> ops) {
+  auto isOn = [&](Value value, DimId id) {
+    for (int64_t d = 0; d < rankOf(value); ++d)
+      if (dims.find(dims.get(value, d)) == id)
+        return true;
+    return false;
+  };
+  const auto known = wholes.size();
+  for (DimId id = 0, last = dims.size(); id < last; ++id) {
+    if (dims.find(id) != id || nests(id))
+      continue;
+    // What cuts and joins sees the dimension whole anyway; reshapes need not.
+    for (bool anyway : {true, false}) {
+      bool any = false;
+      for (Operation *op : ops)
+        if (auto it = asked.find(op);
+            it != asked.end() && it->second == anyway &&
+            (isOn(op->getResult(0), id) ||
+             llvm::any_of(op->getOperands(),
+                          [&](Value operand) { return isOn(operand, id); })))
+          any |= wholes.insert(op).second;
+      if (any)
+        break;
+    }
+  }
+  return wholes.size() > known;
 }
 
 LogicalResult Boundaries::compute(ModuleOp module) {
@@ -187,12 +236,9 @@ LogicalResult Boundaries::compute(ModuleOp module) {
                                        : WalkResult::advance();
     });
   do {
-    changed = false;
-    for (Operation *op : ops)
-      visit(op);
-    if (failedOp)
+    if (failed(findBounds(ops)))
       return failure();
-  } while (changed);
+  } while (addWholes(ops));
   return checkNesting();
 }
 

@@ -18,8 +18,9 @@ namespace waferloom::partition {
 /// The factors of every dimension of a module, major to minor.
 class Boundaries {
 public:
-  /// Finds all boundaries. Errors: an op without a rule; boundaries that do
-  /// not nest.
+  /// Finds all boundaries. Where those of a dimension do not nest, the slices
+  /// and concats of it, then its reshapes, relate nothing and see it whole.
+  /// Errors: an op without a rule; boundaries that do not nest even so.
   llvm::LogicalResult compute(mlir::ModuleOp module);
 
   /// The factors of a dimension; none if it has one element.
@@ -29,6 +30,14 @@ public:
   mlir::RankedTensorType getType(mlir::Value value);
 
   // For the models of ops (DimensionOpInterface::relateDimensions).
+
+  /// Does `op` see the dimensions that it changes whole, with factors on both
+  /// sides that need not agree? Asked by ops that can; first of all those do
+  /// whose dimensions are whole on every PE anyway (`anyway`).
+  bool seesWhole(mlir::Operation *op, bool anyway) {
+    asked.try_emplace(op, anyway);
+    return wholes.contains(op);
+  }
 
   /// Two dimensions are factored alike; nothing if their sizes differ.
   void join(mlir::Value a, int64_t dimA, mlir::Value b, int64_t dimB);
@@ -53,11 +62,18 @@ private:
                  const Set &bounds);
   void addBound(mlir::Value value, int64_t dim, int64_t bound);
   Set &get(mlir::Value value, int64_t dim);
+  bool nests(DimId id);
+  llvm::LogicalResult findBounds(llvm::ArrayRef<mlir::Operation *> ops);
+  /// Lets ops on dimensions that do not nest see them whole; false: there are
+  /// no more such ops.
+  bool addWholes(llvm::ArrayRef<mlir::Operation *> ops);
   llvm::LogicalResult checkNesting();
 
   Dimensions dims;
   std::vector<Set> bounds; // of representatives; products of minor factors
   llvm::DenseMap<mlir::Attribute, mlir::Value> firstUse; // of a symbol or state
+  llvm::DenseMap<mlir::Operation *, bool> asked; // can see dimensions whole
+  llvm::DenseSet<mlir::Operation *> wholes;      // do
   bool changed = false;
   bool failedOp = false;
 };

@@ -31,6 +31,14 @@ public:
   /// The number of factors of the dimensions of `value` before `dim`.
   int64_t countBefore(mlir::Value value, int64_t dim);
 
+  /// `value` with `count` dimensions from `first` on as one, which becomes a
+  /// new one where there is none.
+  mlir::Value merged(mlir::Location loc, mlir::Value value, int64_t first,
+                     size_t count);
+  /// `value` with dimension `dim` cut into `factors`; without any, dropped.
+  mlir::Value cut(mlir::Location loc, mlir::Value value, int64_t dim,
+                  llvm::ArrayRef<int64_t> factors);
+
   llvm::SmallVector<int64_t> getFactors(mlir::Value value, int64_t dim) {
     return boundaries.getFactors(value, dim);
   }

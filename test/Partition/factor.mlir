@@ -77,3 +77,22 @@ func.func @sources() {
   wafer.output "r", %r : tensor<3x4xi32>
   return
 }
+
+// -----
+
+wafer.program {
+  wafer.entry "not_nested" of @not_nested tokens 1
+}
+// Boundaries that do not nest: reshapes stay, and go through one dimension.
+// CHECK-LABEL: func.func @not_nested
+func.func @not_nested() {
+  // CHECK: %[[X:.*]] = wafer.input "x" : tensor<6x4xf32>
+  %x = wafer.input "x" : tensor<6x4xf32>
+  // CHECK: %[[ALL:.*]] = tensor.collapse_shape %[[X]] {{.*}} into tensor<24xf32>
+  %y = tensor.collapse_shape %x [[0, 1]] : tensor<6x4xf32> into tensor<24xf32>
+  %b = tensor.expand_shape %y [[0, 1]] output_shape [4, 6] : tensor<24xf32> into tensor<4x6xf32>
+  // CHECK: %[[B:.*]] = tensor.expand_shape %[[ALL]] {{.*}} into tensor<4x6xf32>
+  // CHECK: wafer.output "b", %[[B]]
+  wafer.output "b", %b : tensor<4x6xf32>
+  return
+}

@@ -319,6 +319,25 @@ LogicalResult interpret::run(func::FuncOp entry, World &world) {
   return Machine(entry, world).run();
 }
 
+void interpret::readParts(ModuleOp module, World &world) {
+  for (auto weight : module.getOps<wafer::WeightOp>()) {
+    wafer::PartAttr part = weight.getPartAttr();
+    if (!part)
+      continue;
+    const Tensor &whole = world.weights[part.getOf().getValue().str()];
+    Tensor &tensor = world.weights[weight.getSymName().str()];
+    for (size_t i = 0; i < tensor.data.size(); ++i) {
+      int64_t at = part.getAt(), rest = static_cast<int64_t>(i);
+      for (auto [size, stride] :
+           llvm::reverse(llvm::zip(part.getSizes(), part.getStrides()))) {
+        at += rest % size * stride;
+        rest /= size;
+      }
+      tensor.data[i] = whole.data[at];
+    }
+  }
+}
+
 World interpret::createWorld(ModuleOp module, func::FuncOp entry, uint32_t seed,
                              int64_t position) {
   World world;

@@ -44,6 +44,9 @@ llvm::LogicalResult run(mlir::func::FuncOp entry, World &world);
 World createWorld(mlir::ModuleOp module, mlir::func::FuncOp entry,
                   uint32_t seed, int64_t position);
 
+/// Parts of weights, read from the wholes that the world has.
+void readParts(mlir::ModuleOp module, World &world);
+
 } // namespace waferloom::interpret
 
 #endif // WAFERLOOM_TEST_INTERPRET_INTERPRETER_H

@@ -115,6 +115,7 @@ static std::optional<bool> compare(ModuleOp source, ModuleOp module,
     interpret::World made = interpret::createWorld(module, entry, 11, position);
     for (const auto &[name, tensor] : made.weights)
       world.weights.try_emplace(name, tensor);
+    interpret::readParts(module, world);
     if (failed(interpret::run(entry, world)))
       return std::nullopt;
     const interpret::World &reference = expected.at(entry.getName().str());

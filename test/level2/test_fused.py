@@ -131,8 +131,7 @@ def test_attention_without_a_past(tool, tmp_path):
 
 
 REFUSED = {
-    "smooth_softmax": (dict(smooth_softmax=1), "smooth_softmax = 1 is not supported"),
-    "sliding window cache": (dict(sliding_window_cache=1), "sliding_window_cache = 1 is not supported"),
+    "sliding window cache": (dict(sliding_window_cache=1), "sliding_window_cache without a local_window_size"),
     "both directions": (dict(causal=0), "causal = 0 is not supported"),
     "quantized": (dict(k_quant_type="PER_TENSOR"), "k_quant_type = PER_TENSOR is not supported"),
     "heads": (dict(heads=5, kv=2), "num_heads 5 is no multiple of kv_num_heads 2"),

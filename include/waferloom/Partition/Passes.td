@@ -5,6 +5,28 @@
 
 include "mlir/Pass/PassBase.td"
 
+def PartitionSliceProducts : Pass<"partition-slice-products", "::mlir::ModuleOp"> {
+  let summary = "Products of a slice instead of slices of a product";
+  let description = [{
+    Where all that reads a value are slices of one dimension that comes from
+    weights and constants alone (queries, keys and values of one product), each
+    slice computes its part by itself, with a part of the weights. Each part is a
+    dimension of its own then, with its own boundaries, and no dimension has to
+    be whole on every PE for the cut.
+
+    ```
+    %qkv = x @ w : 160           %q = x @ w[:, 0:96]
+    %q = %qkv[0:96]        -->   %k = x @ w[:, 96:128]
+    %k = %qkv[96:128]
+    ```
+
+    Needs: level 2. Gives: weights with a `part`.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def PartitionFactor : Pass<"partition-factor", "::mlir::ModuleOp"> {
   let summary = "Factor dimensions until reshapes vanish";
   let description = [{

@@ -190,6 +190,7 @@ void Assembler::entry(core::EntryOp op) {
         setHostType(tensor.getHostType(), host, to->source_bool,
                     to->source_int64);
         to->type = typeOf(tensor.getType());
+        to->whole = tensor.getWhole();
         for (int64_t size : tensor.getShape())
           to->shape.push_back(narrow(size));
         entry->tensors.push_back(std::move(to));

@@ -295,7 +295,8 @@ void Reader::entry(const image::EntryT &entry) {
         builder.getStringAttr(tensor->name), shape(tensor->shape),
         TypeAttr::get(element(tensor->type)),
         TypeAttr::get(hostElement(tensor->type, tensor->source_bool,
-                                  tensor->source_int64)));
+                                  tensor->source_int64)),
+        tensor->whole ? builder.getUnitAttr() : UnitAttr());
   if (const image::BoundsT *bounds = entry.bounds.get())
     create<core::BoundsOp>(
         builder.getUnknownLoc(), number(bounds->wires), number(bounds->hard),

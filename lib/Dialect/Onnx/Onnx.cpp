@@ -39,3 +39,16 @@ LogicalResult NodeOp::verify() {
            << getOutputNames().size() << " outputs but has " << getNumResults();
   return success();
 }
+
+LogicalResult IfOp::verify() {
+  if (getOutputNames().size() != getNumResults())
+    return emitOpError("names ")
+           << getOutputNames().size() << " outputs but has " << getNumResults();
+  for (Region &branch : getOperation()->getRegions()) {
+    auto yield = dyn_cast<YieldOp>(branch.front().getTerminator());
+    if (!yield || yield.getValues().size() != getNumResults())
+      return emitOpError("has a branch that does not yield ")
+             << getNumResults() << " values";
+  }
+  return success();
+}

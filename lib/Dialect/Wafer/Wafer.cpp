@@ -55,12 +55,43 @@ LogicalResult InputOp::verify() {
   return success();
 }
 
+LogicalResult PartAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               FlatSymbolRefAttr, int64_t at,
+                               ArrayRef<int64_t> sizes,
+                               ArrayRef<int64_t> strides) {
+  if (at < 0 || sizes.size() != strides.size() ||
+      llvm::any_of(
+          sizes, [](int64_t size) { return size < 1; }) ||
+      llvm::any_of(strides, [](int64_t stride) { return stride < 1; }))
+    return emitError()
+           << "a part has an offset of at least 0, and a size and a "
+              "stride of at least 1 per dimension";
+  return success();
+}
+
+int64_t PartAttr::getStride(int64_t stride) const {
+  int64_t inner = 1;
+  for (auto [size, apart] :
+       llvm::reverse(llvm::zip(getSizes(), getStrides()))) {
+    if (stride < inner * size)
+      return stride / inner * apart;
+    inner *= size;
+  }
+  return stride; // between the elements of a dimension of one
+}
+
 LogicalResult WeightOp::verify() {
   if (static_cast<int64_t>(getOffset()) < 0)
     return emitOpError("lies at an offset of at least 0");
   if (getFile() && getValue())
     return emitOpError("has its elements in a file and as a value");
   auto type = cast<ShapedType>(getType());
+  if (PartAttr part = getPartAttr()) {
+    if (getFile() || getValue())
+      return emitOpError("has elements of its own and is a part of another");
+    if (part.getSizes() != type.getShape())
+      return emitOpError() << "is a part of " << part.getSizes() << " elements";
+  }
   if (getValue() && getValueAttr().getShapedType() != type)
     return emitOpError() << "has a value of type "
                          << getValueAttr().getShapedType();

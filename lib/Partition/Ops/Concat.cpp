@@ -18,26 +18,6 @@ using wafer::DimAttr;
 using wafer::LayoutAttr;
 using wafer::RegionAttr;
 
-/// `value` with one dimension of one element more, in front of `dim`.
-static Value addDimension(OpBuilder &builder, Location loc, Value value,
-                          int64_t dim) {
-  auto type = cast<RankedTensorType>(value.getType());
-  SmallVector<int64_t> shape(type.getShape());
-  shape.insert(shape.begin() + dim, 1);
-  // The new dimension joins the group of the one behind it, or the last.
-  int64_t rank = type.getRank();
-  SmallVector<ReassociationIndices> groups(rank);
-  for (int64_t d = 0; d < rank; ++d)
-    groups[d].push_back(d < dim ? d : d + 1);
-  if (dim < rank)
-    groups[dim].insert(groups[dim].begin(), dim);
-  else if (rank > 0)
-    groups[rank - 1].push_back(dim);
-  return tensor::ExpandShapeOp::create(
-      builder, loc, RankedTensorType::get(shape, type.getElementType()), value,
-      groups);
-}
-
 namespace {
 struct ConcatDimensions
     : DimensionOpInterface::ExternalModel<ConcatDimensions, ConcatOp> {
@@ -69,6 +49,8 @@ struct ConcatDimensions
       return success();
     }
     int64_t start = 0;
+    if (boundaries.seesWhole(op, /*anyway=*/true))
+      return success();
     for (Value slice : op.getInputs()) {
       boundaries.relateSlice(op.getResult(), dim, slice, dim, start, 1);
       start += cast<ShapedType>(slice.getType()).getDimSize(dim);
@@ -85,59 +67,30 @@ struct ConcatDimensions
     auto dim = static_cast<int64_t>(op.getDim());
     int64_t before = factorizer.countBefore(op.getResult(), dim);
     SmallVector<int64_t> whole = factorizer.getFactors(op.getResult(), dim);
-    OpBuilder &builder = factorizer.getBuilder();
+    Location loc = op.getLoc();
     ArrayRef<int64_t> minor = ArrayRef(whole).drop_front();
-    bool alike = true, single = true;
+    bool alike = true;
     for (Value part : op.getInputs()) {
       SmallVector<int64_t> factors = factorizer.getFactors(part, dim);
       alike &= factors.size() <= whole.size() &&
                ArrayRef(factors).take_back(minor.size()) == minor;
-      single &= factors.size() <= 1;
     }
+    // Along the first factor; or, where a seam is inside a factor, all of them
+    // are one dimension meanwhile, whole on every PE.
     SmallVector<Value> values;
     for (Value part : op.getInputs()) {
       size_t factors = factorizer.getFactors(part, dim).size();
       Value value = factorizer.get(part);
-      // One index of the first factor, or one element.
-      if (alike ? factors < whole.size() : factors == 0)
-        value = addDimension(builder, op.getLoc(), value, before);
+      if (!alike)
+        value = factorizer.merged(loc, value, before, factors);
+      else if (factors < whole.size()) // one index of the first factor
+        value = factorizer.merged(loc, value, before, 0);
       values.push_back(value);
     }
-    RankedTensorType type = factorizer.getType(op.getResult());
-    if (alike) {
-      factorizer.bind(op.getResult(), ConcatOp::create(builder, op.getLoc(),
-                                                       type, before, values));
-      return success();
-    }
-    if (!single)
-      return op.emitError() << "concatenates parts across several factors of "
-                            << "dimension " << dim;
+    Value all = ConcatOp::create(factorizer.getBuilder(), loc, before, values);
     factorizer.bind(op.getResult(),
-                    joinAcross(builder, op, values, before, whole, type));
+                    alike ? all : factorizer.cut(loc, all, before, whole));
     return success();
-  }
-
-  /// The seam of two parts is inside a factor: one dimension is joined and then
-  /// factored, whole on every PE.
-  static Value joinAcross(OpBuilder &builder, ConcatOp op, ValueRange parts,
-                          int64_t dim, ArrayRef<int64_t> factors,
-                          RankedTensorType type) {
-    SmallVector<int64_t> shape(type.getShape());
-    shape.erase(shape.begin() + dim, shape.begin() + dim + factors.size());
-    shape.insert(shape.begin() + dim,
-                 op.getResultType().getDimSize(op.getDim()));
-    SmallVector<ReassociationIndices> groups;
-    int64_t next = 0;
-    for (int64_t d = 0; d < static_cast<int64_t>(shape.size()); ++d) {
-      groups.emplace_back();
-      for (size_t i = 0; i < (d == dim ? factors.size() : 1); ++i)
-        groups.back().push_back(next++);
-    }
-    Value joined = ConcatOp::create(
-        builder, op.getLoc(),
-        RankedTensorType::get(shape, type.getElementType()), dim, parts);
-    return tensor::ExpandShapeOp::create(builder, op.getLoc(), type, joined,
-                                         groups);
   }
 };
 

@@ -62,7 +62,7 @@ struct ConstantDimensions
       auto weight = wafer::WeightOp::create(
           builder, op.getLoc(), builder.getStringAttr("constant"), StringAttr(),
           builder.getI64IntegerAttr(0), dense, wafer::BlocksAttr(),
-          TypeAttr::get(dense.getType()));
+          wafer::PartAttr(), TypeAttr::get(dense.getType()));
       name = factorizer.getSymbols().insert(weight);
     }
     return wafer::ParameterOp::create(

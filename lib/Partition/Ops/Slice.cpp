@@ -112,7 +112,7 @@ struct SliceDimensions
                           "keep the rank");
     relateLoops(op, boundaries);
     for (int64_t d = 0; d < op.getSourceType().getRank(); ++d)
-      if (!isFull(op, d))
+      if (!isFull(op, d) && !boundaries.seesWhole(op, /*anyway=*/true))
         boundaries.relateSlice(op.getSource(), d, op.getResult(), d,
                                op.getStaticOffset(d), op.getStaticStride(d));
     return success();
@@ -125,11 +125,10 @@ struct SliceDimensions
       int64_t start = op.getStaticOffset(d), size = op.getStaticSize(d);
       if (!factorDimension(factorizer.getFactors(op.getSource(), d),
                            factorizer.getFactors(op.getResult(), d), start,
-                           op.getStaticStride(d), size, slices))
-        return op.emitError()
-               << "slice [" << start << ", " << start + size
-               << ") of dimension " << d << " cuts across the factors of its "
-               << op.getSourceType().getDimSize(d) << " elements";
+                           op.getStaticStride(d), size, slices)) {
+        factorizer.bind(op.getResult(), sliceWhole(op, factorizer));
+        return success();
+      }
     }
     OpBuilder &builder = factorizer.getBuilder();
     SmallVector<OpFoldResult> offsets, sizes, strides;
@@ -144,6 +143,40 @@ struct SliceDimensions
                                            factorizer.get(op.getSource()),
                                            offsets, sizes, strides));
     return success();
+  }
+
+  /// A cut across factors: they are one dimension meanwhile, whole on every PE.
+  static Value sliceWhole(ExtractSliceOp op, Factorizer &factorizer) {
+    OpBuilder &builder = factorizer.getBuilder();
+    Value value = factorizer.get(op.getSource());
+    SmallVector<OpFoldResult> offsets, sizes, strides;
+    int64_t next = 0;
+    for (int64_t d = 0; d < op.getSourceType().getRank(); ++d) {
+      SmallVector<int64_t> factors = factorizer.getFactors(op.getSource(), d);
+      auto add = [&](int64_t offset, int64_t size, int64_t stride) {
+        offsets.push_back(builder.getIndexAttr(offset));
+        sizes.push_back(builder.getIndexAttr(size));
+        strides.push_back(builder.getIndexAttr(stride));
+        ++next;
+      };
+      if (isFull(op, d)) {
+        for (int64_t factor : factors)
+          add(0, factor, 1);
+        continue;
+      }
+      value = factorizer.merged(op.getLoc(), value, next, factors.size());
+      add(op.getStaticOffset(d), op.getStaticSize(d), op.getStaticStride(d));
+    }
+    value = ExtractSliceOp::create(builder, op.getLoc(), value, offsets, sizes,
+                                   strides);
+    next = 0;
+    for (int64_t d = 0; d < op.getSourceType().getRank(); ++d) {
+      SmallVector<int64_t> factors = factorizer.getFactors(op.getResult(), d);
+      if (!isFull(op, d))
+        value = factorizer.cut(op.getLoc(), value, next, factors);
+      next += static_cast<int64_t>(factors.size());
+    }
+    return value;
   }
 };
 

@@ -97,6 +97,8 @@ def Core_InputOp : Core_Op<"input", [HasParent<"EntryOp">]> {
 def Core_TensorOp : Core_Op<"tensor", [HasParent<"EntryOp">]> {
   let summary = "A tensor as the model has it, before padding";
   let description = [{
+    An output that is `whole` answers all tokens of a step at once.
+
     ```mlir
     core.tensor output "logits" [1, 1, 512] f32 as f32
     ```
@@ -106,10 +108,11 @@ def Core_TensorOp : Core_Op<"tensor", [HasParent<"EntryOp">]> {
     StrAttr:$name,
     DenseI64ArrayAttr:$shape,
     TypeAttr:$type,
-    TypeAttr:$host_type
+    TypeAttr:$host_type,
+    UnitAttr:$whole
   );
   let assemblyFormat = [{
-    `` $role $name $shape $type `as` $host_type attr-dict
+    `` $role $name $shape $type `as` $host_type (`whole` $whole^)? attr-dict
   }];
   let hasVerifier = 1;
 }

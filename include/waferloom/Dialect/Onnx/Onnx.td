@@ -73,7 +73,7 @@ def Onnx_OutputOp : Onnx_Op<"output", [HasParent<"GraphOp">]> {
   let assemblyFormat = "$name `,` $value attr-dict `:` $elementType $shape";
 }
 
-def Onnx_WeightOp : Onnx_Op<"weight", [HasParent<"GraphOp">]> {
+def Onnx_WeightOp : Onnx_Op<"weight", [ParentOneOf<["GraphOp", "IfOp"]>]> {
   let summary = "Refer to a weight of the file";
   let description = [{
     The bytes stay where they are: `offset` counts from the start of `file`.
@@ -92,7 +92,7 @@ def Onnx_WeightOp : Onnx_Op<"weight", [HasParent<"GraphOp">]> {
   }];
 }
 
-def Onnx_ConstantOp : Onnx_Op<"constant", [HasParent<"GraphOp">]> {
+def Onnx_ConstantOp : Onnx_Op<"constant", [ParentOneOf<["GraphOp", "IfOp"]>]> {
   let summary = "Give the elements of a small or integer tensor";
   let arguments = (ins StrAttr:$name, ElementsAttr:$value);
   let results = (outs Onnx_ValueType:$result);
@@ -132,6 +132,34 @@ def Onnx_NodeOp : Onnx_Op<"node"> {
     `->` $outputNames (`body_of` $bodyOf^)? attr-dict `:` functional-type($inputs, $outputs)
   }];
   let hasVerifier = 1;
+}
+
+def Onnx_IfOp : Onnx_Op<"if", [SingleBlock]> {
+  let summary = "Take one of two branches";
+  let description = [{
+    Branches see the values around them. The location is the node's name.
+
+    ```mlir
+    %y = onnx.if %condition -> ["y"] : !onnx.value {
+      onnx.yield %a : !onnx.value
+    } {
+      onnx.yield %b : !onnx.value
+    }
+    ```
+  }];
+  let arguments = (ins Onnx_ValueType:$condition, StrArrayAttr:$outputNames);
+  let results = (outs Variadic<Onnx_ValueType>:$outputs);
+  let regions = (region SizedRegion<1>:$thenBranch, SizedRegion<1>:$elseBranch);
+  let assemblyFormat = [{
+    $condition `->` $outputNames attr-dict `:` type($outputs) $thenBranch $elseBranch
+  }];
+  let hasVerifier = 1;
+}
+
+def Onnx_YieldOp : Onnx_Op<"yield", [Terminator, HasParent<"IfOp">]> {
+  let summary = "Give the values of a branch";
+  let arguments = (ins Variadic<Onnx_ValueType>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
 
 #endif // WAFERLOOM_DIALECT_ONNX_ONNX

@@ -228,6 +228,32 @@ def Wafer_BlocksAttr : Wafer_Attr<"Blocks", "blocks"> {
   let genVerifyDecl = 1;
 }
 
+def Wafer_PartAttr : Wafer_Attr<"Part", "part"> {
+  let summary = "Which elements of another weight a weight is";
+  let description = [{
+    Element (i0, i1, ..) of the weight is element `at` + i0 * strides[0] +
+    i1 * strides[1] + .. of the weight that `of` names, in row-major order. No
+    bytes are copied: who reads the part reads the whole with these strides.
+
+    ```mlir
+    #wafer.part<of @qkv at 96 sizes [64, 32] strides [160, 1]>
+    ```
+  }];
+  let parameters = (ins
+    "::mlir::FlatSymbolRefAttr":$of, "int64_t":$at,
+    ArrayRefParameter<"int64_t">:$sizes, ArrayRefParameter<"int64_t">:$strides
+  );
+  let assemblyFormat = [{
+    `<` `of` $of `at` $at `sizes` `[` $sizes `]` `strides` `[` $strides `]` `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// How far elements of the whole are apart that are `stride` elements of
+    /// the part apart, in row-major order.
+    int64_t getStride(int64_t stride) const;
+  }];
+}
+
 def Wafer_TargetAttr : Wafer_Attr<"Target", "target"> {
   let summary = "The machine that a module is compiled for";
   let description = [{

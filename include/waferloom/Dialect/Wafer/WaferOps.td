@@ -17,8 +17,9 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
   let description = [{
     The elements of a weight, row-major and little-endian, at a byte offset of
     a file. The bytes are never part of the IR, except for what a pass computed:
-    such a weight has a small `value` instead of a file. A weight with neither is
-    shape only: it compiles, and reads as zeros.
+    such a weight has a small `value` instead of a file. A weight may be a part
+    of another one. One with none of these is shape only: it compiles, and reads
+    as zeros.
 
     Life: created by import; read through `wafer.parameter`; becomes a source
     of the image.
@@ -29,6 +30,8 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
     wafer.weight @shape_only : tensor<512x64xf32>
     wafer.weight @packed from "model.onnx" at 4096 blocks <bits 4 size 32 scales
         "model.onnx" at 8192> : tensor<512x64xf32>
+    wafer.weight @keys part <of @qkv at 96 sizes [64, 32] strides [160, 1]>
+        : tensor<64x32xf32>
     ```
   }];
   let arguments = (ins
@@ -37,11 +40,12 @@ def Wafer_WeightOp : Wafer_Op<"weight", [Symbol]> {
     DefaultValuedAttr<I64Attr, "0">:$offset,
     OptionalAttr<ElementsAttr>:$value,
     OptionalAttr<Wafer_BlocksAttr>:$blocks,
+    OptionalAttr<Wafer_PartAttr>:$part,
     TypeAttrOf<AnyStaticShapeTensor>:$type
   );
   let assemblyFormat = [{
-    $sym_name (`from` $file^ `at` $offset)? (`blocks` $blocks^)? (`=` $value^)?
-    attr-dict `:` $type
+    $sym_name (`from` $file^ `at` $offset)? (`blocks` $blocks^)? (`part` $part^)?
+    (`=` $value^)? attr-dict `:` $type
   }];
   let hasVerifier = 1;
 }
