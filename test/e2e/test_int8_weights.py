@@ -69,10 +69,11 @@ def test_products(axis, zeros, kind, grid):
     check(model(nodes, [3, 13], tensors), (3, 13), grid)
 
 
+@pytest.mark.parametrize("kind, zeros", [(np.int8, "zeros"), (np.int32, None)])
 @pytest.mark.parametrize("axis", [0, 1, 2])
-def test_every_axis_of_three(axis):
+def test_every_axis_of_three(axis, kind, zeros):
     """The numbers themselves, to the bit."""
-    tensors = weights((4, 3, 5), axis)
+    tensors = weights((4, 3, 5), axis, kind, zeros)
     proto = model([dequantize(tensors, axis=axis), helper.make_node("Mul", ["x", "d"], ["y"])], [4, 3, 5], tensors)
     text, x = proto.SerializeToString(), np.ones((4, 3, 5), np.float32)
     want = expected(text, {"x": x})
@@ -137,7 +138,6 @@ REFUSED = {
     "blocks": (dict(axis=0, block_size=13), {}, "block_size 13 is not supported"),
     "axis": (dict(axis=0), {}, r"has scales of shape \[7\] for 13 indices of axis 0"),
     "scales as a list": (dict(axis=1), dict(raw=False), "its scales are no weight whose bytes the file holds"),
-    "int32": (dict(axis=1), dict(kind=np.int32, zeros=None), "only int8 and uint8 are supported"),
 }
 
 
