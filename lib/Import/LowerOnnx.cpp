@@ -431,6 +431,11 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
                      << output.getElementType()
                      << ", which no image has; cast it to int32 or float",
              failure();
+    if (output.getElementType().isF64())
+      return error() << "output '" << output.getName()
+                     << "' is of double precision, which there is not at run "
+                        "time; cast it to float",
+             failure();
     lowering.refusal.clear();
     Value tensor = lowering.plain(q);
     if (!tensor)
