@@ -26,6 +26,7 @@
 #include "onnx/shape_inference/implementation.h"
 
 #include <deque>
+#include <limits>
 #include <optional>
 
 using namespace waferloom::import;
@@ -173,6 +174,23 @@ void BodyExpander::collectTypes(const onnx::GraphProto &graph) {
 
 /// The body of an operator of the library; its formal attributes are bound to
 /// the node's, or to what the schema says of those that are left out.
+/// What a mask hides is the least number of the type, as ONNX Runtime has it:
+/// of a row that is hidden whole, as in front of a padded text, an infinity
+/// would make NaN, which a cache keeps. Scores that are an output have
+/// infinities.
+static void maskByNumbers(onnx::FunctionProto &body, int type) {
+  const float least = type == onnx::TensorProto::FLOAT16
+                          ? -65504.0f
+                          : std::numeric_limits<float>::lowest();
+  for (onnx::NodeProto &node : *body.mutable_node())
+    if (node.op_type() == "Constant")
+      for (onnx::AttributeProto &attribute : *node.mutable_attribute())
+        if (attribute.has_t())
+          for (float &number : *attribute.mutable_t()->mutable_float_data())
+            if (number == -std::numeric_limits<float>::infinity())
+              number = least;
+}
+
 std::optional<onnx::FunctionProto>
 BodyExpander::schemaBody(onnx::NodeProto node, int64_t version) {
   const onnx::OpSchema *schema = onnx::OpSchemaRegistry::Schema(
@@ -210,6 +228,9 @@ BodyExpander::schemaBody(onnx::NodeProto node, int64_t version) {
       *node.add_attribute() = formal.default_value;
   }
   onnx::internal::AttributeBinder::BindAttributes(node, body);
+  const bool showsScores = node.output_size() > 3 && !node.output(3).empty();
+  if (node.op_type() == "Attention" && node.input_size() != 0 && !showsScores)
+    maskByNumbers(body, types.lookup(node.input(0)).tensor_type().elem_type());
   return body;
 }
 

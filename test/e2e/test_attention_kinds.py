@@ -3,8 +3,11 @@ ratio of heads, sinks, norms, windows, biases, pasts. Each against ONNX Runtime'
 
 import numpy as np
 import pytest
-from kinds import Graph, compare, tokens
+from conftest import BothEngines
+from kinds import Graph, compare, expected_of, tokens
 from onnx import TensorProto
+
+import waferloom as wl
 
 HIDDEN, VOCABULARY = 16, 31
 
@@ -129,3 +132,22 @@ def many_headed(batch=1, past=True, mask=True, fused=False, heads=3, size=5, **a
     dict(unidirectional=1, mask=False, scale=0.3)], ids=str)
 def test_attention_of_as_many_keys_as_queries(variant):
     check(*many_headed(**variant))
+
+
+@pytest.mark.parametrize("causal", [0, 1])
+def test_rows_that_see_nothing(causal):
+    """As padding in front of a text. What they give is not defined, but numbers, which a later attention weighs with 0."""
+    g = Graph()
+    g.input("x", [2, 4, 6])
+    g.input("mask", [2, 1, 4, 4], TensorProto.BOOL)
+    first = g.op("Attention", "x", "x", "x", "mask", q_num_heads=2, kv_num_heads=2, is_causal=causal)
+    g.op("Attention", first, first, first, "mask", names=["y"], q_num_heads=2, kv_num_heads=2)
+    g.output("y", [2, 4, 6])
+    mask = np.ones((2, 1, 4, 4), bool)
+    mask[1, :, :2] = mask[1, :, :, :2] = False
+    steps = [{"x": g.random.standard_normal((2, 4, 6)).astype(np.float32), "mask": mask}]
+    model = g.model(opset=23)
+    [want] = expected_of(model.SerializeToString(), steps, {})
+    got = BothEngines(wl.compile(model.SerializeToString(), target="grid-3x5,sram=256KiB")).run(steps[0]).outputs["y"]
+    seen = np.array([[True] * 4, [False, False, True, True]])
+    assert np.isfinite(got).all() and np.abs(got - want["y"])[seen].max() < 1e-5
