@@ -124,8 +124,8 @@ bool Taking::isThere(Value value) const {
 bool Taking::canTake(Operation &op) const {
   if (op.getNumResults() != 1 || !isMemoryEffectFree(&op) ||
       !isa<LayoutOpInterface>(op) || op.hasTrait<wafer::Collective>() ||
-      op.hasTrait<OpTrait::IsTerminator>())
-    return false;
+      op.hasTrait<OpTrait::IsTerminator>() || isa<LoopLikeOpInterface>(op))
+    return false; // what stands in a loop may cross PEs
   auto isAlikeHere = [&](Value value) {
     return isAlike(value.getType(), axes);
   };

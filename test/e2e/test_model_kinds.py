@@ -267,3 +267,13 @@ def test_a_cache_of_hugging_face(tmp_path):
     os.symlink("../../../../elsewhere", folder / "model.onnx_data")
     with pytest.raises(wl.CompileError, match="leaves the folder of the model"):
         wl.compile(folder / "model.onnx", target=GRIDS[1])
+
+
+def test_layers_behind_a_sum_that_is_worked_on(models):
+    """The loop over layers is no local op that a sum's root could compute."""
+    path = models / "exporters2" / "whisper-torchscript-op17.onnx"
+    arrays = np.load(path.with_suffix(".npz"))
+    program = wl.compile(path, target="grid-16x8,sram=256KiB", region=(8, 8), stages=2, dims={"batch": 1})
+    outputs = program.run({"input_features": arrays["batch1/00/in/input_features"]}).outputs
+    want = arrays["batch1/00/out/last_hidden_state"]
+    assert np.abs(outputs["last_hidden_state"] - want).max() < 1e-4 * np.abs(want).max()
