@@ -9,7 +9,6 @@
 
 #include "Evaluate.h"
 
-#include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -70,54 +69,11 @@ void Evaluator::collect(Expr node) {
   nodes.push_back(node);
 }
 
-static double rounded(double value, Format format) {
-  if (format == Format::F32)
-    return static_cast<float>(value);
-  if (format != Format::F16)
-    return value;
-  llvm::APFloat half(value);
-  bool lost;
-  half.convert(llvm::APFloat::IEEEhalf(), llvm::APFloat::rmNearestTiesToEven,
-               &lost);
-  half.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven,
-               &lost);
-  return half.convertToDouble();
-}
-
 static int64_t toInteger(double value) {
   constexpr double limit = 9223372036854775808.0;
   if (!(value > -limit && value < limit))
     return std::numeric_limits<int64_t>::min();
   return static_cast<int64_t>(value);
-}
-
-static bool compares(int64_t how, double a, double b) {
-  switch (static_cast<Comparison>(how)) {
-  case Comparison::Equal:
-    return a == b;
-  case Comparison::Less:
-    return a < b;
-  case Comparison::LessEqual:
-    return a <= b;
-  case Comparison::Greater:
-    return a > b;
-  case Comparison::GreaterEqual:
-    return a >= b;
-  }
-  return false;
-}
-
-static double apply(int64_t which, double a, double b) {
-  auto op = static_cast<ScalarOp>(which);
-  if (auto scalar = waferloom::import::functionOf(op))
-    return waferloom::scalar::evaluate(*scalar, a, b);
-  if (op == ScalarOp::Reciprocal)
-    return 1.0 / a;
-  if (op == ScalarOp::Sigmoid)
-    return 1.0 / (1.0 + std::exp(-a));
-  if (op == ScalarOp::Relu)
-    return a > 0 ? a : 0;
-  return a; // Cast
 }
 
 Evaluator::Number Evaluator::evaluate(Expr node, ArrayRef<int64_t> indices,
@@ -181,7 +137,8 @@ Evaluator::Number Evaluator::evaluate(Expr node, ArrayRef<int64_t> indices,
   case ExprKind::Or:
     return whole(!isAll(false));
   case ExprKind::FloatCompare:
-    return whole(compares(node->payload, arg(0).real, arg(1).real));
+    return whole(holds(static_cast<Comparison>(node->payload), arg(0).real,
+                       arg(1).real));
   case ExprKind::IsNaN:
     return whole(std::isnan(arg(0).real));
   case ExprKind::FloatConstant:
@@ -189,8 +146,8 @@ Evaluator::Number Evaluator::evaluate(Expr node, ArrayRef<int64_t> indices,
   case ExprKind::IntToFloat:
     return real(static_cast<double>(arg(0).whole));
   case ExprKind::FloatApply:
-    return real(apply(node->payload, arg(0).real,
-                      node->args.size() > 1 ? arg(1).real : 0));
+    return real(calculate(static_cast<ScalarOp>(node->payload), arg(0).real,
+                          node->args.size() > 1 ? arg(1).real : 0));
   default:
     return whole(0); // False; reads are no part of what is known
   }

@@ -96,6 +96,13 @@ enum class ScalarOp : uint8_t {
 std::optional<scalar::Function> functionOf(ScalarOp op);
 const char *name(ScalarOp op);
 
+/// `value` as `format` holds it.
+double rounded(double value, Format format);
+/// One operator in double precision; rounded by the caller. For +, -, *, / and
+/// sqrt of f32 and f16 that is the correctly rounded result.
+double calculate(ScalarOp op, double a, double b);
+bool holds(Comparison op, double a, double b);
+
 class Node;
 using Expr = const Node *;
 

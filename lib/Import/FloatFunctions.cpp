@@ -34,7 +34,7 @@ const char *waferloom::import::name(ScalarOp op) {
              static_cast<size_t>(ScalarOp::Reciprocal)];
 }
 
-static double round(double value, Format format) {
+double waferloom::import::rounded(double value, Format format) {
   if (format == Format::F32)
     return static_cast<float>(value);
   if (format != Format::F16)
@@ -48,9 +48,7 @@ static double round(double value, Format format) {
   return half.convertToDouble();
 }
 
-/// One operator in double precision; rounded by the caller. For +, -, *, / and
-/// sqrt of f32 and f16 that is the correctly rounded result.
-static double calculate(ScalarOp op, double a, double b) {
+double waferloom::import::calculate(ScalarOp op, double a, double b) {
   if (std::optional<waferloom::scalar::Function> function = functionOf(op))
     return waferloom::scalar::evaluate(*function, a, b);
   switch (op) {
@@ -67,7 +65,7 @@ static double calculate(ScalarOp op, double a, double b) {
 
 Expr Arithmetic::floatConstant(double value, Format format) {
   value = std::isnan(value) ? std::numeric_limits<double>::quiet_NaN()
-                            : round(value, format);
+                            : rounded(value, format);
   return intern(ExprKind::FloatConstant, llvm::bit_cast<int64_t>(value), {},
                 format);
 }
@@ -138,7 +136,7 @@ Expr Arithmetic::floatToBool(Expr real) {
       compare(Comparison::Equal, real, floatConstant(0, real->format)));
 }
 
-static bool holds(Comparison op, double a, double b) {
+bool waferloom::import::holds(Comparison op, double a, double b) {
   switch (op) {
   case Comparison::Equal:
     return a == b;
