@@ -98,6 +98,11 @@ SymbolicTensor *runningSum(Call &call, SymbolicTensor *q, int64_t axis);
 /// Stores the new rows of the state `past` behind what it holds.
 SymbolicTensor *append(Call &call, SymbolicTensor *past, SymbolicTensor *rows,
                        int64_t axis, Sizes shape);
+/// The same for an operator whose past is an input, `name` in refusals: it must
+/// be a state, and fit the rows but for `axis`, which is `live` long then.
+SymbolicTensor *extendPast(Call &call, llvm::StringRef name,
+                           SymbolicTensor *past, SymbolicTensor *rows,
+                           int64_t axis, Expr live);
 
 /// Run-time tensors one behind the other; only `axis` may differ in size.
 SymbolicTensor *joined(Call &call, llvm::ArrayRef<SymbolicTensor *> parts,
@@ -121,6 +126,9 @@ std::optional<int64_t> normalizeAxis(Lowering &lowering, int64_t axis,
 /// [start, start + step, ..] along one axis; `length` is the new size.
 SymbolicTensor *sliceAxis(Lowering &lowering, SymbolicTensor *q, int64_t axis,
                           Expr start, Expr length, int64_t step);
+/// `length` elements along one axis, from `start` on.
+SymbolicTensor *sliceAxis(Lowering &lowering, SymbolicTensor *q, int64_t axis,
+                          int64_t start, int64_t length);
 
 /// Elements of `axis` at computed indices (a function of d0), by lookup.
 SymbolicTensor *takeAlong(Lowering &lowering, SymbolicTensor *q, int64_t axis,

@@ -25,12 +25,6 @@ using namespace waferloom::import;
 // Rotation
 //===----------------------------------------------------------------------===//
 
-static SymbolicTensor *slice(Call &c, SymbolicTensor *q, int64_t axis,
-                             int64_t start, int64_t length) {
-  return sliceAxis(c.lowering, q, axis, c.math.constant(start),
-                   c.math.constant(length), 1);
-}
-
 /// Rotates pairs of elements of x [b, h, n, d] by the angles whose cosines and
 /// sines [b or 1, n, r / 2] are given: the first r elements of each head, as
 /// neighbours or as the two halves.
@@ -42,8 +36,8 @@ static SymbolicTensor *rotated(Call &c, SymbolicTensor *x,
   int64_t pairs = *cosines->shape[2]->constant(), turned = 2 * pairs;
   SymbolicTensor *rest = nullptr, *whole = x;
   if (turned < size) {
-    rest = slice(c, x, 3, turned, size - turned);
-    x = slice(c, x, 3, 0, turned);
+    rest = sliceAxis(c.lowering, x, 3, turned, size - turned);
+    x = sliceAxis(c.lowering, x, 3, 0, turned);
     if (!rest || !x)
       return nullptr;
   }
@@ -62,7 +56,7 @@ static SymbolicTensor *rotated(Call &c, SymbolicTensor *x,
   if (!x)
     return nullptr;
   auto part = [&](int64_t which) -> SymbolicTensor * {
-    SymbolicTensor *taken = slice(c, x, two, which, 1);
+    SymbolicTensor *taken = sliceAxis(c.lowering, x, two, which, 1);
     return taken ? reshaped(c, taken, half) : nullptr;
   };
   auto mix = [&](SymbolicTensor *a, SymbolicTensor *b,
@@ -264,9 +258,10 @@ bool Attention::splitOperands() {
   headSize = *query->shape[3]->constant();
   if (!c.input(1)) {
     SymbolicTensor *packed = query;
-    query = slice(c, packed, 1, 0, heads);
-    key = query ? slice(c, packed, 1, heads, kvHeads) : nullptr;
-    value = key ? slice(c, packed, 1, heads + kvHeads, kvHeads) : nullptr;
+    query = sliceAxis(c.lowering, packed, 1, 0, heads);
+    key = query ? sliceAxis(c.lowering, packed, 1, heads, kvHeads) : nullptr;
+    value = key ? sliceAxis(c.lowering, packed, 1, heads + kvHeads, kvHeads)
+                : nullptr;
     return value != nullptr;
   }
   for (unsigned i : {1, 2})
@@ -379,18 +374,8 @@ SymbolicTensor *Attention::extend(unsigned input, SymbolicTensor *rows) {
   SymbolicTensor *past = c.input(input);
   if (!past)
     return rows;
-  if (past->past < 0)
-    return c.refuse(Twine(input == 3 ? "past_key" : "past_value") +
-                    " is no input whose present is an output of the model");
-  Sizes shape = rows->shape;
-  shape[2] = live;
-  bool isOpen = !lowering.stateTensors[past->past];
-  for (unsigned i : {0, 1, 3})
-    if (past->shape[i] != shape[i] && !isOpen)
-      return c.refuse("a past of shape " + lowering.print(past->shape) +
-                      " does not fit rows of shape " +
-                      lowering.print(rows->shape));
-  return append(c, past, rows, 2, std::move(shape));
+  return extendPast(c, input == 3 ? "past_key" : "past_value", past, rows, 2,
+                    live);
 }
 
 /// Probabilities [b, kv, g, n, L] of the queries over what `key` holds.

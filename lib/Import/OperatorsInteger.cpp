@@ -203,11 +203,11 @@ static SymbolicTensor *integerProduct(Call &c, Compose &o, SymbolicTensor *a,
   constexpr int64_t exact = (1 << 24) / (255 * 255) - 1;
   SymbolicTensor *sum = nullptr;
   for (int64_t from = 0; from < *inner && !o.failed(); from += exact) {
-    Expr length = c.math.constant(std::min(exact, *inner - from));
-    SymbolicTensor *left = sliceAxis(c.lowering, a, a->rank() - 1,
-                                     c.math.constant(from), length, 1);
-    SymbolicTensor *right = sliceAxis(c.lowering, b, b->rank() - 2,
-                                      c.math.constant(from), length, 1);
+    const int64_t length = std::min(exact, *inner - from);
+    SymbolicTensor *left =
+        sliceAxis(c.lowering, a, a->rank() - 1, from, length);
+    SymbolicTensor *right =
+        sliceAxis(c.lowering, b, b->rank() - 2, from, length);
     SymbolicTensor *part = o("MatMul", {left, right});
     part = part ? converted(c, part, c.lowering.builder.getI32Type()) : nullptr;
     if (!part)

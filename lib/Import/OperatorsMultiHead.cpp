@@ -34,14 +34,12 @@ private:
   bool addBias();
   SymbolicTensor *headsOf(SymbolicTensor *q);
   SymbolicTensor *extend(SymbolicTensor *past, SymbolicTensor *rows,
-                         int64_t axis);
+                         int64_t axis) {
+    return extendPast(c, "its past", past, rows, axis,
+                      math.add(math.position(), rows->shape[axis]));
+  }
   SymbolicTensor *masked(SymbolicTensor *scores, SymbolicTensor *mask);
   SymbolicTensor *attend(SymbolicTensor *mask, SymbolicTensor *bias);
-  SymbolicTensor *slice(SymbolicTensor *q, int64_t axis, int64_t start,
-                        int64_t length) {
-    return sliceAxis(lowering, q, axis, math.constant(start),
-                     math.constant(length), 1);
-  }
 
   Call &c;
   Lowering &lowering;
@@ -62,7 +60,7 @@ bool MultiHead::unpack(SymbolicTensor *packed,
   Sizes shape{packed->shape[0], packed->shape[1],
               math.mul(packed->shape[2], packed->shape[4])};
   for (auto [i, part] : llvm::enumerate(parts)) {
-    *part = slice(packed, 3, static_cast<int64_t>(i), 1);
+    *part = sliceAxis(lowering, packed, 3, static_cast<int64_t>(i), 1);
     *part = *part ? reshaped(c, *part, shape) : nullptr;
     if (!*part)
       return false;
@@ -98,7 +96,7 @@ bool MultiHead::addBias() {
     auto width = (*rows)->shape[2]->constant();
     if (!width)
       return refuse("a bias over the live length");
-    SymbolicTensor *part = slice(bias, 0, start, *width);
+    SymbolicTensor *part = sliceAxis(lowering, bias, 0, start, *width);
     *rows = part ? lowering.binary(ScalarOp::Add, *rows, part) : nullptr;
     if (!*rows)
       return false;
@@ -110,22 +108,6 @@ bool MultiHead::addBias() {
 /// [b, n, h * d] -> [b, h, n, d].
 SymbolicTensor *MultiHead::headsOf(SymbolicTensor *q) {
   return q->rank() == 4 ? q : splitHeads(c, q, heads);
-}
-
-SymbolicTensor *MultiHead::extend(SymbolicTensor *past, SymbolicTensor *rows,
-                                  int64_t axis) {
-  if (past->past < 0)
-    return c.refuse("its past is no input whose present is an output of the "
-                    "model");
-  Sizes shape = rows->shape;
-  shape[axis] = math.add(math.position(), rows->shape[axis]);
-  for (size_t i = 0; i < shape.size(); ++i)
-    if (static_cast<int64_t>(i) != axis && past->rank() == shape.size() &&
-        lowering.stateTensors[past->past] && past->shape[i] != shape[i])
-      return c.refuse("a past of shape " + lowering.print(past->shape) +
-                      " does not fit rows of shape " +
-                      lowering.print(rows->shape));
-  return append(c, past, rows, axis, std::move(shape));
 }
 
 /// Scores [b, h, n, L] and what the padding mask adds.
@@ -243,7 +225,7 @@ Results MultiHead::lowerPacked() {
   int64_t start = 0;
   SymbolicTensor **parts[] = {&query, &key, &value};
   for (auto [part, size] : llvm::zip(parts, sizes)) {
-    *part = all ? slice(all, 2, start, size) : nullptr;
+    *part = all ? sliceAxis(lowering, all, 2, start, size) : nullptr;
     *part = *part ? headsOf(*part) : nullptr;
     if (!*part)
       return {};
@@ -265,7 +247,7 @@ Results MultiHead::lowerPacked() {
     Sizes shape(held->shape.begin() + 1, held->shape.end());
     SymbolicTensor **both[] = {&key, &value};
     for (auto [i, part] : llvm::enumerate(both)) {
-      *part = slice(held, 0, static_cast<int64_t>(i), 1);
+      *part = sliceAxis(lowering, held, 0, static_cast<int64_t>(i), 1);
       *part = *part ? reshaped(c, *part, shape) : nullptr;
       if (!*part)
         return {};

@@ -126,8 +126,7 @@ static Results lowerReduceProd(Call &c) {
                           " are written out"));
     SymbolicTensor *product = nullptr;
     for (int64_t i = 0; i < *size && !o.failed(); ++i) {
-      SymbolicTensor *factor = sliceAxis(
-          c.lowering, q, axis, c.math.constant(i), c.math.constant(1), 1);
+      SymbolicTensor *factor = sliceAxis(c.lowering, q, axis, i, 1);
       product = product ? o.mul(product, factor) : factor;
     }
     if (!product || o.failed())

@@ -118,8 +118,7 @@ static Results lowerScatterElements(Call &c) {
   }
   for (int64_t i = 0; i < *count && data && indices; ++i) {
     auto part = [&](SymbolicTensor *q) {
-      return sliceAxis(c.lowering, q, *axis, c.math.constant(i),
-                       c.math.constant(1), 1);
+      return sliceAxis(c.lowering, q, *axis, i, 1);
     };
     SymbolicTensor *hit = o("Equal", {part(indices), place});
     data = o.where(hit, combined(o, *reduction, data, part(updates)), data);
@@ -176,8 +175,7 @@ static Results lowerScatterND(Call &c) {
         scatteredAtOnce(c, o, *reduction, data, hits(wide), updates, *width));
   for (int64_t i = 0; i < *count && data && updates; ++i) {
     auto part = [&](SymbolicTensor *q) {
-      return sliceAxis(c.lowering, q, 0, c.math.constant(i), c.math.constant(1),
-                       1);
+      return sliceAxis(c.lowering, q, 0, i, 1);
     };
     SymbolicTensor *hit = hits(part(wide));
     hit = o("Squeeze", {hit, o.ints({*width})});

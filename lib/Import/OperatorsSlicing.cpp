@@ -110,6 +110,12 @@ SymbolicTensor *import::sliceAxis(Lowering &lowering, SymbolicTensor *q,
   return slice;
 }
 
+SymbolicTensor *import::sliceAxis(Lowering &lowering, SymbolicTensor *q,
+                                  int64_t axis, int64_t start, int64_t length) {
+  return sliceAxis(lowering, q, axis, lowering.math.constant(start),
+                   lowering.math.constant(length), 1);
+}
+
 namespace {
 /// One bound of a slice, clamped to [low, high]; decided for all positions.
 struct Clamp {
@@ -245,9 +251,7 @@ static Results lowerSplit(Call &c) {
     if (length < 0 || length > *size - start)
       return one(c.refuse("a part of " + Twine(length) + " at " + Twine(start) +
                           " leaves the dimension of " + Twine(*size)));
-    SymbolicTensor *part =
-        sliceAxis(c.lowering, q, *axis, c.math.constant(start),
-                  c.math.constant(length), 1);
+    SymbolicTensor *part = sliceAxis(c.lowering, q, *axis, start, length);
     if (!part)
       return {};
     results.push_back(part);
@@ -295,6 +299,24 @@ SymbolicTensor *import::append(Call &c, SymbolicTensor *past,
   result->appended = past->past;
   result->paddingIsFinite = true;
   return result;
+}
+
+SymbolicTensor *import::extendPast(Call &c, StringRef name,
+                                   SymbolicTensor *past, SymbolicTensor *rows,
+                                   int64_t axis, Expr live) {
+  if (past->past < 0)
+    return c.refuse(name +
+                    " is no input whose present is an output of the model");
+  Sizes shape = rows->shape, known = past->shape;
+  shape[axis] = live;
+  const bool isOpen = !c.lowering.stateTensors[past->past];
+  if (known.size() == shape.size())
+    known[axis] = live;
+  if (known != shape && !isOpen)
+    return c.refuse("a past of shape " + c.lowering.print(past->shape) +
+                    " does not fit rows of shape " +
+                    c.lowering.print(rows->shape));
+  return append(c, past, rows, axis, std::move(shape));
 }
 
 /// Elements of each operand where its part of the axis begins.

@@ -288,8 +288,7 @@ static SymbolicTensor *weightsAt(Call &c, Compose &o, SymbolicTensor *weights,
   SmallVector<int64_t> axes;
   for (size_t i = 0; i < place.size() && weights; ++i) {
     axes.push_back(i + 2);
-    weights = sliceAxis(c.lowering, weights, i + 2, c.math.constant(place[i]),
-                        c.math.constant(1), 1);
+    weights = sliceAxis(c.lowering, weights, i + 2, place[i], 1);
   }
   return o("Squeeze", {weights, o.ints(axes)});
 }
