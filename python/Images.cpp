@@ -2,6 +2,9 @@
 
 #include "Native.h"
 
+#include "waferloom/Report/Bounds.h"
+#include "llvm/Support/FormatVariadic.h"
+
 using namespace waferloom;
 using namespace waferloom::python;
 
@@ -34,25 +37,6 @@ static py::object drawsOf(const image::EntryT &entry) {
   return draws;
 }
 
-/// None where the image does not know.
-static py::object boundsOf(const image::EntryT &entry) {
-  if (!entry.bounds)
-    return py::none();
-  const image::BoundsT &bounds = *entry.bounds;
-  py::dict out;
-  out["entry"] = entry.name;
-  out["tokens"] = entry.tokens;
-  out["wires"] = bounds.wires;
-  out["hard"] = bounds.hard;
-  out["products"] = bounds.products;
-  out["pace"] = bounds.pace;
-  out["layers"] = bounds.layers;
-  out["layer_wires"] = bounds.layer_wires;
-  out["layer_hard"] = bounds.layer_hard;
-  out["layer_products"] = bounds.layer_products;
-  return out;
-}
-
 py::dict python::describe(const image::ImageT &image) {
   py::dict out;
   py::list entries;
@@ -73,10 +57,12 @@ py::dict python::describe(const image::ImageT &image) {
     e["name"] = entry->name;
     e["tokens"] = entry->tokens;
     e["tensors"] = tensors;
-    e["bounds"] = boundsOf(*entry);
     entries.append(e);
   }
   out["entries"] = entries;
+  out["bounds"] =
+      llvm::formatv("{0}", llvm::json::Value(report::boundsToJson(image)))
+          .str();
   out["capacity"] = image.capacity;
   out["parameters"] = image.parameters;
   out["shape_only"] = image.shape_only;

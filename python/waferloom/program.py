@@ -196,7 +196,7 @@ class Program:
         """What no program of the same layouts can be below, in cycles of a step: a dictionary for each entry, with `entry`,
         `tokens`, `wires`, `hard`, `products`, `pace`, and of one of `layers` equal layers `layer_wires`, `layer_hard`,
         `layer_products` (docs/mapping.md); none of an image of programs that were written by hand."""
-        return [entry["bounds"] for entry in self._facts["entries"] if entry["bounds"]]
+        return json.loads(self._facts["bounds"])
 
     @property
     def capacity(self):
