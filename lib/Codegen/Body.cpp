@@ -205,6 +205,10 @@ BodyForm codegen::formOf(Operation *op) {
   if (auto sum = dyn_cast<arith::AddFOp>(op))
     if (SmallVector<Value, 3> operands = multiplyAddOf(sum); !operands.empty())
       return {BodyForm::MultiplyAdd, operands};
+  if (isa<math::Exp2Op>(op))
+    if (auto difference = op->getOperand(0).getDefiningOp<arith::SubFOp>();
+        difference && difference->hasOneUse())
+      return {BodyForm::PowerOfTwo, {difference.getLhs(), difference.getRhs()}};
   return {BodyForm::Single, SmallVector<Value, 3>(op->getOperands())};
 }
 
@@ -336,6 +340,10 @@ LogicalResult codegen::emitBodyOp(Emitter &emitter, Operation *op,
   if (kind == BodyForm::MultiplyAdd) {
     emitter.vector(Opcode::fma, shape, dst, operands[0], operands[1],
                    operands[2]);
+    return success();
+  }
+  if (kind == BodyForm::PowerOfTwo) {
+    emitPowerOfTwo(emitter, shape, dst, operands[0], operands[1]);
     return success();
   }
   if (isa<math::ExpOp>(op))

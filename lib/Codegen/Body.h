@@ -16,6 +16,7 @@ struct BodyForm {
     Single,
     MultiplyAdd, ///< operands a, b, c, the last a constant: a + b * c
     Sigmoid,     ///< operand x: 1 / (1 + exp(-x))
+    PowerOfTwo,  ///< operands a and b: 2^(a - b)
   };
   Kind kind = Single;
   llvm::SmallVector<mlir::Value, 3> operands; ///< what it is computed from

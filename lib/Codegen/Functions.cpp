@@ -161,6 +161,18 @@ void codegen::emitQuickExp(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
   emitExponential(emitter, shape, dst, x, exponent);
 }
 
+// From 2^23 on the last bits of a number are those of an integer: here of the
+// exponent, which is 127 for 2^0. What is added to a needs no b yet.
+void codegen::emitPowerOfTwo(Emitter &emitter, ArrayRef<int64_t> shape, Ref dst,
+                             Ref a, Ref b) {
+  Sequence s{emitter, shape};
+  Ref shifted = s.make(Opcode::add, a, Ref::constant(0x1p23f + 127));
+  Ref bits = s.make(Opcode::sub, shifted, b);
+  s.into(bits, Opcode::max, bits, Ref::constant(0x1p23f));
+  s.into(as(dst, Word::i32), Opcode::shl, as(bits, Word::i32),
+         Ref::constant(int32_t(23)));
+}
+
 // A constant minus the bit pattern of x is that of a y with x * y = h between
 // 0.707 and 0.729, if the constant is chosen so that mantissas carry where they
 // must. y * (a - b * h) with the best a and b is 1.1e-4 off (half the last bit

@@ -39,6 +39,11 @@ struct Exponent {
 void emitExponential(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x,
                      Exponent exponent);
 
+/// 2^(a - b), exact, of whole numbers above -2^22 of which a is not the larger
+/// one; 0 where that is below 2^-126.
+void emitPowerOfTwo(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref a,
+                    Ref b);
+
 /// 1/x: relative error at most 2e-7 for 2^-126 <= |x| <= 2^125; 0 for larger
 /// magnitudes; 1/0 is inf and 1/-0 is -inf.
 void emitReciprocal(Emitter &, llvm::ArrayRef<int64_t> shape, Ref dst, Ref x);

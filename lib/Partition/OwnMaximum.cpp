@@ -14,6 +14,10 @@
 //
 // A PE that has nothing but -inf takes the least finite number for its maximum:
 // its exponentials are 0, and so is its factor.
+//
+// Any number near the own maximum will do. With a multiple of ln 2 the factor
+// is a power of two, which is quicker to compute and exact. That needs scores
+// that are products: a mask of -3e38 that is added leaves no multiples.
 
 #include "Cost.h"
 
@@ -31,6 +35,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <cfloat>
+#include <cmath>
 
 namespace waferloom::partition {
 #define GEN_PASS_DEF_PARTITIONOWNMAXIMUM
@@ -69,9 +74,12 @@ private:
   bool matchPowers();
   bool matchSum(OpOperand &use);
   SmallVector<AffineMap, 3> mapsOfScale(OpOperand &use);
-  Value createOwn(OpBuilder &builder);
-  Value createFactor(OpBuilder &builder, Value least);
+  Value createLeast(OpBuilder &builder);
+  Value createFactor(OpBuilder &builder, Value own);
+  Value mapMaximum(OpBuilder &builder, ValueRange of,
+                   llvm::function_ref<Value(OpBuilder &, ValueRange)> body);
 
+  bool rounds = false; ///< the maximum to a multiple of ln 2
   GenericOp powers;
   unsigned subtrahend = 0;       ///< of their operands
   math::ExpOp exp;               ///< in their body
@@ -200,9 +208,43 @@ bool Softmax::matchSum(OpOperand &use) {
   return isSent(sum.getResult(0), allReduce, wafer::Combiner::Sum);
 }
 
+/// Whether `op` scales, or masks by -inf.
+static bool scalesOrMasks(Operation &op) {
+  const algebra::ScalarKind kind = algebra::getKind(&op);
+  if (kind == algebra::ScalarKind::Select)
+    return llvm::all_of(op.getOperands().drop_front(), [](Value value) {
+      return algebra::getNumber(value).value_or(-INFINITY) == -INFINITY;
+    });
+  return kind == algebra::ScalarKind::Multiply || op.getNumOperands() == 0 ||
+         !op.getResult(0).getType().isF32();
+}
+
+/// Whether `value` is a sum of products, scaled and masked at most.
+static bool isProduct(Value value) {
+  Operation *def = value.getDefiningOp();
+  if (auto sum = dyn_cast_or_null<wafer::AllReduceOp>(def))
+    return sum.getCombiner() == wafer::Combiner::Sum &&
+           isProduct(sum.getValues()[cast<OpResult>(value).getResultNumber()]);
+  auto op = dyn_cast_or_null<GenericOp>(def);
+  if (!op)
+    return false;
+  Value term;
+  if (op.getNumReductionLoops())
+    return algebra::getFold(op, term) == algebra::Fold::Sum &&
+           term.getDefiningOp() &&
+           algebra::getKind(term.getDefiningOp()) ==
+               algebra::ScalarKind::Multiply;
+  return llvm::all_of(op.getBody()->without_terminator(), scalesOrMasks) &&
+         llvm::all_of(op.getInputs(), [](Value input) {
+           return !getElementTypeOrSelf(input.getType()).isF32() ||
+                  isProduct(input);
+         });
+}
+
 bool Softmax::match() {
   auto fold = own.get().getDefiningOp<GenericOp>();
   Value term;
+  rounds = fold && isProduct(fold.getInputs().front());
   return fold && own.get().hasOneUse() &&
          getElementTypeOrSelf(own.get().getType()).isF32() &&
          algebra::getFold(fold, term) == algebra::Fold::Max &&
@@ -243,7 +285,8 @@ bool Softmax::pays(const image::TargetT &target) {
   const int64_t issue = target.issue_cycles;
   const double message = messageCycles(allReduce, elementsOf(most), target);
   int64_t meanwhile = cyclesOf(powers, issue);
-  double cost = (1 + algebra::getVectorCycles(exp)) *
+  // Rounded, its begin and end are two and three instructions.
+  double cost = (rounds ? 5 : 1 + algebra::getVectorCycles(exp)) *
                 static_cast<double>(issue + elementsOf(most));
   for (OpOperand *use : sums) {
     meanwhile += issue + elementsOf(powers.getResult(0));
@@ -253,32 +296,44 @@ bool Softmax::pays(const image::TargetT &target) {
   return std::min(message, static_cast<double>(meanwhile)) > 1.25 * cost;
 }
 
-/// The maximum of what this PE has, which is finite.
-Value Softmax::createOwn(OpBuilder &builder) {
+/// What the maximum of a PE begins with, which is finite. Between -2^21 and
+/// 2^22 all whole multiples of ln 2 are rounded to exactly.
+Value Softmax::createLeast(OpBuilder &builder) {
   auto fold = own.get().getDefiningOp<GenericOp>();
   builder.setInsertionPoint(fold);
   const Location loc = fold.getLoc();
-  Value least = arith::ConstantOp::create(builder, loc,
-                                          builder.getF32FloatAttr(-FLT_MAX));
+  Value least = arith::ConstantOp::create(
+      builder, loc, builder.getF32FloatAttr(rounds ? -0x1p21f : -FLT_MAX));
   Value empty = tensor::EmptyOp::create(
       builder, loc, cast<ShapedType>(own.get().getType()).getShape(),
       builder.getF32Type());
   return linalg::FillOp::create(builder, loc, least, empty).getResult(0);
 }
 
-/// exp(own - most), of each maximum.
-Value Softmax::createFactor(OpBuilder &builder, Value least) {
-  auto type = cast<RankedTensorType>(most.getType());
-  const Location loc = powers.getLoc();
-  return algebra::createElementwise(
-             builder, loc, type, {least, most},
-             [&](OpBuilder &b, ValueRange arguments) {
-               Value difference =
-                   arith::SubFOp::create(b, loc, arguments[0], arguments[1]);
-               return math::ExpOp::create(b, loc, difference,
-                                          exp.getFastmathAttr());
-             })
+/// `body` of one maximum each.
+Value Softmax::mapMaximum(
+    OpBuilder &builder, ValueRange of,
+    llvm::function_ref<Value(OpBuilder &, ValueRange)> body) {
+  return algebra::createElementwise(builder, powers.getLoc(),
+                                    cast<RankedTensorType>(most.getType()), of,
+                                    body)
       .getResult(0);
+}
+
+static Value createNumber(OpBuilder &b, Location loc, float number) {
+  return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(number));
+}
+
+/// exp(own - most), of each maximum; 2^(own - most) of rounded ones.
+Value Softmax::createFactor(OpBuilder &builder, Value own) {
+  const Location loc = powers.getLoc();
+  return mapMaximum(
+      builder, {own, most}, [&](OpBuilder &b, ValueRange v) -> Value {
+        Value difference = arith::SubFOp::create(b, loc, v[0], v[1]);
+        if (rounds)
+          return math::Exp2Op::create(b, loc, difference);
+        return math::ExpOp::create(b, loc, difference, exp.getFastmathAttr());
+      });
 }
 
 /// Of the result of `sum`, the factor and the product.
@@ -302,9 +357,28 @@ SmallVector<AffineMap, 3> Softmax::mapsOfScale(OpOperand &use) {
 
 void Softmax::rewrite() {
   OpBuilder builder(powers);
+  const Location loc = powers.getLoc();
   own.get().getDefiningOp<GenericOp>().getDpsInitsMutable().assign(
-      createOwn(builder));
-  powers->setOperand(subtrahend, own.get());
+      createLeast(builder));
+  Value sent = own.get(), near = sent;
+  if (rounds) {
+    // In multiples of ln 2: the last bits of a sum with 1.5 * 2^23 are whole.
+    builder.setInsertionPointAfterValue(sent);
+    sent = mapMaximum(builder, sent, [&](OpBuilder &b, ValueRange v) -> Value {
+      Value rounder = createNumber(b, loc, 0x1.8p23f);
+      Value scaled = arith::MulFOp::create(b, loc, v[0],
+                                           createNumber(b, loc, 1.44269504f));
+      Value sum = arith::AddFOp::create(b, loc, rounder, scaled);
+      return arith::SubFOp::create(b, loc, sum, rounder);
+    });
+    own.set(sent);
+    builder.setInsertionPoint(powers);
+    near = mapMaximum(builder, sent, [&](OpBuilder &b, ValueRange v) -> Value {
+      return arith::MulFOp::create(b, loc, v[0],
+                                   createNumber(b, loc, 0.693147181f));
+    });
+  }
+  powers->setOperand(subtrahend, near);
   // The factor stands where the last sum is there, the answer of the message is
   // not needed before.
   Operation *last = sums.front()->getOwner();
@@ -312,18 +386,18 @@ void Softmax::rewrite() {
     if (last->isBeforeInBlock(use->getOwner()))
       last = use->getOwner();
   builder.setInsertionPointAfter(last);
-  Value factor = createFactor(builder, own.get());
+  Value factor = createFactor(builder, sent);
   for (OpOperand *use : sums) {
     auto sum = cast<GenericOp>(use->getOwner());
     auto type = cast<RankedTensorType>(sum.getResult(0).getType());
-    OpOperand &sent = *sum.getResult(0).use_begin();
+    OpOperand &part = *sum.getResult(0).use_begin();
     auto scaled = algebra::createElementwise(
         builder, sum.getLoc(), type, {sum.getResult(0), factor},
         mapsOfScale(*use), [&](OpBuilder &b, ValueRange arguments) {
           return arith::MulFOp::create(b, sum.getLoc(), arguments[0],
                                        arguments[1]);
         });
-    sent.set(scaled.getResult(0));
+    part.set(scaled.getResult(0));
   }
 }
 

@@ -250,6 +250,17 @@ TEST(Functions, expOfWhatIsNotPositive) {
   }
 }
 
+void powerOfDifference(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
+                       Ref x) {
+  emitPowerOfTwo(emitter, shape, dst, x, Ref::constant(-1e6f));
+}
+
+TEST(Functions, powerOfTwo) {
+  std::vector<float> y =
+      OnePe(powerOfDifference)({-1e6f, -1000001, -1000126, -1000127, -2e6f});
+  EXPECT_EQ(y, (std::vector<float>{1, 0.5f, 0x1p-126f, 0, 0}));
+}
+
 void boundedReciprocal(Emitter &emitter, llvm::ArrayRef<int64_t> shape, Ref dst,
                        Ref x) {
   emitReciprocal(emitter, shape, dst, x, {true, Accuracy::Full, true});
