@@ -102,8 +102,11 @@ static Results lowerDropout(Call &c) {
     if (!(mode && mode->isFalse()) && !keepsAll)
       return one(c.refuse("trains; export the model for inference"));
   }
+  // Before version 12 the mask of a model that does not train says nothing, and
+  // runtimes leave zeros there.
+  Type type = c.version < 10 ? q->type : lowering.builder.getI1Type();
   SymbolicTensor *mask = lowering.fromFunction(
-      q->shape, lowering.builder.getI1Type(), c.math.boolean(true));
+      q->shape, type, lowering.constantOf(c.version >= 12, type));
   return {q, mask};
 }
 

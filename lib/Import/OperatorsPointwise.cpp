@@ -236,10 +236,12 @@ static Results lowerPow(Call &c) {
     exponent = converted(c, exponent, q->type);
   if (!exponent)
     return {};
+  // No PE has the function itself: it is for what is known.
   if (SymbolicTensor *symbolic =
           trySymbolic(c, {q, exponent}, q->type, [&](ArrayRef<Expr> args) {
-            return c.math.apply(ScalarOp::Pow, args,
-                                lowering.formatOf(q->type));
+            Expr power =
+                c.math.apply(ScalarOp::Pow, args, lowering.formatOf(q->type));
+            return c.math.readsData(power) ? nullptr : power;
           }))
     return one(symbolic);
   Compose o(c);

@@ -96,6 +96,9 @@ void Boundaries::relateSlice(Value whole, int64_t dim, Value slice,
   int64_t n = sizeOf(whole, dim), m = sizeOf(slice, slicedDim);
   Set ofWhole = get(whole, dim), ofSlice = get(slice, slicedDim);
   if (step > 1) {
+    // One index of a minor factor of that size, or it shares nothing.
+    if (start >= step || n != m * step)
+      return;
     addBound(whole, dim, step);
     for (int64_t bound : ofSlice)
       addBound(whole, dim, bound * step);

@@ -51,6 +51,11 @@ public:
                    int64_t slicedDim, int64_t start, int64_t step);
   /// `value` holds the elements of a weight or state, in one order everywhere.
   void relateSymbol(mlir::Attribute symbol, mlir::Value value);
+  /// Readers of a weight need not agree: each sees it as one dimension, whole.
+  void separateReaders(mlir::Attribute symbol) { separate.insert(symbol); }
+  bool areReadersSeparate(mlir::Attribute symbol) const {
+    return separate.contains(symbol);
+  }
 
 private:
   using Set = std::set<int64_t>;
@@ -72,6 +77,7 @@ private:
   Dimensions dims;
   std::vector<Set> bounds; // of representatives; products of minor factors
   llvm::DenseMap<mlir::Attribute, mlir::Value> firstUse; // of a symbol or state
+  llvm::DenseSet<mlir::Attribute> separate;
   llvm::DenseMap<mlir::Operation *, bool> asked; // can see dimensions whole
   llvm::DenseSet<mlir::Operation *> wholes;      // do
   bool changed = false;

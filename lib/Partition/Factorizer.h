@@ -45,6 +45,9 @@ public:
   mlir::RankedTensorType getType(mlir::Value value) {
     return boundaries.getType(value);
   }
+  bool areReadersSeparate(mlir::Attribute symbol) const {
+    return boundaries.areReadersSeparate(symbol);
+  }
   /// The factored value that stands for `value`.
   mlir::Value get(mlir::Value value) const { return map.lookup(value); }
   mlir::Value getOrSame(mlir::Value value) const {

@@ -31,6 +31,7 @@ static wafer::InputOp findTokens(func::FuncOp func, int64_t count) {
     auto input = lookup.getIndices().getDefiningOp<wafer::InputOp>();
     if (input && input.getFallback() == "required" && input.getLimit() > 0 &&
         input.getType().getNumElements() == count &&
+        input.getType().getRank() > 0 &&
         input.getType().getShape().back() == count)
       found = input;
   });

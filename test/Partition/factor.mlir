@@ -96,3 +96,77 @@ func.func @not_nested() {
   wafer.output "b", %b : tensor<4x6xf32>
   return
 }
+
+// -----
+
+wafer.program {
+  wafer.entry "lookup" of @lookup tokens 1
+}
+// Rows that are factored elsewhere are one dimension for who looks them up.
+// CHECK-LABEL: func.func @lookup
+func.func @lookup() {
+  // CHECK: %[[I:.*]] = wafer.input "i"
+  %i = wafer.input "i" : tensor<5xi32>
+  // CHECK: %[[X:.*]] = wafer.input "x" : tensor<2x3x4xf32>
+  %x = wafer.input "x" : tensor<6x4xf32>
+  %y = tensor.expand_shape %x [[0, 1], [2]] output_shape [2, 3, 4] : tensor<6x4xf32> into tensor<2x3x4xf32>
+  // CHECK: %[[ALL:.*]] = tensor.collapse_shape %[[X]] {{.*}} into tensor<6x4xf32>
+  // CHECK: wafer.lookup %[[ALL]][%[[I]]]
+  %rows = wafer.lookup %x[%i] : (tensor<6x4xf32>, tensor<5xi32>) -> tensor<5x4xf32>
+  wafer.output "y", %y : tensor<2x3x4xf32>
+  wafer.output "rows", %rows : tensor<5x4xf32>
+  return
+}
+
+// -----
+
+wafer.program {
+  wafer.entry "one_row" of @one_row tokens 1
+}
+// CHECK-LABEL: func.func @one_row
+func.func @one_row() {
+  %i = wafer.input "i" : tensor<5xi32>
+  // CHECK: %[[X:.*]] = wafer.input "x" : tensor<4xf32>
+  %x = wafer.input "x" : tensor<1x4xf32>
+  // CHECK: %[[ROW:.*]] = tensor.expand_shape %[[X]] {{.*}} into tensor<1x4xf32>
+  // CHECK: wafer.lookup %[[ROW]]
+  %rows = wafer.lookup %x[%i] : (tensor<1x4xf32>, tensor<5xi32>) -> tensor<5x4xf32>
+  wafer.output "rows", %rows : tensor<5x4xf32>
+  return
+}
+
+// -----
+
+wafer.program {
+  wafer.entry "readers" of @readers tokens 1
+}
+wafer.weight @w from "w" at 0 : tensor<6x3xf32>
+// Readers of a weight whose shapes do not nest each see it as one dimension.
+// CHECK-LABEL: func.func @readers
+func.func @readers() {
+  // CHECK: %[[A:.*]] = wafer.parameter [@w] : tensor<18xf32>
+  // CHECK: tensor.expand_shape %[[A]] {{.*}} into tensor<6x3xf32>
+  %a = wafer.parameter [@w] : tensor<6x3xf32>
+  // CHECK: %[[B:.*]] = wafer.parameter [@w] : tensor<18xf32>
+  // CHECK: tensor.expand_shape %[[B]] {{.*}} into tensor<9x2xf32>
+  %b = wafer.parameter [@w] : tensor<9x2xf32>
+  wafer.output "a", %a : tensor<6x3xf32>
+  wafer.output "b", %b : tensor<9x2xf32>
+  return
+}
+
+// -----
+
+wafer.program {
+  wafer.entry "strided" of @strided tokens 1
+}
+// A slice with a step that is no index of a minor factor shares no boundaries.
+// CHECK-LABEL: func.func @strided
+func.func @strided() {
+  // CHECK: %[[X:.*]] = wafer.input "x" : tensor<6xf32>
+  %x = wafer.input "x" : tensor<6xf32>
+  // CHECK: tensor.extract_slice %[[X]][2] [2] [2] : tensor<6xf32> to tensor<2xf32>
+  %y = tensor.extract_slice %x[2] [2] [2] : tensor<6xf32> to tensor<2xf32>
+  wafer.output "y", %y : tensor<2xf32>
+  return
+}

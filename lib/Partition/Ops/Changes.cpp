@@ -71,12 +71,21 @@ struct MaskLayouts : LayoutOpInterface::ExternalModel<MaskLayouts, MaskOp> {
         [&](OpBuilder &b, Location loc, ValueRange arguments) {
           Value end =
               arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(live));
-          Value fill =
-              arith::ConstantOp::create(b, loc, cast<TypedAttr>(op.getFill()));
           Value inside = arith::CmpIOp::create(
               b, loc, arith::CmpIPredicate::slt, arguments[1], end);
-          Value value =
-              arith::SelectOp::create(b, loc, inside, arguments[0], fill);
+          Value value = arguments[0];
+          auto fill = cast<TypedAttr>(op.getFill());
+          // Halves are stored; instructions take numbers of 32 bits.
+          const bool isHalf = value.getType().isF16();
+          if (isHalf) {
+            value = arith::ExtFOp::create(b, loc, b.getF32Type(), value);
+            fill = b.getF32FloatAttr(
+                static_cast<float>(cast<FloatAttr>(fill).getValueAsDouble()));
+          }
+          value = arith::SelectOp::create(
+              b, loc, inside, value, arith::ConstantOp::create(b, loc, fill));
+          if (isHalf)
+            value = arith::TruncFOp::create(b, loc, b.getF16Type(), value);
           linalg::YieldOp::create(b, loc, value);
         });
     op.getResult().replaceAllUsesWith(generic.getResult(0));

@@ -43,14 +43,16 @@ struct LookupDimensions
     return space;
   }
 
+  /// Rows that others see in parts, or a single one, are a dimension here.
   LogicalResult factorDims(Operation *self, Factorizer &factorizer) const {
     auto op = cast<LookupOp>(self);
-    size_t factors = factorizer.getFactors(op.getTable(), 0).size();
-    if (factors != 1)
-      return op->emitError()
-             << "the rows of the table are factored into " << factors
-             << " factors: they must stay one dimension";
-    factorizer.clone(op);
+    Value table =
+        factorizer.merged(op.getLoc(), factorizer.get(op.getTable()), 0,
+                          factorizer.getFactors(op.getTable(), 0).size());
+    factorizer.bind(op.getResult(),
+                    LookupOp::create(factorizer.getBuilder(), op.getLoc(),
+                                     factorizer.getType(op.getResult()), table,
+                                     factorizer.get(op.getIndices()), Value()));
     return success();
   }
 

@@ -28,8 +28,31 @@ template <typename Op>
 struct StoredDimensions
     : DimensionOpInterface::ExternalModel<StoredDimensions<Op>, Op> {
   LogicalResult relateDimensions(Operation *op, Boundaries &boundaries) const {
-    for (Attribute name : cast<StoredOpInterface>(op).getStoredNames())
-      boundaries.relateSymbol(name, op->getResult(0));
+    const bool isWhole =
+        isa<ParameterOp>(op) && boundaries.seesWhole(op, /*anyway=*/false);
+    for (Attribute name : cast<StoredOpInterface>(op).getStoredNames()) {
+      if (isWhole)
+        boundaries.separateReaders(name);
+      if (!boundaries.areReadersSeparate(name))
+        boundaries.relateSymbol(name, op->getResult(0));
+    }
+    return success();
+  }
+
+  LogicalResult factorDims(Operation *op, Factorizer &factorizer) const {
+    Attribute first = cast<StoredOpInterface>(op).getStoredNames()[0];
+    if (!factorizer.areReadersSeparate(first)) {
+      factorizer.clone(op);
+      return success();
+    }
+    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    Operation *whole = factorizer.clone(op);
+    whole->getResult(0).setType(
+        RankedTensorType::get({type.getNumElements()}, type.getElementType()));
+    factorizer.bind(
+        op->getResult(0),
+        factorizer.cut(op->getLoc(), whole->getResult(0), 0,
+                       factorizer.getType(op->getResult(0)).getShape()));
     return success();
   }
 
