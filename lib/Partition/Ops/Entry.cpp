@@ -19,12 +19,6 @@ using wafer::PositionOp;
 using wafer::RegionAttr;
 
 namespace {
-template <typename Op>
-struct EntryDimensions
-    : DimensionOpInterface::ExternalModel<EntryDimensions<Op>, Op> {
-  Rerolling getRerolling(Operation *) const { return Rerolling::Never; }
-};
-
 struct InputLayouts : LayoutOpInterface::ExternalModel<InputLayouts, InputOp> {
   /// The host gives every PE the whole input; what lies split is sliced from
   /// it.
@@ -87,8 +81,8 @@ struct OutputLayouts
 } // namespace
 
 void partition::addEntryModels(MLIRContext &context) {
-  InputOp::attachInterface<EntryDimensions<InputOp>, InputLayouts>(context);
-  PositionOp::attachInterface<EntryDimensions<PositionOp>, PositionLayouts>(
+  InputOp::attachInterface<NeverRerolled<InputOp>, InputLayouts>(context);
+  PositionOp::attachInterface<NeverRerolled<PositionOp>, PositionLayouts>(
       context);
-  OutputOp::attachInterface<EntryDimensions<OutputOp>, OutputLayouts>(context);
+  OutputOp::attachInterface<NeverRerolled<OutputOp>, OutputLayouts>(context);
 }

@@ -10,6 +10,7 @@
 #define WAFERLOOM_LIB_PARTITION_OPS_OPS_H
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Partition/PartitionOpInterfaces.h"
 
 namespace waferloom::partition {
 
@@ -26,6 +27,14 @@ void addReshapeModels(mlir::MLIRContext &context);
 void addSliceModels(mlir::MLIRContext &context);
 void addStageModels(mlir::MLIRContext &context);
 void addStoredModels(mlir::MLIRContext &context);
+
+/// Of ops at the border of an entry or a stage: their dimensions are cut as
+/// those of any op, and none of them stands in a layer.
+template <typename Op>
+struct NeverRerolled
+    : DimensionOpInterface::ExternalModel<NeverRerolled<Op>, Op> {
+  Rerolling getRerolling(mlir::Operation *) const { return Rerolling::Never; }
+};
 
 /// Keeps the layout of an op's type, which local types do not say, as its
 /// attribute.

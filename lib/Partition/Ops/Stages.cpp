@@ -19,12 +19,6 @@ using wafer::SendOp;
 using wafer::SendRecvOp;
 
 namespace {
-template <typename Op>
-struct StreamDimensions
-    : DimensionOpInterface::ExternalModel<StreamDimensions<Op>, Op> {
-  Rerolling getRerolling(Operation *) const { return Rerolling::Never; }
-};
-
 /// All of what is sent has left sums behind, and of what is taken nothing is
 /// claimed.
 static LogicalResult checkMessages(Operation *op) {
@@ -99,8 +93,8 @@ struct SendLayouts : LayoutOpInterface::ExternalModel<SendLayouts, SendOp> {
 } // namespace
 
 void partition::addStageModels(MLIRContext &context) {
-  SendRecvOp::attachInterface<StreamDimensions<SendRecvOp>, SendRecvLayouts>(
+  SendRecvOp::attachInterface<NeverRerolled<SendRecvOp>, SendRecvLayouts>(
       context);
-  RecvOp::attachInterface<StreamDimensions<RecvOp>, RecvLayouts>(context);
-  SendOp::attachInterface<StreamDimensions<SendOp>, SendLayouts>(context);
+  RecvOp::attachInterface<NeverRerolled<RecvOp>, RecvLayouts>(context);
+  SendOp::attachInterface<NeverRerolled<SendOp>, SendLayouts>(context);
 }
