@@ -68,22 +68,29 @@ static bool isF32(Value value) {
   return getElementTypeOrSelf(value.getType()).isF32();
 }
 
+/// `value` without the widening of a stored half.
+static Value stripWidening(Value value) {
+  auto widening = value.getDefiningOp<arith::ExtFOp>();
+  return widening ? widening.getIn() : value;
+}
+
 /// Is `op` one parallel product of two inputs, written in the order of its
 /// loops?
 static bool isProduct(linalg::GenericOp op) {
   if (op.getNumReductionLoops() || op->getNumResults() != 1 ||
       op.getInputs().size() != 2 ||
-      !op.getIndexingMapsArray().back().isIdentity() ||
-      !isF32(op.getResult(0)) || !llvm::all_of(op.getInputs(), isF32))
+      !op.getIndexingMapsArray().back().isIdentity() || !isF32(op.getResult(0)))
     return false;
   auto mul = op.getBody()
                  ->getTerminator()
                  ->getOperand(0)
                  .getDefiningOp<arith::MulFOp>();
+  if (!mul)
+    return false;
   auto arguments = op.getBody()->getArguments();
-  return mul &&
-         ((mul.getLhs() == arguments[0] && mul.getRhs() == arguments[1]) ||
-          (mul.getLhs() == arguments[1] && mul.getRhs() == arguments[0]));
+  Value left = stripWidening(mul.getLhs()), right = stripWidening(mul.getRhs());
+  return (left == arguments[0] && right == arguments[1]) ||
+         (left == arguments[1] && right == arguments[0]);
 }
 
 /// Is `use` one factor of a sum of products of two inputs?
@@ -209,7 +216,7 @@ struct AlgebraDeferScale
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
     Value scale = op.getInputs()[side], other = op.getInputs()[1 - side];
     auto type = cast<RankedTensorType>(op.getResult(0).getType());
-    if (!maps[1 - side].isIdentity() ||
+    if (!isF32(scale) || !isF32(other) || !maps[1 - side].isIdentity() ||
         maps[side].getNumResults() >= maps[1 - side].getNumResults())
       return false;
     linalg::GenericOp reduction = findReduction(scale);

@@ -321,13 +321,29 @@ FlatSymbolRefAttr ScaledGains::nameOf(const Gain &gain, int k) {
              symbols.insert(made, std::next(weight->getIterator())));
 }
 
-void ScaledGains::use(Gain &gain, int k) {
-  if (k == 0 && !gain.body)
+/// A body that widened an operand of halves takes it as it is, in singles.
+static void readAsSingle(linalg::GenericOp op, unsigned operand) {
+  BlockArgument argument = op.getBody()->getArgument(operand);
+  if (argument.getType().isF32())
     return;
+  argument.setType(Float32Type::get(op.getContext()));
+  for (Operation *user : llvm::make_early_inc_range(argument.getUsers())) {
+    cast<arith::ExtFOp>(user).getResult().replaceAllUsesWith(argument);
+    user->erase();
+  }
+}
+
+void ScaledGains::use(Gain &gain, int k) {
   OpBuilder builder(gain.parameter);
+  auto stored = cast<RankedTensorType>(gain.use->get().getType());
+  auto type = stored.clone(builder.getF32Type());
+  if (k == 0 && !gain.body && stored == type)
+    return;
   gain.use->set(wafer::ParameterOp::create(
-      builder, gain.parameter.getLoc(), gain.use->get().getType(),
+      builder, gain.parameter.getLoc(), type,
       builder.getArrayAttr(nameOf(gain, k)), wafer::LayoutAttr()));
+  readAsSingle(cast<linalg::GenericOp>(gain.use->getOwner()),
+               gain.use->getOperandNumber());
 }
 
 /// The gain of a norm whose readers all read x times it, if there is one.

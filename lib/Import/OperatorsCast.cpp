@@ -80,7 +80,7 @@ SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
     return converted(c, q, c.lowering.builder.getF32Type());
   if (!q->isFloat())
     return c.refuse("casts a value that is not known");
-  return c.lowering.pointwise(
+  result = c.lowering.pointwise(
       q, to, [&](OpBuilder &b, Location at, ValueRange args) -> Value {
         Value x = args[0];
         Type type = c.lowering.runtimeType(to);
@@ -96,6 +96,15 @@ SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
           return arith::ExtFOp::create(b, at, type, x);
         return arith::TruncFOp::create(b, at, type, x);
       });
+  if (result) {
+    // A large number may become infinite in a narrower type.
+    bool isWider =
+        to.getIntOrFloatBitWidth() >= q->type.getIntOrFloatBitWidth();
+    result->paddingIsZero = q->paddingIsZero;
+    result->paddingIsFinite =
+        q->paddingIsZero || (q->paddingIsFinite && isWider);
+  }
+  return result;
 }
 
 DenseElementsAttr import::narrowed(DenseElementsAttr elements) {

@@ -165,6 +165,78 @@ func.func @halves() {
 #i = affine_map<(d0) -> (d0)>
 #s = affine_map<(d0) -> ()>
 #0 = affine_map<() -> ()>
+wafer.weight @g = dense<[1.0, 4.0, 0.5, 0.0, 2.0, 1.0, 1.0, 1.0]> : tensor<8xf16> : tensor<8xf16>
+wafer.weight @w : tensor<8x12xf16>
+// The same where the product with x widens the gain itself, as in files that are
+// f16 throughout: it reads the new gain as it is.
+// CHECK: wafer.weight @g.scaled = dense<[2.500000e-01, 1.000000e+00, 1.250000e-01,
+// CHECK-LABEL: @stored_halves
+// CHECK: %[[G:.*]] = wafer.parameter [@g.scaled] : tensor<8xf32>
+// CHECK: %[[R:.*]] = linalg.generic {{.*}}iterator_types = []}
+// CHECK: math.exp
+// CHECK: %[[LARGER:.*]] = linalg.generic {{.*}}ins(%[[R]] : tensor<f32>)
+// CHECK: %[[FOUR:.*]] = arith.constant 4.000000e+00 : f32
+// CHECK: arith.mulf %{{.*}}, %[[FOUR]]
+// CHECK: linalg.generic {{.*}}ins(%{{.*}}, %[[G]] : tensor<8xf32>, tensor<8xf32>)
+// CHECK-NEXT: ^bb0(%[[X:.*]]: f32, %[[GAIN:.*]]: f32, %{{.*}}: f32):
+// CHECK-NEXT: arith.mulf %[[X]], %[[GAIN]]
+// CHECK: arith.truncf
+// CHECK: linalg.generic {{.*}}, %[[LARGER]] : tensor<12xf32>, tensor<f32>)
+func.func @stored_halves() {
+  %x = wafer.input "x" : tensor<8xf32>
+  %g = wafer.parameter [@g] : tensor<8xf16>
+  %css = arith.constant 0.0 : f32
+  %ess = tensor.empty() : tensor<f32>
+  %fss = linalg.fill ins(%css : f32) outs(%ess : tensor<f32>) -> tensor<f32>
+  %ss = linalg.generic {indexing_maps = [#i, #s], iterator_types = ["reduction"]}
+      ins(%x : tensor<8xf32>) outs(%fss : tensor<f32>) {
+  ^bb0(%a0: f32, %o: f32):
+    %0 = arith.mulf %a0, %a0 : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<f32>
+  %r = linalg.generic {indexing_maps = [#0, #0], iterator_types = []}
+      ins(%ss : tensor<f32>) outs(%ess : tensor<f32>) {
+  ^bb0(%a0: f32, %o: f32):
+    %0 = math.exp %a0 : f32
+    linalg.yield %0 : f32
+  } -> tensor<f32>
+  %en = tensor.empty() : tensor<8xf32>
+  %n = linalg.generic {indexing_maps = [#i, #s, #i], iterator_types = ["parallel"]}
+      ins(%x, %r : tensor<8xf32>, tensor<f32>) outs(%en : tensor<8xf32>) {
+  ^bb0(%a0: f32, %a1: f32, %o: f32):
+    %0 = arith.mulf %a0, %a1 : f32
+    linalg.yield %0 : f32
+  } -> tensor<8xf32>
+  %m = linalg.generic {indexing_maps = [#i, #i, #i], iterator_types = ["parallel"]}
+      ins(%n, %g : tensor<8xf32>, tensor<8xf16>) outs(%en : tensor<8xf32>) {
+  ^bb0(%a0: f32, %a1: f16, %o: f32):
+    %1 = arith.extf %a1 : f16 to f32
+    %0 = arith.mulf %a0, %1 : f32
+    linalg.yield %0 : f32
+  } -> tensor<8xf32>
+  %wa = wafer.parameter [@w] : tensor<8x12xf16>
+  %ea = tensor.empty() : tensor<12xf32>
+  %fa = linalg.fill ins(%css : f32) outs(%ea : tensor<12xf32>) -> tensor<12xf32>
+  %a = linalg.generic {indexing_maps = [affine_map<(n, k) -> (k)>, affine_map<(n, k) -> (k, n)>, affine_map<(n, k) -> (n)>], iterator_types = ["parallel", "reduction"]}
+      ins(%m, %wa : tensor<8xf32>, tensor<8x12xf16>) outs(%fa : tensor<12xf32>) {
+  ^bb0(%a0: f32, %a1: f16, %o: f32):
+    %2 = arith.truncf %a0 : f32 to f16
+    %3 = arith.extf %2 : f16 to f32
+    %4 = arith.extf %a1 : f16 to f32
+    %0 = arith.mulf %3, %4 : f32
+    %1 = arith.addf %o, %0 : f32
+    linalg.yield %1 : f32
+  } -> tensor<12xf32>
+  wafer.output "a", %a : tensor<12xf32>
+  return
+}
+
+// -----
+
+#i = affine_map<(d0) -> (d0)>
+#s = affine_map<(d0) -> ()>
+#0 = affine_map<() -> ()>
 wafer.weight @g = dense<[0.25, -0.75, 0.0, 0.0, 0.5, 0.5, 0.5, 0.5]> : tensor<8xf16> : tensor<8xf16>
 wafer.weight @w : tensor<8x12xf16>
 // One and a weight is computed here.

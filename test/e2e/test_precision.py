@@ -53,6 +53,17 @@ def test_odd_sizes(grid, form, file, precision):
     assert np.abs(ours.astype(np.float32) - theirs).max() < 1e-2 * np.abs(theirs).max()
 
 
+@pytest.mark.parametrize("form", ["primitives", "genai"])
+@pytest.mark.parametrize("target, region", [("grid-8x8,sram=256KiB", (8, 8)), ("grid-7x5,sram=256KiB", (7, 5)), ("wse3", (24, 16))])
+def test_the_casts_of_a_file_of_halves_cost_nothing(tmp_path, form, target, region):
+    """Every rewrite that the f32 file has fires on the f16 file as well; its tables are halves, which only saves."""
+    shape = zoo.Shape(layers=3, width=96, heads=6, kv_heads=2, head_dim=16, hidden=200, vocabulary=300, positions=128)
+    singles, halves = (wl.compile(zoo.write_shapes(shape, tmp_path / file, form, file), target=target, region=region,
+                                  context=128, weights=False, precision="f16").count()[1]
+                       for file in ("f32", "f16"))
+    assert halves <= singles
+
+
 def test_weights_and_caches_take_half(models):
     path = models / "stories260k/stories260k-primitives-opset17.onnx"
     full, half = (wl.compile(path, target="grid-4x4,sram=128KiB", context=256, precision=precision).summary
