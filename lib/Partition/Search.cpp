@@ -290,8 +290,27 @@ static void offerParts(const Problem &problem, std::vector<Factors> &all) {
         all.push_back({x, y});
 }
 
+/// The divisors of `size` that are closest to `wanted`: itself, or those on
+/// both sides of it.
+static SmallVector<int64_t> nearestDivisors(int64_t size, int64_t wanted) {
+  if (size % wanted == 0)
+    return {wanted};
+  SmallVector<int64_t> nearest;
+  int64_t below = wanted, above = wanted;
+  while (size % below != 0)
+    --below;
+  while (above < size && size % above != 0)
+    ++above;
+  if (below > 1)
+    nearest.push_back(below);
+  if (above < size)
+    nearest.push_back(above);
+  return nearest;
+}
+
 /// Factorisations worth trying: none; k x rest for a divisor k of a small
-/// class; j x k x rest for two small classes that share a direction.
+/// class; j x k x rest for two small classes that share a direction, or what
+/// is nearest to them where the direction has no such factors.
 static std::vector<Factors> listFactors(const Problem &problem) {
   std::set<int64_t> divisors, small;
   for (const DimClass &entry : problem.classes) {
@@ -325,9 +344,14 @@ static std::vector<Factors> listFactors(const Problem &problem) {
       offer(k, alongX);
   for (int64_t k : small)
     for (int64_t j : small)
-      for (int64_t padded : {j, j + j % 2})
-        for (bool alongX : {true, false})
-          offer({k, padded}, alongX);
+      for (bool alongX : {true, false}) {
+        offer({k, j}, alongX);
+        offer({k, j + j % 2}, alongX);
+        int64_t size = alongX ? problem.width : problem.height;
+        for (int64_t first : nearestDivisors(size, k))
+          for (int64_t second : nearestDivisors(size / first, j))
+            offer({first, second}, alongX);
+      }
   offerParts(problem, all);
   // A mapping says how: the others only differ in the other direction.
   std::vector<Factors> pinned;

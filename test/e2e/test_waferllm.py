@@ -34,7 +34,7 @@ def test_k10(tmp_path, form, row):
 
 def test_what_the_compiler_chooses(tmp_path):
     _, cycles = layer(tmp_path, None)
-    assert cycles < PUBLISHED and check_page("the compiler chooses", cycles)
+    assert cycles < 0.55 * PUBLISHED and check_page("the compiler chooses", cycles)
 
 
 def check_page(row, cycles):
