@@ -5,7 +5,7 @@
 #ifndef WAFERLOOM_LIB_EXECUTOR_CHANNELS_H
 #define WAFERLOOM_LIB_EXECUTOR_CHANNELS_H
 
-#include "Streams.h"
+#include "Arbiter.h"
 #include "llvm/Support/MathExtras.h"
 #include <algorithm>
 #include <vector>
@@ -43,8 +43,9 @@ public:
 
   /// Empties everything. Narrow: a word may be put only when a place at its end
   /// is free, so that nothing ever stands in the network (rule E28).
-  void reset(bool narrowWindows = false) {
+  void reset(bool narrowWindows = false, const Holds *held = nullptr) {
     narrow = narrowWindows;
+    holds = held;
     for (Out &out : producers) {
       out.count = out.next = 0;
       out.waiter = none;
@@ -72,6 +73,9 @@ public:
         return false;
       earliest = std::max(earliest, taken[in.ring + (before & in.mask)] + 1);
     }
+    if (holds)
+      earliest = static_cast<uint64_t>(
+          Holds::later(static_cast<Stamp>(earliest), holds->puts, producer, i));
     return true;
   }
 
@@ -93,8 +97,12 @@ public:
   uint64_t arrival(uint32_t consumer) const {
     const Consumer &info = streams.consumers[consumer];
     const Out &out = producers[info.producer];
-    return stamps[out.ring + (consumers[consumer].count & out.mask)] +
-           info.delay;
+    const uint64_t word = consumers[consumer].count;
+    const uint64_t stamp = stamps[out.ring + (word & out.mask)] + info.delay;
+    if (!holds)
+      return stamp;
+    return static_cast<uint64_t>(Holds::later(static_cast<Stamp>(stamp),
+                                              holds->arrivals, consumer, word));
   }
   uint32_t value(uint32_t consumer) const {
     const Out &out = producers[streams.consumers[consumer].producer];
@@ -132,6 +140,7 @@ private:
 
   const Streams &streams;
   bool narrow = false;
+  const Holds *holds = nullptr; // what waits for links (E33)
   std::vector<uint64_t> stamps, taken;
   std::vector<uint32_t> values;
 };

@@ -22,16 +22,17 @@ static constexpr PathKind listOfKinds[] = {
     PathKind::vectorIssue, PathKind::work,        PathKind::conflict,
     PathKind::rewrite,     PathKind::streamIssue, PathKind::words,
     PathKind::hops,        PathKind::ramp,        PathKind::forwarding,
-    PathKind::turns,       PathKind::credits,     PathKind::threads};
+    PathKind::turns,       PathKind::links,       PathKind::credits,
+    PathKind::threads};
 static_assert(std::size(listOfKinds) == pathKinds);
 
 ArrayRef<PathKind> allPathKinds() { return listOfKinds; }
 
 StringRef nameOf(PathKind kind) {
   static constexpr StringLiteral names[] = {
-      "vector issue", "work",  "conflict", "rewrite",
-      "stream issue", "words", "hops",     "ramp",
-      "forwarding",   "turns", "credits",  "threads"};
+      "vector issue", "work",    "conflict", "rewrite",    "stream issue",
+      "words",        "hops",    "ramp",     "forwarding", "turns",
+      "links",        "credits", "threads"};
   static_assert(std::size(names) == pathKinds);
   return names[size_t(kind)];
 }
@@ -98,6 +99,13 @@ private:
     uint32_t hops = 0, ramps = 0;
     uint32_t cycles() const { return hops + ramps; }
   };
+  /// From when an instruction begins to when its first word can go.
+  Stamp startCycles() const {
+    return Stamp(target.issue_cycles) + rewriteCycles();
+  }
+
+  void waitForLink(Stamp ready);
+  void comeByBusyLinks(const Way &way, WordRef giver);
   Way wayHere();
   void book(PathKind kind, Stamp cycles);
   uint32_t tripNow();
@@ -254,7 +262,7 @@ void Walker::put() {
     }
   }
   Stamp ready = takes ? record.takeOf(word) + target.forward_cycles
-                      : op.begun + target.issue_cycles + rewriteCycles();
+                      : op.begun + startCycles();
   if (ready == now && takes) {
     book(PathKind::forwarding, target.forward_cycles);
     mode = Mode::Take;
@@ -268,10 +276,32 @@ void Walker::put() {
     book(PathKind::credits, 1);
     return goTo(*creditor, Mode::Take);
   }
-  std::optional<WordRef> before = record.putBefore(word);
-  assert(before && "a word is held up by nothing");
-  bookFrom(PathKind::words, record.putOf(*before));
-  goTo(*before, Mode::Put);
+  if (std::optional<WordRef> before = record.putBefore(word);
+      before && record.putOf(*before) + 2 == now) { // pauses after a burst
+    book(PathKind::words, 2);
+    return goTo(*before, Mode::Put);
+  }
+  waitForLink(ready);
+}
+
+/// A word had no room before a link that was busy (E33); it could have been put
+/// at `ready` or behind the word before it.
+void Walker::waitForLink(Stamp ready) {
+  if (word.word > 0) {
+    WordRef before{word.at, word.word - 1};
+    if (Stamp free = record.putOf(before) + 1; free > ready) {
+      bookFrom(PathKind::links, free);
+      book(PathKind::words, 1);
+      return goTo(before, Mode::Put);
+    }
+  }
+  bookFrom(PathKind::links, ready);
+  if (image::receives(op.instruction->op)) {
+    book(PathKind::forwarding, target.forward_cycles);
+    mode = Mode::Take;
+  } else {
+    mode = Mode::Begin;
+  }
 }
 
 Walker::Way Walker::wayHere() {
@@ -295,10 +325,19 @@ void Walker::passByGate() {
     book(sameInput ? PathKind::words : PathKind::turns, 1);
     return goTo(*before, Mode::Put);
   }
-  std::optional<WordRef> creditor = record.creditorOf(word);
-  assert(creditor && "a router is held up by nothing");
-  book(PathKind::credits, 1);
-  goTo(*creditor, Mode::Take);
+  if (std::optional<WordRef> creditor = record.creditorOf(word)) {
+    book(PathKind::credits, 1);
+    return goTo(*creditor, Mode::Take);
+  }
+  comeByBusyLinks(way, giver);
+}
+
+/// A word has come, after others went first on its links (E33).
+void Walker::comeByBusyLinks(const Way &way, WordRef giver) {
+  bookFrom(PathKind::links, record.putOf(giver) + way.cycles());
+  book(PathKind::ramp, way.ramps);
+  book(PathKind::hops, way.hops);
+  goTo(giver, Mode::Put);
 }
 
 /// At the take of a word.
@@ -315,6 +354,8 @@ void Walker::take() {
     return goTo(giver, Mode::Put);
   }
   if (word.word == 0) {
+    if (op.begun + startCycles() != now)
+      return comeByBusyLinks(way, giver);
     mode = Mode::Begin;
     return;
   }
@@ -323,6 +364,9 @@ void Walker::take() {
     book(PathKind::words, 1);
     return goTo(before, Mode::Take);
   }
+  if (!image::sends(op.instruction->op) ||
+      record.putOf(before) - target.forward_cycles + 1 != now)
+    return comeByBusyLinks(way, giver);
   // It held the word before until that was put, and takes one meanwhile (E15).
   bookFrom(PathKind::forwarding, record.putOf(before));
   goTo(before, Mode::Put);

@@ -66,6 +66,7 @@ struct EngineResult {
   uint64_t instructions = 0, words = 0;
   /// Nothing: not known.
   std::optional<SharedCounts> shared;
+  bool isArbitrated = true; // every word that has to waits for its links (E33)
   // What the lock-step engine did, and not the reference engine.
   bool inLanes = false, countedInLanes = false;
 

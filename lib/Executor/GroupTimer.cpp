@@ -48,7 +48,8 @@ size_t GroupBefore::hash() const {
 GroupTimer::GroupTimer(const ExchangeGroup &group, const Streams &streams,
                        const Segments &segments, const image::TargetT &target,
                        const std::vector<Bundle> &bundles, BurstStates &bursts)
-    : group(group), bundles(bundles), target(target), bursts(bursts) {
+    : group(group), bundles(bundles), streams(streams), target(target),
+      bursts(bursts) {
   for (const GroupSource &from : group.sources) {
     const Producer &producer = streams.producers[from.producer];
     sources.push_back({producer.pe - group.first, from.at, from.words,
@@ -84,6 +85,12 @@ GroupTimer::GroupTimer(const ExchangeGroup &group, const Streams &streams,
           from.kind == GroupOp::Gate
               ? none
               : segments.acts[from.act].instruction->node);
+  for (uint32_t s = 0; s < sources.size(); ++s)
+    if (!nodes[s].empty())
+      sharing.push_back(s);
+  llvm::sort(sharing, [&](uint32_t a, uint32_t b) {
+    return std::pair(sources[a].color, a) < std::pair(sources[b].color, b);
+  });
 }
 
 void GroupTimer::addOps(const Segments &segments) {
@@ -139,8 +146,16 @@ Stamp GroupTimer::passesFrom(const GroupBefore &before, uint32_t source) const {
   return before.gates[static_cast<size_t>(it - gates.begin())];
 }
 
-/// When a word can be put, credits aside: E11, E13.
+/// When a word arrives: E11, E33.
+Stamp GroupTimer::arrival(uint32_t tap, uint32_t word) const {
+  return Holds::later(puts[sources[taps[tap].source].at + word] +
+                          taps[tap].delay,
+                      holds->arrivals, tap, word);
+}
+
+/// When a word can be put, credits aside: E11, E13, E33.
 Stamp GroupTimer::earliest(const Op &op, uint32_t word, Stamp ready) const {
+  ready = Holds::later(ready, holds->puts, op.out, word);
   if (word == 0)
     return op.isGate ? std::max(ready, begins[op.out]) : ready;
   bool pause = !op.isGate &&
@@ -184,8 +199,6 @@ void GroupTimer::inOrder(GroupAfter &after) {
     actor.begun = actor.clock + op.lead;
     Stamp clock = actor.begun + op.prologue;
     const Tap *tap = op.in == none ? nullptr : &taps[op.in];
-    const Stamp *arriving =
-        tap ? puts.data() + sources[tap->source].at + op.inFrom : nullptr;
     Stamp *taking = tap ? takes.data() + tap->at + op.inFrom : nullptr;
     Stamp *putting = op.out == none
                          ? nullptr
@@ -193,12 +206,12 @@ void GroupTimer::inOrder(GroupAfter &after) {
     for (uint32_t w = 0; w < op.words; ++w) {
       if (op.isGate) {
         taking[w] = putting[w] =
-            earliest(op, op.outFrom + w, arriving[w] + tap->delay);
+            earliest(op, op.outFrom + w, arrival(op.in, op.inFrom + w));
         continue;
       }
       Stamp ready = clock;
       if (tap) {
-        taking[w] = std::max(clock, arriving[w] + tap->delay);
+        taking[w] = std::max(clock, arrival(op.in, op.inFrom + w));
         clock = taking[w] + 1;
         ready = taking[w] + target.forward_cycles;
       }
@@ -251,8 +264,7 @@ bool GroupTimer::pass(const Op &op, Actor &actor) {
     uint32_t in = op.inFrom + actor.word, out = op.outFrom + actor.word;
     if (putSoFar[tap.source] <= in)
       return false;
-    Stamp stamp =
-        earliest(op, out, puts[sources[tap.source].at + in] + tap.delay);
+    Stamp stamp = earliest(op, out, arrival(op.in, in));
     if (!findCredit(op.out, out, stamp))
       return false;
     puts[sources[op.out].at + out] = takes[tap.at + in] = stamp;
@@ -270,8 +282,7 @@ bool GroupTimer::move(const Op &op, Actor &actor) {
       uint32_t in = op.inFrom + actor.word;
       if (putSoFar[tap->source] <= in)
         return false;
-      Stamp stamp = std::max(actor.clock,
-                             puts[sources[tap->source].at + in] + tap->delay);
+      Stamp stamp = std::max(actor.clock, arrival(op.in, in));
       takes[tap->at + in] = stamp;
       ++takenSoFar[op.in];
       actor.clock = stamp + 1;
@@ -403,9 +414,41 @@ void GroupTimer::keep(GroupAfter &after) const {
   keepRuns(after);
 }
 
+/// What words of the group hold each other up, as they were put.
+Holds GroupTimer::arbitrate(GroupAfter &after) const {
+  Holds found(sources.size(), taps.size());
+  after.longestWaits.assign(sources.size(), 0);
+  Arbiter arbiter(streams, target);
+  for (uint32_t s : sharing) {
+    const Source &source = sources[s];
+    CycleRuns words;
+    for (uint32_t word = 0; word < source.words; ++word)
+      append(words, puts[source.at + word]);
+    after.longestWaits[s] = arbiter.pass(
+        streams.producers[group.sources[s].producer], words, found.puts[s],
+        MutableArrayRef(found.arrivals)
+            .slice(source.taps.first, source.taps.count));
+  }
+  return found;
+}
+
 /// All ops, from what `after` begins with. False: they do not end.
 bool GroupTimer::run(GroupAfter &after) {
   after.waits.resize(ops.size());
+  while (runOnce(after)) {
+    if (sharing.size() < 2)
+      return true;
+    Holds found = arbitrate(after);
+    if (found == after.holds)
+      return true;
+    after.holds = std::move(found);
+  }
+  return false;
+}
+
+/// The same, with the holds that are known.
+bool GroupTimer::runOnce(GroupAfter &after) {
+  holds = &after.holds;
   if (after.before.credits.empty()) {
     start(after.before);
     inOrder(after);
@@ -423,6 +466,7 @@ GroupTimes GroupTimer::replay(const GroupAfter &counted) {
   replayed = &times;
   GroupAfter again;
   again.before = counted.before;
+  again.holds = counted.holds;
   run(again);
   replayed = nullptr;
   times.puts = puts;
@@ -438,6 +482,8 @@ const GroupAfter *GroupTimer::count(const GroupBefore &before) {
       return known[it->second].get();
   auto after = std::make_unique<GroupAfter>();
   after->before = before;
+  if (sharing.size() > 1)
+    after->holds = Holds(sources.size(), taps.size());
   if (!run(*after))
     return nullptr;
   keep(*after);

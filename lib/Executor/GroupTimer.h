@@ -47,7 +47,10 @@ struct GroupAfter {
     Stamp begin;
   };
   std::vector<Run> runs;
-  uint32_t index = 0; // GroupTimer::at
+  /// By source and by tap: what words wait for links within the group (E33).
+  Holds holds;
+  std::vector<Stamp> longestWaits; // by source, for links; empty: none shared
+  uint32_t index = 0;              // GroupTimer::at
 };
 
 /// When everything in an exchange group happens.
@@ -112,6 +115,8 @@ private:
 
   void addOps(const Segments &segments);
   bool run(GroupAfter &after);
+  bool runOnce(GroupAfter &after);
+  Holds arbitrate(GroupAfter &after) const;
   void start(const GroupBefore &before);
   void inOrder(GroupAfter &after);
   bool hasCredit() const;
@@ -120,6 +125,7 @@ private:
   bool pass(const Op &op, Actor &actor);
   bool move(const Op &op, Actor &actor);
   Stamp earliest(const Op &op, uint32_t word, Stamp ready) const;
+  Stamp arrival(uint32_t tap, uint32_t word) const;
   bool findCredit(uint32_t source, uint32_t word, Stamp &ready) const;
   void finish(const Op &op, uint32_t index, Actor &actor, GroupAfter &after);
   void wake(uint32_t actor);
@@ -127,6 +133,7 @@ private:
   void keep(GroupAfter &after) const;
   void keepRuns(GroupAfter &after) const;
 
+  const Streams &streams;
   const image::TargetT &target;
   const BurstStates &bursts;
   std::vector<Op> ops;
@@ -136,6 +143,8 @@ private:
   /// order: their first words, and their nodes.
   std::vector<std::vector<std::pair<uint32_t, uint32_t>>> nodes;
   std::vector<uint32_t> takers; // by tap
+  /// Sources whose ways have shared links, by their colors.
+  std::vector<uint32_t> sharing;
   /// By source: of PEs, words since the last full burst; of routers, the first
   /// cycle in which the next word can pass.
   std::vector<Stamp> begins;
@@ -144,6 +153,7 @@ private:
   std::vector<std::vector<Stamp>> credits; // by source, by word: from when
   std::vector<Actor> actors;
   std::vector<uint32_t> queue;
+  const Holds *holds = nullptr;
   GroupTimes *replayed = nullptr; // where times of ops go, if anywhere
   std::vector<std::unique_ptr<GroupAfter>> known;
   std::unordered_multimap<size_t, uint32_t> byHash;

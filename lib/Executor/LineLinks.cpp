@@ -56,7 +56,7 @@ class LineCounter {
 public:
   explicit LineCounter(const CountedSchedule &counted) : counted(counted) {}
 
-  SharedCounts run();
+  SharedOnAllLines run();
 
 private:
   /// Of a group: what each source crosses, and on which lines.
@@ -68,7 +68,7 @@ private:
 
   const Footprint &footprintOf(uint32_t group);
   uint32_t flowOf(uint32_t group, uint32_t after, bool alongX, int32_t across);
-  void addConvoys(Flow &flow, const GroupTimer::Source &source,
+  void addConvoys(Flow &flow, const GroupTimer &timer, const GroupAfter &after,
                   const GroupAfter::Run &run, const Crossing &crossing) const;
   void gather();
   const LineCounts &meet(const Meeting &meeting);
@@ -82,7 +82,7 @@ private:
   std::map<Meeting, LineCounts> meetings;
   Lines rows, columns; // by y, by x
   LineCounts onLine;   // of the line that is counted
-  SharedCounts total;
+  SharedOnAllLines total;
 };
 } // namespace
 
@@ -133,7 +133,8 @@ const LineCounter::Footprint &LineCounter::footprintOf(uint32_t index) {
 }
 
 /// How a run of words looks on the links that its stream crosses.
-void LineCounter::addConvoys(Flow &flow, const GroupTimer::Source &source,
+void LineCounter::addConvoys(Flow &flow, const GroupTimer &timer,
+                             const GroupAfter &after,
                              const GroupAfter::Run &run,
                              const Crossing &crossing) const {
   const Stamp hop = counted.target.hop_cycles;
@@ -141,16 +142,19 @@ void LineCounter::addConvoys(Flow &flow, const GroupTimer::Source &source,
   const auto links = static_cast<int32_t>(crossing.links);
   const bool isRising = rises(crossing.side);
   Convoy convoy;
-  convoy.color = source.color;
+  convoy.color = timer.sources[run.source].color;
   convoy.node = run.node;
   convoy.words = run.words;
+  if (!after.longestWaits.empty())
+    convoy.wait = after.longestWaits[run.source];
   convoy.from = isRising ? crossing.along : crossing.along + 1 - links;
   convoy.to = convoy.from + links;
   convoy.begin =
       isRising ? time - crossing.along * hop : time + crossing.along * hop;
   flow.convoys[size_t(crossing.side)].push_back(convoy);
   flow.begin = std::min(flow.begin, time);
-  flow.end = std::max(flow.end, time + (links - 1) * hop + run.words);
+  flow.end =
+      std::max(flow.end, time + (links - 1) * hop + run.words + convoy.wait);
 }
 
 uint32_t LineCounter::flowOf(uint32_t group, uint32_t after, bool alongX,
@@ -162,10 +166,11 @@ uint32_t LineCounter::flowOf(uint32_t group, uint32_t after, bool alongX,
   Flow &flow = flows.emplace_back();
   const GroupTimer &timer = *counted.timers[group];
   const Footprint &footprint = footprintOf(group);
-  for (const GroupAfter::Run &run : timer.at(after).runs)
+  const GroupAfter &done = timer.at(after);
+  for (const GroupAfter::Run &run : done.runs)
     for (const Crossing &crossing : footprint.crossings[run.source])
       if (isAlongX(crossing.side) == alongX && crossing.across == across)
-        addConvoys(flow, timer.sources[run.source], run, crossing);
+        addConvoys(flow, timer, done, run, crossing);
   for (size_t side = 0; side < flow.convoys.size(); ++side) {
     llvm::sort(flow.convoys[side], [](const Convoy &a, const Convoy &b) {
       return a.begin < b.begin;
@@ -201,6 +206,18 @@ void LineCounter::gather() {
   }
 }
 
+/// Whether words may want a link at the same time, some of them late.
+static bool mayMeet(const std::vector<Convoy> &ones,
+                    const std::vector<Convoy> &others) {
+  return any_of(ones, [&](const Convoy &one) {
+    return any_of(others, [&](const Convoy &other) {
+      return one.from < other.to && other.from < one.to &&
+             one.begin < other.end() + other.wait &&
+             other.begin < one.end() + one.wait;
+    });
+  });
+}
+
 /// What two flows have of each other.
 const LineCounts &LineCounter::meet(const Meeting &meeting) {
   auto [it, fresh] = meetings.try_emplace(meeting);
@@ -216,7 +233,9 @@ const LineCounts &LineCounter::meet(const Meeting &meeting) {
       convoy.to += meeting.apart;
       convoy.begin += meeting.later + before;
     }
-    it->second[size_t(side)] = countConvoys(one.convoys[size_t(side)], moved);
+    const std::vector<Convoy> &still = one.convoys[size_t(side)];
+    it->second[size_t(side)] = countConvoys(still, moved);
+    total.groupsMeet |= mayMeet(still, moved);
   }
   return it->second;
 }
@@ -256,14 +275,14 @@ void LineCounter::count(std::vector<Event> &events, bool alongX,
     for (auto &[pair, on] : onLine[size_t(side)]) {
       const uint64_t links = unite(on.links);
       const auto first = static_cast<uint32_t>(on.links.front().first);
-      total[pair].add({on.cycles, links, alongX ? first : line,
-                       alongX ? line : first, side});
+      total.counts[pair].add({on.cycles, links, alongX ? first : line,
+                              alongX ? line : first, side});
     }
     onLine[size_t(side)].clear();
   }
 }
 
-SharedCounts LineCounter::run() {
+SharedOnAllLines LineCounter::run() {
   if (none_of(counted.streams.ways,
               [](const Way &way) { return way.isShared; }))
     return {};
@@ -275,7 +294,7 @@ SharedCounts LineCounter::run() {
   return std::move(total);
 }
 
-SharedCounts countSharedLinks(const CountedSchedule &counted) {
+SharedOnAllLines countSharedLinks(const CountedSchedule &counted) {
   return LineCounter(counted).run();
 }
 

@@ -12,7 +12,14 @@
 
 namespace waferloom::executor {
 
-SharedCounts countSharedLinks(const CountedSchedule &counted);
+struct SharedOnAllLines {
+  SharedCounts counts;
+  /// Words of different groups want a link at the same time, or may, with the
+  /// waits of each group.
+  bool groupsMeet = false;
+};
+
+SharedOnAllLines countSharedLinks(const CountedSchedule &counted);
 
 } // namespace waferloom::executor
 

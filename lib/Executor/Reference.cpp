@@ -61,7 +61,7 @@ void Reference::start(const EngineOptions &options) {
   links.reset();
   if (!options.narrow)
     links = std::make_unique<ReferenceLinks>(streams, target);
-  channels.reset(options.narrow);
+  channels.reset(options.narrow, &holds);
   stops = options.stops;
   queue.clear();
   queueHead = 0;
@@ -105,12 +105,42 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
                 "of this host's {2}; --cycles counts without it",
                 steps, bytes >> 20, hostMemory() >> 20)
             .str());
-  start(options);
   // Also where the run ends with an error.
   scope_exit forget([&] {
     record.reset();
     links.reset();
+    holds = Holds();
   });
+  holds = Holds();
+  if (Error error = waitForLinks(options))
+    return error;
+  return runOnce(options, result);
+}
+
+/// Finds out which words wait for links, by runs without values.
+Error Reference::waitForLinks(const EngineOptions &options) {
+  if (options.narrow ||
+      none_of(streams.ways, [](const Way &way) { return way.isShared; }))
+    return Error::success();
+  EngineOptions abstract;
+  abstract.abstract = true;
+  abstract.launch = options.launch;
+  abstract.interrupt = options.interrupt;
+  abstract.stops = options.stops;
+  holds = Holds(streams.producers.size(), streams.consumers.size());
+  while (true) {
+    EngineResult result;
+    if (Error error = runOnce(abstract, result))
+      return error;
+    Holds found = links->arbitrate();
+    if (found == holds)
+      return Error::success();
+    holds = std::move(found);
+  }
+}
+
+Error Reference::runOnce(const EngineOptions &options, EngineResult &result) {
+  start(options);
   while (queueHead < queue.size()) {
     uint32_t actor = queue[queueHead++];
     // The queue is a ring without a fixed size: drop what is done.
@@ -143,6 +173,7 @@ Error Reference::run(const EngineOptions &options, EngineResult &result) {
   result.words = words;
   if (links)
     result.shared = links->count();
+  result.isArbitrated = result.shared.has_value();
   if (record)
     *options.critical =
         walkPath(*record, prepared, streams, target, result.last, result.cycles,

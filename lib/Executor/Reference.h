@@ -87,6 +87,8 @@ private:
   };
 
   void start(const EngineOptions &options);
+  llvm::Error runOnce(const EngineOptions &options, EngineResult &result);
+  llvm::Error waitForLinks(const EngineOptions &options);
   void runActor(uint32_t actor);
   void runMain(uint32_t pe);
   void runThread(uint32_t pe, uint32_t slot);
@@ -149,6 +151,7 @@ private:
   Trace *trace = nullptr;
   std::unique_ptr<ReferenceRecord> record; // for the critical path
   std::unique_ptr<ReferenceLinks> links;
+  Holds holds; // what waits for links
   const std::map<uint32_t, Stop> *stops = nullptr;
   Interrupt *interrupt = nullptr;
   std::string failure; // a value out of its range stops the run

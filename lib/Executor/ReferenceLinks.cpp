@@ -1,4 +1,5 @@
 #include "ReferenceLinks.h"
+#include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 
 namespace waferloom::executor {
@@ -57,6 +58,33 @@ std::optional<SharedCounts> ReferenceLinks::count() const {
         countPair(list[i], list[k], {0, 0, x, y, side}, counts);
   }
   return counts;
+}
+
+Holds ReferenceLinks::arbitrate() const {
+  if (isFull)
+    return {};
+  std::vector<uint32_t> order; // of producers
+  for (uint32_t p = 0; p < puts.size(); ++p)
+    if (!puts[p].empty())
+      order.push_back(p);
+  llvm::sort(order, [&](uint32_t a, uint32_t b) {
+    return std::pair(streams.producers[a].color, a) <
+           std::pair(streams.producers[b].color, b);
+  });
+  Holds holds(puts.size(), streams.consumers.size());
+  Arbiter arbiter(streams, target);
+  for (uint32_t p : order) {
+    CycleRuns words;
+    for (const Run &run : puts[p])
+      words.push_back(
+          {static_cast<Stamp>(run.begin), static_cast<Stamp>(run.words)});
+    const Producer &producer = streams.producers[p];
+    arbiter.pass(
+        producer, words, holds.puts[p],
+        llvm::MutableArrayRef(holds.arrivals)
+            .slice(producer.consumers.first, producer.consumers.count));
+  }
+  return holds;
 }
 
 } // namespace waferloom::executor

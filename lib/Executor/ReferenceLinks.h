@@ -32,6 +32,9 @@ public:
 
   /// Nothing: there were too many words to be written down.
   std::optional<SharedCounts> count() const;
+  /// What held words up if they are put like that (E33); nothing where `count`
+  /// is nothing.
+  Holds arbitrate() const;
 
 private:
   /// Words that were put one behind another.

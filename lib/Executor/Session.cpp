@@ -358,6 +358,7 @@ void SessionImpl::describe(const EntryState &state, const EngineResult &run,
   result.lastY = state.streams.places[run.last].y;
   result.instructions = run.instructions;
   result.words = run.words;
+  result.linksArbitrated = run.isArbitrated;
   if (run.shared) {
     result.sharedLinks = executor::describe(*run.shared, loaded->image);
     result.sharedLinkCycles = 0;

@@ -1,17 +1,15 @@
-// Words of two streams that cross one link in the same cycle (E32). No machine
-// does that; how often it happens says how far to trust a number of cycles.
+// Words of two streams that would cross one link in the same cycle (E32), so
+// that one of them waits (E33).
 
 #ifndef WAFERLOOM_LIB_EXECUTOR_SHAREDLINKS_H
 #define WAFERLOOM_LIB_EXECUTOR_SHAREDLINKS_H
 
-#include "Streams.h"
+#include "Arbiter.h"
 #include "waferloom/Executor/Executor.h"
 #include <map>
 #include <vector>
 
 namespace waferloom::executor {
-
-using Stamp = int64_t;
 
 /// Who meets: colors and the nodes of the instructions that put the words, of
 /// the lower color first. Streams of one color never have a link in common.
@@ -48,6 +46,7 @@ struct Convoy {
   int32_t from, to; // links
   Stamp begin;      // when the first would cross link 0
   uint32_t words;
+  Stamp wait = 0; // the longest of a word of the stream, for links
 
   Stamp end() const { return begin + static_cast<Stamp>(words); }
 };

@@ -18,6 +18,10 @@ namespace waferloom::executor {
 /// Groups whose words' times are kept for others that ask for the same.
 static constexpr size_t mostKnown = 64;
 
+/// Where words of different groups meet, the reference engine counts steps of
+/// so many instructions and words, some seconds of its work.
+static constexpr uint64_t mostStepsAtOnce = 100'000'000;
+
 namespace {
 class Timer {
 public:
@@ -273,7 +277,13 @@ std::optional<EngineResult> Timer::run() {
     if (!exchange(superstep))
       return std::nullopt;
   }
-  return result();
+  SharedOnAllLines shared = countSharedLinks(counted());
+  if (shared.groupsMeet && prepared.effort.steps <= mostStepsAtOnce)
+    return std::nullopt;
+  EngineResult counted = result();
+  counted.shared = std::move(shared.counts);
+  counted.isArbitrated = !shared.groupsMeet;
+  return counted;
 }
 
 EngineResult Timer::result() {
@@ -288,7 +298,6 @@ EngineResult Timer::result() {
   }
   for (StageEnd &stage : result.stages)
     spend(stage);
-  result.shared = countSharedLinks(counted());
   return result;
 }
 

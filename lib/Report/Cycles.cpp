@@ -197,10 +197,15 @@ std::string describe(const executor::SharedLinks &links) {
 void printSharedLinks(raw_ostream &os, const executor::StepResult &step,
                       size_t most) {
   if (!step.sharedLinkCycles) {
-    os << "shared link cycles: not known, too many words to write down\n";
+    os << "shared link cycles: not known, too many words to write down; none "
+          "waits for a link\n";
     return;
   }
-  os << formatv("{0:N} shared link cycles\n", *step.sharedLinkCycles);
+  os << formatv("{0:N} shared link cycles{1}\n", *step.sharedLinkCycles,
+                *step.sharedLinkCycles == 0 ? ""
+                : step.linksArbitrated
+                    ? ", the words that wait are counted with"
+                    : ", no word waits for those of another exchange group");
   ArrayRef<executor::SharedLinks> pairs = step.sharedLinks;
   for (const executor::SharedLinks &links : pairs.take_front(most))
     os << formatv("  {0,12:N}  {1}\n", links.cycles, describe(links));
@@ -222,6 +227,7 @@ json::Value sharedLinksToJson(const executor::StepResult &step) {
                      {"y", links.y},
                      {"side", image::EnumNameSide(links.side)}});
   return json::Object{{"cycles", *step.sharedLinkCycles},
+                      {"arbitrated", step.linksArbitrated},
                       {"pairs", std::move(pairs)}};
 }
 

@@ -253,13 +253,13 @@ static void writePath(Page &page, const image::ImageT &image,
   page.endTable();
 }
 
-/// Streams that cross a link in one cycle, which no machine lets them do.
+/// Streams that want a link in one cycle, so that one of them waits.
 static void writeSharedLinks(Page &page, ArrayRef<executor::SharedLinks> pairs,
                              const std::string &prefix) {
   constexpr size_t shown = 8;
   if (pairs.empty())
     return;
-  page.beginTable({"streams that cross links in the same cycles", "#cycles"});
+  page.beginTable({"streams that want links in the same cycles", "#cycles"});
   for (auto [i, links] : enumerate(pairs.take_front(shown))) {
     page.beginRow();
     page.cell(describe(links));

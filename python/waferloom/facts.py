@@ -87,7 +87,7 @@ class Stage(NamedTuple):
 
 
 class SharedLinks(NamedTuple):
-    """Words of two colors that cross links in the same cycles. nodes: whose they are. cycles:
+    """Words of two colors that want links in the same cycles. nodes: whose they are. cycles:
     of all links together. links: how many; the first leaves the router (x, y) by `side`."""
 
     colors: tuple
@@ -107,8 +107,8 @@ class Result:
     seconds: the same by the target's clock. host_seconds: on this machine.
     accounts: where they went on the core that ended last, as Account.
     stages: the same for each stage, stage 0 first, as Stage.
-    shared_link_cycles: cycles of links that two colors cross at once, which no machine
-    lets them do (docs/executor.md); None where they are not known.
+    shared_link_cycles: cycles of links that words of two colors want at once, so that one
+    waits (docs/executor.md); None where they are not known.
     trace: what every core did, if asked for.
     """
 

@@ -1,4 +1,5 @@
-"""Links that two colors cross in one cycle: both engines find the same ones, and every door tells them."""
+"""Links that words of two colors want in one cycle: both engines find the same ones, let the same words wait, and every
+door tells them."""
 
 import json
 import subprocess
@@ -33,6 +34,7 @@ def test_both_engines_find_the_same(image):
                     for engine in ("lockstep", "reference"))
     for one, other in zip(ours, theirs, strict=True):
         assert one["shared_links"] == other["shared_links"]
+        assert one["cycles"] == other["cycles"] and one["shared_links"]["arbitrated"]
         pairs = one["shared_links"]["pairs"]
         assert sum(pair["cycles"] for pair in pairs) == one["shared_links"]["cycles"]
         assert all(pair["colors"][0] < pair["colors"][1] and pair["cycles"] >= pair["links"] > 0 for pair in pairs)
@@ -52,7 +54,7 @@ def test_python_and_text_have_the_same(image):
 
 
 def test_grown_trees_share_links(models, tmp_path):
-    """A figure that is not honest says so."""
+    """A figure in which words wait for links says so."""
     path = tmp_path / "m.wafer"
     tool("compile", models / MODEL, "-o", path, *PLANS["row"].split(), "--quiet")
     assert wl.load(path).shared_links(), "no pair on a row of 24: the row no longer shows what this is about"

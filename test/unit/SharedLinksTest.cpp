@@ -1,6 +1,7 @@
-// Links that two colors cross at once (E32). Every test of the executor
-// compares what both engines find (Running.h): the lock-step engine by
-// rectangles of links and cycles, the reference engine link by link.
+// Links that words of two colors want at once (E32), and who waits (E33). Every
+// test of the executor compares what both engines find (Running.h): the
+// lock-step engine by rectangles of links and cycles and group by group, the
+// reference engine link by link and over the whole step.
 
 #include "Running.h"
 #include <random>
@@ -34,26 +35,70 @@ static void send(Builder &b, const Message &m) {
 }
 
 /// Core 1 sends in the cycles in which words of core 0 come by, and both go on
-/// over two links.
+/// over two links. Color 0 goes first.
 TEST(SharedLinks, TwoMessagesMeet) {
   Builder b(5, 1, 4096);
+  const TargetT &target = *b.image.target;
+  ASSERT_EQ(target.ramp_cycles, 2u);
+  ASSERT_EQ(target.output_queue_words, 2u);
   Message one{0, 0, 3, 10}, other{1, 1, 4, 10};
   for (const Message &m : {one, other}) {
     routeAlong(b, m);
     send(b, m);
   }
   StepResult result = stepOf(sessionOf(b).get());
-  // Words of core 0 are a hop behind: of ten, nine meet one, on two links.
-  EXPECT_EQ(result.sharedLinkCycles, 18u);
+  // Words of core 0 are a hop behind the first of core 1, which goes alone. The
+  // next nine wait for ten, four of them on the ramp and in the queue; the last
+  // of them crosses the first link in cycle 21, and three more behind it.
+  EXPECT_EQ(result.cycles, target.issue_cycles + 21 + 3 + 2 + 1);
+  EXPECT_EQ(result.sharedLinkCycles, 8u); // those four, on two links
+  EXPECT_TRUE(result.linksArbitrated);
   ASSERT_EQ(result.sharedLinks.size(), 1u);
   const executor::SharedLinks &links = result.sharedLinks.front();
   EXPECT_EQ(links.colors[0], 0);
   EXPECT_EQ(links.colors[1], 1);
   EXPECT_EQ(links.nodes[0], "node/a");
-  EXPECT_EQ(links.cycles, 18u);
+  EXPECT_EQ(links.cycles, 8u);
   EXPECT_EQ(links.links, 2u);
   EXPECT_EQ(links.x, 1u);
   EXPECT_EQ(links.side, Side::east);
+}
+
+/// The same with the colors exchanged: the words that come by wait, in the
+/// network, and nobody but their receiver is late.
+TEST(SharedLinks, TheLowerColorGoesFirst) {
+  Builder b(5, 1, 4096);
+  const TargetT &target = *b.image.target;
+  for (const Message &m : {Message{1, 0, 3, 10}, Message{0, 1, 4, 10}}) {
+    routeAlong(b, m);
+    send(b, m);
+  }
+  StepResult result = stepOf(sessionOf(b).get());
+  // Core 1's words cross the link in cycles 2 to 11, those that come by in 12
+  // to 21; two links later they are there.
+  EXPECT_EQ(result.cycles, target.issue_cycles + 21 + 2 + 2 + 1);
+}
+
+/// What waits for a link may be what the path waits for.
+TEST(SharedLinks, ThePathSaysSo) {
+  Builder b(5, 1, 4096);
+  for (const Message &m : {Message{0, 0, 3, 10}, Message{1, 1, 4, 10}}) {
+    routeAlong(b, m);
+    send(b, m);
+  }
+  auto loaded = adopt(b.image, b.data);
+  ASSERT_TRUE(bool(loaded));
+  for (executor::EngineKind kind :
+       {executor::EngineKind::reference, executor::EngineKind::lockstep}) {
+    executor::CriticalPath path;
+    executor::RunOptions options;
+    options.critical = &path;
+    auto result = executor::countStep(*loaded, 0, options, kind);
+    ASSERT_TRUE(bool(result)) << toString(result.takeError());
+    EXPECT_EQ(path.total(), result->cycles);
+    // Ten cycles later than alone.
+    EXPECT_EQ(path.cycles()[size_t(executor::PathKind::links)], 10);
+  }
 }
 
 /// Nothing meets where one is late, nor in opposite directions, nor where only
@@ -96,7 +141,9 @@ TEST(SharedLinks, AroundACorner) {
   b.recv(2, 1, 6, at(0)).rows = 3;
   b.recv(2, 0, 6, at(0)).rows = 4;
   StepResult result = stepOf(sessionOf(b).get());
-  EXPECT_EQ(result.sharedLinkCycles, 10u); // five words, links to rows 1 and 2
+  // Five words of color 1 meet words that turn the corner, which go first; four
+  // of them have room to wait in. Links to rows 1 and 2.
+  EXPECT_EQ(result.sharedLinkCycles, 8u);
   ASSERT_EQ(result.sharedLinks.size(), 1u);
   EXPECT_EQ(result.sharedLinks[0].x, 1u);
   EXPECT_EQ(result.sharedLinks[0].y, 0u);

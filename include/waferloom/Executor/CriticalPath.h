@@ -28,6 +28,7 @@ enum class PathKind : uint8_t {
   ramp,        // between router and core
   forwarding,  // from taking a word to putting what was made of it
   turns,       // a router gives another input its turn
+  links,       // words of other colors go first on a link
   credits,     // from the take that left room to the put that needed it
   threads,     // microthreads begin, end, and share the core
 };

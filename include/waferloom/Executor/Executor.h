@@ -98,8 +98,8 @@ struct Account {
 /// What a trip of such a loop is called: "layer", "token", or nothing.
 llvm::StringRef tripOf(image::LoopOver over);
 
-/// Words of two colors that cross links in the same cycles, which no machine
-/// does (docs/executor.md, E32).
+/// Words of two colors that want links in the same cycles, so that one of them
+/// waits (docs/executor.md, E32, E33).
 struct SharedLinks {
   uint8_t colors[2] = {0, 0};
   std::string nodes[2];  // of the instructions that put them
@@ -127,10 +127,13 @@ struct StepResult {
   std::vector<StageResult> stages; // stage 0 first; one without stages
   uint64_t instructions = 0;       // executed by all PEs
   uint64_t words = 0;              // sent and taken by all PEs
-  /// Cycles of links in which words of two colors cross; nothing: not known,
-  /// of more words than can be written down. Then by whom, the most first.
+  /// Cycles of links that words of two colors want; nothing: not known, of more
+  /// words than can be written down. Then by whom, the most first.
   std::optional<uint64_t> sharedLinkCycles;
   std::vector<SharedLinks> sharedLinks;
+  /// Every word waits for its links as long as it has to. False where these are
+  /// too many to be found, or to be looked at together (docs/executor.md, E33).
+  bool linksArbitrated = false;
   /// Who did the step: the lock-step engine leaves to the reference engine what
   /// it cannot do (docs/executor.md).
   EngineKind engine = EngineKind::reference;
