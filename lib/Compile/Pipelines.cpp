@@ -223,8 +223,13 @@ void waferloom::populatePreparePipeline(OpPassManager &pm,
   pm.addPass(createCSEPass());
   // From here on dimensions are factors, and no reshape is left.
   algebra::populateRewrites(pm, options.disabledRewrites);
-  if (reroll)
-    pm.addNestedPass<func::FuncOp>(partition::createPartitionReroll());
+  if (reroll) {
+    // Two layers one behind the other take fewer cycles than a loop of them,
+    // but stages share what is a loop.
+    const bool areStages = options.stages.value_or(1) > 1;
+    pm.addNestedPass<func::FuncOp>(
+        partition::createPartitionReroll({areStages ? 2 : 3}));
+  }
   // Behind the loop of the layers, so that all of them stay alike.
   pm.addNestedPass<func::FuncOp>(sampling::createSamplingPull());
   pm.addPass(createCSEPass());

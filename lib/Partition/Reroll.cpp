@@ -106,7 +106,8 @@ struct Loop {
 
 class Reroller {
 public:
-  explicit Reroller(Block &block) : block(block) {}
+  Reroller(Block &block, size_t fewestTrips)
+      : block(block), fewestTrips(fewestTrips) {}
 
   /// Rerolls the best loop of the block; false if there is none.
   bool run();
@@ -122,11 +123,23 @@ private:
   void build(const Loop &loop);
 
   Block &block;
+  const size_t fewestTrips;
   std::vector<Operation *> sequence;
   std::vector<int> kinds; // equal for ops that are the same
   std::map<Operation *, size_t> indexOf;
 };
 } // namespace
+
+/// Does an op depend on a weight or a state, or does the model end with it?
+/// What depends on the inputs of a step alone is no part of a layer.
+static bool isLayered(Operation *op,
+                      const llvm::DenseSet<Operation *> &ofLayers) {
+  if (isa<wafer::StoredOpInterface>(op) || op->getNumResults() == 0)
+    return true;
+  return llvm::any_of(op->getOperands(), [&](Value operand) {
+    return ofLayers.contains(operand.getDefiningOp());
+  });
+}
 
 void Reroller::readSequence() {
   using Known =
@@ -147,12 +160,21 @@ void Reroller::readSequence() {
     alike.emplace_back(op, next);
     return next++;
   };
+  // What layers share stands where the first of them needs it: it is read as if
+  // it stood in front of all.
+  llvm::DenseSet<Operation *> ofLayers;
+  std::vector<Operation *> inLayers;
   for (Operation &op : block.without_terminator()) {
+    if (isLayered(&op, ofLayers))
+      ofLayers.insert(&op);
     if (isSource(&op))
       continue;
-    indexOf[&op] = sequence.size();
-    sequence.push_back(&op);
-    kinds.push_back(number(&op));
+    (ofLayers.contains(&op) ? inLayers : sequence).push_back(&op);
+  }
+  llvm::append_range(sequence, inLayers);
+  for (auto [i, op] : llvm::enumerate(sequence)) {
+    indexOf[op] = i;
+    kinds.push_back(number(op));
   }
 }
 
@@ -218,6 +240,23 @@ static bool sameSource(Operation *a, Operation *b) {
   return true;
 }
 
+/// Are two values from outside of the layers one, computed twice?
+static bool isSameValue(Value a, Value b) {
+  if (a == b)
+    return true;
+  auto x = dyn_cast<OpResult>(a), y = dyn_cast<OpResult>(b);
+  return x && y && x.getResultNumber() == y.getResultNumber() &&
+         isMemoryEffectFree(x.getOwner()) &&
+         !isa<wafer::StoredOpInterface>(x.getOwner()) &&
+         isSameOp(x.getOwner(), y.getOwner()) &&
+         llvm::all_of(llvm::zip(x.getOwner()->getOperands(),
+                                y.getOwner()->getOperands()),
+                      [](auto operands) {
+                        auto [p, q] = operands;
+                        return isSameValue(p, q);
+                      });
+}
+
 bool Reroller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
   // The trip and place of the op that computes a value, if it is in the loop.
   auto find = [&](Value value) -> std::optional<std::pair<size_t, size_t>> {
@@ -239,7 +278,7 @@ bool Reroller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
         return false;
       continue;
     }
-    if (value == first && !here)
+    if (!here && isSameValue(first, value))
       continue; // from outside
     Operation *a = first.getDefiningOp(), *b = value.getDefiningOp();
     if (!here) {
@@ -403,7 +442,8 @@ bool Reroller::run() {
     Loop loop;
     loop.period = period;
     loop.tripCount = (ops.size() - phase) / period;
-    if (loop.tripCount < 2 || (best && loop.tripCount < best->tripCount))
+    if (loop.tripCount < fewestTrips ||
+        (best && loop.tripCount < best->tripCount))
       break;
     loop.ops.assign(ops.begin() + phase,
                     ops.begin() + phase + loop.tripCount * period);
@@ -421,9 +461,11 @@ bool Reroller::run() {
 
 namespace {
 struct PartitionReroll : partition::impl::PartitionRerollBase<PartitionReroll> {
+  using PartitionRerollBase::PartitionRerollBase;
+
   void runOnOperation() override {
     Block &block = getOperation().getBody().front();
-    if (!Reroller(block).run())
+    if (!Reroller(block, std::max<int64_t>(fewestTrips, 2)).run())
       return;
     // Sources that only the rerolled layers read are read by nobody now.
     SmallVector<Operation *> ops;

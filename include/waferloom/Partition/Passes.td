@@ -56,6 +56,8 @@ def PartitionReroll : Pass<"partition-reroll", "::mlir::func::FuncOp"> {
 
     Needs: partition-factor, algebra-fold.
   }];
+  let options = [Option<"fewestTrips", "fewest-trips", "int64_t", "2",
+                        "layers that are worth a loop">];
 }
 
 def PartitionPlan : Pass<"partition-plan", "::mlir::ModuleOp"> {

@@ -55,8 +55,6 @@ struct LookupDimensions
                                      factorizer.get(op.getIndices()), Value()));
     return success();
   }
-
-  Rerolling getRerolling(Operation *) const { return Rerolling::Never; }
 };
 
 struct LookupLayouts

@@ -1,0 +1,89 @@
+// RUN: waferloom-opt %s --partition-reroll | FileCheck %s
+
+// Each of two layers makes for itself what depends on the inputs alone: it is
+// the same for both, stands in front of the loop, and does not keep their ops
+// from following each other. Rows that a layer looks up are its own.
+
+wafer.weight @a0 : tensor<4xf32>
+wafer.weight @a1 : tensor<4xf32>
+wafer.weight @b0 : tensor<3x4xf32>
+wafer.weight @b1 : tensor<3x4xf32>
+
+#id = affine_map<(i) -> (i)>
+// CHECK-LABEL: @shared
+func.func @shared() {
+  // CHECK: %[[X:.*]] = wafer.input "x"
+  // CHECK: %[[MASK:.*]] = wafer.input "mask"
+  // CHECK: %[[K:.*]] = linalg.generic {{.*}} ins(%[[MASK]] : tensor<4xi32>)
+  // CHECK: wafer.repeat 2 (%[[R:.*]] = %[[X]]) : tensor<4xf32> {
+  // CHECK: wafer.parameter [@a0, @a1] : tensor<4xf32>
+  // CHECK: %[[M:.*]] = linalg.generic {{.*}} ins(%[[R]], %{{.*}} : tensor<4xf32>, tensor<4xf32>)
+  // CHECK: linalg.generic {{.*}} ins(%[[M]], %[[K]] : tensor<4xf32>, tensor<4xf32>)
+  // CHECK: %[[B:.*]] = wafer.parameter [@b0, @b1] : tensor<3x4xf32>
+  // CHECK: wafer.lookup %[[B]][
+  // CHECK: wafer.yield
+  // CHECK-NOT: linalg.generic
+  %x = wafer.input "x" : tensor<4xf32>
+  %mask = wafer.input "mask" : tensor<4xi32>
+  %at = wafer.input "at" {limit = 3 : i64} : tensor<i32>
+  %e = tensor.empty() : tensor<4xf32>
+  %b0 = wafer.parameter [@b0] : tensor<3x4xf32>
+  %b1 = wafer.parameter [@b1] : tensor<3x4xf32>
+  %a0 = wafer.parameter [@a0] : tensor<4xf32>
+  %m0 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%x, %a0 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.mulf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %k0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%mask : tensor<4xi32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: i32, %o: f32):
+    %r = arith.sitofp %u : i32 to f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %n0 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%m0, %k0 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.addf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %i0 = wafer.lookup %b0[%at] : (tensor<3x4xf32>, tensor<i32>) -> tensor<4xf32>
+  %g0 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%n0, %i0 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.subf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %h0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%g0 : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = math.tanh %u : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %a1 = wafer.parameter [@a1] : tensor<4xf32>
+  %m1 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%h0, %a1 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.mulf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %k1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%mask : tensor<4xi32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: i32, %o: f32):
+    %r = arith.sitofp %u : i32 to f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %n1 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%m1, %k1 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.addf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %i1 = wafer.lookup %b1[%at] : (tensor<3x4xf32>, tensor<i32>) -> tensor<4xf32>
+  %g1 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%n1, %i1 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.subf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %h1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%g1 : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = math.tanh %u : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  // CHECK: wafer.output "y"
+  wafer.output "y", %h1 : tensor<4xf32>
+  return
+}
