@@ -55,6 +55,10 @@ static LogicalResult select(Lowering &lowering, onnx::IfOp choice,
     SymbolicTensor *a = values.lookup(yes), *b = values.lookup(no);
     if (!a || !b)
       return failure();
+    if (a->rows || b->rows || !a->parts.empty() || !b->parts.empty())
+      return lowering.refuse("its condition depends on data, and so do the "
+                             "sizes of what its branches give"),
+             failure();
     if (a->shape != b->shape || a->appended >= 0 || b->appended >= 0)
       return lowering.refuse(
                  "its condition depends on data, and its branches "

@@ -13,8 +13,14 @@ static constexpr int64_t newestVersion = 1 << 20;
 
 SymbolicTensor *Compose::operator()(StringRef op, Operands operands,
                                     Attributes attributes) {
+  Results results = all(op, operands, attributes, 1);
+  return results.empty() ? nullptr : results[0];
+}
+
+Results Compose::all(StringRef op, Operands operands, Attributes attributes,
+                     unsigned count) {
   if (failed())
-    return nullptr;
+    return {};
   const OperatorEntry *entry = findOperator("", op);
   assert(entry && "composed of an operator that the table has not");
   Call inner{call.lowering,
@@ -24,13 +30,13 @@ SymbolicTensor *Compose::operator()(StringRef op, Operands operands,
              newestVersion,
              SmallVector<SymbolicTensor *>(operands),
              builder.getDictionaryAttr(attributes),
-             /*resultCount=*/1,
-             {true}};
+             count,
+             SmallVector<bool>(count, true)};
   call.math.dims.clear();
   Results results = entry->lower(inner);
   if (results.empty() && !failed())
     call.refuse("cannot be lowered");
-  return results.empty() ? nullptr : results[0];
+  return results;
 }
 
 SymbolicTensor *Compose::polynomial(SymbolicTensor *x, ArrayRef<double> c) {

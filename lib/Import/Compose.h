@@ -21,6 +21,10 @@ public:
   SymbolicTensor *operator()(llvm::StringRef op, Operands operands,
                              Attributes attributes = {});
 
+  /// All of so many results; none after a refusal.
+  Results all(llvm::StringRef op, Operands operands, Attributes attributes,
+              unsigned count);
+
   // The commonest, by name.
   SymbolicTensor *add(SymbolicTensor *a, SymbolicTensor *b) {
     return (*this)("Add", {a, b});

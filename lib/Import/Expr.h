@@ -211,6 +211,10 @@ public:
   Expr substitute(Expr e, llvm::ArrayRef<Expr> indices);
   /// Whether `e` reads a tensor that exists at run time only.
   bool readsData(Expr e);
+  /// What `e` computes with; of conditions, those without data first. In the
+  /// first layer of a model they are made after the values that they meet, in
+  /// others before, and layers must come out alike.
+  llvm::SmallVector<Expr> argsInOrder(Expr e);
   /// The dims that occur in `e`.
   llvm::SmallBitVector dimsOf(Expr e);
 

@@ -11,7 +11,9 @@
 #include "Bindings.h"
 #include "Branches.h"
 #include "Frame.h"
+#include "Joins.h"
 #include "Operators.h"
+#include "Rows.h"
 #include "Unsupported.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -374,7 +376,12 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
   lowering.math.overflowed = false;
   lowering.math.dims.clear();
   narrowDoubles(call);
-  Results results = entry->lower(call);
+  auto mayLackRows = [](SymbolicTensor *q) { return q && q->rows; };
+  auto isApart = [](SymbolicTensor *q) { return q && !q->parts.empty(); };
+  Results results =
+      llvm::any_of(call.inputs, mayLackRows) ? lowerOnRows(call, *entry)
+      : llvm::any_of(call.inputs, isApart)   ? lowerOnParts(call, *entry)
+                                             : entry->lower(call);
   if (lowering.math.overflowed)
     lowering.refuse("its sizes or indices grow beyond what can be followed");
   if (!lowering.refusal.empty() || results.empty()) {
@@ -419,6 +426,10 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
             << "only outputs that append to an input are states";
         return failure();
       }
+    if (q->rows)
+      return error() << "output '" << output.getName()
+                     << "' has as many rows as data decides",
+             failure();
     if (q->type.isF64())
       return error() << "output '" << output.getName()
                      << "': double precision at run time is not supported; "

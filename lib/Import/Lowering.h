@@ -70,6 +70,8 @@ public:
 
   /// The value as an index function; null for floats at run time.
   Expr functionOf(SymbolicTensor *q);
+  /// Says between which numbers the integers of a run-time tensor lie.
+  SymbolicTensor *withRange(SymbolicTensor *q, int64_t low, int64_t high);
   /// The same seen from a shape that it broadcasts to; sets math.dims.
   Expr functionAt(SymbolicTensor *q, llvm::ArrayRef<Expr> shape);
   /// The elements of a small value; null if they are not known.

@@ -8,12 +8,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Evaluate.h"
 #include "Lowering.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -127,7 +129,7 @@ bool BodyWriter::collect(Expr e) {
   default:
     break;
   }
-  for (Expr arg : e->args)
+  for (Expr arg : lowering.math.argsInOrder(e))
     if (!collect(arg))
       return false;
   for (const Term &term : e->terms) {
@@ -154,6 +156,10 @@ static int asDim(Expr e) {
 
 bool BodyWriter::collectRead(Expr e) {
   const ReadTensor &source = lowering.math.reads[e->payload];
+  if (!lowering.readSymbolic[e->payload])
+    return lowering.refuse("computes with " + source.name +
+                           ", which data decides"),
+           false;
   SmallVector<int> map;
   SmallVector<int64_t> offsets, sizes;
   for (auto [index, size] : llvm::zip_equal(e->args, source.dims)) {
@@ -225,8 +231,21 @@ bool BodyWriter::collectLookup(Expr e) {
   flat = math.substitute(flat, to);
   SymbolicTensor *indices =
       lowering.fromFunction(used, lowering.builder.getI64Type(), flat);
-  Value at = lowering.plain(indices);
+  SmallVector<int64_t> sizes;
+  for (Expr size : used)
+    sizes.push_back(*size->constant());
   Value table = lowering.plain(lowering.readSymbolic[e->payload]);
+  // All elements in their order are the source in another shape.
+  auto order = valuesOf(flat, sizes);
+  if (table && order && static_cast<int64_t>(order->size()) == elements &&
+      llvm::equal(*order, llvm::seq<int64_t>(0, elements))) {
+    math.dims = dims;
+    if (!(table = lowering.reshape(table, sizes)))
+      return false;
+    add(e, table, std::move(map));
+    return true;
+  }
+  Value at = lowering.plain(indices);
   math.dims = dims;
   if (!at || !table)
     return false;
@@ -326,7 +345,7 @@ Value BodyWriter::writeBool(OpBuilder &b, Location at, Expr e,
     return arith::CmpIOp::create(b, at, predicate, x, y);
   }
   SmallVector<Value> operands;
-  for (Expr arg : e->args)
+  for (Expr arg : lowering.math.argsInOrder(e))
     operands.push_back(write(b, at, arg, args));
   auto boolean = [&](bool value) -> Value {
     return arith::ConstantOp::create(b, at, b.getBoolAttr(value));
@@ -407,7 +426,8 @@ SymbolicTensor *Lowering::readWhole(SymbolicTensor *q, Expr function) {
   if (read->kind != ExprKind::IntRead && read->kind != ExprKind::BoolRead)
     return nullptr;
   SymbolicTensor *source = readSymbolic[read->payload];
-  if (source->rank() != q->rank() || source->isBool() != q->isBool() ||
+  if (!source || source->rank() != q->rank() ||
+      source->isBool() != q->isBool() ||
       (!source->view && source->function == function))
     return nullptr;
   for (auto [k, index] : llvm::enumerate(read->args)) {

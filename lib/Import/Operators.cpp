@@ -20,12 +20,13 @@ ArrayRef<OperatorEntry> import::operatorTable() {
     std::vector<OperatorEntry> all;
     for (auto family :
          {activationOperators, attentionOperators, castOperators,
-          einsumOperators,     gatherOperators,    generatorOperators,
-          integerOperators,    movementOperators,  multiHeadOperators,
-          normOperators,       pointwiseOperators, predicateOperators,
-          productOperators,    quantizedOperators, reductionOperators,
-          reshapeOperators,    resizeOperators,    scatterOperators,
-          selectionOperators,  slicingOperators,   windowOperators})
+          einsumOperators,     expertOperators,    gatherOperators,
+          generatorOperators,  integerOperators,   movementOperators,
+          multiHeadOperators,  normOperators,      pointwiseOperators,
+          predicateOperators,  productOperators,   quantizedOperators,
+          reductionOperators,  reshapeOperators,   resizeOperators,
+          rowsOperators,       scatterOperators,   selectionOperators,
+          slicingOperators,    windowOperators})
       llvm::append_range(all, family());
     return all;
   }();

@@ -12,6 +12,7 @@ llvm::ArrayRef<OperatorEntry> activationOperators();
 llvm::ArrayRef<OperatorEntry> attentionOperators();
 llvm::ArrayRef<OperatorEntry> castOperators();
 llvm::ArrayRef<OperatorEntry> einsumOperators();
+llvm::ArrayRef<OperatorEntry> expertOperators();
 llvm::ArrayRef<OperatorEntry> gatherOperators();
 llvm::ArrayRef<OperatorEntry> generatorOperators();
 llvm::ArrayRef<OperatorEntry> integerOperators();
@@ -25,6 +26,7 @@ llvm::ArrayRef<OperatorEntry> quantizedOperators();
 llvm::ArrayRef<OperatorEntry> reductionOperators();
 llvm::ArrayRef<OperatorEntry> reshapeOperators();
 llvm::ArrayRef<OperatorEntry> resizeOperators();
+llvm::ArrayRef<OperatorEntry> rowsOperators();
 llvm::ArrayRef<OperatorEntry> scatterOperators();
 llvm::ArrayRef<OperatorEntry> selectionOperators();
 llvm::ArrayRef<OperatorEntry> slicingOperators();
@@ -54,6 +56,13 @@ SymbolicTensor *dequantized(Call &call, SymbolicTensor *q,
 /// An integer as its type holds it: constants and narrow types wrap; others are
 /// refused if they may.
 Expr inRangeOf(Call &call, Expr integer, mlir::Type type);
+
+/// A weight of numbers that the file holds as small integers, `block` of them
+/// with one scale along the last dimension, or all (0): the weight, its scales
+/// and its zero points are the inputs of these numbers.
+SymbolicTensor *packedWeight(Call &call, llvm::ArrayRef<int64_t> shape,
+                             int64_t bits, int64_t block, unsigned integers,
+                             unsigned scales, unsigned zeros);
 
 /// `q` in another shape, elements in the same order.
 SymbolicTensor *reshaped(Call &call, SymbolicTensor *q, Sizes to);
@@ -91,6 +100,10 @@ std::optional<llvm::SmallVector<int64_t>> softmaxAxes(Call &call);
 /// front and may depend on data.
 SymbolicTensor *takenElements(Call &call, SymbolicTensor *q,
                               SymbolicTensor *indices, int64_t axis);
+
+/// If the index is an input plus a constant, lets the host check that it is one
+/// of so many rows.
+void limitInput(Lowering &lowering, Expr index, int64_t rows);
 
 /// CumSum of values that depend on data.
 SymbolicTensor *runningSum(Call &call, SymbolicTensor *q, int64_t axis);

@@ -322,6 +322,30 @@ static Results lowerSum(Call &c) {
   return one(sum);
 }
 
+//===----------------------------------------------------------------------===//
+// Fused with what stands before them, by the optimizers of com.microsoft
+//===----------------------------------------------------------------------===//
+
+/// Gelu of x, or of x + bias.
+static Results lowerBiasGelu(Call &c) {
+  return onFloats(c, [&](Compose &o, SymbolicTensor *x) {
+    if (SymbolicTensor *bias = c.input(1))
+      x = o.add(x, bias);
+    if (c.op != "FastGelu")
+      return o("Gelu", {x});
+    OpBuilder &b = c.lowering.builder;
+    return o("Gelu", {x},
+             b.getNamedAttr("approximate", b.getStringAttr("tanh")));
+  });
+}
+
+static Results lowerQuickGelu(Call &c) {
+  return onFloats(c, [&](Compose &o, SymbolicTensor *x) {
+    SymbolicTensor *steep = o.mul(x, o.constant(c.real("alpha", 1.702)));
+    return o.mul(x, o("Sigmoid", {steep}));
+  });
+}
+
 ArrayRef<OperatorEntry> import::activationOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
@@ -351,6 +375,10 @@ ArrayRef<OperatorEntry> import::activationOperators() {
       {"", "Swish", 1, 1, lowerSwish},
       {"", "Tan", 1, 1, lowerTan},
       {"", "ThresholdedRelu", 1, 1, lowerThresholdedRelu},
+      {"com.microsoft", "BiasGelu", 2, 2, lowerBiasGelu},
+      {"com.microsoft", "FastGelu", 1, 2, lowerBiasGelu},
+      {"com.microsoft", "Gelu", 1, 1, lowerBiasGelu},
+      {"com.microsoft", "QuickGelu", 1, 1, lowerQuickGelu},
   };
   return table;
 }

@@ -37,8 +37,7 @@ static Expr insideOf(Lowering &lowering, Expr index, Expr size) {
   return wrapped;
 }
 
-/// If the index is an input plus a constant, lets the host check it.
-static void limitInput(Lowering &lowering, Expr index, int64_t rows) {
+void import::limitInput(Lowering &lowering, Expr index, int64_t rows) {
   const Term *read = nullptr;
   int64_t offset = 0;
   for (const Term &term : index->terms) {
@@ -73,13 +72,11 @@ static Expr checkedIndex(Lowering &lowering, Expr index, Expr size,
   int64_t rows = lowering.capacity(size);
   if (!lowering.isBounded(size))
     limitInput(lowering, index, rows);
-  if (Expr least = math.bounds(index).first;
-      least && !isBounded && math.lowest(math.add(least, size)) < 0)
-    return lowering.refuse("the index " + math.print(index) + " reaches " +
-                           Twine(math.lowest(least)) + ", the table has " +
-                           Twine(rows) + " rows");
-  index = wrapNegative(math, index, size);
   auto [low, high] = math.bounds(index);
+  if (low && !isBounded && math.lowest(math.add(low, size)) < 0)
+    return lowering.refuse("the index " + math.print(index) + " reaches " +
+                           Twine(math.lowest(low)) + ", the table has " +
+                           Twine(rows) + " rows");
   if (high && math.highest(math.add(high, -rows)) >= 0 && !isBounded)
     return lowering.refuse("the index " + math.print(index) + " reaches " +
                            Twine(math.highest(high)) + ", the table has " +
@@ -89,6 +86,7 @@ static Expr checkedIndex(Lowering &lowering, Expr index, Expr size,
                            " depends on data and cannot be checked against "
                            "the table's " +
                            Twine(rows) + " rows");
+  index = wrapNegative(math, index, size);
   // Beyond the live length the index means nothing, but must stay inside.
   if (isBounded)
     index =
@@ -115,6 +113,51 @@ static SymbolicTensor *tabulated(Lowering &lowering, SymbolicTensor *indices,
       DenseElementsAttr::get(type, ArrayRef<int64_t>(*values)), "indices");
 }
 
+/// Rows in an order that every program knows, as another view of the table:
+/// each of them several times, all of them several times, or as a matrix of
+/// rows is turned. Null, and no refusal, where there is no such view.
+static SymbolicTensor *takenInOrder(Lowering &lowering, SymbolicTensor *q,
+                                    int64_t axis, SymbolicTensor *indices,
+                                    Expr index) {
+  auto rows = q->shape[axis]->constant();
+  auto count = indices->rank() == 1 ? indices->shape[0]->constant()
+                                    : std::optional<int64_t>();
+  if (!rows || !count || q->past >= 0)
+    return nullptr;
+  auto order = valuesOf(index, {*count});
+  if (!order)
+    return nullptr;
+  auto isOrder = [&](int64_t minor, int64_t major, int64_t ofMinor) {
+    return llvm::all_of(llvm::enumerate(*order), [&](auto at) {
+      const auto i = static_cast<int64_t>(at.index());
+      return at.value() == i / minor * major + i % minor * ofMinor;
+    });
+  };
+  const int64_t times = *count % *rows == 0 ? *count / *rows : 0;
+  const View *view = times ? lowering.viewOf(q) : nullptr;
+  if (!view)
+    return nullptr;
+  View result = *view;
+  auto &parts = result.dims[axis];
+  llvm::erase_if(parts, [](const Factor &part) { return part.size == 1; });
+  if (isOrder(*rows, 0, 1)) {
+    parts.insert(parts.begin(), Factor{times, -1});
+  } else if (isOrder(times, 1, 0)) {
+    parts.push_back(Factor{times, -1});
+  } else {
+    // Where the second place lies is the length of what is turned.
+    const int64_t minor = *count > 1 && times == 1 ? (*order)[1] : 0;
+    if (minor < 2 || *rows % minor || !isOrder(*rows / minor, 1, minor) ||
+        parts.size() != 1 || parts[0].base < 0)
+      return nullptr;
+    lowering.splitBase(result, parts[0].base, {*rows / minor, minor});
+    std::swap(result.dims[axis][0], result.dims[axis][1]);
+  }
+  Sizes shape = q->shape;
+  shape[axis] = indices->shape[0];
+  return lowering.fromView(shape, q->type, std::move(result));
+}
+
 SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
                                   int64_t axis, SymbolicTensor *indices) {
   Arithmetic &math = lowering.math;
@@ -128,6 +171,10 @@ SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
   index = lowering.functionOf(indices);
   index = checkedIndex(lowering, index, q->shape[axis], bounded);
   if (!index)
+    return nullptr;
+  if (SymbolicTensor *view = takenInOrder(lowering, q, axis, indices, index))
+    return view;
+  if (!lowering.refusal.empty())
     return nullptr;
   SymbolicTensor *checked =
       lowering.fromFunction(indices->shape, indices->type, index);

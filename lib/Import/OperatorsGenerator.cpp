@@ -142,6 +142,20 @@ static Results lowerTrilu(Call &c) {
                                      math.where(kept, function, zero)));
 }
 
+/// Whether a function is an element of an input that is ones where the caller
+/// leaves it out.
+static bool readsMask(Lowering &lowering, Expr function) {
+  if (!function->isInt() || function->terms.size() != 1 ||
+      function->terms[0].atoms.size() != 1)
+    return false;
+  Expr atom = function->terms[0].atoms[0];
+  if (atom->kind != ExprKind::IntRead)
+    return false;
+  auto input = lowering.inputs.find(atom->payload);
+  return input != lowering.inputs.end() &&
+         input->second.getFallback() == "ones";
+}
+
 static Results lowerCumSum(Call &c) {
   SymbolicTensor *q = c.input(0);
   Arithmetic &math = c.math;
@@ -153,6 +167,9 @@ static Results lowerCumSum(Call &c) {
     return {};
   Expr function = c.lowering.functionOf(q);
   math.dims = q->shape;
+  // Who adds up a mask counts what it lets through: it holds ones and zeros.
+  if (function && readsMask(c.lowering, function))
+    limitInput(c.lowering, function, 2);
   bool constant = function && function->isInt() && !c.integer("reverse", 0);
   if (constant) {
     llvm::SmallBitVector used = math.dimsOf(function);

@@ -8,6 +8,9 @@
 #include "Operators.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Sequence.h"
+
+#include <algorithm>
 
 using namespace mlir;
 using namespace waferloom;
@@ -118,11 +121,42 @@ static Results lowerGemm(Call &c) {
   return one(result);
 }
 
+/// A product of matrices that may be transposed, each in its last two
+/// dimensions or with its first of them brought behind the batches.
+static Results lowerFusedMatMul(Call &c) {
+  SymbolicTensor *operands[] = {c.input(0), c.input(1)};
+  for (unsigned i : {0, 1}) {
+    SymbolicTensor *&q = operands[i];
+    StringRef side = i == 0 ? "A" : "B";
+    const auto rank = static_cast<int64_t>(q->rank());
+    const bool isSwapped = c.integer(("trans" + side).str(), 0) && rank > 1;
+    const bool isBatch = c.integer(("transBatch" + side).str(), 0) && rank > 2;
+    auto order = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    if (isBatch) // [rows, batch.., columns] -> [batch.., rows, columns]
+      std::rotate(order.begin(), order.begin() + 1, order.end() - 1);
+    if (isSwapped)
+      std::swap(order[rank - 2], order[rank - 1]);
+    q = transposed(c, q, order);
+    if (!q)
+      return {};
+  }
+  SymbolicTensor *result = product(c, operands[0], operands[1]);
+  const double alpha = c.real("alpha", 1);
+  if (!result || alpha == 1)
+    return one(result);
+  return one(c.lowering.binary(
+      ScalarOp::Mul, result,
+      c.lowering.fromFunction({}, result->type,
+                              c.lowering.constantOf(alpha, result->type))));
+}
+
 ArrayRef<OperatorEntry> import::productOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
       {"", "Gemm", 2, 3, lowerGemm},
       {"", "MatMul", 2, 2, lowerMatMul},
+      {"com.microsoft", "FusedMatMul", 2, 2, lowerFusedMatMul},
+      {"com.microsoft", "TransposeMatMul", 2, 2, lowerFusedMatMul},
   };
   return table;
 }

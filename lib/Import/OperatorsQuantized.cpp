@@ -34,8 +34,8 @@ struct Packed {
                          ->getParentOp()
                          ->getParentOfType<ModuleOp>()) {}
   wafer::WeightOp weight(unsigned input, StringRef what, uint64_t bytes);
-  /// Finds the operands, whose numbers are the inputs from `first` on.
-  bool find(unsigned first);
+  /// Finds the operands, which are the inputs of these numbers.
+  bool find(unsigned integersAt, unsigned scalesAt, unsigned zerosAt);
   bool readBlocks();
   bool readLinear();
   bool scalesOfAxis(ArrayRef<int64_t> shape);
@@ -63,12 +63,12 @@ wafer::WeightOp Packed::weight(unsigned input, StringRef what, uint64_t bytes) {
   return found;
 }
 
-bool Packed::find(unsigned first) {
-  integers = weight(first, "integers", format.packedBytes());
-  if (!integers || !(scales = weight(first + 1, "scales", format.scaleBytes())))
+bool Packed::find(unsigned integersAt, unsigned scalesAt, unsigned zerosAt) {
+  integers = weight(integersAt, "integers", format.packedBytes());
+  if (!integers || !(scales = weight(scalesAt, "scales", format.scaleBytes())))
     return false;
   return !format.zeroBytes() ||
-         (zeros = weight(first + 2, "zero points", format.zeroBytes()));
+         (zeros = weight(zerosAt, "zero points", format.zeroBytes()));
 }
 
 /// As MatMulNBits says it.
@@ -102,7 +102,7 @@ bool Packed::readBlocks() {
   if (SymbolicTensor *given = c.input(3))
     format.zeros = given->type == number ? BlockFormat::Zeros::scaled
                                          : BlockFormat::Zeros::packed;
-  return find(1);
+  return find(1, 2, 3);
 }
 
 /// One scale, or one per index of an axis: what has the same index lies in rows
@@ -169,7 +169,7 @@ bool Packed::readLinear() {
                    return zero->constant() == 0;
                  })))
     format.zeros = BlockFormat::Zeros::packed;
-  return find(0);
+  return find(0, 1, 2);
 }
 
 /// The weight of numbers; all entries and nodes that read it share one.
@@ -230,10 +230,61 @@ static Results lowerMatMulNBits(Call &c) {
   return one(result);
 }
 
+SymbolicTensor *import::packedWeight(Call &c, ArrayRef<int64_t> shape,
+                                     int64_t bits, int64_t block,
+                                     unsigned integers, unsigned scales,
+                                     unsigned zeros) {
+  Type number = c.input(scales) ? c.input(scales)->type : Type();
+  if (!number || (!number.isF32() && !number.isF16()))
+    return c.refuse("has scales that are neither f32 nor f16");
+  if (bits != 2 && bits != 4 && bits != 8)
+    return c.refuse("bits " + Twine(bits) + " is none of 2, 4 and 8");
+  if (block < 0 || (block > 0 && (block < 16 || !llvm::isPowerOf2_64(block))))
+    return c.refuse("block_size " + Twine(block) +
+                    " is no power of two from 16 on");
+  Packed packed(c);
+  packed.type = RankedTensorType::get(shape, number);
+  BlockFormat &format = packed.format;
+  format.columns = shape.back();
+  format.rows = packed.type.getNumElements() / shape.back();
+  format.bits = bits;
+  format.size = block ? block : shape.back();
+  format.halfScales = number.isF16();
+  if (c.input(zeros))
+    format.zeros = BlockFormat::Zeros::packed;
+  if (!block && bits < 8 && c.input(zeros))
+    return c.refuse("has zero points of several rows in one byte");
+  return packed.find(integers, scales, zeros) ? packed.declare() : nullptr;
+}
+
+/// Rows of a table that the file holds as small integers in blocks.
+static Results lowerGatherBlockQuantized(Call &c) {
+  SymbolicTensor *table = c.input(0);
+  const auto rank = static_cast<int64_t>(table->rank());
+  auto gathered = normalizeAxis(c.lowering, c.integer("gather_axis", 0), rank);
+  auto blocked = normalizeAxis(c.lowering, c.integer("quantize_axis", 1), rank);
+  if (!gathered || !blocked)
+    return {};
+  if (!table->type.isUnsignedInteger(8) || *gathered != 0 ||
+      *blocked != rank - 1)
+    return one(c.refuse("is supported for rows of uint8 that are in blocks "
+                        "along their last dimension"));
+  const int64_t bits = c.integer("bits", 4);
+  SmallVector<int64_t> shape;
+  for (Expr size : table->shape)
+    shape.push_back(size->constant().value_or(0));
+  shape.back() *= 8 / std::max<int64_t>(bits, 1);
+  SymbolicTensor *weight =
+      packedWeight(c, shape, bits, c.integer("block_size", 128), 0, 2, 3);
+  return one(weight ? takeAlong(c.lowering, weight, 0, c.input(1)) : nullptr);
+}
+
 ArrayRef<OperatorEntry> import::quantizedOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
       {"", "DequantizeLinear", 2, 3, lowerDequantizeLinear},
+      {"com.microsoft", "GatherBlockQuantized", 3, 4,
+       lowerGatherBlockQuantized},
       {"com.microsoft", "MatMulNBits", 3, 6, lowerMatMulNBits},
   };
   return table;

@@ -126,11 +126,8 @@ static SymbolicTensor *reduceIntegers(Call &c, SymbolicTensor *q,
                                       Combiner combiner) {
   Arithmetic &math = c.math;
   int64_t count = 1;
-  for (int64_t axis : axes) {
-    if (c.lowering.isBounded(q->shape[axis]))
-      return c.refuse("reduces integers over the live length");
+  for (int64_t axis : axes)
     count *= c.lowering.capacity(q->shape[axis]);
-  }
   Expr function = c.lowering.functionOf(q);
   if (!function)
     return c.refuse("of integers that are not known");
@@ -145,10 +142,9 @@ static SymbolicTensor *reduceIntegers(Call &c, SymbolicTensor *q,
     return result;
   // What lies in the sum, for whoever computes with it.
   const int64_t times = combiner == Combiner::Sum ? count : 1;
-  ReadTensor &read = math.reads.back();
-  read.low = math.lowest(low) * times;
-  read.high = math.highest(high) * times;
-  return result;
+  return c.lowering.withRange(result,
+                              std::min<int64_t>(0, math.lowest(low)) * times,
+                              std::max<int64_t>(0, math.highest(high)) * times);
 }
 
 static Combiner combinerOf(StringRef op) {

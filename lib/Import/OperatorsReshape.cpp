@@ -120,6 +120,12 @@ static bool regroup(Call &c, View &view, ArrayRef<Expr> to,
 }
 
 SymbolicTensor *import::reshaped(Call &c, SymbolicTensor *q, Sizes to) {
+  // Bytes of packed numbers, which who unpacks them finds by the weight.
+  if (q->weight && !q->isFloat()) {
+    SymbolicTensor *bytes = c.lowering.clone(*q);
+    bytes->shape = std::move(to);
+    return bytes;
+  }
   Arithmetic &math = c.math;
   Lowering &lowering = c.lowering;
   math.dims = to;

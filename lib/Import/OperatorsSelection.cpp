@@ -78,6 +78,8 @@ static Results lowerArgExtreme(Call &c) {
                                c.integer("select_last_index", 0) != 0);
   Type type = c.lowering.builder.getI64Type();
   SymbolicTensor *index = at ? converted(c, at, type) : nullptr;
+  index =
+      c.lowering.withRange(index, 0, c.lowering.capacity(q->shape[*axis]) - 1);
   if (index && !c.integer("keepdims", 1))
     index = o("Squeeze", {index, o.ints({*axis})});
   return one(index);
@@ -157,7 +159,8 @@ static Results lowerTopK(Call &c) {
       o("ReduceMax", {o.where(hit, at, o.constant(0, wide)), axes}, drop);
   if (o.failed())
     return {};
-  return {values, converted(c, indices, lowering.builder.getI64Type())};
+  indices = converted(c, indices, lowering.builder.getI64Type());
+  return {values, lowering.withRange(indices, 0, *size - 1)};
 }
 
 //===----------------------------------------------------------------------===//

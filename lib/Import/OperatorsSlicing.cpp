@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Joins.h"
 #include "Operators.h"
 
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -46,6 +47,8 @@ SymbolicTensor *import::sliceAxis(Lowering &lowering, SymbolicTensor *q,
   Expr zero = math.constant(0);
   if (start == zero && length == q->shape[axis] && step == 1)
     return q;
+  if (!q->parts.empty())
+    return slicedParts(lowering, q, axis, start, length, step);
   indices[axis] =
       math.add(start, math.mul(math.dim(axis), math.constant(step)));
   if (lowering.functionOf(q) || q->elements) {
@@ -347,9 +350,7 @@ SymbolicTensor *import::joined(Call &c, ArrayRef<SymbolicTensor *> parts,
   SmallVector<Value> tensors;
   for (SymbolicTensor *part : parts) {
     if (lowering.isBounded(part->shape[axis]))
-      return c.refuse("joins a value of live length " +
-                      c.math.print(part->shape[axis]) +
-                      " that is not a state with another one");
+      return keptApart(lowering, parts, axis, std::move(shape));
     Value tensor = lowering.plain(part);
     if (!tensor)
       return nullptr;

@@ -152,6 +152,16 @@ bool Arithmetic::readsData(Expr e) {
   return false;
 }
 
+llvm::SmallVector<Expr> Arithmetic::argsInOrder(Expr e) {
+  if (e->kind != ExprKind::And && e->kind != ExprKind::Or)
+    return llvm::SmallVector<Expr>(e->args);
+  llvm::SmallVector<Expr> args, withData;
+  for (Expr arg : e->args)
+    (readsData(arg) ? withData : args).push_back(arg);
+  llvm::append_range(args, withData);
+  return args;
+}
+
 llvm::SmallBitVector Arithmetic::dimsOf(Expr e) {
   llvm::SmallBitVector found(dims.size());
   llvm::DenseMap<Expr, bool> seen;

@@ -41,6 +41,16 @@ struct View {
   llvm::SmallVector<llvm::SmallVector<Factor, 1>> dims;
 };
 
+/// Rows of which data decides how many there are: all that there may be, and
+/// which of them there are. What is computed of the others reaches nothing.
+struct ChosenRows {
+  unsigned axis;
+  /// A function of d0, the row.
+  Expr present;
+  /// Their number: an integer that nothing is known of.
+  Expr count;
+};
+
 struct SymbolicTensor {
   /// Polynomials in p. A dimension in which p occurs is bounded: its tensor
   /// has the size at the largest p, and only a prefix of it is live.
@@ -61,6 +71,13 @@ struct SymbolicTensor {
   int past = -1;
   /// The state that this is, after the append.
   int appended = -1;
+
+  /// Values one behind the other along `joinedAxis`, one of them of a live
+  /// length: they stay apart (Joins.cpp).
+  llvm::SmallVector<SymbolicTensor *, 0> parts;
+  unsigned joinedAxis = 0;
+  /// Rows that may be absent (Rows.cpp).
+  std::optional<ChosenRows> rows;
 
   /// What lies beyond the live length along the last bounded dimension.
   bool paddingIsZero = false;

@@ -267,6 +267,17 @@ Expr Lowering::functionAt(SymbolicTensor *q, ArrayRef<Expr> shape) {
   return math.substitute(function, indices);
 }
 
+SymbolicTensor *Lowering::withRange(SymbolicTensor *q, int64_t low,
+                                    int64_t high) {
+  for (auto [source, read] : llvm::zip(readSymbolic, math.reads))
+    if (q && source == q) {
+      read.low = low;
+      read.high = high;
+      math.forgetBounds();
+    }
+  return q;
+}
+
 const Sizes *Lowering::elementsOf(SymbolicTensor *q) {
   if (q->elements)
     return &*q->elements;

@@ -23,6 +23,17 @@ TensorUses::TensorUses(const ::onnx::GraphProto &graph) {
       insert(deciding, 1, node.input_size());
     if (node.domain() == "com.microsoft" && op == "MatMulNBits")
       insert(packed, 1, 3);
+    if (node.domain() == "com.microsoft" && op == "QMoE")
+      insert(packed, 2, 12);
+    if (node.domain() == "com.microsoft" && op == "GatherBlockQuantized") {
+      for (int i : {0, 2, 3})
+        insert(packed, i, 1);
+      // A table that is the head, too, has the head's shape.
+      for (const ::onnx::NodeProto &reshape : graph.node())
+        if (reshape.op_type() == "Reshape" && reshape.output_size() > 0 &&
+            node.input_size() > 0 && reshape.output(0) == node.input(0))
+          packed.insert(reshape.input(0));
+    }
     // Integers of the step are no weights, nor is what goes with them.
     if (op == "DequantizeLinear" && node.input_size() > 0 &&
         given.contains(node.input(0)))

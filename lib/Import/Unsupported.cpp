@@ -29,7 +29,7 @@ StringRef import::reasonAgainst(StringRef domain, StringRef name) {
     std::vector<StringRef> names;
   } reasons[] = {
       {"the size of its result depends on data",
-       {"Compress", "NonMaxSuppression", "NonZero", "Unique"}},
+       {"Compress", "NonMaxSuppression", "Unique"}},
       {"its values are no tensors",
        {"ConcatFromSequence", "Optional", "OptionalGetElement",
         "OptionalHasElement", "SequenceAt", "SequenceConstruct",

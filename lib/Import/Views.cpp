@@ -175,6 +175,8 @@ const View *Lowering::viewOf(SymbolicTensor *q) {
     return refuse("reads the state '" +
                   onnx::InputOp(states[q->past].past).getName() +
                   "' other than by appending to it");
+  if (!q->parts.empty())
+    return refuse("takes what is joined behind a live length");
   SmallVector<int64_t> shape;
   for (Expr size : q->shape) {
     shape.push_back(capacity(size));

@@ -1,0 +1,15 @@
+//===- Rows.h - Rows of which data decides the number -----------*- C++ -*-===//
+
+#ifndef WAFERLOOM_LIB_IMPORT_ROWS_H
+#define WAFERLOOM_LIB_IMPORT_ROWS_H
+
+#include "Lowering.h"
+
+namespace waferloom::import {
+
+/// An operator on operands whose rows may be absent: row by row, or refused.
+Results lowerOnRows(Call &call, const OperatorEntry &entry);
+
+} // namespace waferloom::import
+
+#endif // WAFERLOOM_LIB_IMPORT_ROWS_H
