@@ -25,9 +25,8 @@ wafer.weight @w : tensor<10x30xf32>
 // SHARD: wafer.program region <x = 4, y = 2>
 func.func @tokens1() {
   %w = wafer.parameter [@w] : tensor<10x30xf32>
-  // PLAN: wafer.input "x" : tensor<10xf32, #wafer.layout<[*]>>
-  // PLAN: wafer.slice %{{.*}} dim 0 over [y]
-  // SHARD: wafer.slice %{{.*}} dim 0 over [y] : (tensor<10xf32>) -> tensor<5xf32>
+  // PLAN: wafer.input "x" : tensor<10xf32, #wafer.layout<[y]>>
+  // SHARD: wafer.input "x" {layout = #wafer.layout<[y]>} : tensor<5xf32>
   %x = wafer.input "x" : tensor<10xf32>
   // PLAN: wafer.parameter [@w] : tensor<10x32xf32, #wafer.layout<[y, x live 30 padding 0]>>
   // SHARD: wafer.parameter [@w] {layout = #wafer.layout<[y, x live 30 padding 0]>} : tensor<5x8xf32>

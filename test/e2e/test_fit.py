@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 
+import numpy as np
 import pytest
 from waferloom import zoo
 
@@ -42,6 +43,28 @@ def test_what_fits_compiles(model, grid):
     fit = program.summary["fit"]
     assert sum(fit.values()) == program.summary["sram_used_max"] <= program.summary["sram_limit"]
     assert min(fit.values()) > 0
+
+
+@pytest.mark.parametrize("chunks", [[], [2]])
+def test_a_long_mask_lies_where_its_positions_lie(chunks):
+    """Each PE is given the elements of an input that it reads, not all of them: of a mask over 2,000 positions (8 KiB)
+    those of its own. What is masked counts."""
+    shape = zoo.Shape(layers=1, width=24, heads=4, kv_heads=2, head_dim=6, hidden=30, vocabulary=50, positions=2000)
+    model = zoo.build(shape, zoo.weights(shape, seed=3)).SerializeToString()
+    program = wl.compile(model, target="grid-6x7,sram=96KiB", context=2000, chunks=chunks)
+    assert program.summary["fit"]["buffers"] < 17_000
+    ids = np.random.default_rng(5).integers(0, 50, (1, 4))
+    mask = np.array([[0, 1, 1, 1]])
+    session, reference = program.session(), zoo.Reference(model)
+    empty = {name: value for name, value in reference.past.items()}
+    for begin in range(0, 4, width := (chunks or [1])[0]):
+        end = begin + width
+        ours = session.run({"input_ids": ids[:, begin:end], "attention_mask": mask[:, :end],
+                            "position_ids": np.arange(begin, end)[None]}).outputs["logits"]
+        theirs = reference.session.run(["logits"], {"input_ids": ids[:, :end], "attention_mask": mask[:, :end],
+                                                    "position_ids": np.arange(end)[None], **empty})[0]
+        if mask[0, end - 1]:
+            np.testing.assert_allclose(ours[:, -1], theirs[:, -1], rtol=1e-4, atol=1e-4)
 
 
 @pytest.fixture(scope="module")

@@ -19,13 +19,31 @@ using wafer::PositionOp;
 using wafer::RegionAttr;
 
 namespace {
+/// Does every PE need all of an input? Of tokens that stream, each PE takes one
+/// after the other; what a step leaves for the next one is computed on every
+/// PE.
+static bool isNeededWhole(InputOp op) {
+  auto entry = op->getParentOfType<func::FuncOp>();
+  for (wafer::EntryOp streamed :
+       wafer::getProgram(op).getStreamed(entry.getName()))
+    if (streamed.getTokens() > 1 && streamed.getTokenDim(op.getName()))
+      return true;
+  return llvm::any_of(entry.getOps<OutputOp>(), [&](OutputOp output) {
+    return output.getFeeds() == op.getName();
+  });
+}
+
 struct InputLayouts : LayoutOpInterface::ExternalModel<InputLayouts, InputOp> {
-  /// The host gives every PE the whole input; what lies split is sliced from
-  /// it.
+  /// The host gives every PE what lies on it. What must be whole is sliced
+  /// where it is read split.
   LogicalResult writeLayouts(Operation *self, Writer &writer) const {
     auto op = cast<InputOp>(self);
     RankedTensorType type =
         writer.getType(op.getResult(), Padding::constant(0));
+    if (!isNeededWhole(op)) {
+      writer.cloneWith(op, type);
+      return success();
+    }
     SmallVector<DimAttr> dims;
     for (DimAttr dim : wafer::getLayout(type).getDims())
       dims.push_back(dim.withoutAxes(dim.getAxes()));
