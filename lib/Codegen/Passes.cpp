@@ -206,6 +206,7 @@ LogicalResult CoreFit::run() {
     if (failed(found))
       return failure();
     needs = *found;
+    needs.economies = &budget - std::begin(budgets);
     if (fit)
       *fit = needs;
     if (needs.fits()) {

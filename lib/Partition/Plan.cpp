@@ -4,6 +4,7 @@
 #include "Classes.h"
 #include "Pins.h"
 #include "Search.h"
+#include "StageGrids.h"
 #include "Write.h"
 
 #include "waferloom/Collectives/Collectives.h"
@@ -103,45 +104,6 @@ static void refuse(ModuleOp module, const Problem &problem, int64_t looked) {
                        "smaller state capacity";
 }
 
-SmallVector<StageGrid> partition::listGrids(int64_t width, int64_t height,
-                                            int64_t count,
-                                            const target::Target &target) {
-  SmallVector<StageGrid> grids;
-  for (int64_t rows = 1; rows <= count; ++rows) {
-    const int64_t columns = count / rows;
-    if (columns * rows != count ||
-        !target::findPlace(target, columns * width, rows * height))
-      continue;
-    for (bool inColumns : {false, true})
-      if (wafer::StagesAttr::closes(columns, rows, inColumns))
-        grids.push_back({columns, rows, inColumns});
-  }
-  llvm::sort(grids, [](StageGrid a, StageGrid b) {
-    return std::tuple(a.strips(), a.rows, a.inColumns) <
-           std::tuple(b.strips(), b.rows, b.inColumns);
-  });
-  // Strips of one stage each only where there is nothing else.
-  if (!grids.empty() && grids.front().strips() < count)
-    llvm::erase_if(grids,
-                   [&](StageGrid grid) { return grid.strips() == count; });
-  return grids;
-}
-
-/// The direction of the strips of all grids that have room for `stages`
-/// regions.
-static std::optional<Axis::Direction> getOnlyWay(const target::Target &target,
-                                                 int64_t width, int64_t height,
-                                                 int64_t stages,
-                                                 const StagePlaces &places) {
-  SmallVector<StageGrid> grids = listGrids(width, height, stages, target);
-  keepPinned(grids, width, height, places);
-  if (stages == 1 || grids.empty() || llvm::any_of(grids, [&](StageGrid grid) {
-        return grid.inColumns != grids.front().inColumns;
-      }))
-    return std::nullopt;
-  return grids.front().inColumns ? Axis::Y : Axis::X;
-}
-
 /// Whether some grid of stages has them where a mapping says.
 static LogicalResult checkPlaces(ModuleOp module, const ModuleClasses &classes,
                                  const PartitionPlanOptions &options,
@@ -198,95 +160,17 @@ static FailureOr<ModuleClasses> pose(ModuleOp module,
   return classes;
 }
 
-/// Sets stages beside each other, in as few strips as there is room for: in
-/// rows if what they carry is whole along x, else in columns.
-static LogicalResult setStages(ModuleOp module, int64_t count,
-                               const StagePlaces &places) {
-  if (count == 1)
-    return success();
-  if (wafer::getKind(module)) // which stand where they have room
-    return success(
-        llvm::all_of(module.getOps<func::FuncOp>(), [](func::FuncOp entry) {
-          return succeeded(wafer::verifyStages(entry));
-        }));
-  FailureOr<target::Target> fabric = target::getTarget(module);
-  if (failed(fabric))
-    return failure();
-  wafer::ProgramOp program = wafer::ProgramOp::getOrCreate(module);
-  SmallVector<StageGrid> grids =
-      listGrids(program.getPesAttr().getWidth(),
-                program.getPesAttr().getHeight(), count, *fabric);
-  if (grids.empty()) // placement says what is too large
-    grids = {{count, 1, false}, {1, count, true}};
-  keepPinned(grids, program.getPesAttr().getWidth(),
-             program.getPesAttr().getHeight(), places);
-  if (grids.empty())
-    return refusePlaces(module);
-  for (auto [columns, rows, inColumns] : grids) {
-    program.setStagesAttr(
-        wafer::StagesAttr::get(module.getContext(), columns, rows, inColumns));
-    if (llvm::all_of(module.getOps<func::FuncOp>(), [](func::FuncOp entry) {
-          return succeeded(wafer::verifyStages(entry));
-        }))
-      return success();
-  }
-  return failure();
-}
-
-/// What the values carried from stage to stage cost per step of the shortest
-/// entry.
-static double getStageSendRecvCycles(ModuleOp module,
-                                     const image::TargetT &target) {
-  auto entries = module.getOps<func::FuncOp>();
-  if (entries.empty())
-    return 0;
-  func::FuncOp entry = *entries.begin();
-  wafer::RepeatOp repeat = wafer::getSharedRepeat(entry);
-  if (!repeat)
-    return 0;
-  wafer::RegionAttr region = wafer::getRegion(entry);
-  wafer::StagesAttr stages = wafer::getStages(entry);
-  const collectives::Costs costs(target);
-  collectives::Request message;
-  message.words = 0;
-  for (Value value : repeat.getInits())
-    message.words += static_cast<uint64_t>(
-        wafer::getLocalType(cast<RankedTensorType>(value.getType()), region)
-            .getNumElements());
-  auto getLine = [&](wafer::Axis::Direction direction) {
-    return collectives::Line{static_cast<unsigned>(direction == wafer::Axis::X
-                                                       ? region.getWidth()
-                                                       : region.getHeight()),
-                             1, 1};
-  };
-  auto getCycles = [&](collectives::Kind kind, collectives::Line line,
-                       unsigned root) {
-    collectives::Request request = message;
-    request.kind = kind;
-    request.root = root;
-    if (kind != collectives::Kind::Broadcast)
-      request.algorithm = collectives::Algorithm::Tree;
-    return static_cast<double>(collectives::cycles(line, request, costs));
-  };
-  double cycles = 0;
-  for (int64_t from = 0; from < stages.getCount(); ++from) {
-    const wafer::HandOver way = wafer::getHandOver(stages, from);
-    const collectives::Line line = getLine(way.direction);
-    cycles += getCycles(collectives::Kind::Broadcast, line, 0) +
-              static_cast<double>(way.between * line.length * costs.hop);
-    if (!way.turns)
-      continue;
-    const collectives::Line across = getLine(
-        way.direction == wafer::Axis::X ? wafer::Axis::Y : wafer::Axis::X);
-    cycles +=
-        getCycles(collectives::Kind::AllReduce, line, line.length / 2) +
-        getCycles(collectives::Kind::AllReduce, across, across.length / 2);
-  }
-  return cycles;
-}
-
 namespace {
-/// Asks about plans, cheapest first, and keeps the first that fits.
+/// A plan that fits, and the module that it was written into.
+struct Fitting {
+  OwningOpRef<ModuleOp> module;
+  LayoutPlan plan;
+  target::Fit fit;
+};
+
+/// Asks about plans, cheapest first, and keeps the first that fits. One that
+/// fits only without what takes memory to be quick competes with a few that are
+/// estimated to be nearly as good: estimates know nothing of that.
 class Asking {
 public:
   Asking(ModuleOp module, const PartitionPlanOptions &options, Measure measure,
@@ -298,8 +182,9 @@ public:
   LogicalResult run();
 
 private:
-  /// True: `module` is at level 3 now.
-  bool ask(const LayoutPlan &plan);
+  std::optional<Fitting> ask(const LayoutPlan &plan);
+  /// `module` is at level 3 behind it.
+  LogicalResult take(std::optional<Fitting> fitting);
 
   ModuleOp module;
   const PartitionPlanOptions &options;
@@ -314,7 +199,7 @@ private:
 };
 } // namespace
 
-bool Asking::ask(const LayoutPlan &plan) {
+std::optional<Fitting> Asking::ask(const LayoutPlan &plan) {
   OwningOpRef<ModuleOp> copy = module.clone();
   FailureOr<ModuleClasses> classes = failure();
   {
@@ -325,32 +210,40 @@ bool Asking::ask(const LayoutPlan &plan) {
     classes = pose(*copy, options, lanes);
     if (failed(classes) || failed(write(*copy, *classes, plan)) ||
         failed(setStages(*copy, options.stages, classes->problem.places)))
-      return false;
+      return std::nullopt;
   }
   ++planned.answers;
   llvm::Expected<target::Fit> fit = measure(*copy);
   if (!fit) {
     planned.reason = llvm::toString(fit.takeError());
-    return false;
+    return std::nullopt;
   }
   int64_t overhead = fit->total() - fit->reserved - plan.bytes;
   leastOverhead = std::min(leastOverhead.value_or(overhead), overhead);
-  bool closer = !planned.asked || fit->total() < planned.fit.total();
-  bool fits = fit->fits();
-  if (closer || fits)
-    planned.fit = std::move(*fit);
+  if (!planned.asked || fit->total() < planned.fit.total())
+    planned.fit = *fit;
   planned.asked = true;
-  if (!fits)
-    return false;
+  if (!fit->fits())
+    return std::nullopt;
+  return Fitting{std::move(copy), plan, std::move(*fit)};
+}
+
+LogicalResult Asking::take(std::optional<Fitting> fitting) {
+  if (!fitting)
+    return failure();
+  FailureOr<ModuleClasses> classes = pose(module, options, lanes);
+  if (failed(classes))
+    return failure();
+  const LayoutPlan &plan = fitting->plan;
+  planned.fit = std::move(fitting->fit);
   planned.arithmetic = plan.computeCycles;
-  planned.cycles =
-      plan.cycles + getStageSendRecvCycles(*copy, classes->problem.target);
-  if (FailureOr<ModuleClasses> read = classify(module); succeeded(read))
-    planned.layouts = describeLayouts(module, *read, plan);
+  planned.cycles = plan.cycles + getStageSendRecvCycles(
+                                     *fitting->module, classes->problem.target);
+  planned.layouts = describeLayouts(module, *classes, plan);
   planned.layers = countLayers(module);
-  module.getBodyRegion().takeBody(copy->getBodyRegion());
+  module.getBodyRegion().takeBody(fitting->module->getBodyRegion());
   describe(classes->problem, plan, module.getLoc());
-  return true;
+  return success();
 }
 
 /// What makes two plans one.
@@ -366,12 +259,18 @@ static std::vector<SmallVector<int64_t>> getKey(const LayoutPlan &plan) {
 }
 
 LogicalResult Asking::run() {
+  // Levels of economies that cost little, plans to compare, and how far behind.
+  constexpr int64_t cheapEconomies = 3;
+  constexpr int mostCompared = 4;
+  constexpr double worthComparing = 1.1;
   FailureOr<ModuleClasses> classes = pose(module, options, lanes);
   if (failed(classes))
     return failure();
   Problem problem = std::move(classes->problem);
   problem.interrupted = interrupted;
   const int64_t memory = problem.bytesPerPe;
+  std::optional<Fitting> best;
+  int compared = 0;
   // Overheads differ from plan to plan: each round trusts the least of them
   // more than the one before, and searches where it leaves room.
   for (int64_t percent : {0, 75, 90, 100, 110, 125}) {
@@ -383,21 +282,27 @@ LogicalResult Asking::run() {
     if (plans.empty() && !planned.asked && planned.reason.empty())
       planned.reason = tellWhetherGaveUp(problem, looked);
     for (const LayoutPlan &plan : plans) {
-      if (planned.answers >= mostAnswers)
-        return failure();
+      if (planned.answers >= mostAnswers || compared == mostCompared ||
+          (best && plan.cycles > worthComparing * best->plan.cycles))
+        return take(std::move(best));
       if (plan.bytes + leastOverhead.value_or(0) * percent / 100 > memory ||
           !asked.insert(getKey(plan)).second)
         continue;
-      if (ask(plan))
-        return success();
+      std::optional<Fitting> found = ask(plan);
+      compared += found || best;
+      if (found && (!best || found->fit.economies < best->fit.economies))
+        best = std::move(found);
+      if (best && best->fit.economies <= cheapEconomies)
+        return take(std::move(best));
       // The first answer tells where to look.
-      if (percent == 0 && leastOverhead)
+      if (percent == 0 && leastOverhead && !best)
         break;
     }
-    if (!leastOverhead) // nothing to learn from: no plan, or none possible
+    // Without an answer there is nothing to learn from.
+    if (best || !leastOverhead)
       break;
   }
-  return failure();
+  return take(std::move(best));
 }
 
 LogicalResult

@@ -64,7 +64,7 @@ TEST(Resources, ShardsAreWholeWords) {
 }
 
 TEST(Resources, EverythingCounts) {
-  Fit fit{1, 2, 4, 8, 16, 32, 63, {}};
+  Fit fit{1, 2, 4, 8, 16, 32, 63, 0, {}};
   EXPECT_EQ(fit.total(), 63);
   EXPECT_TRUE(fit.fits());
   fit.limit = 62;

@@ -25,6 +25,9 @@ struct Fit {
   int64_t weights = 0, states = 0, tables = 0, buffers = 0, code = 0,
           reserved = 0;
   int64_t limit = 0;
+  /// How many forms that take memory to be quick were given up until it was so
+  /// small (lib/Codegen/Passes.cpp has them in order).
+  int64_t economies = 0;
   /// Weights and states, each once, in program order.
   std::vector<Held> held;
 
