@@ -296,14 +296,15 @@ bool Softmax::pays(const image::TargetT &target) {
   return std::min(message, static_cast<double>(meanwhile)) > 1.25 * cost;
 }
 
-/// What the maximum of a PE begins with, which is finite. Between -2^21 and
-/// 2^22 all whole multiples of ln 2 are rounded to exactly.
+/// What the maximum of a PE begins with, which is finite. Up to 2^22 all whole
+/// multiples of ln 2 are rounded to exactly; up to 2^27 they are near enough
+/// for exponentials to be finite, and as coarse as such scores are.
 Value Softmax::createLeast(OpBuilder &builder) {
   auto fold = own.get().getDefiningOp<GenericOp>();
   builder.setInsertionPoint(fold);
   const Location loc = fold.getLoc();
   Value least = arith::ConstantOp::create(
-      builder, loc, builder.getF32FloatAttr(rounds ? -0x1p21f : -FLT_MAX));
+      builder, loc, builder.getF32FloatAttr(rounds ? -0x1p27f : -FLT_MAX));
   Value empty = tensor::EmptyOp::create(
       builder, loc, cast<ShapedType>(own.get().getType()).getShape(),
       builder.getF32Type());

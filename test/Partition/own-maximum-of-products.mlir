@@ -14,7 +14,7 @@ wafer.program region <x = 256, y = 1> {
   wafer.entry "long" of @long tokens 1
 }
 // CHECK-LABEL: func.func @long
-// CHECK: %[[LEAST:.*]] = arith.constant 0xCA000000 : f32
+// CHECK: %[[LEAST:.*]] = arith.constant 0xCD000000 : f32
 // CHECK: %[[FROM:.*]] = linalg.fill ins(%[[LEAST]] :
 // CHECK: %[[MOST_HERE:.*]] = linalg.generic {{.*}} ins(%[[S:.*]] : tensor<2x24xf32>) outs(%[[FROM]]
 // CHECK: %[[OWN:.*]] = linalg.generic {{.*}} ins(%[[MOST_HERE]] :
