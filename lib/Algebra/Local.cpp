@@ -2,7 +2,8 @@
 // layers share is made once, in front of their loop: the comparisons of masks
 // above all, which planning and the model write into each layer. Masks over
 // masks are one then. A product by a constant goes into the sum that reads it,
-// for a multiply-add is one instruction.
+// for a multiply-add is one instruction; where it scales what was rotated, into
+// the sines and cosines that all layers share.
 
 #include "Patterns.h"
 
@@ -13,6 +14,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/LoopInvariantCodeMotionUtils.h"
 
@@ -227,6 +229,105 @@ static SmallVector<Region *> getBodies(wafer::RepeatOp loop) {
 }
 
 //===----------------------------------------------------------------------===//
+// Products into what all trips share
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Sums of products, each with a factor from outside of a loop, and what only
+/// moves them: times a constant if the factors are.
+class ScaledFactors {
+public:
+  ScaledFactors(Region &loop, double constant)
+      : loop(loop), constant(constant) {}
+
+  /// Whether `value` is one that nobody else reads.
+  bool match(Value value);
+  void rewrite(OpBuilder &builder);
+
+private:
+  bool matchSum(linalg::GenericOp op);
+
+  Region &loop;
+  double constant;
+  SmallVector<OpOperand *> factors;
+};
+} // namespace
+
+bool ScaledFactors::matchSum(linalg::GenericOp op) {
+  Operation *last =
+      isElementwise(op) ? getYielded(op).getDefiningOp() : nullptr;
+  if (!last || op.getInputs().size() != 2 || last->getNumOperands() != 2 ||
+      &op.getBody()->front() != last || !last->getResult(0).getType().isF32() ||
+      !llvm::all_of(last->getOperands(), llvm::IsaPred<BlockArgument>) ||
+      last->getOperand(0) == last->getOperand(1))
+    return false;
+  const ScalarKind kind = getKind(last);
+  if (kind == ScalarKind::Add || kind == ScalarKind::Subtract)
+    return llvm::all_of(op.getInputs(), [&](Value v) { return match(v); });
+  if (kind != ScalarKind::Multiply)
+    return false;
+  for (OpOperand *factor : op.getDpsInputOperands())
+    if (isOutside(factor->get(), loop) &&
+        getElementTypeOrSelf(factor->get().getType()).isF32()) {
+      factors.push_back(factor);
+      return true;
+    }
+  return false;
+}
+
+bool ScaledFactors::match(Value value) {
+  Operation *def = value.getDefiningOp();
+  if (!def || !value.hasOneUse() || isOutside(value, loop))
+    return false;
+  if (auto op = dyn_cast<linalg::GenericOp>(def))
+    return matchSum(op);
+  return isa<tensor::TensorDialect>(def->getDialect()) &&
+         def->getNumOperands() > 0 &&
+         llvm::all_of(def->getOperands(), [&](Value v) { return match(v); });
+}
+
+void ScaledFactors::rewrite(OpBuilder &builder) {
+  builder.setInsertionPoint(loop.getParentOp());
+  for (OpOperand *factor : factors) {
+    auto type = cast<RankedTensorType>(factor->get().getType());
+    const Location loc = factor->getOwner()->getLoc();
+    factor->set(createElementwise(builder, loc, type, factor->get(),
+                                  [&](OpBuilder &b, ValueRange arguments) {
+                                    Value number = arith::ConstantOp::create(
+                                        b, loc, b.getF32FloatAttr(constant));
+                                    return arith::MulFOp::create(
+                                        b, loc, arguments[0], number);
+                                  })
+                    .getResult(0));
+  }
+}
+
+/// The scale of scores goes into the tables of a rotation: made once, not once
+/// per layer.
+static void scaleOnce(linalg::GenericOp op, Region &loop) {
+  if (!isElementwise(op) || op.getInputs().size() != 1 ||
+      !op.getIndexingMapsArray().front().isIdentity() ||
+      !op.getIndexingMapsArray().back().isIdentity())
+    return;
+  auto product = getYielded(op).getDefiningOp<arith::MulFOp>();
+  Value argument = op.getBody()->getArgument(0);
+  if (!product || !argument.getType().isF32() || !argument.hasOneUse())
+    return;
+  const unsigned side = product.getLhs() == argument ? 1 : 0;
+  std::optional<double> constant = getNumber(product->getOperand(side));
+  if (!constant || product->getOperand(1 - side) != argument)
+    return;
+  ScaledFactors scaled(loop, *constant);
+  Value rotated = op.getInputs().front();
+  if (!scaled.match(rotated))
+    return;
+  OpBuilder builder(op);
+  scaled.rewrite(builder);
+  op.getResult(0).replaceAllUsesWith(rotated);
+  op.erase();
+}
+
+//===----------------------------------------------------------------------===//
 // Masks over masks
 //===----------------------------------------------------------------------===//
 
@@ -310,8 +411,10 @@ struct AlgebraLocal : algebra::impl::AlgebraLocalBase<AlgebraLocal> {
         // What becomes outside lets more be so.
         hoist(*body, loop.getBody());
         for (auto op :
-             llvm::make_early_inc_range(body->getOps<linalg::GenericOp>()))
+             llvm::make_early_inc_range(body->getOps<linalg::GenericOp>())) {
           readOnce(op, loop.getBody());
+          scaleOnce(op, loop.getBody());
+        }
       }
     if (failed(applyPatternsGreedily(getOperation(), std::move(masks),
                                      keepingOrder())))
