@@ -134,6 +134,7 @@ public:
 private:
   void maskInput(size_t i, const PaddingFault &fault);
   bool mends(size_t i, const PaddingFault &fault);
+  bool mendsBefore(size_t i, const PaddingFault &fault);
   LogicalResult maskAll(const PaddingFault &fault, bool last);
 
   GenericOp op;
@@ -166,6 +167,56 @@ bool Mender::mends(size_t i, const PaddingFault &fault) {
   return false;
 }
 
+/// A mask of what input `i` is made of mends the fault, and others read that,
+/// too: squares and the product of a norm are both of x. One mask is enough for
+/// all then.
+bool Mender::mendsBefore(size_t i, const PaddingFault &fault) {
+  Value old = op.getInputs()[i];
+  auto made = old.getDefiningOp<GenericOp>();
+  if (!made || writer.isChanged(op, i) || !old.hasOneUse() ||
+      made->getBlock() != op->getBlock() || made.getNumReductionLoops())
+    return false;
+  AffineMap map = op.getIndexingMapsArray()[i],
+            result = made.getIndexingMapsArray().back();
+  SmallVector<unsigned> loops; // of the fault, as `made` has them
+  for (unsigned loop : fault.loops)
+    for (auto [d, expr] : llvm::enumerate(map.getResults()))
+      if (cast<AffineDimExpr>(expr).getPosition() == loop)
+        loops.push_back(cast<AffineDimExpr>(result.getResult(d)).getPosition());
+  for (unsigned k = 0; k < made.getNumDpsInputs(); ++k) {
+    Value source = made.getInputs()[k], written = writer.get(source);
+    if (writer.isChanged(made, k) || isStored(written) ||
+        written.getParentBlock() != writer.getBuilder().getInsertionBlock() ||
+        llvm::all_of(source.getUsers(),
+                     [&](Operation *user) { return user == made; }))
+      continue;
+    Value masked = written;
+    for (auto [d, loop] :
+         llvm::enumerate(getLoops(made.getIndexingMapsArray()[k])))
+      if (llvm::is_contained(loops, static_cast<unsigned>(loop)) &&
+          wafer::getLayout(masked.getType()).getDim(d).isPadded())
+        masked = writer.mask(masked, d, fault.needed);
+    writer.bind(source, masked);
+    SmallVector<Value> now;
+    for (unsigned each = 0; each < made.getNumDpsInputs(); ++each)
+      now.push_back(writer.getOperand(made, each));
+    if (masked != written &&
+        getBodyPadding(made, getTypes(now), loops).isConstant(fault.needed) &&
+        succeeded(cast<LayoutOpInterface>(made.getOperation())
+                      .writeLayouts(writer))) {
+      inputs[i] = writer.get(old);
+      return true;
+    }
+    writer.bind(source, written);
+    while (masked != written) {
+      Operation *unused = masked.getDefiningOp();
+      masked = unused->getOperand(0);
+      unused->erase();
+    }
+  }
+  return false;
+}
+
 /// One operand is not enough (0 x garbage is not 0).
 LogicalResult Mender::maskAll(const PaddingFault &fault, bool last) {
   bool any = false;
@@ -192,6 +243,9 @@ LogicalResult Mender::run() {
       return success();
     // Values that are computed are masked before weights.
     bool mended = false;
+    for (size_t i = 0; i < inputs.size() && !mended; ++i)
+      mended =
+          isa<RankedTensorType>(inputs[i].getType()) && mendsBefore(i, *fault);
     for (bool weights : {false, true})
       for (size_t i = 0; i < inputs.size() && !mended; ++i)
         mended = isStored(inputs[i]) == weights && mends(i, *fault);
