@@ -8,6 +8,7 @@
 #include "llvm/Support/FormatVariadic.h"
 
 #include <map>
+#include <set>
 
 using namespace mlir;
 using namespace waferloom;
@@ -128,6 +129,25 @@ Guard CollectiveEmitter::guardOf(const Emitted &emitted,
       nameOf({emitted.direction, &emitted, step.classes},
              describe(step.transfer, emitted.firstColor));
   return guard;
+}
+
+FlatSymbolRefAttr CollectiveEmitter::setOf(Direction direction,
+                                           const llvm::BitVector &positions) {
+  for (auto &emitted : plans) {
+    if (emitted->direction != direction)
+      continue;
+    const std::vector<unsigned> classes = emitted->plan.classPerPosition();
+    std::set<unsigned> members, others;
+    for (auto [position, number] : llvm::enumerate(classes))
+      (positions.test(position) ? members : others).insert(number);
+    if (llvm::any_of(members, [&](unsigned n) { return others.count(n) != 0; }))
+      continue;
+    std::vector<unsigned> &asked =
+        emitted->asked.emplace_back(members.begin(), members.end());
+    return nameOf({direction, emitted.get(), asked},
+                  direction == Direction::X ? "root_columns" : "root_rows");
+  }
+  return {};
 }
 
 /// Folds `copies` vectors of a star as one instruction. An odd number of f16

@@ -22,6 +22,7 @@
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Routing/Routing.h"
 
+#include "llvm/ADT/BitVector.h"
 #include "llvm/Support/Error.h"
 
 namespace waferloom::codegen {
@@ -56,6 +57,11 @@ public:
   llvm::Error emit(Emitter &emitter, const Border &border, Ref buffer,
                    int64_t words);
 
+  /// The set of the lines at `positions` along `direction`, if what was emitted
+  /// so far tells them from the others.
+  mlir::FlatSymbolRefAttr setOf(Direction direction,
+                                const llvm::BitVector &positions);
+
   /// Writes the classes, sets and routes of all that was emitted.
   void finish(core::RegionOp region,
               llvm::ArrayRef<core::ProgramOp> programs) const;
@@ -71,6 +77,7 @@ private:
     std::vector<collectives::Step> steps;
     std::vector<collectives::SharedRoute> routes;
     llvm::SmallVector<unsigned> programs;
+    std::vector<std::vector<unsigned>> asked; ///< classes of sets of lines
   };
   /// Classes along a direction: those of some classes of a plan.
   struct Set {

@@ -177,12 +177,17 @@ Type codegen::hostTypeOf(Operation *op, ShapedType local) {
 }
 
 Ref ProgramEmitter::bind(core::Role role, StringRef name, const Layout &layout,
-                         ArrayRef<int64_t> shape, int64_t bytes) {
+                         ArrayRef<int64_t> shape, int64_t bytes,
+                         Guard holders) {
   FlatSymbolRefAttr buffer = emitter.newBuffer(
       bytes, role == core::Role::input ? core::Use::input : core::Use::output,
       name);
   OpBuilder builder(func.getContext());
   core::BindOp bind = createBind(builder, role, name, layout, buffer);
+  if (holders.columns)
+    bind.setColumnsAttr(holders.columns);
+  if (holders.rows)
+    bind.setRowsAttr(holders.rows);
   emitter.insertBinding(bind);
   return dense(buffer, layout.type, shape);
 }
@@ -202,16 +207,46 @@ LogicalResult ProgramEmitter::emit(wafer::InputOp op) {
   return success();
 }
 
+/// The PEs that have the value of `op`.
+FailureOr<Guard> ProgramEmitter::holdersOf(wafer::OutputOp op) {
+  Guard guard;
+  wafer::LayoutAttr layout = op.getLayoutAttr();
+  if (!layout || !layout.hasRoot())
+    return guard;
+  const wafer::RegionAttr region = wafer::getRegion(op);
+  for (auto direction : {wafer::Axis::X, wafer::Axis::Y}) {
+    const bool alongX = direction == wafer::Axis::X;
+    const auto lines =
+        static_cast<unsigned>(alongX ? region.getWidth() : region.getHeight());
+    llvm::BitVector roots(lines, true);
+    for (auto [axis, coordinate] :
+         llvm::zip_equal(layout.getRootAxes(), layout.getRootCoordinates()))
+      for (unsigned line = 0; line < lines; ++line)
+        if (axis.direction == direction &&
+            region.getCoordinate(axis, line, line) != coordinate)
+          roots.reset(line);
+    if (roots.all())
+      continue;
+    FlatSymbolRefAttr set =
+        collectives.setOf(alongX ? Direction::X : Direction::Y, roots);
+    if (!set)
+      return op.emitOpError("lives at roots, but nothing was sent to them");
+    (alongX ? guard.columns : guard.rows) = set;
+  }
+  return guard;
+}
+
 LogicalResult ProgramEmitter::emit(wafer::OutputOp op) {
   auto type = cast<ShapedType>(op.getValue().getType());
   FailureOr<Layout> lies = shared.layout(op, type);
   FailureOr<Ref> value = get(op, op.getValue());
-  if (failed(lies) || failed(value))
+  FailureOr<Guard> holders = holdersOf(op);
+  if (failed(lies) || failed(value) || failed(holders))
     return failure();
   lies->hostType = hostTypeOf(op, type);
   // The host reads it after the last instruction, so nothing may reuse it.
   Ref out = bind(core::Role::output, op.getName(), *lies, type.getShape(),
-                 type.getNumElements() * bytesOf(lies->type));
+                 type.getNumElements() * bytesOf(lies->type), *holders);
   emitter.vector(Opcode::mov, type.getShape(), out, *value);
   std::optional<StringRef> feeds = op.getFeeds();
   if (!feeds)

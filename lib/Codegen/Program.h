@@ -53,9 +53,10 @@ public:
   mlir::LogicalResult run();
 
 private:
-  /// A buffer for an input or output, and its binding.
+  /// A buffer for an input or output, and its binding on `holders`.
   Ref bind(core::Role role, llvm::StringRef name, const Layout &layout,
-           llvm::ArrayRef<int64_t> shape, int64_t bytes);
+           llvm::ArrayRef<int64_t> shape, int64_t bytes, Guard holders = {});
+  mlir::FailureOr<Guard> holdersOf(wafer::OutputOp op);
   mlir::LogicalResult emitBlock(mlir::Block &block);
   mlir::LogicalResult emitOp(mlir::Operation *op);
   mlir::LogicalResult emit(mlir::linalg::GenericOp op);

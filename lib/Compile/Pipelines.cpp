@@ -255,6 +255,11 @@ void waferloom::populatePerPePipeline(OpPassManager &pm,
   each.addPass(createCSEPass());
   each.addNestedPass<func::FuncOp>(algebra::createAlgebraLocal());
   each.addPass(createCSEPass());
+  partition::PartitionKeepAtRootsOptions roots;
+  roots.middleRoots =
+      !llvm::is_contained(options.disabledRewrites, algebra::middleRoot);
+  each.addNestedPass<func::FuncOp>(
+      partition::createPartitionKeepAtRoots(roots));
   pm.addPass(std::make_unique<EachKind>(std::move(each)));
 }
 

@@ -24,7 +24,7 @@
 // LAYOUTS: wafer.program region <x = {{.*}}>
 // LAYOUTS: #wafer.layout<
 // SHARDS-NOT: tensor<{{[^>]*}}#wafer.layout
-// SHARDS: wafer.all_reduce
+// SHARDS: wafer.reduce {{.*}} to [y] = 1 sum
 // FABRIC: fabric.place = #fabric.rect<at = (0, 0), size = (4, 2)>
 // FABRIC-SAME: fabric.queues
 // FABRIC: fabric.reduce {{.*}} color 0

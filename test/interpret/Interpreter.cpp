@@ -67,6 +67,12 @@ LogicalResult Machine::collect(const LocalShards &shards, LayoutAttr layout,
   std::vector<bool> seen(count(live), false);
   bool differ = false;
   for (int64_t pe = 0; pe < numPes; ++pe) {
+    if (!llvm::all_of(
+            llvm::zip(layout.getRootAxes(), layout.getRootCoordinates()),
+            [&](auto root) {
+              return getCoordinate(std::get<0>(root), pe) == std::get<1>(root);
+            }))
+      continue; // it lives elsewhere
     int64_t next = 0;
     forEach(shards[pe].shape, [&](ArrayRef<int64_t> index) {
       double value = shards[pe].data[next++];
@@ -227,6 +233,12 @@ LogicalResult Machine::runOp(Operation *op) {
     return runLayers(elsewhere);
   if (auto allReduce = dyn_cast<wafer::AllReduceOp>(op)) {
     runAllReduce(allReduce);
+  } else if (auto reduce = dyn_cast<wafer::ReduceOp>(op)) {
+    runReduce(reduce);
+  } else if (auto broadcast = dyn_cast<wafer::BroadcastOp>(op)) {
+    runBroadcast(broadcast.getValue(), broadcast.getResult(),
+                 broadcast.getAxes().getAxes(),
+                 static_cast<int64_t>(broadcast.getRoot()));
   } else if (auto slice = dyn_cast<wafer::SliceOp>(op)) {
     runShare(slice, true);
   } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {

@@ -70,9 +70,15 @@ private:
   llvm::LogicalResult runOp(mlir::Operation *op);
   llvm::LogicalResult runGeneric(mlir::linalg::GenericOp op);
   llvm::LogicalResult runRepeat(wafer::RepeatOp op);
+  /// `root`: the coordinate along the axes that has the results, the others
+  /// have NaN; all have them without one.
   template <typename OpT>
-  void reduce(OpT op, mlir::ValueRange results, bool everywhere);
+  void reduce(OpT op, mlir::ValueRange results,
+              std::optional<int64_t> root = std::nullopt);
+  void runBroadcast(mlir::Value from, mlir::Value to,
+                    llvm::ArrayRef<wafer::Axis> axes, int64_t root);
   void runAllReduce(wafer::AllReduceOp op);
+  void runReduce(wafer::ReduceOp op);
   llvm::LogicalResult runAtRoots(wafer::ReduceApplyBroadcastOp op);
   llvm::LogicalResult runLayers(wafer::SendRecvOp op);
   void runAppend(wafer::AppendOp op);

@@ -10,7 +10,7 @@ using wafer::Axis;
 using wafer::LayoutAttr;
 
 template <typename OpT>
-void Machine::reduce(OpT op, ValueRange results, bool everywhere) {
+void Machine::reduce(OpT op, ValueRange results, std::optional<int64_t> root) {
   auto fold = [&](double a, double b) {
     switch (op.getCombiner()) {
     case wafer::Combiner::Sum:
@@ -23,7 +23,7 @@ void Machine::reduce(OpT op, ValueRange results, bool everywhere) {
     return a;
   };
   auto groups = getGroups(op.getAxes().getAxes());
-  for (auto [value, result] : llvm::zip(op.getValues(), results)) {
+  for (auto [value, result] : llvm::zip(op->getOperands(), results)) {
     LocalShards from = values[value];
     LocalShards &to = set(result);
     for (const auto &group : groups) {
@@ -39,33 +39,43 @@ void Machine::reduce(OpT op, ValueRange results, bool everywhere) {
             high = fold(high, from[group[k]].data[i]);
           low = fold(low, high);
         }
-        if (everywhere)
+        if (root)
+          to[group[*root]].data[i] = low;
+        else
           for (int64_t pe : group)
             to[pe].data[i] = low;
-        else
-          to[group[middle]].data[i] = low;
       }
     }
   }
 }
 
 void Machine::runAllReduce(wafer::AllReduceOp op) {
-  reduce(op, op.getResults(), /*everywhere=*/true);
+  reduce(op, op.getResults());
+}
+
+void Machine::runReduce(wafer::ReduceOp op) {
+  reduce(op, op->getResults(), static_cast<int64_t>(op.getRoot()));
+}
+
+void Machine::runBroadcast(Value from, Value to, ArrayRef<Axis> axes,
+                           int64_t root) {
+  LocalShards shards = values[from];
+  for (const auto &group : getGroups(axes))
+    for (int64_t pe : group)
+      shards[pe] = values[from][group[root]];
+  values[to] = shards;
 }
 
 /// Sums are NaN but at the roots, so what is not computed there shows.
 LogicalResult Machine::runAtRoots(wafer::ReduceApplyBroadcastOp op) {
-  reduce(op, op.getBodyBlock()->getArguments(), /*everywhere=*/false);
+  ArrayRef<Axis> axes = op.getAxes().getAxes();
+  const int64_t root = region.getSize(axes) / 2;
+  reduce(op, op.getBodyBlock()->getArguments(), root);
   if (failed(runBlock(*op.getBodyBlock())))
     return failure();
   for (auto [value, result] :
-       llvm::zip(op.getYield().getValues(), op.getResults())) {
-    LocalShards to = values[value];
-    for (const auto &group : getGroups(op.getAxes().getAxes()))
-      for (int64_t pe : group)
-        to[pe] = values[value][group[group.size() / 2]];
-    values[result] = to;
-  }
+       llvm::zip(op.getYield().getValues(), op.getResults()))
+    runBroadcast(value, result, axes, root);
   return success();
 }
 

@@ -158,4 +158,24 @@ def PartitionOwnMaximum
                            "::mlir::tensor::TensorDialect"];
 }
 
+def PartitionKeepAtRoots
+    : Pass<"partition-keep-at-roots", "::mlir::func::FuncOp"> {
+  let summary = "Reduce what the host reads, do not all-reduce it";
+  let description = [{
+    A `wafer.all_reduce` whose result leaves for the host becomes a `wafer.reduce`
+    to the middle of its lines, and the output says that it lives there. What is
+    computed of it, by local ops and by sums along other axes, is right there
+    only; values that others read, a token that was chosen for one, are
+    broadcast from there. Not where these have as many words as the sum.
+
+    Needs: level 4. Gives: level 4.
+
+    Example: test/Partition/keep-at-roots.mlir
+  }];
+  let options = [
+    Option<"middleRoots", "middle-roots", "bool", /*default=*/"true",
+           "Root sums in the middle of their line, not at its begin">,
+  ];
+}
+
 #endif // WAFERLOOM_PARTITION_PASSES
