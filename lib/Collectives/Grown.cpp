@@ -23,6 +23,8 @@
 // Colors: two per level, by turns along each of its chains. What a router does
 // then follows from the PE's place in its own chain and from the parities of
 // the links over it, one per outer level: classes do not grow with the line.
+// Inner levels have the lower ones: on a link those words go first (E33) that
+// are folded first.
 
 #include "Algorithms.h"
 

@@ -235,7 +235,7 @@ const LineCounts &LineCounter::meet(const Meeting &meeting) {
     }
     const std::vector<Convoy> &still = one.convoys[size_t(side)];
     it->second[size_t(side)] = countConvoys(still, moved);
-    total.groupsMeet |= mayMeet(still, moved);
+    total.groupsMeet = total.groupsMeet || mayMeet(still, moved);
   }
   return it->second;
 }
