@@ -8,22 +8,6 @@
 using namespace waferloom;
 using namespace waferloom::python;
 
-static std::string dtypeOf(const image::TensorInfoT &info) {
-  if (info.source_bool)
-    return "bool";
-  if (info.source_int64)
-    return "int64";
-  switch (info.type) {
-  case image::Type::f32:
-    return "float32";
-  case image::Type::f16:
-    return "float16";
-  case image::Type::i32:
-    break;
-  }
-  return "int32";
-}
-
 /// Of how many of the most likely tokens the entry can draw; 0: of all; None:
 /// it does not draw.
 static py::object drawsOf(const image::EntryT &entry) {
@@ -48,7 +32,7 @@ py::dict python::describe(const image::ImageT &image) {
       if (image::isOurs(info->name))
         continue;
       tensors.append(py::make_tuple(info->name, py::cast(info->shape),
-                                    dtypeOf(*info),
+                                    image::typeNameOf(*info).str(),
                                     static_cast<int>(info->role)));
     }
     py::dict e;

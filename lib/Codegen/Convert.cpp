@@ -9,6 +9,7 @@
 
 #include "Convert.h"
 #include "Program.h"
+#include "waferloom/Format/HostType.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -326,6 +327,12 @@ void Conversion::describeTensors(size_t index) {
       element = host = model;
     if (model && model.isSignlessInteger(64) && element.isInteger(32))
       host = model;
+    if (auto given = op->getAttrOfType<TypeAttr>("host_type"))
+      model = given.getValue();
+    if (model && !hostNameOf(model).empty())
+      host = model;
+    if (!hostNameOf(host).empty() && isa<FloatType>(host))
+      element = builder.getF32Type();
     createTensor(role, name,
                  entry.facts.getShape(name).value_or(local.getShape()), element,
                  host, role == core::Role::output && whole.contains(name));

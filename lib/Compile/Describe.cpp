@@ -2,6 +2,7 @@
 
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Dialect/Onnx/Onnx.h"
+#include "waferloom/Format/HostType.h"
 #include "waferloom/Image/Utf8.h"
 #include "waferloom/Import/Import.h"
 
@@ -17,12 +18,10 @@ using namespace waferloom;
 static std::string nameOf(Type type) {
   if (type.isInteger(1))
     return "bool";
-  if (type.isBF16())
-    return "bfloat16";
-  const std::string bits = std::to_string(type.getIntOrFloatBitWidth());
-  if (isa<FloatType>(type))
-    return "float" + bits;
-  return (type.isUnsignedInteger() ? "uint" : "int") + bits;
+  if (StringRef name = hostNameOf(type); !name.empty())
+    return name.str();
+  return (isa<FloatType>(type) ? "float" : "int") +
+         std::to_string(type.getIntOrFloatBitWidth());
 }
 
 template <typename Op>

@@ -30,8 +30,21 @@ static float integerAt(const char *packed, uint64_t i,
   return static_cast<float>(integer);
 }
 
+/// Of a float a bfloat16 has the upper half.
+static void widenBFloat16(const BlockFormat &format, const char *from,
+                          char *to) {
+  for (uint64_t i = 0; i < format.rows * format.columns; ++i) {
+    uint16_t half;
+    std::memcpy(&half, from + 2 * i, 2);
+    const uint32_t bits = uint32_t(half) << 16;
+    std::memcpy(to + 4 * i, &bits, 4);
+  }
+}
+
 void expandBlocks(const BlockFormat &format, const char *packed,
                   const char *scales, const char *zeros, char *to) {
+  if (format.isBFloat16)
+    return widenBFloat16(format, packed, to);
   using Zeros = BlockFormat::Zeros;
   const uint64_t size = format.size, blocks = format.blocks();
   const uint64_t zeroRow = (blocks * format.bits + 7) / 8 * (8 / format.bits);

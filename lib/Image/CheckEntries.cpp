@@ -9,6 +9,30 @@ using namespace llvm;
 
 namespace waferloom::image {
 
+StringRef typeNameOf(const TensorInfoT &info) {
+  if (!info.host.empty())
+    return info.host;
+  if (info.source_bool)
+    return "bool";
+  if (info.source_int64)
+    return "int64";
+  return info.type == Type::f32   ? "float32"
+         : info.type == Type::f16 ? "float16"
+                                  : "int32";
+}
+
+/// On the wafer a type of that name is; nothing if no model has it.
+static std::optional<Type> typeOfHost(StringRef name) {
+#define HOST_INTEGER(known, bits, isSigned)                                    \
+  if (name == #known)                                                          \
+    return Type::i32;
+#define HOST_REAL(known, type)                                                 \
+  if (name == #known)                                                          \
+    return Type::f32;
+#include "waferloom/Format/HostTypes.def"
+  return std::nullopt;
+}
+
 /// I6: entries.
 static Error checkEntry(const ImageT &image, const EntryT &entry,
                         const std::string &where) {
@@ -45,6 +69,12 @@ static Error checkEntry(const ImageT &image, const EntryT &entry,
     if ((tensor->source_bool || tensor->source_int64) &&
         tensor->type != Type::i32)
       return violation(6, at, "is of bool or int64 but not i32 on the wafer");
+    if (!tensor->host.empty() && (tensor->source_bool || tensor->source_int64 ||
+                                  typeOfHost(tensor->host) != tensor->type))
+      return violation(6, at,
+                       "is of '" + tensor->host +
+                           "' for the host, which is "
+                           "no type of its elements on the wafer");
     if (tensor->role == Role::input && !inputs.contains(tensor->name))
       return violation(6, at, "is no input of the entry");
   }

@@ -13,7 +13,6 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <cmath>
-#include <limits>
 
 using namespace waferloom::import;
 using llvm::ArrayRef;
@@ -67,13 +66,6 @@ void Evaluator::collect(Expr node) {
   position |= node->kind == ExprKind::Position;
   numbers[node] = nodes.size();
   nodes.push_back(node);
-}
-
-static int64_t toInteger(double value) {
-  constexpr double limit = 9223372036854775808.0;
-  if (!(value > -limit && value < limit))
-    return std::numeric_limits<int64_t>::min();
-  return static_cast<int64_t>(value);
 }
 
 Evaluator::Number Evaluator::evaluate(Expr node, ArrayRef<int64_t> indices,

@@ -102,6 +102,9 @@ double rounded(double value, Format format);
 /// sqrt of f32 and f16 that is the correctly rounded result.
 double calculate(ScalarOp op, double a, double b);
 bool holds(Comparison op, double a, double b);
+/// Towards zero; what 64 bits do not hold, and NaN, is the least integer, as
+/// ONNX Runtime has it.
+int64_t toInteger(double value);
 
 class Node;
 using Expr = const Node *;

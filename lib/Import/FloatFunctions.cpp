@@ -107,16 +107,17 @@ Expr Arithmetic::toFloat(Expr integer, Format format) {
   return intern(ExprKind::IntToFloat, 0, {integer}, format);
 }
 
+int64_t waferloom::import::toInteger(double value) {
+  constexpr double limit = 0x1p63;
+  if (!(value >= -limit && value < limit))
+    return std::numeric_limits<int64_t>::min();
+  return static_cast<int64_t>(value);
+}
+
 Expr Arithmetic::toInt(Expr real) {
   switch (real->kind) {
-  case ExprKind::FloatConstant: {
-    double value = real->floatValue();
-    // ONNX Runtime yields the smallest integer for what does not fit; it only
-    // occurs in branches that are not taken.
-    if (!(std::fabs(value) < 9.2e18))
-      return constant(std::numeric_limits<int64_t>::min());
-    return constant(static_cast<int64_t>(value));
-  }
+  case ExprKind::FloatConstant:
+    return constant(toInteger(real->floatValue()));
   case ExprKind::FloatWhere:
     return where(real->args[0], toInt(real->args[1]), toInt(real->args[2]));
   case ExprKind::IntToFloat:

@@ -18,6 +18,18 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
 
+/// So many numbers of bfloat16.
+static BlockFormat bfloat16Of(int64_t count) {
+  BlockFormat format;
+  format.rows = 1;
+  format.columns = format.size = static_cast<uint64_t>(count);
+  format.bits = 16;
+  format.zeros = BlockFormat::Zeros::none;
+  format.isBFloat16 = true;
+  return format;
+}
+
+/// Weights of bfloat16 are widened when the image is written.
 llvm::StringMap<StringAttr> import::declareWeights(ModuleOp target,
                                                    onnx::GraphOp graph) {
   OpBuilder builder = OpBuilder::atBlockEnd(target.getBody());
@@ -26,10 +38,18 @@ llvm::StringMap<StringAttr> import::declareWeights(ModuleOp target,
   graph.walk([&](onnx::WeightOp weight) {
     if (weight.getResult().use_empty())
       return;
+    auto type = cast<RankedTensorType>(weight.getType());
+    wafer::BlocksAttr blocks;
+    if (type.getElementType().isBF16()) {
+      type = type.clone(builder.getF32Type());
+      if (StringAttr file = weight.getFileAttr())
+        blocks = wafer::BlocksAttr::get(
+            builder.getContext(), bfloat16Of(type.getNumElements()), file,
+            static_cast<int64_t>(weight.getOffset()), StringAttr(), 0);
+    }
     auto op = wafer::WeightOp::create(
         builder, weight.getLoc(), weight.getName(), weight.getFileAttr(),
-        weight.getOffset(), ElementsAttr(), wafer::BlocksAttr(),
-        wafer::PartAttr(), weight.getType());
+        weight.getOffset(), ElementsAttr(), blocks, wafer::PartAttr(), type);
     op->remove();
     weights[weight.getName()] = symbols.insert(op, builder.getInsertionPoint());
   });

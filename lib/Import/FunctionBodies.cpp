@@ -250,6 +250,30 @@ BodyExpander::bodyOf(const onnx::NodeProto &node, ScopePtr scope) {
   return body;
 }
 
+/// The library's renamer leaves the graphs of a node as they are.
+static void renameGraphs(onnx::inliner::Renamer &renamer,
+                         onnx::NodeProto &node) {
+  for (onnx::AttributeProto &attribute : *node.mutable_attribute()) {
+    if (!attribute.has_g())
+      continue;
+    onnx::GraphProto &graph = *attribute.mutable_g();
+    for (onnx::ValueInfoProto &input : *graph.mutable_input())
+      input.set_name(renamer.BindToUniqueName(input.name()));
+    for (onnx::TensorProto &tensor : *graph.mutable_initializer())
+      tensor.set_name(renamer.BindToUniqueName(tensor.name()));
+    for (onnx::NodeProto &inner : *graph.mutable_node()) {
+      renamer.RenameNode(inner);
+      renameGraphs(renamer, inner);
+    }
+    for (onnx::ValueInfoProto &output : *graph.mutable_output()) {
+      onnx::NodeProto reader; // its input gets the name that is bound
+      reader.add_input(output.name());
+      renamer.RenameNode(reader);
+      output.set_name(reader.input(0));
+    }
+  }
+}
+
 /// Gives the values of a body names of this call.
 void BodyExpander::bind(const onnx::NodeProto &node,
                         onnx::FunctionProto &body) {
@@ -279,8 +303,10 @@ void BodyExpander::bind(const onnx::NodeProto &node,
       copy->add_output(to);
     }
   }
-  for (onnx::NodeProto &each : *body.mutable_node())
+  for (onnx::NodeProto &each : *body.mutable_node()) {
     renamer.RenameNode(each);
+    renameGraphs(renamer, each);
+  }
   for (onnx::NodeProto &copy : copies)
     *body.add_node() = copy;
 }
@@ -364,8 +390,9 @@ waferloom::import::expandBodies(onnx::ModelProto &model, IsNative isNative) {
 
 std::vector<KnownOperator> waferloom::import::knownOperators() {
   const int newest = onnx::OpSchemaRegistry::DomainToVersionRange::Instance()
-                         .LastReleaseVersionMap()
-                         .at(onnx::ONNX_DOMAIN);
+                         .Map()
+                         .at(onnx::ONNX_DOMAIN)
+                         .second;
   std::vector<KnownOperator> known;
   for (const onnx::OpSchema &schema :
        onnx::OpSchemaRegistry::get_all_schemas_with_history())

@@ -32,15 +32,6 @@ static int64_t sizeOf(ArrayRef<Factor> dim) {
   return size;
 }
 
-static View identityView(Value tensor) {
-  View view;
-  view.tensor = tensor;
-  for (auto [i, size] :
-       llvm::enumerate(cast<RankedTensorType>(tensor.getType()).getShape()))
-    view.dims.push_back({Factor{size, static_cast<int>(i)}});
-  return view;
-}
-
 //===----------------------------------------------------------------------===//
 // Alignment
 //===----------------------------------------------------------------------===//
@@ -243,7 +234,12 @@ std::optional<View> Lowering::emit(MutableArrayRef<Operand> operands,
         Value whole = copy(repeats->view);
         if (!whole)
           return std::nullopt;
-        repeats->view = identityView(whole);
+        // A copy has one dimension per part.
+        repeats->view.tensor = whole;
+        int base = 0;
+        for (auto &own : repeats->view.dims)
+          for (Factor &factor : own)
+            factor.base = base++;
         return emit(operands, sizes, reduced, type, init, body);
       }
       loopOf[dim].push_back(wanted ? static_cast<int>(loops.size()) : -1);

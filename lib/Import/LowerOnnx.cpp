@@ -41,6 +41,7 @@ public:
 
 private:
   LogicalResult checkOptions(Bindings &bindings);
+  void noteDoubles();
   LogicalResult lowerEntry(Bindings &bindings, int64_t tokens);
   LogicalResult addInputs(Lowering &lowering, Bindings &bindings);
   SymbolicTensor *makeLengthMask(Lowering &lowering, onnx::InputOp input,
@@ -118,6 +119,21 @@ LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
   return success();
 }
 
+/// Of what is given or wanted in double precision, a word.
+void ModelLowering::noteDoubles() {
+  SmallVector<StringRef> names;
+  for (auto input : graph.getBody().getOps<onnx::InputOp>())
+    if (input.getElementType().isF64())
+      names.push_back(input.getName());
+  for (auto output : graph.getBody().getOps<onnx::OutputOp>())
+    if (output.getElementType().isF64())
+      names.push_back(output.getName());
+  if (!names.empty())
+    emitWarning(graph.getLoc())
+        << "'" << llvm::join(names, "', '")
+        << "' of double precision: the wafer computes in single precision";
+}
+
 OwningOpRef<ModuleOp> ModelLowering::run() {
   if (!graph)
     return nullptr;
@@ -134,6 +150,7 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   auto entries = bindings.chooseEntries();
   if (mlir::failed(entries))
     return nullptr;
+  noteDoubles();
   weights = declareWeights(*target, graph);
   for (int64_t tokens : *entries)
     if (mlir::failed(lowerEntry(bindings, tokens)))
@@ -183,7 +200,7 @@ void ModelLowering::lowerBlock(Lowering &lowering, Block &block) {
       auto type = cast<RankedTensorType>(weight.getType());
       for (int64_t size : type.getShape())
         q.shape.push_back(lowering.math.constant(size));
-      q.type = type.getElementType();
+      q.type = heldType(type.getElementType());
       q.weight = weights.lookup(weight.getName());
       values[weight.getResult()] = lowering.clone(q);
     } else if (auto constant = dyn_cast<onnx::ConstantOp>(op)) {
@@ -225,6 +242,13 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
       }
       shape.push_back(size);
     }
+    // What has no elements is known, and no step reads it.
+    if (!isState && llvm::is_contained(shape, lowering.math.constant(0))) {
+      Type type = heldType(input.getElementType());
+      values[input.getResult()] =
+          lowering.fromFunction(shape, type, lowering.constantOf(0, type));
+      continue;
+    }
     int64_t elements = 1;
     for (auto [i, size] : llvm::enumerate(shape)) {
       int64_t capacity = isState && i == state->axis ? lowering.context
@@ -239,12 +263,7 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
       addState(lowering, input, shape, isOpen);
       continue;
     }
-    SymbolicTensor *q = makeInput(lowering, input, shape);
-    if (!q)
-      return error() << "input '" << input.getName()
-                     << "' has an element type that is not supported",
-             failure();
-    values[input.getResult()] = q;
+    values[input.getResult()] = makeInput(lowering, input, shape);
   }
   return success();
 }
@@ -263,7 +282,7 @@ void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
     lowering.stateTensors[number] = lowering.makeState(number, sizes);
   SymbolicTensor q;
   q.shape = shape;
-  q.type = input.getElementType();
+  q.type = heldType(input.getElementType());
   q.past = number;
   values[input.getResult()] = lowering.clone(q);
 }
@@ -302,9 +321,7 @@ static void limitToType(Lowering &lowering, wafer::InputOp op, unsigned source,
 
 SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
                                          onnx::InputOp input, Sizes shape) {
-  Type type = input.getElementType();
-  if (type.isBF16() || type.isF64())
-    return nullptr;
+  const Type declared = input.getElementType(), type = heldType(declared);
   for (const auto &[name, value] : options.sets)
     if (name == input.getName())
       return lowering.fromFunction(shape, type,
@@ -317,7 +334,7 @@ SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
   auto stored = RankedTensorType::get(sizes, lowering.runtimeType(type));
   auto op = wafer::InputOp::create(
       builder, lowering.loc, stored, input.getName(), fallbackOf(input),
-      int64_t(0), IntegerAttr(), TypeAttr::get(type), wafer::LayoutAttr());
+      int64_t(0), IntegerAttr(), TypeAttr::get(declared), wafer::LayoutAttr());
   SymbolicTensor *q = lowering.fromTensor(shape, type, op.getResult());
   if (q->isFloat())
     return q;
@@ -368,8 +385,6 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
     SymbolicTensor *q = values.lookup(input);
     if (!q)
       return; // depends on a node that was refused
-    if (q->type.isBF16())
-      return reportNode(node, "bfloat16 is not supported");
     call.inputs.push_back(q);
   }
   lowering.refusal.clear();
@@ -390,8 +405,8 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
     return;
   }
   for (auto [output, result] : llvm::zip(node.getOutputs(), results)) {
-    if (result && result->view && result->type.isF64())
-      return reportNode(node, "double precision at run time is not supported");
+    if (result && result->view)
+      result->type = heldType(result->type);
     values[output] = result;
   }
 }
@@ -429,23 +444,6 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
     if (q->rows)
       return error() << "output '" << output.getName()
                      << "' has as many rows as data decides",
-             failure();
-    if (q->type.isF64())
-      return error() << "output '" << output.getName()
-                     << "': double precision at run time is not supported; "
-                        "cast it to float",
-             failure();
-    auto integer = dyn_cast<IntegerType>(output.getElementType());
-    if (integer && (integer.isUnsigned() ||
-                    (integer.getWidth() != 1 && integer.getWidth() < 32)))
-      return error() << "output '" << output.getName() << "' is of type "
-                     << output.getElementType()
-                     << ", which no image has; cast it to int32 or float",
-             failure();
-    if (output.getElementType().isF64())
-      return error() << "output '" << output.getName()
-                     << "' is of double precision, which there is not at run "
-                        "time; cast it to float",
              failure();
     lowering.refusal.clear();
     Value tensor = lowering.plain(q);

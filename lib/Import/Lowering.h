@@ -131,7 +131,8 @@ public:
 
   /// Refuses a tensor that no step could hold.
   bool fits(llvm::ArrayRef<int64_t> shape);
-  /// Type of elements at run time: i64 and other integers are i32.
+  /// Type of elements at run time: i64 and other integers are i32, floats that
+  /// are not halves f32.
   mlir::Type runtimeType(mlir::Type type);
   mlir::Value emitScalar(mlir::OpBuilder &b, mlir::Location at, ScalarOp op,
                          mlir::ValueRange args);

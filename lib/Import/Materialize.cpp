@@ -31,7 +31,8 @@ Value Lowering::position() {
 Value Lowering::makeState(unsigned number, ArrayRef<int64_t> sizes) {
   onnx::InputOp past = states[number].past;
   return wafer::StateOp::create(
-      builder, loc, RankedTensorType::get(sizes, past.getElementType()),
+      builder, loc,
+      RankedTensorType::get(sizes, runtimeType(past.getElementType())),
       builder.getStrArrayAttr({past.getName()}), wafer::LayoutAttr());
 }
 
@@ -380,9 +381,8 @@ Value BodyWriter::writeBool(OpBuilder &b, Location at, Expr e,
 
 Value BodyWriter::writeFloat(OpBuilder &b, Location at, Expr e,
                              ValueRange args) {
-  Type type = e->format == Format::F16   ? Type(b.getF16Type())
-              : e->format == Format::F64 ? Type(b.getF64Type())
-                                         : Type(b.getF32Type());
+  Type type =
+      e->format == Format::F16 ? Type(b.getF16Type()) : Type(b.getF32Type());
   if (e->kind == ExprKind::FloatConstant)
     return arith::ConstantOp::create(b, at,
                                      b.getFloatAttr(type, e->floatValue()));

@@ -37,15 +37,21 @@ llvm::ArrayRef<OperatorEntry> windowOperators();
 SymbolicTensor *moved(Lowering &lowering, SymbolicTensor *q, Sizes shape,
                       Sizes indices, llvm::function_ref<void(View &)> change);
 
-/// `q` in another element type.
-SymbolicTensor *converted(Call &call, SymbolicTensor *q, mlir::Type to);
-/// The elements of a tensor of doubles as singles, which the wafer has; one
-/// number alone keeps its precision, as it decides sizes and scales.
+/// `q` in another element type; what small floats do not hold becomes their
+/// largest number, unless it does not `saturate`.
+SymbolicTensor *converted(Call &call, SymbolicTensor *q, mlir::Type to,
+                          bool saturates = true);
+/// Floats of at most 8 bits: the wafer has them as f32.
+bool isSmallFloat(mlir::Type type);
+/// The type by which values of `type` are known: bfloat16 and doubles are f32.
+mlir::Type heldType(mlir::Type type);
+/// The elements of a tensor of doubles or bfloat16 as singles, which the wafer
+/// has; one double alone keeps its precision, as it decides sizes and scales.
 mlir::DenseElementsAttr narrowed(mlir::DenseElementsAttr elements);
+/// Floats of any type as singles.
+mlir::DenseElementsAttr asSingles(mlir::DenseElementsAttr elements);
 /// Doubles among operands that were narrowed become singles too.
 void narrowDoubles(Call &call);
-/// The MLIR type of an element type number of the file; null if there is none.
-mlir::Type elementTypeOf(mlir::OpBuilder &builder, int64_t number);
 
 /// Integers as the floats they stand for, in the type of `scale`: one scale and
 /// zero point, one per index of `axis`, or one per `block` of them.

@@ -1,11 +1,16 @@
 //===- OperatorsCast.cpp - Other element types ----------------------------===//
 
 #include "Operators.h"
+#include "TensorBytes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/APInt.h"
 #include "llvm/ADT/STLExtras.h"
+
+#include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace waferloom;
@@ -39,10 +44,120 @@ Expr import::inRangeOf(Call &c, Expr integer, Type type) {
                   smallest);
 }
 
-/// One element from one type to another, as the file means it.
-static Expr castElement(Call &c, Expr e, Type to) {
+//===----------------------------------------------------------------------===//
+// Floats of a byte and less
+//===----------------------------------------------------------------------===//
+
+bool import::isSmallFloat(Type type) {
+  return isa<FloatType>(type) && type.getIntOrFloatBitWidth() <= 8;
+}
+
+namespace {
+/// What a small format has: its values are among those of f32.
+struct SmallFloat {
+  int digits, least, most; // binary; exponents of normal numbers
+  double largest, beyond;  // beyond: what overflows becomes unless it saturates
+
+  explicit SmallFloat(FloatType type) {
+    const llvm::fltSemantics &semantics = type.getFloatSemantics();
+    digits = static_cast<int>(llvm::APFloat::semanticsPrecision(semantics));
+    least = llvm::APFloat::semanticsMinExponent(semantics);
+    most = llvm::APFloat::semanticsMaxExponent(semantics);
+    llvm::APFloat value = llvm::APFloat::getLargest(semantics);
+    bool lost;
+    value.convert(llvm::APFloat::IEEEdouble(),
+                  llvm::APFloat::rmNearestTiesToEven, &lost);
+    largest = value.convertToDouble();
+    beyond = isa<Float8E5M2Type>(type)
+                 ? std::numeric_limits<double>::infinity()
+                 : std::numeric_limits<double>::quiet_NaN();
+  }
+  /// The distance of numbers from 2^exponent on.
+  double step(int exponent) const {
+    return std::ldexp(1.0, exponent - digits + 1);
+  }
+};
+} // namespace
+
+static double roundedTo(const SmallFloat &to, double value, bool saturates) {
+  if (std::isnan(value))
+    return value;
+  int exponent = to.least;
+  if (value != 0 && std::isfinite(value))
+    exponent = std::clamp(std::ilogb(value), to.least, to.most);
+  const double rounded =
+      std::isinf(value)
+          ? value
+          : std::nearbyint(value / to.step(exponent)) * to.step(exponent);
+  if (std::fabs(rounded) <= to.largest)
+    return rounded;
+  return std::copysign(saturates ? to.largest : to.beyond, rounded);
+}
+
+/// The same at run time. 1.5 * 2^23 steps more and less leave a number that is
+/// rounded to whole steps, ties to even.
+static Value roundTo(OpBuilder &b, Location at, const SmallFloat &to, Value x,
+                     bool saturates) {
+  auto constant = [&](double value) -> Value {
+    return arith::ConstantOp::create(
+        b, at, b.getF32FloatAttr(static_cast<float>(value)));
+  };
+  Value size = math::AbsFOp::create(b, at, x), rounded;
+  for (int exponent = to.least; exponent <= to.most; ++exponent) {
+    Value steps = constant(1.5 * 0x1p23 * to.step(exponent));
+    Value each = arith::SubFOp::create(
+        b, at, arith::AddFOp::create(b, at, x, steps), steps);
+    if (!rounded) {
+      rounded = each;
+      continue;
+    }
+    Value reaches =
+        arith::CmpFOp::create(b, at, arith::CmpFPredicate::OGE, size,
+                              constant(std::ldexp(1.0, exponent)));
+    rounded = arith::SelectOp::create(b, at, reaches, each, rounded);
+  }
+  if (saturates) {
+    rounded = arith::MinimumFOp::create(b, at, rounded, constant(to.largest));
+    return arith::MaximumFOp::create(b, at, rounded, constant(-to.largest));
+  }
+  Value roundedSize = math::AbsFOp::create(b, at, rounded);
+  Value overflows = arith::CmpFOp::create(b, at, arith::CmpFPredicate::OGT,
+                                          roundedSize, constant(to.largest));
+  // NaN for both signs, or an infinity with the sign of the number.
+  Value beyond =
+      std::isnan(to.beyond)
+          ? constant(to.beyond)
+          : Value(arith::MulFOp::create(b, at, rounded, constant(to.beyond)));
+  return arith::SelectOp::create(b, at, overflows, beyond, rounded);
+}
+
+//===----------------------------------------------------------------------===//
+// All types
+//===----------------------------------------------------------------------===//
+
+Type import::heldType(Type type) {
+  return type.isBF16() || type.isF64()
+             ? Type(Float32Type::get(type.getContext()))
+             : type;
+}
+
+/// One element from one type to another, as the file means it; null where that
+/// is no index function.
+static Expr castElement(Call &c, Expr e, Type to, bool saturates) {
   Arithmetic &math = c.math;
   Lowering &lowering = c.lowering;
+  if (isSmallFloat(to)) {
+    std::optional<double> value;
+    if (e->isFloat() && e->kind == ExprKind::FloatConstant)
+      value = e->floatValue();
+    else if (e->isInt() && e->constant())
+      value = static_cast<double>(*e->constant());
+    if (!value)
+      return nullptr;
+    return math.floatConstant(
+        roundedTo(SmallFloat(cast<FloatType>(to)), *value, saturates),
+        Format::F32);
+  }
   if (isa<FloatType>(to)) {
     Format format = lowering.formatOf(to);
     if (e->isBool())
@@ -65,22 +180,16 @@ static Expr castElement(Call &c, Expr e, Type to) {
   return to.getIntOrFloatBitWidth() >= 32 ? integer : inRangeOf(c, integer, to);
 }
 
-SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
-  if (!to || to.isBF16())
-    return c.refuse("casts to an element type that is not supported");
-  if (q->type == to)
-    return q;
-  SymbolicTensor *result = trySymbolic(c, {q}, to, [&](ArrayRef<Expr> args) {
-    return castElement(c, args[0], to);
-  });
-  if (result || !c.lowering.refusal.empty())
-    return result;
-  // There is no double precision at run time.
-  if (to.isF64())
-    return converted(c, q, c.lowering.builder.getF32Type());
-  if (!q->isFloat())
-    return c.refuse("casts a value that is not known");
-  result = c.lowering.pointwise(
+/// A float at run time in another type.
+static SymbolicTensor *convertedReal(Call &c, SymbolicTensor *q, Type to,
+                                     bool saturates) {
+  // The whole part of a float wraps in a small integer, as integers do.
+  if (isa<IntegerType>(to) && !to.isInteger(1) &&
+      to.getIntOrFloatBitWidth() < 32) {
+    q = converted(c, q, c.lowering.builder.getI32Type());
+    return q ? converted(c, q, to) : nullptr;
+  }
+  SymbolicTensor *result = c.lowering.pointwise(
       q, to, [&](OpBuilder &b, Location at, ValueRange args) -> Value {
         Value x = args[0];
         Type type = c.lowering.runtimeType(to);
@@ -93,8 +202,12 @@ SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
         if (!isa<FloatType>(type))
           return arith::FPToSIOp::create(b, at, type, x);
         if (type.getIntOrFloatBitWidth() > x.getType().getIntOrFloatBitWidth())
-          return arith::ExtFOp::create(b, at, type, x);
-        return arith::TruncFOp::create(b, at, type, x);
+          x = arith::ExtFOp::create(b, at, type, x);
+        if (isSmallFloat(to) && q->type != to)
+          return roundTo(b, at, SmallFloat(cast<FloatType>(to)), x, saturates);
+        return type == x.getType()
+                   ? x
+                   : Value(arith::TruncFOp::create(b, at, type, x));
       });
   if (result) {
     // A large number may become infinite in a narrower type.
@@ -107,8 +220,39 @@ SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to) {
   return result;
 }
 
+SymbolicTensor *import::converted(Call &c, SymbolicTensor *q, Type to,
+                                  bool saturates) {
+  if (!to || isa<Float8E8M0FNUType>(to))
+    return c.refuse("casts to an element type that is not supported");
+  if (to.isBF16())
+    to = heldType(to);
+  if (q->type == to)
+    return q;
+  SymbolicTensor *result = trySymbolic(c, {q}, to, [&](ArrayRef<Expr> args) {
+    return castElement(c, args[0], to, saturates);
+  });
+  if (result || !c.lowering.refusal.empty())
+    return result;
+  // There is no double precision at run time.
+  if (to.isF64())
+    return converted(c, q, heldType(to));
+  if (q->isFloat())
+    return convertedReal(c, q, to, saturates);
+  if (!isSmallFloat(to))
+    return c.refuse("casts a value that is not known");
+  q = converted(c, q, c.lowering.builder.getF32Type());
+  return q ? converted(c, q, to, saturates) : nullptr;
+}
+
 DenseElementsAttr import::narrowed(DenseElementsAttr elements) {
-  if (!elements.getElementType().isF64() || elements.getNumElements() < 2)
+  Type element = elements.getElementType();
+  if (!element.isBF16() && !(element.isF64() && elements.getNumElements() > 1))
+    return elements;
+  return asSingles(elements);
+}
+
+DenseElementsAttr import::asSingles(DenseElementsAttr elements) {
+  if (elements.getElementType().isF32())
     return elements;
   Type single = Float32Type::get(elements.getContext());
   return cast<DenseFPElementsAttr>(elements).mapValues(
@@ -135,44 +279,16 @@ void import::narrowDoubles(Call &c) {
       q = converted(c, q, single);
 }
 
-Type import::elementTypeOf(OpBuilder &b, int64_t number) {
-  switch (number) {
-  case 1:
-    return b.getF32Type();
-  case 2:
-    return b.getIntegerType(8, /*isSigned=*/false);
-  case 3:
-    return b.getI8Type();
-  case 4:
-    return b.getIntegerType(16, /*isSigned=*/false);
-  case 5:
-    return b.getI16Type();
-  case 6:
-    return b.getI32Type();
-  case 7:
-    return b.getI64Type();
-  case 9:
-    return b.getI1Type();
-  case 10:
-    return b.getF16Type();
-  case 11:
-    return b.getF64Type();
-  case 12:
-    return b.getIntegerType(32, /*isSigned=*/false);
-  case 13:
-    return b.getIntegerType(64, /*isSigned=*/false);
-  default:
-    return nullptr;
-  }
-}
-
 static Results lowerCast(Call &c) {
   return one(converted(c, c.input(0),
-                       elementTypeOf(c.lowering.builder, c.integer("to", 0))));
+                       elementType(static_cast<int32_t>(c.integer("to", 0)),
+                                   c.lowering.builder.getContext()),
+                       c.integer("saturate", 1) != 0));
 }
 
 static Results lowerCastLike(Call &c) {
-  return one(converted(c, c.input(0), c.input(1)->type));
+  return one(converted(c, c.input(0), c.input(1)->type,
+                       c.integer("saturate", 1) != 0));
 }
 
 ArrayRef<OperatorEntry> import::castOperators() {

@@ -7,8 +7,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Compose.h"
 #include "Evaluate.h"
-#include "Operators.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -62,6 +62,31 @@ void import::limitInput(Lowering &lowering, Expr index, int64_t rows) {
   input->second.removeLeastAttr();
   lowering.math.reads[source].low = 0;
   lowering.math.reads[source].high = limit - 1;
+  lowering.math.forgetBounds();
+}
+
+/// If the index is an input, lets the host check that it counts from either
+/// end.
+static void limitInputAround(Lowering &lowering, Expr index, int64_t rows) {
+  if (index->terms.size() != 1 || index->terms[0].coefficient != 1 ||
+      index->terms[0].atoms.size() != 1 ||
+      index->terms[0].atoms[0]->kind != ExprKind::IntRead)
+    return;
+  unsigned source = index->terms[0].atoms[0]->payload;
+  auto input = lowering.inputs.find(source);
+  if (input == lowering.inputs.end())
+    return;
+  wafer::InputOp op = input->second;
+  auto &read = lowering.math.reads[source];
+  int64_t least = -rows, limit = rows;
+  if (int64_t known = op.getLimit()) {
+    limit = std::min(limit, known);
+    least = std::max(least, static_cast<int64_t>(op.getLeast().value_or(0)));
+  }
+  op.setLimit(limit);
+  op.setLeast(least);
+  read.low = least;
+  read.high = limit - 1;
   lowering.math.forgetBounds();
 }
 
@@ -190,6 +215,7 @@ SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
   std::rotate(table->view->dims.begin(), table->view->dims.begin() + axis,
               table->view->dims.begin() + axis + 1);
   table->function = nullptr;
+  table->given = nullptr;
   SymbolicTensor *rows = lowering.lookup(table, checked);
   if (!rows || axis == 0)
     return rows;
@@ -311,11 +337,53 @@ static Results lowerGatherElements(Call &c) {
   if (!from[*axis])
     return {};
   if (!function) {
+    if (auto rows = q->shape[*axis]->constant())
+      limitInputAround(lowering, at, *rows);
     indices = lowering.fromFunction(indices->shape, indices->type, from[*axis]);
     return one(takenElements(c, q, indices, *axis));
   }
   return one(lowering.fromFunction(indices->shape, q->type,
                                    math.substitute(function, from)));
+}
+
+/// Parts of `q` at indices of its first dimensions, which are functions of the
+/// dims of `places`: rows of a table. What lies outside is 0, as nobody checks
+/// several indices of one input.
+static SymbolicTensor *takeParts(Call &c, SymbolicTensor *q, Sizes places,
+                                 ArrayRef<Expr> indices) {
+  Arithmetic &math = c.math;
+  math.dims = places;
+  Expr flat = math.constant(0), inside = math.boolean(true);
+  int64_t rows = 1;
+  Sizes shape;
+  for (auto [i, index] : llvm::enumerate(indices)) {
+    auto size = q->shape[i]->constant();
+    if (!size)
+      return c.refuse("takes elements of the live length");
+    Expr last = math.constant(*size - 1);
+    flat = math.add(math.mul(flat, q->shape[i]),
+                    math.max(math.min(index, last), math.constant(0)));
+    inside = math.logicalAnd(
+        inside, math.logicalAnd(math.lessEqualZero(math.neg(index)),
+                                math.lessEqualZero(math.sub(index, last))));
+    rows *= *size;
+  }
+  shape.push_back(math.constant(rows));
+  shape.append(q->shape.begin() + indices.size(), q->shape.end());
+  Type type = c.lowering.builder.getI64Type();
+  SymbolicTensor *table = reshaped(c, q, shape);
+  SymbolicTensor *found =
+      table ? takeAlong(c.lowering, table, 0,
+                        c.lowering.fromFunction(places, type, flat))
+            : nullptr;
+  if (!found || inside->isTrue())
+    return found;
+  Sizes over = places;
+  over.append(q->rank() - indices.size(), math.constant(1));
+  SymbolicTensor *known =
+      c.lowering.fromFunction(over, c.lowering.builder.getI1Type(), inside);
+  Compose o(c);
+  return o.where(known, found, o.constant(0));
 }
 
 static Results lowerGatherND(Call &c) {
@@ -359,13 +427,15 @@ static Results lowerGatherND(Call &c) {
   if (Expr function = lowering.functionOf(q))
     return one(
         lowering.fromFunction(shape, q->type, math.substitute(function, from)));
+  Sizes there(shape.begin(), shape.begin() + places);
   if (batch == 0 && *count == 1) {
-    Sizes there(shape.begin(), shape.begin() + places);
     math.dims = there;
-    SymbolicTensor *rows = lowering.fromFunction(there, indices->type, from[0]);
-    return one(takeAlong(lowering, q, 0, rows));
+    SymbolicTensor *rows = reshaped(
+        c, lowering.fromFunction(indices->shape, indices->type, at), there);
+    return one(rows ? takeAlong(lowering, q, 0, rows) : nullptr);
   }
-  return one(c.refuse("takes single elements of a float tensor at run time"));
+  return one(
+      takeParts(c, q, there, ArrayRef<Expr>(from).take_front(batch + *count)));
 }
 
 ArrayRef<OperatorEntry> import::gatherOperators() {

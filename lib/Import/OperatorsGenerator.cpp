@@ -1,6 +1,7 @@
 //===- OperatorsGenerator.cpp - Values made of sizes and indices ----------===//
 
 #include "Compose.h"
+#include "TensorBytes.h"
 
 #include <cmath>
 
@@ -188,7 +189,8 @@ static Results lowerEyeLike(Call &c) {
   if (q->rank() != 2)
     return one(c.refuse("of a value of rank " + Twine(q->rank())));
   Type type = c.has("dtype")
-                  ? elementTypeOf(c.lowering.builder, c.integer("dtype", 1))
+                  ? elementType(static_cast<int32_t>(c.integer("dtype", 1)),
+                                c.lowering.builder.getContext())
                   : q->type;
   if (!type)
     return one(c.refuse("of a type that is not supported"));

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Compose.h"
+#include "TensorBytes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/STLExtras.h"
@@ -141,6 +142,38 @@ SymbolicTensor *import::dequantized(Call &c, SymbolicTensor *q,
   return value ? o.mul(value, scale) : nullptr;
 }
 
+/// The upper half of the digits of a float, and what is left of it.
+static std::pair<SymbolicTensor *, SymbolicTensor *> halves(Compose &o,
+                                                            SymbolicTensor *a) {
+  SymbolicTensor *shifted = o.mul(a, o.constant(4097, a->type));
+  SymbolicTensor *upper = o.sub(shifted, o.sub(shifted, a));
+  return {upper, o.sub(a, upper)};
+}
+
+/// a / b as it is rounded once: halves of an integer must be found as such. A
+/// product with a reciprocal misses by some units of its last place, which the
+/// rest of the division, a product of halves without rounding, makes up for.
+static SymbolicTensor *quotient(Compose &o, SymbolicTensor *a,
+                                SymbolicTensor *b) {
+  SymbolicTensor *near = o.div(a, b);
+  if (o.failed())
+    return nullptr;
+  auto [nearUpper, nearLower] = halves(o, near);
+  auto [upper, lower] = halves(o, b);
+  if (o.failed())
+    return nullptr;
+  SymbolicTensor *back = o.mul(near, b);
+  SymbolicTensor *lost = o.add(o.add(o.add(o.sub(o.mul(nearUpper, upper), back),
+                                           o.mul(nearUpper, lower)),
+                                     o.mul(nearLower, upper)),
+                               o.mul(nearLower, lower));
+  SymbolicTensor *rest = o.sub(o.sub(a, back), lost);
+  // Large ones are integers anyway, and halves of the largest overflow.
+  SymbolicTensor *isSmall =
+      o.less(o("Abs", {near}), o.constant(0x1p23, a->type));
+  return o.where(isSmall, o.add(near, o.div(rest, b)), near);
+}
+
 /// round(q / scale) + zero, brought into the range of `type`.
 static SymbolicTensor *quantized(Call &c, Compose &o, SymbolicTensor *q,
                                  SymbolicTensor *scale, SymbolicTensor *zero,
@@ -148,7 +181,8 @@ static SymbolicTensor *quantized(Call &c, Compose &o, SymbolicTensor *q,
   if (!q || o.failed())
     return nullptr;
   Type wide = c.lowering.builder.getF32Type();
-  if (!isa<IntegerType>(type) || type.getIntOrFloatBitWidth() > 16)
+  if (!isSmallFloat(type) &&
+      (!isa<IntegerType>(type) || type.getIntOrFloatBitWidth() > 16))
     return c.refuse("quantizes to a type that is not supported");
   scale = overValue(c, o, q, scale, axis, block);
   if (zero)
@@ -157,18 +191,25 @@ static SymbolicTensor *quantized(Call &c, Compose &o, SymbolicTensor *q,
   scale = q ? converted(c, scale, wide) : nullptr;
   if (!scale || (zero && !(zero = converted(c, zero, wide))))
     return nullptr;
-  SymbolicTensor *whole = o("Round", {o.div(q, scale)});
+  if (isSmallFloat(type)) {
+    SymbolicTensor *scaled = quotient(o, q, scale);
+    if (scaled && zero)
+      scaled = o.add(scaled, zero);
+    return scaled ? converted(c, scaled, type) : nullptr;
+  }
+  SymbolicTensor *whole = o("Round", {quotient(o, q, scale)});
   if (zero)
     whole = o.add(whole, zero);
   auto [low, high] = rangeOf(type);
   SymbolicTensor *inside = o("Min", {o("Max", {whole, o.constant(low, wide)}),
                                      o.constant(high, wide)});
-  SymbolicTensor *result = inside ? converted(c, inside, type) : nullptr;
+  SymbolicTensor *result =
+      inside ? converted(c, inside, c.lowering.builder.getI32Type()) : nullptr;
   if (result && result->view) {
     ReadTensor &read = c.math.reads.back();
     std::tie(read.low, read.high) = std::pair(low, high);
   }
-  return result;
+  return result ? converted(c, result, type) : nullptr;
 }
 
 static Results lowerQuantizeLinear(Call &c) {
@@ -179,10 +220,12 @@ static Results lowerQuantizeLinear(Call &c) {
     axis += q->rank();
   if (!q->isFloat() || axis < 0)
     return one(c.refuse("of a value that is not a float"));
-  Type type = zero ? zero->type
-              : c.integer("output_dtype", 2)
-                  ? elementTypeOf(b, c.integer("output_dtype", 2))
-                  : b.getIntegerType(8, false);
+  Type type =
+      zero ? zero->type
+      : c.integer("output_dtype", 2)
+          ? elementType(static_cast<int32_t>(c.integer("output_dtype", 2)),
+                        b.getContext())
+          : b.getIntegerType(8, false);
   if (!type)
     return one(c.refuse("quantizes to a type that is not supported"));
   if (axis >= static_cast<int64_t>(q->rank()))

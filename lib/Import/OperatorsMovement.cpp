@@ -36,7 +36,7 @@ SymbolicTensor *import::moved(Lowering &lowering, SymbolicTensor *q,
     return nullptr;
   SymbolicTensor *result = lowering.clone(*q);
   result->weight = nullptr;
-  result->constant = nullptr;
+  result->constant = result->given = nullptr;
   result->appended = -1;
   result->shape = std::move(shape);
   change(*result->view);

@@ -4,6 +4,8 @@
 
 #include "llvm/ADT/STLExtras.h"
 
+#include <limits>
+
 #include <cmath>
 
 using namespace mlir;
@@ -70,8 +72,10 @@ static Results lowerBatchNormalization(Call &c) {
 static Results lowerLpNormalization(Call &c) {
   SymbolicTensor *q = c.input(0);
   auto axis = normalizeAxis(c.lowering, c.integer("axis", -1), q->rank());
-  if (!axis || !isImage(c, q))
+  if (!axis)
     return {};
+  if (!q->isFloat())
+    return one(c.refuse("of a value that is not a float"));
   Compose o(c);
   SymbolicTensor *axes = o.ints({*axis});
   SymbolicTensor *size = c.integer("p", 2) == 1
@@ -128,6 +132,12 @@ static Results lowerReduceProd(Call &c) {
                           " factors; at most " + Twine(most) +
                           " are written out"));
     SymbolicTensor *product = nullptr;
+    if (*size == 0) {
+      Sizes shape = q->shape;
+      shape[axis] = c.math.constant(1);
+      product = c.lowering.fromFunction(shape, q->type,
+                                        c.lowering.constantOf(1, q->type));
+    }
     for (int64_t i = 0; i < *size && !o.failed(); ++i) {
       SymbolicTensor *factor = sliceAxis(c.lowering, q, axis, i, 1);
       product = product ? o.mul(product, factor) : factor;
@@ -139,6 +149,46 @@ static Results lowerReduceProd(Call &c) {
   return one(c.integer("keepdims", 1) ? q : o("Squeeze", {q, o.ints(*axes)}));
 }
 
+/// Reductions that are one of another value, and a function of that.
+static Results lowerReduceOf(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  if (!q->isFloat())
+    return one(c.refuse("of a value that is not a float"));
+  auto axes = reducedAxes(c);
+  if (!axes)
+    return {};
+  Compose o(c);
+  auto reduce = [&](StringRef op, SymbolicTensor *value) -> SymbolicTensor * {
+    if (axes->empty() || !value) // nothing is reduced
+      return value;
+    return o(op, {value, o.ints(*axes)}, o.attribute("keepdims", 1));
+  };
+  SymbolicTensor *result;
+  if (c.op == "ReduceL1") {
+    result = reduce("ReduceSum", o("Abs", {q}));
+  } else if (c.op == "ReduceLogSum") {
+    result = o("Log", {reduce("ReduceSum", q)});
+  } else if (c.op == "ReduceLogSumExp") {
+    // Less the largest, no power overflows; an infinite one takes nothing off.
+    SymbolicTensor *largest = reduce("ReduceMax", q);
+    SymbolicTensor *finite =
+        o.less(o("Abs", {largest}),
+               o.constant(std::numeric_limits<double>::infinity()));
+    largest = o.where(finite, largest, o.constant(0));
+    SymbolicTensor *powers = o("Exp", {o.sub(q, largest)});
+    result = o.add(o("Log", {reduce("ReduceSum", powers)}), largest);
+  } else {
+    result = reduce("ReduceSum", o.mul(q, q));
+    if (c.op == "ReduceL2")
+      result = o("Sqrt", {result});
+  }
+  if (!result || o.failed())
+    return {};
+  return one(c.integer("keepdims", 1) || axes->empty()
+                 ? result
+                 : o("Squeeze", {result, o.ints(*axes)}));
+}
+
 ArrayRef<OperatorEntry> import::normOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
@@ -148,7 +198,12 @@ ArrayRef<OperatorEntry> import::normOperators() {
       {"", "GlobalMaxPool", 1, 1, lowerGlobalPool},
       {"", "InstanceNormalization", 3, 3, lowerInstanceNormalization},
       {"", "LpNormalization", 1, 1, lowerLpNormalization},
+      {"", "ReduceL1", 1, 2, lowerReduceOf},
+      {"", "ReduceL2", 1, 2, lowerReduceOf},
+      {"", "ReduceLogSum", 1, 2, lowerReduceOf},
+      {"", "ReduceLogSumExp", 1, 2, lowerReduceOf},
       {"", "ReduceProd", 1, 2, lowerReduceProd},
+      {"", "ReduceSumSquare", 1, 2, lowerReduceOf},
   };
   return table;
 }

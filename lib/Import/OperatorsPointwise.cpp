@@ -338,7 +338,11 @@ static Results lowerGelu(Call &c) {
         } else {
           gate = math::ErfOp::create(b, at, mul(x, constant(std::sqrt(0.5))));
         }
-        return mul(mul(x, constant(0.5)), add(gate, constant(1)));
+        // The gate is 0 far below, where x may be -inf.
+        Value finite = arith::MaximumFOp::create(
+            b, at, mul(x, constant(0.5)),
+            constant(x.getType().isF16() ? -65504.0 : -1e38));
+        return mul(finite, add(gate, constant(1)));
       }));
 }
 

@@ -54,6 +54,9 @@ wafer::WeightOp Packed::weight(unsigned input, StringRef what, uint64_t bytes) {
     return c.refuse("its " + what +
                     " are no weight whose bytes the file holds"),
            wafer::WeightOp();
+  if (found.getBlocks())
+    return c.refuse("its " + what + " are bfloat16; f32 and f16 are supported"),
+           wafer::WeightOp();
   const auto held =
       static_cast<uint64_t>(byteSize(cast<RankedTensorType>(found.getType())));
   if (held != bytes)
@@ -146,9 +149,6 @@ bool Packed::readLinear() {
     return refuse("block_size " + Twine(size) +
                   " is not supported: only one scale, or one per index of an "
                   "axis");
-  if (int64_t to = c.integer("output_dtype", 0);
-      to && to != (number.isF32() ? 1 : 10))
-    return refuse("gives another type than that of its scales");
   SmallVector<int64_t> shape;
   for (Expr size : given->shape)
     shape.push_back(*size->constant());
@@ -203,19 +203,94 @@ SymbolicTensor *Packed::declare() {
   return lowering.clone(q);
 }
 
+/// The numbers of a constant of the file.
+static std::vector<float> numbersOf(DenseElementsAttr constant) {
+  std::vector<float> numbers;
+  if (isa<FloatType>(constant.getElementType())) {
+    for (const APFloat &value : asSingles(constant).getValues<APFloat>())
+      numbers.push_back(value.convertToFloat());
+    return numbers;
+  }
+  const bool isSigned = !constant.getElementType().isUnsignedInteger();
+  for (const APInt &value : constant.getValues<APInt>())
+    numbers.push_back(isSigned ? static_cast<float>(value.getSExtValue())
+                               : static_cast<float>(value.getZExtValue()));
+  return numbers;
+}
+
+/// Constants all of them: the numbers they stand for. Null where one is not, or
+/// they do not fit, which `dequantized` says.
+static SymbolicTensor *dequantizedConstants(Call &c, int64_t axis,
+                                            int64_t block) {
+  SymbolicTensor *q = c.input(0), *scale = c.input(1), *zero = c.input(2);
+  if (!q->given || !scale->given || (zero && !zero->given) || !q->rank())
+    return nullptr;
+  ArrayRef<int64_t> shape = q->given.getType().getShape(),
+                    scales = scale->given.getType().getShape();
+  if (zero && zero->given.getType().getShape() != scales)
+    return nullptr;
+  // The scale of an element is that of its place along the axis, or of its
+  // block there.
+  int64_t behind = llvm::product_of(shape.drop_front(axis + 1));
+  int64_t each = 1, count = shape[axis];
+  if (scales.size() == shape.size() && block > 0) {
+    SmallVector<int64_t> expected(shape);
+    expected[axis] = count = llvm::divideCeil(shape[axis], block);
+    if (ArrayRef<int64_t>(expected) != scales)
+      return nullptr;
+    each = block;
+  } else if (scale->given.getNumElements() != 1 &&
+             (scales.size() != 1 || scales[0] != shape[axis])) {
+    return nullptr;
+  }
+  auto scaleOf = [&](int64_t element) -> int64_t {
+    if (scale->given.getNumElements() == 1)
+      return 0;
+    const int64_t at = element / behind % shape[axis] / each;
+    if (scales.size() == 1)
+      return at;
+    return (element / behind / shape[axis] * count + at) * behind +
+           element % behind;
+  };
+  std::vector<float> numbers = numbersOf(q->given),
+                     factors = numbersOf(scale->given), zeros;
+  if (zero)
+    zeros = numbersOf(zero->given);
+  for (auto [i, number] : llvm::enumerate(numbers)) {
+    const int64_t at = scaleOf(static_cast<int64_t>(i));
+    number = (number - (zero ? zeros[at] : 0)) * factors[at];
+  }
+  auto type =
+      RankedTensorType::get(shape, Float32Type::get(q->given.getContext()));
+  SymbolicTensor *result = c.lowering.fromConstant(
+      DenseElementsAttr::get(type, ArrayRef<float>(numbers)), "dequantized");
+  return converted(c, result, heldType(scale->type));
+}
+
 static Results lowerDequantizeLinear(Call &c) {
   SymbolicTensor *q = c.input(0);
-  if (c.lowering.functionOf(q)) { // no weight: known, or of the step
-    const auto rank = static_cast<int64_t>(q->rank());
-    int64_t axis = c.integer("axis", 1);
-    axis =
-        std::min(axis < 0 ? axis + rank : axis, std::max(rank - 1, int64_t(0)));
-    return one(dequantized(c, q, c.input(1), c.input(2),
-                           std::max(axis, int64_t(0)),
-                           c.integer("block_size", 0)));
+  const auto rank = static_cast<int64_t>(q->rank());
+  int64_t axis = c.integer("axis", 1);
+  axis = std::clamp(axis < 0 ? axis + rank : axis, int64_t(0),
+                    std::max(rank - 1, int64_t(0)));
+  const int64_t block = c.integer("block_size", 0);
+  SymbolicTensor *result = dequantizedConstants(c, axis, block);
+  if (!result && !c.lowering.refusal.empty())
+    return {};
+  // No weight: known, or of the step.
+  if (!result && (c.lowering.functionOf(q) || isSmallFloat(q->type)))
+    result = dequantized(c, q, c.input(1), c.input(2), axis, block);
+  if (!result && c.lowering.refusal.empty()) {
+    Packed packed(c);
+    if (packed.readLinear())
+      result = packed.declare();
   }
-  Packed packed(c);
-  return packed.readLinear() ? one(packed.declare()) : Results();
+  const int64_t to = c.integer("output_dtype", 0);
+  if (result && to)
+    result = converted(
+        c, result,
+        elementType(static_cast<int32_t>(to), c.lowering.builder.getContext()));
+  return one(result);
 }
 
 static Results lowerMatMulNBits(Call &c) {

@@ -12,6 +12,7 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "llvm/ADT/STLExtras.h"
 
+#include <cmath>
 #include <limits>
 
 using namespace mlir;
@@ -153,6 +154,29 @@ static Combiner combinerOf(StringRef op) {
                              : Combiner::Min;
 }
 
+/// What a reduction over no elements gives, where the result has any.
+static SymbolicTensor *reducedNothing(Call &c, SymbolicTensor *q,
+                                      ArrayRef<int64_t> axes) {
+  Sizes shape = q->shape;
+  bool isEmpty = false;
+  for (int64_t axis : axes) {
+    isEmpty |= shape[axis] == c.math.constant(0);
+    shape[axis] = c.math.constant(1);
+  }
+  if (!isEmpty)
+    return nullptr;
+  const double infinity = std::numeric_limits<double>::infinity();
+  const unsigned bits = q->isInt() ? q->type.getIntOrFloatBitWidth() : 0;
+  const double most =
+      q->isInt() ? std::ldexp(1.0, std::min(bits, 32u) - 1) - 1 : infinity;
+  const double neutral = c.op == "ReduceMax"    ? -most - q->isInt()
+                         : c.op == "ReduceMin"  ? most
+                         : c.op == "ReduceMean" ? std::nan("")
+                                                : 0;
+  return c.lowering.fromFunction(shape, q->type,
+                                 c.lowering.constantOf(neutral, q->type));
+}
+
 static Results lowerReduce(Call &c) {
   SymbolicTensor *q = c.input(0);
   Lowering &lowering = c.lowering;
@@ -161,6 +185,9 @@ static Results lowerReduce(Call &c) {
     return {};
   if (axes->empty())
     return one(q);
+  if (SymbolicTensor *nothing = reducedNothing(c, q, *axes))
+    return one(c.integer("keepdims", 1) ? nothing
+                                        : dropAxes(c, nothing, *axes));
   const bool isBool = q->isBool();
   if (isBool) { // any, or all
     q = converted(c, q, lowering.builder.getI32Type());

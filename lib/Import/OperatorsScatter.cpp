@@ -78,6 +78,28 @@ static std::optional<StringRef> reductionOf(Call &c, SymbolicTensor *data,
   return reduction;
 }
 
+/// `whole` with its front in every dimension, which is `front`, put in place.
+static SymbolicTensor *withRest(Call &c, Compose &o, SymbolicTensor *whole,
+                                SymbolicTensor *front) {
+  for (int64_t i = static_cast<int64_t>(whole->rank()); i-- > 0 && front;) {
+    auto size = whole->shape[i]->constant(),
+         written = front->shape[i]->constant();
+    if (size == written)
+      continue;
+    if (!size || !written)
+      return c.refuse("writes a part of dimension " + Twine(i));
+    // What lies beside it, as far as the dimensions before it go.
+    SymbolicTensor *rest =
+        sliceAxis(c.lowering, whole, i, *written, *size - *written);
+    for (int64_t k = 0; k < i && rest; ++k)
+      if (rest->shape[k] != front->shape[k])
+        rest = sliceAxis(c.lowering, rest, k, c.math.constant(0),
+                         front->shape[k], 1);
+    front = rest ? o("Concat", {front, rest}, o.attribute("axis", i)) : nullptr;
+  }
+  return front;
+}
+
 static Results lowerScatterElements(Call &c) {
   SymbolicTensor *data = c.input(0), *indices = c.input(1),
                  *updates = c.input(2);
@@ -99,22 +121,24 @@ static Results lowerScatterElements(Call &c) {
   SymbolicTensor *place =
       indices ? c.lowering.fromFunction(along, indices->type, c.math.dim(0))
               : nullptr;
-  // Dimensions of which only the front is written.
-  SmallVector<int64_t> partial;
-  for (int64_t i = 0; i < rank; ++i)
+  if (!place)
+    return {};
+  // Of some dimensions only the front is written.
+  SymbolicTensor *whole = data;
+  for (int64_t i = 0; i < rank && data; ++i)
     if (i != *axis && data->shape[i] != updates->shape[i])
-      partial.push_back(i);
-  if (!place || !partial.empty())
-    return one(
-        place ? c.refuse("writes a part of dimension " + Twine(partial.front()))
-              : nullptr);
+      data = sliceAxis(c.lowering, data, i, c.math.constant(0),
+                       updates->shape[i], 1);
+  if (!data)
+    return {};
   if (*count > fewUpdates) {
     SymbolicTensor *hit =
         o("Equal", {o("Unsqueeze", {indices, o.ints({*axis})}),
                     o("Unsqueeze", {place, o.ints({1})})});
-    return one(scatteredAtOnce(c, o, *reduction, data, hit,
-                               o("Unsqueeze", {updates, o.ints({*axis})}),
-                               *axis + 1));
+    data =
+        scatteredAtOnce(c, o, *reduction, data, hit,
+                        o("Unsqueeze", {updates, o.ints({*axis})}), *axis + 1);
+    return one(data ? withRest(c, o, whole, data) : nullptr);
   }
   for (int64_t i = 0; i < *count && data && indices; ++i) {
     auto part = [&](SymbolicTensor *q) {
@@ -123,7 +147,7 @@ static Results lowerScatterElements(Call &c) {
     SymbolicTensor *hit = o("Equal", {part(indices), place});
     data = o.where(hit, combined(o, *reduction, data, part(updates)), data);
   }
-  return one(data);
+  return one(data && !o.failed() ? withRest(c, o, whole, data) : nullptr);
 }
 
 static Results lowerScatterND(Call &c) {

@@ -11,6 +11,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 
+#include <cmath>
 #include <limits>
 
 using namespace mlir;
@@ -59,7 +60,9 @@ static SymbolicTensor *extreme(Call &c, Compose &o, SymbolicTensor *q,
   Type wide = c.lowering.builder.getF32Type();
   SymbolicTensor *best =
       o(isLargest ? "ReduceMax" : "ReduceMin", {q, o.ints(axes)});
-  SymbolicTensor *found = o("Or", {o("Equal", {q, best}), o("IsNaN", {q})});
+  SymbolicTensor *found = o("Equal", {q, best});
+  if (q->isFloat())
+    found = o("Or", {found, o("IsNaN", {q})});
   SymbolicTensor *at = converted(c, places(c, q, axes), wide);
   SymbolicTensor *none = o.constant(isLast ? -1 : count, wide);
   return o(isLast ? "ReduceMax" : "ReduceMin",
@@ -71,8 +74,8 @@ static Results lowerArgExtreme(Call &c) {
   auto axis = normalizeAxis(c.lowering, c.integer("axis", 0), q->rank());
   if (!axis)
     return {};
-  if (!q->isFloat())
-    return one(c.refuse("of a value that is not a float"));
+  if (q->isBool())
+    return one(c.refuse("of booleans"));
   Compose o(c);
   SymbolicTensor *at = extreme(c, o, q, {*axis}, c.op == "ArgMax",
                                c.integer("select_last_index", 0) != 0);
@@ -99,6 +102,17 @@ static Results lowerHardmax(Call &c) {
   return one(o.where(o("Equal", {own, at}), o.constant(1), o.constant(0)));
 }
 
+/// What no value of the type is below, at run time.
+static double leastOf(Type type) {
+  if (isa<FloatType>(type))
+    return -infinity;
+  // Of 32 bits, indices have the numbers of which they have the negative, too.
+  const unsigned bits = type.getIntOrFloatBitWidth();
+  return type.isUnsignedInteger() ? 0
+         : bits < 32              ? -std::ldexp(1.0, bits - 1)
+                                  : 1 - 0x1p31;
+}
+
 /// An element has the rank of those before it: the larger ones, and of equal
 /// ones those with a smaller index.
 static Results lowerTopK(Call &c) {
@@ -115,8 +129,8 @@ static Results lowerTopK(Call &c) {
   auto size = q->shape[*axis]->constant();
   if (!given)
     return {};
-  if (!q->isFloat() || !size || given->size() != 1)
-    return one(c.refuse("of integers, or over the live length"));
+  if (q->isBool() || !size || given->size() != 1)
+    return one(c.refuse("of booleans, or over the live length"));
   const int64_t kept = (*given)[0];
   if (kept < 1 || kept > *size)
     return one(c.refuse("takes " + Twine(kept) + " of " + Twine(*size)));
@@ -135,21 +149,24 @@ static Results lowerTopK(Call &c) {
       c.integer("largest", 1) ? o.less(self, other) : o.less(other, self);
   SymbolicTensor *before =
       o("Or", {beats, o("And", {o("Equal", {self, other}), earlier})});
+  Type wide = lowering.builder.getF32Type();
+  const Type counted = q->isFloat() ? q->type : wide;
   SymbolicTensor *rank =
       o("ReduceSum",
-        {o.where(before, o.constant(1), o.constant(0)), o.ints({*axis + 1})});
+        {o.where(before, o.constant(1, counted), o.constant(0, counted)),
+         o.ints({*axis + 1})});
   // The same dimensions: the element, the rank it may have, the rest.
   Sizes ranks{math.constant(kept)};
   ranks.append(behind, math.constant(1));
   math.dims = ranks;
   SymbolicTensor *wanted = lowering.fromFunction(
-      ranks, q->type, math.toFloat(math.dim(0), lowering.formatOf(q->type)));
+      ranks, counted, math.toFloat(math.dim(0), lowering.formatOf(counted)));
   SymbolicTensor *hit = o("Equal", {rank, wanted});
   SymbolicTensor *axes = o.ints({*axis});
   auto drop = o.attribute("keepdims", 0);
   SymbolicTensor *values =
-      o("ReduceMax", {o.where(hit, self, o.constant(-infinity)), axes}, drop);
-  Type wide = lowering.builder.getF32Type();
+      o("ReduceMax", {o.where(hit, self, o.constant(leastOf(q->type))), axes},
+        drop);
   Sizes column{q->shape[*axis]};
   column.append(behind + 1, math.constant(1));
   math.dims = column;

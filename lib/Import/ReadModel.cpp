@@ -194,10 +194,11 @@ void registerSchemas() {
   (void)once;
 }
 
-/// Operators of a set that is not released may still change their meaning.
+/// What the library does not know has no meaning here. The set that it prepares
+/// is the last released one, but for what is new in it.
 Error checkOpset(const onnx::ModelProto &proto) {
   const auto &ranges = onnx::OpSchemaRegistry::DomainToVersionRange::Instance();
-  const int newest = ranges.LastReleaseVersionMap().at(onnx::ONNX_DOMAIN);
+  const int newest = ranges.Map().at(onnx::ONNX_DOMAIN).second;
   for (const onnx::OperatorSetIdProto &opset : proto.opset_import())
     if ((opset.domain().empty() || opset.domain() == "ai.onnx") &&
         opset.version() > newest)

@@ -62,7 +62,9 @@ struct SymbolicTensor {
   Expr function = nullptr;
   std::optional<View> view;
 
-  /// A constant of the file that is not an index function.
+  /// What the file says of a constant, whatever else is known of it.
+  mlir::DenseElementsAttr given;
+  /// A constant of the file that is not an index function, as the wafer has it.
   mlir::DenseElementsAttr constant;
   /// A weight: the symbol that `wafer.parameter` reads.
   mlir::StringAttr weight;

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Lowering.h"
+#include "Operators.h"
 
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/ADT/STLExtras.h"
@@ -171,15 +171,16 @@ SymbolicTensor *Lowering::fromConstant(DenseElementsAttr constant,
     q.shape.push_back(math.constant(size));
   math.dims = q.shape;
 
+  q.given = constant;
   if (q.isFloat()) {
-    if (count > 0 && constant.isSplat() && !q.type.isBF16()) {
+    if (count > 0 && constant.isSplat()) {
       APFloat value = constant.getSplatValue<APFloat>();
       bool lost;
       value.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &lost);
       q.function =
           math.floatConstant(value.convertToDouble(), formatOf(q.type));
     }
-    q.constant = constant;
+    q.constant = q.type.isF16() ? constant : asSingles(constant);
     return clone(q);
   }
 

@@ -56,6 +56,26 @@ Type import::elementType(int32_t onnxType, MLIRContext *context) {
     return unsignedInt(64);
   case TensorProto::BOOL:
     return b.getI1Type();
+  case TensorProto::INT4:
+    return b.getIntegerType(4);
+  case TensorProto::UINT4:
+    return unsignedInt(4);
+  case TensorProto::INT2:
+    return b.getIntegerType(2);
+  case TensorProto::UINT2:
+    return unsignedInt(2);
+  case TensorProto::FLOAT8E4M3FN:
+    return Float8E4M3FNType::get(context);
+  case TensorProto::FLOAT8E4M3FNUZ:
+    return Float8E4M3FNUZType::get(context);
+  case TensorProto::FLOAT8E5M2:
+    return Float8E5M2Type::get(context);
+  case TensorProto::FLOAT8E5M2FNUZ:
+    return Float8E5M2FNUZType::get(context);
+  case TensorProto::FLOAT8E8M0:
+    return Float8E8M0FNUType::get(context);
+  case TensorProto::FLOAT4E2M1:
+    return Float4E2M1FNType::get(context);
   default:
     return nullptr;
   }
@@ -85,9 +105,37 @@ Expected<RankedTensorType> import::tensorType(const TensorProto &tensor,
       element);
 }
 
+/// Elements of 2 and 4 bits share bytes; booleans have one each.
+static unsigned bitsOf(Type element) {
+  return element.isInteger(1) ? 8 : element.getIntOrFloatBitWidth();
+}
+
 int64_t import::byteSize(RankedTensorType type) {
-  unsigned bits = std::max(8u, type.getElementTypeBitWidth());
-  return type.getNumElements() * (bits / 8);
+  return llvm::divideCeil(type.getNumElements() * bitsOf(type.getElementType()),
+                          8);
+}
+
+/// Elements that share bytes, the first in the lowest bits.
+static Expected<DenseElementsAttr>
+fromPacked(const TensorProto &tensor, RankedTensorType type, StringRef bytes) {
+  if (static_cast<int64_t>(bytes.size()) != import::byteSize(type))
+    return makeError(tensor, "has " + Twine(bytes.size()) +
+                                 " bytes but its dimensions say " +
+                                 Twine(import::byteSize(type)));
+  const unsigned bits = bitsOf(type.getElementType()), each = 8 / bits;
+  auto real = dyn_cast<FloatType>(type.getElementType());
+  SmallVector<APInt> integers;
+  SmallVector<APFloat> reals;
+  for (int64_t i = 0; i < type.getNumElements(); ++i) {
+    const APInt value(bits, (uint8_t(bytes[i / each]) >> (i % each * bits)) &
+                                ((1u << bits) - 1));
+    if (real)
+      reals.emplace_back(real.getFloatSemantics(), value);
+    else
+      integers.push_back(value);
+  }
+  return real ? DenseElementsAttr::get(type, ArrayRef<APFloat>(reals))
+              : DenseElementsAttr::get(type, ArrayRef<APInt>(integers));
 }
 
 /// Elements that a typed list keeps, each widened to its field's type.
@@ -125,6 +173,12 @@ Expected<DenseElementsAttr> import::tensorElements(const TensorProto &tensor,
   if (tensor.data_location() == TensorProto::EXTERNAL)
     return makeError(tensor, "its elements are needed but lie in another file");
 
+  if (bitsOf(type.getElementType()) < 8) {
+    std::string bytes = tensor.raw_data();
+    for (int32_t byte : tensor.int32_data())
+      bytes.push_back(static_cast<char>(byte));
+    return fromPacked(tensor, type, bytes);
+  }
   if (tensor.has_raw_data()) {
     const std::string &raw = tensor.raw_data();
     if (static_cast<int64_t>(raw.size()) != byteSize(type))
@@ -160,6 +214,11 @@ Expected<DenseElementsAttr> import::tensorElements(const TensorProto &tensor,
     return fromField<uint16_t>(tensor, type, tensor.int32_data());
   case TensorProto::INT8:
   case TensorProto::UINT8:
+  case TensorProto::FLOAT8E4M3FN:
+  case TensorProto::FLOAT8E4M3FNUZ:
+  case TensorProto::FLOAT8E5M2:
+  case TensorProto::FLOAT8E5M2FNUZ:
+  case TensorProto::FLOAT8E8M0:
     return fromField<uint8_t>(tensor, type, tensor.int32_data());
   default: { // BOOL
     if (tensor.int32_data_size() != type.getNumElements())

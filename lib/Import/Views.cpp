@@ -22,9 +22,10 @@ static ArrayRef<int64_t> shapeOf(Value tensor) {
 }
 
 Type Lowering::runtimeType(Type type) {
-  if (isa<FloatType>(type) || type.isInteger(1))
+  if (type.isF16() || type.isInteger(1))
     return type;
-  return builder.getI32Type();
+  return isa<FloatType>(type) ? Type(builder.getF32Type())
+                              : Type(builder.getI32Type());
 }
 
 //===----------------------------------------------------------------------===//

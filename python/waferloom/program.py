@@ -9,7 +9,7 @@ import time
 import numpy as np
 
 from . import _native
-from .arrays import taken
+from .arrays import dtype_named, taken
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
 from .facts import Account, Region, Result, Rewrite, SharedLinks, Stage, TensorInfo, Trace
@@ -88,7 +88,8 @@ class Session:
         `inputs` are empty."""
         start = time.perf_counter()
         try:
-            out = self._native.run({name: taken(np.asarray(value)) for name, value in inputs.items()},
+            types = {info.name: info.dtype for info in self.program.inputs}
+            out = self._native.run({name: taken(np.asarray(value), types.get(name)) for name, value in inputs.items()},
                                    self._threads, self._work_limit, last, bool(trace), pick)
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
@@ -168,7 +169,7 @@ class Program:
         self.summary = summary | {key: self._facts[key] for key in ("parameters", "shape_only")} | {"bounds": self.bounds}
 
     def _tensors(self, role):
-        return [TensorInfo(name, tuple(shape), np.dtype(dtype))
+        return [TensorInfo(name, tuple(shape), dtype_named(dtype))
                 for name, shape, dtype, kind in self._facts["entries"][0]["tensors"] if kind == role]
 
     @property

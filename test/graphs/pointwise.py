@@ -144,15 +144,20 @@ def broadcasts(a, b):
     return True
 
 
-KINDS = {TensorProto.FLOAT: "f", TensorProto.FLOAT16: "f", TensorProto.INT32: "i", TensorProto.INT64: "i",
-         TensorProto.BOOL: "b", TensorProto.INT8: "i", TensorProto.UINT8: "i"}
+TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.INT32, TensorProto.INT64, TensorProto.BOOL,
+         TensorProto.INT8, TensorProto.UINT8)
+SMALL = (TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E5M2, TensorProto.FLOAT8E4M3FNUZ, TensorProto.FLOAT8E5M2FNUZ)
 
 
 @maker("Cast")
 def cast(d, op):
     x = d.value(d.one_of("fib"))
-    d.put(op, [x], to=int(d.one_of(tuple(KINDS))) if x.kind == "f" else d.one_of((TensorProto.FLOAT, TensorProto.BOOL,
-                                                                                   TensorProto.INT32)))
+    if x.kind == "f" and d.opset >= 19 and d.chance(0.2):  # there and back
+        small, = d.put(op, [x], to=d.one_of(SMALL), saturate=d.between(0, 1))
+        d.values.remove(small)
+        return d.put(op, [small], to=TensorProto.FLOAT)
+    return d.put(op, [x], to=d.one_of(TYPES if x.kind == "f" else (TensorProto.FLOAT, TensorProto.BOOL,
+                                                                  TensorProto.INT32)))
 
 
 @maker("CastLike")
@@ -202,4 +207,5 @@ def dynamic(d, op):
     x = d.value("f")
     if x.dtype != np.float32:
         raise Unfit
+    x, = d.put("Add", [x, d.number(0.3)])  # of what is symmetric the zero point lies between two integers
     d.put(op, [x], outputs=3)

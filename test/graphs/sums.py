@@ -25,13 +25,13 @@ def reduce(d, op):
 
 @maker("ArgMax", "ArgMin")
 def arg(d, op):
-    x = d.value("f", rank=range(1, 5))
+    x = d.value(d.one_of("fffi"), rank=range(1, 5))
     d.put(op, [x], axis=d.axis(x), keepdims=d.between(0, 1))
 
 
 @maker("TopK")
 def top_k(d, op):
-    x = d.value("f", rank=range(1, 4))
+    x = d.value(d.one_of("fffi"), rank=range(1, 4))
     axis = d.axis(x)
     d.put(op, [x, d.integers(d.between(1, x.shape[axis]))], outputs=2,
           axis=axis, largest=d.between(0, 1))
@@ -265,5 +265,6 @@ def loss(d, op):
 
 @maker("AffineGrid")
 def affine_grid(d, op):
-    batch, height, width = d.between(1, 2), d.between(1, 4), d.between(1, 4)
+    # The library's body has no step for a size of 1, and drops a batch of 1.
+    batch, height, width = 2, d.between(2, 4), d.between(2, 4)
     d.put(op, [d.fresh("f", (batch, 2, 3)), d.integers(batch, 1, height, width)], align_corners=d.between(0, 1))

@@ -16,8 +16,9 @@ BIN = Path(os.environ.get("WAFERLOOM_BUILD", Path(__file__).resolve().parents[2]
 
 # Not drawn: what draws numbers, has values that are no tensors, or decides which graph runs; and what needs
 # the states of a decoder, which test/e2e tests.
-NOT_DRAWN = {"Bernoulli", "Constant", "If", "SequenceMap", "com.microsoft.Attention", "com.microsoft.GroupQueryAttention",
-             "com.microsoft.MatMulNBits", "com.microsoft.MultiHeadAttention", "com.microsoft.RotaryEmbedding",
+NOT_DRAWN = {"Bernoulli", "CausalConvWithState", "Constant", "If", "LinearAttention", "SequenceMap",
+             "com.microsoft.Attention", "com.microsoft.GroupQueryAttention", "com.microsoft.MatMulNBits",
+             "com.microsoft.MultiHeadAttention", "com.microsoft.RotaryEmbedding",
              "com.microsoft.SkipLayerNormalization", "com.microsoft.SkipSimplifiedLayerNormalization"}
 
 

@@ -5,6 +5,7 @@ WAFERLOOM_SEED on. To see what a change does to all of them, and to write refuse
     python test/nodes/nodes.py [--write]
 """
 
+import collections
 import os
 import random
 import subprocess
@@ -43,17 +44,18 @@ def test_cases_are_right_or_refused(cases):
 
 
 def test_every_operator_with_a_body_agrees_with_it(cases):
-    """Of each operator that the library writes in terms of others: a test of the node itself, native
-    or expanded here, and the same test after the library expanded it."""
+    """Of each operator that the library writes in terms of others: tests of the node itself, native
+    or expanded here, and the same tests after the library expanded it. Two per operator in the check."""
     bodies = {case["name"].partition("_expanded")[0]: case for case in cases if "_expanded" in case["name"]}
-    pairs = {}
+    pairs = collections.defaultdict(list)
     for case in cases:
         if case["name"] in bodies:
-            pairs.setdefault(case["operator"], (case, bodies[case["name"]]))
+            pairs[case["operator"]].append((case, bodies[case["name"]]))
     known = {schema.name for schema in onnx.defs.get_all_schemas()
              if not schema.domain and (schema.has_function or schema.has_context_dependent_function)}
     assert known & set(pairs) >= known - WITHOUT_A_TEST
-    check([case for pair in pairs.values() for case in pair])
+    chosen = [pair for all_ in pairs.values() for pair in (all_ if COUNT == "all" else all_[:2])]
+    check([case for pair in chosen for case in pair])
 
 
 # The wheel has no expanded test of these.

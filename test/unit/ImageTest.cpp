@@ -63,6 +63,10 @@ static const Violation violations[] = {
      [](Builder &b) {
        b.image.entries[0]->inputs[0]->fallback = Default::only_ones;
      }},
+    {6, "tensor 'out': is of 'uint8' for the host, which is no type of its",
+     [](Builder &b) { b.image.entries[0]->tensors[1]->host = "uint8"; }},
+    {6, "tensor 'out': is of 'int7' for the host",
+     [](Builder &b) { b.image.entries[0]->tensors[1]->host = "int7"; }},
     {6, "tensor 'in': has no elements",
      [](Builder &b) { b.image.entries[0]->tensors[0]->shape = {0, 4}; }},
     {6, "tensor 'out': has no elements",

@@ -26,14 +26,9 @@ static llvm::json::Object describe(const image::TensorInfoT &info) {
   llvm::json::Array shape;
   for (uint32_t extent : info.shape)
     shape.push_back(extent);
-  const char *type = info.source_bool                ? "bool"
-                     : info.source_int64             ? "int64"
-                     : info.type == image::Type::f16 ? "float16"
-                     : info.type == image::Type::f32 ? "float32"
-                                                     : "int32";
   return llvm::json::Object{{"name", info.name},
                             {"role", image::EnumNameRole(info.role)},
-                            {"dtype", type},
+                            {"dtype", image::typeNameOf(info)},
                             {"shape", std::move(shape)}};
 }
 

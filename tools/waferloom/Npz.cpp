@@ -67,7 +67,7 @@ static Expected<Header> parseHeader(StringRef member, StringRef bytes) {
   Header found;
   Array &array = found.array;
   array.type = descr.drop_front().str();
-  if (!StringRef("fib").contains(array.type[0]))
+  if (!StringRef("fiub").contains(array.type[0]))
     return bad("holds neither numbers nor booleans");
   unsigned width;
   if (StringRef(array.type).drop_front().getAsInteger(10, width) ||

@@ -2,7 +2,7 @@
 
 #include "Arguments.h"
 #include "Commands.h"
-#include "Npz.h"
+#include "HostArrays.h"
 
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Tokens.h"
@@ -42,53 +42,6 @@ static int fail(const std::string &where, llvm::Error error) {
   return 1;
 }
 
-static llvm::Expected<executor::HostTensor> toHost(const std::string &name,
-                                                   const Array &array) {
-  executor::HostTensor tensor;
-  tensor.name = name;
-  tensor.data = array.bytes.data();
-  tensor.shape = array.shape;
-  static const std::pair<llvm::StringLiteral, HostType> types[] = {
-      {"f4", HostType::f32},
-      {"f2", HostType::f16},
-      {"i4", HostType::i32},
-      {"i8", HostType::i64},
-      {"b1", HostType::boolean}};
-  for (auto [code, type] : types)
-    if (array.type == code) {
-      tensor.type = type;
-      return tensor;
-    }
-  return llvm::createStringError(llvm::formatv(
-      "input '{0}' has elements of type {1}; float32, float16, int32, int64 "
-      "and bool are taken",
-      name, array.type));
-}
-
-static Array toArray(const executor::OutputTensor &tensor) {
-  Array array;
-  switch (tensor.type) {
-  case HostType::f32:
-    array.type = "f4";
-    break;
-  case HostType::f16:
-    array.type = "f2";
-    break;
-  case HostType::i32:
-    array.type = "i4";
-    break;
-  case HostType::i64:
-    array.type = "i8";
-    break;
-  case HostType::boolean:
-    array.type = "b1";
-    break;
-  }
-  array.shape = tensor.shape;
-  array.bytes.assign(tensor.bytes.begin(), tensor.bytes.end());
-  return array;
-}
-
 /// One step: reads its file, runs it, writes its outputs. `read`: the files of
 /// the whole run.
 static llvm::Expected<executor::TokensResult>
@@ -100,9 +53,10 @@ runStep(executor::Session &session, const std::string &input,
   });
   if (!arrays)
     return arrays.takeError();
+  const Declared declared = session.image().entries.front()->tensors;
   std::vector<executor::HostTensor> tensors;
-  for (const auto &[name, array] : *arrays) {
-    auto tensor = toHost(name, array);
+  for (auto &[name, array] : *arrays) {
+    auto tensor = toHost(name, array, declared);
     if (!tensor)
       return tensor.takeError();
     tensors.push_back(*tensor);
@@ -113,7 +67,7 @@ runStep(executor::Session &session, const std::string &input,
   std::map<std::string, Array> outputs;
   for (const executor::OutputTensor &tensor : result->outputs)
     if (!image::isOurs(tensor.name))
-      outputs[tensor.name] = toArray(tensor);
+      outputs[tensor.name] = toArray(tensor, declared);
   if (llvm::Error error = writeNpz(output, outputs, read))
     return std::move(error);
   return result;

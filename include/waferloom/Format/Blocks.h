@@ -1,5 +1,6 @@
-// Weights as small integers in blocks that share a scale: the one description
-// of such a storage format. Attributes hold it, and who reads bytes asks it.
+// Weights as small integers in blocks that share a scale, or as bfloat16: the
+// one description of such a storage format. Attributes hold it, and who reads
+// bytes asks it.
 
 #ifndef WAFERLOOM_FORMAT_BLOCKS_H
 #define WAFERLOOM_FORMAT_BLOCKS_H
@@ -15,7 +16,7 @@ namespace waferloom {
 
 /// A matrix of `rows` by `columns`, rows in blocks of `size` elements of `bits`
 /// bits, lowest bits first; a row ends with a whole block. Element = (integer -
-/// zero of its block) * scale of its block.
+/// zero of its block) * scale of its block. Of bfloat16 an element is itself.
 struct BlockFormat {
   enum class Zeros : uint8_t {
     middle, ///< the middle of the range of the integers
@@ -24,18 +25,19 @@ struct BlockFormat {
     none,   ///< 0
   };
   uint64_t rows = 0, columns = 0;
-  uint64_t bits = 4, size = 32; ///< bits: 2, 4 or 8
+  uint64_t bits = 4, size = 32; ///< bits: 2, 4 or 8; of bfloat16 16
   bool isSigned = false;        ///< integers are in two's complement
   uint64_t period = 0;          ///< rows after which scales and zeros start
                                 ///< over; 0: each row has its own
   bool halfScales = false;      ///< scales are f16, else f32
   Zeros zeros = Zeros::middle;
+  bool isBFloat16 = false; ///< elements are bfloat16, without scales and zeros
 
   uint64_t blocks() const { return (columns + size - 1) / size; }
   uint64_t scaledRows() const { return period ? period : rows; }
   uint64_t packedBytes() const { return rows * blocks() * (size * bits / 8); }
   uint64_t scaleBytes() const {
-    return scaledRows() * blocks() * (halfScales ? 2 : 4);
+    return isBFloat16 ? 0 : scaledRows() * blocks() * (halfScales ? 2 : 4);
   }
   /// Of zeros in a file; 0 if they lie in none.
   uint64_t zeroBytes() const {
@@ -50,7 +52,7 @@ struct BlockFormat {
 
   auto tied() const {
     return std::tie(rows, columns, bits, size, isSigned, period, halfScales,
-                    zeros);
+                    zeros, isBFloat16);
   }
   bool operator==(const BlockFormat &other) const {
     return tied() == other.tied();
@@ -64,8 +66,9 @@ inline llvm::hash_code hash_value(const BlockFormat &format) {
 constexpr llvm::StringRef blockZeros[] = {"middle", "packed", "scaled", "none"};
 
 /// The text in attributes: `12 by 5 bits 8 size 5 signed period 3 scales f16
-/// zeros packed`. `signed` and `period` are said where they are so, `zeros`
-/// unless they are in the middle. `Printer` is a printer of MLIR.
+/// zeros packed`, or `12 by 5 bits 16 size 5 bfloat16`. `signed` and `period`
+/// are said where they are so, `zeros` unless they are in the middle. `Printer`
+/// is a printer of MLIR.
 template <typename Printer>
 void printBlockFormat(Printer &printer, const BlockFormat &format) {
   printer << format.rows << " by " << format.columns << " bits " << format.bits
@@ -74,6 +77,10 @@ void printBlockFormat(Printer &printer, const BlockFormat &format) {
     printer << " signed";
   if (format.period)
     printer << " period " << format.period;
+  if (format.isBFloat16) {
+    printer << " bfloat16";
+    return;
+  }
   printer << " scales " << (format.halfScales ? "f16" : "f32");
   if (format.zeros != BlockFormat::Zeros::middle)
     printer << " zeros " << blockZeros[static_cast<size_t>(format.zeros)];
@@ -92,6 +99,11 @@ llvm::ParseResult parseBlockFormat(Parser &parser, BlockFormat &format) {
   if (succeeded(parser.parseOptionalKeyword("period")) &&
       parser.parseInteger(format.period))
     return llvm::failure();
+  if (succeeded(parser.parseOptionalKeyword("bfloat16"))) {
+    format.isBFloat16 = true;
+    format.zeros = BlockFormat::Zeros::none;
+    return llvm::success();
+  }
   auto at = parser.getCurrentLocation();
   if (parser.parseKeyword("scales") || parser.parseKeyword(&scales))
     return llvm::failure();

@@ -1,4 +1,4 @@
-// What weights as small integers in blocks stand for.
+// What weights that are packed stand for.
 
 #ifndef WAFERLOOM_IMAGE_BLOCKS_H
 #define WAFERLOOM_IMAGE_BLOCKS_H

@@ -22,6 +22,9 @@ inline constexpr llvm::StringLiteral nextToken = "wafer.next_token";
 /// Whether a tensor is one of ours, which the model does not have.
 inline bool isOurs(llvm::StringRef name) { return name.starts_with("wafer."); }
 
+/// NumPy's name of the type that the model gives a tensor.
+llvm::StringRef typeNameOf(const TensorInfoT &info);
+
 /// A file that stays on the disk, and what it was like when it was opened.
 class OnDisk {
 public:

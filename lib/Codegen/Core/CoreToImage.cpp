@@ -3,6 +3,7 @@
 
 #include "ImageEnums.h"
 #include "waferloom/Codegen/CoreText.h"
+#include "waferloom/Format/HostType.h"
 #include "waferloom/Image/Utf8.h"
 
 #include "waferloom/Target/ImageTarget.h"
@@ -16,9 +17,9 @@ using namespace waferloom;
 using codegen::SourceBytes;
 
 static image::Type typeOf(Type type) {
-  if (type.isF32())
-    return image::Type::f32;
-  return type.isF16() ? image::Type::f16 : image::Type::i32;
+  if (type.isF16())
+    return image::Type::f16;
+  return isa<FloatType>(type) ? image::Type::f32 : image::Type::i32;
 }
 
 /// Booleans and int64 of the host are i32 on the wafer.
@@ -190,6 +191,7 @@ void Assembler::entry(core::EntryOp op) {
         setHostType(tensor.getHostType(), host, to->source_bool,
                     to->source_int64);
         to->type = typeOf(tensor.getType());
+        to->host = hostNameOf(tensor.getHostType()).str();
         to->whole = tensor.getWhole();
         for (int64_t size : tensor.getShape())
           to->shape.push_back(narrow(size));

@@ -4,6 +4,7 @@
 
 #include "ImageEnums.h"
 #include "waferloom/Codegen/CoreText.h"
+#include "waferloom/Format/HostType.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -294,8 +295,10 @@ void Reader::entry(const image::EntryT &entry) {
                             mirrored<core::Role>(tensor->role)),
         builder.getStringAttr(tensor->name), shape(tensor->shape),
         TypeAttr::get(element(tensor->type)),
-        TypeAttr::get(hostElement(tensor->type, tensor->source_bool,
-                                  tensor->source_int64)),
+        TypeAttr::get(tensor->host.empty()
+                          ? hostElement(tensor->type, tensor->source_bool,
+                                        tensor->source_int64)
+                          : hostTypeOf(tensor->host, builder.getContext())),
         tensor->whole ? builder.getUnitAttr() : UnitAttr());
   if (const image::BoundsT *bounds = entry.bounds.get())
     create<core::BoundsOp>(

@@ -3,6 +3,7 @@
 // image checker's: it sees images that never were text.
 
 #include "waferloom/Dialect/Core/Core.h"
+#include "waferloom/Format/HostType.h"
 
 #include "llvm/ADT/StringSet.h"
 
@@ -280,7 +281,7 @@ static LogicalResult verifyHostType(Operation *op, Type type, Type host) {
                              << " on the wafer, which has "
                                 "f32, f16 and i32";
   if (!isElement(host) && !host.isSignlessInteger(1) &&
-      !host.isSignlessInteger(64))
+      !host.isSignlessInteger(64) && waferloom::hostNameOf(host).empty())
     return op->emitOpError() << "cannot come from " << host;
   return success();
 }

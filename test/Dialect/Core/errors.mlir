@@ -73,7 +73,7 @@ core.image "grid-4x4" {
 core.image "grid-4x4" {
   core.entry "main"
   core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] memory 64 {
-    core.bind state "s" f32[0] as f64 [4 by 1 (4)] // expected-error {{'core.bind' op cannot come from 'f64'}}
+    core.bind state "s" f32[0] as f80 [4 by 1 (4)] // expected-error {{'core.bind' op cannot come from 'f80'}}
     core.program "main" {
     }
   }

@@ -13,6 +13,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   core.source "head" bytes 512 in "model.onnx" at 8192 narrowed
   // CHECK: core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 from "m.data" at 4096>
   core.source "down" bytes 32768 in "m.data" at 0 blocks <128 by 64 bits 4 size 32 scales f32 from "m.data" at 4096>
+  // CHECK: core.source "wide" bytes 48 in "m.data" at 0 blocks <1 by 12 bits 16 size 12 bfloat16 from "m.data" at 0>
+  core.source "wide" bytes 48 in "m.data" at 0 blocks <1 by 12 bits 16 size 12 bfloat16 from "m.data" at 0>
   // CHECK: core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 zeros packed from "m.data" at 64, "m.data" at 96>
   core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 zeros packed from "m.data" at 64, "m.data" at 96>
   // CHECK: core.source "gate" bytes 240 in "m.data" at 0 blocks <12 by 5 bits 8 size 5 signed period 3 scales f32 zeros none from "m.data" at 64>
@@ -29,6 +31,10 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     core.tensor output "logits" [1, 1, 512] f32 as f32
     // CHECK: core.tensor input "ids" [1, 1] i32 as i64
     core.tensor input "ids" [1, 1] i32 as i64
+    // CHECK: core.tensor output "bytes" [4] i32 as ui8
+    core.tensor output "bytes" [4] i32 as ui8
+    // CHECK: core.tensor output "small" [4] f32 as f8E5M2
+    core.tensor output "small" [4] f32 as f8E5M2
     // CHECK: core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8
     core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8
   }
