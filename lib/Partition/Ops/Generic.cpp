@@ -150,6 +150,15 @@ void Mender::maskInput(size_t i, const PaddingFault &fault) {
       inputs[i] = writer.mask(inputs[i], d, fault.needed);
 }
 
+/// Takes the masks of `before` away again.
+static void unmask(Value masked, Value before) {
+  while (masked != before) {
+    Operation *unused = masked.getDefiningOp();
+    masked = unused->getOperand(0);
+    unused->erase();
+  }
+}
+
 /// A mask mends the fault if the body is neutral with it.
 bool Mender::mends(size_t i, const PaddingFault &fault) {
   if (!isa<RankedTensorType>(inputs[i].getType()))
@@ -159,11 +168,8 @@ bool Mender::mends(size_t i, const PaddingFault &fault) {
   if (inputs[i] != before && getBodyPadding(op, getTypes(inputs), fault.loops)
                                  .isConstant(fault.needed))
     return true;
-  while (inputs[i] != before) {
-    Operation *unused = inputs[i].getDefiningOp();
-    inputs[i] = unused->getOperand(0);
-    unused->erase();
-  }
+  unmask(inputs[i], before);
+  inputs[i] = before;
   return false;
 }
 
@@ -176,6 +182,11 @@ bool Mender::mendsBefore(size_t i, const PaddingFault &fault) {
   if (!made || writer.isChanged(op, i) || !old.hasOneUse() ||
       made->getBlock() != op->getBlock() || made.getNumReductionLoops())
     return false;
+  Value before = inputs[i];
+  if (!mends(i, fault))
+    return false;
+  unmask(inputs[i], before);
+  inputs[i] = before;
   AffineMap map = op.getIndexingMapsArray()[i],
             result = made.getIndexingMapsArray().back();
   SmallVector<unsigned> loops; // of the fault, as `made` has them
@@ -208,11 +219,7 @@ bool Mender::mendsBefore(size_t i, const PaddingFault &fault) {
       return true;
     }
     writer.bind(source, written);
-    while (masked != written) {
-      Operation *unused = masked.getDefiningOp();
-      masked = unused->getOperand(0);
-      unused->erase();
-    }
+    unmask(masked, written);
   }
   return false;
 }
