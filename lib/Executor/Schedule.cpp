@@ -78,6 +78,9 @@ private:
         .drop_front(kind.progress);
   }
   void advance(Kind &kind, uint32_t done);
+  bool isInterrupted(uint64_t work) const {
+    return interrupt && interrupt->due(work);
+  }
 
   const PreparedEntry &prepared;
   const Streams &streams;
@@ -363,8 +366,11 @@ Exchange Scheduler::find() {
             .first->second;
     states.push_back({number, colorsOf(kind)});
   }
-  for (const Component &component : components(states))
+  for (const Component &component : components(states)) {
+    if (isInterrupted(component.pes.size()))
+      break; // run() gives it up
     findGroup(component, states, places, after);
+  }
   // All of a kind that are alone do the same, which is most often nothing.
   for (const Kind &kind : kinds) {
     if (sequenceOf(kind).empty())
@@ -413,6 +419,8 @@ std::unique_ptr<Schedule> Scheduler::run() {
   out->segments = std::move(*turns);
   gates.resize(streams.gates.size());
   makeKinds();
+  if (isInterrupted(streams.places.size()))
+    return nullptr;
   describeLinks();
   auto ended = [](const Kind &kind) { return kind.ended; };
   while (!all_of(kinds, ended)) {
@@ -420,7 +428,7 @@ std::unique_ptr<Schedule> Scheduler::run() {
     bool any = computeBlocks(superstep);
     any |= exchange(superstep);
     // A round is over all PEs.
-    if (!any || tooLong || (interrupt && interrupt->due(streams.places.size())))
+    if (!any || tooLong || isInterrupted(streams.places.size()))
       return nullptr;
     out->supersteps.push_back(std::move(superstep));
   }

@@ -63,9 +63,11 @@ public:
     out.colors = target.colors;
     visitor.assign(out.places.size(), none);
     reserve();
-    out.sources.assign(out.places.size() * out.colors, none);
-    out.sinks.assign(out.places.size() * out.colors, none);
-    out.gatesAt.assign(out.places.size() * out.colors, none);
+    for (auto *table : {&out.sources, &out.sinks, &out.gatesAt}) {
+      table->assign(out.places.size() * out.colors, none);
+      if (Error error = checkInterrupt(table->size()))
+        return std::move(error);
+    }
     if (Error error = followSources())
       return std::move(error);
     // Gates are found on the way; following them finds more.
@@ -74,6 +76,8 @@ public:
         return std::move(error);
     collectTurns();
     out.ways = ways.take(out.producers);
+    if (Error error = checkInterrupt(out.producers.size()))
+      return std::move(error);
     if (fellOff != none)
       return createStringError(
           formatv("entry {0}: a route at PE {1} leaves the program's PEs",
@@ -107,6 +111,12 @@ private:
     return image.regions[at.region]->programs[entry]->routes[index].get();
   }
 
+  /// After so many elements of work.
+  Error checkInterrupt(uint64_t work) const {
+    return interrupt && interrupt->due(work)
+               ? createStringError(Interrupt::message)
+               : Error::success();
+  }
   Error refuse(uint32_t pe, uint8_t color, const Twine &what) const {
     return refuseStream(out, entry, pe, color, what);
   }
@@ -232,8 +242,8 @@ Error Tracer::followSources() {
 /// Finds all consumers of a producer: a walk over routers until each branch
 /// ends in a ramp or at a gate.
 Error Tracer::follow(uint32_t producer) {
-  if (interrupt && interrupt->due())
-    return createStringError(Interrupt::message);
+  if (Error error = checkInterrupt(16))
+    return error;
   uint32_t pe = out.producers[producer].pe;
   uint8_t color = out.producers[producer].color;
   out.producers[producer].consumers.first =
