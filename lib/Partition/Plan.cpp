@@ -259,8 +259,7 @@ static std::vector<SmallVector<int64_t>> getKey(const LayoutPlan &plan) {
 }
 
 LogicalResult Asking::run() {
-  // Levels of economies that cost little, plans to compare, and how far behind.
-  constexpr int64_t cheapEconomies = 3;
+  // Plans to compare, and how far behind the first.
   constexpr int mostCompared = 4;
   constexpr double worthComparing = 1.1;
   FailureOr<ModuleClasses> classes = pose(module, options, lanes);
@@ -292,7 +291,7 @@ LogicalResult Asking::run() {
       compared += found || best;
       if (found && (!best || found->fit.economies < best->fit.economies))
         best = std::move(found);
-      if (best && best->fit.economies <= cheapEconomies)
+      if (best && best->fit.economies == 0)
         return take(std::move(best));
       // The first answer tells where to look.
       if (percent == 0 && leastOverhead && !best)
