@@ -108,7 +108,7 @@ def test_passes_of_the_driver_are_those_of_the_compiler(llama, tmp_path):
     model, _, _, levels = llama
     text = subprocess.run([OPT, "--import-onnx", model], capture_output=True, text=True, check=True).stdout
     phases = ['tensors=target=grid-7x5,sram=256KiB context=24 chunk=4 sample=top-5', "prepare=precision=f16 disable-rewrite=middle-root",
-              "plan=prefill=block disable-rewrite=middle-root", "per-pe", "fabric=disable-rewrite=middle-root"]
+              "plan=prefill=block disable-rewrite=middle-root", "per-pe=disable-rewrite=middle-root", "fabric=disable-rewrite=middle-root"]
     # A comma in an option's value would end it.
     phases[0] = phases[0].replace("grid-7x5,sram=256KiB", "{grid-7x5,sram=256KiB}")
     text = subprocess.run([OPT, *(f"--waferloom-{phase}" for phase in phases)], input=text, capture_output=True, text=True,
