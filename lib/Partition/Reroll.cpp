@@ -9,10 +9,14 @@
 //
 // A run is only a guess. It is a loop if each operand, from trip to trip, is
 // computed in the same place of its own trip, or in the same place of the trip
-// before (then it is carried), or is one value from outside, or a weight or
-// state of its own. Among the places where a trip may begin, the one with the
-// most trips and then the fewest carried values is taken.
+// before (then it is carried), or is one value from outside, or some of them in
+// turn (the masks of layers with and without a window: they are carried
+// around), or a weight or state of its own. Among the places where a trip may
+// begin, the one with the most trips and then the fewest carried values is
+// taken.
 
+#include "Sameness.h"
+#include "Truths.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 
@@ -21,6 +25,7 @@
 #include "mlir/IR/IRMapping.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/Sequence.h"
 #include "llvm/ADT/SetVector.h"
 
 #include <algorithm>
@@ -36,72 +41,33 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
 
-/// Ops that each trip makes for itself.
-static bool isSource(Operation *op) {
-  return getRerolling(op) == Rerolling::Source;
-}
-
-/// Do two bodies compute the same? Constants count by their value, wherever
-/// they stand; other values from outside are the same ones.
-static bool isSameBody(Block &a, Block &b) {
-  llvm::DenseMap<Value, Value> known; // of `a` -> of `b`
-  auto mark = [&](Value x, Value y) { known[x] = y; };
-  auto check = [&](Value x, Value y) {
-    Attribute p, q;
-    return success(known.lookup(x) == y ||
-                   (matchPattern(x, m_Constant(&p)) &&
-                    matchPattern(y, m_Constant(&q)) && p == q));
-  };
-  auto isComputed = [](Operation &op) {
-    return !op.hasTrait<OpTrait::ConstantLike>();
-  };
-  if (a.getArgumentTypes() != b.getArgumentTypes())
-    return false;
-  for (auto [x, y] : llvm::zip(a.getArguments(), b.getArguments()))
-    mark(x, y);
-  auto ofA = llvm::make_filter_range(a, isComputed),
-       ofB = llvm::make_filter_range(b, isComputed);
-  return std::equal(ofA.begin(), ofA.end(), ofB.begin(), ofB.end(),
-                    [&](Operation &x, Operation &y) {
-                      return OperationEquivalence::isEquivalentTo(
-                          &x, &y, check, mark,
-                          OperationEquivalence::IgnoreLocations);
-                    });
-}
-
-/// Are two ops the same but for the names and values they read?
-static bool isSameOp(Operation *a, Operation *b) {
-  if (a->getName() != b->getName() ||
-      a->getResultTypes() != b->getResultTypes() ||
-      a->getOperandTypes() != b->getOperandTypes() ||
-      a->getNumRegions() != b->getNumRegions() ||
-      (!isa<wafer::StoredOpInterface>(a) &&
-       a->getAttrDictionary() != b->getAttrDictionary()))
-    return false;
-  return llvm::all_of(llvm::zip(a->getRegions(), b->getRegions()),
-                      [](auto regions) {
-                        auto &[x, y] = regions;
-                        return x.hasOneBlock() && y.hasOneBlock() &&
-                               isSameBody(x.front(), y.front());
-                      });
-}
-
 namespace {
 /// A guess at a loop: ops[t * period + k] is op k of trip t.
 struct Loop {
   std::vector<Operation *> ops;
   size_t period = 0, tripCount = 0;
   /// Carried values: what trip 0 reads, and the op and result of the body whose
-  /// value the next trip reads in its place.
+  /// value the next trip reads in its place; or which other carried one it is,
+  /// where trips read values from outside in turn.
   struct Carried {
     Value init;
     size_t op;
     unsigned result;
+    std::optional<size_t> next = std::nullopt;
   };
   std::vector<Carried> carried;
   llvm::DenseMap<Operation *, size_t> indexOf; // into ops
 
   Operation *at(size_t trip, size_t k) const { return ops[trip * period + k]; }
+  /// What each trip reads in one place.
+  SmallVector<Value> operandsAt(size_t k, unsigned operand) const {
+    SmallVector<Value> values;
+    for (size_t t = 0; t < tripCount; ++t)
+      values.push_back(at(t, k)->getOperand(operand));
+    return values;
+  }
+  std::optional<size_t> findTurn(ArrayRef<Value> values) const;
+  void addTurn(ArrayRef<Value> values);
 };
 
 class Reroller {
@@ -167,9 +133,8 @@ void Reroller::readSequence() {
   for (Operation &op : block.without_terminator()) {
     if (isLayered(&op, ofLayers))
       ofLayers.insert(&op);
-    if (isSource(&op))
-      continue;
-    (ofLayers.contains(&op) ? inLayers : sequence).push_back(&op);
+    if (!isSource(&op))
+      (ofLayers.contains(&op) ? inLayers : sequence).push_back(&op);
   }
   llvm::append_range(sequence, inLayers);
   for (auto [i, op] : llvm::enumerate(sequence)) {
@@ -227,34 +192,66 @@ std::vector<Operation *> Reroller::extendBackwards(size_t start, size_t length,
   return ops;
 }
 
-static bool sameSource(Operation *a, Operation *b) {
-  if (!isSameOp(a, b))
-    return false;
-  for (auto [x, y] : llvm::zip(a->getOperands(), b->getOperands())) {
-    Operation *p = x.getDefiningOp(), *q = y.getDefiningOp();
-    if (x == y)
-      continue;
-    if (!p || !q || !isSource(p) || !isSource(q) || !sameSource(p, q))
+/// Does a value exist before all trips?
+static bool isOutside(const Loop &loop, Value value) {
+  llvm::SetVector<Operation *> todo;
+  todo.insert(value.getDefiningOp());
+  for (size_t i = 0; i < todo.size(); ++i) {
+    if (!todo[i] || loop.indexOf.count(todo[i]))
       return false;
+    for (Value operand : todo[i]->getOperands())
+      todo.insert(operand.getDefiningOp());
   }
   return true;
 }
 
-/// Are two values from outside of the layers one, computed twice?
-static bool isSameValue(Value a, Value b) {
-  if (a == b)
-    return true;
-  auto x = dyn_cast<OpResult>(a), y = dyn_cast<OpResult>(b);
-  return x && y && x.getResultNumber() == y.getResultNumber() &&
-         isMemoryEffectFree(x.getOwner()) &&
-         !isa<wafer::StoredOpInterface>(x.getOwner()) &&
-         isSameOp(x.getOwner(), y.getOwner()) &&
-         llvm::all_of(llvm::zip(x.getOwner()->getOperands(),
-                                y.getOwner()->getOperands()),
-                      [](auto operands) {
-                        auto [p, q] = operands;
-                        return isSameValue(p, q);
-                      });
+/// After how many trips they read the same values again, the same of each turn.
+static size_t turnOf(ArrayRef<Value> values) {
+  size_t turn = 1;
+  while (!llvm::all_of(llvm::seq<size_t>(turn, values.size()), [&](size_t t) {
+    return isSameValue(values[t - turn], values[t]);
+  }))
+    ++turn;
+  return turn;
+}
+
+/// Do trips read a few different values in turn that exist before them?
+static bool isTurn(const Loop &loop, ArrayRef<Value> values) {
+  constexpr size_t mostCarried = 8;
+  if (llvm::any_of(values, [&](Value value) {
+        return loop.indexOf.count(value.getDefiningOp()) != 0;
+      }))
+    return false;
+  const size_t turn = turnOf(values);
+  return turn > 1 && turn <= mostCarried &&
+         llvm::all_of(values, [&](Value value) {
+           return value.getType() == values.front().getType() &&
+                  isOutside(loop, value) && !isSource(value.getDefiningOp());
+         });
+}
+
+/// The carried value that stands for values from outside that take turns.
+std::optional<size_t> Loop::findTurn(ArrayRef<Value> values) const {
+  const size_t turn = turnOf(values);
+  for (size_t c = 0; c < carried.size(); ++c) {
+    size_t at = c, matching = 0;
+    while (matching < turn && carried[at].next &&
+           isSameValue(carried[at].init, values[matching])) {
+      at = *carried[at].next;
+      ++matching;
+    }
+    if (matching == turn && at == c)
+      return c;
+  }
+  return std::nullopt;
+}
+
+void Loop::addTurn(ArrayRef<Value> values) {
+  if (findTurn(values))
+    return;
+  const size_t first = carried.size(), turn = turnOf(values);
+  for (size_t i = 0; i < turn; ++i)
+    carried.push_back({values[i], ops.size(), 0, first + (i + 1) % turn});
 }
 
 bool Reroller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
@@ -267,7 +264,11 @@ bool Reroller::checkOperand(Loop &loop, size_t k, unsigned operand) const {
   };
   Value first = loop.at(0, k)->getOperand(operand);
   auto origin = find(first);
-  for (size_t t = 1; t < loop.tripCount; ++t) {
+  const SmallVector<Value> perTrip = loop.operandsAt(k, operand);
+  const bool takesTurns = isTurn(loop, perTrip);
+  if (takesTurns)
+    loop.addTurn(perTrip);
+  for (size_t t = 1; !takesTurns && t < loop.tripCount; ++t) {
     Value value = loop.at(t, k)->getOperand(operand);
     auto here = find(value);
     if (origin) {
@@ -351,8 +352,10 @@ void Reroller::build(const Loop &loop) {
   SmallVector<Type> types;
   SmallVector<Location> locs;
   for (const Loop::Carried &carried : loop.carried) {
-    inits.push_back(carried.init);
-    types.push_back(carried.init.getType());
+    const bool areTruths = getElementTypeOrSelf(carried.init).isInteger(1);
+    inits.push_back(areTruths ? asNumbers(builder, carried.init)
+                              : carried.init);
+    types.push_back(inits.back().getType());
     locs.push_back(carried.init.getLoc());
   }
   auto repeat = wafer::RepeatOp::create(
@@ -392,13 +395,20 @@ void Reroller::build(const Loop &loop) {
     Operation *op = loop.at(0, k);
     Operation *copy = builder.clone(*op, map);
     for (unsigned i = 0; i < op->getNumOperands(); ++i) {
-      SmallVector<Value> perTrip;
-      for (size_t t = 0; t < loop.tripCount; ++t)
-        perTrip.push_back(loop.at(t, k)->getOperand(i));
+      SmallVector<Value> perTrip = loop.operandsAt(k, i);
       Value first = perTrip.front();
+      if (isTurn(loop, perTrip)) {
+        Value carried = body->getArgument(*loop.findTurn(perTrip));
+        OpBuilder::InsertionGuard guard(builder);
+        builder.setInsertionPoint(copy);
+        copy->setOperand(i, getElementTypeOrSelf(first).isInteger(1)
+                                ? asTruths(builder, carried)
+                                : carried);
+        continue;
+      }
       // Which of the carried values this operand reads, by its second trip.
       for (auto [c, carried] : llvm::enumerate(loop.carried))
-        if (carried.init == first &&
+        if (!carried.next && carried.init == first &&
             perTrip[1] == loop.at(0, carried.op)->getResult(carried.result))
           copy->setOperand(i, body->getArgument(c));
       Operation *source = first.getDefiningOp();
@@ -417,16 +427,19 @@ void Reroller::build(const Loop &loop) {
   SmallVector<Value> yielded;
   for (const Loop::Carried &carried : loop.carried)
     yielded.push_back(
-        map.lookup(loop.at(0, carried.op)->getResult(carried.result)));
+        carried.next
+            ? Value(body->getArgument(*carried.next))
+            : map.lookup(loop.at(0, carried.op)->getResult(carried.result)));
   wafer::YieldOp::create(builder, repeat.getLoc(), yielded);
 
   for (auto [i, carried] : llvm::enumerate(loop.carried))
-    loop.at(loop.tripCount - 1, carried.op)
-        ->getResult(carried.result)
-        .replaceUsesWithIf(repeat.getResult(i), [&](OpOperand &use) {
-          return !llvm::is_contained(
-              loop.ops, block.findAncestorOpInBlock(*use.getOwner()));
-        });
+    if (!carried.next)
+      loop.at(loop.tripCount - 1, carried.op)
+          ->getResult(carried.result)
+          .replaceUsesWithIf(repeat.getResult(i), [&](OpOperand &use) {
+            return !llvm::is_contained(
+                loop.ops, block.findAncestorOpInBlock(*use.getOwner()));
+          });
   for (size_t i = loop.tripCount * loop.period; i-- > 0;)
     loop.ops[i]->erase();
 }
