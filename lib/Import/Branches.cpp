@@ -45,6 +45,16 @@ SmallVector<Block *> import::branchesOf(onnx::IfOp choice,
   return {yes, no};
 }
 
+bool import::mayRun(Operation *op, const Options &options) {
+  for (Operation *parent = op->getParentOp(); parent;
+       op = parent, parent = op->getParentOp())
+    if (auto choice = dyn_cast<onnx::IfOp>(parent);
+        choice &&
+        !llvm::is_contained(branchesOf(choice, options), op->getBlock()))
+      return false;
+  return true;
+}
+
 /// Values of both branches, by the condition.
 static LogicalResult select(Lowering &lowering, onnx::IfOp choice,
                             SymbolicTensor *condition, Values &values) {

@@ -20,6 +20,8 @@ llvm::LogicalResult lowerIf(Lowering &lowering, onnx::IfOp choice,
 /// by hand decide it.
 llvm::SmallVector<mlir::Block *> branchesOf(onnx::IfOp choice,
                                             const Options &options);
+/// Whether an op lies in no branch that `--set` leaves out.
+bool mayRun(mlir::Operation *op, const Options &options);
 
 } // namespace waferloom::import
 

@@ -75,8 +75,10 @@ void import::describeModel(ModuleOp target, onnx::GraphOp graph,
     if (!isFixed(input) &&
         llvm::none_of(states, [&](State &s) { return s.past == input; }))
       inputs.push_back(describe(input));
+  llvm::StringSet<> given;
+  target.walk([&](wafer::OutputOp output) { given.insert(output.getName()); });
   for (auto output : graph.getBody().getOps<onnx::OutputOp>())
-    if (llvm::none_of(states, [&](State &s) { return s.present == output; }))
+    if (given.contains(output.getName()))
       outputs.push_back(describe(output));
   for (State &state : states)
     pairs.push_back(wafer::ModelStateAttr::get(

@@ -221,7 +221,8 @@ void ModelLowering::lowerBlock(Lowering &lowering, Block &block) {
 LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
   Arithmetic &math = lowering.math;
   for (auto input : graph.getBody().getOps<onnx::InputOp>()) {
-    if (input.getResult().use_empty())
+    if (llvm::none_of(input.getResult().getUsers(),
+                      [&](Operation *user) { return mayRun(user, options); }))
       continue;
     lowering.loc = input.getLoc();
     auto *state = llvm::find_if(
@@ -431,6 +432,10 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
                failure();
       continue;
     }
+    // A branch that was not taken would have filled it: nothing comes out.
+    if (!states.empty() &&
+        llvm::is_contained(q->shape, lowering.math.constant(0)))
+      continue;
     for (Expr size : q->shape)
       if (lowering.isBounded(size)) {
         InFlightDiagnostic diagnostic = error();

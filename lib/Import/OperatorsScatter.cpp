@@ -150,9 +150,64 @@ static Results lowerScatterElements(Call &c) {
   return one(data && !o.failed() ? withRest(c, o, whole, data) : nullptr);
 }
 
+/// Updates of a box, whose indices count up along their own dimensions from
+/// where it begins: a mask that is written in parts. Null, and no refusal,
+/// where they do something else or depend on data.
+static SymbolicTensor *scatteredBox(Call &c) {
+  Arithmetic &math = c.math;
+  SymbolicTensor *data = c.input(0), *indices = c.input(1),
+                 *updates = c.input(2);
+  auto width = indices->rank() ? indices->shape.back()->constant()
+                               : std::optional<int64_t>();
+  Expr function = c.lowering.functionOf(indices);
+  if (!width || !function || c.text("reduction", "none") != "none" ||
+      static_cast<int64_t>(indices->rank()) != *width + 1 ||
+      updates->rank() != data->rank())
+    return nullptr;
+  Sizes starts;
+  bool isWhole = Sizes(updates->shape) == Sizes(data->shape);
+  for (int64_t i = 0; i < *width; ++i) {
+    Sizes at;
+    for (int64_t k = 0; k < *width; ++k)
+      at.push_back(indices->shape[k] == math.constant(1) ? math.constant(0)
+                                                         : math.dim(k));
+    at.push_back(math.constant(i));
+    math.dims = indices->shape;
+    starts.push_back(math.sub(math.substitute(function, at), at[i]));
+    if (!math.dependsOnPositionOnly(starts.back()) ||
+        math.lowest(starts.back()) < 0)
+      return nullptr;
+    isWhole &= starts.back() == math.constant(0);
+  }
+  if (isWhole)
+    return updates;
+  Expr old = c.lowering.functionOf(data),
+       fresh = c.lowering.functionOf(updates);
+  if (!old || !fresh)
+    return nullptr;
+  math.dims = data->shape;
+  Expr inside = math.boolean(true);
+  Sizes from;
+  for (size_t i = 0; i < data->rank(); ++i) {
+    from.push_back(math.dim(i));
+    if (static_cast<int64_t>(i) >= *width)
+      continue;
+    from[i] = math.sub(from[i], starts[i]);
+    inside = math.logicalAnd(
+        inside, math.logicalAnd(
+                    math.lessEqual(starts[i], math.dim(i)),
+                    math.lessEqual(math.add(from[i], 1), updates->shape[i])));
+  }
+  return c.lowering.fromFunction(
+      data->shape, data->type,
+      math.where(inside, math.substitute(fresh, from), old));
+}
+
 static Results lowerScatterND(Call &c) {
   SymbolicTensor *data = c.input(0), *indices = c.input(1),
                  *updates = c.input(2);
+  if (SymbolicTensor *box = scatteredBox(c))
+    return one(box);
   auto reduction = reductionOf(c, data, updates);
   if (!reduction)
     return {};
