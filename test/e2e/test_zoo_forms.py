@@ -81,3 +81,23 @@ def test_sizes_that_make_no_model(args, message, tmp_path):
     done = zoo_tool("llama", "-o", tmp_path, *args)
     assert done.returncode == 2 and message in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+# What relatives of a Llama have, each by itself and as they come: name -> what differs from SHAPE.
+RELATIVES = {
+    "qwen2.5": dict(bias=True, tied=True), "qwen3": dict(head_norm=True, tied=True), "phi-4": dict(head_dim=32, rotary=16),
+    "gemma3": dict(head_norm=True, sandwich=True, scaled=True, gelu=True, window=3, full_every=2, local_theta=100.0,
+                   layers=3, tied=True),
+    "gpt-oss": dict(sinks=True, window=3, full_every=2, experts=5, chosen=2, hidden=12),
+    "mixtral": dict(experts=5, chosen=2, hidden=12)}
+
+
+@pytest.mark.parametrize("name", RELATIVES)
+def test_relatives_agree(name):
+    """The primitive form is the definition that the other one is held to, by ONNX Runtime's own operators."""
+    shape = replace(SHAPE, **RELATIVES[name])
+    arrays = zoo.weights(shape, seed=8)
+    expected = logits(zoo.build(shape, arrays).SerializeToString())
+    assert error(logits(zoo.build(shape, arrays, "genai").SerializeToString()), expected) < 1e-5
+    plain = replace(shape, **{field: getattr(zoo.Shape(), field) for field in RELATIVES[name] if field != "layers"})
+    assert error(logits(zoo.build(plain, zoo.weights(plain, seed=8)).SerializeToString()), expected) > 1e-2

@@ -6,6 +6,7 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import llama, smollm2
+from .published import PUBLISHED
 from .shape import Shape, weights
 
 
@@ -22,6 +23,8 @@ def parser():
     seeded = models.add_parser("llama", parents=[common], help="a Llama of any size with seeded weights")
     seeded.add_argument("--seed", type=int, default=0, help="of the weights")
     seeded.add_argument("--no-weights", action="store_true", help="only shapes, to count cycles of")
+    for name in PUBLISHED:
+        models.add_parser(name, parents=[common], help="its shapes alone, to count cycles of")
     for field in fields(Shape):
         option = f"--{field.name.replace('_', '-')}"
         if field.type is bool:
@@ -37,6 +40,8 @@ def main():
     try:
         if args["model"] == "smollm2-135m":
             path = smollm2.write(args["output"], args["form"], args["precision"])
+        elif args["model"] in PUBLISHED:
+            path = llama.write_shapes(PUBLISHED[args["model"]], args["output"], args["form"], args["precision"])
         else:
             shape = Shape(**{field.name: args[field.name] for field in fields(Shape)})
             path = llama.write_shapes(shape, args["output"], args["form"], args["precision"]) if args["no_weights"] else \

@@ -1,6 +1,11 @@
-"""What every way to write a Llama shares."""
+"""What every way to write a decoder shares."""
 
 import numpy as np
+
+from .shape import vectors
+
+# Of experts with sinks and biases (gpt-oss): values and gates stay within it.
+GATE_LIMIT, GATE_STEEPNESS = 7.0, 1.702
 
 
 class Form:
@@ -8,10 +13,29 @@ class Form:
 
     def __init__(self, g, shape, dtype):
         self.g, self.shape, self.dtype = g, shape, np.dtype(dtype)
+        self.vectors = vectors(shape)
+
+    def number(self, value):
+        return self.g.number(value, self.dtype)
+
+    def product(self, h, name, label):
+        """A product with its weight, and its bias if it has one."""
+        g, layer = self.g, name.split(".")[2]
+        y = g.node("MatMul", h, name + ".weight", name=label)
+        bias = name.removeprefix(f"model.layers.{layer}.") + ".bias"
+        return g.node("Add", y, name + ".bias") if bias in self.vectors else y
+
+    def embeddings(self):
+        x = self.g.node("Gather", "model.embed_tokens.weight", "input_ids", name="embed", axis=0)
+        return self.g.node("Mul", x, self.number(self.shape.width ** 0.5)) if self.shape.scaled else x
 
     def feed_forward(self, i, h):
-        g, layer = self.g, f"model.layers.{i}.mlp."
-        gate = g.node("MatMul", h, layer + "gate_proj.weight", name=f"layer{i}/mlp/gate")
-        up = g.node("MatMul", h, layer + "up_proj.weight", name=f"layer{i}/mlp/up")
-        act = g.node("Mul", g.node("Mul", gate, g.node("Sigmoid", gate)), up)
-        return g.node("MatMul", act, layer + "down_proj.weight", name=f"layer{i}/mlp/down")
+        if self.shape.experts:
+            return self.mixture(i, h)
+        layer = f"model.layers.{i}.mlp."
+        gate = self.product(h, layer + "gate_proj", f"layer{i}/mlp/gate")
+        up = self.product(h, layer + "up_proj", f"layer{i}/mlp/up")
+        return self.product(self.g.node("Mul", self.activation(gate), up), layer + "down_proj", f"layer{i}/mlp/down")
+
+    def activation(self, x):
+        return self.g.node("Mul", x, self.g.node("Sigmoid", x))

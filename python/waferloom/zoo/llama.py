@@ -1,4 +1,4 @@
-"""A Llama-shaped decoder as ONNX. The graph is the real thing; its weights are
+"""A decoder as ONNX, a Llama or one of its relatives. The graph is the real thing; its weights are
 drawn (shape.weights) or read from a checkpoint (checkpoint.py), its form is that
 of an exporter (primitives.py) or of ONNX Runtime's builder (genai.py)."""
 
