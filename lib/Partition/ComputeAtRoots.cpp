@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Interfaces/LoopLikeInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace waferloom::partition {
@@ -54,6 +55,13 @@ static bool isSource(Operation *op) {
            Operation *def = operand.getDefiningOp();
            return def && def->getNumOperands() == 0 && isMemoryEffectFree(def);
          });
+}
+
+/// What `op` reads, its body included.
+static llvm::SetVector<Value> readBy(Operation *op) {
+  llvm::SetVector<Value> values(op->operand_begin(), op->operand_end());
+  getUsedValuesDefinedAbove(op->getRegions(), values);
+  return values;
 }
 
 namespace {
@@ -134,9 +142,9 @@ bool Taking::canTake(Operation &op) const {
                         Operation *def = operand.getDefiningOp();
                         return def && (def == allReduce || taken.contains(def));
                       }) &&
-         llvm::all_of(op.getOperands(),
-                      [&](Value operand) {
-                        return isThere(operand) && isAlikeHere(operand);
+         llvm::all_of(readBy(&op),
+                      [&](Value value) {
+                        return isThere(value) && isAlikeHere(value);
                       }) &&
          isAlikeHere(op.getResult(0));
 }
@@ -263,8 +271,8 @@ void Taking::hoist(Value value) {
   if (!def || def->getBlock() != block || def == allReduce ||
       taken.contains(def) || def->isBeforeInBlock(allReduce))
     return;
-  for (Value operand : def->getOperands())
-    hoist(operand);
+  for (Value read : readBy(def))
+    hoist(read);
   def->moveBefore(allReduce);
 }
 
@@ -305,9 +313,9 @@ wafer::ReduceApplyBroadcastOp Taking::create(ArrayRef<Value> read) {
 }
 
 void Taking::rewrite() {
-  for (Operation *inner : taken)
-    for (Value operand : inner->getOperands())
-      hoist(operand);
+  for (Operation *op : taken)
+    for (Value value : readBy(op))
+      hoist(value);
   const SmallVector<Value> read = yielded();
   auto op = create(read);
   Block *body = op.getBodyBlock();

@@ -15,9 +15,11 @@ wafer.weight @down : tensor<32x10xf16>
 
 // Gate and up come to one value, and its only reader rounds it: one word comes back
 // for two that were sent, half of it. The reader finds halves. Of the sum behind it
-// all is read as it is: what is added to it stays where it was.
+// all is read as it is: what is added to it stays where it was. A constant that the body
+// of an op at the root reads is there before.
 
 // CHECK-LABEL: func.func @tokens1
+// CHECK: arith.constant 2.0
 // CHECK: %[[H:.*]] = wafer.reduce_apply_broadcast %{{.*}}, %{{.*}} over [{{.*}}] sum {
 // CHECK-NEXT: ^bb0(%[[G:.*]]: tensor<32xf32, {{.*}}>, %[[U:.*]]: tensor<32xf32, {{.*}}>):
 // CHECK: %[[P:.*]] = linalg.generic {{.*}} ins(%[[G]], %[[U]] :
@@ -57,11 +59,13 @@ func.func @tokens1() {
     %1 = arith.addf %o, %0 : f32
     linalg.yield %1 : f32
   } -> tensor<32xf32>
+  %two = arith.constant 2.0 : f32
   %h = linalg.generic {indexing_maps = [#each, #each, #each], iterator_types = ["parallel"]}
       ins(%g, %u : tensor<32xf32>, tensor<32xf32>) outs(%e : tensor<32xf32>) {
   ^bb0(%a: f32, %b: f32, %o: f32):
     %0 = arith.mulf %a, %b : f32
-    linalg.yield %0 : f32
+    %1 = arith.maximumf %0, %two : f32
+    linalg.yield %1 : f32
   } -> tensor<32xf32>
   %e2 = tensor.empty() : tensor<10xf32>
   %f2 = linalg.fill ins(%c : f32) outs(%e2 : tensor<10xf32>) -> tensor<10xf32>

@@ -193,3 +193,19 @@ def test_inputs_without_elements_are_taken():
                     [("y", TensorProto.FLOAT, (2, 0, 4))])
     with pytest.raises(wl.CompileError, match=r"\[2, 0, 4\] has no elements"):
         wl.compile(nothing.SerializeToString(), **TARGET)
+
+
+def test_halves_of_a_file_are_gathered():
+    """A weight in halves is sorted along both of its dimensions, each of which may cross PEs."""
+    w = RNG.permutation(28).reshape(7, 4).astype(np.float16)
+    nodes = [helper.make_node("ArgMin", ["w"], ["least"], axis=1, keepdims=1),
+             helper.make_node("TopK", ["w", "six"], ["down", "i0"], axis=0),
+             helper.make_node("TopK", ["down", "four"], ["v1", "order"], axis=1, largest=0),
+             helper.make_node("TopK", ["w", "two"], ["v2", "first"], axis=1, largest=0)]
+    int64 = TensorProto.INT64
+    proto = model(nodes, [], [("least", int64, (7, 1)), ("order", int64, (6, 4)), ("first", int64, (7, 2))],
+                  [("w", w), ("six", np.array([6])), ("four", np.array([4])), ("two", np.array([2]))])
+    found = BothEngines(wl.compile(proto.SerializeToString(), target="grid-1x6,sram=256KiB")).run({}).outputs
+    np.testing.assert_array_equal(found["least"], w.argmin(axis=1, keepdims=True))
+    np.testing.assert_array_equal(found["order"], np.argsort(-np.sort(-w, axis=0)[:6], axis=1))
+    np.testing.assert_array_equal(found["first"], np.argsort(w, axis=1)[:, :2])
