@@ -1,5 +1,5 @@
 """Draws small valid graphs of the operators of import's table: random wiring, sizes that divide nothing, several
-outputs. What each operator needs of its operands is in the makers (`pointwise.py`, `shapes.py`, `sums.py`)."""
+outputs. What each operator needs of its operands is in the makers (`pointwise.py`, `shapes.py`, `sums.py`, `fused.py`)."""
 
 import numpy as np
 import onnx
@@ -237,8 +237,11 @@ class Drawing:
         graph = helper.make_graph(self.nodes, "drawn", inputs, results,
                                   [numpy_helper.from_array(array, name) for name, array in kept.items()])
         opsets = [helper.make_opsetid("", self.opset)]
-        if any(node.domain for node in self.nodes):
+        if any(node.domain for node in self.nodes):  # the library infers none of their types
             opsets.append(helper.make_opsetid("com.microsoft", 1))
+            made = {name for node in self.nodes for name in node.output} - {value.name for value in outputs}
+            graph.value_info.extend(helper.make_tensor_value_info(value.name, tensor(value.dtype), value.shape)
+                                    for value in self.values if value.name in made)
         return helper.make_model(graph, opset_imports=opsets, ir_version=max(8, min(10, self.opset - 10)))
 
 
