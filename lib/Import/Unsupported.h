@@ -10,7 +10,8 @@ namespace waferloom::import {
 /// The name of a node and its operator, as messages have them.
 std::string describeNode(onnx::NodeOp node);
 
-/// What in the machine, or in what a program is, stands against an operator;
+/// What in the machine, or in what a program is, stands against an operator,
+/// or for one of another domain the way around it;
 /// empty where it is only not written yet.
 llvm::StringRef reasonAgainst(llvm::StringRef domain, llvm::StringRef name);
 

@@ -83,6 +83,12 @@ def test_info_marks_what_is_not_supported(tmp_path):
     told = subprocess.run([page.BIN / "waferloom", "info", tmp_path / "m.onnx"], capture_output=True, text=True).stdout
     assert "refused: node 'places' (Compress): the operator is not supported" in told
     assert "the size of its result depends on data" in told and "'y'" not in told
+    onnx.save(onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 18, "own" : 1, "com.microsoft" : 1]>
+        g (float[2, 3] x) => (float[2, 3] y, float[2, 3] z) {
+        y = own.Strange(x) z = com.microsoft.FusedConv(x, x) }"""), tmp_path / "m.onnx")
+    told = subprocess.run([page.BIN / "waferloom", "info", tmp_path / "m.onnx"], capture_output=True, text=True).stdout
+    assert "(domain own, version 1); a function of the file is taken" in told
+    assert "(domain com.microsoft, version 1); a model that no optimizer of a runtime went through" in told
 
 
 @pytest.mark.parametrize("begin, end", [(1, 31), (2, 32), (0, 30), (3, 29)])
