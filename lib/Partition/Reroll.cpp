@@ -15,6 +15,7 @@
 // begin, the one with the most trips and then the fewest carried values is
 // taken.
 
+#include "LayerOrder.h"
 #include "Sameness.h"
 #include "Truths.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
@@ -29,7 +30,6 @@
 #include "llvm/ADT/SetVector.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 
 namespace waferloom::partition {
@@ -79,7 +79,8 @@ public:
   bool run();
 
 private:
-  void readSequence();
+  void readSequence(Tables tables);
+  std::optional<Loop> findLoop() const;
   bool findRun(size_t &start, size_t &length, size_t &period) const;
   std::vector<Operation *> extendBackwards(size_t start, size_t length,
                                            size_t period) const;
@@ -92,22 +93,12 @@ private:
   const size_t fewestTrips;
   std::vector<Operation *> sequence;
   std::vector<int> kinds; // equal for ops that are the same
-  std::map<Operation *, size_t> indexOf;
 };
 } // namespace
 
-/// Does an op depend on a weight or a state, or does the model end with it?
-/// What depends on the inputs of a step alone is no part of a layer.
-static bool isLayered(Operation *op,
-                      const llvm::DenseSet<Operation *> &ofLayers) {
-  if (isa<wafer::StoredOpInterface>(op) || op->getNumResults() == 0)
-    return true;
-  return llvm::any_of(op->getOperands(), [&](Value operand) {
-    return ofLayers.contains(operand.getDefiningOp());
-  });
-}
-
-void Reroller::readSequence() {
+void Reroller::readSequence(Tables tables) {
+  sequence = inLayerOrder(block, tables);
+  kinds.clear();
   using Known =
       std::pair<Operation *, int>; // the first of its kind, its number
   llvm::DenseMap<llvm::hash_code, SmallVector<Known>> known;
@@ -126,21 +117,8 @@ void Reroller::readSequence() {
     alike.emplace_back(op, next);
     return next++;
   };
-  // What layers share stands where the first of them needs it: it is read as if
-  // it stood in front of all.
-  llvm::DenseSet<Operation *> ofLayers;
-  std::vector<Operation *> inLayers;
-  for (Operation &op : block.without_terminator()) {
-    if (isLayered(&op, ofLayers))
-      ofLayers.insert(&op);
-    if (!isSource(&op))
-      (ofLayers.contains(&op) ? inLayers : sequence).push_back(&op);
-  }
-  llvm::append_range(sequence, inLayers);
-  for (auto [i, op] : llvm::enumerate(sequence)) {
-    indexOf[op] = i;
+  for (Operation *op : sequence)
     kinds.push_back(number(op));
-  }
 }
 
 /// The longest run: `length` ops from `start` on are of the kind of the op
@@ -444,11 +422,11 @@ void Reroller::build(const Loop &loop) {
     loop.ops[i]->erase();
 }
 
-bool Reroller::run() {
-  readSequence();
+/// The best loop of the sequence.
+std::optional<Loop> Reroller::findLoop() const {
   size_t start, length, period;
   if (!findRun(start, length, period))
-    return false;
+    return std::nullopt;
   std::vector<Operation *> ops = extendBackwards(start, length, period);
   std::optional<Loop> best;
   for (size_t phase = 0; phase < period; ++phase) {
@@ -465,6 +443,17 @@ bool Reroller::run() {
     if (check(loop) && (!best || loop.tripCount > best->tripCount ||
                         loop.carried.size() < best->carried.size()))
       best = loop;
+  }
+  return best;
+}
+
+bool Reroller::run() {
+  std::optional<Loop> best;
+  for (Tables tables : {Tables::OfALayer, Tables::Shared}) {
+    readSequence(tables);
+    if (std::optional<Loop> loop = findLoop();
+        loop && (!best || loop->ops.size() > best->ops.size()))
+      best = std::move(loop);
   }
   if (!best)
     return false;
