@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Cycles of one token, of models as `compile` maps them by itself, with bounds and shared link cycles: the table "Cycles
-on the wafer" of docs/benchmarks.md.
+"""Cycles of one token, of models as `compile` maps them by itself, with bounds and shared link cycles, and of a prompt of
+512 tokens on stages: the tables of "Cycles on the wafer" in docs/benchmarks.md.
 
     PYTHONPATH=build/python python bench/figures.py MODELS [--smollm2 FOLDER] [NAME ...]
 
 MODELS is the folder with shapes/llama3.1-8b-fp16.onnx and stories260k/stories260k-primitives-opset17.onnx, FOLDER one
 that `waferloom.zoo.smollm2.write` filled; without it SmolLM2 is left out. Where names are given, these alone are counted.
-No value is computed, and cycles are the same on every host. A layer is one of the critical path, hand-over included.
+No value is computed, and cycles are the same on every host. A layer is one of the critical path, hand-over included. Of
+a prompt four tokens are counted, which takes minutes for an 8B; what each of them takes beyond the first the others take,
+too.
 """
 
 import argparse
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import waferloom as wl
@@ -49,6 +52,28 @@ def row(name, model, options):
             f"| {layer / bounds['layer_hard']:.2f} | {shared:,} | {waits:,} |")
 
 
+def prompts(args):
+    """The same of prompts."""
+    model = args.models / "shapes/llama3.1-8b-fp16.onnx"
+    common = dict(context=4096, weights=False)
+    yield "8B f16, prompt", model, common
+    yield "8B f16, prompt, `--objective prefill`", model, common | dict(objective="prefill")
+
+
+def prompt_row(name, model, options, tokens=512):
+    program = wl.compile(model, target="wse3", chunks=[4], **options)
+    cycles = program.count()
+    more = (cycles[4] - cycles[1]) / 3
+    layers = Counter()
+    for part in program.critical_path(tokens=1).parts:
+        for trip in part.trips:
+            layers[trip.stage] += sum(trip.cycles.values())
+    slowest = max(layers.values())
+    region = program.regions[-1]
+    return (f"| {name} | {len(program.regions)} of {region.width} x {region.height} | {cycles[1]:,} | {more:,.0f} "
+            f"| {slowest:,} | {more / slowest:.3f} | {(cycles[4] + (tokens - 4) * more) / tokens:,.0f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", type=Path)
@@ -57,10 +82,19 @@ def main():
     args = parser.parse_args()
     print("| | target | PEs | cycles | a layer | of its hard bound | shared link cycles | waited for links |")
     print("|---|---|---|---:|---:|---:|---:|---:|")
+
+    def is_wanted(name):
+        return not args.names or any(wanted in name for wanted in args.names)
+
     with tempfile.TemporaryDirectory() as folder:
         for name, model, options in figures(args, folder):
-            if not args.names or any(wanted in name for wanted in args.names):
+            if is_wanted(name):
                 print(row(name, model, options), flush=True)
+    print("\n| | PEs | one token | a token more | layers of the slowest stage | ratio | 512 tokens, each |")
+    print("|---|---|---:|---:|---:|---:|---:|")
+    for name, model, options in prompts(args):
+        if is_wanted(name):
+            print(prompt_row(name, model, options), flush=True)
 
 
 if __name__ == "__main__":
