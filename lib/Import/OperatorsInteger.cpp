@@ -174,6 +174,22 @@ static SymbolicTensor *quotient(Compose &o, SymbolicTensor *a,
   return o.where(isSmall, o.add(near, o.div(rest, b)), near);
 }
 
+/// Floats that are integers, brought into the range of `type`.
+static SymbolicTensor *asInteger(Call &c, Compose &o, SymbolicTensor *whole,
+                                 Type type) {
+  Type wide = c.lowering.builder.getF32Type();
+  auto [low, high] = rangeOf(type);
+  SymbolicTensor *inside = o("Min", {o("Max", {whole, o.constant(low, wide)}),
+                                     o.constant(high, wide)});
+  SymbolicTensor *result =
+      inside ? converted(c, inside, c.lowering.builder.getI32Type()) : nullptr;
+  if (result && result->view) {
+    ReadTensor &read = c.math.reads.back();
+    std::tie(read.low, read.high) = std::pair(low, high);
+  }
+  return result ? converted(c, result, type) : nullptr;
+}
+
 /// round(q / scale) + zero, brought into the range of `type`.
 static SymbolicTensor *quantized(Call &c, Compose &o, SymbolicTensor *q,
                                  SymbolicTensor *scale, SymbolicTensor *zero,
@@ -200,16 +216,7 @@ static SymbolicTensor *quantized(Call &c, Compose &o, SymbolicTensor *q,
   SymbolicTensor *whole = o("Round", {quotient(o, q, scale)});
   if (zero)
     whole = o.add(whole, zero);
-  auto [low, high] = rangeOf(type);
-  SymbolicTensor *inside = o("Min", {o("Max", {whole, o.constant(low, wide)}),
-                                     o.constant(high, wide)});
-  SymbolicTensor *result =
-      inside ? converted(c, inside, c.lowering.builder.getI32Type()) : nullptr;
-  if (result && result->view) {
-    ReadTensor &read = c.math.reads.back();
-    std::tie(read.low, read.high) = std::pair(low, high);
-  }
-  return result ? converted(c, result, type) : nullptr;
+  return asInteger(c, o, whole, type);
 }
 
 static Results lowerQuantizeLinear(Call &c) {
@@ -233,6 +240,30 @@ static Results lowerQuantizeLinear(Call &c) {
   Compose o(c);
   return one(quantized(c, o, q, c.input(1), zero, type, axis,
                        c.integer("block_size", 0)));
+}
+
+/// The body of the library divides by products, which halves of an integer do
+/// not survive, and by 0 where all is 0: runtimes have a scale of 1 there.
+static Results lowerDynamicQuantizeLinear(Call &c) {
+  Compose o(c);
+  OpBuilder &b = c.lowering.builder;
+  SymbolicTensor *q = c.input(0);
+  if (!q->type.isF32())
+    return one(c.refuse("of a value that is not f32"));
+  Type byte = b.getIntegerType(8, false);
+  SymbolicTensor *zero = o.constant(0);
+  auto furthest = [&](StringRef reduce, StringRef of) {
+    return o(of, {o(reduce, {q}, {o.attribute("keepdims", 0)}), zero});
+  };
+  SymbolicTensor *low = furthest("ReduceMin", "Min"),
+                 *range = o.sub(furthest("ReduceMax", "Max"), low);
+  SymbolicTensor *scale = quotient(o, range, o.constant(255));
+  scale = o.where(o.less(zero, range), scale, o.constant(1));
+  SymbolicTensor *point = o("Round", {quotient(o, o("Neg", {low}), scale)});
+  point = o.failed() ? nullptr : asInteger(c, o, point, byte);
+  if (!point)
+    return {};
+  return {quantized(c, o, q, scale, point, byte, 0, 0), scale, point};
 }
 
 /// A product of floats that are integers: exact, as int32.
@@ -314,6 +345,7 @@ ArrayRef<OperatorEntry> import::integerOperators() {
       {"", "BitwiseNot", 1, 1, lowerBitwiseNot},
       {"", "BitwiseOr", 2, 2, lowerBitwise},
       {"", "BitwiseXor", 2, 2, lowerBitwise},
+      {"", "DynamicQuantizeLinear", 1, 1, lowerDynamicQuantizeLinear},
       {"", "MatMulInteger", 2, 4, lowerMatMulInteger},
       {"", "QLinearMatMul", 8, 8, lowerQLinearMatMul},
       {"", "QuantizeLinear", 2, 3, lowerQuantizeLinear},

@@ -209,3 +209,16 @@ def test_halves_of_a_file_are_gathered():
     np.testing.assert_array_equal(found["least"], w.argmin(axis=1, keepdims=True))
     np.testing.assert_array_equal(found["order"], np.argsort(-np.sort(-w, axis=0)[:6], axis=1))
     np.testing.assert_array_equal(found["first"], np.argsort(w, axis=1)[:, :2])
+
+
+@pytest.mark.parametrize("x", [[1.3, 0.3, -0.7, -1.7], [0] * 7, np.arange(-511, 512, 2) * 0.125, [-3, -2.5, -0.01], [5, 2, 7.5]],
+                         ids=["quotient", "zeros", "halves", "below 0", "above 0"])
+def test_dynamic_quantization_is_that_of_the_runtime(x):
+    """A scale and quotients that are rounded once; the second value of the first case is a half of the scale."""
+    x = np.array(x, np.float32)
+    proto = model([helper.make_node("DynamicQuantizeLinear", ["x"], ["y", "s", "z"])], [("x", TensorProto.FLOAT, x.shape)],
+                  [("y", TensorProto.UINT8, x.shape), ("s", TensorProto.FLOAT, ()), ("z", TensorProto.UINT8, ())])
+    found = run(proto, {"x": x})
+    wanted = ort.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
+    for name, value in zip("ysz", wanted):
+        np.testing.assert_array_equal(found[name], value)
