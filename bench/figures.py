@@ -7,8 +7,8 @@
 MODELS is the folder with shapes/llama3.1-8b-fp16.onnx and stories260k/stories260k-primitives-opset17.onnx, FOLDER one
 that `waferloom.zoo.smollm2.write` filled; without it SmolLM2 is left out. Where names are given, these alone are counted.
 No value is computed, and cycles are the same on every host. A layer is one of the critical path, hand-over included. Of
-a prompt four tokens are counted, which takes minutes for an 8B; what each of them takes beyond the first the others take,
-too.
+a prompt four tokens are counted, which takes minutes and 10 GB of memory for an 8B; what each of them takes beyond the
+first the others take, too.
 """
 
 import argparse

@@ -9,7 +9,8 @@ A point is a compilation that differs from the chosen one in a way that is drawn
 quarter to four times as large; other numbers of stages; a rewrite left out; the region's sides cut into other factors,
 and classes of dimensions split along other ones; and, written into the chosen mapping or into that of the best point so
 far, other roots, algorithms, sizes and levels of trees, other axes for a class of dimensions. With --region all points
-are on that region. Points that cannot be had are counted and drawn again. The last line has the ratio.
+are on that region. Points that cannot be had are counted and drawn again. The last line has the ratio; Ctrl-C ends the sweep
+with that of the points so far.
 """
 
 import argparse
@@ -133,19 +134,22 @@ def main():
     region = chosen.regions[-1]
     print(f"chosen: {cycles:,} cycles on {len(chosen.regions)} of {region.width} x {region.height}", flush=True)
     draw, counted, refused = random.Random(args.seed), Counter(), Counter()
-    while counted.total() < args.points and refused.total() < 10 * args.points:
-        kind, options = point(draw, chosen, best, args)
-        try:
-            program = wl.compile(args.model, **(common | options))
-        except wl.CompileError:
-            refused[kind] += 1
-            continue
-        counted[kind] += 1
-        mine = program.count()[1]
-        if mine < least:
-            least, best, how = mine, program, kind
-            told = options["mapping"].text if kind == "cuts" else options if kind != "mapping" else ""
-            print(f"point {counted.total()}: {mine:,} cycles, {kind} {told}", flush=True)
+    try:
+        while counted.total() < args.points and refused.total() < 10 * args.points:
+            kind, options = point(draw, chosen, best, args)
+            try:
+                program = wl.compile(args.model, **(common | options))
+            except wl.CompileError:
+                refused[kind] += 1
+                continue
+            mine = program.count()[1]
+            counted[kind] += 1
+            if mine < least:
+                least, best, how = mine, program, kind
+                told = options["mapping"].text if kind == "cuts" else options if kind != "mapping" else ""
+                print(f"point {counted.total()}: {mine:,} cycles, {kind} {told}", flush=True)
+    except KeyboardInterrupt:
+        pass
     print(f"counted {dict(counted)}, refused {dict(refused)}")
     print(f"{cycles:,} chosen, {least:,} the best of {counted.total()} points ({how}): {cycles / least:.3f}")
 
