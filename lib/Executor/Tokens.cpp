@@ -32,7 +32,9 @@ struct Step {
 
   const image::TensorInfoT *infoOf(size_t entry, const std::string &name,
                                    image::Role role) const;
-  bool countsTokens(const HostTensor &tensor) const;
+  bool mayCount(const HostTensor &tensor, size_t dim) const;
+  std::optional<size_t> tokenDim(const HostTensor &tensor) const;
+  bool countsLive(const HostTensor &tensor, int64_t start) const;
   bool countsScores(const HostTensor &tensor, int64_t start) const;
   bool givesTokens(size_t entry, const std::string &name) const;
   bool givesLast(size_t entry, const image::TensorInfoT &info) const;
@@ -51,12 +53,37 @@ const image::TensorInfoT *Step::infoOf(size_t entry, const std::string &name,
   return nullptr;
 }
 
-/// Whether dimension 1 is the tokens of every entry.
-bool Step::countsTokens(const HostTensor &tensor) const {
+/// Whether a dimension is the tokens of every entry.
+bool Step::mayCount(const HostTensor &tensor, size_t dim) const {
   for (size_t entry = 0; entry < image.entries.size(); ++entry) {
     const auto *info = infoOf(entry, tensor.name, image::Role::input);
-    if (!info || info->shape.size() < 2 ||
-        info->shape[1] != image.entries[entry]->tokens)
+    if (!info || info->shape.size() != tensor.shape.size() ||
+        dim >= info->shape.size() ||
+        info->shape[dim] != image.entries[entry]->tokens)
+      return false;
+  }
+  return true;
+}
+
+/// The dimension that counts the tokens of the step, if one does: the second,
+/// or else the last, as of positions that come in several rows.
+std::optional<size_t> Step::tokenDim(const HostTensor &tensor) const {
+  const size_t rank = tensor.shape.size();
+  for (size_t dim = 1; dim < rank; dim = std::max(dim + 1, rank - 1))
+    if (tensor.shape[dim] == tokens && mayCount(tensor, dim))
+      return dim;
+  return std::nullopt;
+}
+
+/// Whether the second dimension is all tokens seen by the end of the step, of
+/// as many as the capacity: no other dimension that happens to be as long.
+bool Step::countsLive(const HostTensor &tensor, int64_t start) const {
+  const size_t rank = tensor.shape.size();
+  if (rank < 2 || !image.capacity || tensor.shape[1] != start + tokens)
+    return false;
+  for (size_t entry = 0; entry < image.entries.size(); ++entry) {
+    const auto *info = infoOf(entry, tensor.name, image::Role::input);
+    if (!info || info->shape.size() != rank || info->shape[1] != image.capacity)
       return false;
   }
   return true;
@@ -109,17 +136,17 @@ bool Step::givesOnlyLast(size_t entry,
 
 Error Step::findTokens() {
   const HostTensor *first = nullptr;
-  for (const HostTensor &tensor : given) {
-    if (!countsTokens(tensor) || tensor.shape.size() < 2)
-      continue;
-    if (first && tensor.shape[1] != first->shape[1])
+  for (const HostTensor &tensor : given)
+    if (mayCount(tensor, 1) && (!first || tensor.shape[1] > first->shape[1]))
+      first = &tensor;
+  tokens = first ? first->shape[1] : image.entries.front()->tokens;
+  const auto start = static_cast<int64_t>(session.length());
+  for (const HostTensor &tensor : given)
+    if (mayCount(tensor, 1) && !tokenDim(tensor) &&
+        !countsScores(tensor, start))
       return llvm::createStringError(llvm::formatv(
           "input '{0}' has {1} tokens but '{2}' has {3}", tensor.name,
           tensor.shape[1], first->name, first->shape[1]));
-    if (!first)
-      first = &tensor;
-  }
-  tokens = first ? first->shape[1] : image.entries.front()->tokens;
   if (tokens < 1)
     return llvm::createStringError(
         llvm::formatv("input '{0}' has no tokens", first->name));
@@ -318,13 +345,12 @@ static std::vector<Slice> cutInputs(const Step &step, int64_t start,
   slices.reserve(step.given.size());
   for (const HostTensor &tensor : step.given) {
     const size_t rank = tensor.shape.size();
-    if (rank >= 2 && step.countsTokens(tensor))
-      slices.push_back(sliceDim(tensor, 1, done, count));
+    if (auto dim = step.tokenDim(tensor))
+      slices.push_back(sliceDim(tensor, *dim, done, count));
     else if (step.countsScores(tensor, start))
       slices.push_back(sliceDim(sliceDim(tensor, rank - 2, done, count).tensor,
                                 rank - 1, 0, start + done + count));
-    else if (rank >= 2 && step.image.capacity &&
-             tensor.shape[1] == start + step.tokens)
+    else if (step.countsLive(tensor, start))
       slices.push_back(sliceDim(tensor, 1, 0, start + done + count));
     else
       slices.push_back({tensor, {}});

@@ -5,7 +5,8 @@
 //   present = Concat(past, new)
 //   output, present, .. = GroupQueryAttention(query, key, value, past, ..)
 //
-// Names differ between exporters and decide nothing; they label the states.
+// A Slice of the present is a sliding cache, whose rows all stay. Names differ
+// between exporters and decide nothing; they label the states.
 //
 //===----------------------------------------------------------------------===//
 
@@ -94,8 +95,21 @@ static SmallVector<Value> valuesOf(onnx::OutputOp output,
   return values;
 }
 
+/// A sliding cache gives its last rows: what they are the last of.
+static Value skipSlice(Value value) {
+  auto isNode = [](onnx::NodeOp node, StringRef op) {
+    return node && node.getDomain().empty() && node.getOperatorType() == op;
+  };
+  auto node = value.getDefiningOp<onnx::NodeOp>();
+  if (!isNode(node, "Slice"))
+    return value;
+  Value whole = skipNoOps(node.getInputs()[0]);
+  return isNode(whole.getDefiningOp<onnx::NodeOp>(), "Concat") ? whole : value;
+}
+
 /// The state that an output with this value is the present of, if it is one.
 static std::optional<State> matchAppend(onnx::OutputOp output, Value value) {
+  value = skipSlice(value);
   auto node = value.getDefiningOp<onnx::NodeOp>();
   if (const FusedAttention *fused = findFusedAttention(node))
     return matchAttention(output, cast<OpResult>(value), *fused);
