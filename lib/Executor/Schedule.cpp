@@ -155,6 +155,8 @@ void Scheduler::describeLinks() {
   Key key;
   linksOf.reserve(streams.producers.size());
   for (const Producer &producer : streams.producers) {
+    if (isInterrupted(16))
+      return; // run() gives it up
     key.clear();
     describeWay(streams, producer, key);
     if (producer.gate != none) {
@@ -422,6 +424,8 @@ std::unique_ptr<Schedule> Scheduler::run() {
   if (isInterrupted(streams.places.size()))
     return nullptr;
   describeLinks();
+  if (isInterrupted(0))
+    return nullptr;
   auto ended = [](const Kind &kind) { return kind.ended; };
   while (!all_of(kinds, ended)) {
     Superstep superstep;

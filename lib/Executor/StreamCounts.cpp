@@ -2,6 +2,7 @@
 // programs say how many words PEs send and take; how many pass a router that
 // takes turns follows from its inputs.
 
+#include "Interrupt.h"
 #include "Streams.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -14,8 +15,9 @@ namespace waferloom::executor {
 namespace {
 class Counter {
 public:
-  Counter(Streams &streams, size_t entry, const PreparedEntry &prepared)
-      : out(streams), entry(entry), prepared(prepared) {}
+  Counter(Streams &streams, size_t entry, const PreparedEntry &prepared,
+          Interrupt *interrupt)
+      : out(streams), entry(entry), prepared(prepared), interrupt(interrupt) {}
 
   Error run();
 
@@ -28,6 +30,7 @@ private:
   Streams &out;
   size_t entry;
   const PreparedEntry &prepared;
+  Interrupt *interrupt;
 };
 } // namespace
 
@@ -133,6 +136,8 @@ Error Counter::run() {
     pending = std::move(later);
   }
   for (Consumer &consumer : out.consumers) {
+    if (interrupt && interrupt->due(1))
+      return createStringError(Interrupt::message);
     const Producer &producer = out.producers[consumer.producer];
     consumer.words = producer.words;
     if (consumer.gate != none)
@@ -150,6 +155,8 @@ Error Counter::run() {
                         .str());
   }
   for (uint32_t pe = 0; pe < out.places.size(); ++pe) {
+    if (interrupt && interrupt->due())
+      return createStringError(Interrupt::message);
     const Place &at = out.places[pe];
     const Program &program = prepared.regions[at.region].programs[at.program];
     for (unsigned color = 0; color < out.colors; ++color)
@@ -169,9 +176,9 @@ Error Counter::run() {
   return Error::success();
 }
 
-Error countWords(Streams &streams, size_t entry,
-                 const PreparedEntry &prepared) {
-  return Counter(streams, entry, prepared).run();
+Error countWords(Streams &streams, size_t entry, const PreparedEntry &prepared,
+                 Interrupt *interrupt) {
+  return Counter(streams, entry, prepared, interrupt).run();
 }
 
 } // namespace waferloom::executor

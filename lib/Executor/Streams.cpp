@@ -83,7 +83,7 @@ public:
           formatv("entry {0}: a route at PE {1} leaves the program's PEs",
                   entry, nameOf(out.places[fellOff]))
               .str());
-    if (Error error = countWords(out, entry, prepared))
+    if (Error error = countWords(out, entry, prepared, interrupt))
       return std::move(error);
     return std::move(out);
   }

@@ -140,9 +140,10 @@ llvm::Expected<Streams> traceStreams(const image::ImageT &image, size_t entry,
                                      Interrupt *interrupt = nullptr);
 
 /// Works out how many words every producer and consumer sees, and refuses
-/// streams on which they differ or which end nowhere.
+/// streams on which they differ or which end nowhere. An error, too, when
+/// interrupted.
 llvm::Error countWords(Streams &streams, size_t entry,
-                       const PreparedEntry &prepared);
+                       const PreparedEntry &prepared, Interrupt *interrupt);
 
 /// An error about a color at a PE.
 llvm::Error refuseStream(const Streams &streams, size_t entry, uint32_t pe,
