@@ -1,5 +1,6 @@
 #include "waferloom/Algebra/Elementwise.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 using namespace mlir;
@@ -25,4 +26,23 @@ linalg::GenericOp algebra::createElementwise(
   const SmallVector<AffineMap> maps(
       inputs.size() + 1, builder.getMultiDimIdentityMap(type.getRank()));
   return createElementwise(builder, loc, type, inputs, maps, body);
+}
+
+Value algebra::convertFloats(OpBuilder &builder, Value value, Type element) {
+  auto type = cast<RankedTensorType>(value.getType());
+  const unsigned bits = type.getElementTypeBitWidth();
+  if (type.getElementType() == element)
+    return value;
+  const Location loc = value.getLoc();
+  return createElementwise(
+             builder, loc,
+             RankedTensorType::get(type.getShape(), element,
+                                   type.getEncoding()),
+             value,
+             [&](OpBuilder &b, ValueRange arguments) -> Value {
+               if (element.getIntOrFloatBitWidth() < bits)
+                 return arith::TruncFOp::create(b, loc, element, arguments[0]);
+               return arith::ExtFOp::create(b, loc, element, arguments[0]);
+             })
+      .getResult(0);
 }

@@ -174,17 +174,8 @@ Type AlgebraPrecision::storedAs(wafer::StoredOpInterface op) {
 
 /// A copy of stored halves as f32.
 Value AlgebraPrecision::widened(OpBuilder &builder, Value value) {
-  if (!isHalf(value))
-    return value;
-  auto type = cast<RankedTensorType>(value.getType());
-  Location loc = value.getLoc();
-  const Type wide = builder.getF32Type();
-  return createElementwise(
-             builder, loc, RankedTensorType::get(type.getShape(), wide), value,
-             [&](OpBuilder &b, ValueRange arguments) {
-               return arith::ExtFOp::create(b, loc, wide, arguments[0]);
-             })
-      .getResult(0);
+  return isHalf(value) ? convertFloats(builder, value, builder.getF32Type())
+                       : value;
 }
 
 void AlgebraPrecision::visitConstant(arith::ConstantOp op) {

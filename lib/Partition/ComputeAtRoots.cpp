@@ -88,7 +88,6 @@ private:
   SmallVector<Value> yielded();
   bool areRounded(Value value) const;
   void hoist(Value value);
-  Value round(OpBuilder &builder, Value value) const;
   wafer::ReduceApplyBroadcastOp create(ArrayRef<Value> read);
   void rewrite();
 
@@ -276,21 +275,6 @@ void Taking::hoist(Value value) {
   def->moveBefore(allReduce);
 }
 
-/// `value` as halves, at the end of the body.
-Value Taking::round(OpBuilder &builder, Value value) const {
-  auto type = cast<RankedTensorType>(value.getType());
-  const Location loc = value.getLoc();
-  Type half = builder.getF16Type();
-  return algebra::createElementwise(
-             builder, loc,
-             RankedTensorType::get(type.getShape(), half, type.getEncoding()),
-             value,
-             [&](OpBuilder &b, ValueRange arguments) {
-               return arith::TruncFOp::create(b, loc, half, arguments[0]);
-             })
-      .getResult(0);
-}
-
 /// The op without its body.
 wafer::ReduceApplyBroadcastOp Taking::create(ArrayRef<Value> read) {
   OpBuilder builder(allReduce);
@@ -336,8 +320,8 @@ void Taking::rewrite() {
       }
   SmallVector<Value> yields;
   for (auto [value, result] : llvm::zip_equal(read, op.getResults()))
-    yields.push_back(
-        value.getType() == result.getType() ? value : round(builder, value));
+    yields.push_back(algebra::convertFloats(
+        builder, value, getElementTypeOrSelf(result.getType())));
   wafer::YieldOp::create(builder, op.getLoc(), yields);
   for (auto [sum, argument] :
        llvm::zip_equal(allReduce.getResults(), body->getArguments()))

@@ -50,25 +50,6 @@ RankedTensorType Writer::getType(Value old, Padding padding) {
                                LayoutAttr::get(context, dims));
 }
 
-/// `value` in elements of another type of float, or of its own.
-static Value convert(OpBuilder &builder, Value value, Type element) {
-  auto type = cast<RankedTensorType>(value.getType());
-  if (type.getElementType() == element)
-    return value;
-  const Location loc = value.getLoc();
-  return algebra::createElementwise(
-             builder, loc,
-             RankedTensorType::get(type.getShape(), element,
-                                   type.getEncoding()),
-             value,
-             [&](OpBuilder &b, ValueRange arguments) -> Value {
-               if (element.isF16())
-                 return arith::TruncFOp::create(b, loc, element, arguments[0]);
-               return arith::ExtFOp::create(b, loc, element, arguments[0]);
-             })
-      .getResult(0);
-}
-
 /// Slices or gathers the dimensions of `value` that lie otherwise than the
 /// classes `target` say.
 Value Writer::changeTo(Value value, ArrayRef<int> target) {
@@ -100,12 +81,12 @@ Value Writer::changeTo(Value value, ArrayRef<int> target) {
         DimAttr open = have.withoutAxes(have.getAxes());
         // Words of a gather are added to zeros, which are no halves.
         const Type element = getElementTypeOrSelf(value.getType());
-        value = convert(builder, value,
-                        element.isF16() ? builder.getF32Type() : element);
+        value = algebra::convertFloats(
+            builder, value, element.isF16() ? builder.getF32Type() : element);
         value =
             wafer::GatherOp::create(builder, value.getLoc(), setDim(d, open),
                                     value, d, axes, have.getCyclic());
-        value = convert(builder, value, element);
+        value = algebra::convertFloats(builder, value, element);
         have = dimOf(d);
       }
       if (have.isWhole() && !want.isWhole() && areFree(want.getAxes())) {

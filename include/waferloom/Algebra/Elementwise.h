@@ -21,6 +21,10 @@ mlir::linalg::GenericOp createElementwise(
     mlir::ValueRange inputs,
     llvm::function_ref<mlir::Value(mlir::OpBuilder &, mlir::ValueRange)> body);
 
+/// `value`, of floats, in elements of another type of float, or as it is.
+mlir::Value convertFloats(mlir::OpBuilder &builder, mlir::Value value,
+                          mlir::Type element);
+
 } // namespace waferloom::algebra
 
 #endif // WAFERLOOM_ALGEBRA_ELEMENTWISE_H
