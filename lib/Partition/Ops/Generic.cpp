@@ -150,8 +150,8 @@ void Mender::maskInput(size_t i, const PaddingFault &fault) {
       inputs[i] = writer.mask(inputs[i], d, fault.needed);
 }
 
-/// Takes the masks of `before` away again.
-static void unmask(Value masked, Value before) {
+/// Takes the masks of `before` away again: `masked` is `before` then.
+static void unmask(Value &masked, Value before) {
   while (masked != before) {
     Operation *unused = masked.getDefiningOp();
     masked = unused->getOperand(0);
@@ -169,7 +169,6 @@ bool Mender::mends(size_t i, const PaddingFault &fault) {
                                  .isConstant(fault.needed))
     return true;
   unmask(inputs[i], before);
-  inputs[i] = before;
   return false;
 }
 
@@ -186,7 +185,6 @@ bool Mender::mendsBefore(size_t i, const PaddingFault &fault) {
   if (!mends(i, fault))
     return false;
   unmask(inputs[i], before);
-  inputs[i] = before;
   AffineMap map = op.getIndexingMapsArray()[i],
             result = made.getIndexingMapsArray().back();
   SmallVector<unsigned> loops; // of the fault, as `made` has them
