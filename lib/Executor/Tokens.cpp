@@ -32,6 +32,10 @@ struct Step {
 
   const image::TensorInfoT *infoOf(size_t entry, const std::string &name,
                                    image::Role role) const;
+  bool haveAll(const HostTensor &tensor,
+               llvm::function_ref<bool(const image::EntryT &,
+                                       llvm::ArrayRef<uint32_t> shape)>
+                   isOne) const;
   bool mayCount(const HostTensor &tensor, size_t dim) const;
   std::optional<size_t> tokenDim(const HostTensor &tensor) const;
   bool countsLive(const HostTensor &tensor, int64_t start) const;
@@ -53,16 +57,27 @@ const image::TensorInfoT *Step::infoOf(size_t entry, const std::string &name,
   return nullptr;
 }
 
-/// Whether a dimension is the tokens of every entry.
-bool Step::mayCount(const HostTensor &tensor, size_t dim) const {
+/// Whether every entry has an input of this name and rank, and a shape for it
+/// that is one of those.
+bool Step::haveAll(const HostTensor &tensor,
+                   llvm::function_ref<bool(const image::EntryT &,
+                                           llvm::ArrayRef<uint32_t> shape)>
+                       isOne) const {
   for (size_t entry = 0; entry < image.entries.size(); ++entry) {
     const auto *info = infoOf(entry, tensor.name, image::Role::input);
     if (!info || info->shape.size() != tensor.shape.size() ||
-        dim >= info->shape.size() ||
-        info->shape[dim] != image.entries[entry]->tokens)
+        !isOne(*image.entries[entry], info->shape))
       return false;
   }
   return true;
+}
+
+/// Whether a dimension is the tokens of every entry.
+bool Step::mayCount(const HostTensor &tensor, size_t dim) const {
+  return dim < tensor.shape.size() &&
+         haveAll(
+             tensor, [&](const image::EntryT &entry,
+                         auto shape) { return shape[dim] == entry.tokens; });
 }
 
 /// The dimension that counts the tokens of the step, if one does: the second,
@@ -78,32 +93,23 @@ std::optional<size_t> Step::tokenDim(const HostTensor &tensor) const {
 /// Whether the second dimension is all tokens seen by the end of the step, of
 /// as many as the capacity: no other dimension that happens to be as long.
 bool Step::countsLive(const HostTensor &tensor, int64_t start) const {
-  const size_t rank = tensor.shape.size();
-  if (rank < 2 || !image.capacity || tensor.shape[1] != start + tokens)
-    return false;
-  for (size_t entry = 0; entry < image.entries.size(); ++entry) {
-    const auto *info = infoOf(entry, tensor.name, image::Role::input);
-    if (!info || info->shape.size() != rank || info->shape[1] != image.capacity)
-      return false;
-  }
-  return true;
+  return tensor.shape.size() >= 2 && image.capacity &&
+         tensor.shape[1] == start + tokens &&
+         haveAll(tensor, [&](const image::EntryT &, auto shape) {
+           return shape[1] == image.capacity;
+         });
 }
 
 /// Whether the last two dimensions are the tokens of the step, and all tokens
 /// seen by its end: a mask or a bias of scores.
 bool Step::countsScores(const HostTensor &tensor, int64_t start) const {
   const size_t rank = tensor.shape.size();
-  if (rank < 3 || !image.capacity || tensor.shape[rank - 2] != tokens ||
-      tensor.shape[rank - 1] != start + tokens)
-    return false;
-  for (size_t entry = 0; entry < image.entries.size(); ++entry) {
-    const auto *info = infoOf(entry, tensor.name, image::Role::input);
-    if (!info || info->shape.size() != rank ||
-        info->shape[rank - 2] != image.entries[entry]->tokens ||
-        info->shape[rank - 1] != image.capacity)
-      return false;
-  }
-  return true;
+  return rank >= 3 && image.capacity && tensor.shape[rank - 2] == tokens &&
+         tensor.shape[rank - 1] == start + tokens &&
+         haveAll(tensor, [&](const image::EntryT &entry, auto shape) {
+           return shape[rank - 2] == entry.tokens &&
+                  shape[rank - 1] == image.capacity;
+         });
 }
 
 /// Whether dimension 1 of an output is the tokens of the entry, or the last.
