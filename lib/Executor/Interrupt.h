@@ -4,6 +4,7 @@
 #define WAFERLOOM_LIB_EXECUTOR_INTERRUPT_H
 
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -43,6 +44,14 @@ private:
   uint64_t since = 0;
   std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 };
+
+/// An error if it was asked for, after so many elements of work; `interrupt`
+/// may be none.
+inline llvm::Error checkInterrupt(Interrupt *interrupt, uint64_t work = 16) {
+  return interrupt && interrupt->due(work)
+             ? llvm::createStringError(Interrupt::message)
+             : llvm::Error::success();
+}
 
 } // namespace waferloom::executor
 

@@ -136,8 +136,8 @@ Error Counter::run() {
     pending = std::move(later);
   }
   for (Consumer &consumer : out.consumers) {
-    if (interrupt && interrupt->due(1))
-      return createStringError(Interrupt::message);
+    if (Error error = checkInterrupt(interrupt, 1))
+      return error;
     const Producer &producer = out.producers[consumer.producer];
     consumer.words = producer.words;
     if (consumer.gate != none)
@@ -155,8 +155,8 @@ Error Counter::run() {
                         .str());
   }
   for (uint32_t pe = 0; pe < out.places.size(); ++pe) {
-    if (interrupt && interrupt->due())
-      return createStringError(Interrupt::message);
+    if (Error error = checkInterrupt(interrupt))
+      return error;
     const Place &at = out.places[pe];
     const Program &program = prepared.regions[at.region].programs[at.program];
     for (unsigned color = 0; color < out.colors; ++color)

@@ -65,7 +65,7 @@ public:
     reserve();
     for (auto *table : {&out.sources, &out.sinks, &out.gatesAt}) {
       table->assign(out.places.size() * out.colors, none);
-      if (Error error = checkInterrupt(table->size()))
+      if (Error error = checkInterrupt(interrupt, table->size()))
         return std::move(error);
     }
     if (Error error = followSources())
@@ -76,7 +76,7 @@ public:
         return std::move(error);
     collectTurns();
     out.ways = ways.take(out.producers);
-    if (Error error = checkInterrupt(out.producers.size()))
+    if (Error error = checkInterrupt(interrupt, out.producers.size()))
       return std::move(error);
     if (fellOff != none)
       return createStringError(
@@ -111,12 +111,6 @@ private:
     return image.regions[at.region]->programs[entry]->routes[index].get();
   }
 
-  /// After so many elements of work.
-  Error checkInterrupt(uint64_t work) const {
-    return interrupt && interrupt->due(work)
-               ? createStringError(Interrupt::message)
-               : Error::success();
-  }
   Error refuse(uint32_t pe, uint8_t color, const Twine &what) const {
     return refuseStream(out, entry, pe, color, what);
   }
@@ -242,7 +236,7 @@ Error Tracer::followSources() {
 /// Finds all consumers of a producer: a walk over routers until each branch
 /// ends in a ramp or at a gate.
 Error Tracer::follow(uint32_t producer) {
-  if (Error error = checkInterrupt(16))
+  if (Error error = checkInterrupt(interrupt))
     return error;
   uint32_t pe = out.producers[producer].pe;
   uint8_t color = out.producers[producer].color;
