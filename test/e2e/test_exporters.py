@@ -34,6 +34,8 @@ def compare(ours, theirs, mask, where):
     error = np.abs(ours[mask] - theirs[mask]).max()
     assert error <= 1e-3 * max(largest, 1.0), f"{where}: off by {error} of {largest}"
 
+on_demand = pytest.mark.skipif(not os.environ.get("WAFERLOOM_LONG"), reason="an hour: set WAFERLOOM_LONG=1")
+
 
 def check(models, name, **place):
     path = next(models.glob(f"exporters*/{name}.onnx"))
@@ -69,14 +71,14 @@ def test_recorded_runs(models, name, grid):
     check(models, name, target=grid)
 
 
-@pytest.mark.skipif(not os.environ.get("WAFERLOOM_LONG"), reason="an hour: set WAFERLOOM_LONG=1")
+@on_demand
 @pytest.mark.parametrize("name", OTHERS)
 @pytest.mark.parametrize("grid", GRIDS[:2])
 def test_recorded_runs_of_others(models, name, grid):
     check(models, name, target=grid)
 
 
-@pytest.mark.skipif(not os.environ.get("WAFERLOOM_LONG"), reason="an hour: set WAFERLOOM_LONG=1")
+@on_demand
 @pytest.mark.parametrize("name", FIRST_LIGHT + OTHERS)
 def test_recorded_runs_on_two_stages(models, name):
     check(models, name, **TWO_STAGES)

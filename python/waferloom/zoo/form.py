@@ -37,5 +37,10 @@ class Form:
         up = self.product(h, layer + "up_proj", f"layer{i}/mlp/up")
         return self.product(self.g.node("Mul", self.activation(gate), up), layer + "down_proj", f"layer{i}/mlp/down")
 
+    def behind(self, i, branch, name):
+        """A branch of layer `i` with the norm that stands behind it, if one does."""
+        gain = f"model.layers.{i}.{name}_output_norm.weight"
+        return self.norm(branch, gain, f"layer{i}/{name}_norm") if self.shape.sandwich else branch
+
     def activation(self, x):
         return self.g.node("Mul", x, self.g.node("Sigmoid", x))

@@ -78,10 +78,6 @@ class GenAi(Form):
                     outputs=[normalized, "", "", total], epsilon=self.shape.epsilon)
         return total, normalized
 
-    def behind(self, i, branch, name):
-        gain = f"model.layers.{i}.{name}_output_norm.weight"
-        return self.norm(branch, gain, f"layer{i}/{name}_norm") if self.shape.sandwich else branch
-
     def decoder(self):
         """The whole graph, from input_ids to logits."""
         g, shape = self.g, self.shape

@@ -172,15 +172,10 @@ class Primitives(Form):
 
     def layer(self, i, x):
         g, layer = self.g, f"model.layers.{i}."
-
-        def behind(branch, name):
-            return self.norm(branch, f"{layer}{name}_output_norm.weight",
-                             f"layer{i}/{name}_norm") if self.shape.sandwich else branch
-
         h = self.attention(i, self.norm(x, layer + "input_layernorm.weight", f"layer{i}/norm"))
-        x = g.node("Add", x, behind(h, "attention"))
+        x = g.node("Add", x, self.behind(i, h, "attention"))
         h = self.norm(x, layer + "post_attention_layernorm.weight", f"layer{i}/mlp/norm")
-        return g.node("Add", x, behind(self.feed_forward(i, h), "feedforward"))
+        return g.node("Add", x, self.behind(i, self.feed_forward(i, h), "feedforward"))
 
     def decoder(self):
         """The whole graph, from input_ids to logits."""

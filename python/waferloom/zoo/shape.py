@@ -126,8 +126,10 @@ def weights(shape, seed=0):
 
 def no_weights(shape, dtype=np.float32):
     """The same arrays without their bytes: zeros that take no memory, for graph.NoFile."""
-    return _named(shape, lambda *sizes: np.broadcast_to(np.zeros((), dtype), sizes),
-                  lambda *sizes: np.broadcast_to(np.zeros((), dtype), sizes))
+    def zeros(*sizes):
+        return np.broadcast_to(np.zeros((), dtype), sizes)
+
+    return _named(shape, zeros, zeros)
 
 
 def _named(shape, draw, gain):
