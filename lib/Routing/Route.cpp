@@ -45,9 +45,11 @@ LogicalResult routing::plan(Problem &problem) {
 }
 
 namespace {
-/// A set of routes and its colors.
+/// A set of routes and its colors. On two PEs a sum to one and a broadcast from
+/// the other have equal routes, but PEs do not do the same with the words.
 struct Routes {
   Direction direction;
+  collectives::Kind kind;
   const collectives::CollectivePlan *plan;
   unsigned firstColor;
 };
@@ -161,7 +163,7 @@ FailureOr<unsigned> Coloring::take(const Collective &c, unsigned count) {
 FailureOr<unsigned> Coloring::color(const Collective &c) {
   const collectives::CollectivePlan &plan = problem.plans[c.plan];
   auto same = llvm::find_if(sets, [&](const Routes &set) {
-    return set.direction == c.direction &&
+    return set.direction == c.direction && set.kind == c.request.kind &&
            (!c.color || *c.color == set.firstColor) &&
            (set.plan == &plan || set.plan->hasRoutesOf(plan));
   });
@@ -169,7 +171,7 @@ FailureOr<unsigned> Coloring::color(const Collective &c) {
     return same->firstColor;
   FailureOr<unsigned> first = take(c, plan.colors);
   if (succeeded(first))
-    sets.push_back({c.direction, &plan, *first});
+    sets.push_back({c.direction, c.request.kind, &plan, *first});
   return first;
 }
 
