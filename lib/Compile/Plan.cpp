@@ -290,6 +290,7 @@ bool Planning::ask(Shape shape, int answers) {
   if (fits)
     entry.estimate = partition::Estimate{found.cycles, found.arithmetic};
   entry.outcome = fits ? "slower" : found.asked ? "too large" : "impossible";
+  entry.reason.clear(); // of an answer before
   if (!fits)
     entry.reason = found.asked
                        ? llvm::formatv("needs {0} of {1} bytes of SRAM",
