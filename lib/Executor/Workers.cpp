@@ -6,6 +6,7 @@
 #include "Workers.h"
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <pthread.h>
@@ -68,7 +69,7 @@ private:
   std::condition_variable wake;
   std::atomic<uint64_t> round{0}; // and who is in it
   std::atomic<size_t> next{0};
-  bool ending = false;
+  std::atomic<bool> ending{false};
   size_t count = 0;
   Body *body = nullptr;
 };
@@ -114,12 +115,15 @@ bool Workers::Team::enter() {
   return false;
 }
 
-/// Waits for a new round, awake for a moment and then asleep.
+/// Waits for a new round, awake for a moment and then asleep. The moment is a
+/// time and no number of tries: each takes long where others have the cores.
 void Workers::Team::serve(unsigned thread) {
+  using Clock = std::chrono::steady_clock;
   uint64_t seen = 0; // the first round is 1
   auto isNew = [&] { return round.load() / number != seen; };
   while (true) {
-    for (unsigned spin = 0; spin < 2000 && !isNew(); ++spin)
+    const auto asleep = Clock::now() + std::chrono::microseconds(500);
+    while (!isNew() && !ending && Clock::now() < asleep)
       std::this_thread::yield();
     if (!isNew()) {
       std::unique_lock<std::mutex> lock(mutex);
