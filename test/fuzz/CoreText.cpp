@@ -54,7 +54,8 @@ static void tryText(llvm::StringRef text, mlir::MLIRContext &context) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  llvm::StringRef text(reinterpret_cast<const char *>(data), size);
+  // The parser takes the NUL behind a text for its end.
+  const std::string text(reinterpret_cast<const char *>(data), size);
   mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
   context.printOpOnDiagnostic(false);
   // Texts may carry a whole machine as an attribute.
