@@ -4,10 +4,10 @@
 
 #include "waferloom/Partition/Kinds.h"
 #include "Pins.h"
+#include "Write.h"
 
 #include "waferloom/Dialect/Wafer/Layers.h"
 
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -56,13 +56,8 @@ static void keepLayers(func::FuncOp entry) {
 
 /// Ops that nothing reads any more, and weights of theirs.
 static void dropUnused(ModuleOp kind) {
-  for (auto entry : kind.getOps<func::FuncOp>()) {
-    SmallVector<Operation *> ops;
-    entry.walk([&](Operation *op) { ops.push_back(op); });
-    for (Operation *op : llvm::reverse(ops))
-      if (op != entry && isOpTriviallyDead(op))
-        op->erase();
-  }
+  for (auto entry : kind.getOps<func::FuncOp>())
+    eraseDead(entry);
   llvm::StringSet<> read;
   kind.walk([&](wafer::ParameterOp op) {
     for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>())

@@ -15,6 +15,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Iterators.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -197,6 +198,14 @@ LogicalResult Writer::writeEntry(func::FuncOp entry) {
   return success();
 }
 
+void partition::eraseDead(func::FuncOp entry) {
+  // Readers before what they read, and bodies before their op.
+  entry.walk<WalkOrder::PostOrder, ReverseIterator>([&](Operation *op) {
+    if (op != entry && isOpTriviallyDead(op))
+      op->erase();
+  });
+}
+
 LogicalResult partition::write(ModuleOp module, const ModuleClasses &classes,
                                const LayoutPlan &plan) {
   auto region = wafer::RegionAttr::get(module.getContext(), plan.factors.x,
@@ -206,12 +215,7 @@ LogicalResult partition::write(ModuleOp module, const ModuleClasses &classes,
   for (auto entry : module.getOps<func::FuncOp>()) {
     if (failed(Writer(classes, plan, region).writeEntry(entry)))
       return failure();
-    // Inits that generics made anew are read by nobody.
-    SmallVector<Operation *> ops;
-    entry.walk([&](Operation *op) { ops.push_back(op); });
-    for (Operation *op : llvm::reverse(ops))
-      if (op != entry && isOpTriviallyDead(op))
-        op->erase();
+    eraseDead(entry); // inits that generics made anew
     SmallVector<Block *> blocks{&entry.getBody().front()};
     entry.walk(
         [&](wafer::RepeatOp op) { blocks.push_back(op.getBodyBlock()); });

@@ -8,6 +8,8 @@
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
 namespace waferloom::partition {
 
 /// Brings a module from level 2 to level 3: padded types with layouts, and the
@@ -15,6 +17,9 @@ namespace waferloom::partition {
 /// mends.
 llvm::LogicalResult write(mlir::ModuleOp module, const ModuleClasses &classes,
                           const LayoutPlan &plan);
+
+/// Erases ops whose results nobody reads.
+void eraseDead(mlir::func::FuncOp entry);
 
 /// Sorts the ops of a block by the number of all-reduces before them and, if
 /// `fusedCollectives`, joins all-reduces of one depth, axes and combiner.

@@ -150,16 +150,9 @@ void Mender::maskInput(size_t i, const PaddingFault &fault) {
       inputs[i] = writer.mask(inputs[i], d, fault.needed);
 }
 
-/// Takes the masks of `before` away again: `masked` is `before` then.
-static void unmask(Value &masked, Value before) {
-  while (masked != before) {
-    Operation *unused = masked.getDefiningOp();
-    masked = unused->getOperand(0);
-    unused->erase();
-  }
-}
-
-/// A mask mends the fault if the body is neutral with it.
+/// A mask mends the fault if the body is neutral with it. One that does not is
+/// read by nobody, or by changes of layout that nobody reads: all are erased at
+/// the end.
 bool Mender::mends(size_t i, const PaddingFault &fault) {
   if (!isa<RankedTensorType>(inputs[i].getType()))
     return false;
@@ -168,7 +161,7 @@ bool Mender::mends(size_t i, const PaddingFault &fault) {
   if (inputs[i] != before && getBodyPadding(op, getTypes(inputs), fault.loops)
                                  .isConstant(fault.needed))
     return true;
-  unmask(inputs[i], before);
+  inputs[i] = before;
   return false;
 }
 
@@ -184,7 +177,7 @@ bool Mender::mendsBefore(size_t i, const PaddingFault &fault) {
   Value before = inputs[i];
   if (!mends(i, fault))
     return false;
-  unmask(inputs[i], before);
+  inputs[i] = before;
   AffineMap map = op.getIndexingMapsArray()[i],
             result = made.getIndexingMapsArray().back();
   SmallVector<unsigned> loops; // of the fault, as `made` has them
@@ -217,7 +210,6 @@ bool Mender::mendsBefore(size_t i, const PaddingFault &fault) {
       return true;
     }
     writer.bind(source, written);
-    unmask(masked, written);
   }
   return false;
 }
