@@ -5,9 +5,11 @@
 // which boundaries follow from others (a reshape: those of its flattened group;
 // a slice of half a dimension: its length). All rules are applied until nothing
 // changes; boundaries are divisors, so this ends. At last each set must be a
-// chain of divisors, whose quotients are the factors. Where one is not (6 heads
-// as 2 x 3 here and as 3 x 2 there), ops that cut, join or reshape the
-// dimension relate nothing, and it is whole on every PE for them.
+// chain of divisors, whose quotients are the factors. Where one is not (96 of
+// 128 elements rotated by halves: 32 and 48), ops that cut or join the
+// dimension share pieces of a common divisor (of 16) alone. Where there is none
+// (6 heads as 2 x 3 here and as 3 x 2 there), they or its reshapes relate
+// nothing, and it is whole on every PE for them.
 
 #include "Boundaries.h"
 
@@ -15,6 +17,8 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace waferloom;
@@ -91,13 +95,15 @@ void Boundaries::relateFlat(Value a, ArrayRef<int64_t> dimsA, Value b,
   unflatten(b, dimsB, flat);
 }
 
-void Boundaries::relateSlice(Value whole, int64_t dim, Value slice,
-                             int64_t slicedDim, int64_t start, int64_t step) {
+void Boundaries::relateSlice(Operation *op, Value whole, int64_t dim,
+                             Value slice, int64_t slicedDim, int64_t start,
+                             int64_t step) {
   int64_t n = sizeOf(whole, dim), m = sizeOf(slice, slicedDim);
   Set ofWhole = get(whole, dim), ofSlice = get(slice, slicedDim);
+  const int64_t grain = getGrain(op, Yielding::Cuts);
   if (step > 1) {
     // One index of a minor factor of that size, or it shares nothing.
-    if (start >= step || n != m * step)
+    if (grain || start >= step || n != m * step)
       return;
     addBound(whole, dim, step);
     for (int64_t bound : ofSlice)
@@ -107,17 +113,16 @@ void Boundaries::relateSlice(Value whole, int64_t dim, Value slice,
         addBound(slice, slicedDim, bound / step);
     return;
   }
-  // An aligned slice is one index of a major factor; any other shares the
-  // boundaries that its ends leave alone, and the major factor stays whole.
-  if (n % m == 0 && start % m == 0)
-    addBound(whole, dim, m);
+  // Both are so many pieces of what divides all: an aligned slice is one, any
+  // other some of them. Pieces are factored alike; their number stays whole.
+  const int64_t piece = std::gcd(std::gcd(grain, start), std::gcd(n, m));
+  ofWhole.merge(ofSlice);
+  ofWhole.insert(piece);
   for (int64_t bound : ofWhole)
-    if (bound <= m && m % bound == 0 && start % bound == 0)
+    if (piece % bound == 0) {
+      addBound(whole, dim, bound);
       addBound(slice, slicedDim, bound);
-  for (int64_t bound : ofSlice)
-    if (n % bound == 0 && start % bound == 0 && (bound != m || n % m == 0))
-      if (bound != m || start % m == 0)
-        addBound(whole, dim, bound);
+    }
 }
 
 void Boundaries::relateSymbol(Attribute symbol, Value value) {
@@ -160,20 +165,21 @@ void Boundaries::visit(Operation *op) {
   }
 }
 
-bool Boundaries::nests(DimId id) {
+std::optional<std::pair<int64_t, int64_t>>
+Boundaries::findClash(DimId id) const {
   int64_t below = 1;
   for (int64_t bound : bounds[id]) {
     if (bound % below != 0)
-      return false;
+      return std::pair(below, bound);
     below = bound;
   }
-  return true;
+  return std::nullopt;
 }
 
 LogicalResult Boundaries::checkNesting() {
   bounds.resize(dims.size());
   for (DimId id = 0; id < dims.size(); ++id) {
-    if (dims.find(id) != id || nests(id))
+    if (dims.find(id) != id || !findClash(id))
       continue;
     std::string all;
     llvm::raw_string_ostream os(all);
@@ -201,32 +207,45 @@ LogicalResult Boundaries::findBounds(ArrayRef<Operation *> ops) {
   return success();
 }
 
-bool Boundaries::addWholes(ArrayRef<Operation *> ops) {
-  auto isOn = [&](Value value, DimId id) {
-    for (int64_t d = 0; d < rankOf(value); ++d)
-      if (dims.find(dims.get(value, d)) == id)
-        return true;
-    return false;
+bool Boundaries::yield(ArrayRef<Operation *> ops) {
+  auto isOn = [&](Operation *op, DimId id) {
+    auto has = [&](Value value) {
+      return llvm::any_of(llvm::seq(rankOf(value)), [&](int64_t d) {
+        return dims.find(dims.get(value, d)) == id;
+      });
+    };
+    return has(op->getResult(0)) || llvm::any_of(op->getOperands(), has);
   };
-  const auto known = wholes.size();
+  // Those that share less than before, which may be enough for other dimensions
+  // of theirs.
+  llvm::DenseSet<Operation *> fresh;
+  auto share = [&](Operation *op, int64_t most) {
+    int64_t &grain = grains[op];
+    const int64_t before = std::exchange(grain, std::gcd(grain, most));
+    return grain != before && fresh.insert(op).second;
+  };
   for (DimId id = 0, last = dims.size(); id < last; ++id) {
-    if (dims.find(id) != id || nests(id))
+    if (dims.find(id) != id)
       continue;
-    // What cuts and joins sees the dimension whole anyway; reshapes need not.
-    for (bool anyway : {true, false}) {
+    auto clash = findClash(id);
+    if (!clash)
+      continue;
+    const std::pair<Yielding, int64_t> turns[] = {
+        {Yielding::Cuts, std::gcd(clash->first, clash->second)},
+        {Yielding::Cuts, 1},
+        {Yielding::Reshapes, 1},
+        {Yielding::Weights, 1}};
+    for (auto [turn, most] : turns) {
       bool any = false;
       for (Operation *op : ops)
-        if (auto it = asked.find(op);
-            it != asked.end() && it->second == anyway &&
-            (isOn(op->getResult(0), id) ||
-             llvm::any_of(op->getOperands(),
-                          [&](Value operand) { return isOn(operand, id); })))
-          any |= wholes.insert(op).second;
+        if (auto it = yielding.find(op);
+            it != yielding.end() && it->second == turn && isOn(op, id))
+          any |= fresh.contains(op) || share(op, most);
       if (any)
         break;
     }
   }
-  return wholes.size() > known;
+  return !fresh.empty();
 }
 
 LogicalResult Boundaries::compute(ModuleOp module) {
@@ -241,7 +260,7 @@ LogicalResult Boundaries::compute(ModuleOp module) {
   do {
     if (failed(findBounds(ops)))
       return failure();
-  } while (addWholes(ops));
+  } while (yield(ops));
   return checkNesting();
 }
 

@@ -15,11 +15,20 @@
 
 namespace waferloom::partition {
 
+/// Who shares fewer boundaries where those of a dimension do not nest, first to
+/// last.
+enum class Yielding {
+  Cuts,     ///< and joins: major factors are whole on every PE anyway
+  Reshapes, ///< what they reshape is whole on every PE from then on
+  Weights,  ///< all of their dimensions are
+};
+
 /// The factors of every dimension of a module, major to minor.
 class Boundaries {
 public:
   /// Finds all boundaries. Where those of a dimension do not nest, the slices
-  /// and concats of it, then its reshapes, relate nothing and see it whole.
+  /// and concats of it share a common divisor of them, if there is one; else
+  /// they, then its reshapes, then weights relate nothing and see it whole.
   /// Errors: an op without a rule; boundaries that do not nest even so.
   llvm::LogicalResult compute(mlir::ModuleOp module);
 
@@ -32,11 +41,9 @@ public:
   // For the models of ops (DimensionOpInterface::relateDimensions).
 
   /// Does `op` see the dimensions that it changes whole, with factors on both
-  /// sides that need not agree? Asked by ops that can; first of all those do
-  /// whose dimensions are whole on every PE anyway (`anyway`).
-  bool seesWhole(mlir::Operation *op, bool anyway) {
-    asked.try_emplace(op, anyway);
-    return wholes.contains(op);
+  /// sides that need not agree? Asked by ops that can, when it is their turn.
+  bool seesWhole(mlir::Operation *op, Yielding turn) {
+    return getGrain(op, turn) == 1;
   }
 
   /// Two dimensions are factored alike; nothing if their sizes differ.
@@ -46,9 +53,10 @@ public:
   void relateFlat(mlir::Value a, llvm::ArrayRef<int64_t> dimsA, mlir::Value b,
                   llvm::ArrayRef<int64_t> dimsB);
   /// Dimension `slicedDim` of `slice` is [start, start + m * step) of dimension
-  /// `dim` of `whole`.
-  void relateSlice(mlir::Value whole, int64_t dim, mlir::Value slice,
-                   int64_t slicedDim, int64_t start, int64_t step);
+  /// `dim` of `whole`, by `op`.
+  void relateSlice(mlir::Operation *op, mlir::Value whole, int64_t dim,
+                   mlir::Value slice, int64_t slicedDim, int64_t start,
+                   int64_t step);
   /// `value` holds the elements of a weight or state, in one order everywhere.
   void relateSymbol(mlir::Attribute symbol, mlir::Value value);
   /// Readers of a weight need not agree: each sees it as one dimension, whole.
@@ -67,19 +75,25 @@ private:
                  const Set &bounds);
   void addBound(mlir::Value value, int64_t dim, int64_t bound);
   Set &get(mlir::Value value, int64_t dim);
-  bool nests(DimId id);
+  /// The greatest boundary that `op` shares between its sides; 0: any.
+  int64_t getGrain(mlir::Operation *op, Yielding turn) {
+    yielding.try_emplace(op, turn);
+    return grains.lookup(op);
+  }
+  /// Two boundaries of a dimension that do not nest.
+  std::optional<std::pair<int64_t, int64_t>> findClash(DimId id) const;
   llvm::LogicalResult findBounds(llvm::ArrayRef<mlir::Operation *> ops);
-  /// Lets ops on dimensions that do not nest see them whole; false: there are
-  /// no more such ops.
-  bool addWholes(llvm::ArrayRef<mlir::Operation *> ops);
+  /// Lets ops on dimensions that do not nest share less; false: there are no
+  /// more such ops.
+  bool yield(llvm::ArrayRef<mlir::Operation *> ops);
   llvm::LogicalResult checkNesting();
 
   Dimensions dims;
   std::vector<Set> bounds; // of representatives; products of minor factors
   llvm::DenseMap<mlir::Attribute, mlir::Value> firstUse; // of a symbol or state
   llvm::DenseSet<mlir::Attribute> separate;
-  llvm::DenseMap<mlir::Operation *, bool> asked; // can see dimensions whole
-  llvm::DenseSet<mlir::Operation *> wholes;      // do
+  llvm::DenseMap<mlir::Operation *, Yielding> yielding; // ops that can
+  llvm::DenseMap<mlir::Operation *, int64_t> grains;    // of those that did
   bool changed = false;
   bool failedOp = false;
 };

@@ -17,6 +17,16 @@
 
 namespace waferloom::partition {
 
+/// How many factors, from the last on, are the same in both.
+inline size_t countCommonMinor(llvm::ArrayRef<int64_t> a,
+                               llvm::ArrayRef<int64_t> b) {
+  size_t count = 0;
+  while (count < std::min(a.size(), b.size()) &&
+         a[a.size() - 1 - count] == b[b.size() - 1 - count])
+    ++count;
+  return count;
+}
+
 class Factorizer {
 public:
   Factorizer(Boundaries &boundaries, mlir::SymbolTable &symbols)

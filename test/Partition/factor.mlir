@@ -100,6 +100,60 @@ func.func @not_nested() {
 // -----
 
 wafer.program {
+  wafer.entry "turned" of @turned tokens 1
+}
+// 12 of 16 elements rotated by halves: what cuts and joins shares pieces of 2,
+// the greatest that all cuts leave whole, and only the pieces are one dimension.
+// CHECK-LABEL: func.func @turned
+func.func @turned() {
+  // CHECK: %[[X:.*]] = wafer.input "x" : tensor<4x2x2xf32>
+  %x = wafer.input "x" : tensor<16xf32>
+  // CHECK: %[[PIECES:.*]] = tensor.collapse_shape %[[X]] {{\[\[}}0, 1], [2]] : tensor<4x2x2xf32> into tensor<8x2xf32>
+  // CHECK: %[[LOW:.*]] = tensor.extract_slice %[[PIECES]][0, 0] [3, 2] [1, 1]
+  %a = tensor.extract_slice %x[0] [6] [1] : tensor<16xf32> to tensor<6xf32>
+  // CHECK: %[[HIGH:.*]] = tensor.extract_slice %{{.*}}[3, 0] [3, 2] [1, 1]
+  %b = tensor.extract_slice %x[6] [6] [1] : tensor<16xf32> to tensor<6xf32>
+  // CHECK: %[[REST:.*]] = tensor.extract_slice %[[X]][3, 0, 0] [1, 2, 2] [1, 1, 1]
+  %c = tensor.extract_slice %x[12] [4] [1] : tensor<16xf32> to tensor<4xf32>
+  // CHECK: tensor.concat dim(0) %[[HIGH]], %[[LOW]], %[[REST]] : (tensor<3x2xf32>, tensor<3x2xf32>, tensor<2x2xf32>) -> tensor<8x2xf32>
+  %y = tensor.concat dim(0) %b, %a, %c : (tensor<6xf32>, tensor<6xf32>, tensor<4xf32>) -> tensor<16xf32>
+  wafer.output "y", %y : tensor<16xf32>
+  return
+}
+
+// -----
+
+wafer.program {
+  wafer.entry "turned_twice" of @turned_twice tokens 1
+}
+// The same in two steps: 12 as 3 x 4 for the first, as 2 x 6 for the second,
+// which do not nest, but as 6 x 2 they do. The weight keeps its dimensions.
+// CHECK-LABEL: func.func @turned_twice
+func.func @turned_twice() {
+  %x = wafer.input "x" : tensor<16xf32>
+  %r = tensor.extract_slice %x[0] [12] [1] : tensor<16xf32> to tensor<12xf32>
+  // CHECK: %[[R:.*]] = tensor.extract_slice %{{.*}}[0, 0] [6, 2] [1, 1] : tensor<8x2xf32> to tensor<6x2xf32>
+  // CHECK: tensor.extract_slice %[[R]][0, 0] [3, 2] [1, 1] : tensor<6x2xf32> to tensor<3x2xf32>
+  %a = tensor.extract_slice %r[0] [6] [1] : tensor<12xf32> to tensor<6xf32>
+  // CHECK: wafer.parameter [@table] : tensor<5x3x2xf32>
+  %t = wafer.parameter [@table] : tensor<5x6xf32>
+  %e = tensor.empty() : tensor<5x6xf32>
+  %p = linalg.generic {indexing_maps = [affine_map<(r, d) -> (d)>, affine_map<(r, d) -> (r, d)>, affine_map<(r, d) -> (r, d)>], iterator_types = ["parallel", "parallel"]}
+      ins(%a, %t : tensor<6xf32>, tensor<5x6xf32>) outs(%e : tensor<5x6xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %0 = arith.mulf %u, %v : f32
+    linalg.yield %0 : f32
+  } -> tensor<5x6xf32>
+  %c = tensor.extract_slice %x[12] [4] [1] : tensor<16xf32> to tensor<4xf32>
+  wafer.output "p", %p : tensor<5x6xf32>
+  wafer.output "c", %c : tensor<4xf32>
+  return
+}
+wafer.weight @table : tensor<5x6xf32>
+
+// -----
+
+wafer.program {
   wafer.entry "lookup" of @lookup tokens 1
 }
 // Rows that are factored elsewhere are one dimension for who looks them up.

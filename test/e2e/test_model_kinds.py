@@ -183,7 +183,20 @@ def strides_of_five_and_three(g, x):
                                                                             g.integers(2)), axis=2)
 
 
-@pytest.mark.parametrize("build", [reshaped_both_ways, cut_and_joined_elsewhere, strides_of_five_and_three])
+def rotated(part):
+    """The first `part` elements by halves, the others not, as partial rotary embeddings do."""
+    def build(g, x):
+        turned, rest = g.op("Split", g.op("Tanh", x), g.integers(part, 12 - part), results=2, axis=2)
+        low, high = g.op("Split", turned, g.integers(part // 2, part // 2), results=2, axis=2)
+        other = g.op("Concat", g.op("Neg", high), low, axis=2)
+        turned = g.op("Add", g.op("Mul", turned, g.weight(part)), g.op("Mul", other, g.weight(part)))
+        return g.op("Concat", turned, rest, axis=2)
+    build.__name__ = f"rotated_{part}"
+    return build
+
+
+@pytest.mark.parametrize("build", [reshaped_both_ways, cut_and_joined_elsewhere, strides_of_five_and_three, rotated(6),
+                                   rotated(8), rotated(10)], ids=lambda build: build.__name__)
 def test_boundaries_that_do_not_nest(build):
     g = Graph()
     x = g.op("MatMul", g.input("x", [2, 3, 10]), g.weight(10, 12))

@@ -86,6 +86,7 @@ def test_sizes_that_make_no_model(args, message, tmp_path):
 # What relatives of a Llama have, each by itself and as they come: name -> what differs from SHAPE.
 RELATIVES = {
     "qwen2.5": dict(bias=True, tied=True), "qwen3": dict(head_norm=True, tied=True), "phi-4": dict(head_dim=32, rotary=16),
+    "phi-4 in three quarters": dict(head_dim=64, rotary=48),
     "gemma3": dict(head_norm=True, sandwich=True, scaled=True, gelu=True, window=3, full_every=2, local_theta=100.0,
                    layers=3, tied=True),
     "gpt-oss": dict(sinks=True, window=3, full_every=2, experts=5, chosen=2, hidden=12),

@@ -49,10 +49,8 @@ struct ConcatDimensions
       return success();
     }
     int64_t start = 0;
-    if (boundaries.seesWhole(op, /*anyway=*/true))
-      return success();
     for (Value slice : op.getInputs()) {
-      boundaries.relateSlice(op.getResult(), dim, slice, dim, start, 1);
+      boundaries.relateSlice(op, op.getResult(), dim, slice, dim, start, 1);
       start += cast<ShapedType>(slice.getType()).getDimSize(dim);
     }
     return success();
@@ -68,28 +66,21 @@ struct ConcatDimensions
     int64_t before = factorizer.countBefore(op.getResult(), dim);
     SmallVector<int64_t> whole = factorizer.getFactors(op.getResult(), dim);
     Location loc = op.getLoc();
-    ArrayRef<int64_t> minor = ArrayRef(whole).drop_front();
-    bool alike = true;
-    for (Value part : op.getInputs()) {
-      SmallVector<int64_t> factors = factorizer.getFactors(part, dim);
-      alike &= factors.size() <= whole.size() &&
-               ArrayRef(factors).take_back(minor.size()) == minor;
-    }
-    // Along the first factor; or, where a seam is inside a factor, all of them
-    // are one dimension meanwhile, whole on every PE.
+    // Minor factors that all have are kept. The others are one dimension
+    // meanwhile, whole on every PE, or one index of it where a part has none.
+    size_t minor = whole.size() - 1;
+    for (Value part : op.getInputs())
+      minor = std::min(
+          minor, countCommonMinor(whole, factorizer.getFactors(part, dim)));
     SmallVector<Value> values;
-    for (Value part : op.getInputs()) {
-      size_t factors = factorizer.getFactors(part, dim).size();
-      Value value = factorizer.get(part);
-      if (!alike)
-        value = factorizer.merged(loc, value, before, factors);
-      else if (factors < whole.size()) // one index of the first factor
-        value = factorizer.merged(loc, value, before, 0);
-      values.push_back(value);
-    }
+    for (Value part : op.getInputs())
+      values.push_back(
+          factorizer.merged(loc, factorizer.get(part), before,
+                            factorizer.getFactors(part, dim).size() - minor));
     Value all = ConcatOp::create(factorizer.getBuilder(), loc, before, values);
-    factorizer.bind(op.getResult(),
-                    alike ? all : factorizer.cut(loc, all, before, whole));
+    factorizer.bind(
+        op.getResult(),
+        factorizer.cut(loc, all, before, ArrayRef(whole).drop_back(minor)));
     return success();
   }
 };

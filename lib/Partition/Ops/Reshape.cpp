@@ -85,7 +85,7 @@ struct ReshapeDimensions
     if (!isa<ExpandShapeOp>(op))
       std::swap(smaller, larger);
     for (auto [d, group] : llvm::enumerate(groupsOf(op)))
-      if (!boundaries.seesWhole(op, /*anyway=*/false) ||
+      if (!boundaries.seesWhole(op, Yielding::Reshapes) ||
           getLarge(op, group).size() < 2)
         boundaries.relateFlat(smaller, {static_cast<int64_t>(d)}, larger,
                               group);

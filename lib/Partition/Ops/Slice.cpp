@@ -112,8 +112,8 @@ struct SliceDimensions
                           "keep the rank");
     relateLoops(op, boundaries);
     for (int64_t d = 0; d < op.getSourceType().getRank(); ++d)
-      if (!isFull(op, d) && !boundaries.seesWhole(op, /*anyway=*/true))
-        boundaries.relateSlice(op.getSource(), d, op.getResult(), d,
+      if (!isFull(op, d))
+        boundaries.relateSlice(op, op.getSource(), d, op.getResult(), d,
                                op.getStaticOffset(d), op.getStaticStride(d));
     return success();
   }
@@ -145,14 +145,18 @@ struct SliceDimensions
     return success();
   }
 
-  /// A cut across factors: they are one dimension meanwhile, whole on every PE.
+  /// A cut across factors: but for minor ones that both sides have and it
+  /// leaves alone, they are one dimension meanwhile, whole on every PE.
   static Value sliceWhole(ExtractSliceOp op, Factorizer &factorizer) {
     OpBuilder &builder = factorizer.getBuilder();
     Value value = factorizer.get(op.getSource());
     SmallVector<OpFoldResult> offsets, sizes, strides;
     int64_t next = 0;
+    SmallVector<size_t> minors; // of each dimension, how many are left alone
     for (int64_t d = 0; d < op.getSourceType().getRank(); ++d) {
       SmallVector<int64_t> factors = factorizer.getFactors(op.getSource(), d);
+      minors.push_back(isFull(op, d) ? factors.size()
+                                     : countMinorsAlone(op, d, factorizer));
       auto add = [&](int64_t offset, int64_t size, int64_t stride) {
         offsets.push_back(builder.getIndexAttr(offset));
         sizes.push_back(builder.getIndexAttr(size));
@@ -164,8 +168,14 @@ struct SliceDimensions
           add(0, factor, 1);
         continue;
       }
-      value = factorizer.merged(op.getLoc(), value, next, factors.size());
-      add(op.getStaticOffset(d), op.getStaticSize(d), op.getStaticStride(d));
+      value = factorizer.merged(op.getLoc(), value, next,
+                                factors.size() - minors.back());
+      ArrayRef<int64_t> alone = ArrayRef(factors).take_back(minors.back());
+      const int64_t piece = llvm::product_of(alone);
+      add(op.getStaticOffset(d) / piece, op.getStaticSize(d) / piece,
+          op.getStaticStride(d));
+      for (int64_t factor : alone)
+        add(0, factor, 1);
     }
     value = ExtractSliceOp::create(builder, op.getLoc(), value, offsets, sizes,
                                    strides);
@@ -173,10 +183,28 @@ struct SliceDimensions
     for (int64_t d = 0; d < op.getSourceType().getRank(); ++d) {
       SmallVector<int64_t> factors = factorizer.getFactors(op.getResult(), d);
       if (!isFull(op, d))
-        value = factorizer.cut(op.getLoc(), value, next, factors);
+        value = factorizer.cut(op.getLoc(), value, next,
+                               ArrayRef(factors).drop_back(minors[d]));
       next += static_cast<int64_t>(factors.size());
     }
     return value;
+  }
+
+  static size_t countMinorsAlone(ExtractSliceOp op, int64_t dim,
+                                 Factorizer &factorizer) {
+    if (op.getStaticStride(dim) != 1)
+      return 0;
+    SmallVector<int64_t> factors = factorizer.getFactors(op.getSource(), dim);
+    size_t count =
+        countCommonMinor(factors, factorizer.getFactors(op.getResult(), dim));
+    auto isCut = [&] {
+      const int64_t piece =
+          llvm::product_of(ArrayRef(factors).take_back(count));
+      return op.getStaticOffset(dim) % piece || op.getStaticSize(dim) % piece;
+    };
+    while (isCut())
+      --count;
+    return count;
   }
 };
 

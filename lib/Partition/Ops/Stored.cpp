@@ -29,7 +29,7 @@ struct StoredDimensions
     : DimensionOpInterface::ExternalModel<StoredDimensions<Op>, Op> {
   LogicalResult relateDimensions(Operation *op, Boundaries &boundaries) const {
     const bool isWhole =
-        isa<ParameterOp>(op) && boundaries.seesWhole(op, /*anyway=*/false);
+        isa<ParameterOp>(op) && boundaries.seesWhole(op, Yielding::Weights);
     for (Attribute name : cast<StoredOpInterface>(op).getStoredNames()) {
       if (isWhole)
         boundaries.separateReaders(name);
