@@ -97,6 +97,7 @@ private:
   void tryMemory();
   void tryContexts();
   void tryWithoutChunks();
+  void tryHalves();
   /// The target's specification with `key` set to `value`.
   std::string specify(llvm::StringRef key, llvm::StringRef value) const;
   void offer(const std::string &option, const target::Fit &fit) {
@@ -254,6 +255,24 @@ void Nearest::tryWithoutChunks() {
       offer("no --chunk", *fit);
 }
 
+/// Weights and caches of singles as halves.
+void Nearest::tryHalves() {
+  if (options.precision == "f16" ||
+      !tensors
+           .walk([](wafer::StoredOpInterface op) {
+             return getElementTypeOrSelf(op->getResult(0).getType()).isF32()
+                        ? WalkResult::interrupt()
+                        : WalkResult::advance();
+           })
+           .wasInterrupted())
+    return;
+  CompileOptions next = options;
+  next.precision = "f16";
+  if (OwningOpRef<ModuleOp> module = prepareAnew(next))
+    if (auto fit = probe(*module, next, target))
+      offer("--precision f16", *fit);
+}
+
 std::vector<std::string> Nearest::find() {
   ScopedDiagnosticHandler quiet(tensors.getContext(),
                                 [](mlir::Diagnostic &) { return success(); });
@@ -262,6 +281,7 @@ std::vector<std::string> Nearest::find() {
   if (onnx) {
     tryContexts();
     tryWithoutChunks();
+    tryHalves();
   }
   return std::move(found);
 }

@@ -85,9 +85,9 @@ def test_the_refusal_says_what_is_where(tight):
 
 def test_the_options_named_do_fit(model, tight):
     options = re.search(r"nearest options that fit: (.*)", "\n".join(tight.notes)).group(1).split("; ")
-    assert len(options) >= 2
+    assert len(options) >= 2 and any("--precision f16" in option for option in options)
     for option in options:
-        flag, value, needed = re.fullmatch(r"--(target|context) (\S+) \((\d+) bytes\)", option).groups()
+        flag, value, needed = re.fullmatch(r"--(target|context|precision) (\S+) \((\d+) bytes\)", option).groups()
         kwargs = {"target": "grid-6x6", "context": 64}
         kwargs[flag] = int(value) if flag == "context" else value
         assert wl.compile(model, **kwargs).summary["sram_used_max"] <= 1.01 * int(needed), option
@@ -99,6 +99,12 @@ def test_a_shorter_context_is_offered_where_states_are_large(run, model, tmp_pat
     assert found, text
     assert run("compile", model, "-o", tmp_path / "y.wafer", "--target", "grid-10x10",
                "--context", found.group(1)).returncode == 0
+
+
+def test_halves_are_offered_where_singles_are(run, tmp_path):
+    path = tmp_path / "half.onnx"
+    path.write_bytes(zoo.build(FULL, zoo.weights(FULL), precision="f16").SerializeToString())
+    assert "--precision" not in refused(run, path, "-o", tmp_path / "x.wafer", "--target", "grid-4x3", "--context", 64)
 
 
 def test_nothing_is_written(run, model, tmp_path):
