@@ -18,11 +18,13 @@ namespace {
 struct Stored {
   Operation *table = nullptr; // one weight, from which rows may be taken
   bool isLayered = false;     // more
+  bool isOfStep = false;      // on an input or the position, too
 };
 } // namespace
 
 /// What depends on the inputs of a step alone is no part of a layer; with
-/// shared tables, nor is what depends on one weight, too.
+/// shared tables, nor is what depends on one weight, too; with shared rows, on
+/// both (a gain that is widened is its layer's).
 static Stored storedOf(Operation *op, Tables tables,
                        const llvm::DenseMap<Operation *, Stored> &known) {
   if (op->getNumResults() == 0) // the model ends with it
@@ -33,13 +35,16 @@ static Stored storedOf(Operation *op, Tables tables,
     return {op, false};
   }
   Stored sum;
+  sum.isOfStep = isa<wafer::InputOp, wafer::PositionOp>(op);
   for (Value operand : op->getOperands()) {
     Stored other = known.lookup(operand.getDefiningOp());
     sum.isLayered |= other.isLayered ||
                      (sum.table && other.table && sum.table != other.table);
     if (other.table)
       sum.table = other.table;
+    sum.isOfStep |= other.isOfStep;
   }
+  sum.isLayered |= tables == Tables::RowsShared && sum.table && !sum.isOfStep;
   return sum;
 }
 

@@ -9,9 +9,10 @@
 
 namespace waferloom::partition {
 
-/// Whom rows of a table belong to: the layer that stands where they are looked
-/// up, or all layers that read them.
-enum class Tables { OfALayer, Shared };
+/// What is made of one weight belongs to the layer that stands there; to all
+/// layers that read it, if the step says which rows of it are taken; or to all
+/// in any case.
+enum class Tables { OfALayer, RowsShared, Shared };
 
 /// The ops of a block that compute. What layers share stands where the first of
 /// them needs it; here it is in front of all.

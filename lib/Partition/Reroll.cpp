@@ -449,7 +449,7 @@ std::optional<Loop> Reroller::findLoop() const {
 
 bool Reroller::run() {
   std::optional<Loop> best;
-  for (Tables tables : {Tables::OfALayer, Tables::Shared}) {
+  for (Tables tables : {Tables::OfALayer, Tables::RowsShared, Tables::Shared}) {
     readSequence(tables);
     if (std::optional<Loop> loop = findLoop();
         loop && (!best || loop->ops.size() > best->ops.size()))

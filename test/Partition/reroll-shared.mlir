@@ -13,6 +13,10 @@ wafer.weight @c0 : tensor<4xf32>
 wafer.weight @c1 : tensor<4xf32>
 wafer.weight @c2 : tensor<4xf32>
 wafer.weight @c3 : tensor<4xf32>
+wafer.weight @h0 : tensor<4xf16>
+wafer.weight @h1 : tensor<4xf16>
+wafer.weight @h2 : tensor<4xf16>
+wafer.weight @h3 : tensor<4xf16>
 
 #id = affine_map<(i) -> (i)>
 // CHECK-LABEL: @shared
@@ -196,5 +200,112 @@ func.func @tables() {
     linalg.yield %r : f32
   } -> tensor<4xf32>
   wafer.output "y", %h3 : tensor<4xf32>
+  return
+}
+
+// The same where each layer widens a gain of its own: what is made of a weight
+// alone is its layer's, and only rows that the step says are of all.
+
+// CHECK-LABEL: @gains
+func.func @gains() {
+  // CHECK: %[[B0:.*]] = wafer.lookup
+  // CHECK: %[[B1:.*]] = wafer.lookup
+  // CHECK: wafer.repeat 4 (%{{.*}} = %{{.*}}, %{{.*}} = %[[B0]], %{{.*}} = %[[B1]])
+  // CHECK: %[[H:.*]] = wafer.parameter [@h0, @h1, @h2, @h3]
+  // CHECK: linalg.generic {{.*}} ins(%[[H]] : tensor<4xf16>)
+  // CHECK-NOT: wafer.lookup
+  // CHECK: return
+  %x = wafer.input "x" : tensor<4xf32>
+  %at = wafer.input "at" {limit = 3 : i64} : tensor<i32>
+  %e = tensor.empty() : tensor<4xf32>
+  %b0 = wafer.parameter [@b0] : tensor<3x4xf32>
+  %b1 = wafer.parameter [@b1] : tensor<3x4xf32>
+  %h0 = wafer.parameter [@h0] : tensor<4xf16>
+  %w0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%h0 : tensor<4xf16>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f16, %o: f32):
+    %r = arith.extf %u : f16 to f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %m0 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%x, %w0 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.mulf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %i0 = wafer.lookup %b0[%at] : (tensor<3x4xf32>, tensor<i32>) -> tensor<4xf32>
+  %n0 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%m0, %i0 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.addf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %t0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%n0 : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = math.tanh %u : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %h1 = wafer.parameter [@h1] : tensor<4xf16>
+  %w1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%h1 : tensor<4xf16>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f16, %o: f32):
+    %r = arith.extf %u : f16 to f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %m1 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%t0, %w1 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.mulf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %i1 = wafer.lookup %b1[%at] : (tensor<3x4xf32>, tensor<i32>) -> tensor<4xf32>
+  %n1 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%m1, %i1 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.addf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %t1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%n1 : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = math.tanh %u : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %h2 = wafer.parameter [@h2] : tensor<4xf16>
+  %w2 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%h2 : tensor<4xf16>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f16, %o: f32):
+    %r = arith.extf %u : f16 to f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %m2 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%t1, %w2 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.mulf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %n2 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%m2, %i0 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.addf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %t2 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%n2 : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = math.tanh %u : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %h3 = wafer.parameter [@h3] : tensor<4xf16>
+  %w3 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%h3 : tensor<4xf16>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f16, %o: f32):
+    %r = arith.extf %u : f16 to f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %m3 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%t2, %w3 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.mulf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %n3 = linalg.generic {indexing_maps = [#id, #id, #id], iterator_types = ["parallel"]} ins(%m3, %i1 : tensor<4xf32>, tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %v: f32, %o: f32):
+    %r = arith.addf %u, %v : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  %t3 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%n3 : tensor<4xf32>) outs(%e : tensor<4xf32>) {
+  ^bb0(%u: f32, %o: f32):
+    %r = math.tanh %u : f32
+    linalg.yield %r : f32
+  } -> tensor<4xf32>
+  wafer.output "y", %t3 : tensor<4xf32>
   return
 }
