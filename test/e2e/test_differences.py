@@ -8,6 +8,7 @@ import onnx.parser
 import onnxruntime as ort
 import pytest
 from conftest import TOP
+from onnx import numpy_helper
 
 import waferloom as wl
 
@@ -18,7 +19,9 @@ TARGET = {"target": "grid-3x2,sram=512KiB", "region": (2, 2)}
 
 def both(text, feed, opset=20):
     """(ours, ONNX Runtime's); ours is an error where a step is refused."""
-    proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : {opset}]> g {text}')
+    proto = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : {opset}, "com.microsoft" : 1]> g {text}')
+    for tensor in proto.graph.initializer:  # as bytes, which packed weights are read from
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor), tensor.name))
     session = ort.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     return (lambda: wl.compile(proto.SerializeToString(), **TARGET).run(feed).outputs["y"],
             lambda: session.run(None, feed)[0])
@@ -76,6 +79,27 @@ def test_gelu_far_below_is_0(approximate):
     ours, _ = both(f'(float[6] x) => (float[6] y) {{ y = Gelu<approximate = "{approximate}">(x) }}', {"x": x})
     found = ours()
     assert (found[:4] == 0).all() and found[4] == np.inf and np.isnan(found[5])
+
+
+def test_gates_that_are_not_normalized():
+    random = np.random.default_rng(3)
+    packed = ["".join(f"{x}, " for x in random.integers(0, 256, 3 * 16 * 16))[:-2] for _ in range(2)]
+    scales = "".join(f"{x}, " for x in random.random(3 * 16).astype(np.float32) / 256)[:-2]
+    x, s = (random.standard_normal(shape).astype(np.float32) for shape in ((5, 16), (5, 3)))
+
+    def experts(normalize):
+        return both(f'(float[5,16] x, float[5,3] s) => (float[5,16] y) <uint8[3,16,16] u = {{{packed[0]}}}, '
+                    f'float[3,16] a = {{{scales}}}, uint8[3,16,16] d = {{{packed[1]}}}> {{ y = com.microsoft.QMoE<k = 2, '
+                    f'expert_weight_bits = 8, normalize_routing_weights = {normalize}>(x, s, u, a, "", d, a) }}',
+                    {"x": x, "s": s})
+
+    ours, theirs = experts(1)
+    normalized = ours()
+    np.testing.assert_allclose(normalized, theirs(), rtol=2e-2, atol=1e-3)
+    shares = np.sort(np.exp(s) / np.exp(s).sum(1, keepdims=True))[:, 1:].sum(1, keepdims=True)
+    ours, theirs = experts(0)
+    np.testing.assert_allclose(ours(), normalized * shares, rtol=1e-4, atol=1e-6)
+    assert np.abs(theirs() - ours()).max() > 1e-3
 
 
 def test_powers_are_near():

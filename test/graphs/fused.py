@@ -127,3 +127,66 @@ def gather_quantized(d, op):
     ids = d.fresh("i", array=d.random.integers(0, rows, d.shape(d.between(1, 2))).astype(np.int64), weight=False)
     put(d, op, [d.constant(integers.reshape(rows, -1)), ids, scales, zeros], (*ids.shape, width), bits=bits, block_size=16,
         gather_axis=0, quantize_axis=1)
+
+
+@fused("GroupQueryAttention")
+def grouped_queries(d, op):
+    """Of a prompt: without caches, which are states of whole models."""
+    batch, pairs, group, rows, size = d.between(1, 2), d.between(1, 2), d.between(1, 3), d.between(1, 5), 16 * d.between(1, 2)
+    packed_rows = d.chance(0.3)
+    q = d.fresh("f", (batch, rows, (pairs * group + 2 * pairs * packed_rows) * size), weight=False)
+    k, v = (None, None) if packed_rows else (d.like(q, (batch, rows, pairs * size)) for _ in range(2))
+    options = {"num_heads": pairs * group, "kv_num_heads": pairs}
+    tables = [None, None]
+    if d.chance(0.5):
+        tables = [d.fresh("f", array=function(d.random.standard_normal((9, size // 2))).astype(q.dtype), weight=True)
+                  for function in (np.cos, np.sin)]
+        options |= {"do_rotary": 1, "rotary_interleaved": d.between(0, 1)}
+    places = d.constant(np.tile(np.arange(rows), (batch, 1))) if tables[0] and d.chance(0.3) else None
+    bias = d.like(q, (d.one_of((1, batch)), d.one_of((1, pairs * group)), rows, rows)) if d.chance(0.3) else None
+    sink = d.like(q, (pairs * group,), weight=True) if d.chance(0.3) else None
+    for name, chosen in (("local_window_size", d.between(1, 4)), ("softcap", 3.0), ("scale", 0.3)):
+        if d.chance(0.3):
+            options[name] = chosen
+    inputs = [q, k, v, None, None, d.constant(np.full(batch, rows - 1), np.int32), d.constant(np.array(rows), np.int32),
+              *tables, places, bias, sink]
+    caches = [(q.dtype, (batch, pairs, rows, size))] * 2
+    d.put(op.removeprefix(DOMAIN + "."), inputs, outputs=3, domain=DOMAIN,
+          shapes=[(q.dtype, (batch, rows, pairs * group * size)), *caches], **options)
+
+
+def routed(d):
+    """Tokens, how much each expert is wanted, and the attributes of their choice."""
+    tokens, width, experts = d.between(1, 7), 8 * d.between(1, 2), d.between(1, 5)
+    x, scores = (d.fresh("f", (tokens, size), weight=False) for size in (width, experts))
+    return x, scores, {"k": d.between(1, min(2, experts)), "normalize_routing_weights": d.between(0, 1)}
+
+
+@fused("MoE")
+def experts(d, op):
+    x, scores, options = routed(d)
+    width, count, inner = x.shape[1], scores.shape[1], d.between(1, 7)
+    kind = d.one_of(("relu", "gelu", "silu", "identity", "swiglu"))
+    rows = inner
+    if kind == "swiglu":
+        rows *= 2
+        options |= {"swiglu_fusion": 1, "activation_alpha": 1.7, "activation_beta": 1.0}
+
+    def weight(*shape):
+        return d.constant((d.random.standard_normal((count, *shape)) / 3).astype(np.float32))
+
+    put(d, op, [x, scores, weight(rows, width), weight(rows) if d.chance(0.5) else None, weight(width, inner),
+                weight(width) if d.chance(0.5) else None], x.shape, activation_type=kind, **options)
+
+
+@fused("QMoE")
+def packed_experts(d, op):
+    x, scores, options = routed(d)
+    width, count, inner, bits = x.shape[1], scores.shape[1], 8 * d.between(1, 2), d.one_of((4, 8))
+
+    def matrices(rows, columns):
+        integers = d.random.integers(0, 256, (count, rows, columns * bits // 8)).astype(np.uint8)
+        return d.constant(integers), d.constant((d.random.random((count, rows)) * 0.5 / 2**bits).astype(np.float32))
+
+    put(d, op, [x, scores, *matrices(inner, width), None, *matrices(width, inner)], x.shape, expert_weight_bits=bits,
+        activation_type=d.one_of(("relu", "gelu", "silu", "identity")), **options | {"normalize_routing_weights": 1})
