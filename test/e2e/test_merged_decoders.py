@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from kinds import GRIDS, Graph, expected_of
 from onnx import TensorProto, helper
+from test_exporters import GRIDS as WHOLE, TWO_STAGES, compare, steps_of
 from test_model_kinds import HEADS, HIDDEN, SIZE, VOCABULARY, heads_of, with_cache
 
 import waferloom as wl
@@ -97,3 +98,29 @@ def test_a_box_of_updates(start, size):
     program = wl.compile(data, target="grid-2x2,sram=256KiB")
     expected = next(expected_of(data, [step], {}))["y"]
     np.testing.assert_allclose(program.session().run(step).outputs["y"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("place", [*({"target": grid} for grid in WHOLE[:2]), TWO_STAGES], ids=str)
+def test_the_file_of_an_exporter(models, place):
+    """t5 as optimum merges it: the first use gives the encoder's keys and values, which leave every layer, so it has one
+    stage; the second takes them in every step."""
+    path = next(models.glob("exporters*/t5-optimum-op18-decoder-merged.onnx"))
+    recorded = np.load(path.with_suffix(".npz"))
+    steps = list(steps_of({key: recorded[key] for key in recorded.files}, "greedy"))
+    source = steps[0][0]["encoder_hidden_states"].shape[1]
+    dims = {"batch_size": 1, "encoder_sequence_length": source}
+
+    def run(session, program, inputs):
+        known = {info.name for info in program.inputs}
+        return session.run({name: value for name, value in inputs.items() if name in known}).outputs
+
+    first = wl.compile(path, dims=dims | {"decoder_sequence_length": steps[0][0]["input_ids"].shape[1]},
+                       sets={"use_cache_branch": 0}, target=place["target"], region=place.get("region"))
+    found = run(BothEngines(first), first, steps[0][0])
+    compare(found["logits"], steps[0][1]["logits"], ..., "without a cache")
+    kept = {name.replace("present", "past_key_values"): value for name, value in found.items() if ".encoder." in name}
+    assert len(kept) == 4
+    second = wl.compile(path, dims=dims, sets={"use_cache_branch": 1}, context=16, **place)
+    session = BothEngines(second)
+    for step, (inputs, outputs) in enumerate(steps):
+        compare(run(session, second, inputs | kept)["logits"], outputs["logits"], ..., f"step {step}")
