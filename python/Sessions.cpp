@@ -2,6 +2,7 @@
 
 #include "Native.h"
 
+#include "waferloom/Executor/Beams.h"
 #include "waferloom/Executor/Trace.h"
 #include "waferloom/Report/CriticalPath.h"
 #include "waferloom/Report/Cycles.h"
@@ -163,6 +164,7 @@ py::dict python::runStep(executor::Session &session, const py::dict &inputs,
   out["cycles"] = result->cycles;
   out["instructions"] = result->instructions;
   out["words"] = result->words;
+  out["bytes_moved"] = executor::bytesMoved(session.image(), tensors);
   out["shared_link_cycles"] = result->sharedLinkCycles;
   out["accounts"] = toPython(result->accounts);
   out["stages"] = stages;

@@ -9,6 +9,7 @@
 
 #include "Convert.h"
 #include "Program.h"
+#include "waferloom/Dialect/Wafer/HostInputs.h"
 #include "waferloom/Format/HostType.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -67,7 +68,7 @@ private:
   void describeTensors(size_t index);
   Type outputType(StringRef name);
   void describeIgnored(core::EntryOp entry);
-  void describeLengthMasks(wafer::EntryOp facts, bool tensors);
+  void describeHostInputs(wafer::EntryOp facts, bool tensors);
   void createTensor(core::Role role, StringRef name, ArrayRef<int64_t> shape,
                     Type type, Type host, bool isWhole);
 
@@ -351,25 +352,26 @@ void Conversion::describeTensors(size_t index) {
     kind.entries[index].func.walk(describeOp);
 }
 
-/// Inputs that no PE reads: the host takes them and checks that they are ones.
-void Conversion::describeLengthMasks(wafer::EntryOp facts, bool tensors) {
-  DictionaryAttr masks = facts.getOnesAttr();
-  if (!masks)
-    return;
-  for (NamedAttribute mask : masks) {
-    auto shaped = cast<ShapedType>(cast<TypeAttr>(mask.getValue()).getValue());
-    Type host = shaped.getElementType();
+/// Inputs that no PE reads: the host takes them. Beams have a limit, which is
+/// what makes them no input that is ignored.
+void Conversion::describeHostInputs(wafer::EntryOp facts, bool tensors) {
+  for (const wafer::HostInput &input : wafer::getHostInputs(facts)) {
+    Type host = input.type.getElementType();
+    const int64_t rows = input.use == "beams" ? input.type.getDimSize(0) : 0;
+    const StringRef use = input.use == "ones" ? "only_ones" : input.use;
     if (!host.isInteger(1) && !host.isInteger(64))
       host = builder.getI32Type();
     if (tensors)
-      createTensor(core::Role::input, mask.getName(), shaped.getShape(),
+      createTensor(core::Role::input, input.name, input.type.getShape(),
                    builder.getI32Type(), host, /*isWhole=*/false);
     else
-      core::InputOp::create(builder, builder.getUnknownLoc(), mask.getName(),
-                            core::FallbackAttr::get(builder.getContext(),
-                                                    core::Fallback::only_ones),
-                            builder.getI64IntegerAttr(0),
-                            builder.getI64IntegerAttr(0), UnitAttr());
+      core::InputOp::create(
+          builder, builder.getUnknownLoc(), input.name,
+          core::FallbackAttr::get(
+              builder.getContext(),
+              *core::symbolizeFallback(rows ? "ignored" : use)),
+          builder.getI64IntegerAttr(rows), builder.getI64IntegerAttr(0),
+          UnitAttr());
   }
 }
 
@@ -443,10 +445,10 @@ void Conversion::describe(size_t index) {
         builder.getI64IntegerAttr(leastOf(input)),
         fed.contains(bind.getName()) ? builder.getUnitAttr() : UnitAttr());
   }
-  describeLengthMasks(mine.facts, /*tensors=*/false);
+  describeHostInputs(mine.facts, /*tensors=*/false);
   describeIgnored(entry);
   describeTensors(index);
-  describeLengthMasks(mine.facts, /*tensors=*/true);
+  describeHostInputs(mine.facts, /*tensors=*/true);
 }
 
 LogicalResult Conversion::emitKind(KindOf &kind) {

@@ -4,6 +4,7 @@
 
 #include "Phases.h"
 
+#include "waferloom/Dialect/Wafer/HostInputs.h"
 #include "waferloom/Dialect/Wafer/Layers.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
@@ -26,7 +27,7 @@ static DictionaryAttr perToken(wafer::EntryOp one, func::FuncOp function,
   auto inputs = inputsOf(function);
   if (!a || !b || a.size() != b.size() ||
       inputs.size() != inputsOf(other).size() ||
-      one.getOnesAttr() != several.getOnesAttr())
+      !wafer::shareHostInputs(one, several))
     return {};
   NamedAttrList dims;
   for (NamedAttribute entry : a) {

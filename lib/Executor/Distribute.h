@@ -32,6 +32,12 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
 void collect(const image::RegionT &region, const image::BindingT &binding,
              Memory &memory, HostType type, char *data);
 
+/// Row i of every state becomes what row `rows[i]` was, along its first
+/// dimension; none given: nothing happens. `memories`: one per region.
+void moveStates(const image::ImageT &image, const image::EntryT &entry,
+                llvm::ArrayRef<int64_t> rows, std::vector<Memory> &memories,
+                Workers &workers);
+
 } // namespace waferloom::executor
 
 #endif // WAFERLOOM_LIB_EXECUTOR_DISTRIBUTE_H

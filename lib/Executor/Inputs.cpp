@@ -113,16 +113,46 @@ static Error checkValues(const HostTensor &given, uint64_t elements,
   return Error::success();
 }
 
-// The program was made for rows of equal length and reads no mask.
-Error checkOnes(const HostTensor &given, uint64_t elements) {
-  for (uint64_t i = 0; i < elements; ++i)
-    if (int64_t value = integerAt(given.data, given.type, i); value != 1)
+uint64_t elementsOf(const HostTensor &given) {
+  uint64_t elements = 1;
+  for (int64_t extent : given.shape)
+    elements *= static_cast<uint64_t>(extent);
+  return elements;
+}
+
+// The program was made for rows of equal length that it appends to: it reads no
+// such mask, and no such position.
+Error checkUnread(const HostTensor &given, image::HostUse use, uint64_t length,
+                  int64_t tokens, int64_t rows) {
+  using image::HostUse;
+  const bool counts = use == HostUse::positions;
+  if (counts && (given.shape.empty() || given.shape.back() != tokens))
+    return refuse(given.name,
+                  formatv("counts the {0} tokens of the step, which its last "
+                          "dimension is not",
+                          tokens)
+                      .str());
+  const auto row = static_cast<uint64_t>(counts ? tokens : 1);
+  for (uint64_t i = 0; i < elementsOf(given); ++i) {
+    const int64_t value = integerAt(given.data, given.type, i);
+    if (use == HostUse::beams && (value < 0 || value >= rows))
+      return outOfRange(given.name, value, i, 0, static_cast<uint32_t>(rows));
+    if (use == HostUse::ones && value != 1)
       return refuse(given.name,
                     formatv("has {0} at element {1}, but all must be 1: this "
                             "model's attention takes no padding, every row of "
                             "a batch is equally long",
                             value, i)
                         .str());
+    const auto expected = static_cast<int64_t>(length + i % row);
+    if ((counts || use == HostUse::position) && value != expected)
+      return refuse(given.name,
+                    formatv("has {0} at element {1}, but rows come behind the "
+                            "{2} of this session: it must be {3}; left out, it "
+                            "is",
+                            value, i, length, expected)
+                        .str());
+  }
   return Error::success();
 }
 
@@ -171,18 +201,17 @@ static void copyPrefix(const HostTensor &given, const Expectation &expected,
   }
 }
 
-static uint64_t elementsOf(const HostTensor &given) {
-  uint64_t elements = 1;
-  for (int64_t extent : given.shape)
-    elements *= static_cast<uint64_t>(extent);
-  return elements;
-}
-
-/// An input that only may be ones.
-static Error checkOnly(const HostTensor &given, const Expectation &expected) {
+/// An input that no PE has.
+static Error checkUnread(const HostTensor &given, const Expectation &expected,
+                         image::HostUse use, uint64_t length, uint64_t tokens) {
   if (Error error = checkShape(given, expected))
     return error;
-  return checkOnes(given, elementsOf(given));
+  if (use == image::HostUse::beams && elementsOf(given) != expected.elements())
+    return refuse(given.name, "has shape " + shapeText(given.shape) +
+                                  " but says of " + shapeText(expected.shape) +
+                                  " rows whose states they go on with");
+  return checkUnread(given, use, length, static_cast<int64_t>(tokens),
+                     static_cast<int64_t>(expected.elements()));
 }
 
 static Expected<StagedInput> stage(const HostTensor &given,
@@ -256,7 +285,8 @@ Expected<std::vector<StagedInput>> stageInputs(const image::ImageT &image,
   }
   std::vector<StagedInput> staged;
   for (const auto &input : description.inputs) {
-    if (input->fallback == image::Default::ignored)
+    const image::HostUse use = image::hostUseOf(image, entry, *input);
+    if (use == image::HostUse::ignored)
       continue;
     Expectation expected = expectationOf(image, entry, *input);
     const HostTensor *tensor = nullptr;
@@ -265,10 +295,10 @@ Expected<std::vector<StagedInput>> stageInputs(const image::ImageT &image,
         tensor = &candidate;
     if (!tensor && fed && input->fed)
       continue;
-    if (input->fallback == image::Default::only_ones) {
-      // No PE has it: there is nothing to stage.
+    if (use != image::HostUse::none) {
       if (tensor)
-        if (Error error = checkOnly(*tensor, expected))
+        if (Error error =
+                checkUnread(*tensor, expected, use, length, description.tokens))
           return std::move(error);
       continue;
     }

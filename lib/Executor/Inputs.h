@@ -5,14 +5,19 @@
 #define WAFERLOOM_LIB_EXECUTOR_INPUTS_H
 
 #include "waferloom/Executor/Executor.h"
+#include "waferloom/Image/HostInputs.h"
 
 namespace waferloom::executor {
 
 /// Element `i` of integers or booleans of the host.
 int64_t integerAt(const void *data, HostType type, uint64_t i);
 
-/// Refuses an element other than 1.
-llvm::Error checkOnes(const HostTensor &given, uint64_t elements);
+uint64_t elementsOf(const HostTensor &given);
+
+/// What an input that no PE reads may hold: refuses anything else, before a
+/// step of `tokens` tokens after `length`. `rows` bounds the elements of beams.
+llvm::Error checkUnread(const HostTensor &given, image::HostUse use,
+                        uint64_t length, int64_t tokens, int64_t rows);
 
 /// Says that the model's tables do not have a value of an input.
 llvm::Error outOfRange(llvm::StringRef name, int64_t value, uint64_t element,

@@ -7,6 +7,7 @@
 #include "HostNeeds.h"
 #include "Inputs.h"
 #include "Workers.h"
+#include "waferloom/Executor/Beams.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Trace.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -414,6 +415,9 @@ Expected<StepResult> SessionImpl::step(size_t entry,
   if (!staged)
     return staged.takeError();
   workers.resize(threadsFor(options.threads));
+  const image::EntryT &description = *loaded->image.entries[entry];
+  moveStates(loaded->image, description, beamsOf(description, inputs), memories,
+             workers);
   place(entry, *staged);
   EngineOptions engineOptions;
   Interrupt interrupt(options.interrupted);

@@ -1,7 +1,8 @@
 // A caller's step has any number of tokens, the entries of an image have fixed
 // numbers. So a step is divided: again and again the longest entry runs that
 // fits both the tokens that are left and the capacity; there is always an entry
-// of one token. Inputs are sliced along their tokens. An input that has a
+// of one token. Inputs are sliced along their tokens; where a step begins, and
+// whose states it goes on with, is for the first slice. An input that has a
 // column per token seen so far (an attention mask) is given up to the last
 // token of the slice. Entries that give only the last token's outputs are left
 // out where the caller wants the outputs of all tokens.
@@ -38,6 +39,7 @@ struct Step {
                    isOne) const;
   bool mayCount(const HostTensor &tensor, size_t dim) const;
   std::optional<size_t> tokenDim(const HostTensor &tensor) const;
+  const image::EntryInputT *inputOf(const HostTensor &tensor) const;
   bool countsLive(const HostTensor &tensor, int64_t start) const;
   bool countsScores(const HostTensor &tensor, int64_t start) const;
   bool givesTokens(size_t entry, const std::string &name) const;
@@ -84,10 +86,17 @@ bool Step::mayCount(const HostTensor &tensor, size_t dim) const {
 /// or else the last, as of positions that come in several rows.
 std::optional<size_t> Step::tokenDim(const HostTensor &tensor) const {
   const size_t rank = tensor.shape.size();
-  for (size_t dim = 1; dim < rank; dim = std::max(dim + 1, rank - 1))
-    if (tensor.shape[dim] == tokens && mayCount(tensor, dim))
+  for (size_t dim : {size_t(1), rank - 1})
+    if (mayCount(tensor, dim) && tensor.shape[dim] == tokens)
       return dim;
   return std::nullopt;
+}
+
+const image::EntryInputT *Step::inputOf(const HostTensor &tensor) const {
+  for (const auto &input : image.entries.front()->inputs)
+    if (input->name == tensor.name)
+      return input.get();
+  return nullptr;
 }
 
 /// Whether the second dimension is all tokens seen by the end of the step, of
@@ -159,6 +168,10 @@ Error Step::findTokens() {
   return Error::success();
 }
 
+static bool isOfReals(const HostTensor &tensor) {
+  return tensor.type == HostType::f32 || tensor.type == HostType::f16;
+}
+
 /// What a later entry would refuse is refused before the first one runs.
 Error Step::check() const {
   auto length = static_cast<int64_t>(session.length());
@@ -179,22 +192,20 @@ Error Step::check() const {
         missing = input.get();
       continue;
     }
-    if (input->fallback == image::Default::ignored ||
-        tensor->type == HostType::f32 || tensor->type == HostType::f16)
+    const image::HostUse use = image::hostUseOf(image, 0, *input);
+    if (use == image::HostUse::ignored || isOfReals(*tensor))
       continue;
-    int64_t elements = 1;
-    for (int64_t extent : tensor->shape)
-      elements *= extent;
-    if (input->fallback == image::Default::only_ones)
-      if (Error error = checkOnes(*tensor, static_cast<uint64_t>(elements)))
+    if (use != image::HostUse::none) {
+      if (Error error =
+              checkUnread(*tensor, use, session.length(), tokens, input->limit))
         return error;
-    for (int64_t i = 0; i < elements; ++i) {
-      int64_t value =
-          integerAt(tensor->data, tensor->type, static_cast<uint64_t>(i));
+      continue;
+    }
+    for (uint64_t i = 0; i < elementsOf(*tensor); ++i) {
+      int64_t value = integerAt(tensor->data, tensor->type, i);
       zeros |= input->fallback == image::Default::ones && value == 0;
       if (input->limit && (value < input->least || value >= input->limit))
-        return outOfRange(tensor->name, value, static_cast<uint64_t>(i),
-                          input->least, input->limit);
+        return outOfRange(tensor->name, value, i, input->least, input->limit);
     }
   }
   if (zeros && missing)
@@ -231,7 +242,8 @@ Error executor::checkShape(const image::ImageT &image, llvm::StringRef name,
       for (size_t d = 0; fits && d < shape.size(); ++d) {
         // Tokens: as many as the capacity, which a step is cut into.
         uint64_t most = info->shape[d];
-        if ((d == 1 || (d > 1 && d + 2 == shape.size())) &&
+        if ((d == 1 || d + 1 == shape.size() ||
+             (d > 1 && d + 2 == shape.size())) &&
             most == entry->tokens)
           most = image.capacity ? image.capacity : UINT32_MAX;
         fits = shape[d] >= 0 && static_cast<uint64_t>(shape[d]) <= most;
@@ -344,6 +356,18 @@ static void merge(TokensResult &result, StepResult &&step) {
   }
 }
 
+/// Lengths of rows as they are `left` tokens before the end of the step.
+static Slice cutLengths(const HostTensor &from, int64_t left) {
+  Slice slice{from, {}};
+  slice.tensor.type = HostType::i64;
+  slice.bytes.resize(8 * elementsOf(from));
+  for (uint64_t i = 0; i < elementsOf(from); ++i) {
+    const int64_t length = integerAt(from.data, from.type, i) - left;
+    std::memcpy(slice.bytes.data() + 8 * i, &length, 8);
+  }
+  return slice;
+}
+
 /// What an entry of `count` tokens takes of a step, after `done` tokens of it.
 static std::vector<Slice> cutInputs(const Step &step, int64_t start,
                                     int64_t done, int64_t count) {
@@ -351,7 +375,16 @@ static std::vector<Slice> cutInputs(const Step &step, int64_t start,
   slices.reserve(step.given.size());
   for (const HostTensor &tensor : step.given) {
     const size_t rank = tensor.shape.size();
-    if (auto dim = step.tokenDim(tensor))
+    const image::EntryInputT *input = step.inputOf(tensor);
+    const image::HostUse use =
+        input ? image::hostUseOf(step.image, 0, *input) : image::HostUse::none;
+    if (done &&
+        (use == image::HostUse::position || use == image::HostUse::beams))
+      continue;
+    if (input && input->fallback == image::Default::length &&
+        !isOfReals(tensor))
+      slices.push_back(cutLengths(tensor, step.tokens - done - count));
+    else if (auto dim = step.tokenDim(tensor))
       slices.push_back(sliceDim(tensor, *dim, done, count));
     else if (step.countsScores(tensor, start))
       slices.push_back(sliceDim(sliceDim(tensor, rank - 2, done, count).tensor,
@@ -374,6 +407,26 @@ static std::vector<HostTensor> tensorsOf(const std::vector<Slice> &slices) {
   return tensors;
 }
 
+/// Lengths of rows are those behind the step: only where they are all tokens
+/// so far is it known what they were within it.
+static Error checkLengths(const Step &step) {
+  const int64_t end = static_cast<int64_t>(step.session.length()) + step.tokens;
+  for (const HostTensor &tensor : step.given) {
+    const image::EntryInputT *input = step.inputOf(tensor);
+    if (!input || input->fallback != image::Default::length ||
+        isOfReals(tensor))
+      continue;
+    for (uint64_t i = 0; i < elementsOf(tensor); ++i)
+      if (int64_t value = integerAt(tensor.data, tensor.type, i); value != end)
+        return llvm::createStringError(llvm::formatv(
+            "input '{0}' has {1} at element {2}, but a step of {3} tokens that "
+            "is run in parts takes rows that are equally long, here {4}; give "
+            "fewer tokens at once, or compile with chunks = {3}",
+            tensor.name, value, i, step.tokens, end));
+  }
+  return Error::success();
+}
+
 /// A step changes everything or nothing: all of its entries are asked before
 /// the first one runs.
 static Error checkCuts(const Step &step, const RunOptions &options,
@@ -384,6 +437,8 @@ static Error checkCuts(const Step &step, const RunOptions &options,
     int64_t count = step.image.entries[entry]->tokens;
     if (done == 0 && count == step.tokens)
       return Error::success(); // the step itself checks
+    if (Error error = done == 0 ? checkLengths(step) : Error::success())
+      return error;
     std::vector<Slice> slices = cutInputs(step, start, done, count);
     if (Error error = step.session.check(entry, tensorsOf(slices),
                                          static_cast<uint64_t>(done), options))

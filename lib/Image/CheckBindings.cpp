@@ -1,4 +1,5 @@
 #include "Check.h"
+#include "waferloom/Image/HostInputs.h"
 #include "llvm/ADT/StringSet.h"
 #include <algorithm>
 
@@ -115,19 +116,35 @@ static Error checkParameter(const ImageT &image, const BindingT &binding,
   return Error::success();
 }
 
+/// I28: beams move rows of whole states, by their first dimension.
+static Error checkMoved(const ImageT &image, const BindingT &binding,
+                        const std::string &where) {
+  for (const auto &entry : image.entries)
+    for (const auto &input : entry->inputs) {
+      if (!isBeams(*input))
+        continue;
+      const TensorInfoT *beams = findTensor(*entry, Role::input, input->name);
+      const TensorInfoT *state = findTensor(*entry, Role::state, binding.name);
+      uint64_t elements = state && !state->shape.empty() ? 1 : 0;
+      for (uint32_t extent : state ? state->shape : std::vector<uint32_t>())
+        elements *= extent;
+      const int64_t last = lastOffset(binding);
+      if (!beams || beams->shape != std::vector<uint32_t>{input->limit} ||
+          elements == 0 || state->shape[0] != input->limit || last < 0 ||
+          static_cast<uint64_t>(last) >= elements)
+        return violation(28, where,
+                         "is no state whose rows '" + input->name +
+                             "' could move");
+    }
+  return Error::success();
+}
+
 /// I27: index tensors have one dimension and hold numbers.
 static Error checkIndexTensor(const BindingT &binding,
                               const std::string &where) {
   if (binding.dims.size() != 1)
     return violation(27, where, "is an index tensor without one dimension");
   return Error::success();
-}
-
-static const TensorInfoT *findTensor(const EntryT &entry, const BindingT &b) {
-  for (const auto &tensor : entry.tensors)
-    if (tensor->role == b.role && tensor->name == b.name)
-      return tensor.get();
-  return nullptr;
 }
 
 /// The binding whose dimensions are those of the caller's array, where no
@@ -150,7 +167,7 @@ static Error checkTransfer(const ImageT &image, size_t index,
   auto refuse = [&](const Twine &what) { return violation(28, where, what); };
   if (binding.role != role)
     return refuse("stands in the wrong list for its role");
-  const TensorInfoT *tensor = findTensor(entry, binding);
+  const TensorInfoT *tensor = findTensor(entry, binding.role, binding.name);
   uint64_t elements = 1;
   if (tensor) {
     for (uint32_t extent : tensor->shape)
@@ -230,14 +247,14 @@ static Error checkShared(const ImageT &image, const RegionT &region,
   case Role::index:
     return checkIndexTensor(binding, where);
   case Role::state:
-    return Error::success();
+    return checkMoved(image, binding, where);
   default:
     return violation(28, where, "stands in the wrong list for its role");
   }
 }
 
 /// I6: every input and output of an entry is held by somebody, whole; inputs
-/// that are `only_ones` by nobody.
+/// that the host alone takes by nobody.
 static Error checkHeld(const ImageT &image, size_t entry) {
   const EntryT &description = *image.entries[entry];
   // Elements that regions hold, at least 1 for a scalar; 0: nobody does.
@@ -257,8 +274,7 @@ static Error checkHeld(const ImageT &image, size_t entry) {
   std::string where = "entries[" + std::to_string(entry) + "]";
   StringSet<> unread;
   for (const auto &input : description.inputs)
-    if (input->fallback == Default::only_ones ||
-        input->fallback == Default::ignored)
+    if (hostUseOf(image, entry, *input) != HostUse::none)
       unread.insert(input->name);
   for (const auto &tensor : description.tensors) {
     if (tensor->role == Role::state ||
@@ -280,7 +296,7 @@ static Error checkHeld(const ImageT &image, size_t entry) {
       return violation(6, where,
                        "input '" + input->name +
                            (unread.contains(input->name)
-                                ? "' is checked only, but is on PEs"
+                                ? "' is for the host alone, but is on PEs"
                                 : "' is on no PE"));
   return Error::success();
 }

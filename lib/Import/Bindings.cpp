@@ -27,8 +27,8 @@ static bool isBoundByState(onnx::InputOp input, ArrayRef<State> states) {
 }
 
 Bindings::Bindings(onnx::GraphOp graph, ArrayRef<State> states,
-                   const Options &options)
-    : graph(graph), states(states), options(options) {
+                   ArrayRef<HostInput> hostInputs, const Options &options)
+    : graph(graph), states(states), hostInputs(hostInputs), options(options) {
   for (auto input : graph.getBody().getOps<onnx::InputOp>())
     if (input.getName() == "input_ids" && input.getShape().size() >= 2)
       tokenInput = input;
@@ -110,13 +110,21 @@ void Bindings::put(Attribute dim, Expr size) {
 void Bindings::bind(Arithmetic &math, int64_t n) {
   Expr tokens = math.constant(n);
   Expr live = states.empty() ? tokens : math.add(math.position(), n);
+  // The mask of a static cache has a column for each of its rows.
+  const bool isStatic =
+      llvm::any_of(states, [](const State &state) { return placeOf(state); });
+  Expr columns = isStatic ? math.constant(*options.context) : live;
   sizes.clear();
   for (const State &state : states) {
     onnx::InputOp past = state.past;
-    put(past.getShape()[state.axis], math.position());
+    put(past.getShape()[state.axis],
+        placeOf(state) ? math.constant(*options.context) : math.position());
   }
   if (tokenInput)
     put(tokenInput.getShape()[1], tokens);
+  for (HostInput host : hostInputs)
+    if (host.use == "positions")
+      put(host.input.getShape()[host.input.getShape().size() - 1], tokens);
   for (const auto &[name, size] : options.dims)
     sizes.try_emplace(name, math.constant(size));
   for (auto input : graph.getBody().getOps<onnx::InputOp>()) {
@@ -126,14 +134,14 @@ void Bindings::bind(Arithmetic &math, int64_t n) {
     put(shape[0], math.constant(1));
     if (input.getName() != "attention_mask" || shape.size() < 2)
       continue;
-    put(shape[shape.size() - 1], live);
+    put(shape[shape.size() - 1], columns);
     if (shape.size() > 2)
       put(shape[shape.size() - 2], tokens);
   }
   // A present is as long as its past and the new tokens.
   for (State state : states) {
     ArrayAttr shape = state.present.getShape();
-    if (state.axis < shape.size())
+    if (state.axis < shape.size() && !placeOf(state))
       put(shape[state.axis], live);
   }
 }

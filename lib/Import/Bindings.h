@@ -3,6 +3,7 @@
 #ifndef WAFERLOOM_LIB_IMPORT_BINDINGS_H
 #define WAFERLOOM_LIB_IMPORT_BINDINGS_H
 
+#include "HostInputs.h"
 #include "Lowering.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -11,13 +12,14 @@ namespace waferloom::import {
 
 /// What the names of dimensions stand for in one entry. By role first: the
 /// first dimension of an input is the batch, the second of the token ids is the
-/// number of new tokens, the appended one of a state is p, the second of the
-/// attention mask is the live length. Then by the caller's sizes; names that
-/// are sums of names ("past + sequence") follow from their parts.
+/// number of new tokens, the appended one of a state is p (of a static cache
+/// the capacity), the second of the attention mask is the live length. Then by
+/// the caller's sizes; names that are sums of names ("past + sequence") follow
+/// from their parts.
 class Bindings {
 public:
   Bindings(onnx::GraphOp graph, llvm::ArrayRef<State> states,
-           const Options &options);
+           llvm::ArrayRef<HostInput> hostInputs, const Options &options);
 
   /// The input whose second dimension counts the new tokens; may be null.
   onnx::InputOp tokens() { return tokenInput; }
@@ -40,6 +42,7 @@ private:
 
   onnx::GraphOp graph;
   llvm::ArrayRef<State> states;
+  llvm::ArrayRef<HostInput> hostInputs;
   const Options &options;
   onnx::InputOp tokenInput;
   llvm::StringMap<Expr> sizes;

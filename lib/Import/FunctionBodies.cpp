@@ -172,8 +172,6 @@ void BodyExpander::collectTypes(const onnx::GraphProto &graph) {
         collectTypes(attribute.g());
 }
 
-/// The body of an operator of the library; its formal attributes are bound to
-/// the node's, or to what the schema says of those that are left out.
 /// What a mask hides is the least number of the type, as ONNX Runtime has it:
 /// of a row that is hidden whole, as in front of a padded text, an infinity
 /// would make NaN, which a cache keeps. Scores that are an output have
@@ -191,6 +189,26 @@ static void maskByNumbers(onnx::FunctionProto &body, int type) {
               number = least;
 }
 
+/// The queries of a causal attention over a static cache are its last rows that
+/// count, as ONNX Runtime and later versions of the body have it; this version
+/// takes them for the first.
+static void endAtLength(onnx::FunctionProto &body) {
+  Nodes nodes;
+  nodes.Swap(body.mutable_node());
+  onnx::FunctionBuilder builder(body);
+  for (onnx::NodeProto &node : nodes) {
+    if (node.output(0) == "RangeRow2DPast") {
+      builder.Const("FirstRowShape", std::vector<int64_t>{-1, 1, 1, 1})
+          .Add("FirstRow = Sub(nonpad_kv_seqlen, QSeqLen)")
+          .Add("FirstRow4D = Reshape(FirstRow, FirstRowShape)");
+      node.set_input(1, "FirstRow4D");
+    }
+    *body.add_node() = std::move(node);
+  }
+}
+
+/// The body of an operator of the library; its formal attributes are bound to
+/// the node's, or to what the schema says of those that are left out.
 std::optional<onnx::FunctionProto>
 BodyExpander::schemaBody(onnx::NodeProto node, int64_t version) {
   const onnx::OpSchema *schema = onnx::OpSchemaRegistry::Schema(
@@ -231,6 +249,9 @@ BodyExpander::schemaBody(onnx::NodeProto node, int64_t version) {
   const bool showsScores = node.output_size() > 3 && !node.output(3).empty();
   if (node.op_type() == "Attention" && node.input_size() != 0 && !showsScores)
     maskByNumbers(body, types.lookup(node.input(0)).tensor_type().elem_type());
+  if (node.op_type() == "Attention" && node.input_size() > 6 &&
+      !node.input(6).empty())
+    endAtLength(body);
   return body;
 }
 

@@ -11,10 +11,12 @@
 #include "Bindings.h"
 #include "Branches.h"
 #include "Frame.h"
+#include "HostInputs.h"
 #include "Joins.h"
 #include "Operators.h"
 #include "Rows.h"
 #include "Unsupported.h"
+#include "waferloom/Dialect/Wafer/HostInputs.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
@@ -44,8 +46,8 @@ private:
   void noteDoubles();
   LogicalResult lowerEntry(Bindings &bindings, int64_t tokens);
   LogicalResult addInputs(Lowering &lowering, Bindings &bindings);
-  SymbolicTensor *makeLengthMask(Lowering &lowering, onnx::InputOp input,
-                                 Sizes shape);
+  SymbolicTensor *makeHostInput(Lowering &lowering, const HostInput &host,
+                                Sizes shape);
   SymbolicTensor *makeInput(Lowering &lowering, onnx::InputOp input,
                             Sizes shape);
   void addState(Lowering &lowering, onnx::InputOp input, Sizes shape,
@@ -56,12 +58,12 @@ private:
   InFlightDiagnostic error() { return emitError(graph.getLoc()); }
   void reportNode(onnx::NodeOp node, StringRef reason);
 
-  const Options &options;
+  Options options;
   OpBuilder builder;
   OwningOpRef<ModuleOp> target;
   onnx::GraphOp graph;
   SmallVector<State> states;
-  SmallVector<onnx::InputOp> lengthMasks;
+  SmallVector<HostInput> hostInputs;
   llvm::StringMap<StringAttr> weights;
   llvm::DenseMap<Value, SymbolicTensor *> values; // null: poisoned
   bool failed = false;
@@ -143,9 +145,10 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   if (failed || mlir::failed(found) || mlir::failed(checkOperators(graph)))
     return nullptr;
   states = std::move(*found);
-  lengthMasks = findLengthMasks(graph);
-  Bindings bindings(graph, states, options);
-  if (mlir::failed(checkOptions(bindings)))
+  hostInputs = findHostInputs(graph, states);
+  Bindings bindings(graph, states, hostInputs, options);
+  if (mlir::failed(chooseContext(graph, states, options)) ||
+      mlir::failed(checkOptions(bindings)))
     return nullptr;
   auto entries = bindings.chooseEntries();
   if (mlir::failed(entries))
@@ -252,8 +255,9 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
     }
     int64_t elements = 1;
     for (auto [i, size] : llvm::enumerate(shape)) {
-      int64_t capacity = isState && i == state->axis ? lowering.context
-                                                     : lowering.capacity(size);
+      int64_t capacity = isState && i == state->axis && !placeOf(*state)
+                             ? lowering.context
+                             : lowering.capacity(size);
       if (capacity < 1 || llvm::MulOverflow(elements, capacity, elements) ||
           elements > (int64_t(1) << 31))
         return error() << "input '" << input.getName() << "' has a shape of "
@@ -277,8 +281,9 @@ void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
     ++number;
   SmallVector<int64_t> sizes;
   for (auto [i, size] : llvm::enumerate(shape))
-    sizes.push_back(i == states[number].axis ? lowering.context
-                                             : lowering.capacity(size));
+    sizes.push_back(i == states[number].axis && !placeOf(states[number])
+                        ? lowering.context
+                        : lowering.capacity(size));
   if (!isOpen)
     lowering.stateTensors[number] = lowering.makeState(number, sizes);
   SymbolicTensor q;
@@ -288,25 +293,30 @@ void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
   values[input.getResult()] = lowering.clone(q);
 }
 
-/// All elements are 1, which the host checks: no step reads the input, and the
-/// entry only says its name and type.
-SymbolicTensor *ModelLowering::makeLengthMask(Lowering &lowering,
-                                              onnx::InputOp input,
-                                              Sizes shape) {
+/// What is in the input is known, which the host checks: no step reads it, and
+/// the entry only says its name and type.
+SymbolicTensor *ModelLowering::makeHostInput(Lowering &lowering,
+                                             const HostInput &host,
+                                             Sizes shape) {
+  onnx::InputOp input = host.input;
+  Arithmetic &math = lowering.math;
   auto function =
       cast<func::FuncOp>(builder.getInsertionBlock()->getParentOp());
   SmallVector<int64_t> sizes;
   for (Expr size : shape)
     sizes.push_back(lowering.capacity(size));
   wafer::EntryOp entry = wafer::getEntry(function);
-  NamedAttrList ones;
-  if (DictionaryAttr known = entry.getOnesAttr())
-    ones = known;
-  ones.set(input.getName(),
-           TypeAttr::get(RankedTensorType::get(sizes, input.getElementType())));
-  entry.setOnesAttr(ones.getDictionary(builder.getContext()));
-  return lowering.fromFunction(shape, input.getElementType(),
-                               lowering.constantOf(1, input.getElementType()));
+  wafer::addHostInput(entry, input.getName(), host.use,
+                      RankedTensorType::get(sizes, input.getElementType()));
+  math.dims = shape;
+  Expr last = shape.empty() ? math.constant(0) : math.dim(shape.size() - 1);
+  Expr known = host.use == "ones"
+                   ? lowering.constantOf(1, input.getElementType())
+               // Rows go on with their own states: the host has moved them.
+               : host.use == "beams"     ? last
+               : host.use == "positions" ? math.add(math.position(), last)
+                                         : math.position();
+  return lowering.fromFunction(shape, input.getElementType(), known);
 }
 
 /// The host refuses what the type of an input does not hold, or 32 bits.
@@ -327,15 +337,18 @@ SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
     if (name == input.getName())
       return lowering.fromFunction(shape, type,
                                    lowering.constantOf(value, type));
-  if (llvm::is_contained(lengthMasks, input))
-    return makeLengthMask(lowering, input, shape);
+  for (const HostInput &host : hostInputs)
+    if (host.input == input)
+      return makeHostInput(lowering, host, shape);
   SmallVector<int64_t> sizes;
   for (Expr size : shape)
     sizes.push_back(lowering.capacity(size));
   auto stored = RankedTensorType::get(sizes, lowering.runtimeType(type));
+  StringRef name = input.getName();
   auto op = wafer::InputOp::create(
-      builder, lowering.loc, stored, input.getName(), fallbackOf(input),
-      int64_t(0), IntegerAttr(), TypeAttr::get(declared), wafer::LayoutAttr());
+      builder, lowering.loc, stored, name,
+      countsRows(input, states) ? "length" : fallbackOf(input), int64_t(0),
+      IntegerAttr(), TypeAttr::get(declared), wafer::LayoutAttr());
   SymbolicTensor *q = lowering.fromTensor(shape, type, op.getResult());
   if (q->isFloat())
     return q;
@@ -347,7 +360,6 @@ SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
       (integer.getWidth() < 32 || integer.isUnsigned()))
     limitToType(lowering, op, source, integer);
   // Ids and positions index tables: the host refuses negative ones.
-  StringRef name = input.getName();
   if (name == "input_ids" || name == "position_ids" ||
       name == "token_type_ids") {
     op.setLimit(std::numeric_limits<int32_t>::max());
@@ -425,7 +437,10 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
       if (onnx::OutputOp(candidate.present) == output)
         state = &candidate;
     if (state) {
-      if (q->appended < 0)
+      // A static cache may have been brought back to the order of its file.
+      const bool isWritten =
+          placeOf(*state) && lowering.stateAppended[state - states.data()];
+      if (q->appended < 0 && !isWritten)
         return error() << "output '" << output.getName()
                        << "': not an append of '"
                        << onnx::InputOp(state->past).getName() << "'",

@@ -183,6 +183,12 @@ static SymbolicTensor *takenInOrder(Lowering &lowering, SymbolicTensor *q,
   return lowering.fromView(shape, q->type, std::move(result));
 }
 
+/// Whether element i of a row is i.
+static bool isOrdinal(Arithmetic &math, Expr index) {
+  auto [low, high] = math.bounds(math.sub(index, math.dim(0)));
+  return low && high && low == high && low == math.constant(0);
+}
+
 SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
                                   int64_t axis, SymbolicTensor *indices) {
   Arithmetic &math = lowering.math;
@@ -197,6 +203,9 @@ SymbolicTensor *import::takeAlong(Lowering &lowering, SymbolicTensor *q,
   index = checkedIndex(lowering, index, q->shape[axis], bounded);
   if (!index)
     return nullptr;
+  if (q->past >= 0 && axis == 0 && indices->rank() == 1 &&
+      indices->shape[0] == q->shape[0] && isOrdinal(math, index))
+    return q; // the host has moved them
   if (SymbolicTensor *view = takenInOrder(lowering, q, axis, indices, index))
     return view;
   if (!lowering.refusal.empty())

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "HostInputs.h"
 #include "Operators.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -158,6 +159,8 @@ SymbolicTensor *import::transposed(Call &c, SymbolicTensor *q,
   if (order.size() != q->rank())
     return c.refuse("perm has " + Twine(order.size()) + " entries for rank " +
                     Twine(q->rank()));
+  if (q->past >= 0)
+    return transposedPast(c.lowering, q, order);
   return moved(c.lowering, q, shape, indices, [&](View &view) {
     decltype(view.dims) dims;
     for (int64_t from : order)

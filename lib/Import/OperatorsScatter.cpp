@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Compose.h"
+#include "HostInputs.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -100,9 +101,72 @@ static SymbolicTensor *withRest(Call &c, Compose &o, SymbolicTensor *whole,
   return front;
 }
 
+/// `rows` put into a static cache, by its own dimensions where they were
+/// transposed: from `place` on, a function of the position that must be the
+/// number of rows there are.
+static SymbolicTensor *intoStatic(Call &c, SymbolicTensor *past,
+                                  SymbolicTensor *rows, int64_t axis,
+                                  Expr place) {
+  Lowering &lowering = c.lowering;
+  State state = lowering.states[past->past];
+  const StringRef name = state.past.getName();
+  if (c.math.sub(place, c.math.position()) != c.math.constant(0))
+    return c.refuse("puts rows into the cache '" + name + "' from " +
+                    c.math.print(place) +
+                    " on; only those behind the rows of the steps before (p) "
+                    "are states");
+  Sizes shape = past->shape;
+  shape[axis] = rows->shape[axis];
+  if (Sizes(rows->shape) != shape || c.text("reduction", "none") != "none")
+    return c.refuse("puts values of shape " + lowering.print(rows->shape) +
+                    " into the cache '" + name + "' of shape " +
+                    lowering.print(past->shape) +
+                    "; whole rows, which replace others, are states");
+  SmallVector<int64_t> order = orderOf(past), back(order.size());
+  if (order.empty())
+    return append(c, past, rows, axis, past->shape);
+  shape = past->shape;
+  for (auto [i, dim] : llvm::enumerate(order)) {
+    back[dim] = static_cast<int64_t>(i);
+    shape[dim] = past->shape[i];
+  }
+  SymbolicTensor *inOrder = lowering.clone(*past);
+  inOrder->shape = shape;
+  inOrder->view.reset();
+  rows = transposed(c, rows, back);
+  SymbolicTensor *now =
+      rows ? append(c, inOrder, rows, order[axis], shape) : nullptr;
+  return now ? transposed(c, now, order) : nullptr;
+}
+
+/// Indices that count up along `axis` alone: where they begin. Null, and no
+/// refusal, where they do something else.
+static Expr beginOf(Call &c, SymbolicTensor *indices, int64_t axis) {
+  Expr function = c.lowering.functionOf(indices);
+  if (!function)
+    return nullptr;
+  c.math.dims = indices->shape;
+  Expr at = indices->shape[axis] == c.math.constant(1) ? c.math.constant(0)
+                                                       : c.math.dim(axis);
+  Expr begin = c.math.sub(function, at);
+  return c.math.dependsOnPositionOnly(begin) ? begin : nullptr;
+}
+
 static Results lowerScatterElements(Call &c) {
   SymbolicTensor *data = c.input(0), *indices = c.input(1),
                  *updates = c.input(2);
+  if (data->past >= 0) {
+    auto axis = normalizeAxis(c.lowering, c.integer("axis", 0), data->rank());
+    if (!axis)
+      return {};
+    Expr begin = Sizes(indices->shape) == Sizes(updates->shape)
+                     ? beginOf(c, indices, *axis)
+                     : nullptr;
+    return one(begin ? intoStatic(c, data, updates, *axis, begin)
+                     : c.refuse("puts elements into a cache at indices that "
+                                "do not count up along dimension " +
+                                Twine(*axis)));
+  }
   auto axis = normalizeAxis(c.lowering, c.integer("axis", 0), data->rank());
   auto reduction = reductionOf(c, data, updates);
   if (!axis || !reduction)
@@ -150,10 +214,9 @@ static Results lowerScatterElements(Call &c) {
   return one(data && !o.failed() ? withRest(c, o, whole, data) : nullptr);
 }
 
-/// Updates of a box, whose indices count up along their own dimensions from
-/// where it begins: a mask that is written in parts. Null, and no refusal,
-/// where they do something else or depend on data.
-static SymbolicTensor *scatteredBox(Call &c) {
+/// Of updates whose indices count up along their own dimensions, a box, where
+/// it begins. Nothing where they do something else or depend on data.
+static std::optional<Sizes> beginOfBox(Call &c) {
   Arithmetic &math = c.math;
   SymbolicTensor *data = c.input(0), *indices = c.input(1),
                  *updates = c.input(2);
@@ -163,9 +226,8 @@ static SymbolicTensor *scatteredBox(Call &c) {
   if (!width || !function || c.text("reduction", "none") != "none" ||
       static_cast<int64_t>(indices->rank()) != *width + 1 ||
       updates->rank() != data->rank())
-    return nullptr;
+    return std::nullopt;
   Sizes starts;
-  bool isWhole = Sizes(updates->shape) == Sizes(data->shape);
   for (int64_t i = 0; i < *width; ++i) {
     Sizes at;
     for (int64_t k = 0; k < *width; ++k)
@@ -176,10 +238,23 @@ static SymbolicTensor *scatteredBox(Call &c) {
     starts.push_back(math.sub(math.substitute(function, at), at[i]));
     if (!math.dependsOnPositionOnly(starts.back()) ||
         math.lowest(starts.back()) < 0)
-      return nullptr;
-    isWhole &= starts.back() == math.constant(0);
+      return std::nullopt;
   }
-  if (isWhole)
+  return starts;
+}
+
+/// Updates of a box: a mask that is written in parts. Null, and no refusal,
+/// where they are none.
+static SymbolicTensor *scatteredBox(Call &c) {
+  Arithmetic &math = c.math;
+  SymbolicTensor *data = c.input(0), *updates = c.input(2);
+  auto found = beginOfBox(c);
+  if (!found)
+    return nullptr;
+  const Sizes &starts = *found;
+  const auto width = static_cast<int64_t>(starts.size());
+  if (Sizes(updates->shape) == Sizes(data->shape) &&
+      llvm::all_of(starts, [&](Expr e) { return e == math.constant(0); }))
     return updates;
   Expr old = c.lowering.functionOf(data),
        fresh = c.lowering.functionOf(updates);
@@ -190,7 +265,7 @@ static SymbolicTensor *scatteredBox(Call &c) {
   Sizes from;
   for (size_t i = 0; i < data->rank(); ++i) {
     from.push_back(math.dim(i));
-    if (static_cast<int64_t>(i) >= *width)
+    if (static_cast<int64_t>(i) >= width)
       continue;
     from[i] = math.sub(from[i], starts[i]);
     inside = math.logicalAnd(
@@ -203,9 +278,25 @@ static SymbolicTensor *scatteredBox(Call &c) {
       math.where(inside, math.substitute(fresh, from), old));
 }
 
+/// A box that is whole but for the last dimension that its indices name.
+static SymbolicTensor *boxIntoStatic(Call &c) {
+  auto starts = beginOfBox(c);
+  bool isRows = starts.has_value();
+  for (Expr start :
+       isRows ? ArrayRef<Expr>(*starts).drop_back() : ArrayRef<Expr>())
+    isRows &= start == c.math.constant(0);
+  if (!isRows)
+    return c.refuse("puts values into a cache at indices that do not count up "
+                    "along its dimensions");
+  return intoStatic(c, c.input(0), c.input(2),
+                    static_cast<int64_t>(starts->size()) - 1, starts->back());
+}
+
 static Results lowerScatterND(Call &c) {
   SymbolicTensor *data = c.input(0), *indices = c.input(1),
                  *updates = c.input(2);
+  if (data->past >= 0)
+    return one(boxIntoStatic(c));
   if (SymbolicTensor *box = scatteredBox(c))
     return one(box);
   auto reduction = reductionOf(c, data, updates);
@@ -271,10 +362,18 @@ static Results lowerTensorScatter(Call &c) {
   auto axis = normalizeAxis(c.lowering, c.integer("axis", -2), past->rank());
   if (!axis)
     return {};
-  if (past->past >= 0 || !past->isFloat() || past->type != update->type ||
+  if (!past->isFloat() || past->type != update->type ||
       past->rank() != update->rank() || *axis == 0 ||
       (begin && (!begin->isInt() || begin->rank() != 1)))
     return one(c.refuse("its operands do not fit each other"));
+  if (past->past >= 0) {
+    // Of a circular one, no step leaves the first round.
+    Expr place = begin ? c.lowering.functionOf(begin) : math.constant(0);
+    return one(place && math.dependsOnPositionOnly(place)
+                   ? intoStatic(c, past, update, *axis, place)
+                   : c.refuse("puts rows into a cache at places that depend on "
+                              "data"));
+  }
   for (Expr size : past->shape)
     if (c.lowering.isBounded(size))
       return one(c.refuse("puts rows into the live length"));

@@ -272,7 +272,7 @@ SymbolicTensor *import::append(Call &c, SymbolicTensor *past,
                                Sizes shape) {
   Lowering &lowering = c.lowering;
   State state = lowering.states[past->past];
-  if (axis != state.axis)
+  if (past->view || axis != state.axis)
     return c.refuse("appends to the state '" + state.past.getName() +
                     "' along dimension " + Twine(axis) + " and along " +
                     Twine(state.axis));

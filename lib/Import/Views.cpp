@@ -170,12 +170,12 @@ void Lowering::mergeBases(View &view, int first, int count) {
 //===----------------------------------------------------------------------===//
 
 const View *Lowering::viewOf(SymbolicTensor *q) {
-  if (q->view)
-    return &*q->view;
   if (q->past >= 0)
     return refuse("reads the state '" +
                   onnx::InputOp(states[q->past].past).getName() +
                   "' other than by appending to it");
+  if (q->view)
+    return &*q->view;
   if (!q->parts.empty())
     return refuse("takes what is joined behind a live length");
   SmallVector<int64_t> shape;

@@ -110,6 +110,8 @@ class Result:
     shared_link_cycles: cycles of links that words of two colors want at once, so that one
     waits (docs/executor.md); None where they are not known.
     trace: what every core did, if asked for.
+    bytes_moved: of states, to the host and back before the step, where an input says whose
+    each row goes on with (docs/import.md): no cycle of the wafer, but of its link to the host.
     """
 
     outputs: dict
@@ -120,3 +122,4 @@ class Result:
     stages: list
     shared_link_cycles: int | None = None
     trace: Trace | None = None
+    bytes_moved: int = 0

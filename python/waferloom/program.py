@@ -106,7 +106,7 @@ class Session:
                       [Stage(x, y, cycles, [Account(*account) for account in accounts])
                        for x, y, cycles, accounts in out["stages"]],
                       out["shared_link_cycles"],
-                      _trace(out["trace"]) if "trace" in out else None)
+                      _trace(out["trace"]) if "trace" in out else None, out["bytes_moved"])
 
     def pick(self, inputs, temperature=0.0, seed=0, top_k=0):
         """One step after which only a token comes back: the next one, picked on the wafer

@@ -14,7 +14,7 @@ FIRST_LIGHT = ["gpt2-dynamo-op18", "llama-optimum-op18", "llama-torchscript-op17
                "qwen3-dynamo-op18", "bert-dynamo-op18", "bert-torchscript-op14"]
 OTHERS = ["gptoss-dynamo-op18", "llama-dynamo-op23", "llama-genai-op22-int4", "phi3-genai-op22-fp32", "qwen3-mobius-op24",
           "bloom-dynamo-op18", "gemma2-genai-op22-fp32", "mixtral-dynamo-op18", "qwen2-genai-op22-int4",
-          "qwen3moe-optimum-op18", "t5-optimum-op18-encoder", "vit-dynamo-op18", "whisper-torchscript-op17"]
+          "qwen3moe-optimum-op18", "llama-mobius-op24-static", "t5-optimum-op18-encoder", "vit-dynamo-op18", "whisper-torchscript-op17"]
 GRIDS = ["grid-8x8,sram=256KiB", "grid-7x5,sram=256KiB", "grid-1x12,sram=512KiB"]
 TWO_STAGES = {"target": "grid-16x8,sram=256KiB", "region": (8, 8), "stages": 2}
 

@@ -59,7 +59,7 @@ static const Violation violations[] = {
        b.program().inputs.clear();
        b.image.entries[0]->tensors.erase(b.image.entries[0]->tensors.begin());
      }},
-    {6, "is checked only, but is on PEs",
+    {6, "is for the host alone, but is on PEs",
      [](Builder &b) {
        b.image.entries[0]->inputs[0]->fallback = Default::only_ones;
      }},
@@ -71,7 +71,7 @@ static const Violation violations[] = {
      [](Builder &b) { b.image.entries[0]->tensors[0]->shape = {0, 4}; }},
     {6, "tensor 'out': has no elements",
      [](Builder &b) { b.image.entries[0]->tensors[1]->shape[1] = 0; }},
-    {6, "is checked only, but is on PEs",
+    {6, "is for the host alone, but is on PEs",
      [](Builder &b) {
        b.image.entries[0]->inputs[0]->fallback = Default::ignored;
      }},
@@ -255,6 +255,11 @@ static const Violation violations[] = {
        seed->dims[0]->source_stride = 1;
        seed->dims[0]->digits = {Digit(Axis::none, 2, 0)};
        b.program().inputs.push_back(std::move(seed));
+     }},
+    {28, "is no state whose rows 'in' could move",
+     [](Builder &b) {
+       b.image.entries[0]->inputs[0]->fallback = Default::ignored;
+       b.image.entries[0]->inputs[0]->limit = 3;
      }},
     {28, "no input of the entry",
      [](Builder &b) { b.program().inputs[0]->name = "other"; }},

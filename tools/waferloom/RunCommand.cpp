@@ -4,6 +4,7 @@
 #include "Commands.h"
 #include "HostArrays.h"
 
+#include "waferloom/Executor/Beams.h"
 #include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Tokens.h"
 #include "waferloom/Executor/Trace.h"
@@ -43,11 +44,11 @@ static int fail(const std::string &where, llvm::Error error) {
 }
 
 /// One step: reads its file, runs it, writes its outputs. `read`: the files of
-/// the whole run.
+/// the whole run. `moved`: bytes of states that the host moves before it.
 static llvm::Expected<executor::TokensResult>
 runStep(executor::Session &session, const std::string &input,
         const std::string &output, llvm::ArrayRef<std::string> read,
-        const executor::RunOptions &run) {
+        const executor::RunOptions &run, uint64_t &moved) {
   auto arrays = readNpz(input, [&](llvm::StringRef name, const Array &array) {
     return executor::checkShape(session.image(), name, array.shape);
   });
@@ -62,7 +63,10 @@ runStep(executor::Session &session, const std::string &input,
     tensors.push_back(*tensor);
   }
   auto result = executor::runTokens(session, tensors, run);
-  if (!result || output.empty())
+  if (!result)
+    return result;
+  moved = executor::bytesMoved(session.image(), tensors);
+  if (output.empty())
     return result;
   std::map<std::string, Array> outputs;
   for (const executor::OutputTensor &tensor : result->outputs)
@@ -71,6 +75,14 @@ runStep(executor::Session &session, const std::string &input,
   if (llvm::Error error = writeNpz(output, outputs, read))
     return std::move(error);
   return result;
+}
+
+/// Of states that go on in other rows of the batch.
+static std::string movedText(uint64_t bytes) {
+  return bytes ? llvm::formatv(", and {0} bytes of states moved by the host",
+                               bytes)
+                     .str()
+               : std::string();
 }
 
 static llvm::Error writeTrace(const executor::Trace &trace,
@@ -237,9 +249,10 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   uint64_t total = 0;
   auto start = std::chrono::steady_clock::now();
   for (auto [i, input] : llvm::enumerate(inputs)) {
+    uint64_t moved = 0;
     auto result =
         runStep(**session, input, outputs.empty() ? std::string() : outputs[i],
-                read, run);
+                read, run, moved);
     if (!result)
       return fail(input, result.takeError());
     total += result->cycles;
@@ -247,10 +260,11 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
         llvm::json::Object{{"cycles", result->cycles},
                            {"instructions", result->instructions},
                            {"words", result->words},
+                           {"bytes_moved", moved},
                            {"shared_link_cycles", result->sharedLinkCycles}});
     if (!args.has("json"))
-      llvm::outs() << llvm::formatv("step {0}: {1} cycles\n", i,
-                                    result->cycles);
+      llvm::outs() << llvm::formatv("step {0}: {1} cycles{2}\n", i,
+                                    result->cycles, movedText(moved));
   }
   if (args.has("trace"))
     if (llvm::Error error =

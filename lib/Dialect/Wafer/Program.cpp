@@ -1,7 +1,7 @@
 // The facts of a whole program and of its entries: where they stand, and what
 // must hold between them.
 
-#include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/HostInputs.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -153,6 +153,8 @@ LogicalResult EntryOp::verify() {
                << "' of ones, whose type is not that of a tensor but "
                << input.getValue();
     }
+  if (failed(verifyHostInputs(*this)))
+    return failure();
   if (!isStreamed())
     return success();
   for (NamedAttribute dim : getPerTokenAttr()) {
@@ -191,8 +193,8 @@ static LogicalResult verifyStreamed(EntryOp entry, EntryOp one) {
   error << entry.getFunctionAttr();
   if (one.getTokens() != 1)
     return error << ", which takes " << one.getTokens() << ", not one";
-  if (one.getOnesAttr() != entry.getOnesAttr())
-    return error << " but has other inputs of ones";
+  if (!shareHostInputs(one, entry))
+    return error << " but has other inputs for the host";
   DictionaryAttr shapes = entry.getShapesAttr(), others = one.getShapesAttr();
   if (!shapes || !others || shapes.size() != others.size())
     return error << " but knows other shapes";

@@ -66,6 +66,39 @@ func.func @f() { return }
 // -----
 
 wafer.program {
+  // expected-error @below {{does not say how the host uses its input 'm' but ["twos", tensor<2xi64>]}}
+  wafer.entry "one" of @f tokens 1 {host = {m = ["twos", tensor<2xi64>]}}
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
+  // expected-error @below {{does not say how the host uses its input 'm' but ["beams", tensor<2x1xi64>]}}
+  wafer.entry "one" of @f tokens 1 {host = {m = ["beams", tensor<2x1xi64>]}}
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
+  // expected-error @below {{lists inputs for the host as 3}}
+  wafer.entry "one" of @f tokens 1 {host = 3 : i64}
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
+  wafer.entry "one" of @f tokens 1 shapes {x = array<i64: 1, 1>} {host = {m = ["positions", tensor<1xi64>]}}
+  // expected-error @below {{has other inputs for the host}}
+  wafer.entry "two" of @f tokens 2 shapes {x = array<i64: 1, 2>} per_token {x = 1} {host = {m = ["position", tensor<2xi64>]}}
+}
+func.func @f() { return }
+
+// -----
+
+wafer.program {
   wafer.entry "one" of @f tokens 1 shapes {x = array<i64: 1, 1>}
   // expected-error @below {{counts 2 tokens of 'x' by dimension 0 : i64, which its shape does not have}}
   wafer.entry "two" of @f tokens 2 shapes {x = array<i64: 1, 2>} per_token {x = 0}

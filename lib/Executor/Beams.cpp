@@ -1,0 +1,42 @@
+#include "waferloom/Executor/Beams.h"
+#include "Inputs.h"
+#include "waferloom/Image/HostInputs.h"
+#include "waferloom/Image/Programs.h"
+
+using namespace llvm;
+
+namespace waferloom::executor {
+
+std::vector<int64_t> beamsOf(const image::EntryT &entry,
+                             ArrayRef<HostTensor> inputs) {
+  std::vector<int64_t> beams;
+  for (const auto &input : entry.inputs)
+    for (const HostTensor &given : inputs)
+      if (image::isBeams(*input) && given.name == input->name)
+        for (int64_t i = 0; i < given.shape[0]; ++i)
+          beams.push_back(
+              integerAt(given.data, given.type, static_cast<uint64_t>(i)));
+  for (size_t i = 0; i < beams.size(); ++i)
+    if (beams[i] != static_cast<int64_t>(i))
+      return beams;
+  return {};
+}
+
+uint64_t bytesMoved(const image::ImageT &image, ArrayRef<HostTensor> inputs) {
+  if (beamsOf(*image.entries[0], inputs).empty())
+    return 0;
+  uint64_t bytes = 0;
+  for (const auto &info : image.entries[0]->tensors)
+    for (const auto &region : image.regions)
+      for (const auto &binding : region->bindings) {
+        if (binding->role != image::Role::state || info->name != binding->name)
+          continue;
+        uint64_t state = image::bytesOf(binding->type);
+        for (uint32_t extent : info->shape)
+          state *= extent;
+        bytes += state;
+      }
+  return 2 * bytes;
+}
+
+} // namespace waferloom::executor
