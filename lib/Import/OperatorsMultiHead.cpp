@@ -33,6 +33,7 @@ private:
   bool unpack(SymbolicTensor *packed, ArrayRef<SymbolicTensor **> parts);
   bool addBias();
   SymbolicTensor *headsOf(SymbolicTensor *q);
+  bool haveHeads();
   SymbolicTensor *extend(SymbolicTensor *past, SymbolicTensor *rows,
                          int64_t axis) {
     return extendPast(c, "its past", past, rows, axis,
@@ -108,6 +109,23 @@ bool MultiHead::addBias() {
 /// [b, n, h * d] -> [b, h, n, d].
 SymbolicTensor *MultiHead::headsOf(SymbolicTensor *q) {
   return q->rank() == 4 ? q : splitHeads(c, q, heads);
+}
+
+/// Whether keys and values, which an encoder may have given split, have the
+/// heads of the query: this operator shares none.
+bool MultiHead::haveHeads() {
+  const std::pair<StringRef, SymbolicTensor *> operands[] = {{"key", key},
+                                                             {"value", value}};
+  for (auto [name, q] : operands)
+    if (q->rank() == 4 ? q->shape[1] != math.constant(heads)
+                       : name == "key" && q->shape[2] != query->shape[2])
+      return refuse("its " + name + " has the shape " +
+                    lowering.print(q->shape) + ", not the " + Twine(heads) +
+                    " heads of its query " + lowering.print(query->shape) +
+                    "; where queries share heads (MQA, GQA), repeat them by "
+                    "Expand, or export with GroupQueryAttention or Attention "
+                    "of ai.onnx");
+  return true;
 }
 
 /// Scores [b, h, n, L] and what the padding mask adds.
@@ -186,7 +204,7 @@ Results MultiHead::lowerSeparate() {
                           "'cache_indirection' is not supported"));
   if (c.wants(3))
     return one(c.refuse("its output 'qk' is not supported"));
-  if (!splitOperands() || !addBias())
+  if (!splitOperands() || !haveHeads() || !addBias())
     return {};
   for (SymbolicTensor **rows : {&query, &key, &value})
     if (!(*rows = headsOf(*rows)))

@@ -151,3 +151,25 @@ def test_rows_that_see_nothing(causal):
     got = BothEngines(wl.compile(model.SerializeToString(), target="grid-3x5,sram=256KiB")).run(steps[0]).outputs["y"]
     seen = np.array([[True] * 4, [False, False, True, True]])
     assert np.isfinite(got).all() and np.abs(got - want["y"])[seen].max() < 1e-5
+
+
+def with_cross_caches(shape):
+    """Keys and values that an encoder gave are inputs, beside a query of two heads."""
+    g = Graph()
+    operands = [g.input("x", [1, 2, 10]), *(g.input(f"cross.{n}", shape) for n in "kv")]
+    g.op("MultiHeadAttention", *operands, domain="com.microsoft", num_heads=2, names=[g.output("y", [1, 2, 10])])
+    return g.model(), [{name: g.random.standard_normal(size).astype(np.float32)
+                        for name, size in zip(operands, ([1, 2, 10], shape, shape))} for _ in range(2)]
+
+
+@pytest.mark.parametrize("shape", [[1, 2, 4, 5], [1, 4, 10]], ids=str)
+def test_cross_caches(shape):
+    compare(*with_cross_caches(shape))
+
+
+@pytest.mark.parametrize("shape", [[1, 1, 4, 5], [1, 4, 5]], ids=str)
+def test_cross_caches_of_one_head(shape):
+    """The runtime refuses them, too."""
+    with pytest.raises(wl.CompileError, match=r"its key has the shape \[1, .*\], not the 2 heads of its query "
+                                              r"\[1, 2, 10\]; where queries share heads \(MQA, GQA\), repeat them"):
+        wl.compile(with_cross_caches(shape)[0].SerializeToString(), target="grid-6x6,sram=256KiB")
