@@ -13,12 +13,12 @@
 using namespace mlir;
 using namespace waferloom;
 
-/// The last four are not passes of this room: partition-plan, the way to level
+/// The last five are not passes of this room: partition-plan, the way to level
 /// 4 and convert-wafer-to-fabric ask whether they may.
 static constexpr llvm::StringLiteral names[] = {
-    "deferred-norm",     "deferred-softmax",      "half-factors",
-    "reciprocal-root",   algebra::packedMessages, algebra::atRoots,
-    algebra::ownMaximum, algebra::middleRoot};
+    "deferred-norm",      "deferred-softmax",      "half-factors",
+    "reciprocal-root",    algebra::packedMessages, algebra::atRoots,
+    algebra::sharedRoots, algebra::ownMaximum,     algebra::middleRoot};
 
 ArrayRef<StringRef> algebra::rewriteNames() {
   static const SmallVector<StringRef> all(std::begin(names), std::end(names));

@@ -18,6 +18,8 @@
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 
+#include <map>
+
 namespace waferloom::codegen {
 #define GEN_PASS_DEF_CORENEEDS
 #include "waferloom/Codegen/Passes.h.inc"
@@ -41,7 +43,19 @@ public:
   void remove(const Window &window, const PeSet &pes);
 
 private:
-  llvm::DenseMap<Attribute, SmallVector<std::pair<Window, PeSet>>> known;
+  /// Of bytes up to before `high`.
+  struct Reads {
+    int64_t high;
+    PeSet pes;
+  };
+  /// By the first byte; no two share a byte.
+  using Pieces = std::map<int64_t, Reads>;
+  /// Lets a piece end, and the next begin, at `byte`.
+  static void split(Pieces &pieces, int64_t byte);
+  /// Joins neighbors that the same PEs read, those that touch the window too.
+  static void joinEqual(Pieces &pieces, const Window &window);
+
+  llvm::DenseMap<Attribute, Pieces> known; // by buffer
 };
 
 /// The instructions of one program.
@@ -113,34 +127,78 @@ static PeSet common(PeSet a, const PeSet &b) {
 PeSet Live::find(const Window &window, const PeSet &nobody) const {
   PeSet found = nobody;
   auto of = known.find(window.buffer);
-  if (of != known.end())
-    for (const auto &[bytes, pes] : of->second)
-      if (bytes.overlaps(window))
-        join(found, pes);
+  if (of == known.end())
+    return found;
+  const Pieces &pieces = of->second;
+  auto piece = pieces.upper_bound(window.low);
+  if (piece != pieces.begin() && std::prev(piece)->second.high > window.low)
+    --piece;
+  for (; piece != pieces.end() && piece->first < window.high; ++piece)
+    join(found, piece->second.pes);
   return found;
 }
 
-bool Live::add(const Window &window, const PeSet &pes) {
-  if (isEmpty(pes))
-    return false;
-  auto &of = known[window.buffer];
-  for (auto &[bytes, where] : of) {
-    if (bytes.low != window.low || bytes.high != window.high)
-      continue;
-    if (contains(where, pes))
-      return false;
-    join(where, pes);
-    return true;
+void Live::split(Pieces &pieces, int64_t byte) {
+  auto behind = pieces.lower_bound(byte);
+  if (behind == pieces.begin())
+    return;
+  Reads &reads = std::prev(behind)->second;
+  if (reads.high <= byte)
+    return;
+  pieces.emplace_hint(behind, byte, reads);
+  reads.high = byte;
+}
+
+void Live::joinEqual(Pieces &pieces, const Window &window) {
+  auto piece = pieces.lower_bound(window.low);
+  if (piece != pieces.begin())
+    --piece;
+  while (piece != pieces.end() && piece->first <= window.high) {
+    auto next = std::next(piece);
+    if (next != pieces.end() && next->first == piece->second.high &&
+        next->second.pes == piece->second.pes) {
+      piece->second.high = next->second.high;
+      pieces.erase(next);
+    } else {
+      piece = next;
+    }
   }
-  of.emplace_back(window, pes);
-  return true;
+}
+
+bool Live::add(const Window &window, const PeSet &pes) {
+  if (isEmpty(pes) || window.low >= window.high)
+    return false;
+  Pieces &pieces = known[window.buffer];
+  split(pieces, window.low);
+  split(pieces, window.high);
+  bool any = false;
+  auto piece = pieces.lower_bound(window.low);
+  for (int64_t byte = window.low; byte < window.high;) {
+    if (piece == pieces.end() || piece->first > byte) { // nobody reads these
+      const int64_t end = piece == pieces.end()
+                              ? window.high
+                              : std::min(window.high, piece->first);
+      pieces.emplace_hint(piece, byte, Reads{end, pes});
+      byte = end;
+      any = true;
+      continue;
+    }
+    if (!contains(piece->second.pes, pes)) {
+      join(piece->second.pes, pes);
+      any = true;
+    }
+    byte = piece->second.high;
+    ++piece;
+  }
+  joinEqual(pieces, window);
+  return any;
 }
 
 bool Live::add(const Live &other) {
   bool any = false;
-  for (const auto &[buffer, of] : other.known)
-    for (const auto &[bytes, pes] : of)
-      any |= add(bytes, pes);
+  for (const auto &[buffer, pieces] : other.known)
+    for (const auto &[low, reads] : pieces)
+      any |= add({cast<FlatSymbolRefAttr>(buffer), low, reads.high}, reads.pes);
   return any;
 }
 
@@ -148,17 +206,20 @@ void Live::remove(const Window &window, const PeSet &pes) {
   auto of = known.find(window.buffer);
   if (of == known.end())
     return;
-  for (auto &[bytes, where] : of->second) {
-    if (!window.contains(bytes))
-      continue;
+  Pieces &pieces = of->second;
+  split(pieces, window.low);
+  split(pieces, window.high);
+  auto piece = pieces.lower_bound(window.low);
+  while (piece != pieces.end() && piece->first < window.high) {
     // What is left is a rectangle only if one side of it goes as a whole.
+    PeSet &where = piece->second.pes;
     if (!where.rows.test(pes.rows))
       where.columns.reset(pes.columns);
     else if (!where.columns.test(pes.columns))
       where.rows.reset(pes.rows);
+    piece = isEmpty(where) ? pieces.erase(piece) : std::next(piece);
   }
-  llvm::erase_if(of->second,
-                 [](const auto &entry) { return isEmpty(entry.second); });
+  joinEqual(pieces, window);
 }
 
 Needs::Needs(core::ProgramOp program, const core::PeSets &sets)

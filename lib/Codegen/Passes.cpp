@@ -194,6 +194,9 @@ LogicalResult CoreFit::run() {
     OpPassManager allocation(core::ImageOp::getOperationName());
     allocation.addPass(codegen::createCoreCoalesce());
     if (budget.schedules) {
+      // What different PEs need is not merged; what is merged may be needed on
+      // fewer.
+      allocation.addPass(codegen::createCoreNeeds());
       allocation.addPass(codegen::createMergeFor(*machine));
       allocation.addPass(codegen::createCoreNeeds());
       allocation.addPass(codegen::createScheduleFor(*machine));

@@ -255,6 +255,8 @@ void waferloom::populatePerPePipeline(OpPassManager &pm,
   each.addPass(createCSEPass());
   each.addNestedPass<func::FuncOp>(algebra::createAlgebraLocal());
   each.addPass(createCSEPass());
+  if (!llvm::is_contained(options.disabledRewrites, algebra::sharedRoots))
+    each.addNestedPass<func::FuncOp>(partition::createPartitionShareRoots());
   partition::PartitionKeepAtRootsOptions roots;
   roots.middleRoots =
       !llvm::is_contained(options.disabledRewrites, algebra::middleRoot);

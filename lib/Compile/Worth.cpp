@@ -61,7 +61,7 @@ llvm::Expected<uint64_t> Measuring::countStep(image::ImageT &image) {
 /// What later phases choose: nothing shows of it behind `prepare`.
 static bool isOfMessages(StringRef name) {
   return name == algebra::packedMessages || name == algebra::middleRoot ||
-         name == algebra::atRoots;
+         name == algebra::atRoots || name == algebra::sharedRoots;
 }
 
 bool Measuring::isAtWork(StringRef name) {
@@ -73,6 +73,8 @@ bool Measuring::isAtWork(StringRef name) {
       works |= isa<fabric::ReduceOp>(op) && op.getValues().size() > 1;
     else if (name == algebra::middleRoot)
       works |= op.getRoot() != 0;
+    else if (name == algebra::sharedRoots)
+      works |= isa<fabric::BroadcastOp>(op) && op.getLine().getLength() == 2;
     else
       works |= isa<fabric::BroadcastOp>(op) &&
                llvm::any_of(op.getValues(), [](Value value) {

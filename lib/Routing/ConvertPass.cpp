@@ -4,6 +4,7 @@
 // all entries are collected first, algorithms are chosen for them together, and
 // only then is anything rewritten.
 
+#include "Crossings.h"
 #include "Mirrors.h"
 #include "Pins.h"
 #include "StageStreams.h"
@@ -18,7 +19,6 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Pass/PassManager.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/STLExtras.h"
 
 namespace waferloom::routing {
@@ -28,34 +28,10 @@ namespace waferloom::routing {
 
 using namespace mlir;
 using namespace waferloom;
+using namespace waferloom::routing;
 using collectives::Kind;
 
 namespace {
-
-/// What travels one way.
-struct Messages {
-  /// The values of a message have one element type: positions among the
-  /// operands (results, of what travels back), by type.
-  llvm::MapVector<Type, SmallVector<unsigned>> values;
-  /// For each message its lines, in order: indices into the list of all.
-  SmallVector<SmallVector<size_t>> lines;
-};
-
-/// One op of level 4 that words cross PEs for: what it becomes.
-struct Crossing {
-  Operation *op;
-  wafer::RegionAttr region;
-  wafer::StagesAttr stages;
-  bool isHandOver = false; // what the stages' repeat carries
-  /// Of a hand-over that turns: indices into the list of all lines, both ways
-  /// of each. None: of one PE.
-  SmallVector<size_t> leave, enter;
-  SmallVector<wafer::Axis> axes;
-  Kind kind = Kind::AllReduce;
-  wafer::Combiner combiner = wafer::Combiner::Sum;
-  int64_t root = -1; // coordinate along `axes`; -1: any, we choose
-  Messages in, out;  ///< to the root, and from it
-};
 
 struct Conversion {
   bool middleRoots;
@@ -68,7 +44,12 @@ struct Conversion {
   /// What a mapping says of the collectives.
   LogicalResult pin(ModuleOp module, const collectives::Costs &costs);
   void addMessages(Messages &messages, Kind kind, TypeRange types,
-                   ArrayRef<routing::Collective> lines);
+                   ArrayRef<routing::Collective> lines,
+                   llvm::function_ref<bool(unsigned)> isOne = {});
+  void addNeighbor(Crossing &crossing, wafer::ToNeighborOp op,
+                   routing::Collective line);
+  std::optional<unsigned> rootOf(const Crossing &crossing, size_t line,
+                                 ArrayRef<size_t> before) const;
   SmallVector<Value> send(OpBuilder &builder, const Messages &messages,
                           SmallVector<Value> values) const;
   void rewrite(Crossing &crossing);
@@ -151,71 +132,19 @@ static unsigned rootOn(ArrayRef<wafer::Axis> run, ArrayRef<wafer::Axis> axes,
   return static_cast<unsigned>(on);
 }
 
-namespace {
-/// The words of a PE, which are one of `parts`, on their way across strips of
-/// stages: so many in each of `lanes`.
-struct Turn {
-  int64_t parts, lanes;
-  int64_t words, laneWords, filled; // filled: a part from whole pieces
-
-  Turn(wafer::RegionAttr region, wafer::StagesAttr stages, int64_t words)
-      : parts(region.getHeight()), lanes(region.getWidth()), words(words) {
-    if (stages.getInColumns())
-      std::swap(parts, lanes);
-    const fabric::LaneShares shares(parts, lanes);
-    laneWords = shares.laneWords(words);
-    filled = shares.filled(words);
-  }
-};
-} // namespace
-
-static routing::Collective collectiveOf(Operation *op, bool alongX) {
+routing::Collective routing::collectiveOf(Operation *op, bool alongX) {
   const auto along = alongX ? routing::Direction::X : routing::Direction::Y;
   return {op->getLoc(), along, {}, {}};
 }
 
-/// What a stage in front of a turn and the one behind it sum: over the parts of
-/// each lane, whose last PE then speaks for it, and over the lanes. The lines
-/// and roots are those of a layer's sums, so that they share colors.
-static void addTurn(Crossing &crossing, bool middleRoots,
-                    SmallVectorImpl<routing::Collective> &all) {
-  const wafer::StagesAttr stages = crossing.stages;
-  if (!wafer::hasTurns(stages))
-    return;
-  int64_t words = 0;
-  for (Type type : crossing.op->getOperandTypes())
-    words += cast<ShapedType>(type).getNumElements();
-  const Turn turn(crossing.region, stages, words);
-  const bool inColumns = stages.getInColumns();
-  // Each strip ends in a turn.
-  const int64_t strips = inColumns ? stages.getColumns() : stages.getRows();
-  auto add = [&](SmallVectorImpl<size_t> &ways, bool x, int64_t message) {
-    routing::Collective c = collectiveOf(crossing.op, x);
-    c.line.length = static_cast<unsigned>(x ? crossing.region.getWidth()
-                                            : crossing.region.getHeight());
-    if (c.line.length == 1)
-      return;
-    c.line.segments =
-        static_cast<unsigned>(x ? stages.getColumns() : stages.getRows());
-    c.request.words = static_cast<uint64_t>(message);
-    c.request.root = middleRoots ? c.line.length / 2 : 0;
-    c.freeRoot = true;
-    c.times = strips;
-    for (Kind kind : {Kind::Reduce, Kind::Broadcast}) {
-      c.request.kind = kind;
-      ways.push_back(all.size());
-      all.push_back(c);
-    }
-  };
-  add(crossing.leave, inColumns, turn.laneWords);
-  add(crossing.enter, !inColumns, turn.filled);
-}
-
-/// A message for each element type of `types`, which takes `lines`.
+/// A message for each element type of `types`, of those that are meant, which
+/// takes `lines`.
 void Conversion::addMessages(Messages &messages, Kind kind, TypeRange types,
-                             ArrayRef<routing::Collective> lines) {
+                             ArrayRef<routing::Collective> lines,
+                             llvm::function_ref<bool(unsigned)> isOne) {
   for (auto [i, type] : llvm::enumerate(types))
-    messages.values[getElementTypeOrSelf(type)].push_back(i);
+    if (!isOne || isOne(i))
+      messages.values[getElementTypeOrSelf(type)].push_back(i);
   for (auto &[element, values] : messages.values) {
     SmallVector<size_t> &indices = messages.lines.emplace_back();
     int64_t elements = 0;
@@ -272,9 +201,29 @@ void Conversion::addLines(Crossing &crossing) {
   std::reverse(lines.begin(), lines.end());
   for (routing::Collective &line : lines)
     line.freeRoot = false;
-  if (crossing.kind != Kind::Reduce)
-    addMessages(crossing.out, Kind::Broadcast, crossing.op->getResultTypes(),
-                lines);
+  if (crossing.kind == Kind::Reduce)
+    return;
+  auto both = dyn_cast<wafer::ReduceApplyBroadcastOp>(crossing.op);
+  addMessages(crossing.out, Kind::Broadcast, crossing.op->getResultTypes(),
+              lines,
+              [&](unsigned i) { return !both || !both.isOfNeighbor(i); });
+  if (both)
+    for (auto op : both.getBodyBlock()->getOps<wafer::ToNeighborOp>())
+      addNeighbor(crossing, op, lines.front());
+}
+
+/// The line in pairs, and the line from the other PE of the root's pair.
+void Conversion::addNeighbor(Crossing &crossing, wafer::ToNeighborOp op,
+                             routing::Collective line) {
+  auto both = cast<wafer::ReduceApplyBroadcastOp>(crossing.op);
+  const unsigned root = line.request.root;
+  line.request.root = root ^ 1;
+  addMessages(crossing.fromNeighbor, Kind::Broadcast, both.getResultTypes(),
+              line, [&](unsigned i) { return both.isOfNeighbor(i); });
+  line.line.segments *= line.line.length / 2;
+  line.line.length = 2;
+  line.request.root = root % 2;
+  addMessages(crossing.toNeighbor, Kind::Broadcast, op.getResultTypes(), line);
 }
 
 /// A line has colors for both ways of what travels both.
@@ -291,26 +240,42 @@ LogicalResult Conversion::check(const collectives::Costs &costs) const {
   return success();
 }
 
+/// Where a line of a crossing has to begin or end because of those `before` it;
+/// none: anywhere.
+std::optional<unsigned> Conversion::rootOf(const Crossing &crossing,
+                                           size_t line,
+                                           ArrayRef<size_t> before) const {
+  if (crossing.root >= 0)
+    return std::nullopt;
+  if (crossing.toNeighbor.takes(line))
+    return all[before.front()].request.root % 2;
+  if (crossing.fromNeighbor.takes(line))
+    return all[before.front()].request.root ^ 1;
+  for (size_t other : llvm::reverse(before))
+    if (all[other].isOn(all[line]))
+      return all[other].request.root; // what travels back leaves where it came
+  return std::nullopt;
+}
+
 LogicalResult Conversion::pin(ModuleOp module,
                               const collectives::Costs &costs) {
   FailureOr<routing::Pins> pins = routing::Pins::of(module);
   if (failed(pins))
     return failure();
   for (const Crossing &crossing : crossings) {
-    // In the order of level 5. What travels back leaves where it arrived.
+    // In the order of level 5.
     SmallVector<size_t> mine;
     for (ArrayRef<size_t> turn : {crossing.leave, crossing.enter})
       llvm::append_range(mine, turn);
-    for (const Messages *way : {&crossing.in, &crossing.out})
+    for (const Messages *way : {&crossing.in, &crossing.toNeighbor,
+                                &crossing.out, &crossing.fromNeighbor})
       for (const SmallVector<size_t> &lines : way->lines)
         llvm::append_range(mine, lines);
     auto function = crossing.op->getParentOfType<func::FuncOp>();
     for (auto [i, index] : llvm::enumerate(mine)) {
       routing::Collective &c = all[index];
-      for (size_t before : ArrayRef(mine).take_front(i))
-        if (crossing.root < 0 && all[before].isOn(c))
-          std::tie(c.request.root, c.freeRoot) =
-              std::pair(all[before].request.root, false);
+      if (auto root = rootOf(crossing, index, ArrayRef(mine).take_front(i)))
+        std::tie(c.request.root, c.freeRoot) = std::pair(*root, false);
       if (failed(pins->choose(function.getName(), c, costs)))
         return failure();
     }
@@ -326,9 +291,9 @@ static fabric::Algorithm algorithmOf(collectives::Algorithm algorithm) {
   return fabric::symbolizeAlgorithm(name).value();
 }
 
-static SmallVector<Value> createCollective(OpBuilder &builder,
-                                           const routing::Collective &c,
-                                           SmallVector<Value> values) {
+SmallVector<Value> routing::createCollective(OpBuilder &builder,
+                                             const routing::Collective &c,
+                                             SmallVector<Value> values) {
   MLIRContext *context = builder.getContext();
   auto line = fabric::LineAttr::get(
       context,
@@ -373,54 +338,6 @@ static Value createPut(OpBuilder &builder, wafer::GatherOp op,
                                builder.getArrayAttr(axes), op.getCyclicAttr());
 }
 
-/// Fills `leave` and `enter` by the collectives of a turn.
-static void createTurn(fabric::StageSendRecvOp op, const Crossing &crossing,
-                       ArrayRef<routing::Collective> all) {
-  const Turn turn(crossing.region, crossing.stages, op.getWords());
-  Type element = getElementTypeOrSelf(op.getValues().front().getType());
-  auto words = [&](int64_t count) {
-    return RankedTensorType::get({count}, element);
-  };
-  const bool inColumns = crossing.stages.getInColumns();
-  const auto parts = inColumns ? fabric::Direction::X : fabric::Direction::Y;
-  const auto lanes = inColumns ? fabric::Direction::Y : fabric::Direction::X;
-  auto builder = OpBuilder::atBlockBegin(&op.getLeave().emplaceBlock());
-  Location loc = op.getLoc();
-  Value value = op.getLeave().addArgument(words(turn.words), loc);
-  value = fabric::ToLanesOp::create(builder, loc, words(turn.laneWords), value,
-                                    parts, turn.parts, lanes, turn.lanes);
-  for (size_t way : crossing.leave)
-    value = createCollective(builder, all[way], {value}).front();
-  fabric::YieldOp::create(builder, loc, value);
-  builder.setInsertionPointToStart(&op.getEnter().emplaceBlock());
-  value = op.getEnter().addArgument(words(turn.laneWords), loc);
-  value = fabric::FromLanesOp::create(builder, loc, words(turn.filled), value,
-                                      lanes, turn.lanes, parts, turn.parts);
-  for (size_t way : crossing.enter)
-    value = createCollective(builder, all[way], {value}).front();
-  if (turn.filled != turn.words)
-    value = tensor::ExtractSliceOp::create(
-        builder, loc, value, ArrayRef<OpFoldResult>{builder.getIndexAttr(0)},
-        ArrayRef<OpFoldResult>{builder.getIndexAttr(turn.words)},
-        ArrayRef<OpFoldResult>{builder.getIndexAttr(1)});
-  fabric::YieldOp::create(builder, loc, value);
-}
-
-/// What stands behind the repeat hands its results over.
-static void addStageSendRecv(const Crossing &crossing,
-                             ArrayRef<routing::Collective> all) {
-  OpBuilder builder(crossing.op->getContext());
-  builder.setInsertionPointAfter(crossing.op);
-  ResultRange results = crossing.op->getResults();
-  auto op = fabric::StageSendRecvOp::create(builder, crossing.op->getLoc(),
-                                            results.getTypes(), results,
-                                            IntegerAttr());
-  if (wafer::hasTurns(crossing.stages))
-    createTurn(op, crossing, all);
-  for (auto [from, to] : llvm::zip_equal(results, op.getResults()))
-    from.replaceAllUsesExcept(to, op);
-}
-
 /// `values` behind all lines of `messages`.
 SmallVector<Value> Conversion::send(OpBuilder &builder,
                                     const Messages &messages,
@@ -451,12 +368,21 @@ void Conversion::rewrite(Crossing &crossing) {
     wafer::YieldOp yield = both.getYield();
     for (auto [sum, value] : llvm::zip_equal(body->getArguments(), now))
       sum.replaceAllUsesWith(value);
+    for (auto op :
+         llvm::make_early_inc_range(body->getOps<wafer::ToNeighborOp>())) {
+      builder.setInsertionPoint(op);
+      op.replaceAllUsesWith(
+          send(builder, crossing.toNeighbor, llvm::to_vector(op.getValues())));
+      op.erase();
+    }
+    builder.setInsertionPoint(both);
     now = llvm::to_vector(yield.getValues());
     yield.erase();
     both->getBlock()->getOperations().splice(both->getIterator(),
                                              body->getOperations());
   }
   now = send(builder, crossing.out, std::move(now));
+  now = send(builder, crossing.fromNeighbor, std::move(now));
   crossing.op->replaceAllUsesWith(now);
   crossing.op->erase();
 }

@@ -300,6 +300,32 @@ func.func @message_between_two_ways() {
 
 // -----
 
+func.func @of_the_root_and_its_neighbor(%p: tensor<8xf32>) {
+  %e = tensor.empty() : tensor<8xf32>
+  %r = wafer.reduce_apply_broadcast %p over [y] sum {
+  ^bb0(%s: tensor<8xf32>):
+    %n = wafer.to_neighbor %s : (tensor<8xf32>) -> tensor<8xf32>
+    // expected-error @below {{reads values of the root and of its neighbor: a PE has those of one of them}}
+    %a = linalg.add ins(%s, %n : tensor<8xf32>, tensor<8xf32>) outs(%e : tensor<8xf32>) -> tensor<8xf32>
+    wafer.yield %a : tensor<8xf32>
+  } : (tensor<8xf32>) -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @another_type_for_the_neighbor(%p: tensor<8xf32>) {
+  %r = wafer.reduce_apply_broadcast %p over [y] sum {
+  ^bb0(%s: tensor<8xf32>):
+    // expected-error @below {{gives other types than it has}}
+    %n = wafer.to_neighbor %s : (tensor<8xf32>) -> tensor<4xf32>
+    wafer.yield %n : tensor<4xf32>
+  } : (tensor<8xf32>) -> tensor<4xf32>
+  return
+}
+
+// -----
+
 wafer.program region <x = 2 x 2, y = 4> {}
 func.func @yields_something_else() {
   %v = tensor.empty() : tensor<8xf32, #wafer.layout<[*] partial<y, sum>>>

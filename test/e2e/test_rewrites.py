@@ -13,7 +13,7 @@ from waferloom import cycles, zoo
 from conftest import BIN
 
 REWRITES = ["deferred-norm", "deferred-softmax", "half-factors", "reciprocal-root", "packed-messages",
-            "compute-at-roots", "own-maximum", "middle-root"]
+            "compute-at-roots", "shared-roots", "own-maximum", "middle-root"]
 CHOICES = [[], *([name] for name in REWRITES), REWRITES]
 SHAPES = {
     "groups": zoo.Shape(layers=2, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32),
@@ -58,6 +58,26 @@ def test_roots_change_no_bit(grid, precision):
     for ids in ([[3, 1, 4]], [[1]], [[5, 9, 2]], [[6]]):
         ours, theirs = (session.run({"input_ids": np.array(ids)}).outputs["logits"] for session in sessions)
         np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("precision", ["f32", "f16"])
+@pytest.mark.parametrize("grid", ["grid-4x6,sram=128KiB", "grid-5x2,sram=256KiB", "grid-2x7,sram=128KiB"])
+def test_shared_roots_change_no_bit(grid, precision, tmp_path):
+    """The PE beside a root computes what the root would have computed: an odd number of elements, f16 in pairs, lines of
+    either direction (7 PEs make no pairs; along x they do)."""
+    shape = zoo.Shape(layers=2, width=20, heads=6, kv_heads=3, head_dim=6, hidden=331, vocabulary=23, positions=32)
+    model = tmp_path / "model.onnx"
+    model.write_bytes(zoo.build(shape, zoo.weights(shape, seed=5)).SerializeToString())
+    subprocess.run([BIN / "waferloom", "compile", model, "-o", tmp_path / "m.wafer", f"--target={grid}", "--context=12",
+                    "--precision", precision, "--save-ir", tmp_path, "--quiet"], check=True)
+    shares = "wafer.to_neighbor" in (tmp_path / "4-shards.mlir").read_text()
+    assert shares or precision == "f16", "a line of two makes one PE do all of it in f16: too little to share"
+    sessions = [wl.compile(model, target=grid, context=12, precision=precision, disable_rewrites=disabled).session()
+                for disabled in ([], ["shared-roots"])]
+    for ids in ([[3]], [[1]], [[22]], [[6]]):
+        ours, theirs = (session.run({"input_ids": np.array(ids)}) for session in sessions)
+        np.testing.assert_array_equal(ours.outputs["logits"], theirs.outputs["logits"])
+        assert ours.cycles < theirs.cycles or not shares
 
 
 @pytest.mark.parametrize("precision, tolerance, gain", [("f32", 1e-5, 12), ("f32", 1e-5, 8000), ("f16", 2e-2, 12)])

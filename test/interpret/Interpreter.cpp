@@ -233,6 +233,8 @@ LogicalResult Machine::runOp(Operation *op) {
     return runLayers(elsewhere);
   if (auto allReduce = dyn_cast<wafer::AllReduceOp>(op)) {
     runAllReduce(allReduce);
+  } else if (auto beside = dyn_cast<wafer::ToNeighborOp>(op)) {
+    runToNeighbor(beside);
   } else if (auto reduce = dyn_cast<wafer::ReduceOp>(op)) {
     runReduce(reduce);
   } else if (auto broadcast = dyn_cast<wafer::BroadcastOp>(op)) {

@@ -80,6 +80,7 @@ private:
   void runAllReduce(wafer::AllReduceOp op);
   void runReduce(wafer::ReduceOp op);
   llvm::LogicalResult runAtRoots(wafer::ReduceApplyBroadcastOp op);
+  void runToNeighbor(wafer::ToNeighborOp op);
   llvm::LogicalResult runLayers(wafer::SendRecvOp op);
   void runAppend(wafer::AppendOp op);
   void runLookup(wafer::LookupOp op);

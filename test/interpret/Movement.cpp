@@ -75,8 +75,24 @@ LogicalResult Machine::runAtRoots(wafer::ReduceApplyBroadcastOp op) {
     return failure();
   for (auto [value, result] :
        llvm::zip(op.getYield().getValues(), op.getResults()))
-    runBroadcast(value, result, axes, root);
+    runBroadcast(value, result, axes,
+                 op.isOfNeighbor(result.getResultNumber()) ? root ^ 1 : root);
   return success();
+}
+
+/// Others keep NaN, the root too.
+void Machine::runToNeighbor(wafer::ToNeighborOp op) {
+  auto both = op->getParentOfType<wafer::ReduceApplyBroadcastOp>();
+  ArrayRef<Axis> axes = both.getAxes().getAxes();
+  const int64_t root = region.getSize(axes) / 2;
+  for (auto [value, result] : llvm::zip(op.getValues(), op.getResults())) {
+    LocalShards shards = values[value];
+    for (Tensor &shard : shards)
+      llvm::fill(shard.data, std::numeric_limits<double>::quiet_NaN());
+    for (const auto &group : getGroups(axes))
+      shards[group[root ^ 1]] = values[value][group[root]];
+    values[result] = shards;
+  }
 }
 
 /// slice (whole -> share) and gather (share -> whole).

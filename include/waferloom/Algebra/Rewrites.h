@@ -19,6 +19,8 @@ namespace waferloom::algebra {
 inline constexpr llvm::StringLiteral packedMessages = "packed-messages";
 /// What stands behind a sum is computed at its root, before the way back.
 inline constexpr llvm::StringLiteral atRoots = "compute-at-roots";
+/// The PE beside a root computes half of what the root does.
+inline constexpr llvm::StringLiteral sharedRoots = "shared-roots";
 /// Exponentials of a softmax wait for no maximum of other PEs.
 inline constexpr llvm::StringLiteral ownMaximum = "own-maximum";
 /// Sums along a line end in its middle, not at its end.

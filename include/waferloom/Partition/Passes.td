@@ -178,4 +178,19 @@ def PartitionKeepAtRoots
   ];
 }
 
+def PartitionShareRoots
+    : Pass<"partition-share-roots", "::mlir::func::FuncOp"> {
+  let summary = "Let the PE beside a root compute half of what the root does";
+  let description = [{
+    A `wafer.reduce_apply_broadcast` whose body works long on each element of one
+    dimension gives half of its sums to the PE beside the root
+    (`wafer.to_neighbor`), where that costs less than to wait for the root.
+
+    Needs: level 4. Gives: level 4.
+
+    Example: test/Partition/share-roots.mlir
+  }];
+  let dependentDialects = ["::mlir::tensor::TensorDialect"];
+}
+
 #endif // WAFERLOOM_PARTITION_PASSES

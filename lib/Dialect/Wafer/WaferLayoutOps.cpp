@@ -163,6 +163,47 @@ YieldOp ReduceApplyBroadcastOp::getYield() {
   return cast<YieldOp>(getBodyBlock()->getTerminator());
 }
 
+namespace {
+/// Where a value of a body is right.
+enum class Place { Everywhere, Root, Neighbor, Nowhere };
+} // namespace
+
+/// Of the results of `op`, if every operand is where `places` says.
+static Place placeOf(Operation *op, const DenseMap<Value, Place> &places) {
+  Place place = Place::Everywhere;
+  for (Value operand : op->getOperands()) {
+    const Place other = places.lookup_or(operand, Place::Everywhere);
+    if (place == Place::Everywhere)
+      place = other;
+    else if (other != Place::Everywhere && other != place)
+      return Place::Nowhere;
+  }
+  if (!isa<ToNeighborOp>(op))
+    return place;
+  return place == Place::Root ? Place::Neighbor : Place::Nowhere;
+}
+
+static DenseMap<Value, Place> placesOf(Block *body) {
+  DenseMap<Value, Place> places;
+  for (Value sum : body->getArguments())
+    places[sum] = Place::Root;
+  for (Operation &op : body->without_terminator())
+    for (Value result : op.getResults())
+      places[result] = placeOf(&op, places);
+  return places;
+}
+
+bool ReduceApplyBroadcastOp::isOfNeighbor(unsigned result) {
+  return placesOf(getBodyBlock()).lookup(getYield().getOperand(result)) ==
+         Place::Neighbor;
+}
+
+LogicalResult ToNeighborOp::verify() {
+  if (getValues().empty() || getValues().getTypes() != getResults().getTypes())
+    return emitOpError("gives other types than it has");
+  return success();
+}
+
 /// Values with this layout are the same on all PEs along `axes`.
 static LogicalResult verifyAlike(Operation *op, Type type,
                                  ArrayRef<Axis> axes) {
@@ -201,6 +242,11 @@ LogicalResult ReduceApplyBroadcastOp::verify() {
 
 LogicalResult ReduceApplyBroadcastOp::verifyRegions() {
   LogicalResult result = success();
+  for (auto [value, place] : placesOf(getBodyBlock()))
+    if (place == Place::Nowhere)
+      result = value.getDefiningOp()->emitOpError(
+          "reads values of the root and of its neighbor: a PE has those of one "
+          "of them");
   getBody().walk([&](Operation *op) {
     if (op->hasTrait<Collective>())
       result = op->emitOpError("is a collective between the two ways of another"

@@ -69,6 +69,9 @@ struct PeSet {
   bool meets(const PeSet &other) const {
     return columns.anyCommon(other.columns) && rows.anyCommon(other.rows);
   }
+  bool operator==(const PeSet &other) const {
+    return columns == other.columns && rows == other.rows;
+  }
 };
 
 /// The sets that the instructions of a region name.

@@ -59,7 +59,9 @@ def Wafer_ReduceApplyBroadcastOp : Wafer_Op<"reduce_apply_broadcast", [
     ```
 
     The body is local: it holds no collective. Values from outside may be read if
-    they lie the same on all PEs along `axes`.
+    they lie the same on all PEs along `axes`. What is computed of results of
+    `wafer.to_neighbor` is computed by the PE beside the root, and broadcast from
+    there.
 
     ```mlir
     %h = wafer.reduce_apply_broadcast %g, %u over [x] sum {
@@ -82,7 +84,29 @@ def Wafer_ReduceApplyBroadcastOp : Wafer_Op<"reduce_apply_broadcast", [
   let extraClassDeclaration = [{
     ::mlir::Block *getBodyBlock() { return &getBody().front(); }
     YieldOp getYield();
+    /// Whether a result is computed by the PE beside the root.
+    bool isOfNeighbor(unsigned result);
   }];
+}
+
+def Wafer_ToNeighborOp : Wafer_Op<"to_neighbor", [
+    Pure, HasParent<"ReduceApplyBroadcastOp">]> {
+  let summary = "Give values of the root to the PE beside it";
+  let description = [{
+    The PEs of the line make pairs; the other PE of the root's pair gets its
+    values, and computes what is computed of the results, while the root computes
+    the rest. Level 4.
+
+    ```mlir
+    %other = wafer.to_neighbor %half : (tensor<4xf32>) -> tensor<4xf32>
+    ```
+  }];
+  let arguments = (ins Variadic<AnyStaticShapeTensor>:$values);
+  let results = (outs Variadic<AnyStaticShapeTensor>:$results);
+  let assemblyFormat = [{
+    $values attr-dict `:` functional-type($values, $results)
+  }];
+  let hasVerifier = 1;
 }
 
 def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure, Wafer_Collective]> {
@@ -224,6 +248,8 @@ def Wafer_RepeatOp : Wafer_Op<"repeat", [
   let extraClassDeclaration = [{
     ::mlir::Block *getBodyBlock() { return &getBody().front(); }
     YieldOp getYield();
+    /// Whether a result is computed by the PE beside the root.
+    bool isOfNeighbor(unsigned result);
   }];
 }
 
