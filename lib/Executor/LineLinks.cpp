@@ -31,6 +31,7 @@ static bool isEmpty(const LineCounts &counts) {
 struct Flow {
   std::array<std::vector<Convoy>, 4> convoys; // by Side
   Stamp begin = INT64_MAX, end = INT64_MIN;   // on any link
+  int32_t from = INT32_MAX, to = INT32_MIN;   // of its links
   LineCounts within;
 };
 
@@ -54,7 +55,8 @@ struct Meeting {
 
 class LineCounter {
 public:
-  explicit LineCounter(const CountedSchedule &counted) : counted(counted) {}
+  LineCounter(const CountedSchedule &counted, Interrupt *interrupt)
+      : counted(counted), interrupt(interrupt) {}
 
   SharedOnAllLines run();
 
@@ -72,16 +74,20 @@ private:
                   const GroupAfter::Run &run, const Crossing &crossing) const;
   void gather();
   const LineCounts &meet(const Meeting &meeting);
+  void meetActive(const Event &event);
   void count(std::vector<Event> &events, bool alongX, uint32_t line);
   void note(const LineCounts &counts, int32_t at);
 
   const CountedSchedule &counted;
+  Interrupt *interrupt;
   std::vector<std::unique_ptr<Footprint>> footprints; // by group
   std::vector<Flow> flows;
   std::map<std::tuple<uint32_t, uint32_t, bool, int32_t>, uint32_t> flowAt;
   std::map<Meeting, LineCounts> meetings;
   Lines rows, columns; // by y, by x
   LineCounts onLine;   // of the line that is counted
+  /// Events that have not ended, by parts of the line.
+  std::vector<SmallVector<const Event *>> active;
   SharedOnAllLines total;
 };
 } // namespace
@@ -152,6 +158,8 @@ void LineCounter::addConvoys(Flow &flow, const GroupTimer &timer,
   convoy.begin =
       isRising ? time - crossing.along * hop : time + crossing.along * hop;
   flow.convoys[size_t(crossing.side)].push_back(convoy);
+  flow.from = std::min(flow.from, convoy.from);
+  flow.to = std::max(flow.to, convoy.to);
   flow.begin = std::min(flow.begin, time);
   flow.end =
       std::max(flow.end, time + (links - 1) * hop + run.words + convoy.wait);
@@ -186,6 +194,8 @@ void LineCounter::gather() {
     size_t following = 0;
     for (const GroupPlaces &places :
          counted.schedule.exchanges[superstep.exchange]) {
+      if (interrupt && interrupt->due(places.bases.size()))
+        return;
       const Footprint &footprint = footprintOf(places.group);
       size_t first = std::exchange(following, following + places.bases.size());
       for (bool alongX : {true, false})
@@ -251,26 +261,51 @@ void LineCounter::note(const LineCounts &counts, int32_t at) {
     }
 }
 
+/// Notes what an event has together with those that began before it. Only those
+/// in the same part of the line are asked: a line has hundreds of narrow ones.
+void LineCounter::meetActive(const Event &event) {
+  constexpr int32_t linksOfPart = 32;
+  const Flow &flow = flows[event.flow];
+  const int32_t from = event.at + flow.from, to = event.at + flow.to;
+  const Stamp begin = event.origin + flow.begin;
+  for (int32_t part = from / linksOfPart; part * linksOfPart < to; ++part) {
+    if (static_cast<size_t>(part) >= active.size())
+      active.resize(part + 1);
+    auto &here = active[part];
+    llvm::erase_if(here, [&](const Event *other) {
+      return other->origin + flows[other->flow].end <= begin;
+    });
+    for (const Event *other : here) {
+      const int32_t first = other->at + flows[other->flow].from;
+      // In the first part that both are in.
+      if (std::max(first, from) / linksOfPart == part && first < to &&
+          from < other->at + flows[other->flow].to)
+        note(meet({other->flow, event.flow, event.at - other->at,
+                   event.origin - other->origin}),
+             other->at);
+    }
+    here.push_back(&event);
+  }
+}
+
 void LineCounter::count(std::vector<Event> &events, bool alongX,
                         uint32_t line) {
+  // Some groups cross no shared link of the line.
+  llvm::erase_if(events, [&](const Event &event) {
+    return flows[event.flow].from >= flows[event.flow].to;
+  });
   auto beginOf = [&](const Event &e) { return e.origin + flows[e.flow].begin; };
   llvm::sort(events, [&](const Event &a, const Event &b) {
     return beginOf(a) < beginOf(b);
   });
-  std::vector<const Event *> active;
   for (const Event &event : events) {
-    const Flow &flow = flows[event.flow];
-    if (!isEmpty(flow.within))
+    if (interrupt && interrupt->due())
+      return;
+    if (const Flow &flow = flows[event.flow]; !isEmpty(flow.within))
       note(flow.within, event.at);
-    llvm::erase_if(active, [&](const Event *other) {
-      return other->origin + flows[other->flow].end <= beginOf(event);
-    });
-    for (const Event *other : active)
-      note(meet({other->flow, event.flow, event.at - other->at,
-                 event.origin - other->origin}),
-           other->at);
-    active.push_back(&event);
+    meetActive(event);
   }
+  active.clear();
   for (Side side : {Side::north, Side::south, Side::east, Side::west}) {
     for (auto &[pair, on] : onLine[size_t(side)]) {
       const uint64_t links = unite(on.links);
@@ -294,8 +329,9 @@ SharedOnAllLines LineCounter::run() {
   return std::move(total);
 }
 
-SharedOnAllLines countSharedLinks(const CountedSchedule &counted) {
-  return LineCounter(counted).run();
+SharedOnAllLines countSharedLinks(const CountedSchedule &counted,
+                                  Interrupt *interrupt) {
+  return LineCounter(counted, interrupt).run();
 }
 
 } // namespace waferloom::executor

@@ -7,6 +7,7 @@
 #ifndef WAFERLOOM_LIB_EXECUTOR_LINELINKS_H
 #define WAFERLOOM_LIB_EXECUTOR_LINELINKS_H
 
+#include "Interrupt.h"
 #include "ScheduleRecord.h"
 #include "SharedLinks.h"
 
@@ -19,7 +20,9 @@ struct SharedOnAllLines {
   bool groupsMeet = false;
 };
 
-SharedOnAllLines countSharedLinks(const CountedSchedule &counted);
+/// Of what it had seen, if it was interrupted.
+SharedOnAllLines countSharedLinks(const CountedSchedule &counted,
+                                  Interrupt *interrupt);
 
 } // namespace waferloom::executor
 

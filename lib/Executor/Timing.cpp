@@ -277,7 +277,9 @@ std::optional<EngineResult> Timer::run() {
     if (!exchange(superstep))
       return std::nullopt;
   }
-  SharedOnAllLines shared = countSharedLinks(counted());
+  SharedOnAllLines shared = countSharedLinks(counted(), interrupt);
+  if (interrupt && interrupt->is())
+    return std::nullopt;
   if (shared.groupsMeet && prepared.effort.steps <= mostStepsAtOnce)
     return std::nullopt;
   EngineResult counted = result();
