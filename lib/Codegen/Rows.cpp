@@ -102,7 +102,7 @@ void Scalars::emitLoop() const {
     emitter.endLoop();
 }
 
-void Scalars::emitSequence() const {
+void Scalars::emitSequence(bool copies) const {
   Emitter &emitter = *sum.emitter;
   // The first fma of a window of the sum adds to its beginning.
   bool begins = !foldsInside && !isSame(sum.init, sum.dst);
@@ -111,7 +111,7 @@ void Scalars::emitSequence() const {
                    sum.init);
   emitter.setProduct(true);
   const Ref a = settled(scalar, asItLies(scalar));
-  const Ref b = settled(vector, bestOrder());
+  const Ref b = copies ? settled(vector, bestOrder()) : vector;
   SmallVector<int64_t> index(outer.size(), 0);
   for (int64_t time = 0; time < times; ++time) {
     int64_t rest = time;

@@ -6,8 +6,8 @@
 //
 //   a loop      one fma of a scalar with a vector per element of one factor;
 //               issue and a descriptor rewrite each time
-//   a sequence  the same fmas written out: no rewrites, but code, and a factor
-//               that moves with an outer loop is copied first
+//   a sequence  the same fmas written out: code, and a factor that moves with
+//               an outer loop is copied first, or each of them rewrites
 //   a fold      all products at once, then their fold: a temporary
 //
 // Halves are multiplied by fma only; a fold widens them first. A half and a
@@ -252,11 +252,17 @@ static Ref widened(const Sum &sum, const Ref &from) {
 namespace {
 /// What the ways of one sum of products take, in cycles.
 struct Ways {
-  static constexpr int64_t never = std::numeric_limits<int64_t>::max();
+  /// Fmas written out.
+  struct Rows {
+    int64_t cycles = std::numeric_limits<int64_t>::max(); ///< never
+    bool copies = false;                                  ///< the vector first
+    int64_t moving = 0; ///< cycles because the vector moves
+  };
 
   Scalars byA, byB;
   int64_t begin; ///< the sum set to its beginning
-  int64_t fold = 0, sequenceA, sequenceB;
+  int64_t fold = 0;
+  Rows rowsOfA, rowsOfB;
   int64_t temporary; ///< bytes that the fold takes
 
   Ways(const Sum &sum, const Ref &a, const Ref &b);
@@ -264,7 +270,7 @@ struct Ways {
   int64_t loop() const {
     return std::min(byA.loopCycles(), byB.loopCycles()) + begin;
   }
-  int64_t sequence() const { return std::min(sequenceA, sequenceB); }
+  int64_t sequence() const { return std::min(rowsOfA.cycles, rowsOfB.cycles); }
   bool folds() const { return folds(loop()); }
   bool folds(int64_t loop) const {
     return temporary <= byA.sum.budget.temporaryBytes &&
@@ -273,11 +279,7 @@ struct Ways {
 
 private:
   void countFold(const Sum &sum, const Ref &a, const Ref &b);
-  int64_t sequenceCycles(const Scalars &way) const {
-    return way.times <= way.sum.budget.unrolled
-               ? way.sequenceCycles() + (way.foldsInside ? begin : 0)
-               : never;
-  }
+  Rows countRows(const Scalars &way) const;
 };
 } // namespace
 
@@ -288,8 +290,16 @@ Ways::Ways(const Sum &sum, const Ref &a, const Ref &b)
           MachineModel(sum.target).getRate(Opcode::mov, sum.dst.type))),
       temporary(elements(sum.extents) * bytesOf(sum.dst.type)) {
   countFold(sum, a, b);
-  sequenceA = sequenceCycles(byA);
-  sequenceB = sequenceCycles(byB);
+  rowsOfA = countRows(byA);
+  rowsOfB = countRows(byB);
+}
+
+Ways::Rows Ways::countRows(const Scalars &way) const {
+  if (way.times > way.sum.budget.unrolled)
+    return {};
+  return {way.sequenceCycles() + (way.foldsInside ? begin : 0),
+          way.rowCycles(way.bestOrder()) < way.inPlaceCycles(),
+          way.movingCycles()};
 }
 
 /// All products, then their fold.
@@ -324,7 +334,11 @@ void Ways::countFold(const Sum &sum, const Ref &a, const Ref &b) {
 }
 
 namespace {
-enum class Way { Fold, RowsOfA, RowsOfB, LoopOfA, LoopOfB };
+struct Way {
+  enum Kind { Fold, RowsOfA, RowsOfB, LoopOfA, LoopOfB } kind;
+  bool copies = false; ///< rows: a copy of the vector is read
+  int64_t moving = 0;  ///< rows: cycles of this sum because the vector moves
+};
 } // namespace
 
 /// Loops do not become common ones.
@@ -337,11 +351,15 @@ static Way chooseWay(const Sum &sum, const Ref &a, const Ref &b) {
   const Ways &ways = sum.siblings > 1 ? together : alone;
   const int64_t loop = alone.loop() * sum.siblings;
   if (ways.folds(loop))
-    return Way::Fold;
-  if (ways.sequence() <= loop)
-    return ways.sequenceA <= ways.sequenceB ? Way::RowsOfA : Way::RowsOfB;
-  return alone.byA.loopCycles() <= alone.byB.loopCycles() ? Way::LoopOfA
-                                                          : Way::LoopOfB;
+    return {Way::Fold};
+  if (ways.sequence() <= loop) {
+    const bool byA = ways.rowsOfA.cycles <= ways.rowsOfB.cycles;
+    const Ways::Rows &rows = byA ? ways.rowsOfA : ways.rowsOfB;
+    return {byA ? Way::RowsOfA : Way::RowsOfB, rows.copies,
+            rows.moving / sum.siblings};
+  }
+  return {alone.byA.loopCycles() <= alone.byB.loopCycles() ? Way::LoopOfA
+                                                           : Way::LoopOfB};
 }
 
 void Sum::products(Ref a, Ref b) {
@@ -357,7 +375,8 @@ void Sum::products(Ref a, Ref b) {
     emitter->setProduct(true);
     half = widened(*this, half);
   }
-  switch (chooseWay(*this, a, b)) {
+  const Way way = chooseWay(*this, a, b);
+  switch (way.kind) {
   case Way::Fold: {
     emitter->setProduct(true);
     for (Ref *factor : {&a, &b})
@@ -369,9 +388,9 @@ void Sum::products(Ref a, Ref b) {
     return emitter->setProduct(false);
   }
   case Way::RowsOfA:
-    return Scalars(*this, a, b).emitSequence();
+    return Scalars(*this, a, b).emitSequence(way.copies);
   case Way::RowsOfB:
-    return Scalars(*this, b, a).emitSequence();
+    return Scalars(*this, b, a).emitSequence(way.copies);
   case Way::LoopOfA:
     return Scalars(*this, a, b).emitLoop();
   case Way::LoopOfB:
@@ -385,10 +404,10 @@ int64_t Sum::countProducts(const Ref &a, const Ref &b) const {
 }
 
 Sum::Standing Sum::standing(const Ref &factor, const Ref &other) const {
-  if (chooseWay(*this, other, factor) == Way::RowsOfA) {
+  const Way way = chooseWay(*this, other, factor);
+  if (way.kind == Way::RowsOfA) {
     const Scalars rows(*this, other, factor);
-    const SmallVector<size_t> order = rows.bestOrder();
-    return {rows.laid(factor, order), rows.copyCycles(factor, order)};
+    return {rows.laid(factor, rows.bestOrder()), way.moving};
   }
   Ref still = factor;
   still.steps.clear();
