@@ -30,6 +30,17 @@ def test_relatives_on_the_wafer(name, form, where):
     assert error(np.concatenate(ours, axis=1), expected) < 1e-4
 
 
+def test_two_kinds_of_layers_in_halves_are_one_loop():
+    """Angles of full layers are looked up in the sixth layer, and every layer widens the gains of its head norms."""
+    shape = replace(SHAPE, **RELATIVES["gemma3"] | {"layers": 9, "full_every": 6})
+    model = zoo.build(shape, zoo.weights(shape, seed=9), "genai", "f16").SerializeToString()
+    program = wl.compile(model, context=9, logits="all", target="grid-7x5,sram=512KiB")
+    assert program.summary["bounds"][0]["layers"] == 9
+    expected, session = logits(model, (1,) * 5), BothEngines(program)
+    ours = [session.run({"input_ids": IDS[:, i:i + 1]}).outputs["logits"] for i in range(5)]
+    assert error(np.concatenate(ours, axis=1), expected) < 1e-2
+
+
 @pytest.mark.skipif(not os.environ.get("WAFERLOOM_LONG"), reason="half an hour: set WAFERLOOM_LONG=1")
 @pytest.mark.parametrize("form", ["primitives", "genai"])
 @pytest.mark.parametrize("name", zoo.PUBLISHED)
