@@ -1,6 +1,7 @@
 //===- OperatorsGenerator.cpp - Values made of sizes and indices ----------===//
 
 #include "Compose.h"
+#include "Rows.h"
 #include "TensorBytes.h"
 
 #include <cmath>
@@ -56,6 +57,12 @@ static Results lowerRange(Call &c) {
   Type type = c.input(0)->type;
   if (isa<FloatType>(type))
     return one(floatRange(c, type));
+  Expr begin = lowering.functionOf(c.input(0)),
+       end = lowering.functionOf(c.input(1)),
+       by = lowering.functionOf(c.input(2));
+  if (begin && end && by == math.constant(1) &&
+      (math.readsData(begin) || math.readsData(end)))
+    return lowerWindow(c, begin, end);
   Expr bounds[3];
   for (unsigned i = 0; i < 3; ++i) {
     const Sizes *elements = lowering.sizesOf(c.input(i), "its bound");

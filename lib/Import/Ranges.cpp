@@ -111,6 +111,15 @@ std::pair<Expr, Expr> Arithmetic::atomBounds(Expr atom) {
     if (dependsOnPositionOnly(atom->args[1]) && lowest(atom->args[1]) > 0)
       return {constant(0), add(atom->args[1], -1)};
     return {nullptr, nullptr};
+  case ExprKind::FloorDiv: {
+    auto [low, high] = bounds(atom->args[0]);
+    auto by = [&](Expr bound) -> Expr {
+      auto parts = bound ? floorDivMod(bound, atom->args[1]) : std::nullopt;
+      return parts ? parts->first : nullptr;
+    };
+    return atom->args[1]->constant() ? std::pair(by(low), by(high))
+                                     : std::pair<Expr, Expr>();
+  }
   case ExprKind::IntWhere: {
     auto a = bounds(atom->args[1]), b = bounds(atom->args[2]);
     return {pick(a.first, b.first, true), pick(a.second, b.second, false)};

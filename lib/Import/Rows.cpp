@@ -2,8 +2,9 @@
 //
 // NonZero gives as many indices as there are elements other than zero.
 // Exporters write the experts of a mixture with it: the rows of the tokens that
-// chose an expert are gathered, computed, and added where they came from. No
-// program has tensors of such a size. Instead there are all rows that there may
+// chose an expert are gathered, computed, and added where they came from; or
+// rows are sorted by expert, and a Range takes the window of each. No program
+// has tensors of such a size. Instead there are all rows that there may
 // be, and a predicate that says which of them there are. Operators that compute
 // each row by itself go on as usual; what puts rows somewhere leaves out the
 // absent ones; everything else would see them, and is refused. So is arithmetic
@@ -26,6 +27,11 @@ using namespace waferloom;
 using namespace waferloom::import;
 
 static bool hasRows(SymbolicTensor *q) { return q && q->rows; }
+
+/// Whether the same rows are there: as many of other places are others.
+static bool areSame(const ChosenRows &a, const ChosenRows &b) {
+  return a.count == b.count && a.begin == b.begin;
+}
 
 //===----------------------------------------------------------------------===//
 // NonZero
@@ -115,14 +121,79 @@ static Results lowerNonZero(Call &c) {
 }
 
 //===----------------------------------------------------------------------===//
+// Windows
+//===----------------------------------------------------------------------===//
+
+Results import::lowerWindow(Call &c, Expr begin, Expr end) {
+  // How many rows there may be is known when they are gathered.
+  Sizes shape{c.math.constant(1)};
+  c.math.dims = shape;
+  SymbolicTensor *places = c.lowering.fromFunction(
+      shape, c.input(0)->type, c.math.add(begin, c.math.dim(0)));
+  places->rows = ChosenRows{0, nullptr, c.math.sub(end, begin), begin};
+  return one(places);
+}
+
+static bool isWindow(SymbolicTensor *q) {
+  return hasRows(q) && !q->rows->present;
+}
+
+/// The rows of a window: where all are, with those of no window.
+static Results rowsOfWindow(Call &c, SymbolicTensor *q, int64_t axis,
+                            const ChosenRows &window) {
+  Arithmetic &math = c.math;
+  SymbolicTensor *rows = c.lowering.clone(*q);
+  math.dims.assign(1, q->shape[axis]);
+  Expr end = math.add(window.begin, window.count);
+  Expr present = math.logicalAnd(math.lessEqual(window.begin, math.dim(0)),
+                                 math.lessEqual(math.add(math.dim(0), 1), end));
+  rows->rows = ChosenRows{static_cast<unsigned>(axis), present, window.count,
+                          window.begin};
+  return one(rows);
+}
+
+/// Windows that begin where the one before ends are all rows, each computed as
+/// the one says that it lies in. Null, and no refusal, if they are none.
+static SymbolicTensor *joinedWindows(Call &c, int64_t axis) {
+  Arithmetic &math = c.math;
+  Expr end = math.constant(0);
+  const Sizes shape = c.input(0)->shape;
+  SmallVector<Expr> ends;
+  for (SymbolicTensor *part : c.inputs) {
+    if (!hasRows(part) || part->rows->axis != axis || !part->rows->begin ||
+        part->rows->begin != end || Sizes(part->shape) != shape)
+      return nullptr;
+    end = math.add(end, part->rows->count);
+    ends.push_back(end);
+  }
+  auto whole = [&](SymbolicTensor *part) {
+    SymbolicTensor *all = c.lowering.clone(*part);
+    all->rows.reset();
+    return all;
+  };
+  Compose o(c);
+  SymbolicTensor *result = whole(c.inputs.back());
+  for (size_t i = c.inputs.size() - 1; i-- > 0 && result;) {
+    math.dims = shape;
+    Expr before = math.lessEqual(math.add(math.dim(axis), 1), ends[i]);
+    result = o.where(
+        c.lowering.fromFunction(shape, c.lowering.builder.getI1Type(), before),
+        whole(c.inputs[i]), result);
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
 // Row by row
 //===----------------------------------------------------------------------===//
 
 static Results withRows(Results results, const ChosenRows &rows,
                         unsigned axis) {
   for (SymbolicTensor *&result : results)
-    if (result)
-      result->rows = ChosenRows{axis, rows.present, rows.count};
+    if (result) {
+      result->rows = rows;
+      result->rows->axis = axis;
+    }
   return results;
 }
 
@@ -139,7 +210,7 @@ static Results pointwiseRows(Call &c, const OperatorEntry &entry) {
   for (SymbolicTensor *q : c.inputs) {
     if (!q || q->rank() < fromEnd)
       continue;
-    const bool meets = hasRows(q) && q->rows->count == rows.count &&
+    const bool meets = hasRows(q) && areSame(*q->rows, rows) &&
                        q->rank() - q->rows->axis == fromEnd;
     const bool isOne =
         !hasRows(q) && q->shape[q->rank() - fromEnd] == c.math.constant(1);
@@ -199,6 +270,8 @@ static Results gatheredRows(Call &c, const OperatorEntry &entry) {
   auto axis = normalizeAxis(c.lowering, c.integer("axis", 0), q->rank());
   if (!axis || (hasRows(q) && (hasRows(indices) || *axis == q->rows->axis)))
     return axis ? refuseRows(c) : Results();
+  if (isWindow(indices))
+    return rowsOfWindow(c, q, *axis, *indices->rows);
   ChosenRows rows = hasRows(q) ? *q->rows : *indices->rows;
   if (!hasRows(q))
     rows.axis += *axis;
@@ -229,9 +302,12 @@ static Results partsOfRows(Call &c, const OperatorEntry &entry) {
   if (!axis)
     return {};
   const bool isJoin = c.op == "Concat";
+  if (isJoin && *axis == q->rows->axis)
+    if (SymbolicTensor *result = joinedWindows(c, *axis))
+      return one(result);
   for (SymbolicTensor *other : ArrayRef(c.inputs).drop_front())
     if (isJoin ? !hasRows(other) || other->rows->axis != q->rows->axis ||
-                     other->rows->count != q->rows->count
+                     !areSame(*other->rows, *q->rows)
                : hasRows(other))
       return refuseRows(c);
   if (*axis == q->rows->axis)
@@ -301,7 +377,7 @@ static Results putRows(Call &c, const OperatorEntry &entry) {
   Arithmetic &math = c.math;
   SymbolicTensor *indices = c.input(1), *updates = c.input(2);
   if (hasRows(c.input(0)) || !hasRows(indices) || !hasRows(updates) ||
-      indices->rows->count != updates->rows->count ||
+      !areSame(*indices->rows, *updates->rows) ||
       indices->rows->axis != updates->rows->axis)
     return refuseRows(c);
   Expr function = c.lowering.functionOf(indices);
@@ -367,6 +443,9 @@ Results import::lowerOnRows(Call &c, const OperatorEntry &entry) {
       {putRows, {"Scatter", "ScatterElements", "ScatterND"}},
       {shapeOfRows, {"Shape"}},
   };
+  const bool isPlaceOnly = c.op == "Gather" && !isWindow(c.input(0));
+  if (!isPlaceOnly && llvm::any_of(c.inputs, isWindow))
+    return refuseRows(c);
   for (const auto &[lower, ops] : families)
     if (ops.contains(c.op))
       return lower(c, entry);

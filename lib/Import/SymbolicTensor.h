@@ -44,11 +44,13 @@ struct View {
 /// Rows of which data decides how many there are: all that there may be, and
 /// which of them there are. What is computed of the others reaches nothing.
 struct ChosenRows {
-  unsigned axis;
+  unsigned axis = 0;
   /// A function of d0, the row.
   Expr present;
   /// Their number: an integer that nothing is known of.
   Expr count;
+  /// Of rows that follow each other, the first; else null.
+  Expr begin = nullptr;
 };
 
 struct SymbolicTensor {

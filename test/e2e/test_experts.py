@@ -91,7 +91,43 @@ def compared(g, x, tokens):
     return g.op("Sum", *parts)
 
 
-FORMS = {"matrices taken": matrices_taken, "stacked": stacked, "compared": compared,
+def windows(g, rows, offsets):
+    """The rows between every two offsets."""
+    for e in range(EXPERTS):
+        begin, end = (g.op("Gather", offsets, g.constant(np.array(i))) for i in (e, e + 1))
+        yield g.op("Gather", rows, g.op("Range", begin, end, g.constant(np.array(1))))
+
+
+def grouped(g, rows, offsets, inner, outer):
+    """One product of the rows of each expert with its matrix, as torch's grouped products become."""
+    weight = g.weight(EXPERTS, inner, outer)
+    return g.op("Concat", *(g.op("MatMul", window, g.op("Gather", weight, g.constant(np.array(e))))
+                            for e, window in enumerate(windows(g, rows, offsets))), axis=0)
+
+
+def offsets_of(g, ids):
+    """Where the rows of each expert begin among sorted ones, and where the last ends."""
+    hot = g.op("Equal", g.op("Unsqueeze", ids, g.integers(0)), g.op("Unsqueeze", g.integers(*range(EXPERTS)), g.integers(1)))
+    counts = g.op("ReduceSum", g.op("Cast", hot, to=TensorProto.INT64), g.integers(1), keepdims=0)
+    return g.op("Concat", g.integers(0), g.op("CumSum", counts, g.constant(np.array(0))), axis=0)
+
+
+def rows_sorted(g, x, tokens):
+    """TopK sorts what was chosen by expert, and later brings it back."""
+    gates, ids = router(g, x)
+    all = g.integers(tokens * CHOSEN)
+    ids, order = g.op("TopK", g.op("Reshape", ids, g.integers(-1)), all, results=2, axis=0, largest=0)
+    offsets = offsets_of(g, ids)
+    y = grouped(g, g.op("Gather", x, g.op("Div", order, g.integers(CHOSEN))), offsets, HIDDEN, INNER)
+    y = grouped(g, g.op("Mul", y, g.op("Sigmoid", y)), offsets, INNER, HIDDEN)
+    shares = g.op("Gather", g.op("Reshape", gates, g.integers(-1)), order)
+    y = g.op("Mul", y, g.op("Unsqueeze", shares, g.integers(1)))
+    _, back = g.op("TopK", order, all, results=2, axis=0, largest=0)
+    return g.op("ReduceSum", g.op("Reshape", g.op("Gather", y, back), g.integers(-1, CHOSEN, HIDDEN)), g.integers(1),
+                keepdims=0)
+
+
+FORMS = {"rows sorted": rows_sorted, "matrices taken": matrices_taken, "stacked": stacked, "compared": compared,
          "rows, ScatterElements": lambda *args: rows_chosen(*args, put=by_elements),
          "rows, ScatterND": lambda *args: rows_chosen(*args, put=by_reduction)}
 
@@ -175,6 +211,40 @@ def test_what_would_see_absent_rows_is_refused(what, message):
     what(g, g.op("Gather", x, row))
     g.output("y", None)
     assert message in refused(g)
+
+
+@pytest.mark.parametrize("join, message", [
+    (lambda g, parts: g.op("Concat", *parts[1:], parts[0], axis=0, names=["y"]), "each by itself"),
+    (lambda g, parts: g.op("Concat", *parts[1:], axis=0, names=["y"]), "each by itself"),
+    (lambda g, parts: g.op("Identity", parts[0], names=["y"]), "output 'y' has as many rows as data decides"),
+], ids=["another order", "without the first", "one"])
+def test_windows_that_are_not_all_rows_are_refused(join, message):
+    g = Graph()
+    ids = g.input("ids", [6], TensorProto.INT64)
+    join(g, list(windows(g, g.input("x", [6, HIDDEN]), offsets_of(g, ids))))
+    g.output("y", None)
+    assert message in refused(g)
+
+
+def test_windows_of_other_places_do_not_meet():
+    """As many rows, but not the same ones."""
+    g = Graph()
+    x, count = g.input("x", [6, HIDDEN]), g.op("Add", g.input("count", [], TensorProto.INT64), g.constant(np.array(1)))
+    first, second = (g.op("Gather", x, g.op("Range", g.op("Sub", count, count) if i == 0 else count,
+                                            g.op("Mul", count, g.constant(np.array(i + 1))), g.constant(np.array(1))))
+                     for i in range(2))
+    g.op("Add", first, second, names=["y"])
+    g.output("y", None)
+    assert "each by itself" in refused(g)
+
+
+@pytest.mark.parametrize("use", ["Identity", "Neg"])
+def test_places_of_a_window_are_only_gathered_by(use):
+    g = Graph()
+    end = g.input("end", [], TensorProto.INT64)
+    g.op(use, g.op("Range", g.constant(np.array(0)), end, g.constant(np.array(1))), names=["y"])
+    g.output("y", None, TensorProto.INT64)
+    assert "takes rows of which data decides the number" in refused(g)
 
 
 def test_unknown_kinds_of_experts_are_refused():
