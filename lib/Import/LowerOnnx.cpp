@@ -424,6 +424,13 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
   }
 }
 
+/// Whether both are of floats, of booleans, or of other integers: what a file
+/// declares may be wider or narrower than what its nodes are held in.
+static bool isAlike(Type declared, Type made) {
+  return isa<IntegerType>(declared) == isa<IntegerType>(made) &&
+         declared.isInteger(1) == made.isInteger(1);
+}
+
 LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
   for (auto output : graph.getBody().getOps<onnx::OutputOp>()) {
     lowering.loc = output.getLoc();
@@ -432,6 +439,15 @@ LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
       return error() << "output '" << output.getName()
                      << "' has no value at run time",
              failure();
+    if (!isAlike(output.getElementType(), q->type)) {
+      InFlightDiagnostic diagnostic = error();
+      diagnostic << "output '" << output.getName() << "' is declared as "
+                 << output.getElementType() << ", but its node makes "
+                 << q->type;
+      diagnostic.attachNote()
+          << "declare what the node makes, or put a Cast in front";
+      return failure();
+    }
     const State *state = nullptr;
     for (const State &candidate : states)
       if (onnx::OutputOp(candidate.present) == output)

@@ -222,3 +222,14 @@ def test_dynamic_quantization_is_that_of_the_runtime(x):
     wanted = ort.InferenceSession(proto.SerializeToString()).run(None, {"x": x})
     for name, value in zip("ysz", wanted):
         np.testing.assert_array_equal(found[name], value)
+
+
+@pytest.mark.parametrize("declared, op", [("INT8", "Neg"), ("BOOL", "Neg"), ("FLOAT", "Shape"), ("INT64", "IsNaN")])
+def test_an_output_is_of_the_kind_that_it_is_declared_as(declared, op):
+    """ONNX Runtime does not load such a file; here an output of int8 once failed behind the import."""
+    proto = model([helper.make_node(op, ["x"], ["y"])], [("x", TensorProto.FLOAT, [3])],
+                  [("y", getattr(TensorProto, declared), [1 if op == "Shape" else 3])])
+    with pytest.raises(Exception, match="Type Error"):
+        ort.InferenceSession(proto.SerializeToString())
+    with pytest.raises(wl.CompileError, match="output 'y' is declared as .*, but its node makes .*(.|\n)*Cast"):
+        wl.compile(proto.SerializeToString(), **TARGET)
