@@ -173,3 +173,32 @@ def test_cross_caches_of_one_head(shape):
     with pytest.raises(wl.CompileError, match=r"its key has the shape \[1, .*\], not the 2 heads of its query "
                                               r"\[1, 2, 10\]; where queries share heads \(MQA, GQA\), repeat them"):
         wl.compile(with_cross_caches(shape)[0].SerializeToString(), target="grid-6x6,sram=256KiB")
+
+
+def test_tokens_of_a_step_see_those_before_them():
+    """In a file that hides nothing (docs/differences.md), as the runtime has it token by token. A step that is one part
+    of `logits="all"` is as the runtime has it at once."""
+    g = Graph()
+    heads = [g.op("Transpose", g.op("Reshape", g.op("MatMul", "x", g.weight(8, 8)), g.integers(1, -1, 2, 4)),
+                  perm=[0, 2, 1, 3]) for _ in "qkv"]
+    g.input("x", [1, "tokens", 8])
+    keys, values = (g.op("Concat", g.input(f"past.{name}", [1, 2, "past", 4]), new, axis=2,
+                         names=[g.output(f"present.{name}", [1, 2, "all", 4])])
+                    for name, new in zip("kv", heads[1:]))
+    scores = g.op("MatMul", heads[0], g.op("Transpose", keys, perm=[0, 1, 3, 2]))
+    y = g.op("MatMul", g.op("Softmax", scores, axis=-1), values)
+    g.op("Identity", y, names=[g.output("y", [1, 2, "tokens", 4])])
+    model = g.model()
+    x = g.random.standard_normal((1, 4, 8)).astype(np.float32)
+    caches = {f"past.{name}": (f"present.{name}", (1, 2, 0, 4)) for name in "kv"}
+    data = model.SerializeToString()
+
+    def by(*counts):
+        ends = np.cumsum(counts)
+        found = expected_of(data, [{"x": x[:, end - n:end]} for n, end in zip(counts, ends)], caches)
+        return np.concatenate([results["y"] for results in found], axis=2)
+
+    for wanted, options in [(by(1, 1, 1, 1), {}), (by(4), {"chunks": [4], "logits": "all"})]:
+        program = wl.compile(data, target="grid-3x2,sram=256KiB", context=8, **options)
+        got = BothEngines(program).run({"x": x}).outputs["y"]
+        np.testing.assert_allclose(got, wanted[:, :, -got.shape[2]:], atol=1e-5)
