@@ -28,6 +28,17 @@ static LogicalResult verifySteps(Operation *op, ArrayRef<int64_t> steps) {
   return success();
 }
 
+/// No number of an operand leads further than the addresses of a memory.
+static LogicalResult verifyReach(Operation *op, StringRef what,
+                                 ArrayRef<int64_t> numbers) {
+  constexpr int64_t most = UINT32_MAX;
+  for (int64_t number : numbers)
+    if (number < -most || number > most)
+      return op->emitOpError() << "has an operand with " << what << " "
+                               << number << ", more than a memory has bytes";
+  return success();
+}
+
 static LogicalResult verifyOperand(Operation *op, OperandAttr operand,
                                    size_t rank, bool isDestination = false) {
   if (operand.getImmediate()) {
@@ -44,6 +55,14 @@ static LogicalResult verifyOperand(Operation *op, OperandAttr operand,
     return op->emitOpError("has an index that no value can satisfy: of 0");
   if (operand.getIndexAt() < 0)
     return op->emitOpError() << "reads its index at " << operand.getIndexAt();
+  if (failed(verifyReach(op, "base", operand.getBase())) ||
+      failed(verifyReach(op, "stride", operand.getStrides())) ||
+      failed(verifyReach(op, "step", operand.getSteps())) ||
+      failed(verifyReach(op, "index",
+                         {operand.getIndexAt(), operand.getIndexScale(),
+                          operand.getIndexCount()})) ||
+      failed(verifyReach(op, "step", operand.getIndexSteps())))
+    return failure();
   if (failed(verifySteps(op, operand.getSteps())))
     return failure();
   return verifySteps(op, operand.getIndexSteps());

@@ -146,6 +146,17 @@ core.image "grid-4x4" {
   core.entry "main"
   core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] memory 64 {
     core.program "main" {
+      core.vector mov [2] f32[0] = f32[0 : 9223372036854775807] // expected-error {{'core.vector' op has an operand with stride 9223372036854775807, more than a memory has bytes}}
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] memory 64 {
+    core.program "main" {
       core.vector mov [1, 1, 1, 1, 1] f32[0] = f32[0] // expected-error {{'core.vector' op has a shape of rank 5, the machine has 4 dimensions}}
     }
   }
