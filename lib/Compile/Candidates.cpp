@@ -64,6 +64,7 @@ static std::optional<uint64_t> countAll(ModuleOp planned,
       return std::nullopt;
     executor::RunOptions run;
     run.interrupted = options.interrupted;
+    run.estimate = true;
     llvm::Expected<executor::StepResult> step =
         executor::countStep(loaded, entry, run);
     if (!step) {

@@ -40,6 +40,8 @@ struct EngineOptions {
   bool abstract = false;
   /// Only times are wanted: who can, works them out without a run.
   bool countOnly = false;
+  /// Messages that meet on a link pass as if they were alone.
+  bool estimate = false;
   /// A word is put only when a place in its receiver's queue is free: what ends
   /// here cannot hang, whatever the inputs.
   bool narrow = false;

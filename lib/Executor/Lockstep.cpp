@@ -75,8 +75,9 @@ Error Lockstep::inReference(const EngineOptions &options,
 /// engine; nothing: it does not end, or is not to be counted word by word.
 std::optional<EngineResult> Lockstep::time(const EngineOptions &options,
                                            CriticalPath *path) {
-  std::optional<EngineResult> counted = timeSchedule(
-      *image.target, prepared, streams, *schedule, options.interrupt, path);
+  std::optional<EngineResult> counted =
+      timeSchedule(*image.target, prepared, streams, *schedule,
+                   options.estimate, options.interrupt, path);
   if (counted || (options.interrupt && options.interrupt->is()))
     return counted;
   EngineOptions abstract;

@@ -221,6 +221,7 @@ Expected<StepResult> SessionImpl::count(size_t entry,
   engineOptions.workLimit = options.workLimit;
   engineOptions.interrupt = &interrupt;
   engineOptions.countOnly = true;
+  engineOptions.estimate = options.estimate;
   engineOptions.abstract = kind == EngineKind::reference;
   engineOptions.critical = options.critical;
   EngineResult run;

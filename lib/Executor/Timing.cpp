@@ -36,7 +36,7 @@ public:
       pesOfKind[schedule.kindOf[pe]].push_back(pe);
   }
 
-  std::optional<EngineResult> run();
+  std::optional<EngineResult> run(bool estimate);
   /// Of what `run` gave.
   CriticalPath walk(const EngineResult &result) const;
 
@@ -267,7 +267,7 @@ bool Timer::exchange(const Superstep &superstep) {
   return true;
 }
 
-std::optional<EngineResult> Timer::run() {
+std::optional<EngineResult> Timer::run(bool estimate) {
   for (const RegionPrograms &region : prepared.regions)
     for (const Program &program : region.programs)
       if (program.threads > 0)
@@ -280,7 +280,8 @@ std::optional<EngineResult> Timer::run() {
   SharedOnAllLines shared = countSharedLinks(counted(), interrupt);
   if (interrupt && interrupt->is())
     return std::nullopt;
-  if (shared.groupsMeet && prepared.effort.steps <= mostStepsAtOnce)
+  if (shared.groupsMeet && !estimate &&
+      prepared.effort.steps <= mostStepsAtOnce)
     return std::nullopt;
   EngineResult counted = result();
   counted.shared = std::move(shared.counts);
@@ -339,10 +340,10 @@ CriticalPath Timer::walk(const EngineResult &result) const {
 
 std::optional<EngineResult>
 timeSchedule(const image::TargetT &target, const PreparedEntry &prepared,
-             const Streams &streams, const Schedule &schedule,
+             const Streams &streams, const Schedule &schedule, bool estimate,
              Interrupt *interrupt, CriticalPath *critical) {
   Timer timer(target, prepared, streams, schedule, interrupt);
-  std::optional<EngineResult> result = timer.run();
+  std::optional<EngineResult> result = timer.run(estimate);
   if (result && critical)
     *critical = timer.walk(*result);
   return result;

@@ -202,9 +202,11 @@ Part Sharing::halfOf(int64_t which) {
 
 /// Whether what the neighbor computes takes longer than its sums on their way:
 /// a word is a cycle, and sends, takes and ramps on that way are about as long
-/// as it takes to issue eighteen instructions.
+/// as it takes to issue eighteen instructions. On a line whose trees have
+/// several levels the two colors are missed, which is worth twelve more.
 bool Sharing::pays() {
   const Part part = halfOf(1);
+  const bool isLong = region.getSize(op.getAxes().getAxes()) > 32;
   double work = 0;
   for (auto generic : body->getOps<linalg::GenericOp>())
     if (cut.contains(generic.getResult(0)))
@@ -218,7 +220,7 @@ bool Sharing::pays() {
                  : typeOf(sum).getNumElements();
   return part.size > 0 &&
          work * static_cast<double>(part.size) / static_cast<double>(extent) >
-             static_cast<double>(words + 18 * issue);
+             static_cast<double>(words + (isLong ? 30 : 18) * issue);
 }
 
 /// The values of the body that one of the two computes with.

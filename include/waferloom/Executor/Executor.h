@@ -77,6 +77,10 @@ struct RunOptions {
   /// An input that is left out is what the step before left there: the token
   /// that the wafer picked. The step before must have been of the same entry.
   bool feedBack = false;
+  /// Of a count: messages that meet on a link do not wait for each other, which
+  /// is quicker to count where they would be followed word by word. To compare
+  /// programs with, no figure.
+  bool estimate = false;
   /// The outputs to bring to the host; none given: all.
   std::vector<std::string> outputs;
 };
