@@ -248,8 +248,6 @@ def Wafer_RepeatOp : Wafer_Op<"repeat", [
   let extraClassDeclaration = [{
     ::mlir::Block *getBodyBlock() { return &getBody().front(); }
     YieldOp getYield();
-    /// Whether a result is computed by the PE beside the root.
-    bool isOfNeighbor(unsigned result);
   }];
 }
 
