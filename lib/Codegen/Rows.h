@@ -73,19 +73,6 @@ struct Scalars {
       rate = std::min(rate, strideLimit(own, *each));
     return cyclesOf(sum.target, elements(own), rate, true);
   }
-  /// What rows take that read the vector where it lies, though it moves: a
-  /// rewrite each, and no copy.
-  int64_t inPlaceCycles() const { return loopCycles(); }
-  int64_t sequenceCycles() const {
-    return std::min(rowCycles(bestOrder()), inPlaceCycles()) +
-           copyCycles(scalar, asItLies(scalar));
-  }
-  /// What it costs that the vector moves: a copy, or a rewrite each.
-  int64_t movingCycles() const {
-    const llvm::SmallVector<size_t> order = bestOrder();
-    const int64_t copied = rowCycles(order), copy = copyCycles(vector, order);
-    return std::min(copy, inPlaceCycles() - (copied - copy));
-  }
   Ref settled(const Ref &ref, llvm::ArrayRef<size_t> order) const;
   /// All loops, the outermost first: as the elements of `ref` lie; as the rows
   /// read them; the better one for the vector.

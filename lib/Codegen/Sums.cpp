@@ -297,9 +297,15 @@ Ways::Ways(const Sum &sum, const Ref &a, const Ref &b)
 Ways::Rows Ways::countRows(const Scalars &way) const {
   if (way.times > way.sum.budget.unrolled)
     return {};
-  return {way.sequenceCycles() + (way.foldsInside ? begin : 0),
-          way.rowCycles(way.bestOrder()) < way.inPlaceCycles(),
-          way.movingCycles()};
+  const SmallVector<size_t> order = way.bestOrder();
+  const int64_t copied = way.rowCycles(order),
+                copy = way.copyCycles(way.vector, order);
+  // Rows that read the vector where it lies rewrite, as those of a loop do.
+  const int64_t inPlace = way.loopCycles();
+  return {std::min(copied, inPlace) +
+              way.copyCycles(way.scalar, way.asItLies(way.scalar)) +
+              (way.foldsInside ? begin : 0),
+          copied < inPlace, std::min(copy, inPlace - (copied - copy))};
 }
 
 /// All products, then their fold.
