@@ -3,6 +3,9 @@
 #include "waferloom/Image/HostInputs.h"
 #include "waferloom/Image/Programs.h"
 
+#include <functional>
+#include <numeric>
+
 using namespace llvm;
 
 namespace waferloom::executor {
@@ -23,19 +26,20 @@ std::vector<int64_t> beamsOf(const image::EntryT &entry,
 }
 
 uint64_t bytesMoved(const image::ImageT &image, ArrayRef<HostTensor> inputs) {
-  if (beamsOf(*image.entries[0], inputs).empty())
+  const image::EntryT &entry = *image.entries.front();
+  if (beamsOf(entry, inputs).empty())
     return 0;
   uint64_t bytes = 0;
-  for (const auto &info : image.entries[0]->tensors)
-    for (const auto &region : image.regions)
-      for (const auto &binding : region->bindings) {
-        if (binding->role != image::Role::state || info->name != binding->name)
-          continue;
-        uint64_t state = image::bytesOf(binding->type);
-        for (uint32_t extent : info->shape)
-          state *= extent;
-        bytes += state;
-      }
+  for (const auto &region : image.regions)
+    for (const auto &binding : region->bindings) {
+      if (binding->role != image::Role::state)
+        continue;
+      if (const auto *state =
+              image::findTensor(entry, image::Role::state, binding->name))
+        bytes += std::accumulate(state->shape.begin(), state->shape.end(),
+                                 uint64_t(image::bytesOf(binding->type)),
+                                 std::multiplies<>());
+    }
   return 2 * bytes;
 }
 

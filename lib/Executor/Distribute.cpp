@@ -6,6 +6,7 @@
 #include "Distribute.h"
 #include "Half.h"
 #include "Workers.h"
+#include "waferloom/Image/HostInputs.h"
 #include "waferloom/Image/Programs.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
@@ -402,10 +403,10 @@ void moveStates(const image::ImageT &image, const image::EntryT &entry,
                 Workers &workers) {
   for (size_t r = 0; r < image.regions.size() && !rows.empty(); ++r)
     for (const auto &binding : image.regions[r]->bindings)
-      for (const auto &info : entry.tensors)
-        if (binding->role == image::Role::state &&
-            info->role == image::Role::state && info->name == binding->name)
-          moveState(*image.regions[r], *binding, *info, rows, memories[r],
+      if (binding->role == image::Role::state)
+        if (const auto *state =
+                image::findTensor(entry, image::Role::state, binding->name))
+          moveState(*image.regions[r], *binding, *state, rows, memories[r],
                     workers);
 }
 

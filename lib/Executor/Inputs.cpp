@@ -47,13 +47,13 @@ static Expectation expectationOf(const image::ImageT &image, size_t entry,
     for (const auto &binding : region->programs[entry]->inputs)
       if (!expected.binding && binding->name == input.name)
         expected.binding = binding.get();
-  for (const auto &info : image.entries[entry]->tensors)
-    if (info->role == image::Role::input && info->name == input.name) {
-      expected.type =
-          hostTypeOf(info->type, info->source_bool, info->source_int64);
-      expected.shape.assign(info->shape.begin(), info->shape.end());
-      return expected;
-    }
+  if (const auto *info = image::findTensor(*image.entries[entry],
+                                           image::Role::input, input.name)) {
+    expected.type =
+        hostTypeOf(info->type, info->source_bool, info->source_int64);
+    expected.shape.assign(info->shape.begin(), info->shape.end());
+    return expected;
+  }
   // Not one of the model's own, such as the position: as the PEs have it.
   if (expected.binding) {
     expected.type =

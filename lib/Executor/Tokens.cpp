@@ -31,8 +31,6 @@ struct Step {
   const image::ImageT &image = session.image();
   int64_t tokens = 1;
 
-  const image::TensorInfoT *infoOf(size_t entry, const std::string &name,
-                                   image::Role role) const;
   bool haveAll(const HostTensor &tensor,
                llvm::function_ref<bool(const image::EntryT &,
                                        llvm::ArrayRef<uint32_t> shape)>
@@ -51,14 +49,6 @@ struct Step {
 };
 } // namespace
 
-const image::TensorInfoT *Step::infoOf(size_t entry, const std::string &name,
-                                       image::Role role) const {
-  for (const auto &info : image.entries[entry]->tensors)
-    if (info->role == role && info->name == name)
-      return info.get();
-  return nullptr;
-}
-
 /// Whether every entry has an input of this name and rank, and a shape for it
 /// that is one of those.
 bool Step::haveAll(const HostTensor &tensor,
@@ -66,7 +56,8 @@ bool Step::haveAll(const HostTensor &tensor,
                                            llvm::ArrayRef<uint32_t> shape)>
                        isOne) const {
   for (size_t entry = 0; entry < image.entries.size(); ++entry) {
-    const auto *info = infoOf(entry, tensor.name, image::Role::input);
+    const auto *info = image::findTensor(*image.entries[entry],
+                                         image::Role::input, tensor.name);
     if (!info || info->shape.size() != tensor.shape.size() ||
         !isOne(*image.entries[entry], info->shape))
       return false;
@@ -123,7 +114,8 @@ bool Step::countsScores(const HostTensor &tensor, int64_t start) const {
 
 /// Whether dimension 1 of an output is the tokens of the entry, or the last.
 bool Step::givesTokens(size_t entry, const std::string &name) const {
-  const auto *info = infoOf(entry, name, image::Role::output);
+  const auto *info =
+      image::findTensor(*image.entries[entry], image::Role::output, name);
   return info && !info->whole && info->shape.size() >= 2 &&
          (givesLast(entry, *info) ||
           info->shape[1] == image.entries[entry]->tokens);
@@ -132,7 +124,8 @@ bool Step::givesTokens(size_t entry, const std::string &name) const {
 /// Whether an entry of several tokens has one element where the entry of one
 /// token has one, too.
 bool Step::givesLast(size_t entry, const image::TensorInfoT &info) const {
-  const auto *single = infoOf(0, info.name, image::Role::output);
+  const auto *single =
+      image::findTensor(*image.entries[0], image::Role::output, info.name);
   return image.entries[entry]->tokens > 1 && image.entries[0]->tokens == 1 &&
          !info.whole && info.shape.size() >= 2 && info.shape[1] == 1 &&
          single && single->shape == info.shape;
