@@ -6,7 +6,9 @@ import re
 import subprocess
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from conftest import BIN
 
@@ -84,3 +86,18 @@ def test_names_the_nodes(image):
     text = text_of(image)
     assert text.count('loc("') > 20
     assert len(text) < 1 << 20, "text must not grow with the grid or the weights"
+
+
+def test_a_table_of_one_row(tmp_path):
+    """Its index is times 0, which text has no words for: the image has none either."""
+    rng = np.random.default_rng(0)
+    table = numpy_helper.from_array(rng.standard_normal((1, 8)).astype(np.float32), "table")
+    node = helper.make_node("Gather", ["table", "ids"], ["rows"], axis=0)
+    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("ids", TensorProto.INT64, [4])],
+                              [helper.make_tensor_value_info("rows", TensorProto.FLOAT, [4, 8])], [table])
+    model, image = tmp_path / "model.onnx", tmp_path / "model.wafer"
+    onnx.save(helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 17)]), model)
+    tool("waferloom", "compile", model, "-o", image, "--target", "grid-2x2,sram=64KiB", "--quiet", "--save-ir", tmp_path)
+    again = tmp_path / "again.wafer"
+    tool("waferloom", "compile", tmp_path / "6-image.mlir", "-o", again, "--quiet")
+    assert again.read_bytes() == image.read_bytes()

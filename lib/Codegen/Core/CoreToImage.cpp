@@ -267,6 +267,9 @@ std::unique_ptr<image::OperandT> Assembler::operand(core::OperandAttr attr,
       steps.emplace_back(narrow(from[i]), narrowSigned(from[i + 1]));
   };
   addSteps(attr.getSteps(), to->steps);
+  // An index times 0, of a table of one row, is none.
+  if (!attr.getIndexScale())
+    return to;
   to->index_at = address(attr.getIndexBuffer(), attr.getIndexAt());
   addSteps(attr.getIndexSteps(), to->index_steps);
   to->index_scale = narrowSigned(attr.getIndexScale());
