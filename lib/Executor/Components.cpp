@@ -15,7 +15,7 @@ void Joiner::join(uint32_t pe, uint32_t producer) {
     for (uint32_t c = range.first; c < range.first + range.count; ++c) {
       const Consumer &consumer = streams.consumers[c];
       if (consumer.gate == none) {
-        if (parent[consumer.pe] != none)
+        if (takenBy[kinds[consumer.pe]].test(consumer.color))
           unite(pe, consumer.pe);
       } else if (reached[consumer.gate] == none) {
         reached[consumer.gate] = pe;

@@ -6,6 +6,7 @@
 
 #include "Streams.h"
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/BitVector.h"
 
 namespace waferloom::executor {
 
@@ -20,15 +21,20 @@ class Joiner {
 public:
   explicit Joiner(const Streams &streams) : streams(streams) {}
 
-  /// Forgets all.
-  void begin() {
+  /// Forgets all. `kindOf`: by PE; `taken`: by kind, the colors of which its
+  /// sequence takes words.
+  void begin(llvm::ArrayRef<uint32_t> kindOf,
+             llvm::ArrayRef<llvm::BitVector> taken) {
+    kinds = kindOf;
+    takenBy = taken;
     parent.assign(streams.places.size(), none);
     joins.assign(streams.places.size(), false);
     reached.assign(streams.gates.size(), none);
   }
   /// A PE that takes part.
   void add(uint32_t pe) { parent[pe] = pe; }
-  /// With all that words of a producer come to.
+  /// With all that words of a producer come to and that take such words now.
+  /// Where one does not, none of them is sent.
   void join(uint32_t pe, uint32_t producer);
   /// In the order of their first PEs; valid until the next begin. None has a PE
   /// alone that joined nobody.
@@ -49,6 +55,8 @@ private:
   }
 
   const Streams &streams;
+  llvm::ArrayRef<uint32_t> kinds;
+  llvm::ArrayRef<llvm::BitVector> takenBy;
   std::vector<uint32_t> parent;
   std::vector<bool> joins;       // by PE
   std::vector<uint32_t> reached; // by gate: a PE whose words come to it

@@ -2,6 +2,7 @@
 #include "Components.h"
 #include "Interrupt.h"
 #include "llvm/ADT/Hashing.h"
+#include "llvm/ADT/SmallVectorExtras.h"
 #include <algorithm>
 #include <unordered_map>
 
@@ -63,6 +64,7 @@ private:
                  std::vector<GateState> &after);
   std::vector<Component> components(ArrayRef<KindState> states);
   std::vector<uint8_t> colorsOf(const Kind &kind) const;
+  BitVector takenBy(const Kind &kind) const;
   void describe(const Component &component, ArrayRef<KindState> states,
                 Key &key) const;
   void split();
@@ -262,9 +264,22 @@ void Scheduler::advance(Kind &kind, uint32_t done) {
       kind.segment == out->segments.programs[kind.region][kind.program].size();
 }
 
+/// The colors of which a kind's sequence takes words.
+BitVector Scheduler::takenBy(const Kind &kind) const {
+  BitVector colors(streams.colors);
+  for (const SequenceAct &act : sequenceOf(kind)) {
+    const Instruction &instruction = *out->segments.acts[act.act].instruction;
+    if (image::receives(instruction.op))
+      colors.set(instruction.inColor);
+  }
+  return colors;
+}
+
 /// `states` are of kinds.
 std::vector<Component> Scheduler::components(ArrayRef<KindState> states) {
-  joiner.begin();
+  const auto taken =
+      map_to_vector(kinds, [&](const Kind &kind) { return takenBy(kind); });
+  joiner.begin(out->kindOf, taken);
   for (const Kind &kind : kinds)
     if (!sequenceOf(kind).empty())
       for (uint32_t pe : kind.pes)
