@@ -2,7 +2,8 @@
 // buffer, so concatenations, functions of one more step, and what a loop
 // carries end in a mov of a buffer that nobody reads afterwards. Whoever wrote
 // that buffer can write the other one, if nobody else touches that one
-// meanwhile.
+// meanwhile. So can those that send and take words of it: a root makes what the
+// other PEs of its line take.
 
 #include "InstructionCost.h"
 #include "waferloom/Codegen/Passes.h"
@@ -20,6 +21,7 @@ namespace waferloom::codegen {
 using namespace mlir;
 using namespace waferloom;
 using core::OperandAttr;
+using core::PeSet;
 using core::Window;
 
 namespace {
@@ -31,14 +33,20 @@ public:
   void coalesce();
 
 private:
-  /// Who first wrote what `mov` moves; null if something is in the way.
-  core::VectorOp findWriter(core::VectorOp mov);
+  /// Who writes and reads what `mov` moves, in order; empty if something is in
+  /// the way.
+  SmallVector<Operation *> findUsers(core::VectorOp mov);
+  bool canMove(core::VectorOp mov) const;
+  bool makeAll(ArrayRef<Operation *> ordered, core::VectorOp mov) const;
   bool isTouchedBetween(Operation *first, Operation *last,
                         const Window &window);
   /// `solid`: `to` has no gaps.
-  void redirect(Operation *op, OperandAttr from, OperandAttr to, bool solid);
+  void redirect(Operation *op, OperandAttr from, OperandAttr to,
+                const Window &moved, bool solid);
 
   core::ProgramOp program;
+  core::PeSets sets;
+  PeSet all;
   llvm::DenseMap<Attribute, core::BufferOp> scratch; // by name
   llvm::DenseMap<Attribute, llvm::SetVector<Operation *>> users;
 };
@@ -53,7 +61,9 @@ struct CoreCoalesce : codegen::impl::CoreCoalesceBase<CoreCoalesce> {
 };
 } // namespace
 
-Moves::Moves(core::ProgramOp program) : program(program) {
+Moves::Moves(core::ProgramOp program)
+    : program(program), sets(program->getParentOfType<core::RegionOp>()),
+      all(sets.of(program)) {
   for (auto buffer : program.getBody().getOps<core::BufferOp>())
     if (buffer.getUse() == core::Use::scratch && !buffer.getAddress())
       scratch[FlatSymbolRefAttr::get(buffer.getSymNameAttr())] = buffer;
@@ -115,57 +125,105 @@ bool Moves::isTouchedBetween(Operation *first, Operation *last,
   return false;
 }
 
-core::VectorOp Moves::findWriter(core::VectorOp mov) {
+bool Moves::canMove(core::VectorOp mov) const {
   auto source = cast<OperandAttr>(mov.getSources()[0]);
   OperandAttr dst = mov.getDst();
-  if (mov.getOp() != core::Opcode::mov || mov.getPredicateAttr() ||
-      mov->getAttr("thread") || source.getImmediate() || moves(source) ||
-      moves(dst) || source.getType() != dst.getType() || !dst.getBuffer() ||
-      dst.getBuffer() == source.getBuffer() ||
-      !isSolid(source, mov.getShape()) || !scratch.contains(source.getBuffer()))
-    return {};
-  const Window moved = windowOf(source, mov);
-  const bool solid = isSolid(dst, mov.getShape());
-  core::VectorOp writer;
-  for (Operation *user : users[source.getBuffer()]) {
-    auto vector = dyn_cast<core::VectorOp>(user);
-    if (!vector || vector->getBlock() != mov->getBlock() ||
-        vector.getColumnsAttr() != mov.getColumnsAttr() ||
-        vector.getRowsAttr() != mov.getRowsAttr() || vector->getAttr("thread"))
-      return {};
-    if (vector == mov)
+  return mov.getOp() == core::Opcode::mov && !mov.getPredicateAttr() &&
+         !mov->getAttr("thread") && !source.getImmediate() && !moves(source) &&
+         !moves(dst) && source.getType() == dst.getType() && dst.getBuffer() &&
+         dst.getBuffer() != source.getBuffer() &&
+         isSolid(source, mov.getShape()) &&
+         scratch.contains(source.getBuffer());
+}
+
+static bool isOnSamePes(Operation *a, Operation *b) {
+  return a->getAttr("columns") == b->getAttr("columns") &&
+         a->getAttr("rows") == b->getAttr("rows");
+}
+
+/// Whether `op` writes every byte of `window` and reads none of its buffer.
+static bool makes(Operation *op, const Window &window) {
+  OperandAttr dst;
+  if (auto vector = dyn_cast<core::VectorOp>(op)) {
+    dst = vector.getDst();
+    for (auto source : vector.getSources().getAsRange<OperandAttr>())
+      if (source.getBuffer() == window.buffer)
+        return false;
+  } else if (auto recv = dyn_cast<core::RecvOp>(op)) {
+    dst = recv.getDst();
+  }
+  return dst && !op->getAttr("predicate") && dst.getBuffer() == window.buffer &&
+         windowOf(dst, op).contains(window) && isSolid(dst, core::shapeOf(op));
+}
+
+/// Whether all that is moved was made in front of its readers and of `mov`, on
+/// each of their PEs: on the same, or on lines that are all PEs together.
+bool Moves::makeAll(ArrayRef<Operation *> ordered, core::VectorOp mov) const {
+  const Window moved = windowOf(cast<OperandAttr>(mov.getSources()[0]), mov);
+  const bool onSame = llvm::all_of(
+      ordered, [&](Operation *op) { return isOnSamePes(op, mov); });
+  if (!onSame && (mov.getColumnsAttr() || mov.getRowsAttr()))
+    return false;
+  PeSet made = all; // whole columns, whole rows
+  made.columns.reset();
+  made.rows.reset();
+  bool isMade = false;
+  for (Operation *op : ordered) {
+    const PeSet pes = sets.of(op);
+    if (!makes(op, moved)) {
+      if (onSame ? !isMade
+                 : pes.columns.test(made.columns) && pes.rows.test(made.rows))
+        return false;
       continue;
-    if (!vector->isBeforeInBlock(mov))
-      return {};
-    if (!writer || vector->isBeforeInBlock(writer))
-      writer = vector;
-    bool fine = true;
-    core::forEachOperand(vector, [&](OperandAttr operand) {
+    }
+    isMade = true;
+    if (!all.rows.test(pes.rows))
+      made.columns |= pes.columns;
+    if (!all.columns.test(pes.columns))
+      made.rows |= pes.rows;
+  }
+  return onSame ? isMade
+                : !all.columns.test(made.columns) || !all.rows.test(made.rows);
+}
+
+SmallVector<Operation *> Moves::findUsers(core::VectorOp mov) {
+  if (!canMove(mov))
+    return {};
+  auto source = cast<OperandAttr>(mov.getSources()[0]);
+  const Window moved = windowOf(source, mov);
+  const bool solid = isSolid(mov.getDst(), mov.getShape());
+  SmallVector<Operation *> ordered;
+  for (Operation *user : users[source.getBuffer()]) {
+    if (user == mov)
+      continue;
+    bool fine = !user->getAttr("thread"), meets = false;
+    core::forEachOperand(user, [&](OperandAttr operand) {
       fine &= operand.getIndexBuffer() != source.getBuffer();
       if (operand.getBuffer() != source.getBuffer())
         return;
-      fine &= !moves(operand) && moved.contains(windowOf(operand, vector));
+      const Window window = windowOf(operand, user);
+      fine &= !moves(operand);
+      if (!window.overlaps(moved))
+        return;
+      meets = true;
+      fine &= moved.contains(window);
       // Strides of the other buffer are only those of this one operand.
       fine &=
-          solid || (operand == source && vector.getShape() == mov.getShape());
+          solid || (operand == source && core::shapeOf(user) == mov.getShape());
     });
-    if (!fine)
+    if (!fine || (meets && (user->getBlock() != mov->getBlock() ||
+                            !user->isBeforeInBlock(mov))))
       return {};
+    if (meets)
+      ordered.push_back(user);
   }
-  // The first one makes all of it, out of something else.
-  if (!writer || writer.getPredicateAttr() ||
-      writer.getDst().getBuffer() != source.getBuffer() ||
-      !windowOf(writer.getDst(), writer).contains(moved) ||
-      !isSolid(writer.getDst(), writer.getShape()))
+  llvm::sort(ordered,
+             [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+  if (ordered.empty() || !makeAll(ordered, mov) ||
+      (!solid && ordered.size() > 1) ||
+      isTouchedBetween(ordered.front(), mov, windowOf(mov.getDst(), mov)))
     return {};
-  if (!solid && users[source.getBuffer()].size() > 2)
-    return {};
-  bool reads = false;
-  for (auto operand : writer.getSources().getAsRange<OperandAttr>())
-    reads |= operand.getBuffer() == source.getBuffer();
-  if (reads || isTouchedBetween(writer, mov, windowOf(dst, mov)))
-    return {};
-  return writer;
+  return ordered;
 }
 
 /// What `operand` is where the bytes of `from` are those of `to`.
@@ -184,19 +242,29 @@ static OperandAttr redirected(OperandAttr operand, OperandAttr from,
 }
 
 void Moves::redirect(Operation *op, OperandAttr from, OperandAttr to,
-                     bool solid) {
-  auto vector = cast<core::VectorOp>(op);
-  auto changed = [&](OperandAttr operand) {
-    return redirected(operand, from, to, solid);
+                     const Window &moved, bool solid) {
+  auto changed = [&](Attribute attribute) -> Attribute {
+    auto operand = dyn_cast<OperandAttr>(attribute);
+    return operand && !operand.getImmediate() &&
+                   windowOf(operand, op).overlaps(moved)
+               ? redirected(operand, from, to, solid)
+               : attribute;
   };
-  vector.setDstAttr(changed(vector.getDst()));
-  SmallVector<Attribute, 3> sources;
-  for (auto source : vector.getSources().getAsRange<OperandAttr>())
-    sources.push_back(changed(source));
-  vector.setSourcesAttr(ArrayAttr::get(op->getContext(), sources));
-  if (OperandAttr predicate = vector.getPredicateAttr())
-    vector.setPredicateAttr(changed(predicate));
+  for (NamedAttribute named : llvm::to_vector(op->getAttrs())) {
+    if (isa<OperandAttr>(named.getValue()))
+      op->setAttr(named.getName(), changed(named.getValue()));
+    else if (auto list = dyn_cast<ArrayAttr>(named.getValue()))
+      op->setAttr(
+          named.getName(),
+          ArrayAttr::get(op->getContext(), llvm::map_to_vector(list, changed)));
+  }
   users[to.getBuffer()].insert(op);
+  bool reads = false;
+  core::forEachOperand(op, [&](OperandAttr operand) {
+    reads |= operand.getBuffer() == from.getBuffer();
+  });
+  if (!reads)
+    users[from.getBuffer()].remove(op);
 }
 
 void Moves::coalesce() {
@@ -206,18 +274,21 @@ void Moves::coalesce() {
       movs.push_back(op);
   });
   for (core::VectorOp mov : movs) {
-    if (!findWriter(mov))
+    const SmallVector<Operation *> ordered = findUsers(mov);
+    if (ordered.empty())
       continue;
     auto from = cast<OperandAttr>(mov.getSources()[0]);
     const OperandAttr to = mov.getDst();
-    const bool solid = isSolid(to, mov.getShape());
+    const Window moved = windowOf(from, mov);
+    for (Operation *user : ordered)
+      redirect(user, from, to, moved, isSolid(to, mov.getShape()));
     users[to.getBuffer()].remove(mov);
-    for (Operation *user : users[from.getBuffer()])
-      if (user != mov)
-        redirect(user, from, to, solid);
+    users[from.getBuffer()].remove(mov);
+    mov.erase();
+    if (!users[from.getBuffer()].empty())
+      continue; // other bytes of it
     users.erase(from.getBuffer());
     scratch.lookup(from.getBuffer()).erase();
     scratch.erase(from.getBuffer());
-    mov.erase();
   }
 }

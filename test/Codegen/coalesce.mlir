@@ -44,14 +44,16 @@ core.image "grid-4x4" {
 // -----
 
 // These stay: @later is read behind its mov, @part is not all that is made,
-// @old is read where it is moved to, @index chooses, @some PEs only, @sent
-// travels, @moving would cost a rewrite, @grown begins with what it was.
+// @old is read where it is moved to, @index chooses, @some PEs only, @moving
+// would cost a rewrite, @grown begins with what it was, and so does @folded on
+// the PEs that do not make it.
 
 // CHECK-LABEL: core.program "stays"
 core.image "grid-4x4" {
   core.entry "stays"
   core.region at 0, 0 size 4, 1 columns [0, 1 x 3] rows [0] {
     core.set @first = [0]
+    core.set @others = [1]
     core.buffer parameter @w bytes 64
     core.buffer state @state bytes 64
     core.program "stays" {
@@ -60,7 +62,7 @@ core.image "grid-4x4" {
       core.buffer scratch @old bytes 8
       core.buffer scratch @index bytes 4
       core.buffer scratch @some bytes 8
-      core.buffer scratch @sent bytes 8
+      core.buffer scratch @folded bytes 8
       core.buffer scratch @moving bytes 8
       core.buffer scratch @grown bytes 8
       core.buffer scratch @to bytes 256
@@ -78,15 +80,46 @@ core.image "grid-4x4" {
       core.vector mov [] i32[@to + 24] = i32[@index]
       core.vector neg [2] f32[@some] = f32[@w] on columns @first
       core.vector mov [2] f32[@to + 32] = f32[@some]
-      core.vector neg [2] f32[@sent] = f32[@w]
-      core.send [2] f32[@sent] to 0 on columns @first
-      core.vector mov [2] f32[@to + 40] = f32[@sent]
+      core.vector neg [2] f32[@folded] = f32[@w] on columns @first
+      core.send [2] f32[@folded] to 0 on columns @first
+      core.recv_fold add [2] f32[@folded] from 0 on columns @others
+      core.vector mov [2] f32[@to + 40] = f32[@folded]
       core.loop 2 {
         core.vector neg [2] f32[@moving] = f32[@w]
         core.vector mov [2] f32[@state step 0 by 8] = f32[@moving]
         core.vector add [2] f32[@grown] = f32[@grown], f32[@w]
         core.vector mov [2] f32[@to + 48] = f32[@grown]
       }
+    }
+  }
+}
+
+// -----
+
+// A root makes half of what all others take, and all of them the other half.
+
+// CHECK-LABEL: core.program "travels"
+core.image "grid-4x4" {
+  core.entry "travels"
+  core.region at 0, 0 size 4, 1 columns [0, 1 x 3] rows [0] {
+    core.set @root = [0]
+    core.set @others = [1]
+    core.buffer parameter @w bytes 64
+    core.program "travels" {
+      // CHECK-NOT: core.buffer scratch @sums
+      core.buffer scratch @sums bytes 16
+      core.buffer output @both bytes 16
+      // CHECK: core.vector neg [2] f32[@both] = f32[@w] on columns @root
+      // CHECK-NEXT: core.send [2] f32[@both] to 0 on columns @root
+      // CHECK-NEXT: core.recv [2] f32[@both] from 0 on columns @others
+      // CHECK-NEXT: core.vector abs [2] f32[@both + 8] = f32[@w]
+      // CHECK-NEXT: }
+      core.vector neg [2] f32[@sums] = f32[@w] on columns @root
+      core.send [2] f32[@sums] to 0 on columns @root
+      core.recv [2] f32[@sums] from 0 on columns @others
+      core.vector abs [2] f32[@sums + 8] = f32[@w]
+      core.vector mov [2] f32[@both] = f32[@sums]
+      core.vector mov [2] f32[@both + 8] = f32[@sums + 8]
     }
   }
 }

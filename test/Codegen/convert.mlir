@@ -3,7 +3,7 @@
 // RUN: waferloom-opt %s --codegen=target=grid-4x4 | FileCheck --check-prefix=PLACED %s
 // RUN: waferloom-opt %s --codegen=target=grid-4x4 > %t.placed.mlir
 // RUN: waferloom-opt --core-through-image %t.placed.mlir | grep -v loc > %t.placed
-// RUN: waferloom-opt %s --convert-fabric-to-core=target=grid-4x4 > %t.symbolic.mlir
+// RUN: waferloom-opt %s --convert-fabric-to-core=target=grid-4x4 --core-coalesce > %t.symbolic.mlir
 // RUN: waferloom-opt --core-through-image %t.symbolic.mlir | grep -v loc > %t.symbolic
 // RUN: diff %t.placed %t.symbolic
 
@@ -39,7 +39,8 @@
 // CHECK: core.vector mov [4] f32[@y] = f32[@[[SUM]]]
 
 // The scaled share is read with @x, so it begins in another bank: at 8, modulo 32.
-// PLACED: core.region {{.*}} memory 72 {
+// The sum is made where the output lies.
+// PLACED: core.region {{.*}} memory 56 {
 // PLACED: core.buffer input @x bytes 16 at 0
 // PLACED: core.buffer scratch @Scale bytes 16 start 8 at 40
 // PLACED: core.buffer output @y bytes 16 at 16
