@@ -2,6 +2,10 @@
 // evaluated on three kinds of operands: a constant, some finite number, or
 // anything. That 0 x finite is 0 but 0 x anything is not (it may be NaN) is why
 // the last two differ.
+//
+// Elements of the model itself count as finite, and so does what a body makes
+// of them alone: a half of one, say. Where such a half is not, by overflow, a
+// product has no finite element anyway: padding adds no fault of its own.
 
 #include "Rules.h"
 
@@ -93,10 +97,16 @@ Padding partition::getBodyPadding(linalg::GenericOp op,
   if (algebra::getFold(op, result) == algebra::Fold::None)
     result = op.getBody()->getTerminator()->getOperand(0);
   llvm::DenseMap<Value, Padding> known;
-  for (auto [i, type] : llvm::enumerate(inputs))
-    known[op.getBody()->getArgument(i)] =
-        type ? getInputPadding(type, op.getIndexingMapsArray()[i], loops)
-             : Padding::finite();
+  llvm::DenseSet<Value> padded; // elements that no tensor of the model has
+  for (auto [i, type] : llvm::enumerate(inputs)) {
+    const BlockArgument argument = op.getBody()->getArgument(i);
+    const AffineMap map = op.getIndexingMapsArray()[i];
+    known[argument] =
+        type ? getInputPadding(type, map, loops) : Padding::finite();
+    if (llvm::any_of(loops,
+                     [&](unsigned loop) { return map.isFunctionOfDim(loop); }))
+      padded.insert(argument);
+  }
   auto get = [&](Value value) {
     auto it = known.find(value);
     if (it != known.end())
@@ -106,9 +116,16 @@ Padding partition::getBodyPadding(linalg::GenericOp op,
   };
   for (Operation &inner : op.getBody()->without_terminator()) {
     SmallVector<Padding> operands;
-    for (Value operand : inner.getOperands())
+    bool isLive = true;
+    for (Value operand : inner.getOperands()) {
       operands.push_back(get(operand));
-    known[inner.getResult(0)] = applyToPadding(&inner, operands);
+      isLive &= !padded.contains(operand);
+    }
+    const Padding made = applyToPadding(&inner, operands);
+    if (!isLive)
+      padded.insert(inner.getResult(0));
+    known[inner.getResult(0)] =
+        isLive && made.kind == Padding::Any ? Padding::finite() : made;
   }
   return get(result);
 }

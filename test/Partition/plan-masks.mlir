@@ -1,4 +1,4 @@
-// RUN: waferloom-opt %s --partition-plan="width=4 height=1" --partition-verify | FileCheck %s
+// RUN: waferloom-opt %s --partition-plan="width=4 height=1" --partition-verify --split-input-file | FileCheck %s
 
 // Squares and a product are both made of %e, whose padding is anything: %e is masked, once, not
 // what is made of it. The weight's padding is 0 by itself.
@@ -65,6 +65,58 @@ func.func @tokens1() {
   } -> tensor<3xf32>
   wafer.output "sum", %sum : tensor<f32>
   wafer.output "product", %product : tensor<3xf32>
+  return
+}
+}
+
+// -----
+
+// A product of halves: columns of the weight's padding are 0 where the halves are numbers, and where
+// one of them is not, neither is any other column. Nothing is masked in front of the second product.
+
+#row = affine_map<(n, k) -> (k)>
+#weight = affine_map<(n, k) -> (k, n)>
+#column = affine_map<(n, k) -> (n)>
+module attributes {wafer.target = #wafer.target<"grid-4x1">} {
+wafer.program {
+  wafer.entry "tokens1" of @halves tokens 1
+}
+wafer.weight @up : tensor<4x30xf16>
+wafer.weight @down : tensor<30x8xf16>
+
+// CHECK-LABEL: func.func @halves
+// CHECK-NOT: wafer.mask
+// CHECK: return
+func.func @halves() {
+  %x = wafer.input "x" : tensor<4xf32>
+  %u = wafer.parameter [@up] : tensor<4x30xf16>
+  %d = wafer.parameter [@down] : tensor<30x8xf16>
+  %c = arith.constant 0.0 : f32
+  %e1 = tensor.empty() : tensor<30xf32>
+  %e2 = tensor.empty() : tensor<8xf32>
+  %f1 = linalg.fill ins(%c : f32) outs(%e1 : tensor<30xf32>) -> tensor<30xf32>
+  %f2 = linalg.fill ins(%c : f32) outs(%e2 : tensor<8xf32>) -> tensor<8xf32>
+  %y = linalg.generic {indexing_maps = [#row, #weight, #column], iterator_types = ["parallel", "reduction"]}
+      ins(%x, %u : tensor<4xf32>, tensor<4x30xf16>) outs(%f1 : tensor<30xf32>) {
+  ^bb0(%a: f32, %b: f16, %o: f32):
+    %0 = arith.truncf %a : f32 to f16
+    %1 = arith.extf %0 : f16 to f32
+    %2 = arith.extf %b : f16 to f32
+    %3 = arith.mulf %1, %2 : f32
+    %4 = arith.addf %o, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<30xf32>
+  %z = linalg.generic {indexing_maps = [#row, #weight, #column], iterator_types = ["parallel", "reduction"]}
+      ins(%y, %d : tensor<30xf32>, tensor<30x8xf16>) outs(%f2 : tensor<8xf32>) {
+  ^bb0(%a: f32, %b: f16, %o: f32):
+    %0 = arith.truncf %a : f32 to f16
+    %1 = arith.extf %0 : f16 to f32
+    %2 = arith.extf %b : f16 to f32
+    %3 = arith.mulf %1, %2 : f32
+    %4 = arith.addf %o, %3 : f32
+    linalg.yield %4 : f32
+  } -> tensor<8xf32>
+  wafer.output "z", %z : tensor<8xf32>
   return
 }
 }
