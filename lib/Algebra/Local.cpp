@@ -357,6 +357,47 @@ static std::optional<Mask> getMask(linalg::GenericOp op) {
               op.getMatchingOpOperand(value), *other};
 }
 
+/// Both masks as one, in front of `loop`, and where the loops of `op` find it:
+/// a mask of heads and one of their elements are one of both.
+static std::pair<Value, AffineMap>
+createBoth(PatternRewriter &rewriter, linalg::GenericOp op,
+           wafer::RepeatOp loop, ArrayRef<std::pair<Value, AffineMap>> masks) {
+  SmallVector<AffineExpr> dims;
+  SmallVector<int64_t> shape;
+  const SmallVector<int64_t> ranges = op.getStaticLoopRanges();
+  for (unsigned d = 0; d < op.getNumLoops(); ++d)
+    if (llvm::any_of(masks, [&](const auto &mask) {
+          return mask.second.isFunctionOfDim(d);
+        })) {
+      dims.push_back(rewriter.getAffineDimExpr(d));
+      shape.push_back(ranges[d]);
+    }
+  const AffineMap found =
+      AffineMap::get(op.getNumLoops(), 0, dims, rewriter.getContext());
+  SmallVector<AffineMap> maps;
+  for (const auto &[value, map] : masks) {
+    SmallVector<AffineExpr> own;
+    for (AffineExpr expr : map.getResults())
+      own.push_back(rewriter.getAffineDimExpr(
+          static_cast<unsigned>(llvm::find(dims, expr) - dims.begin())));
+    maps.push_back(AffineMap::get(static_cast<unsigned>(dims.size()), 0, own,
+                                  rewriter.getContext()));
+  }
+  maps.push_back(rewriter.getMultiDimIdentityMap(unsigned(dims.size())));
+  rewriter.setInsertionPoint(loop);
+  auto type = cast<RankedTensorType>(masks.front().first.getType());
+  Value both = createElementwise(
+                   rewriter, op.getLoc(),
+                   RankedTensorType::get(shape, type.getElementType()),
+                   {masks[0].first, masks[1].first}, maps,
+                   [&](OpBuilder &builder, ValueRange conditions) {
+                     return arith::AndIOp::create(builder, op.getLoc(),
+                                                  conditions[0], conditions[1]);
+                   })
+                   .getResult(0);
+  return {both, found};
+}
+
 /// b ? (a ? x : c) : c is (a and b) ? x : c: one instruction for two, where
 /// both masks are the same in all trips.
 static LogicalResult joinMasks(linalg::GenericOp op,
@@ -369,26 +410,22 @@ static LogicalResult joinMasks(linalg::GenericOp op,
   if (!inner || inner->other != outer->other ||
       !op.getMatchingIndexingMap(outer->value).isIdentity())
     return failure();
-  AffineMap map = op.getMatchingIndexingMap(outer->condition);
-  Value first = inner->condition->get(), second = outer->condition->get();
-  if (inner->op.getMatchingIndexingMap(inner->condition) != map ||
-      !isOutside(first, loop.getBody()) || !isOutside(second, loop.getBody()))
-    return failure();
-  rewriter.setInsertionPoint(loop);
-  auto type = cast<RankedTensorType>(first.getType());
-  Value both =
-      createElementwise(rewriter, op.getLoc(), type, {first, second},
-                        [&](OpBuilder &builder, ValueRange masks) {
-                          return arith::AndIOp::create(builder, op.getLoc(),
-                                                       masks[0], masks[1]);
-                        })
-          .getResult(0);
+  const std::pair<Value, AffineMap> conditions[] = {
+      {inner->condition->get(),
+       inner->op.getMatchingIndexingMap(inner->condition)},
+      {outer->condition->get(), op.getMatchingIndexingMap(outer->condition)}};
+  for (const auto &[value, map] : conditions)
+    if (!isOutside(value, loop.getBody()) || !map.isProjectedPermutation())
+      return failure();
+  const std::pair<Value, AffineMap> both =
+      createBoth(rewriter, op, loop, conditions);
   SmallVector<AffineMap> own = op.getIndexingMapsArray();
   own[outer->value->getOperandNumber()] =
       inner->op.getMatchingIndexingMap(inner->value);
+  own[outer->condition->getOperandNumber()] = both.second;
   rewriter.modifyOpInPlace(op, [&] {
     op.setIndexingMapsAttr(rewriter.getAffineMapArrayAttr(own));
-    outer->condition->set(both);
+    outer->condition->set(both.first);
     outer->value->set(inner->value->get());
   });
   return success();

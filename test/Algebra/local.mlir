@@ -63,6 +63,52 @@ func.func @masks(%scores: tensor<2x3xf32>, %mask: tensor<3xf32>, %live: tensor<3
 
 // -----
 
+#all = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+#head = affine_map<(d0, d1, d2) -> (d0)>
+#element = affine_map<(d0, d1, d2) -> (d2)>
+
+// Masks of heads and of their elements are one of both.
+
+// CHECK: #[[$LEFT:.*]] = affine_map<(d0, d1) -> (d0)>
+// CHECK: #[[$RIGHT:.*]] = affine_map<(d0, d1) -> (d1)>
+// CHECK: #[[$WHOLE:.*]] = affine_map<(d0, d1) -> (d0, d1)>
+// CHECK: #[[$SIDES:.*]] = affine_map<(d0, d1, d2) -> (d0, d2)>
+// CHECK: #[[$ALL:.*]] = affine_map<(d0, d1, d2) -> (d0, d1, d2)>
+// CHECK-LABEL: func.func @sides
+// CHECK-SAME: (%[[X:.*]]: tensor<3x2x4xf32>, %[[HEADS:.*]]: tensor<3xi1>, %[[ELEMENTS:.*]]: tensor<4xi1>)
+// CHECK: %[[BOTH:.*]] = linalg.generic {indexing_maps = [#[[$LEFT]], #[[$RIGHT]], #[[$WHOLE]]]
+// CHECK-SAME: ins(%[[HEADS]], %[[ELEMENTS]] : tensor<3xi1>, tensor<4xi1>)
+// CHECK: arith.andi
+// CHECK: wafer.repeat 2 (%[[ARG:.*]] = %[[X]])
+// CHECK: linalg.generic {indexing_maps = [#[[$SIDES]], #[[$ALL]], #[[$ALL]]]
+// CHECK-SAME: ins(%[[BOTH]], %[[ARG]] : tensor<3x4xi1>, tensor<3x2x4xf32>)
+// CHECK: arith.select
+// CHECK-NOT: arith.select
+// CHECK: wafer.yield
+func.func @sides(%x: tensor<3x2x4xf32>, %heads: tensor<3xi1>, %elements: tensor<4xi1>) -> tensor<3x2x4xf32> {
+  %0 = wafer.repeat 2 (%a = %x) : tensor<3x2x4xf32> {
+    %init = tensor.empty() : tensor<3x2x4xf32>
+    %1 = linalg.generic {indexing_maps = [#all, #head, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+        ins(%a, %heads : tensor<3x2x4xf32>, tensor<3xi1>) outs(%init : tensor<3x2x4xf32>) {
+    ^bb0(%v: f32, %m: i1, %o: f32):
+      %c = arith.constant 0.0 : f32
+      %s = arith.select %m, %v, %c : f32
+      linalg.yield %s : f32
+    } -> tensor<3x2x4xf32>
+    %2 = linalg.generic {indexing_maps = [#element, #all, #all], iterator_types = ["parallel", "parallel", "parallel"]}
+        ins(%elements, %1 : tensor<4xi1>, tensor<3x2x4xf32>) outs(%init : tensor<3x2x4xf32>) {
+    ^bb0(%m: i1, %v: f32, %o: f32):
+      %c = arith.constant 0.0 : f32
+      %s = arith.select %m, %v, %c : f32
+      linalg.yield %s : f32
+    } -> tensor<3x2x4xf32>
+    wafer.yield %2 : tensor<3x2x4xf32>
+  }
+  return %0 : tensor<3x2x4xf32>
+}
+
+// -----
+
 #all = affine_map<(d0) -> (d0)>
 
 // These stay: masks with other values behind them, a mask that each trip makes,
