@@ -17,9 +17,11 @@
 //
 // Any number near the own maximum will do. With a multiple of ln 2 the factor
 // is a power of two, which is quicker to compute and exact. That needs scores
-// that are products: a mask of -3e38 that is added leaves no multiples.
+// that are products, to which 0 or -inf may be added: a mask of -3e38 leaves no
+// multiples.
 
 #include "Cost.h"
+#include "Scores.h"
 
 #include "waferloom/Algebra/Elementwise.h"
 #include "waferloom/Algebra/Scalar.h"
@@ -206,39 +208,6 @@ bool Softmax::matchSum(OpOperand &use) {
   }
   sums.push_back(&use);
   return isSent(sum.getResult(0), allReduce, wafer::Combiner::Sum);
-}
-
-/// Whether `op` scales, or masks by -inf.
-static bool scalesOrMasks(Operation &op) {
-  const algebra::ScalarKind kind = algebra::getKind(&op);
-  if (kind == algebra::ScalarKind::Select)
-    return llvm::all_of(op.getOperands().drop_front(), [](Value value) {
-      return algebra::getNumber(value).value_or(-INFINITY) == -INFINITY;
-    });
-  return kind == algebra::ScalarKind::Multiply || op.getNumOperands() == 0 ||
-         !op.getResult(0).getType().isF32();
-}
-
-/// Whether `value` is a sum of products, scaled and masked at most.
-static bool isProduct(Value value) {
-  Operation *def = value.getDefiningOp();
-  if (auto sum = dyn_cast_or_null<wafer::AllReduceOp>(def))
-    return sum.getCombiner() == wafer::Combiner::Sum &&
-           isProduct(sum.getValues()[cast<OpResult>(value).getResultNumber()]);
-  auto op = dyn_cast_or_null<GenericOp>(def);
-  if (!op)
-    return false;
-  Value term;
-  if (op.getNumReductionLoops())
-    return algebra::getFold(op, term) == algebra::Fold::Sum &&
-           term.getDefiningOp() &&
-           algebra::getKind(term.getDefiningOp()) ==
-               algebra::ScalarKind::Multiply;
-  return llvm::all_of(op.getBody()->without_terminator(), scalesOrMasks) &&
-         llvm::all_of(op.getInputs(), [](Value input) {
-           return !getElementTypeOrSelf(input.getType()).isF32() ||
-                  isProduct(input);
-         });
 }
 
 bool Softmax::match() {
