@@ -60,9 +60,10 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op, int64_t tripCount,
   const int64_t rate = machine.getRate(Opcode::mov, Word::i32) * 4; // bytes
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
     FailureOr<LocalShard> shard = shared.parameter(parameter);
-    if (failed(shard))
+    FailureOr<std::optional<PackedShard>> packed = shared.packed(parameter);
+    if (failed(shard) || failed(packed))
       return failure();
-    if (parameter.getWeights().size() != op.getTripCount() ||
+    if (*packed || parameter.getWeights().size() != op.getTripCount() ||
         op.getTripCount() < 2)
       continue;
     Trip &trip = trips[shard->buffer];

@@ -12,6 +12,7 @@
 #include "Machine.h"
 #include "waferloom/Codegen/Codegen.h"
 #include "waferloom/Codegen/CoreText.h"
+#include "waferloom/Dialect/Core/Shards.h"
 #include "waferloom/Image/Programs.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
@@ -90,14 +91,8 @@ static target::Fit fitOf(core::RegionOp region, const image::TargetT &machine) {
   for (auto bind : region.getBody().getOps<core::BindOp>()) {
     if (bind.getRole() == core::Role::index)
       continue;
-    int64_t elements = 1;
-    for (auto dim : bind.getDims().getAsRange<core::DimAttr>())
-      for (core::DigitAttr digit : dim.getDigits())
-        if (digit.getAxis() == core::Axis::none)
-          elements *= digit.getExtent();
-    all.held.push_back(
-        {bind.getName().str(),
-         target::shardBytes(elements, bind.getType().isF16() ? 2 : 4)});
+    all.held.push_back({bind.getName().str(),
+                        target::shardBytes(core::getShardBytes(bind), 1)});
   }
   return all;
 }

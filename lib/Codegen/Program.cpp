@@ -60,6 +60,12 @@ LogicalResult ProgramEmitter::emitOp(Operation *op) {
             wafer::OutputOp, tensor::ConcatOp>(
           [&](auto typed) { return emit(typed); })
       .Case<wafer::ParameterOp>([&](wafer::ParameterOp parameter) {
+        FailureOr<std::optional<PackedShard>> packed = shared.packed(parameter);
+        if (succeeded(packed) && *packed) {
+          values.erase(parameter.getResult());
+          unread.insert(parameter.getResult());
+          return success(succeeded(shared.parameter(parameter)));
+        }
         return parameterLike(op, shared.parameter(parameter),
                              parameter.getWeights().size());
       })
@@ -117,6 +123,12 @@ LogicalResult ProgramEmitter::emitOp(Operation *op) {
 
 FailureOr<Ref> ProgramEmitter::get(Operation *user, Value value) {
   auto it = values.find(value);
+  if (it == values.end() && unread.contains(value)) {
+    FailureOr<Ref> unpacked = unpack(value.getDefiningOp<wafer::ParameterOp>());
+    if (failed(unpacked))
+      return failure();
+    return values[value] = *unpacked;
+  }
   if (it == values.end())
     return user->emitOpError("reads a value that code generation did not meet");
   return it->second;

@@ -136,6 +136,8 @@ private:
                                     size_t tripCount);
 
   mlir::FailureOr<Ref> get(mlir::Operation *user, mlir::Value value);
+  /// A weight that is packed, as numbers: made where it is read first.
+  mlir::FailureOr<Ref> unpack(wafer::ParameterOp op);
   /// A buffer for the result of `value`: inside the fused collective that it
   /// travels in, or its own.
   mlir::FailureOr<Ref> result(mlir::Value value);
@@ -172,6 +174,7 @@ private:
   Ref tokenNumber; // of this step
   llvm::DenseMap<mlir::Operation *, std::pair<Ref, int64_t>> perToken;
   llvm::DenseMap<mlir::Value, Ref> values;
+  llvm::DenseSet<mlir::Value> unread;       // weights that are packed
   llvm::DenseMap<mlir::Value, Ref> placed;  // operands of fused collectives
   llvm::DenseMap<mlir::Value, Ref> rounded; // what products read as halves
   llvm::DenseMap<mlir::Operation *, unsigned> depths;

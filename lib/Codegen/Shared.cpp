@@ -1,6 +1,7 @@
 #include "Shared.h"
 #include "Orders.h"
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Dialect/Wafer/Packed.h"
 #include "waferloom/Target/Resources.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
@@ -74,8 +75,8 @@ core::BindOp codegen::createBind(OpBuilder &builder, core::Role role,
       buffer, builder.getI64IntegerAttr(offset), TypeAttr::get(layout.hostType),
       builder.getArrayAttr(dims), builder.getI64IntegerAttr(0),
       source ? builder.getI64IntegerAttr(*source) : IntegerAttr(),
-      builder.getI64IntegerAttr(sourceOffset), FlatSymbolRefAttr(),
-      FlatSymbolRefAttr());
+      builder.getI64IntegerAttr(sourceOffset), core::PackingAttr(),
+      FlatSymbolRefAttr(), FlatSymbolRefAttr());
 }
 
 static core::DigitAttr encode(MLIRContext *context, wafer::Axis axis,
@@ -194,32 +195,38 @@ Shared::Key Shared::keyOf(Operation *op) {
 }
 
 LogicalResult Shared::layTrips(wafer::RepeatOp op) {
-  std::vector<Key> laid;
-  int64_t step = 0;
+  struct Laid {
+    std::vector<Key> keys;
+    int64_t step = 0;
+  };
+  Laid all[2]; // as numbers, and packed
+  const StringRef names[2] = {"layers", "packed_layers"};
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
     Key key = keyOf(parameter);
-    auto type = cast<ShapedType>(parameter.getType());
-    FailureOr<Word> word = wordType(parameter, type.getElementType());
-    if (failed(word))
-      return failure();
     if (parameter.getWeights().size() != op.getTripCount() || known.count(key))
       continue;
     auto [it, isNew] = reserved.try_emplace(key);
     if (!isNew)
       continue;
-    int64_t bytes =
-        target::shardBytes(type.getNumElements() * bytesOf(*word), 1);
-    it->second = {{}, step, bytes, 0, {}};
-    step += bytes;
-    laid.push_back(key);
+    FailureOr<int64_t> bytes = bytesOfShard(parameter);
+    FailureOr<std::optional<PackedShard>> isPacked = packed(parameter);
+    if (failed(bytes) || failed(isPacked))
+      return failure();
+    Laid &into = all[isPacked->has_value()];
+    it->second = {{}, into.step, *bytes, 0, {}};
+    into.step += *bytes;
+    into.keys.push_back(key);
   }
-  if (laid.empty())
-    return success();
   auto [first, end] = stage.tripsOf(op);
-  LocalShard whole = reserve(core::Use::parameter, "layers", step, end - first);
-  for (const Key &key : laid) {
-    reserved[key].buffer = whole.buffer;
-    reserved[key].step = step;
+  for (auto [laid, name] : llvm::zip_equal(all, names)) {
+    if (laid.keys.empty())
+      continue;
+    LocalShard whole =
+        reserve(core::Use::parameter, name, laid.step, end - first);
+    for (const Key &key : laid.keys) {
+      reserved[key].buffer = whole.buffer;
+      reserved[key].step = laid.step;
+    }
   }
   return success();
 }
@@ -300,13 +307,15 @@ Shared::layOnce(Operation *op,
 FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
   return layOnce(op, [&](const Layout &lies) -> FailureOr<LocalShard> {
     auto [first, end] = tripsHeld(op, op.getWeights().size());
+    FailureOr<int64_t> bytes = bytesOfShard(op);
+    FailureOr<std::optional<PackedShard>> isPacked = packed(op);
+    if (failed(bytes) || failed(isPacked))
+      return failure();
     auto perTrip = reserved.find(keyOf(op));
     LocalShard shard =
         perTrip != reserved.end()
             ? perTrip->second
-            : reserve(core::Use::parameter, firstName(op.getWeights()),
-                      cast<ShapedType>(op.getType()).getNumElements() *
-                          bytesOf(lies.type),
+            : reserve(core::Use::parameter, firstName(op.getWeights()), *bytes,
                       static_cast<int64_t>(end - first));
     LocalShard place = shard;
     for (size_t trip = first; trip < end; ++trip, place.offset += place.step) {
@@ -315,10 +324,12 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
       if (!weight)
         return op.emitOpError()
                << "names " << name << ", which is not a weight";
+      if (*isPacked) {
+        bindPacked(op, weight, lies, **isPacked, place);
+        continue;
+      }
       wafer::PartAttr part = weight.getPartAttr();
-      auto whole =
-          part ? symbols.lookup<wafer::WeightOp>(part.getOf().getValue())
-               : weight;
+      wafer::WeightOp whole = wafer::getWhole(symbols, name);
       FailureOr<uint32_t> from = sources.get(whole, lies.type);
       if (failed(from))
         return failure();
@@ -327,11 +338,7 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
       Layout mine = lies;
       if (!narrowed(inFile, lies.type, whole))
         mine.hostType = typeOf(op.getContext(), inFile);
-      if (part)
-        for (core::DimAttr &dim : mine.dims)
-          dim = core::DimAttr::get(op.getContext(), dim.getLive(),
-                                   part.getStride(dim.getSourceStride()),
-                                   dim.getDigits());
+      mine.dims = dimsInWhole(lies.dims, part);
       bind(core::Role::parameter, name.getValue(), mine, place, *from,
            part ? part.getAt() : 0);
     }

@@ -35,12 +35,30 @@ struct LocalShard {
   llvm::SmallVector<int64_t> strides;
 };
 
+/// Of a weight whose integers stay packed: where its parts lie, each in front
+/// of the trips like a shard of its own.
+struct PackedShard {
+  BlockFormat format;
+  llvm::SmallVector<int64_t> groups; // per dimension of the shard
+  Word scaleType = Word::f32, zeroType = Word::f16;
+  int64_t scalesAt = 0, zerosAt = 0; // behind the codes, in bytes
+  int64_t bytes = 0;                 // of all
+
+  /// Scales of a shard of that shape.
+  int64_t countGroups(llvm::ArrayRef<int64_t> shape) const;
+};
+
 /// How a tensor lies, to be said of a buffer.
 struct Layout {
   Word type = Word::f32;
   mlir::Type hostType;
   llvm::SmallVector<core::DimAttr> dims;
 };
+
+/// `dims` with the strides of the weight that theirs is a part of (may be
+/// null).
+llvm::SmallVector<core::DimAttr> dimsInWhole(llvm::ArrayRef<core::DimAttr> dims,
+                                             wafer::PartAttr part);
 
 /// What one stage, with a region of its own, runs of the functions.
 struct Stage {
@@ -62,6 +80,8 @@ public:
 
   /// The number of a weight's bytes among the sources of the image.
   mlir::FailureOr<uint32_t> get(wafer::WeightOp weight, Word stored);
+  /// The number of a part of the bytes of a packed weight.
+  uint32_t getPacked(wafer::WeightOp weight, core::PackedPart part);
 
 private:
   mlir::OpBuilder point;
@@ -81,6 +101,9 @@ public:
   /// Lays what `func` has and the stage runs, if it is not laid yet.
   mlir::LogicalResult lay(mlir::func::FuncOp func);
   mlir::FailureOr<LocalShard> parameter(wafer::ParameterOp op);
+  /// Of a parameter whose integers stay packed; nothing where its weights hold
+  /// numbers, or a shard of them takes fewer bytes so.
+  mlir::FailureOr<std::optional<PackedShard>> packed(wafer::ParameterOp op);
   /// Lets `buffer` have at least `bytes`, the last of them for no weight.
   void extend(mlir::FlatSymbolRefAttr buffer, int64_t bytes);
   mlir::FailureOr<LocalShard> state(wafer::StateOp op);
@@ -109,6 +132,12 @@ private:
   /// Reserves the weights that the trips of a loop read, trip by trip.
   mlir::LogicalResult layTrips(wafer::RepeatOp op);
   mlir::LogicalResult layOne(mlir::Operation *op);
+  /// Bytes of the shard of one weight of `op`.
+  mlir::FailureOr<int64_t> bytesOfShard(wafer::ParameterOp op);
+  /// Binds the parts of a packed weight at `place`.
+  void bindPacked(wafer::ParameterOp op, wafer::WeightOp weight,
+                  const Layout &lies, const PackedShard &packed,
+                  const LocalShard &place);
   /// Where the result of `op` lies; `lay` reserves and binds it the first time.
   mlir::FailureOr<LocalShard>
   layOnce(mlir::Operation *op,

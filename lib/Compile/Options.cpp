@@ -106,6 +106,9 @@ Error waferloom::checkOptions(const CompileOptions &options,
   if (Error error =
           checkChoice("precision", options.precision, {"model", "f32", "f16"}))
     return error;
+  if (Error error = checkChoice("storage of weights", options.storage,
+                                {"auto", "kept", "expanded"}))
+    return error;
   if (Error error = samplingOf(options).takeError())
     return error;
   if (Error error =

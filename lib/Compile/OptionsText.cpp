@@ -131,7 +131,8 @@ void visitOptions(Visit visit) {
   visit("set", &O::sets);
   visit("disable-rewrite", &O::disabledRewrites);
   visit("mapping", &O::mapping);
-  visit("weights", &O::weights);
+  visit("weights", &O::storage);
+  visit("weight-bytes", &O::weights);
 }
 } // namespace
 

@@ -7,6 +7,7 @@
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
+#include "waferloom/Dialect/Wafer/Packed.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
 #include "waferloom/Import/Import.h"
 #include "waferloom/Partition/Passes.h"
@@ -107,6 +108,9 @@ struct PlanProgram : PassWrapper<PlanProgram, OperationPass<ModuleOp>> {
     registry.insert<fabric::FabricDialect>();
   }
   void runOnOperation() override;
+  /// Weights that the file has as integers stay so where the model does not fit
+  /// otherwise.
+  LogicalResult plan(partition::Planned &found);
 
   CompileOptions options;
   partition::Planned *planned;
@@ -136,9 +140,22 @@ void RecordShapes::runOnOperation() {
   }
 }
 
+LogicalResult PlanProgram::plan(partition::Planned &found) {
+  ModuleOp module = getOperation();
+  if (options.storage == "kept")
+    wafer::keepPacked(module, wafer::Keeping::All);
+  if (succeeded(planEntries(module, options, found)))
+    return success();
+  if (options.storage != "auto" || isInterrupted(options) ||
+      !wafer::keepPacked(module, wafer::Keeping::LeastBytes))
+    return failure();
+  found = {};
+  return planEntries(module, options, found);
+}
+
 void PlanProgram::runOnOperation() {
   partition::Planned found;
-  if (succeeded(planEntries(getOperation(), options, found))) {
+  if (succeeded(plan(found))) {
     if (planned)
       *planned = found;
     return;
@@ -301,6 +318,9 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   Option<std::string> precision{*this, "precision",
                                 llvm::cl::desc("model, f32 or f16"),
                                 llvm::cl::init("model")};
+  Option<std::string> weights{*this, "weights",
+                              llvm::cl::desc("kept, expanded or auto"),
+                              llvm::cl::init("auto")};
   Option<std::string> prefill{*this, "prefill",
                               llvm::cl::desc("auto, block or stream"),
                               llvm::cl::init("auto")};
@@ -338,6 +358,7 @@ PhaseOptions::get(target::Target &machine) const {
   out.logits = logits;
   out.sample = sample;
   out.precision = precision;
+  out.storage = weights;
   out.prefill = prefill;
   out.disabledRewrites.assign(disabledRewrites.begin(), disabledRewrites.end());
   for (StringRef text : dims) {

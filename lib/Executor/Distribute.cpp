@@ -7,6 +7,7 @@
 #include "Half.h"
 #include "Workers.h"
 #include "waferloom/Image/HostInputs.h"
+#include "waferloom/Image/Packing.h"
 #include "waferloom/Image/Programs.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallVector.h"
@@ -202,6 +203,16 @@ public:
     return product;
   }
 
+  uint64_t bytes() const {
+    const uint32_t size = image::bytesOf(binding.type);
+    if (!binding.packing)
+      return elements() * size;
+    llvm::SmallVector<uint64_t, 4> extents;
+    for (const Indices *of : indices)
+      extents.push_back(of->list.size());
+    return image::packedBytes(*binding.packing, extents, size);
+  }
+
   /// Elements of the last dimension.
   const std::vector<int64_t> &row() const { return indices.back()->list; }
   int64_t rowStride() const { return stride; }
@@ -241,6 +252,29 @@ public:
       for (int64_t index : row())
         visit(local++, offset + index * stride, rowLives && index < live);
     });
+  }
+
+  /// Calls visit(source offset, live) for the first element of every group of
+  /// `groups` elements of each dimension.
+  template <typename Visit>
+  void forGroups(llvm::ArrayRef<uint32_t> groups, Visit visit) const {
+    llvm::SmallVector<size_t, 4> at(groups.size(), 0);
+    while (true) {
+      int64_t offset = 0;
+      bool lives = true;
+      for (auto [d, dim] : llvm::enumerate(binding.dims)) {
+        const int64_t index = indices[d]->list[at[d]];
+        lives &= index < dim->live;
+        offset += index * dim->source_stride;
+      }
+      visit(offset, lives);
+      size_t d = groups.size();
+      while (d > 0 &&
+             (at[d - 1] += groups[d - 1]) == indices[d - 1]->list.size())
+        at[--d] = 0;
+      if (d == 0)
+        return;
+    }
   }
 
 private:
@@ -291,9 +325,55 @@ static void copyShard(const LocalShard &shard, const char *source,
   });
 }
 
+/// Codes, scales or zeros of one local shard of a packed weight. What is beyond
+/// the end is what stands for 0.
+static void layPacked(const image::BindingT &binding, const Elements &source,
+                      const LocalShard &shard, char *base) {
+  const image::PackingT &packing = *binding.packing;
+  const BlockFormat format = image::formatOf(packing);
+  const HostType to = hostTypeOf(binding.type, false, false);
+  const uint32_t size = image::bytesOf(binding.type);
+  auto elementOf = [&](int64_t offset) {
+    return binding.source_offset + static_cast<uint64_t>(offset);
+  };
+  if (packing.part == image::PackedPart::codes) {
+    const auto words = static_cast<uint64_t>(
+        packedWords(static_cast<int64_t>(shard.elements()), packing.bits));
+    const uint32_t nothing = packing.zeros == image::PackedZeros::packed
+                                 ? 0
+                                 : static_cast<uint32_t>(commonZero(format));
+    std::memset(base, 0, 2 * words);
+    shard.forElements([&](uint64_t local, int64_t offset, bool live) {
+      const uint32_t code =
+          live ? image::codeAt(format, source.data, elementOf(offset))
+               : nothing;
+      char *at = base + 2 * (local % words);
+      storeAs(at, static_cast<uint16_t>(loadAs<uint16_t>(at) |
+                                        code << (local / words * format.bits)));
+    });
+    return;
+  }
+  shard.forGroups(packing.groups, [&](int64_t offset, bool live) {
+    const uint64_t scale =
+        live ? image::scaleIndexOf(format, elementOf(offset)) : 0;
+    if (!image::isNumbers(packing))
+      store(base, to,
+            {false, 0,
+             packedBias +
+                 (live ? image::zeroAt(format, source.data, scale) : 0)});
+    else
+      store(base, to,
+            live ? load(source.data + scale * bytesOf(source.type), source.type)
+                 : Scalar{true, 0, 0});
+    base += size;
+  });
+}
+
 /// The bytes of one local shard.
 static void layShard(const image::BindingT &binding, const Elements &source,
                      const LocalShard &shard, char *base) {
+  if (binding.packing)
+    return layPacked(binding, source, shard, base);
   HostType to = hostTypeOf(binding.type, false, false);
   uint32_t size = image::bytesOf(binding.type);
   if (binding.role == image::Role::index) {
@@ -316,6 +396,8 @@ static void layShard(const image::BindingT &binding, const Elements &source,
 }
 
 size_t bytesReached(const image::BindingT &binding, HostType type) {
+  if (binding.packing)
+    return image::bytesRead(*binding.packing);
   int64_t last = 0;
   for (const auto &dim : binding.dims)
     last += dim->source_stride * (std::max<int64_t>(dim->live, 1) - 1);
@@ -326,7 +408,6 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
                 Elements source, Memory &memory, Workers &workers,
                 bool isFirst) {
   const auto put = isFirst ? &Memory::lay : &Memory::write;
-  uint32_t size = image::bytesOf(binding.type);
   Layout layout(region, binding);
   bool alongX = dependsOn(binding, image::Axis::x);
   image::Classes classes = image::classesOf(region);
@@ -341,7 +422,7 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
       // Often all PEs of a row hold the same.
       if (bytes.empty() || alongX) {
         LocalShard shard(layout, x, y);
-        bytes.resize(shard.elements() * size);
+        bytes.resize(shard.bytes());
         layShard(binding, source, shard, bytes.data());
       }
       (memory.*put)(size_t(y) * region.width + x, binding.address, bytes.data(),

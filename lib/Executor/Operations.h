@@ -8,6 +8,7 @@
 #include "Prepared.h"
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 namespace waferloom::executor {
 
@@ -117,24 +118,42 @@ struct LessEqual {
   }
 };
 struct And {
-  static uint32_t apply(uint32_t a, uint32_t b) { return a & b; }
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(a & b);
+  }
 };
 struct Or {
-  static uint32_t apply(uint32_t a, uint32_t b) { return a | b; }
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(a | b);
+  }
 };
 struct Xor {
-  static uint32_t apply(uint32_t a, uint32_t b) { return a ^ b; }
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(a ^ b);
+  }
 };
-/// Distances are unsigned; 32 and more shift everything out.
+/// Distances are unsigned; 32 and more shift everything out, of 16 bits 16 and
+/// more.
 struct ShiftLeft {
-  static uint32_t apply(uint32_t a, uint32_t b) { return b < 32 ? a << b : 0; }
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(b < 32 ? uint32_t(a) << b : 0);
+  }
 };
 struct ShiftRight {
-  static uint32_t apply(uint32_t a, uint32_t b) { return b < 32 ? a >> b : 0; }
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(b < 32 ? uint32_t(a) >> b : 0);
+  }
 };
 struct ShiftArithmetic {
-  static uint32_t apply(uint32_t a, uint32_t b) {
-    return static_cast<uint32_t>(static_cast<int32_t>(a) >> (b < 32 ? b : 31));
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(static_cast<std::make_signed_t<T>>(a) >>
+                          (b < 32 ? b : 31));
   }
 };
 /// Toward minus infinity; by zero: quotient 0, remainder the dividend.
@@ -232,6 +251,13 @@ inline typename Loops::Kernel conversion(Type to, Type from) {
   return nullptr;
 }
 
+/// Patterns of 16 or 32 bits.
+template <typename Loops, typename F>
+inline typename Loops::Kernel bitwise(Type type) {
+  return type == Type::f16 ? Loops::template binary<U16, U16, F>
+                           : Loops::template binary<U32, U32, F>;
+}
+
 /// The loops of a vector operation; null for types that the checker refuses.
 template <typename Loops>
 inline typename Loops::Kernel select(const Instruction &i) {
@@ -265,17 +291,17 @@ inline typename Loops::Kernel select(const Instruction &i) {
     return i.dst.type == Type::f16 ? Loops::template choose<U16>
                                    : Loops::template choose<U32>;
   case Opcode::bit_and:
-    return Loops::template binary<U32, U32, And>;
+    return bitwise<Loops, And>(i.dst.type);
   case Opcode::bit_or:
-    return Loops::template binary<U32, U32, Or>;
+    return bitwise<Loops, Or>(i.dst.type);
   case Opcode::bit_xor:
-    return Loops::template binary<U32, U32, Xor>;
+    return bitwise<Loops, Xor>(i.dst.type);
   case Opcode::shl:
-    return Loops::template binary<U32, U32, ShiftLeft>;
+    return bitwise<Loops, ShiftLeft>(i.dst.type);
   case Opcode::shr:
-    return Loops::template binary<U32, U32, ShiftRight>;
+    return bitwise<Loops, ShiftRight>(i.dst.type);
   case Opcode::sar:
-    return Loops::template binary<U32, U32, ShiftArithmetic>;
+    return bitwise<Loops, ShiftArithmetic>(i.dst.type);
   case Opcode::convert:
     return conversion<Loops>(i.dst.type, i.a.type);
   case Opcode::floor_div:

@@ -248,7 +248,9 @@ Error SessionImpl::lay() {
       if (binding->role == image::Role::parameter) {
         Expected<const char *> bytes =
             loaded->bytes(image.sources[binding->source]->offset +
-                              binding->source_offset * bytesOf(source.type),
+                              (binding->packing ? 0
+                                                : binding->source_offset *
+                                                      bytesOf(source.type)),
                           bytesReached(*binding, source.type), room);
         if (!bytes)
           return bytes.takeError();

@@ -1,5 +1,6 @@
 #include "Check.h"
 #include "waferloom/Image/HostInputs.h"
+#include "waferloom/Image/Packing.h"
 #include "llvm/ADT/StringSet.h"
 #include <algorithm>
 
@@ -8,26 +9,80 @@ using namespace llvm;
 namespace waferloom::image {
 
 uint64_t shardBytes(const BindingT &binding, uint64_t limit) {
+  // Codes take at least two bits each.
+  const uint64_t most = binding.packing ? 4 * limit : limit;
   uint64_t bytes = bytesOf(binding.type);
-  for (const auto &dim : binding.dims)
+  SmallVector<uint64_t> extents;
+  for (const auto &dim : binding.dims) {
+    extents.push_back(1);
     for (const Digit &digit : dim->digits)
       if (digit.axis() == Axis::none) {
-        if (digit.extent() > limit)
+        if (digit.extent() > most)
           return 0;
         bytes *= digit.extent();
-        if (bytes > limit)
+        extents.back() *= digit.extent();
+        if (bytes > most)
           return 0;
       }
-  return bytes;
+  }
+  return binding.packing
+             ? packedBytes(*binding.packing, extents, bytesOf(binding.type))
+             : bytes;
+}
+
+/// I37: what is packed is a format that PEs unpack, in whole groups.
+static Error checkPacking(const ImageT &image, const BindingT &binding,
+                          const std::string &where) {
+  auto refuse = [&](const Twine &what) { return violation(37, where, what); };
+  const PackingT &packing = *binding.packing;
+  if (packing.part > PackedPart::MAX || packing.zeros > PackedZeros::MAX)
+    return violation(7, where, "has an unknown part or kind of zeros");
+  if (binding.role != Role::parameter)
+    return refuse("is packed but no parameter");
+  const BlockFormat format = formatOf(packing);
+  if (const char *fault = format.fault(hasZeros(format)))
+    return refuse(fault);
+  if (!canStayPacked(format) ||
+      (packing.part == PackedPart::zeros && !hasZeros(format)))
+    return refuse("is of a format that PEs do not unpack");
+  const Type scales = packing.half_scales ? Type::f16 : Type::f32;
+  if (isNumbers(packing)
+          ? binding.type == Type::i32 || binding.source_type != scales
+          : binding.type != Type::f16)
+    return refuse("is of a type that its part has not");
+  if (packing.groups.size() != binding.dims.size())
+    return refuse("has not one group for each dimension");
+  for (auto [dim, group] : llvm::zip_equal(binding.dims, packing.groups)) {
+    uint64_t extent = 1;
+    for (const Digit &digit : dim->digits)
+      if (digit.axis() == Axis::none)
+        extent *= digit.extent();
+    if (group == 0 || extent % group != 0)
+      return refuse(
+          formatv("has groups of {0} in a shard of {1} elements", group, extent)
+              .str());
+  }
+  if (binding.source < image.sources.size() &&
+      image.sources[binding.source]->bytes < bytesRead(packing))
+    return violation(26, where,
+                     formatv("reads {0} bytes of source '{1}', which has {2}",
+                             bytesRead(packing),
+                             image.sources[binding.source]->name,
+                             image.sources[binding.source]->bytes)
+                         .str());
+  return Error::success();
 }
 
 /// I25: a distribution is a mixed-radix number, and the local shard lies in
 /// memory.
-static Error checkShard(const BindingT &binding, const RegionT &region,
-                        const std::string &where) {
+static Error checkShard(const ImageT &image, const BindingT &binding,
+                        const RegionT &region, const std::string &where) {
   if (binding.type > Type::MAX || binding.source_type > Type::MAX ||
       binding.role > Role::MAX)
     return violation(7, where, "has an unknown type or role");
+  if (binding.packing)
+    if (Error error = checkPacking(image, binding, where))
+      return error;
   auto refuse = [&](const Twine &what) { return violation(25, where, what); };
   if (binding.dims.size() > 16)
     return refuse("has more than 16 dimensions");
@@ -60,7 +115,7 @@ static Error checkShard(const BindingT &binding, const RegionT &region,
                             dim->live, size)
                         .str());
   }
-  uint64_t bytes = shardBytes(binding, region.memory);
+  const uint64_t bytes = shardBytes(binding, region.memory);
   if (binding.address % bytesOf(binding.type) != 0)
     return refuse(
         formatv("is at {0}, not a multiple of its element's {1} bytes",
@@ -107,7 +162,9 @@ static Error checkParameter(const ImageT &image, const BindingT &binding,
                                          : bytesOf(binding.source_type);
   const SourceT &source = *image.sources[binding.source];
   int64_t last = lastOffset(binding);
-  uint64_t elements = source.bytes / size;
+  uint64_t elements = binding.packing
+                          ? binding.packing->rows * binding.packing->columns
+                          : source.bytes / size;
   if (last < 0 || binding.source_offset >= elements ||
       static_cast<uint64_t>(last) >= elements - binding.source_offset)
     return refuse(formatv("reads beyond the {0} elements of source '{1}'",
@@ -239,7 +296,7 @@ static Error checkOverlap(const RegionT &region, const std::string &where) {
 
 static Error checkShared(const ImageT &image, const RegionT &region,
                          const BindingT &binding, const std::string &where) {
-  if (Error error = checkShard(binding, region, where))
+  if (Error error = checkShard(image, binding, region, where))
     return error;
   switch (binding.role) {
   case Role::parameter:
@@ -319,7 +376,7 @@ Error checkBindings(const ImageT &image, const RegionT &region,
         std::string place = at +
                             (role == Role::input ? " inputs[" : " outputs[") +
                             std::to_string(i) + "]";
-        if (Error error = checkShard(*list[i], region, place))
+        if (Error error = checkShard(image, *list[i], region, place))
           return error;
         if (Error error = checkTransfer(image, e, *list[i], role, place))
           return error;

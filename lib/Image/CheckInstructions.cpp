@@ -315,8 +315,8 @@ Error InstructionChecker::checkTypes(const InstructionT &i) {
                ? Error::success()
                : mixed();
   if (isBitwise(i.op))
-    return bytesOf(i.dst->type) == 4 && bytesOf(i.a->type) == 4 &&
-                   bytesOf(i.b->type) == 4
+    return bytesOf(i.a->type) == bytesOf(i.dst->type) &&
+                   bytesOf(i.b->type) == bytesOf(i.dst->type)
                ? Error::success()
                : mixed();
   if (i.op == Opcode::fma) {

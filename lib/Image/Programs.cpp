@@ -1,4 +1,5 @@
 #include "waferloom/Image/Programs.h"
+#include "Check.h"
 
 #include "llvm/ADT/StringMap.h"
 #include <algorithm>
@@ -176,12 +177,8 @@ Usage usageOf(const RegionT &region, const TargetT &target) {
   // By the sets of classes that hold them: few, since stages are few.
   std::map<std::pair<uint32_t, uint32_t>, Usage> bySets;
   for (const auto &binding : region.bindings) {
-    uint64_t bytes = bytesOf(binding->type);
-    for (const auto &dim : binding->dims)
-      for (const Digit &digit : dim->digits)
-        if (digit.axis() == Axis::none)
-          bytes *= digit.extent();
-    bytes = (bytes + 3) / 4 * 4;
+    const uint64_t bytes =
+        (shardBytes(*binding, uint64_t(UINT32_MAX) + 1) + 3) / 4 * 4;
     Usage &usage = bySets[{binding->columns, binding->rows}];
     (binding->role == Role::parameter ? usage.weights
      : binding->role == Role::state   ? usage.states

@@ -57,6 +57,8 @@ public:
   void add(const Binding *binding) {
     add(binding->name());
     addTables(binding->dims());
+    if (const Packing *packing = binding->packing())
+      addScalars(packing->groups());
   }
   void add(const Source *source) { add(source->name()); }
   void add(const Program *program) {

@@ -53,6 +53,14 @@ int64_t MachineModel::getRate(Opcode op, Type dst, Type a, Type b) const {
       return ratesOf(target, formatOf(a)).max;
     case Opcode::convert:
       return target.rate_convert;
+    case Opcode::bit_and:
+    case Opcode::bit_or:
+    case Opcode::bit_xor:
+      return dst == Type::f16 ? target.rate_bits_16 : target.rate_integer;
+    case Opcode::shl:
+    case Opcode::shr:
+    case Opcode::sar:
+      return dst == Type::f16 ? target.rate_shift_16 : target.rate_integer;
     default:
       return target.rate_integer;
     }

@@ -28,6 +28,7 @@ struct RawWork {
       buffers;                    // bytes of an element, dims
   llvm::SmallVector<Ids> factors; // of a product that is summed: dims
   std::optional<std::pair<DimId, DimId>> change;
+  std::vector<std::pair<Unpacking, Ids>> unpackings;
 };
 
 class ClassReader {
@@ -86,6 +87,10 @@ private:
     return bytesOf(computedFormatOf(value.getType()).value_or(Format::f32));
   }
 
+  /// How a weight lies in a file whose integers stay packed; else nothing.
+  std::optional<PackedWeight> packedOf(mlir::Value value) const;
+
+  std::optional<mlir::SymbolTable> symbols;
   Dimensions dims;
   llvm::DenseMap<mlir::Value, Ids> ids;
   llvm::DenseMap<std::pair<mlir::Operation *, unsigned>, Ids> changed;

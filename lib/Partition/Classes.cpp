@@ -8,6 +8,8 @@
 
 #include "ClassReader.h"
 
+#include "waferloom/Dialect/Wafer/Packed.h"
+
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
 
@@ -167,9 +169,13 @@ void ClassReader::addWork(Operation *op, const IterationSpace &space,
     auto it = producer.find(value);
     if (it != producer.end())
       raw.work.producers.push_back(it->second);
-    // Weights and states are counted where they stay.
-    if (!isStored(value))
+    // Weights and states are counted where they stay; of integers the op makes
+    // numbers.
+    const std::optional<PackedWeight> packed = packedOf(value);
+    if (!isStored(value) || packed)
       raw.buffers.emplace_back(getBytes(value), ids);
+    if (packed)
+      raw.unpackings.push_back({{*packed, {getBytes(value), {}}}, ids});
   }
   if (op->getNumResults() == 1 && !isStored(op->getResult(0))) {
     raw.buffers.emplace_back(getBytes(op->getResult(0)),
@@ -188,6 +194,28 @@ LogicalResult partition::readLoops(Operation *op, ClassReader &reader) {
   for (Value result : op->getResults())
     reader.getIds(result);
   return success();
+}
+
+std::optional<PackedWeight> ClassReader::packedOf(Value value) const {
+  auto parameter = value.getDefiningOp<wafer::ParameterOp>();
+  std::optional<BlockFormat> format =
+      parameter ? wafer::getKept(*symbols, parameter) : std::nullopt;
+  if (!format)
+    return std::nullopt;
+  auto name = cast<FlatSymbolRefAttr>(parameter.getWeights()[0]);
+  const wafer::PartAttr part =
+      symbols->lookup<wafer::WeightOp>(name.getValue()).getPartAttr();
+  PackedWeight packed;
+  packed.format = *format;
+  packed.at = part ? part.getAt() : 0;
+  int64_t stride = 1;
+  for (int64_t size :
+       llvm::reverse(cast<ShapedType>(value.getType()).getShape())) {
+    packed.strides.push_back(part ? part.getStride(stride) : stride);
+    stride *= size;
+  }
+  std::reverse(packed.strides.begin(), packed.strides.end());
+  return packed;
 }
 
 LogicalResult ClassReader::readStored(Operation *op, ArrayAttr names) {
@@ -214,6 +242,7 @@ LogicalResult ClassReader::readStored(Operation *op, ArrayAttr names) {
     entry.count = fresh;
     entry.repeated = tripCount > 1;
     entry.shape.elementBytes = getBytes(value);
+    entry.packed = packedOf(value);
     stored.emplace_back(entry, getIds(value));
   }
   return success();
@@ -236,6 +265,7 @@ LogicalResult ClassReader::readBlock(Block &block) {
 }
 
 LogicalResult ClassReader::read(ModuleOp module) {
+  symbols.emplace(module);
   for (auto entry : module.getOps<func::FuncOp>()) {
     scope = ++scopes;
     if (failed(readBlock(entry.getBody().front())))
@@ -313,6 +343,10 @@ ModuleClasses ClassReader::finish() {
       raw.work.buffers.push_back({bytes, classesOf(list)});
     for (Ids &list : raw.factors)
       raw.work.factors.push_back({0, classesOf(list)});
+    for (auto &[unpacking, list] : raw.unpackings) {
+      unpacking.shape.classes = classesOf(list);
+      raw.work.unpackings.push_back(unpacking);
+    }
     if (raw.change)
       raw.work.change = {classOf(raw.change->first),
                          classOf(raw.change->second)};

@@ -5,6 +5,7 @@
 
 #include "Cost.h"
 
+#include "waferloom/Format/Packing.h"
 #include "waferloom/Target/Resources.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -216,6 +217,66 @@ double Costs::getProductCycles(const Work &work, int64_t elements,
   return static_cast<double>(begin + best);
 }
 
+int64_t Costs::getPackedBytes(const PackedWeight &weight,
+                              const TensorShape &shape,
+                              const Assignment &assignment,
+                              ArrayRef<int64_t> padded) const {
+  const int64_t elements = getLeastWords(shape, assignment, padded);
+  const BlockFormat &format = weight.format;
+  const int64_t codes =
+      2 * packedWords(elements, static_cast<int64_t>(format.bits));
+  SmallVector<PackedDim> dims;
+  for (auto [index, stride] : llvm::zip_equal(shape.classes, weight.strides)) {
+    if (!assignment[index])
+      return codes;
+    const DimClass &dim = problem.classes[index];
+    dims.push_back({dim.size, stride,
+                    dim.cyclic ? 1 : getExtent(index, assignment, padded)});
+  }
+  int64_t groups = elements;
+  for (int64_t group : groupsOf(format, dims, weight.at))
+    groups /= group;
+  const int64_t scale = format.halfScales ? 2 : shape.elementBytes,
+                zero = format.zeros == BlockFormat::Zeros::packed   ? 2
+                       : format.zeros == BlockFormat::Zeros::scaled ? scale
+                                                                    : 0;
+  return std::min(codes + groups * (scale + zero),
+                  elements * shape.elementBytes);
+}
+
+/// As code generation has it: planes of the words are shifted, masked and given
+/// a bias, which is taken off again; then come scales.
+double Costs::getUnpackingCycles(const Unpacking &unpacking,
+                                 const Assignment &assignment,
+                                 ArrayRef<int64_t> padded) const {
+  const TensorShape &shape = unpacking.shape;
+  const BlockFormat &format = unpacking.weight.format;
+  const int64_t elements = getWords(shape, assignment, padded);
+  if (getPackedBytes(unpacking.weight, shape, assignment, padded) >=
+      elements * shape.elementBytes)
+    return 0; // numbers lie there
+  using machine::Opcode;
+  using machine::Type;
+  const machine::MachineModel machine(problem.target);
+  const auto planes = 16 / static_cast<int64_t>(format.bits);
+  int64_t cycles = planes * machine.getInstructionCycles(
+                                llvm::divideCeil(elements, planes),
+                                machine.getRate(Opcode::shr, Type::f16));
+  auto add = [&](Opcode op, Type to, Type from) {
+    cycles += machine.getInstructionCycles(elements,
+                                           machine.getRate(op, to, from, from));
+  };
+  add(Opcode::bit_and, Type::f16, Type::f16);
+  add(Opcode::bit_or, Type::f16, Type::f16);
+  add(Opcode::sub, Type::f16, Type::f16);
+  const bool toSingles = shape.elementBytes == 4;
+  const Type scales = toSingles && !format.halfScales ? Type::f32 : Type::f16;
+  add(Opcode::mul, scales, scales);
+  if (toSingles)
+    add(Opcode::convert, Type::f32, Type::f16);
+  return static_cast<double>(cycles);
+}
+
 Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
                                ArrayRef<int64_t> padded) const {
   WorkCost cost;
@@ -242,6 +303,8 @@ Costs::WorkCost Costs::getCost(const Work &work, const Assignment &assignment,
                           (problem.target.issue_cycles + parallel * reduction)
                     : getProductCycles(work, parallel * reduction, parallel,
                                        assignment, padded);
+  for (const Unpacking &unpacking : work.unpackings)
+    cost.cycles += getUnpackingCycles(unpacking, assignment, padded);
   llvm::sort(cost.along);
   if (!cost.along.empty()) {
     cost.words = parallel;
@@ -263,8 +326,10 @@ int64_t Costs::getBytes(const Assignment &assignment,
     (entry.repeated ? repeated : once) +=
         (entry.repeated ? llvm::divideCeil(entry.count, sharing)
                         : entry.count) *
-        entry.shape.elementBytes *
-        getLeastWords(entry.shape, assignment, padded);
+        (entry.packed
+             ? getPackedBytes(*entry.packed, entry.shape, assignment, padded)
+             : entry.shape.elementBytes *
+                   getLeastWords(entry.shape, assignment, padded));
   for (const Work &work : problem.works) {
     int64_t bytes = 0;
     for (const TensorShape &shape : work.buffers)

@@ -75,6 +75,14 @@ private:
   double getProductCycles(const Work &work, int64_t elements, int64_t results,
                           const Assignment &assignment,
                           llvm::ArrayRef<int64_t> padded) const;
+  double getUnpackingCycles(const Unpacking &unpacking,
+                            const Assignment &assignment,
+                            llvm::ArrayRef<int64_t> padded) const;
+  /// Bytes of a shard of a weight; those of its numbers where they are fewer. A
+  /// lower bound while classes are open.
+  int64_t getPackedBytes(const PackedWeight &weight, const TensorShape &shape,
+                         const Assignment &assignment,
+                         llvm::ArrayRef<int64_t> padded) const;
   int64_t getExtent(int index, const Assignment &assignment,
                     llvm::ArrayRef<int64_t> padded) const;
   int64_t getWords(const TensorShape &shape, const Assignment &assignment,

@@ -11,6 +11,7 @@
 #define WAFERLOOM_LIB_PARTITION_SEARCH_H
 
 #include "waferloom/Dialect/Wafer/Axis.h"
+#include "waferloom/Format/Blocks.h"
 #include "waferloom/Machine/MachineModel.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -48,6 +49,19 @@ struct TensorShape {
   llvm::SmallVector<int> classes;
 };
 
+/// A weight whose integers stay packed: how its dimensions lie in the blocks.
+struct PackedWeight {
+  BlockFormat format;
+  llvm::SmallVector<int64_t> strides; ///< elements of the file, per dimension
+  int64_t at = 0;                     ///< element of the file at index 0
+};
+
+/// One that an op makes numbers of before it reads them.
+struct Unpacking {
+  PackedWeight weight;
+  TensorShape shape; ///< of the numbers
+};
+
 /// What an op costs, in terms of the classes of its loops.
 struct Work {
   llvm::SmallVector<int> parallel, reduction;
@@ -60,6 +74,7 @@ struct Work {
   /// Of a sum of products: the operands. One of them is read element by
   /// element, and each element meets a vector of the other.
   std::vector<TensorShape> factors;
+  std::vector<Unpacking> unpackings;
   int halves = 0; ///< of the factors, those that are multiplied as f16
   /// A change of layout of one dimension, not an op: from -> to.
   std::optional<std::pair<int, int>> change;
@@ -70,6 +85,7 @@ struct Stored {
   TensorShape shape;
   int64_t count = 1;
   bool repeated = false; ///< one for each trip of a repeat
+  std::optional<PackedWeight> packed;
 };
 
 struct Problem {

@@ -40,6 +40,8 @@ std::unique_ptr<image::TargetT> toImage(const Target &target) {
   to->rate_mov_16 = target.mov16;
   to->rate_convert = target.convert;
   to->rate_integer = target.integer;
+  to->rate_bits_16 = target.bits16;
+  to->rate_shift_16 = target.shift16;
   return to;
 }
 

@@ -64,6 +64,8 @@ mov-32:             {value: 2,      confidence: H, source: "SDK; select chosen a
 mov-16:             {value: 4,      confidence: H, source: "SDK; select chosen alike"}
 convert:            {value: 1,      confidence: H, source: "SDK"}
 integer:            {value: 1,      confidence: L, source: "SDK: 16-bit add with carry and shifts take 1"}
+bits-16:            {value: 4,      confidence: H, source: "SDK: and16, or16, xor16"}
+shift-16:           {value: 1,      confidence: H, source: "SDK: sll16, slr16"}
 host-link:          {value: 150,    confidence: H, source: "SPEC"}
 power:              {value: 22.8,   confidence: H, source: "ST25, average of a run"}
 marketed-cores:     {value: 850000, confidence: H, source: "SPEC"}
@@ -96,6 +98,8 @@ mov-32:             {value: 4,      confidence: H, source: "SDK; select chosen a
 mov-16:             {value: 8,      confidence: H, source: "SDK; select chosen alike"}
 convert:            {value: 4,      confidence: H, source: "SDK"}
 integer:            {value: 4,      confidence: L, source: "SDK: shifts take 4 per cycle, add with carry 8"}
+bits-16:            {value: 8,      confidence: H, source: "SDK: and16, or16, xor16"}
+shift-16:           {value: 4,      confidence: H, source: "SDK: sll16, slr16"}
 power:              {value: 23,     confidence: H, source: "SPEC"}
 marketed-cores:     {value: 900000, confidence: H, source: "SPEC; 970,000 physical"}
 )yaml";

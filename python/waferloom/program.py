@@ -336,7 +336,9 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         logits: of what the model gives for each token, entries of `chunks` give
             "last", that of their last token, or "all" (docs/sampling.md).
         weights: False leaves the bytes of weights out, which need not be there then: the
-            program counts cycles (`Program.count`) and refuses to compute values.
+            program counts cycles (`Program.count`) and refuses to compute values. A text says
+            what becomes of weights that the file has as integers: "kept" so on the cores,
+            "expanded" in the image, or, as usual, "auto": kept if the model does not fit otherwise.
 
         seed, threads: accepted for callers that give them to everything: compiling draws
             nothing, and takes one thread.
@@ -352,10 +354,13 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
         except (TypeError, ValueError):
             raise CompileError([Diagnostic("error", f"option '{name}' is a dict, not {value!r}")]) from None
 
+    storage = "auto"
+    if isinstance(weights, str):
+        storage, weights = weights, True
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
                "dims": pairs("dims", dims), "chunks": chunks or [], "region": region, "stages": stages, "ends": ends,
                "search_plans": search_plans, "objective": objective,
-               "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": weights,
+               "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": weights, "storage": storage,
                "states": pairs("states", states), "sets": pairs("sets", sets),
                "mapping": as_pair(mapping), "disable_rewrites": disable_rewrites, "seed": seed, "threads": threads}
     temporary = None

@@ -92,3 +92,42 @@ def tokens(graph, lengths, batch=1, vocabulary=31, mask=True):
         if mask:
             step["attention_mask"] = np.ones((batch, done), np.int64)
         yield step
+
+
+def in_blocks(model, bits, block, zeros="packed"):
+    """The model with its MatMul weights as integers in blocks along what is summed, and the same with these numbers
+    written out. `zeros`: "packed", integers of their own, or "scaled", numbers."""
+    import onnx
+
+    small, numbers = onnx.ModelProto(), onnx.ModelProto()
+    small.CopyFrom(model)
+    numbers.CopyFrom(model)
+    arrays = {tensor.name: tensor for tensor in small.graph.initializer}
+    each = 8 // bits
+    pack = lambda codes: sum(codes[..., i::each].astype(int) << (i * bits) for i in range(each)).astype(np.uint8)
+    for node in small.graph.node:
+        if node.op_type != "MatMul" or node.input[1] not in arrays:
+            continue
+        name = node.input[1]
+        weight = numpy_helper.to_array(arrays[name]).T
+        rows, columns = weight.shape
+        blocks = np.pad(weight, ((0, 0), (0, -columns % block))).reshape(rows, -1, block)
+        scales = (np.ptp(blocks, axis=2) / (2**bits - 1) + 1e-6).astype(np.float32)
+        zero = (-blocks.min(2) / scales).astype(np.float32)
+        if zeros == "packed":
+            zero = np.clip(np.rint(zero), 0, 2**bits - 1)
+        codes = np.clip(np.rint(blocks / scales[..., None] + zero[..., None]), 0, 2**bits - 1)
+        rounded = ((codes - zero[..., None]) * scales[..., None]).reshape(rows, -1)[:, :columns].astype(np.float32)
+        next(tensor for tensor in numbers.graph.initializer if tensor.name == name).CopyFrom(
+            numpy_helper.from_array(np.ascontiguousarray(rounded.T), name))
+        small.graph.initializer.remove(arrays[name])
+        in_file = pack(np.pad(zero, ((0, 0), (0, -zero.shape[1] % each)))) if zeros == "packed" else zero
+        for part, array in (("", pack(codes)), (".scales", scales), (".zeros", in_file)):
+            small.graph.initializer.append(numpy_helper.from_array(array, name + part))
+        node.op_type, node.domain = "MatMulNBits", "com.microsoft"
+        node.input.extend([name + ".scales", name + ".zeros"])
+        node.attribute.extend(helper.make_attribute(key, number) for key, number in
+                              dict(K=columns, N=rows, bits=bits, block_size=block).items())
+    if not any(known.domain == "com.microsoft" for known in small.opset_import):
+        small.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    return small.SerializeToString(), numbers.SerializeToString()

@@ -3,8 +3,8 @@ builders write them, on the wafer: every token of a trained model, odd sizes, wh
 the mask may say."""
 
 import numpy as np
-import onnx
 import pytest
+from kinds import in_blocks
 from test_stories import check
 
 import waferloom as wl
@@ -57,37 +57,9 @@ def test_padding_is_refused_before_the_step():
     assert session.length == 1
 
 
-def packed(model):
-    """The model with its MatMul weights in 4 bits, and the same with these numbers written out."""
-    numbers = onnx.ModelProto()
-    numbers.CopyFrom(model)
-    arrays = {t.name: t for t in model.graph.initializer}
-    for node, plain in zip(model.graph.node, numbers.graph.node):
-        if node.op_type != "MatMul" or node.input[1] not in arrays:
-            continue
-        name = node.input[1]
-        weight = onnx.numpy_helper.to_array(arrays[name]).T
-        rows, columns = weight.shape
-        blocks = np.pad(weight, ((0, 0), (0, -columns % 32))).reshape(rows, -1, 32)
-        scales = (np.ptp(blocks, axis=2) / 15 + 1e-6).astype(np.float32)
-        zeros = (-blocks.min(2) / scales).astype(np.float32)
-        integers = np.clip(np.rint(blocks / scales[..., None] + zeros[..., None]), 0, 15).astype(np.uint8)
-        rounded = ((integers - zeros[..., None]) * scales[..., None]).reshape(rows, -1)[:, :columns].astype(np.float32)
-        next(t for t in numbers.graph.initializer if t.name == name).CopyFrom(
-            onnx.numpy_helper.from_array(np.ascontiguousarray(rounded.T), name))
-        model.graph.initializer.remove(arrays[name])
-        for part, array in (("", integers[..., ::2] | integers[..., 1::2] << 4), (".scales", scales), (".zeros", zeros)):
-            model.graph.initializer.append(onnx.numpy_helper.from_array(array, name + part))
-        node.op_type, node.domain = "MatMulNBits", "com.microsoft"
-        node.input.extend([name + ".scales", name + ".zeros"])
-        node.attribute.extend(onnx.helper.make_attribute(key, number) for key, number in
-                              dict(K=columns, N=rows, bits=4, block_size=32).items())
-    return model.SerializeToString(), numbers.SerializeToString()
-
-
 @pytest.mark.parametrize("precision, limit", [("model", 1e-4), ("f16", 1e-2)])
 def test_weights_of_four_bits(precision, limit):
-    model, numbers = packed(zoo.build(SHAPE, zoo.weights(SHAPE, seed=4), "genai"))
+    model, numbers = in_blocks(zoo.build(SHAPE, zoo.weights(SHAPE, seed=4), "genai"), 4, 32, "scaled")
     ids = np.random.default_rng(3).integers(0, SHAPE.vocabulary, (1, 6))
     ours, same = (wl.compile(each, target="grid-5x3,sram=128KiB", context=8, precision=precision).session().run(
         {"input_ids": ids}).outputs["logits"] for each in (model, numbers))

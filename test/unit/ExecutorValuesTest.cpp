@@ -91,6 +91,32 @@ TEST(ExecutorValues, IntegersWrap) {
   EXPECT_EQ(integers(Opcode::le, {6, 3}, {3, 3}), (Ints{0, 1}));
 }
 
+/// What an operation makes of patterns of 16 bits, with one for all.
+static std::vector<uint16_t> patterns(Opcode op, std::vector<uint16_t> a,
+                                      uint32_t b) {
+  Builder builder(1, 1);
+  const auto n = static_cast<uint32_t>(a.size());
+  builder.vector(op, 0, n, at(512, 1, Type::f16), at(0, 1, Type::f16),
+                 constant(b, Type::f16));
+  return compute<uint16_t>(builder, a, HostType::f16, n, Type::f16);
+}
+
+/// Numbers, subnormal ones, infinities: patterns all.
+TEST(ExecutorValues, PatternsOfHalvesHaveSixteenBits) {
+  using Words = std::vector<uint16_t>;
+  EXPECT_EQ(patterns(Opcode::bit_and, {0xffff, 0x1234, 0x7c00}, 0x0ff0),
+            (Words{0x0ff0, 0x0230, 0x0c00}));
+  EXPECT_EQ(patterns(Opcode::bit_or, {0x000f, 0x0000, 0x00ff}, 0x6400),
+            (Words{0x640f, 0x6400, 0x64ff}));
+  EXPECT_EQ(patterns(Opcode::bit_xor, {0x00ff, 0x8080}, 0x8080),
+            (Words{0x807f, 0}));
+  EXPECT_EQ(patterns(Opcode::shr, {0xabcd, 0x00ff}, 12), (Words{0xa, 0}));
+  EXPECT_EQ(patterns(Opcode::shr, {0xabcd}, 16), Words{0});
+  EXPECT_EQ(patterns(Opcode::shl, {0xabcd}, 4), Words{0xbcd0});
+  EXPECT_EQ(patterns(Opcode::shl, {0xabcd, 1}, 16), (Words{0, 0}));
+  EXPECT_EQ(patterns(Opcode::sar, {0x8000, 0x4000}, 14), (Words{0xfffe, 1}));
+}
+
 TEST(ExecutorValues, ConversionsRoundToNearestEven) {
   Builder b(1, 1);
   b.vector(Opcode::convert, 0, 8, at(512, 1, Type::i32), at(0));

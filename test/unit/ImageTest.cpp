@@ -23,6 +23,25 @@ static std::string problem(const Builder &b) {
   return error ? toString(std::move(error)) : "no error";
 }
 
+/// Makes the sample's weight one of packed integers.
+static PackingT &packed(Builder &b) {
+  BindingT &binding = *b.region().bindings[0];
+  binding.type = Type::f16;
+  binding.packing = std::make_unique<PackingT>();
+  PackingT &packing = *binding.packing;
+  packing.bits = 8;
+  packing.rows = 1;
+  packing.columns = packing.size = 5;
+  packing.groups = {2};
+  return packing;
+}
+
+TEST(Image, APackedWeightIsAccepted) {
+  Builder b = sample();
+  packed(b);
+  EXPECT_EQ(problem(b), "no error");
+}
+
 TEST(Image, TheSampleIsAccepted) { EXPECT_EQ(problem(sample()), "no error"); }
 
 namespace {
@@ -315,6 +334,34 @@ static const Violation violations[] = {
      [](Builder &b) { b.region().bindings[1]->name = "\xed\xa0\x80"; }},
     {35, "target.name",
      [](Builder &b) { b.image.target->name = "\xf8\x88\x80\x80"; }},
+    {7, "unknown part",
+     [](Builder &b) { packed(b).part = static_cast<PackedPart>(9); }},
+    {37, "neither 2, 4 nor 8 bits", [](Builder &b) { packed(b).bits = 3; }},
+    {37, "no rows", [](Builder &b) { packed(b).columns = 0; }},
+    {37, "of a format that PEs do not unpack",
+     [](Builder &b) { packed(b).part = PackedPart::zeros; }},
+    {37, "of a type that its part has not",
+     [](Builder &b) {
+       packed(b);
+       b.region().bindings[0]->type = Type::f32;
+     }},
+    {37, "not one group for each dimension",
+     [](Builder &b) { packed(b).groups = {1, 1}; }},
+    {37, "groups of 0", [](Builder &b) { packed(b).groups = {0}; }},
+    {37, "groups of 4 in a shard of 2",
+     [](Builder &b) { packed(b).groups = {4}; }},
+    {37, "is packed but no parameter",
+     [](Builder &b) {
+       packed(b);
+       b.region().bindings[0]->role = Role::state;
+     }},
+    {26, "reads 32 bytes of source 'weight', which has 20",
+     [](Builder &b) { packed(b).size = 32; }},
+    {26, "beyond the 4 elements",
+     [](Builder &b) {
+       PackingT &packing = packed(b);
+       packing.columns = packing.size = 4;
+     }},
     {36, "entries[0] bounds: have layer_hard of 9 cycles, more than hard, 8",
      [](Builder &b) {
        BoundsT bounds;

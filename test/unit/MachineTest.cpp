@@ -27,6 +27,8 @@ TEST(MachineModel, RatesAreThoseOfTheOperationAndTheFormat) {
   EXPECT_EQ(machine.getRate(Opcode::convert, Type::f16, Type::f32, Type::f32),
             4);
   EXPECT_EQ(machine.getRate(Opcode::bit_and, Type::i32), 4);
+  EXPECT_EQ(machine.getRate(Opcode::bit_or, Type::f16), 8) << "16 bits";
+  EXPECT_EQ(machine.getRate(Opcode::shr, Type::f16), 4);
   EXPECT_EQ(machine.getRate(Opcode::add, Type::i32), 4);
   target->rate_add_f32 = 0;
   EXPECT_EQ(machine.getRate(Opcode::add, Type::f32), 1) << "never none";

@@ -65,6 +65,9 @@ struct CompileOptions {
   /// False: a shape-only image, which has no bytes of weights, counts cycles
   /// and computes no values.
   bool weights = true;
+  /// Weights that the file has as integers: "kept" so on the PEs, "expanded" in
+  /// the image, or "auto", kept if the model does not fit otherwise.
+  std::string storage = "auto";
   std::string stopAfter; // a phase's name; empty: go to the end
   std::string saveIr;    // a folder for the IR after every phase
   /// Name and text of a mapping (docs/mapping.md), which says much of the

@@ -4,6 +4,7 @@
 #include "ImageEnums.h"
 #include "waferloom/Codegen/CoreText.h"
 #include "waferloom/Format/HostType.h"
+#include "waferloom/Image/Packing.h"
 #include "waferloom/Image/Utf8.h"
 
 #include "waferloom/Target/ImageTarget.h"
@@ -227,6 +228,11 @@ std::unique_ptr<image::BindingT> Assembler::binding(core::BindOp op) {
   to->source_offset = op.getSourceOffset();
   to->columns = set(op.getColumns());
   to->rows = set(op.getRows());
+  if (core::PackingAttr packing = op.getPackingAttr())
+    to->packing = image::packingOf(
+        mirrored<image::PackedPart>(packing.getPart()), packing.getFormat(),
+        llvm::map_to_vector(packing.getGroups(),
+                            [&](int64_t group) { return narrow(group); }));
   return to;
 }
 
@@ -424,6 +430,24 @@ LogicalResult Assembler::region(core::RegionOp op) {
   return success();
 }
 
+/// Whether an instruction has patterns of 16 bits.
+static bool hasShortPatterns(const image::ImageT &image) {
+  for (const auto &region : image.regions)
+    for (const auto &program : region->programs)
+      for (const auto &i : program->instructions)
+        if (i->op >= image::Opcode::bit_and && i->op <= image::Opcode::sar &&
+            i->dst->type == image::Type::f16)
+          return true;
+  return false;
+}
+
+/// An image has the rates of 16-bit patterns only if they count.
+static void forgetUnusedRates(image::ImageT &image) {
+  if (hasShortPatterns(image))
+    return;
+  image.target->rate_bits_16 = image.target->rate_shift_16 = 0;
+}
+
 LogicalResult Assembler::image(core::ImageOp op) {
   out.image.producer = "waferloom";
   std::optional<target::Target> named;
@@ -453,6 +477,7 @@ LogicalResult Assembler::image(core::ImageOp op) {
     if (failed(region(nested)))
       return failure();
   }
+  forgetUnusedRates(out.image);
   if (homeless)
     return op.emitOpError() << "has no address for buffer " << homeless
                             << ": core-allocate gives it one";

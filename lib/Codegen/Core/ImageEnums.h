@@ -11,6 +11,7 @@ WAFERLOOM_MIRRORS(waferloom::core::Opcode, waferloom::image::Opcode)
 WAFERLOOM_MIRRORS(waferloom::core::Fold, waferloom::image::Opcode)
 WAFERLOOM_MIRRORS(waferloom::core::Role, waferloom::image::Role)
 WAFERLOOM_MIRRORS(waferloom::core::Side, waferloom::image::Side)
+WAFERLOOM_MIRRORS(waferloom::core::PackedPart, waferloom::image::PackedPart)
 WAFERLOOM_MIRRORS(waferloom::core::Axis, waferloom::image::Axis)
 WAFERLOOM_MIRRORS(waferloom::core::Fallback, waferloom::image::Default)
 WAFERLOOM_MIRRORS(waferloom::core::LoopOver, waferloom::image::LoopOver)
@@ -21,6 +22,8 @@ namespace waferloom {
 #define FOLD(name) WAFERLOOM_SAME(core::Fold, image::Opcode, name)
 #define ROLE(name) WAFERLOOM_SAME(core::Role, image::Role, name)
 #define SIDE(name) WAFERLOOM_SAME(core::Side, image::Side, name)
+#define PACKED_PART(name)                                                      \
+  WAFERLOOM_SAME(core::PackedPart, image::PackedPart, name)
 #define AXIS(name) WAFERLOOM_SAME(core::Axis, image::Axis, name)
 #define FALLBACK(name) WAFERLOOM_SAME(core::Fallback, image::Default, name)
 #define LOOP_OVER(name) WAFERLOOM_SAME(core::LoopOver, image::LoopOver, name)
@@ -43,6 +46,13 @@ constexpr int listedAxes = 0
 #define AXIS(name) +1
 #include "waferloom/Image/Enumerations.def"
     ;
+constexpr int listedPackedParts = 0
+#define PACKED_PART(name) +1
+#include "waferloom/Image/Enumerations.def"
+    ;
+static_assert(core::getMaxEnumValForPackedPart() + 1 == listedPackedParts &&
+              static_cast<int>(image::PackedPart::MAX) + 1 ==
+                  listedPackedParts);
 constexpr int listedFallbacks = 0
 #define FALLBACK(name) +1
 #include "waferloom/Image/Enumerations.def"

@@ -5,6 +5,7 @@
 #include "ImageEnums.h"
 #include "waferloom/Codegen/CoreText.h"
 #include "waferloom/Format/HostType.h"
+#include "waferloom/Image/Packing.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -163,6 +164,19 @@ void Reader::binding(const image::BindingT &binding) {
   IntegerAttr source;
   if (binding.role == image::Role::parameter)
     source = number(binding.source);
+  core::PackingAttr packing;
+  if (binding.packing) {
+    const SmallVector<int64_t> groups(binding.packing->groups.begin(),
+                                      binding.packing->groups.end());
+    const auto part = mirrored<core::PackedPart>(binding.packing->part);
+    const BlockFormat format = image::formatOf(*binding.packing);
+    if (mlir::failed(core::PackingAttr::verify(
+            [&] { return mlir::emitError(builder.getUnknownLoc()); }, part,
+            groups, format)))
+      return refuse("'" + llvm::Twine(binding.name) + "' cannot be packed so");
+    packing =
+        core::PackingAttr::get(builder.getContext(), part, groups, format);
+  }
   create<core::BindOp>(
       builder.getUnknownLoc(),
       core::RoleAttr::get(builder.getContext(),
@@ -172,7 +186,8 @@ void Reader::binding(const image::BindingT &binding) {
       TypeAttr::get(hostElement(binding.source_type, binding.source_bool,
                                 binding.source_int64)),
       builder.getArrayAttr(dims), number(binding.padding), source,
-      number(binding.source_offset), set(binding.columns), set(binding.rows));
+      number(binding.source_offset), packing, set(binding.columns),
+      set(binding.rows));
 }
 
 void Reader::route(const image::RouteT &route) {

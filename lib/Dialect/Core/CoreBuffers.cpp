@@ -2,8 +2,11 @@
 // inside.
 
 #include "waferloom/Dialect/Core/Accesses.h"
+#include "waferloom/Dialect/Core/Shards.h"
+#include "waferloom/Format/Packing.h"
 
 using namespace mlir;
+using namespace waferloom;
 using namespace waferloom::core;
 
 static LogicalResult verifyInside(Operation *op, const Buffers &buffers,
@@ -39,18 +42,30 @@ static LogicalResult verifyInstruction(Operation *op, const Buffers &buffers,
   return success(fine);
 }
 
-static LogicalResult verifyBind(BindOp bind, const Buffers &buffers) {
-  if (!bind.getBufferAttr())
-    return success();
+int64_t waferloom::core::getShardBytes(BindOp bind) {
   int64_t elements = 1;
   for (auto dim : bind.getDims().getAsRange<DimAttr>())
     for (DigitAttr digit : dim.getDigits())
       if (digit.getAxis() == Axis::none)
         elements *= digit.getExtent();
+  if (PackingAttr packing = bind.getPackingAttr()) {
+    if (packing.getPart() == PackedPart::codes)
+      elements =
+          packedWords(elements, static_cast<int64_t>(packing.getFormat().bits));
+    else
+      for (int64_t group : packing.getGroups())
+        elements /= group;
+  }
+  return elements * (bind.getType().isF16() ? 2 : 4);
+}
+
+static LogicalResult verifyBind(BindOp bind, const Buffers &buffers) {
+  if (!bind.getBufferAttr())
+    return success();
   const auto begin = static_cast<int64_t>(bind.getAddress());
-  const int64_t size = bind.getType().isF16() ? 2 : 4;
-  return verifyInside(bind, buffers,
-                      {bind.getBufferAttr(), begin, begin + elements * size});
+  return verifyInside(
+      bind, buffers,
+      {bind.getBufferAttr(), begin, begin + getShardBytes(bind)});
 }
 
 /// Instructions nest as deep as their loops: the walk is by hand, for it knows

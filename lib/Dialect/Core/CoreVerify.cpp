@@ -4,10 +4,12 @@
 
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Format/HostType.h"
+#include "waferloom/Format/Packing.h"
 
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
+using namespace waferloom;
 using namespace waferloom::core;
 
 /// Loops around `op`: the depths that its operands may step with.
@@ -342,6 +344,12 @@ LogicalResult BindOp::verify() {
         return emitOpError() << "has a digit of " << digit.getExtent()
                              << " every " << digit.getStride();
   }
+  PackingAttr packing = getPackingAttr();
+  if (packing && getRole() != Role::parameter)
+    return emitOpError("is packed but no parameter");
+  if (packing && packing.getGroups().size() != getDims().size())
+    return emitOpError() << "has " << getDims().size() << " dimensions and "
+                         << packing.getGroups().size() << " groups";
   return success();
 }
 
@@ -403,6 +411,21 @@ BlocksAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
     return emitError() << fault;
   if (scalesAt < 0 || zerosAt < 0)
     return emitError() << "has scales or zeros at a negative offset";
+  return success();
+}
+
+LogicalResult
+PackingAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
+                    PackedPart part, ArrayRef<int64_t> groups,
+                    BlockFormat format) {
+  if (const char *fault = format.fault(hasZeros(format)))
+    return emitError() << fault;
+  if (!canStayPacked(format))
+    return emitError() << "is of a format that PEs do not unpack";
+  if (part == PackedPart::zeros && !hasZeros(format))
+    return emitError() << "has no zeros";
+  if (llvm::any_of(groups, [](int64_t group) { return group < 1; }))
+    return emitError() << "has a group without elements";
   return success();
 }
 

@@ -2,6 +2,7 @@
 // must hold between them.
 
 #include "waferloom/Dialect/Wafer/HostInputs.h"
+#include "waferloom/Dialect/Wafer/Packed.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -108,6 +109,10 @@ std::optional<size_t> EntryOp::getTokenDim(StringRef input) {
 LogicalResult WaferDialect::verifyOperationAttribute(Operation *op,
                                                      NamedAttribute named) {
   const StringRef name = named.getName();
+  if (auto weight = dyn_cast<WeightOp>(op); weight && name == keptName)
+    return weight.getBlocks() && isa<UnitAttr>(named.getValue())
+               ? success()
+               : op->emitError("is wafer.kept but has no integers in a file");
   if (!isa<ModuleOp>(op) || (name != targetName && name != optionsName))
     return op->emitError() << "attribute '" << name
                            << "' is neither the wafer.target nor the "

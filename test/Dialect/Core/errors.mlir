@@ -508,6 +508,53 @@ core.image "grid-4x4" {
 // -----
 
 core.image "grid-4x4" {
+  core.source "w" bytes 8
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] memory 64 {
+    core.bind parameter "w" f16[0] as f16 [4 by 1 (4)] source 0 packed <codes groups [1, 4] of 1 by 4 bits 8 size 4 scales f32> // expected-error {{'core.bind' op has 1 dimensions and 2 groups}}
+    core.program "main" {
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] memory 64 {
+    core.bind state "w" f16[0] as f16 [4 by 1 (4)] packed <codes groups [4] of 1 by 4 bits 8 size 4 scales f32> // expected-error {{'core.bind' op is packed but no parameter}}
+    core.program "main" {
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] memory 64 {
+    core.bind parameter "w" f16[0] as f16 [4 by 1 (4)] source 0 packed <zeros groups [4] of 1 by 4 bits 8 size 4 scales f32> // expected-error {{has no zeros}}
+    core.program "main" {
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8
+  core.entry "main"
+  core.region at 0, 0 size 4, 1 columns [0 x 4] rows [0] memory 64 {
+    core.bind parameter "w" f16[0] as f16 [4 by 1 (4)] source 0 packed <codes groups [0] of 1 by 4 bits 8 size 4 scales f32> // expected-error {{has a group without elements}}
+    core.program "main" {
+    }
+  }
+}
+
+// -----
+
+core.image "grid-4x4" {
   core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 3 size 32 scales f32 from "f" at 0> // expected-error {{has integers of neither 2, 4 nor 8 bits}}
 }
 

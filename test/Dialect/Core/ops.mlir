@@ -49,6 +49,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     core.set @top = [0]
     // CHECK: core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
     core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4), 2 by 15 (y 2 every 3)] source 0 offset 4
+    // CHECK: core.bind parameter "p" f16[0] as f16 [8 by 4 (8), 4 by 1 (4)] source 3 packed <codes groups[1, 4] of 8 by 4 bits 8 size 4 scales f32 zeros none>
+    core.bind parameter "p" f16[0] as f16 [8 by 4 (8), 4 by 1 (4)] source 3 packed <codes groups [1, 4] of 8 by 4 bits 8 size 4 scales f32 zeros none>
     // CHECK: core.buffer parameter @wq bytes 60 at 512 on columns @ends rows @top
     core.buffer parameter @wq bytes 60 at 512 on columns @ends rows @top
     // CHECK: core.buffer state @cache bytes 128

@@ -144,6 +144,11 @@ wafer.weight @w from "m" at 0 blocks <4 by 32 bits 4 size 32 scales f16 from "m"
 
 // -----
 
+// expected-error @below {{is wafer.kept but has no integers in a file}}
+wafer.weight @w from "m" at 0 {wafer.kept} : tensor<4x32xf32>
+
+// -----
+
 // expected-error @below {{is packed in blocks but lies in no file}}
 wafer.weight @w blocks <4 by 32 bits 4 size 32 scales f32 from "m" at 64> : tensor<4x32xf32>
 

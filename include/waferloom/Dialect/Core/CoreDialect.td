@@ -80,6 +80,11 @@ def Core_Side : Core_Enum<"Side", "one side of a router", [
   I32EnumAttrCase<"ramp", 4>
 ]>;
 
+def Core_PackedPart : Core_Enum<"PackedPart", "what of a packed weight", [
+  I32EnumAttrCase<"codes", 0>, I32EnumAttrCase<"scales", 1>,
+  I32EnumAttrCase<"zeros", 2>
+]>;
+
 def Core_Axis : Core_Enum<"Axis", "where a digit of an index comes from", [
   I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"x", 1>, I32EnumAttrCase<"y", 2>
 ]>;
@@ -160,6 +165,28 @@ def Core_BlocksAttr : AttrDef<Core_Dialect, "Blocks"> {
   let assemblyFormat = [{
     `<` custom<BlockFormat>($format) `from` $scalesFile `at` $scalesAt
     (`,` $zerosFile^ `at` $zerosAt)? `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+def Core_PackingAttr : AttrDef<Core_Dialect, "Packing"> {
+  let mnemonic = "packing";
+  let summary = "Which part of a weight whose integers stay packed on the PEs";
+  let description = [{
+    Codes lie in words of 16 bits, the first word holds elements 0, W, 2 W, ..
+    of the shard, of W words. `groups`: per dimension, how many elements behind
+    each other share a scale and a zero, of which there is one per group.
+
+    ```mlir
+    #core.packing<scales groups [1, 32] of 128 by 64 bits 4 size 32 scales f32>
+    ```
+  }];
+  let parameters = (ins
+    "PackedPart":$part, ArrayRefParameter<"int64_t">:$groups,
+    "::waferloom::BlockFormat":$format
+  );
+  let assemblyFormat = [{
+    `<` $part `groups` `[` $groups `]` `of` custom<BlockFormat>($format) `>`
   }];
   let genVerifyDecl = 1;
 }

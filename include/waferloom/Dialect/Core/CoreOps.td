@@ -224,6 +224,8 @@ def Core_BindOp : Core_Op<"bind", [ParentOneOf<["RegionOp", "ProgramOp"]>]> {
     core.bind parameter "w" f32[0] as f32 [15 by 1 (x 4, 4)] source 0
     core.bind state "k" f32[@k + 128] as f32 [15 by 1 (x 4, 4)]
     core.bind output "y" f32[64] as f32 [4 by 1 (4)] on columns @first
+    core.bind parameter "w" f16[0] as f16 [8 by 4 (8), 4 by 1 (4)] source 0
+        packed <codes groups [1, 4] of 8 by 4 bits 8 size 4 scales f32>
     ```
   }];
   let arguments = (ins
@@ -237,13 +239,14 @@ def Core_BindOp : Core_Op<"bind", [ParentOneOf<["RegionOp", "ProgramOp"]>]> {
     DefaultValuedAttr<I64Attr, "0">:$padding,
     OptionalAttr<I64Attr>:$source,
     DefaultValuedAttr<I64Attr, "0">:$source_offset,
+    OptionalAttr<Core_PackingAttr>:$packing,
     OptionalAttr<FlatSymbolRefAttr>:$columns,
     OptionalAttr<FlatSymbolRefAttr>:$rows
   );
   let assemblyFormat = [{
     `` $role $name custom<Address>($type, $buffer, $address) `as` $host_type
     custom<Dims>($dims) (`padding` $padding^)?
-    (`source` $source^ (`offset` $source_offset^)?)?
+    (`source` $source^ (`offset` $source_offset^)?)? (`packed` $packing^)?
     (custom<Classes>($columns, $rows)^)? attr-dict
   }];
   let hasVerifier = 1;

@@ -1,0 +1,70 @@
+// How a PE holds its shard of a weight whose integers stay packed: codes in
+// words of 16 bits, and one scale (and zero) per group of elements. The layout
+// of the weight is as ever; only bytes differ.
+
+#ifndef WAFERLOOM_FORMAT_PACKING_H
+#define WAFERLOOM_FORMAT_PACKING_H
+
+#include "waferloom/Format/Blocks.h"
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+
+namespace waferloom {
+
+/// A dimension of a shard, as far as scales depend on it.
+struct PackedDim {
+  int64_t live = 1;   ///< indices of the weight
+  int64_t stride = 1; ///< elements of the weight from one index to the next
+  int64_t run = 1;    ///< indices that lie behind each other on a PE, from a
+                      ///< multiple of their number on
+};
+
+/// Whether PEs can unpack what `format` says.
+inline bool canStayPacked(const BlockFormat &format) {
+  return !format.isBFloat16;
+}
+
+/// Per dimension, how many indices behind each other (from a multiple of that
+/// number on) share a scale and a zero, whatever the others are. `at`: the
+/// element of the weight where all indices are 0.
+llvm::SmallVector<int64_t> groupsOf(const BlockFormat &format,
+                                    llvm::ArrayRef<PackedDim> dims, int64_t at);
+
+/// Codes lie in planes: of W words, word j has elements j, W + j, 2 W + j, ..,
+/// the first in its lowest bits. So a plane of elements is unpacked from words
+/// behind each other.
+inline int64_t packedWords(int64_t elements, int64_t bits) {
+  const int64_t each = 16 / bits;
+  return (elements + each - 1) / each;
+}
+
+/// On a PE integers are unsigned: those in two's complement are moved up by the
+/// middle of their range.
+inline int64_t movedUp(const BlockFormat &format) {
+  return format.isSigned ? int64_t(1) << (format.bits - 1) : 0;
+}
+
+/// What is taken off every unsigned integer; zeros of their own come besides,
+/// where packed ones are moved up as the integers are.
+inline int64_t commonZero(const BlockFormat &format) {
+  return format.zeros == BlockFormat::Zeros::packed ? 0
+         : format.zeros == BlockFormat::Zeros::middle
+             ? int64_t(1) << (format.bits - 1)
+             : movedUp(format);
+}
+
+/// Whether each group has a zero of its own.
+inline bool hasZeros(const BlockFormat &format) {
+  return format.zeros == BlockFormat::Zeros::packed ||
+         format.zeros == BlockFormat::Zeros::scaled;
+}
+
+/// Unpacking makes an f16 of an integer by setting the bits of 2^10, whose
+/// last digit is 1; a packed zero is that much more on a PE.
+constexpr int64_t packedBias = 1024;
+constexpr uint32_t packedBiasBits = 0x6400;
+
+} // namespace waferloom
+
+#endif // WAFERLOOM_FORMAT_PACKING_H
