@@ -11,6 +11,7 @@
 
 #include "llvm/Support/Error.h"
 
+#include <optional>
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -48,14 +49,15 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
 /// As JSON.
 std::string sharedLinks(const std::shared_ptr<image::Loaded> &image,
                         size_t entry, const std::string &engine,
-                        uint64_t workLimit);
+                        uint64_t workLimit, std::optional<uint64_t> position);
 std::vector<uint64_t> countCycles(const std::shared_ptr<image::Loaded> &image,
-                                  uint64_t workLimit);
+                                  uint64_t workLimit,
+                                  std::optional<uint64_t> position);
 
 /// The critical path of a step as tools print it: with --json, and without.
 py::tuple criticalPath(const std::shared_ptr<image::Loaded> &image,
                        size_t entry, const std::string &engine,
-                       uint64_t workLimit);
+                       uint64_t workLimit, std::optional<uint64_t> position);
 
 } // namespace waferloom::python
 

@@ -183,9 +183,11 @@ executor::EngineKind python::engineOf(const std::string &name) {
 static executor::StepResult count(const std::shared_ptr<image::Loaded> &image,
                                   size_t entry, const std::string &engine,
                                   uint64_t workLimit,
+                                  std::optional<uint64_t> position,
                                   executor::CriticalPath *path = nullptr) {
   executor::RunOptions options;
   options.workLimit = workLimit;
+  options.position = position;
   options.interrupted = interruption();
   options.critical = path;
   auto result = [&, kind = engineOf(engine)] {
@@ -199,9 +201,10 @@ static executor::StepResult count(const std::shared_ptr<image::Loaded> &image,
 
 py::tuple python::criticalPath(const std::shared_ptr<image::Loaded> &image,
                                size_t entry, const std::string &engine,
-                               uint64_t workLimit) {
+                               uint64_t workLimit,
+                               std::optional<uint64_t> position) {
   executor::CriticalPath path;
-  count(image, entry, engine, workLimit, &path);
+  count(image, entry, engine, workLimit, position, &path);
   std::string told, text;
   llvm::raw_string_ostream(told)
       << llvm::json::Value(report::toJson(path, image->image, true));
@@ -212,18 +215,19 @@ py::tuple python::criticalPath(const std::shared_ptr<image::Loaded> &image,
 
 std::string python::sharedLinks(const std::shared_ptr<image::Loaded> &image,
                                 size_t entry, const std::string &engine,
-                                uint64_t workLimit) {
+                                uint64_t workLimit,
+                                std::optional<uint64_t> position) {
   std::string told;
-  llvm::raw_string_ostream(told)
-      << report::sharedLinksToJson(count(image, entry, engine, workLimit));
+  llvm::raw_string_ostream(told) << report::sharedLinksToJson(
+      count(image, entry, engine, workLimit, position));
   return told;
 }
 
 std::vector<uint64_t>
 python::countCycles(const std::shared_ptr<image::Loaded> &image,
-                    uint64_t workLimit) {
+                    uint64_t workLimit, std::optional<uint64_t> position) {
   std::vector<uint64_t> cycles;
   for (size_t e = 0; e < image->image.entries.size(); ++e)
-    cycles.push_back(count(image, e, "lockstep", workLimit).cycles);
+    cycles.push_back(count(image, e, "lockstep", workLimit, position).cycles);
   return cycles;
 }

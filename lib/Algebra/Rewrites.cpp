@@ -13,12 +13,13 @@
 using namespace mlir;
 using namespace waferloom;
 
-/// The last five are not passes of this room: partition-plan, the way to level
-/// 4 and convert-wafer-to-fabric ask whether they may.
+/// The last six are not passes of this room: partition-plan, the way to level
+/// 4, convert-wafer-to-fabric and code generation ask whether they may.
 static constexpr llvm::StringLiteral names[] = {
     "deferred-norm",      "deferred-softmax",      "half-factors",
     "reciprocal-root",    algebra::packedMessages, algebra::atRoots,
-    algebra::sharedRoots, algebra::ownMaximum,     algebra::middleRoot};
+    algebra::sharedRoots, algebra::ownMaximum,     algebra::middleRoot,
+    algebra::liveLengths};
 
 ArrayRef<StringRef> algebra::rewriteNames() {
   static const SmallVector<StringRef> all(std::begin(names), std::end(names));

@@ -129,8 +129,9 @@ bool Moves::canMove(core::VectorOp mov) const {
   auto source = cast<OperandAttr>(mov.getSources()[0]);
   OperandAttr dst = mov.getDst();
   return mov.getOp() == core::Opcode::mov && !mov.getPredicateAttr() &&
-         !mov->getAttr("thread") && !source.getImmediate() && !moves(source) &&
-         !moves(dst) && source.getType() == dst.getType() && dst.getBuffer() &&
+         !mov->getAttr("thread") && !mov->getAttr("live") &&
+         !source.getImmediate() && !moves(source) && !moves(dst) &&
+         source.getType() == dst.getType() && dst.getBuffer() &&
          dst.getBuffer() != source.getBuffer() &&
          isSolid(source, mov.getShape()) &&
          scratch.contains(source.getBuffer());
@@ -196,7 +197,8 @@ SmallVector<Operation *> Moves::findUsers(core::VectorOp mov) {
   for (Operation *user : users[source.getBuffer()]) {
     if (user == mov)
       continue;
-    bool fine = !user->getAttr("thread"), meets = false;
+    bool fine = !user->getAttr("thread") && !user->getAttr("live");
+    bool meets = false;
     core::forEachOperand(user, [&](OperandAttr operand) {
       fine &= operand.getIndexBuffer() != source.getBuffer();
       if (operand.getBuffer() != source.getBuffer())

@@ -236,8 +236,9 @@ void Emitter::vector(Opcode op, ArrayRef<int64_t> shape, Ref dst, Ref a, Ref b,
       builder, node,
       core::OpcodeAttr::get(builder.getContext(), mirrored<core::Opcode>(op)),
       shapeAttr(extents), encode(dst, extents), builder.getArrayAttr(sources),
-      product ? builder.getUnitAttr() : UnitAttr(), FlatSymbolRefAttr(),
-      FlatSymbolRefAttr(), encode(predicate, extents), IntegerAttr());
+      product ? builder.getUnitAttr() : UnitAttr(), core::LiveAttr(),
+      FlatSymbolRefAttr(), FlatSymbolRefAttr(), encode(predicate, extents),
+      IntegerAttr());
   while (loops-- > 0)
     endLoop();
 }

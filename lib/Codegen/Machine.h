@@ -24,6 +24,7 @@ machineOf(core::ImageOp image, const std::optional<image::TargetT> &given,
 /// Passes for a machine that need not have a name.
 std::unique_ptr<mlir::Pass> createMergeFor(const image::TargetT &machine);
 std::unique_ptr<mlir::Pass> createScheduleFor(const image::TargetT &machine);
+std::unique_ptr<mlir::Pass> createLiveLengthsFor(const image::TargetT &machine);
 std::unique_ptr<mlir::Pass> createAssignBanksFor(const image::TargetT &machine);
 std::unique_ptr<mlir::Pass> createAllocateFor(const image::TargetT &machine);
 

@@ -116,7 +116,7 @@ struct CoreMerge : codegen::impl::CoreMergeBase<CoreMerge> {
 
 /// What instructions have in common that can become one; null if `op` cannot.
 static Attribute kindOf(core::VectorOp op) {
-  if (op.getPredicateAttr() || op->getAttr("thread") ||
+  if (op.getPredicateAttr() || op->getAttr("thread") || op.getLiveAttr() ||
       op.getShape().size() > 3)
     return {};
   SmallVector<Attribute> parts{op.getOpAttr(), op.getShapeAttr(),

@@ -195,6 +195,8 @@ LogicalResult CoreFit::run() {
       allocation.addPass(codegen::createMergeFor(*machine));
       allocation.addPass(codegen::createCoreNeeds());
       allocation.addPass(codegen::createScheduleFor(*machine));
+      if (!module->hasAttr(codegen::wholeCaches))
+        allocation.addPass(codegen::createLiveLengthsFor(*machine));
     }
     codegen::populateAllocationPipeline(allocation, *machine,
                                         budget.spreadOverBanks);

@@ -6,6 +6,7 @@
 
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Rewrites.h"
+#include "waferloom/Codegen/Passes.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
 #include "waferloom/Dialect/Wafer/Packed.h"
 #include "waferloom/Dialect/Wafer/Stages.h"
@@ -94,6 +95,16 @@ struct EachKind : PassWrapper<EachKind, OperationPass<ModuleOp>> {
   }
 
   OpPassManager passes;
+};
+
+/// Tells code generation that loops over caches go over all of their slots.
+struct KeepCachesWhole : PassWrapper<KeepCachesWhole, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(KeepCachesWhole)
+
+  StringRef getName() const override { return "keep-caches-whole"; }
+  void runOnOperation() override {
+    getOperation()->setAttr(codegen::wholeCaches, UnitAttr::get(&getContext()));
+  }
 };
 
 /// Chooses region, stages and layouts.
@@ -290,6 +301,8 @@ void waferloom::populateFabricPipeline(OpPassManager &pm,
   each.addPass(placement::createFabricPlace());
   routing::populateRoutingPipeline(each);
   pm.addPass(std::make_unique<EachKind>(std::move(each)));
+  if (llvm::is_contained(options.disabledRewrites, algebra::liveLengths))
+    pm.addPass(std::make_unique<KeepCachesWhole>());
 }
 
 //===----------------------------------------------------------------------===//

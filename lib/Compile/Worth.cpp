@@ -26,16 +26,19 @@ using namespace waferloom;
 namespace {
 class Measuring {
 public:
-  Measuring(const Levels &levels, const CompileOptions &options)
-      : levels(levels), options(options) {}
+  Measuring(const Levels &levels, const CompileOptions &options,
+            const image::ImageT &image)
+      : levels(levels), options(options),
+        isLive(executor::hasLiveLengths(image, 0)) {}
 
   /// Leaves `image` as it was.
-  static llvm::Expected<uint64_t> countStep(image::ImageT &image);
+  static llvm::Expected<uint64_t> countStep(image::ImageT &image,
+                                            StringRef without);
 
   /// Cycles of a step without a rewrite; none: it does not fit any more.
   llvm::Expected<std::optional<uint64_t>> without(StringRef name);
 
-  /// Whether messages or roots are other ones for it.
+  /// Whether messages, roots or loops over caches are other ones for it.
   bool isAtWork(StringRef name);
 
   bool changedNothing = false; ///< the rewrite that `without` tried
@@ -43,15 +46,28 @@ public:
 private:
   Levels levels;
   const CompileOptions &options;
+  bool isLive; ///< loops over caches end with the live slots
 };
 } // namespace
 
-llvm::Expected<uint64_t> Measuring::countStep(image::ImageT &image) {
+/// The step that what a rewrite is worth is counted in: the last one that
+/// caches have room for. Live lengths save nothing there, so those where half
+/// is used.
+static uint64_t positionFor(const image::ImageT &image, StringRef without) {
+  const uint64_t last = executor::lastPosition(image, 0);
+  return without == algebra::liveLengths ? last / 2 : last;
+}
+
+llvm::Expected<uint64_t> Measuring::countStep(image::ImageT &image,
+                                              StringRef without) {
   if (llvm::Error error = image::checkWithoutData(image))
     return std::move(error);
   auto loaded = std::make_shared<image::Loaded>();
   loaded->image = std::move(image);
-  llvm::Expected<executor::StepResult> step = executor::countStep(loaded, 0);
+  executor::RunOptions run;
+  run.position = positionFor(loaded->image, without);
+  llvm::Expected<executor::StepResult> step =
+      executor::countStep(loaded, 0, run);
   image = std::move(loaded->image);
   if (!step)
     return step.takeError();
@@ -61,12 +77,15 @@ llvm::Expected<uint64_t> Measuring::countStep(image::ImageT &image) {
 /// What later phases choose: nothing shows of it behind `prepare`.
 static bool isOfMessages(StringRef name) {
   return name == algebra::packedMessages || name == algebra::middleRoot ||
-         name == algebra::atRoots || name == algebra::sharedRoots;
+         name == algebra::atRoots || name == algebra::sharedRoots ||
+         name == algebra::liveLengths;
 }
 
 bool Measuring::isAtWork(StringRef name) {
   if (!isOfMessages(name))
     return true;
+  if (name == algebra::liveLengths)
+    return isLive;
   bool works = false;
   levels.fabric.walk([&](fabric::CollectiveOpInterface op) {
     if (name == algebra::packedMessages)
@@ -119,7 +138,7 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
   FailureOr<codegen::Image> image = codegen::emitImage(*module, *machine);
   if (failed(image))
     return std::nullopt;
-  llvm::Expected<uint64_t> cycles = countStep(image->image);
+  llvm::Expected<uint64_t> cycles = countStep(image->image, name);
   if (!cycles)
     return cycles.takeError();
   return *cycles;
@@ -128,9 +147,6 @@ llvm::Expected<std::optional<uint64_t>> Measuring::without(StringRef name) {
 llvm::Error waferloom::measureRewrites(const Levels &levels,
                                        const CompileOptions &options,
                                        codegen::Image &image) {
-  llvm::Expected<uint64_t> with = Measuring::countStep(image.image);
-  if (!with)
-    return with.takeError();
   ArrayRef<StringRef> names = algebra::rewriteNames();
   for (auto [i, name] : llvm::enumerate(names)) {
     auto &rewrite =
@@ -144,10 +160,13 @@ llvm::Error waferloom::measureRewrites(const Levels &levels,
       options.progress("without " + name.str(),
                        static_cast<double>(i) /
                            static_cast<double>(names.size()));
-    Measuring measuring(levels, options);
+    Measuring measuring(levels, options, image.image);
     llvm::Expected<std::optional<uint64_t>> cycles = measuring.without(name);
     if (!cycles)
       return cycles.takeError();
+    llvm::Expected<uint64_t> with = Measuring::countStep(image.image, name);
+    if (!with)
+      return with.takeError();
     if (measuring.changedNothing) {
       rewrite.worth = image::Worth::unused;
     } else if (!*cycles) {

@@ -1,4 +1,6 @@
 #include "Prepared.h"
+#include "waferloom/Executor/Executor.h"
+#include "llvm/ADT/STLExtras.h"
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -17,10 +19,10 @@ struct AccountIds {
 class Decoder {
 public:
   Decoder(const image::ImageT &image, const image::ProgramT &from,
-          RegionPrograms &result, std::vector<AccountKey> &accounts,
-          AccountIds &known)
-      : target(*image.target), from(from), result(result), accounts(accounts),
-        known(known) {}
+          std::optional<uint64_t> length, RegionPrograms &result,
+          std::vector<AccountKey> &accounts, AccountIds &known)
+      : target(*image.target), from(from), length(length), result(result),
+        accounts(accounts), known(known) {}
 
   void run() {
     std::vector<size_t> ends; // of the loops around
@@ -113,9 +115,13 @@ private:
     }
     size_t rank = in.shape.size();
     for (size_t k = 0; k < rank; ++k) {
-      out.shape[4 - rank + k] = in.shape[k];
-      out.elements *= in.shape[k];
+      const bool isLive = length && in.live_parts != 0 && k == in.live_dim;
+      const uint32_t extent = isLive ? liveExtent(in, *length) : in.shape[k];
+      out.shape[4 - rank + k] = extent;
+      out.elements *= extent;
     }
+    if (out.elements == 0)
+      return nothingOf(in, out);
     out.isLine = out.elements == out.shape[3];
     out.dst = operand(in.dst.get(), rank);
     out.a = operand(in.a.get(), rank);
@@ -135,6 +141,21 @@ private:
       out.kernel = kernelOf(out);
       countVector(out, target);
     }
+    return out;
+  }
+
+  /// None of its slots is live: it takes its issue, and a rewrite if it moves.
+  Instruction nothingOf(const image::InstructionT &in, Instruction out) const {
+    out.op = Opcode::rewrite;
+    out.elements = 1;
+    out.rewrite = target.issue_cycles;
+    const image::OperandT *operands[] = {in.dst.get(), in.a.get(), in.b.get(),
+                                         in.c.get(), in.predicate.get()};
+    if (llvm::any_of(operands, [](const image::OperandT *operand) {
+          return operand && !operand->immediate &&
+                 (!operand->steps.empty() || operand->index_scale != 0);
+        }))
+      out.rewrite += target.rewrite_cycles;
     return out;
   }
 
@@ -161,6 +182,7 @@ private:
 
   const image::TargetT &target;
   const image::ProgramT &from;
+  const std::optional<uint64_t> length;
   RegionPrograms &result;
   std::vector<AccountKey> &accounts;
   AccountIds &known;
@@ -220,7 +242,40 @@ static Program assemble(const image::ProgramT &from,
   return program;
 }
 
-PreparedEntry prepare(const image::ImageT &image, size_t entry) {
+/// Live slots of each PE.
+static uint64_t slotsOf(uint64_t length, uint32_t parts) {
+  return std::max<uint64_t>(2, llvm::divideCeil(length, parts));
+}
+
+uint32_t liveExtent(const image::InstructionT &instruction, uint64_t length) {
+  const uint64_t slots = slotsOf(length, instruction.live_parts);
+  if (slots <= instruction.live_from)
+    return 0;
+  return static_cast<uint32_t>(std::min<uint64_t>(
+      instruction.shape[instruction.live_dim], slots - instruction.live_from));
+}
+
+std::vector<uint64_t> liveLengths(const image::ImageT &image, size_t entry,
+                                  uint64_t length) {
+  std::map<uint32_t, uint64_t> most; // slots that matter, by parts
+  for (const auto &region : image.regions)
+    for (const auto &in : region->programs[entry]->instructions)
+      if (in->live_parts != 0) {
+        uint64_t &end = most[in->live_parts];
+        end = std::max(end, in->live_from + uint64_t(in->shape[in->live_dim]));
+      }
+  std::vector<uint64_t> lengths;
+  for (auto [parts, end] : most)
+    lengths.push_back(std::min(end, slotsOf(length, parts)));
+  return lengths;
+}
+
+bool hasLiveLengths(const image::ImageT &image, size_t entry) {
+  return !liveLengths(image, entry, 1).empty();
+}
+
+PreparedEntry prepare(const image::ImageT &image, size_t entry,
+                      std::optional<uint64_t> length) {
   PreparedEntry prepared;
   AccountIds known;
   for (const auto &region : image.regions) {
@@ -229,7 +284,7 @@ PreparedEntry prepare(const image::ImageT &image, size_t entry) {
     const image::ClassPairs pairs = image::instructionPairs(*region, classes);
     image::ProgramTable table = image::tabulate(*region, pairs, from);
     RegionPrograms out;
-    Decoder(image, from, out, prepared.accounts, known).run();
+    Decoder(image, from, length, out, prepared.accounts, known).run();
     for (std::vector<uint32_t> &own : table.programs)
       out.programs.push_back(
           assemble(from, out, std::move(own), image.target->colors));

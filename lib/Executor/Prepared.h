@@ -8,6 +8,7 @@
 #include "waferloom/Image/Programs.h"
 #include "llvm/Support/MathExtras.h"
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace waferloom::executor {
@@ -116,7 +117,18 @@ struct PreparedEntry {
   Effort effort; // of all PEs
 };
 
-PreparedEntry prepare(const image::ImageT &image, size_t entry);
+/// Elements of its live dimension in a step that ends at `length` (E34).
+uint32_t liveExtent(const image::InstructionT &instruction, uint64_t length);
+
+/// `length`: tokens behind the step, where live dimensions end; nothing: they
+/// are as long as they get.
+PreparedEntry prepare(const image::ImageT &image, size_t entry,
+                      std::optional<uint64_t> length = std::nullopt);
+
+/// The live lengths of an entry, for each number of parts that its instructions
+/// name: steps of equal ones are prepared alike.
+std::vector<uint64_t> liveLengths(const image::ImageT &image, size_t entry,
+                                  uint64_t length);
 
 /// Works out `work` and `conflict` of a vector operation (docs/executor.md).
 void countVector(Instruction &instruction, const image::TargetT &target);

@@ -20,60 +20,6 @@ using namespace llvm;
 
 namespace waferloom::executor {
 
-StringRef nameOf(HostType type) {
-  switch (type) {
-  case HostType::f32:
-    return "float32";
-  case HostType::f16:
-    return "float16";
-  case HostType::i32:
-    return "int32";
-  case HostType::i64:
-    return "int64";
-  case HostType::boolean:
-    return "bool";
-  }
-  return "?";
-}
-
-Format formatOf(HostType type) {
-  switch (type) {
-  case HostType::f32:
-    return Format::f32;
-  case HostType::f16:
-    return Format::f16;
-  case HostType::i32:
-    return Format::i32;
-  case HostType::i64:
-    return Format::i64;
-  case HostType::boolean:
-    return Format::i1;
-  }
-  return Format::f32;
-}
-
-unsigned bytesOf(HostType type) { return waferloom::bytesOf(formatOf(type)); }
-
-StringRef tripOf(image::LoopOver over) {
-  switch (over) {
-  case image::LoopOver::layers:
-    return "layer";
-  case image::LoopOver::tokens:
-    return "token";
-  case image::LoopOver::nothing:
-    break;
-  }
-  return "";
-}
-
-std::optional<EngineKind> engineNamed(StringRef name) {
-  if (name == "lockstep")
-    return EngineKind::lockstep;
-  if (name == "reference")
-    return EngineKind::reference;
-  return std::nullopt;
-}
-
 namespace {
 struct EntryState {
   PreparedEntry prepared;
@@ -100,8 +46,11 @@ public:
   const image::ImageT &image() const override { return loaded->image; }
 
 private:
-  Error prepareEntry(size_t entry, uint64_t &bytes,
-                     Interrupt *interrupt = nullptr);
+  Expected<std::unique_ptr<EntryState>>
+  prepareEntry(size_t entry, std::optional<uint64_t> length, uint64_t &bytes,
+               Interrupt *interrupt = nullptr);
+  Expected<EntryState *> stateAt(size_t entry, uint64_t length,
+                                 Interrupt *interrupt);
   bool makeMemories();
   Error lay();
   Error checkStep(size_t entry, uint64_t before, uint64_t workLimit) const;
@@ -115,9 +64,16 @@ private:
   std::shared_ptr<const image::Loaded> loaded;
   EngineKind kind;
   Workers workers;
-  std::vector<Memory> memories; // one per region
-  uint64_t bytesBesideLaid = 0; // of the host
-  std::vector<std::unique_ptr<EntryState>> entries;
+  std::vector<Memory> memories;                     // one per region
+  uint64_t bytesBesideLaid = 0;                     // of the host
+  std::vector<std::unique_ptr<EntryState>> entries; // as long as they get
+  /// Entries at shorter live lengths, the latest used last.
+  struct Shorter {
+    size_t entry;
+    std::vector<uint64_t> lengths;
+    std::unique_ptr<EntryState> state;
+  };
+  std::vector<Shorter> shorter;
   std::atomic<bool> busy{false};
   std::atomic<uint64_t> tokens{0};
   std::optional<size_t> before; // the entry of the last step
@@ -147,9 +103,11 @@ private:
 };
 } // namespace
 
-/// `bytes`: host memory that is needed so far.
-Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes,
-                                Interrupt *interrupt) {
+/// `length`: tokens behind the step. `bytes`: host memory that is needed so
+/// far.
+Expected<std::unique_ptr<EntryState>>
+SessionImpl::prepareEntry(size_t entry, std::optional<uint64_t> length,
+                          uint64_t &bytes, Interrupt *interrupt) {
   const image::ImageT &image = loaded->image;
   // Tables of streams have an entry per PE and color.
   for (const auto &region : image.regions)
@@ -157,9 +115,9 @@ Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes,
              (12 * image.target->colors + 512);
   bytes += bytesOfArrays(image, entry);
   if (Error error = checkHostMemory(bytes))
-    return error;
+    return std::move(error);
   auto state = std::make_unique<EntryState>();
-  state->prepared = prepare(image, entry);
+  state->prepared = prepare(image, entry, length);
   Expected<Streams> streams =
       traceStreams(image, entry, state->prepared, interrupt);
   if (!streams)
@@ -167,14 +125,38 @@ Error SessionImpl::prepareEntry(size_t entry, uint64_t &bytes,
   state->streams = std::move(*streams);
   bytes += Channels::bytesOf(state->streams);
   if (Error error = checkHostMemory(bytes))
-    return error;
+    return std::move(error);
   state->engine = kind == EngineKind::reference
                       ? createReferenceEngine(image, state->prepared,
                                               state->streams, memories)
                       : createLockstepEngine(image, state->prepared,
                                              state->streams, memories, workers);
-  entries.push_back(std::move(state));
-  return Error::success();
+  return std::move(state);
+}
+
+/// The entry as a step that ends at `length` runs it.
+Expected<EntryState *> SessionImpl::stateAt(size_t entry, uint64_t length,
+                                            Interrupt *interrupt) {
+  constexpr size_t most = 4; // that are kept
+  const image::ImageT &image = loaded->image;
+  std::vector<uint64_t> lengths = liveLengths(image, entry, length);
+  if (lengths == liveLengths(image, entry, UINT64_MAX))
+    return entries[entry].get();
+  auto known = llvm::find_if(shorter, [&](const Shorter &one) {
+    return one.entry == entry && one.lengths == lengths;
+  });
+  if (known == shorter.end()) {
+    if (shorter.size() == most)
+      shorter.erase(shorter.begin());
+    uint64_t bytes = bytesBesideLaid;
+    auto state = prepareEntry(entry, length, bytes, interrupt);
+    if (!state)
+      return state.takeError();
+    shorter.push_back({entry, std::move(lengths), std::move(*state)});
+  } else {
+    std::rotate(known, known + 1, shorter.end());
+  }
+  return shorter.back().state.get();
 }
 
 /// Sparse where they would fill most of the host's memory.
@@ -195,9 +177,12 @@ Error SessionImpl::begin() {
   uint64_t bytes = bytesOfPes(loaded->image, makeMemories());
   if (Error error = checkHostMemory(bytes))
     return error;
-  for (size_t e = 0; e < loaded->image.entries.size(); ++e)
-    if (Error error = prepareEntry(e, bytes))
-      return error;
+  for (size_t e = 0; e < loaded->image.entries.size(); ++e) {
+    auto state = prepareEntry(e, std::nullopt, bytes);
+    if (!state)
+      return state.takeError();
+    entries.push_back(std::move(*state));
+  }
   bytesBesideLaid = bytes;
   if (Error error = loaded->unchanged())
     return error;
@@ -214,8 +199,19 @@ Expected<StepResult> SessionImpl::count(size_t entry,
   makeMemories(); // that nobody touches take no memory
   Interrupt interrupt(options.interrupted);
   uint64_t bytes = 0;
-  if (Error error = prepareEntry(entry, bytes, &interrupt))
-    return std::move(error);
+  const uint64_t before =
+      options.position.value_or(lastPosition(loaded->image, entry));
+  if (before > lastPosition(loaded->image, entry))
+    return createStringError(
+        formatv("a step of entry '{0}' cannot begin at position {1}; the last "
+                "that the caches have room for is {2}",
+                loaded->image.entries[entry]->name, before,
+                lastPosition(loaded->image, entry))
+            .str());
+  auto state = prepareEntry(
+      entry, before + loaded->image.entries[entry]->tokens, bytes, &interrupt);
+  if (!state)
+    return state.takeError();
   EngineOptions engineOptions;
   engineOptions.launch = options.launch;
   engineOptions.workLimit = options.workLimit;
@@ -225,10 +221,10 @@ Expected<StepResult> SessionImpl::count(size_t entry,
   engineOptions.abstract = kind == EngineKind::reference;
   engineOptions.critical = options.critical;
   EngineResult run;
-  if (Error error = entries.front()->engine->run(engineOptions, run))
+  if (Error error = (*state)->engine->run(engineOptions, run))
     return std::move(error);
   StepResult result;
-  describe(*entries.front(), run, result);
+  describe(**state, run, result);
   return result;
 }
 
@@ -419,28 +415,32 @@ Expected<StepResult> SessionImpl::step(size_t entry,
     return staged.takeError();
   workers.resize(threadsFor(options.threads));
   const image::EntryT &description = *loaded->image.entries[entry];
+  Interrupt interrupt(options.interrupted);
+  Expected<EntryState *> state =
+      stateAt(entry, tokens + description.tokens, &interrupt);
+  if (!state)
+    return state.takeError();
   moveStates(loaded->image, description, beamsOf(description, inputs), memories,
              workers);
   place(entry, *staged);
   EngineOptions engineOptions;
-  Interrupt interrupt(options.interrupted);
   engineOptions.launch = options.launch;
   engineOptions.workLimit = options.workLimit;
   engineOptions.interrupt = &interrupt;
   engineOptions.trace = options.trace;
   engineOptions.critical = options.critical;
   EngineResult run;
-  if (Error error = entries[entry]->engine->run(engineOptions, run)) {
+  if (Error error = (*state)->engine->run(engineOptions, run)) {
     broken = true;
     return std::move(error);
   }
   if (options.trace)
     options.trace->advance(run.cycles);
   StepResult result;
-  describe(*entries[entry], run, result);
+  describe(**state, run, result);
   result.outputs = outputsOf(entry, options.outputs);
   before = entry;
-  tokens += loaded->image.entries[entry]->tokens;
+  tokens += description.tokens;
   return result;
 }
 
@@ -477,6 +477,11 @@ Session::create(std::shared_ptr<const image::Loaded> image, EngineKind kind) {
   if (Error error = session->begin())
     return std::move(error);
   return std::unique_ptr<Session>(std::move(session));
+}
+
+uint64_t lastPosition(const image::ImageT &image, size_t entry) {
+  const uint64_t tokens = image.entries[entry]->tokens;
+  return image.capacity > tokens ? image.capacity - tokens : 0;
 }
 
 Expected<StepResult> countStep(std::shared_ptr<const image::Loaded> image,

@@ -41,7 +41,8 @@ Extent extentOf(const OperandT &operand, llvm::ArrayRef<uint32_t> shape,
 /// Bytes of a binding's local shard on one PE; 0 when they exceed `limit`.
 uint64_t shardBytes(const BindingT &binding, uint64_t limit);
 
-/// I12 to I21: shapes, operands, types, addresses, colors of one program.
+/// I12 to I21, I38: shapes, operands, types, addresses, colors, live dimensions
+/// of one program.
 llvm::Error checkInstructions(const ImageT &image, const RegionT &region,
                               const ProgramT &program,
                               const std::string &where);

@@ -1,4 +1,6 @@
 #include "Check.h"
+#include "llvm/ADT/STLExtras.h"
+#include <utility>
 
 using namespace llvm;
 
@@ -15,6 +17,11 @@ static bool isTernary(Opcode op) {
 
 static bool isComparison(Opcode op) {
   return op == Opcode::eq || op == Opcode::lt || op == Opcode::le;
+}
+
+/// Whether all PEs have it.
+static bool isEverywhere(const InstructionT &instruction) {
+  return instruction.columns == 0 && instruction.rows == 0;
 }
 
 static bool isBitwise(Opcode op) {
@@ -47,11 +54,17 @@ public:
         where(where) {}
 
   Error run() {
+    live = static_cast<uint64_t>(
+        llvm::count_if(program.instructions, [](const auto &instruction) {
+          return instruction->live_parts != 0;
+        }));
     for (index = 0; index < program.instructions.size(); ++index) {
       while (!ends.empty() && ends.back() == index) {
         ends.pop_back();
         counts.pop_back();
         times.pop_back();
+        if (ends.empty())
+          rewritten += std::exchange(inLoop, 0);
       }
       if (Error error = checkOne(*program.instructions[index]))
         return error;
@@ -85,6 +98,7 @@ private:
   Error checkIndex(const OperandT &operand, StringRef name);
   Error checkTypes(const InstructionT &instruction);
   Error checkStream(const InstructionT &instruction);
+  Error checkLive(const InstructionT &instruction);
 
   const ImageT &image;
   const TargetT &target;
@@ -95,6 +109,10 @@ private:
   SmallVector<size_t, 8> ends;     // of the loops around
   SmallVector<uint32_t, 8> counts; // their iterations
   SmallVector<uint64_t, 8> times;  // how often a body runs in all
+  uint64_t live = 0;               // instructions that end with the live slots
+  uint64_t rewritten = 0; // descriptors, by all PEs, up to the outermost loop
+  uint64_t inLoop = 0;    // and in that
+  bool isForAll = false;  // all PEs run it
 };
 } // namespace
 
@@ -115,13 +133,21 @@ Error InstructionChecker::checkOne(const InstructionT &instruction) {
       return refuse(14, "has an operand, but takes none");
     if (instruction.op == Opcode::end && !ends.empty())
       return refuse(12, "stands inside a loop");
-    return Error::success();
+    if (instruction.op == Opcode::rewrite && isEverywhere(instruction)) {
+      if (ends.empty())
+        ++rewritten;
+      else if (ends.size() == 1 && isForAll)
+        inLoop += times.back();
+    }
+    return checkLive(instruction);
   }
   if (Error error = checkShape(instruction))
     return error;
   if (Error error = checkOperands(instruction))
     return error;
   if (Error error = checkTypes(instruction))
+    return error;
+  if (Error error = checkLive(instruction))
     return error;
   return checkStream(instruction);
 }
@@ -146,6 +172,8 @@ Error InstructionChecker::checkLoop(const InstructionT &instruction) {
   if (instruction.body == 0)
     return Error::success();
   ends.push_back(index + 1 + instruction.body);
+  if (ends.size() == 1)
+    isForAll = isEverywhere(instruction) && instruction.count != 0;
   counts.push_back(std::max(1u, instruction.count));
   times.push_back(total);
   return Error::success();
@@ -361,6 +389,29 @@ Error InstructionChecker::checkStream(const InstructionT &i) {
   if (i.thread >= 0 && unsigned(i.thread) >= target.microthreads)
     return refuse(22, formatv("runs as microthread {0}; the target has {1}",
                               int(i.thread), target.microthreads)
+                          .str());
+  return Error::success();
+}
+
+/// I38.
+Error InstructionChecker::checkLive(const InstructionT &i) {
+  if (i.live_parts == 0)
+    return Error::success();
+  if (isControl(i.op) || isStream(i.op) || i.thread >= 0)
+    return refuse(38, "ends with the live slots of a cache, but is no vector "
+                      "instruction of the program itself");
+  if (i.live_dim >= i.shape.size())
+    return refuse(38, formatv("dimension {0} of {1} ends with the live slots "
+                              "of a cache",
+                              unsigned(i.live_dim), i.shape.size())
+                          .str());
+  if (image.capacity == 0)
+    return refuse(38, "ends with the live slots of a cache, and there is none");
+  if (rewritten < live)
+    return refuse(38, formatv("{0} instructions end with the live slots of a "
+                              "cache, but all PEs rewrite {1} descriptors "
+                              "before the first",
+                              live, rewritten)
                           .str());
   return Error::success();
 }

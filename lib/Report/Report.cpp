@@ -300,11 +300,13 @@ static void writeCycles(Page &page, const image::ImageT &image,
                         ArrayRef<StepResult> steps,
                         ArrayRef<CriticalPath> paths) {
   page.heading("Where the cycles go");
-  page.text("Counted without values, of one step behind an empty context; "
-            "cycles depend on no weight and no input. Bars are of the core "
-            "that ends last, in each stage.");
-  page.beginTable({"entry", "#tokens", "#cycles", "#instructions of all PEs",
-                   "#words sent and taken", "#shared link cycles", "time"});
+  page.text("Counted without values, of the last step that caches have room "
+            "for: behind as many tokens as its position says. Cycles depend on "
+            "no weight and no input. Bars are of the core that ends last, in "
+            "each stage.");
+  page.beginTable({"entry", "#tokens", "#position", "#cycles",
+                   "#instructions of all PEs", "#words sent and taken",
+                   "#shared link cycles", "time"});
   for (auto [e, step] : llvm::enumerate(steps)) {
     const image::EntryT &entry = *image.entries[e];
     auto key = [&, e = e](StringRef name) {
@@ -313,6 +315,7 @@ static void writeCycles(Page &page, const image::ImageT &image,
     page.beginRow();
     page.cell(entry.name);
     page.number(entry.tokens, key("tokens"));
+    page.number(executor::lastPosition(image, e), key("position"));
     page.number(step.cycles, key("cycles"));
     page.number(step.instructions, key("instructions"));
     page.number(step.words, key("words"));

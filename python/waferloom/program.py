@@ -30,6 +30,11 @@ def _count(name, value, beyond=2**63):
     return value
 
 
+def _position(value):
+    """Tokens before a step; None: as many as caches have room for."""
+    return None if value is None else _count("position", value)
+
+
 class Session:
     """Owns the states of a program, which start empty. It is for one thread at a time: what
     another one asks of it meanwhile raises ExecutionError."""
@@ -250,16 +255,19 @@ class Program:
         except _native.Failure as error:
             raise OSError(str(error)) from None
 
-    def count(self, work_limit=WORK_LIMIT):
+    def count(self, work_limit=WORK_LIMIT, position=None):
         """Cycles of a step of each entry, {tokens: cycles}, without executing any:
         they depend on no value. `work_limit`: instructions and words that may be
-        followed one by one where a program has to be counted so; 0: any number."""
+        followed one by one where a program has to be counted so; 0: any number.
+        `position`: tokens before the step, where loops over caches end with the live
+        ones; None: as many as the caches have room for."""
         try:
-            return dict(zip(self.entries, _native.count(self._image, _count("work_limit", work_limit))))
+            counted = _native.count(self._image, _count("work_limit", work_limit), _position(position))
+            return dict(zip(self.entries, counted))
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
 
-    def _counted(self, how, tokens, engine, work_limit):
+    def _counted(self, how, tokens, engine, work_limit, position):
         """What the native function `how` tells of the entry of so many tokens per step."""
         if engine not in ENGINES:
             raise ValueError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
@@ -267,21 +275,21 @@ class Program:
             raise ValueError(f"the program has entries of {self.entries} tokens, not {tokens}")
         entry = 0 if tokens is None else self.entries.index(tokens)
         try:
-            return how(self._image, entry, engine, _count("work_limit", work_limit))
+            return how(self._image, entry, engine, _count("work_limit", work_limit), _position(position))
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
 
-    def critical_path(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT):
+    def critical_path(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT, position=None):
         """Why a step takes as long as it does, as CriticalPath (docs/critical-path.md): of the
-        entry of so many `tokens` per step, or of the first. Nothing is executed; `work_limit` as
-        `count` has it."""
-        return CriticalPath.read(*self._counted(_native.critical_path, tokens, engine, work_limit))
+        entry of so many `tokens` per step, or of the first. Nothing is executed; `work_limit`
+        and `position` as `count` has them."""
+        return CriticalPath.read(*self._counted(_native.critical_path, tokens, engine, work_limit, position))
 
-    def shared_links(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT):
+    def shared_links(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT, position=None):
         """Who crosses links in the same cycles (docs/executor.md), as SharedLinks, those who do
         most first: of the entry of so many `tokens` per step, or of the first. None where that is
         not known. Nothing is executed."""
-        told = json.loads(self._counted(_native.shared_links, tokens, engine, work_limit))
+        told = json.loads(self._counted(_native.shared_links, tokens, engine, work_limit, position))
         return told and [SharedLinks(tuple(pair["colors"]), tuple(pair["nodes"]), pair["cycles"], pair["links"],
                                      pair["x"], pair["y"], pair["side"]) for pair in told["pairs"]]
 

@@ -16,9 +16,9 @@ import waferloom as wl
 SHAPE = zoo.Shape(layers=3, width=32, heads=4, kv_heads=2, head_dim=8, hidden=40, vocabulary=64, positions=64)
 
 
-def run(shape, target="grid-4x4,sram=96KiB", chunks=None, ids=(5,)):
+def run(shape, target="grid-4x4,sram=96KiB", chunks=None, ids=(5,), **options):
     program = wl.compile(zoo.build(shape, zoo.weights(shape)).SerializeToString(), target=target, context=32,
-                         chunks=chunks, logits="all")
+                         chunks=chunks, logits="all", **options)
     return program.session().run({"input_ids": [list(ids)]})
 
 
@@ -37,7 +37,8 @@ def test_every_cycle_is_accounted(target):
 
 
 def test_a_layer_is_what_a_layer_adds():
-    few, many = run(SHAPE), run(replace(SHAPE, layers=5))
+    # Whether loops end with the live slots is a matter of how many layers do.
+    few, many = (run(replace(SHAPE, layers=layers), disable_rewrites=["live-lengths"]) for layers in (SHAPE.layers, 5))
     layer = cycles.parts(few.accounts)[0]
     # Trips of one loop are equal but for waits at its ends.
     assert (many.cycles - few.cycles) / 2 == pytest.approx(layer.cycles, rel=0.01)

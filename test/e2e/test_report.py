@@ -69,7 +69,7 @@ def test_numbers_are_those_of_other_commands(image, page):
     assert programs and all(ours[key] >= 0 for key in programs)
     assert {key: ours[key] for key in ours.keys() - programs} == {key: known[key] for key in ours.keys() - programs}
     missing = {key for key in known if key.startswith(("entries.", "rewrites.")) and not key.endswith(
-        (".name", ".seconds", ".repeats", ".arbitrated")) and ".shared_links.pairs." not in key and (".critical." not in key or ".critical.kinds." in key)} - ours.keys()
+        (".name", ".seconds", ".repeats", ".arbitrated", ".live_lengths")) and ".shared_links.pairs." not in key and (".critical." not in key or ".critical.kinds." in key)} - ours.keys()
     # All kinds of the path are shown, of its nodes those with the most cycles. Parts are shown of stage 0 and one other.
     assert all(".parts." in key for key in missing)
     for number, entry in enumerate(counted["entries"]):

@@ -30,6 +30,8 @@ static constexpr Option options[] = {
     {"output", "OUT.npz", "where a step's outputs go; one per input"},
     {"cycles", "", "only count the cycles of each entry: needs no inputs"},
     {"critical", "", "the same, with all of the critical path of each"},
+    {"position", "P",
+     "with these: tokens before the step; usual: as many as caches hold"},
     {"threads", "N", "threads of this host; 0 chooses"},
     {"engine", "E", "lockstep (default) or reference, which is slow"},
     {"work-limit", "N", "elements of a step on all PEs; 0: none; usual 10^12"},
@@ -118,9 +120,27 @@ static llvm::Error checkOutputs(llvm::ArrayRef<std::string> outputs,
   return llvm::Error::success();
 }
 
+/// Tokens before the step of an entry that is counted.
+static uint64_t positionOf(const image::ImageT &image, size_t entry,
+                           const executor::RunOptions &run) {
+  return run.position.value_or(executor::lastPosition(image, entry));
+}
+
+/// Of cycles that depend on it.
+static std::string positionText(const image::ImageT &image, size_t entry,
+                                const executor::RunOptions &run) {
+  if (!executor::hasLiveLengths(image, entry))
+    return "";
+  const uint64_t position = positionOf(image, entry, run);
+  const bool isFull = position == executor::lastPosition(image, entry);
+  return llvm::formatv(", at position {0} (caches end {1})", position,
+                       isFull ? "full" : "with the live length");
+}
+
 /// What a step of each entry costs, without executing any, and its critical
 /// path: all of it, or what takes most.
-static int countCycles(const std::string &path, uint64_t workLimit,
+static int countCycles(const std::string &path,
+                       const executor::RunOptions &given,
                        executor::EngineKind engine, bool json, bool all) {
   constexpr size_t most = 5; // nodes and collectives, pairs of streams
   auto loaded = image::read(path);
@@ -129,8 +149,7 @@ static int countCycles(const std::string &path, uint64_t workLimit,
   const image::ImageT &image = (*loaded)->image;
   llvm::json::Array entries;
   uint64_t first = 0;
-  executor::RunOptions run;
-  run.workLimit = workLimit;
+  executor::RunOptions run = given;
   executor::CriticalPath critical;
   if (all)
     run.critical = &critical;
@@ -145,6 +164,8 @@ static int countCycles(const std::string &path, uint64_t workLimit,
     llvm::json::Object told{
         {"name", name},
         {"tokens", image.entries[e]->tokens},
+        {"position", positionOf(image, e, run)},
+        {"live_lengths", executor::hasLiveLengths(image, e)},
         {"cycles", result->cycles},
         {"instructions", result->instructions},
         {"words", result->words},
@@ -160,9 +181,9 @@ static int countCycles(const std::string &path, uint64_t workLimit,
       first = result->cycles;
     if (json)
       continue;
-    llvm::outs() << llvm::formatv("{0}: {1} cycles, {2:f1} us at {3} GHz\n",
-                                  name, result->cycles, seconds * 1e6,
-                                  image.target->clock_ghz);
+    llvm::outs() << llvm::formatv(
+        "{0}: {1} cycles, {2:f1} us at {3} GHz{4}\n", name, result->cycles,
+        seconds * 1e6, image.target->clock_ghz, positionText(image, e, run));
     if (std::string text = report::boundsOf(*image.entries[e], result->cycles);
         !text.empty())
       llvm::outs() << text << "\n";
@@ -197,7 +218,8 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
     return args.status;
   auto threads = args.integer("threads", 0, 0);
   auto workLimit = args.integer("work-limit", executor::usualWorkLimit, 0);
-  if (!threads || !workLimit)
+  auto position = args.integer("position", 0, 0);
+  if (!threads || !workLimit || !position)
     return args.status;
   llvm::ArrayRef<std::string> inputs = args.all("input");
   llvm::ArrayRef<std::string> outputs = args.all("output");
@@ -206,6 +228,8 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
     args.wrongUsage("needs one image");
   else if (counted && (!inputs.empty() || !outputs.empty()))
     args.wrongUsage("takes no inputs and outputs with --cycles or --critical");
+  else if (args.has("position") && !counted)
+    args.wrongUsage("takes --position with --cycles or --critical only");
   else if (inputs.empty() && !counted)
     args.wrongUsage(
         "needs --input IN.npz, once per step, or --cycles or --critical");
@@ -220,10 +244,14 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
                       args.all("engine").back()));
   if (args.status)
     return args.status;
-  if (counted)
-    return countCycles(args.positional.front(),
-                       static_cast<uint64_t>(*workLimit), *engine,
-                       args.has("json"), args.has("critical"));
+  if (counted) {
+    executor::RunOptions run;
+    run.workLimit = static_cast<uint64_t>(*workLimit);
+    if (args.has("position"))
+      run.position = static_cast<uint64_t>(*position);
+    return countCycles(args.positional.front(), run, *engine, args.has("json"),
+                       args.has("critical"));
+  }
 
   std::vector<std::string> read = args.positional, written = outputs.vec();
   read.insert(read.end(), inputs.begin(), inputs.end());

@@ -26,6 +26,9 @@ inline constexpr llvm::StringLiteral ownMaximum = "own-maximum";
 /// Sums along a line end in its middle, not at its end.
 inline constexpr llvm::StringLiteral middleRoot = "middle-root";
 
+/// Loops over the slots of a cache end with the live ones.
+inline constexpr llvm::StringLiteral liveLengths = "live-lengths";
+
 /// What `--disable-rewrite` accepts.
 llvm::ArrayRef<llvm::StringRef> rewriteNames();
 

@@ -25,6 +25,10 @@ namespace waferloom::codegen {
 #define GEN_PASS_REGISTRATION
 #include "waferloom/Codegen/Passes.h.inc"
 
+/// On a module of level 5: loops over caches go over all of their slots, live
+/// or not (`core-live-lengths` is left out).
+inline constexpr llvm::StringLiteral wholeCaches = "core.whole_caches";
+
 /// Level 5 in, a `core.image` with addresses for `machine` out. If `fit` is
 /// given, it says how the memory of the fullest PE is used, or would be by the
 /// smallest programs when none fit. `interrupted` (may be null) is asked before

@@ -117,6 +117,36 @@ def CoreSchedule : Pass<"core-schedule", "::waferloom::core::ImageOp"> {
   ];
 }
 
+def CoreLiveLengths : Pass<"core-live-lengths", "::waferloom::core::ImageOp"> {
+  let summary = "Let loops over a cache end with its live slots";
+  let description = [{
+    Instructions that go over the slots of a cache end with the live ones (`live`,
+    docs/executor.md, E34), where what the others would do changes nothing or is
+    read by nobody; if that takes fewer cycles than rewriting their descriptors.
+
+    ```mlir
+    core.vector fma [32] f32[@s] = f32[@m], f32[@k], f32[@q : 0]
+    core.vector max [32] f32[@t : 0] = f32[@t : 0], f32[@s]
+    // becomes
+    core.loop 2 {
+      core.rewrite
+    }
+    core.vector fma [32] f32[@s] = f32[@m], f32[@k], f32[@q : 0] live <0 over 8>
+    core.vector max [32] f32[@t : 0] = f32[@t : 0], f32[@s] live <0 over 8>
+    ```
+
+    Needs: a `core.image`; programs with addresses stay as they are.
+    Gives: the same values but for signs of zeros, in fewer cycles as long as
+    caches are not full.
+
+    Example: test/Codegen/live-lengths.mlir
+  }];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"\"",
+           "The machine; else the one that the image names">,
+  ];
+}
+
 def CoreShare : Pass<"core-share", "::waferloom::core::ImageOp"> {
   let summary = "Give addresses to what stays in memory";
   let description = [{

@@ -62,6 +62,9 @@ inline constexpr uint64_t usualWorkLimit = 1'000'000'000'000;
 struct RunOptions {
   unsigned threads = 0; // of the host; 0 chooses. Never changes a result.
   bool launch = false;  // add the target's launch cycles, as a measured run has
+  /// What `countStep` counts: a step behind so many tokens; nothing: the last
+  /// one that the states have room for. A session knows it by itself.
+  std::optional<uint64_t> position;
   /// A step that computes, sends and takes more elements on all PEs together is
   /// refused before it begins (they are counted from the programs' loops); so
   /// is counting cycles where more instructions and words have to be followed
@@ -183,6 +186,13 @@ public:
   virtual uint64_t length() const = 0;
   virtual const image::ImageT &image() const = 0;
 };
+
+/// Whether cycles of an entry depend on the tokens before it: its instructions
+/// end with the live slots of caches (docs/executor.md, E34).
+bool hasLiveLengths(const image::ImageT &image, size_t entry);
+
+/// The position of the last step of an entry that the states have room for.
+uint64_t lastPosition(const image::ImageT &image, size_t entry);
 
 /// What a step of an entry costs, without executing it: cycles need no values,
 /// so no PE gets a memory and no weight is read. The result has no outputs.

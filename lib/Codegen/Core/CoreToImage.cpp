@@ -283,13 +283,6 @@ std::unique_ptr<image::OperandT> Assembler::operand(core::OperandAttr attr,
   return to;
 }
 
-/// What `on`, `if` and `thread` say.
-template <typename OpType>
-static void setModifiers(OpType op, image::InstructionT &to) {
-  if (std::optional<uint64_t> thread = op.getThread())
-    to.thread = static_cast<int8_t>(*thread);
-}
-
 void Assembler::instruction(Operation &op, image::ProgramT &program) {
   auto to = std::make_unique<image::InstructionT>();
   image::InstructionT *ins = to.get();
@@ -300,7 +293,8 @@ void Assembler::instruction(Operation &op, image::ProgramT &program) {
       ins->shape.push_back(narrow(size));
     if (core::OperandAttr predicate = typed.getPredicateAttr())
       ins->predicate = operand(predicate, typed.getShape());
-    setModifiers(typed, *ins);
+    if (std::optional<uint64_t> thread = typed.getThread())
+      ins->thread = static_cast<int8_t>(*thread);
   };
   if (auto guard = op.getAttrOfType<FlatSymbolRefAttr>("columns"))
     ins->columns = set(guard.getValue());
@@ -311,6 +305,11 @@ void Assembler::instruction(Operation &op, image::ProgramT &program) {
     common(vector);
     ins->op = mirrored<image::Opcode>(vector.getOp());
     ins->product = vector.getProduct();
+    if (core::LiveAttr live = vector.getLiveAttr()) {
+      ins->live_parts = narrow(live.getParts());
+      ins->live_dim = static_cast<uint8_t>(live.getDim());
+      ins->live_from = narrow(live.getFrom());
+    }
     ins->dst = operand(vector.getDst(), vector.getShape());
     auto sources = vector.getSources().getAsRange<core::OperandAttr>();
     std::unique_ptr<image::OperandT> *slots[] = {&ins->a, &ins->b, &ins->c};

@@ -252,13 +252,17 @@ void Reader::instruction(const image::InstructionT &from) {
   for (const auto *source : {&from.a, &from.b, &from.c})
     if (*source)
       sources.push_back(operand(*source, from.shape));
+  core::LiveAttr live;
+  if (from.live_parts != 0)
+    live = core::LiveAttr::get(builder.getContext(), from.live_dim,
+                               from.live_parts, from.live_from);
   create<core::VectorOp>(loc,
                          core::OpcodeAttr::get(builder.getContext(),
                                                mirrored<core::Opcode>(from.op)),
                          shape(from.shape), operand(from.dst, from.shape),
                          builder.getArrayAttr(sources),
                          from.product ? builder.getUnitAttr() : UnitAttr(),
-                         columns, rows, predicate, thread);
+                         live, columns, rows, predicate, thread);
 }
 
 void Reader::instructions(const image::ProgramT &program, size_t begin,

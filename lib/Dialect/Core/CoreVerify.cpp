@@ -182,11 +182,29 @@ static LogicalResult verifyTypes(VectorOp op, ArrayRef<OperandAttr> sources) {
   return success();
 }
 
+/// Whether a dimension can end with the live slots of a cache.
+static LogicalResult verifyLive(VectorOp op) {
+  LiveAttr live = op.getLiveAttr();
+  if (!live)
+    return success();
+  const auto rank = static_cast<int64_t>(op.getShape().size());
+  if (live.getDim() < 0 || live.getDim() >= rank)
+    return op.emitOpError() << "has no dimension " << live.getDim();
+  if (live.getParts() < 1 || live.getParts() > INT32_MAX ||
+      live.getFrom() < 0 || live.getFrom() > INT32_MAX)
+    return op.emitOpError() << "goes over slots on " << live.getParts()
+                            << " PEs from slot " << live.getFrom();
+  if (op.getThread())
+    return op.emitOpError("is live and runs as a thread");
+  return success();
+}
+
 LogicalResult VectorOp::verify() {
   const size_t rank = getShape().size();
   if (failed(verifyShape(*this, getShape())) ||
       failed(verifyOperand(*this, getDst(), rank, /*isDestination=*/true)) ||
-      failed(verifyPredicate(*this)) || failed(verifyThread(*this)))
+      failed(verifyPredicate(*this)) || failed(verifyThread(*this)) ||
+      failed(verifyLive(*this)))
     return failure();
   SmallVector<OperandAttr, 3> sources;
   for (Attribute source : getSources()) {

@@ -145,6 +145,25 @@ def Core_OperandAttr : Core_Attr<"Operand", "at"> {
   }];
 }
 
+def Core_LiveAttr : AttrDef<Core_Dialect, "Live"> {
+  let mnemonic = "live";
+  let summary = "A dimension that ends with the live slots of a cache";
+  let description = [{
+    Dimension `dim` goes over slots that lie cyclically on `parts` PEs. After a
+    step that ends at length L each of them has n = max(2, ceil(L / parts)) live
+    ones; the dimension begins at slot `from`, and has min(extent, n - from)
+    elements, or none (docs/executor.md, E34).
+
+    ```mlir
+    core.vector add [8] f32[0] = f32[32], f32[64] live <0 over 16>
+    core.vector add [3] f32[0] = f32[0], f32[20] live <0 over 16 from 5>
+    ```
+  }];
+  let parameters = (ins "int64_t":$dim, "int64_t":$parts,
+                        DefaultValuedParameter<"int64_t", "0">:$from);
+  let assemblyFormat = "`<` $dim `over` $parts (`from` $from^)? `>`";
+}
+
 def Core_BlocksAttr : AttrDef<Core_Dialect, "Blocks"> {
   let mnemonic = "blocks";
   let summary = "How a matrix of small integers with scales is packed in a file";

@@ -316,7 +316,8 @@ def Core_VectorOp : Core_Instruction<"vector"> {
     In index order, one element after the other: a destination stride of 0
     folds. `fma` is a + b * c with a scalar c; `select` is a ? b : c. With `if`
     it stores only where the i32 word is not 0. `product` marks what belongs
-    to a matrix product; only the accounts of a run see it.
+    to a matrix product; only the accounts of a run see it. `live` lets a
+    dimension end with the live slots of a cache.
 
     ```mlir
     core.vector add [8] f32[256] = f32[0], f32[128]
@@ -326,10 +327,11 @@ def Core_VectorOp : Core_Instruction<"vector"> {
   }];
   let arguments = !con((ins
     Core_OpcodeAttr:$op, DenseI64ArrayAttr:$shape, Core_OperandAttr:$dst,
-    ArrayAttr:$sources, UnitAttr:$product), modifiers);
+    ArrayAttr:$sources, UnitAttr:$product, OptionalAttr<Core_LiveAttr>:$live),
+    modifiers);
   let assemblyFormat =
       "`` $op $shape custom<At>($dst) `=` custom<Ats>($sources) "
-      "(`product` $product^)? "
+      "(`product` $product^)? (`live` $live^)? "
       # modifierFormat;
   let hasVerifier = 1;
 }
