@@ -40,6 +40,7 @@ py::dict python::describe(const image::ImageT &image) {
     e["draws"] = drawsOf(*entry);
     e["name"] = entry->name;
     e["tokens"] = entry->tokens;
+    e["until"] = entry->until;
     e["tensors"] = tensors;
     entries.append(e);
   }

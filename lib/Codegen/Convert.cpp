@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Convert.h"
+#include "HostInputs.h"
 #include "Program.h"
 #include "waferloom/Dialect/Wafer/HostInputs.h"
 #include "waferloom/Format/HostType.h"
@@ -67,8 +68,7 @@ private:
   void describe(size_t index);
   void describeTensors(size_t index);
   Type outputType(StringRef name);
-  void describeIgnored(core::EntryOp entry);
-  void describeHostInputs(wafer::EntryOp facts, bool tensors);
+  void describeHostTensors(wafer::EntryOp facts);
   void createTensor(core::Role role, StringRef name, ArrayRef<int64_t> shape,
                     Type type, Type host, bool isWhole);
 
@@ -107,8 +107,12 @@ LogicalResult Conversion::findEntries(KindOf &kind) {
         entry.stream.most = most;
   }
   llvm::sort(kind.entries, [](EntryOf a, EntryOf b) {
-    return std::pair(a.stream.tokens, a.name()) <
-           std::pair(b.stream.tokens, b.name());
+    // What the first steps of a session run stands behind what all others run.
+    auto isEarly = [](EntryOf entry) {
+      return entry.facts.getUntil().has_value();
+    };
+    return std::tuple(isEarly(a), a.stream.tokens, a.name()) <
+           std::tuple(isEarly(b), b.stream.tokens, b.name());
   });
   return checkPlace(kind);
 }
@@ -352,44 +356,15 @@ void Conversion::describeTensors(size_t index) {
     kind.entries[index].func.walk(describeOp);
 }
 
-/// Inputs that no PE reads: the host takes them. Beams have a limit, which is
-/// what makes them no input that is ignored.
-void Conversion::describeHostInputs(wafer::EntryOp facts, bool tensors) {
+/// The arrays of inputs that no PE reads.
+void Conversion::describeHostTensors(wafer::EntryOp facts) {
   for (const wafer::HostInput &input : wafer::getHostInputs(facts)) {
     Type host = input.type.getElementType();
-    const int64_t rows = input.use == "beams" ? input.type.getDimSize(0) : 0;
-    const StringRef use = input.use == "ones" ? "only_ones" : input.use;
     if (!host.isInteger(1) && !host.isInteger(64))
       host = builder.getI32Type();
-    if (tensors)
-      createTensor(core::Role::input, input.name, input.type.getShape(),
-                   builder.getI32Type(), host, /*isWhole=*/false);
-    else
-      core::InputOp::create(
-          builder, builder.getUnknownLoc(), input.name,
-          core::FallbackAttr::get(
-              builder.getContext(),
-              *core::symbolizeFallback(rows ? "ignored" : use)),
-          builder.getI64IntegerAttr(rows), builder.getI64IntegerAttr(0),
-          UnitAttr());
+    createTensor(core::Role::input, input.name, input.type.getShape(),
+                 builder.getI32Type(), host, /*isWhole=*/false);
   }
-}
-
-/// Inputs of the model that no entry reads: callers may give them.
-void Conversion::describeIgnored(core::EntryOp entry) {
-  ArrayAttr inputs = wafer::getProgram(kinds.front().module).getInputsAttr();
-  if (!inputs)
-    return;
-  for (auto facts : inputs.getAsRange<wafer::ModelTensorAttr>())
-    if (llvm::none_of(entry.getBody().getOps<core::InputOp>(),
-                      [&](core::InputOp input) {
-                        return input.getNameAttr() == facts.getName();
-                      }))
-      core::InputOp::create(builder, builder.getUnknownLoc(), facts.getName(),
-                            core::FallbackAttr::get(builder.getContext(),
-                                                    core::Fallback::ignored),
-                            builder.getI64IntegerAttr(0),
-                            builder.getI64IntegerAttr(0), UnitAttr());
 }
 
 /// The least value that an input may have.
@@ -414,9 +389,12 @@ void Conversion::describe(size_t index) {
   EntryOf &mine = kinds.front().entries[index];
   Location loc = builder.getUnknownLoc();
   builder.setInsertionPoint(*image.getBody().getOps<core::RegionOp>().begin());
-  auto entry =
-      core::EntryOp::create(builder, loc, builder.getStringAttr(mine.name()),
-                            builder.getI64IntegerAttr(mine.stream.tokens));
+  auto entry = core::EntryOp::create(
+      builder, loc, builder.getStringAttr(mine.name()),
+      builder.getI64IntegerAttr(mine.stream.tokens),
+      builder.getI64IntegerAttr(static_cast<int64_t>(mine.facts.getFrom())),
+      builder.getI64IntegerAttr(
+          static_cast<int64_t>(mine.facts.getUntil().value_or(0))));
   builder.createBlock(&entry.getBody());
   llvm::StringMap<wafer::InputOp> inputs;
   llvm::StringSet<> fed;
@@ -445,10 +423,10 @@ void Conversion::describe(size_t index) {
         builder.getI64IntegerAttr(leastOf(input)),
         fed.contains(bind.getName()) ? builder.getUnitAttr() : UnitAttr());
   }
-  describeHostInputs(mine.facts, /*tensors=*/false);
-  describeIgnored(entry);
+  createHostInputs(builder, mine.facts);
+  createIgnored(builder, entry, wafer::getProgram(kinds.front().module));
   describeTensors(index);
-  describeHostInputs(mine.facts, /*tensors=*/true);
+  describeHostTensors(mine.facts);
 }
 
 LogicalResult Conversion::emitKind(KindOf &kind) {

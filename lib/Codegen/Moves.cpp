@@ -359,6 +359,16 @@ LogicalResult ProgramEmitter::emit(wafer::AppendOp op) {
   return success();
 }
 
+LogicalResult ProgramEmitter::emit(wafer::StoreOp op) {
+  FailureOr<Ref> update = get(op, op.getUpdate());
+  FailureOr<Ref> state = get(op, op.getState());
+  if (failed(update) || failed(state))
+    return failure();
+  emitter.vector(moving(*update, *state), shapeOf(op.getState()), *state,
+                 *update);
+  return success();
+}
+
 LogicalResult ProgramEmitter::emit(wafer::LookupOp op) {
   FailureOr<Ref> table = get(op, op.getTable());
   FailureOr<Ref> indices = get(op, op.getIndices());

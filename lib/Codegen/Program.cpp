@@ -56,8 +56,8 @@ LogicalResult ProgramEmitter::emitOp(Operation *op) {
   return llvm::TypeSwitch<Operation *, LogicalResult>(op)
       .Case<linalg::GenericOp, fabric::CollectiveOpInterface, fabric::PutOp,
             fabric::ToLanesOp, fabric::FromLanesOp, wafer::RepeatOp,
-            wafer::AppendOp, wafer::LookupOp, wafer::SliceOp, wafer::InputOp,
-            wafer::OutputOp, tensor::ConcatOp>(
+            wafer::AppendOp, wafer::StoreOp, wafer::LookupOp, wafer::SliceOp,
+            wafer::InputOp, wafer::OutputOp, tensor::ConcatOp>(
           [&](auto typed) { return emit(typed); })
       .Case<wafer::ParameterOp>([&](wafer::ParameterOp parameter) {
         FailureOr<std::optional<PackedShard>> packed = shared.packed(parameter);

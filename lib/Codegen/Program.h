@@ -122,6 +122,7 @@ private:
   mlir::LogicalResult copyWeights(wafer::RepeatOp op, int64_t tripCount,
                                   std::vector<TripCopy> &copies);
   mlir::LogicalResult emit(wafer::AppendOp op);
+  mlir::LogicalResult emit(wafer::StoreOp op);
   mlir::LogicalResult emitPatched(wafer::AppendOp op, const Patch &patch);
   mlir::LogicalResult emit(wafer::LookupOp op);
   mlir::LogicalResult emit(wafer::SliceOp op);

@@ -123,7 +123,7 @@ uint64_t elementsOf(const HostTensor &given) {
 // The program was made for rows of equal length that it appends to: it reads no
 // such mask, and no such position.
 Error checkUnread(const HostTensor &given, image::HostUse use, uint64_t length,
-                  int64_t tokens, int64_t rows) {
+                  int64_t tokens, int64_t limit) {
   using image::HostUse;
   const bool counts = use == HostUse::positions;
   if (counts && (given.shape.empty() || given.shape.back() != tokens))
@@ -135,8 +135,14 @@ Error checkUnread(const HostTensor &given, image::HostUse use, uint64_t length,
   const auto row = static_cast<uint64_t>(counts ? tokens : 1);
   for (uint64_t i = 0; i < elementsOf(given); ++i) {
     const int64_t value = integerAt(given.data, given.type, i);
-    if (use == HostUse::beams && (value < 0 || value >= rows))
-      return outOfRange(given.name, value, i, 0, static_cast<uint32_t>(rows));
+    if (use == HostUse::beams && (value < 0 || value >= limit))
+      return outOfRange(given.name, value, i, 0, static_cast<uint32_t>(limit));
+    if (use == HostUse::fixed && value != limit - 1)
+      return refuse(given.name,
+                    formatv("has {0} at element {1}, but a step behind {2} "
+                            "tokens takes {3}; left out, it is",
+                            value, i, length, limit - 1)
+                        .str());
     if (use == HostUse::ones && value != 1)
       return refuse(given.name,
                     formatv("has {0} at element {1}, but all must be 1: this "
@@ -211,7 +217,7 @@ static Error checkUnread(const HostTensor &given, const Expectation &expected,
                                   " but says of " + shapeText(expected.shape) +
                                   " rows whose states they go on with");
   return checkUnread(given, use, length, static_cast<int64_t>(tokens),
-                     static_cast<int64_t>(expected.elements()));
+                     static_cast<int64_t>(expected.input->limit));
 }
 
 static Expected<StagedInput> stage(const HostTensor &given,

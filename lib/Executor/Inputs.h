@@ -15,9 +15,10 @@ int64_t integerAt(const void *data, HostType type, uint64_t i);
 uint64_t elementsOf(const HostTensor &given);
 
 /// What an input that no PE reads may hold: refuses anything else, before a
-/// step of `tokens` tokens after `length`. `rows` bounds the elements of beams.
+/// step of `tokens` tokens after `length`. Elements of beams are below `limit`,
+/// those of what is fixed are the number below it.
 llvm::Error checkUnread(const HostTensor &given, image::HostUse use,
-                        uint64_t length, int64_t tokens, int64_t rows);
+                        uint64_t length, int64_t tokens, int64_t limit);
 
 /// Says that the model's tables do not have a value of an input.
 llvm::Error outOfRange(llvm::StringRef name, int64_t value, uint64_t element,

@@ -300,6 +300,16 @@ Error SessionImpl::checkStep(size_t entry, uint64_t before,
                 "a larger --context or reset the session",
                 more, before, image.capacity)
             .str());
+  if (const image::EntryT &asked = *image.entries[entry];
+      !image::isFor(asked, before))
+    return createStringError(
+        formatv("entry '{0}' is for steps behind {1}{2} tokens of a session, "
+                "but {3} are behind this one",
+                asked.name, asked.from,
+                asked.until ? formatv(" to {0}", asked.until - 1).str()
+                            : " or more",
+                before)
+            .str());
   uint64_t work = entries[entry]->prepared.effort.elements;
   if (workLimit != 0 && work > workLimit)
     return createStringError(

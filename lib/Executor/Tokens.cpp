@@ -5,10 +5,12 @@
 // whose states it goes on with, is for the first slice. An input that has a
 // column per token seen so far (an attention mask) is given up to the last
 // token of the slice. Entries that give only the last token's outputs are left
-// out where the caller wants the outputs of all tokens.
+// out where the caller wants the outputs of all tokens. Where a session begins
+// with an entry of its own, that runs first, and behind it those that go on.
 
 #include "waferloom/Executor/Tokens.h"
 #include "Inputs.h"
+#include "Slices.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -30,6 +32,8 @@ struct Step {
   llvm::ArrayRef<HostTensor> given;
   const image::ImageT &image = session.image();
   int64_t tokens = 1;
+  const int64_t start = static_cast<int64_t>(session.length());
+  size_t begin = 0; // the entry of fewest tokens that can run first
 
   bool haveAll(const HostTensor &tensor,
                llvm::function_ref<bool(const image::EntryT &,
@@ -38,24 +42,30 @@ struct Step {
   bool mayCount(const HostTensor &tensor, size_t dim) const;
   std::optional<size_t> tokenDim(const HostTensor &tensor) const;
   const image::EntryInputT *inputOf(const HostTensor &tensor) const;
-  bool countsLive(const HostTensor &tensor, int64_t start) const;
-  bool countsScores(const HostTensor &tensor, int64_t start) const;
+  bool countsLive(const HostTensor &tensor) const;
+  bool countsScores(const HostTensor &tensor) const;
   bool givesTokens(size_t entry, const std::string &name) const;
   bool givesLast(size_t entry, const image::TensorInfoT &info) const;
   bool givesOnlyLast(size_t entry, llvm::ArrayRef<std::string> wanted) const;
   Error findTokens();
   Error check() const;
-  size_t entryFor(int64_t left, const RunOptions &options, bool lastOnly) const;
+  /// The entry that runs next, after `done` tokens of the step.
+  size_t entryFor(int64_t done, const RunOptions &options, bool lastOnly) const;
+  bool mayRun(const image::EntryT &entry) const {
+    return start == 0 || image::isFor(entry, static_cast<uint64_t>(start));
+  }
 };
 } // namespace
 
-/// Whether every entry has an input of this name and rank, and a shape for it
-/// that is one of those.
+/// Whether every entry that the step may run has an input of this name and
+/// rank, and a shape for it that is one of those.
 bool Step::haveAll(const HostTensor &tensor,
                    llvm::function_ref<bool(const image::EntryT &,
                                            llvm::ArrayRef<uint32_t> shape)>
                        isOne) const {
   for (size_t entry = 0; entry < image.entries.size(); ++entry) {
+    if (!mayRun(*image.entries[entry]))
+      continue;
     const auto *info = image::findTensor(*image.entries[entry],
                                          image::Role::input, tensor.name);
     if (!info || info->shape.size() != tensor.shape.size() ||
@@ -84,7 +94,7 @@ std::optional<size_t> Step::tokenDim(const HostTensor &tensor) const {
 }
 
 const image::EntryInputT *Step::inputOf(const HostTensor &tensor) const {
-  for (const auto &input : image.entries.front()->inputs)
+  for (const auto &input : image.entries[begin]->inputs)
     if (input->name == tensor.name)
       return input.get();
   return nullptr;
@@ -92,7 +102,7 @@ const image::EntryInputT *Step::inputOf(const HostTensor &tensor) const {
 
 /// Whether the second dimension is all tokens seen by the end of the step, of
 /// as many as the capacity: no other dimension that happens to be as long.
-bool Step::countsLive(const HostTensor &tensor, int64_t start) const {
+bool Step::countsLive(const HostTensor &tensor) const {
   return tensor.shape.size() >= 2 && image.capacity &&
          tensor.shape[1] == start + tokens &&
          haveAll(tensor, [&](const image::EntryT &, auto shape) {
@@ -102,7 +112,7 @@ bool Step::countsLive(const HostTensor &tensor, int64_t start) const {
 
 /// Whether the last two dimensions are the tokens of the step, and all tokens
 /// seen by its end: a mask or a bias of scores.
-bool Step::countsScores(const HostTensor &tensor, int64_t start) const {
+bool Step::countsScores(const HostTensor &tensor) const {
   const size_t rank = tensor.shape.size();
   return rank >= 3 && image.capacity && tensor.shape[rank - 2] == tokens &&
          tensor.shape[rank - 1] == start + tokens &&
@@ -143,15 +153,16 @@ bool Step::givesOnlyLast(size_t entry,
 }
 
 Error Step::findTokens() {
+  while (begin + 1 < image.entries.size() &&
+         !image::isFor(*image.entries[begin], session.length()))
+    ++begin;
   const HostTensor *first = nullptr;
   for (const HostTensor &tensor : given)
     if (mayCount(tensor, 1) && (!first || tensor.shape[1] > first->shape[1]))
       first = &tensor;
-  tokens = first ? first->shape[1] : image.entries.front()->tokens;
-  const auto start = static_cast<int64_t>(session.length());
+  tokens = first ? first->shape[1] : image.entries[begin]->tokens;
   for (const HostTensor &tensor : given)
-    if (mayCount(tensor, 1) && !tokenDim(tensor) &&
-        !countsScores(tensor, start))
+    if (mayCount(tensor, 1) && !tokenDim(tensor) && !countsScores(tensor))
       return llvm::createStringError(llvm::formatv(
           "input '{0}' has {1} tokens but '{2}' has {3}", tensor.name,
           tensor.shape[1], first->name, first->shape[1]));
@@ -167,15 +178,14 @@ static bool isOfReals(const HostTensor &tensor) {
 
 /// What a later entry would refuse is refused before the first one runs.
 Error Step::check() const {
-  auto length = static_cast<int64_t>(session.length());
-  if (image.capacity && length + tokens > image.capacity)
+  if (image.capacity && start + tokens > image.capacity)
     return llvm::createStringError(llvm::formatv(
         "{0} tokens after {1} do not fit the capacity of {2}; compile with a "
         "larger context or reset the session",
-        tokens, length, image.capacity));
+        tokens, start, image.capacity));
   bool zeros = false;
   const image::EntryInputT *missing = nullptr;
-  for (const auto &input : image.entries.front()->inputs) {
+  for (const auto &input : image.entries[begin]->inputs) {
     const HostTensor *tensor = nullptr;
     for (const HostTensor &candidate : given)
       if (candidate.name == input->name)
@@ -185,7 +195,7 @@ Error Step::check() const {
         missing = input.get();
       continue;
     }
-    const image::HostUse use = image::hostUseOf(image, 0, *input);
+    const image::HostUse use = image::hostUseOf(image, begin, *input);
     if (use == image::HostUse::ignored || isOfReals(*tensor))
       continue;
     if (use != image::HostUse::none) {
@@ -209,16 +219,19 @@ Error Step::check() const {
   return Error::success();
 }
 
-size_t Step::entryFor(int64_t left, const RunOptions &options,
+size_t Step::entryFor(int64_t done, const RunOptions &options,
                       bool lastOnly) const {
-  size_t best = 0;
+  std::optional<size_t> best;
   for (size_t i = 0; i < image.entries.size(); ++i) {
-    int64_t length = image.entries[i]->tokens;
-    if (length <= left && length >= image.entries[best]->tokens &&
-        (lastOnly || !givesOnlyLast(i, options.outputs)))
+    const image::EntryT &entry = *image.entries[i];
+    if (!image::isFor(entry, static_cast<uint64_t>(start + done)))
+      continue;
+    if (!best || (entry.tokens <= tokens - done &&
+                  entry.tokens >= image.entries[*best]->tokens &&
+                  (lastOnly || !givesOnlyLast(i, options.outputs))))
       best = i;
   }
-  return best;
+  return best.value_or(0);
 }
 
 Error executor::checkShape(const image::ImageT &image, llvm::StringRef name,
@@ -257,61 +270,6 @@ Error executor::checkShape(const image::ImageT &image, llvm::StringRef name,
     return Error::success();
   return llvm::createStringError(
       "input '" + name + (ours ? "' is too large" : "' is not an input"));
-}
-
-namespace {
-/// A window along one dimension of an array, as an array of its own.
-struct Slice {
-  HostTensor tensor;
-  std::vector<char> bytes;
-};
-} // namespace
-
-static Slice sliceDim(const HostTensor &from, size_t dim, int64_t begin,
-                      int64_t count) {
-  Slice slice{from, {}};
-  slice.tensor.shape[dim] = count;
-  size_t rows = 1, column = bytesOf(from.type);
-  for (size_t d = 0; d < dim; ++d)
-    rows *= static_cast<size_t>(from.shape[d]);
-  for (size_t d = dim + 1; d < from.shape.size(); ++d)
-    column *= static_cast<size_t>(from.shape[d]);
-  size_t row = column * static_cast<size_t>(from.shape[dim]);
-  size_t width = column * static_cast<size_t>(count);
-  slice.bytes.resize(width * rows);
-  const char *data = static_cast<const char *>(from.data);
-  for (size_t i = 0; i < rows; ++i)
-    std::memcpy(slice.bytes.data() + width * i,
-                data + row * i + column * static_cast<size_t>(begin), width);
-  slice.tensor.data = slice.bytes.data();
-  return slice;
-}
-
-/// Appends `part` to `whole` along dimension 1.
-static void append(OutputTensor &whole, const OutputTensor &part) {
-  int64_t batch = whole.shape[0];
-  size_t left = whole.bytes.size() / static_cast<size_t>(batch);
-  size_t right = part.bytes.size() / static_cast<size_t>(batch);
-  std::vector<char> joined((left + right) * static_cast<size_t>(batch));
-  for (size_t i = 0; i < static_cast<size_t>(batch); ++i) {
-    std::memcpy(joined.data() + i * (left + right),
-                whole.bytes.data() + i * left, left);
-    std::memcpy(joined.data() + i * (left + right) + left,
-                part.bytes.data() + i * right, right);
-  }
-  whole.shape[1] += part.shape[1];
-  whole.bytes = std::move(joined);
-}
-
-/// Keeps the last of dimension 1.
-static void keepLast(OutputTensor &tensor) {
-  HostTensor view;
-  view.type = tensor.type;
-  view.shape = tensor.shape;
-  view.data = tensor.bytes.data();
-  Slice slice = sliceDim(view, 1, tensor.shape[1] - 1, 1);
-  tensor.bytes = std::move(slice.bytes);
-  tensor.shape[1] = 1;
 }
 
 static void merge(std::vector<Account> &accounts, std::vector<Account> &&more) {
@@ -362,28 +320,29 @@ static Slice cutLengths(const HostTensor &from, int64_t left) {
 }
 
 /// What an entry of `count` tokens takes of a step, after `done` tokens of it.
-static std::vector<Slice> cutInputs(const Step &step, int64_t start,
-                                    int64_t done, int64_t count) {
+static std::vector<Slice> cutInputs(const Step &step, int64_t done,
+                                    int64_t count) {
   std::vector<Slice> slices;
   slices.reserve(step.given.size());
   for (const HostTensor &tensor : step.given) {
     const size_t rank = tensor.shape.size();
     const image::EntryInputT *input = step.inputOf(tensor);
     const image::HostUse use =
-        input ? image::hostUseOf(step.image, 0, *input) : image::HostUse::none;
-    if (done &&
-        (use == image::HostUse::position || use == image::HostUse::beams))
+        input ? image::hostUseOf(step.image, step.begin, *input)
+              : image::HostUse::none;
+    if (done && (use == image::HostUse::position ||
+                 use == image::HostUse::beams || use == image::HostUse::fixed))
       continue;
     if (input && input->fallback == image::Default::length &&
         !isOfReals(tensor))
       slices.push_back(cutLengths(tensor, step.tokens - done - count));
     else if (auto dim = step.tokenDim(tensor))
       slices.push_back(sliceDim(tensor, *dim, done, count));
-    else if (step.countsScores(tensor, start))
+    else if (step.countsScores(tensor))
       slices.push_back(sliceDim(sliceDim(tensor, rank - 2, done, count).tensor,
-                                rank - 1, 0, start + done + count));
-    else if (step.countsLive(tensor, start))
-      slices.push_back(sliceDim(tensor, 1, 0, start + done + count));
+                                rank - 1, 0, step.start + done + count));
+    else if (step.countsLive(tensor))
+      slices.push_back(sliceDim(tensor, 1, 0, step.start + done + count));
     else
       slices.push_back({tensor, {}});
   }
@@ -403,7 +362,7 @@ static std::vector<HostTensor> tensorsOf(const std::vector<Slice> &slices) {
 /// Lengths of rows are those behind the step: only where they are all tokens
 /// so far is it known what they were within it.
 static Error checkLengths(const Step &step) {
-  const int64_t end = static_cast<int64_t>(step.session.length()) + step.tokens;
+  const int64_t end = step.start + step.tokens;
   for (const HostTensor &tensor : step.given) {
     const image::EntryInputT *input = step.inputOf(tensor);
     if (!input || input->fallback != image::Default::length ||
@@ -424,15 +383,14 @@ static Error checkLengths(const Step &step) {
 /// the first one runs.
 static Error checkCuts(const Step &step, const RunOptions &options,
                        bool lastOnly) {
-  auto start = static_cast<int64_t>(step.session.length());
   for (int64_t done = 0; done < step.tokens;) {
-    size_t entry = step.entryFor(step.tokens - done, options, lastOnly);
+    size_t entry = step.entryFor(done, options, lastOnly);
     int64_t count = step.image.entries[entry]->tokens;
     if (done == 0 && count == step.tokens)
       return Error::success(); // the step itself checks
     if (Error error = done == 0 ? checkLengths(step) : Error::success())
       return error;
-    std::vector<Slice> slices = cutInputs(step, start, done, count);
+    std::vector<Slice> slices = cutInputs(step, done, count);
     if (Error error = step.session.check(entry, tensorsOf(slices),
                                          static_cast<uint64_t>(done), options))
       return error;
@@ -455,11 +413,10 @@ Expected<TokensResult> executor::runTokens(Session &session,
     return std::move(error);
 
   TokensResult result;
-  auto start = static_cast<int64_t>(session.length());
   for (int64_t done = 0; done < step.tokens;) {
-    size_t entry = step.entryFor(step.tokens - done, options, lastOnly);
+    size_t entry = step.entryFor(done, options, lastOnly);
     int64_t count = image.entries[entry]->tokens;
-    std::vector<Slice> slices = cutInputs(step, start, done, count);
+    std::vector<Slice> slices = cutInputs(step, done, count);
     Expected<StepResult> part = session.step(entry, tensorsOf(slices), options);
     if (!part)
       return part.takeError();
@@ -482,7 +439,7 @@ Expected<TokensResult> executor::runTokens(Session &session,
       else if (lastOnly || !tokens)
         *known = std::move(output);
       else
-        append(*known, output);
+        appendTokens(*known, output);
     }
     merge(result, std::move(*part));
   }

@@ -2,6 +2,7 @@
 // every text, which goes into messages, JSON and Python strings.
 
 #include "Check.h"
+#include "waferloom/Image/HostInputs.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/JSON.h"
 
@@ -101,6 +102,24 @@ static Error checkBounds(const BoundsT &bounds, const std::string &where) {
   return Error::success();
 }
 
+/// I6: a step of a session of any length has an entry: where one ends, another
+/// is.
+static Error checkLengths(const ImageT &image) {
+  std::vector<uint64_t> lengths{0};
+  for (const auto &entry : image.entries)
+    if (entry->until && entry->until < image.capacity)
+      lengths.push_back(entry->until);
+  for (uint64_t length : lengths)
+    if (none_of(image.entries,
+                [&](const auto &entry) { return isFor(*entry, length); }))
+      return violation(6, "image",
+                       formatv("has no entry for a step of a session of {0} "
+                               "tokens",
+                               length)
+                           .str());
+  return Error::success();
+}
+
 Error checkEntries(const ImageT &image) {
   if (image.entries.empty())
     return violation(6, "image", "has no entry");
@@ -115,7 +134,7 @@ Error checkEntries(const ImageT &image) {
       if (Error error = checkBounds(*bounds, where + " bounds"))
         return error;
   }
-  return Error::success();
+  return checkLengths(image);
 }
 
 /// I33: what is said of rewrites.

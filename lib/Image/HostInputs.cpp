@@ -23,6 +23,8 @@ HostUse hostUseOf(const ImageT &image, size_t entry, const EntryInputT &input) {
   switch (input.fallback) {
   case Default::only_ones:
     return HostUse::ones;
+  case Default::fixed:
+    return HostUse::fixed;
   case Default::ignored:
     return isBeams(input) ? HostUse::beams : HostUse::ignored;
   case Default::position:

@@ -34,6 +34,10 @@ static std::pair<onnx::InputOp, bool> conditionInput(Value condition) {
   return {condition.getDefiningOp<onnx::InputOp>(), negated};
 }
 
+onnx::InputOp import::decidingInput(onnx::IfOp choice) {
+  return conditionInput(choice.getCondition()).first;
+}
+
 SmallVector<Block *> import::branchesOf(onnx::IfOp choice,
                                         const Options &options) {
   Block *yes = &choice.getThenBranch().front(),

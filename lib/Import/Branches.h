@@ -16,6 +16,8 @@ llvm::LogicalResult lowerIf(Lowering &lowering, onnx::IfOp choice,
                             Values &values,
                             llvm::function_ref<void(mlir::Block &)> lowerBlock);
 
+/// The input that the condition is, or whose negation; null: neither.
+onnx::InputOp decidingInput(onnx::IfOp choice);
 /// The branches of `choice` that may be taken, as far as inputs that are fixed
 /// by hand decide it.
 llvm::SmallVector<mlir::Block *> branchesOf(onnx::IfOp choice,

@@ -12,6 +12,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
@@ -57,8 +58,11 @@ llvm::StringMap<StringAttr> import::declareWeights(ModuleOp target,
 }
 
 void import::describeModel(ModuleOp target, onnx::GraphOp graph,
-                           ArrayRef<State> found, const Options &options) {
+                           ArrayRef<State> found,
+                           ArrayRef<FilledState> foundFilled,
+                           const Options &options) {
   SmallVector<State> states(found);
+  SmallVector<FilledState> filled(foundFilled);
   Builder builder(target.getContext());
   auto describe = [&](auto value) {
     return wafer::ModelTensorAttr::get(
@@ -73,7 +77,8 @@ void import::describeModel(ModuleOp target, onnx::GraphOp graph,
   };
   for (auto input : graph.getBody().getOps<onnx::InputOp>())
     if (!isFixed(input) &&
-        llvm::none_of(states, [&](State &s) { return s.past == input; }))
+        llvm::none_of(states, [&](State &s) { return s.past == input; }) &&
+        llvm::none_of(filled, [&](FilledState &s) { return s.past == input; }))
       inputs.push_back(describe(input));
   llvm::StringSet<> given;
   target.walk([&](wafer::OutputOp output) { given.insert(output.getName()); });
@@ -84,6 +89,10 @@ void import::describeModel(ModuleOp target, onnx::GraphOp graph,
     pairs.push_back(wafer::ModelStateAttr::get(
         builder.getContext(), state.past.getNameAttr(),
         state.present.getNameAttr(), state.axis));
+  for (FilledState &state : filled)
+    pairs.push_back(wafer::ModelStateAttr::get(
+        builder.getContext(), state.past.getNameAttr(),
+        state.present.getNameAttr(), /*axis=*/-1));
   auto program = wafer::ProgramOp::getOrCreate(target);
   program.setInputsAttr(builder.getArrayAttr(inputs));
   program.setOutputsAttr(builder.getArrayAttr(outputs));
@@ -91,6 +100,20 @@ void import::describeModel(ModuleOp target, onnx::GraphOp graph,
     return;
   program.setStatesAttr(builder.getArrayAttr(pairs));
   program.setContextAttr(builder.getI64IntegerAttr(*options.context));
+}
+
+void import::noteDoubles(onnx::GraphOp graph) {
+  SmallVector<StringRef> names;
+  for (auto input : graph.getBody().getOps<onnx::InputOp>())
+    if (input.getElementType().isF64())
+      names.push_back(input.getName());
+  for (auto output : graph.getBody().getOps<onnx::OutputOp>())
+    if (output.getElementType().isF64())
+      names.push_back(output.getName());
+  if (!names.empty())
+    emitWarning(graph.getLoc())
+        << "'" << llvm::join(names, "', '")
+        << "' of double precision: the wafer computes in single precision";
 }
 
 void import::eraseUnusedWeights(ModuleOp target) {

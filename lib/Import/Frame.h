@@ -3,7 +3,7 @@
 #ifndef WAFERLOOM_LIB_IMPORT_FRAME_H
 #define WAFERLOOM_LIB_IMPORT_FRAME_H
 
-#include "States.h"
+#include "Uses.h"
 
 #include "llvm/ADT/StringMap.h"
 
@@ -18,7 +18,11 @@ llvm::StringMap<mlir::StringAttr> declareWeights(mlir::ModuleOp target,
 /// Writes into the program of `target`: inputs and outputs as the file has
 /// them, the states, and their capacity.
 void describeModel(mlir::ModuleOp target, onnx::GraphOp graph,
-                   llvm::ArrayRef<State> states, const Options &options);
+                   llvm::ArrayRef<State> states,
+                   llvm::ArrayRef<FilledState> filled, const Options &options);
+
+/// Of what is given or wanted in double precision, a word.
+void noteDoubles(onnx::GraphOp graph);
 
 /// Erases the weights that no entry reads.
 void eraseUnusedWeights(mlir::ModuleOp target);

@@ -14,12 +14,14 @@
 #include "HostInputs.h"
 #include "Joins.h"
 #include "Operators.h"
+#include "Outputs.h"
 #include "Rows.h"
 #include "Unsupported.h"
 #include "waferloom/Dialect/Wafer/HostInputs.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <limits>
@@ -43,9 +45,11 @@ public:
 
 private:
   LogicalResult checkOptions(Bindings &bindings);
-  void noteDoubles();
-  LogicalResult lowerEntry(Bindings &bindings, int64_t tokens);
+  LogicalResult lowerEntries(Bindings &bindings, ArrayRef<int64_t> entries);
+  LogicalResult lowerEntry(Bindings &bindings, int64_t tokens, StepKind kind);
   LogicalResult addInputs(Lowering &lowering, Bindings &bindings);
+  void addHostInput(Lowering &lowering, onnx::InputOp input, StringRef use,
+                    ArrayRef<Expr> shape);
   SymbolicTensor *makeHostInput(Lowering &lowering, const HostInput &host,
                                 Sizes shape);
   SymbolicTensor *makeInput(Lowering &lowering, onnx::InputOp input,
@@ -54,7 +58,6 @@ private:
                 bool isOpen);
   void lowerBlock(Lowering &lowering, Block &block);
   void lowerNode(Lowering &lowering, onnx::NodeOp node);
-  LogicalResult addOutputs(Lowering &lowering);
   InFlightDiagnostic error() { return emitError(graph.getLoc()); }
   void reportNode(onnx::NodeOp node, StringRef reason);
 
@@ -63,15 +66,18 @@ private:
   OwningOpRef<ModuleOp> target;
   onnx::GraphOp graph;
   SmallVector<State> states;
+  Uses uses;
+  StepKind kind = StepKind::Any; // of the entry at hand
   SmallVector<HostInput> hostInputs;
   llvm::StringMap<StringAttr> weights;
   llvm::DenseMap<Value, SymbolicTensor *> values; // null: poisoned
   bool failed = false;
 };
 
-std::string describe(onnx::IfOp choice) {
-  auto loc = dyn_cast<NameLoc>(choice.getLoc());
-  return "node '" + (loc ? loc.getName().str() : "") + "' (If)";
+std::string describe(Operation *op, StringRef operatorType) {
+  auto loc = dyn_cast<NameLoc>(op->getLoc());
+  return "node '" + (loc ? loc.getName().str() : "") + "' (" +
+         operatorType.str() + ")";
 }
 
 void ModelLowering::reportNode(onnx::NodeOp node, StringRef reason) {
@@ -112,28 +118,13 @@ LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
                    << " tokens is not between 1 and " << maxContext,
            failure();
   if (!states.empty() && !options.context) {
-    InFlightDiagnostic diagnostic = error();
-    diagnostic << "the model keeps a state ('" << states[0].past.getName()
-               << "') and nothing says how many tokens it holds";
-    diagnostic.attachNote() << "give its capacity: --context N";
-    return failure();
+    InFlightDiagnostic diagnostic =
+        error() << "the model keeps a state ('" << states[0].past.getName()
+                << "') and nothing says how many tokens it holds";
+    return diagnostic.attachNote() << "give its capacity: --context N",
+           failure();
   }
   return success();
-}
-
-/// Of what is given or wanted in double precision, a word.
-void ModelLowering::noteDoubles() {
-  SmallVector<StringRef> names;
-  for (auto input : graph.getBody().getOps<onnx::InputOp>())
-    if (input.getElementType().isF64())
-      names.push_back(input.getName());
-  for (auto output : graph.getBody().getOps<onnx::OutputOp>())
-    if (output.getElementType().isF64())
-      names.push_back(output.getName());
-  if (!names.empty())
-    emitWarning(graph.getLoc())
-        << "'" << llvm::join(names, "', '")
-        << "' of double precision: the wafer computes in single precision";
 }
 
 OwningOpRef<ModuleOp> ModelLowering::run() {
@@ -141,6 +132,19 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
     return nullptr;
   // First of all ops, as weights and entries come behind it.
   wafer::ProgramOp::getOrCreate(*target);
+  auto foundUses = findUses(graph, options);
+  if (mlir::failed(foundUses))
+    return nullptr;
+  uses = std::move(*foundUses);
+  const Options asked = options;
+  if (uses.decider)
+    options.sets.emplace_back(uses.decider.getName().str(), uses.later);
+  llvm::erase_if(options.states, [&](const auto &pair) {
+    return llvm::any_of(uses.filled, [&](FilledState &state) {
+      return state.past.getName() == pair.first &&
+             state.present.getName() == pair.second;
+    });
+  });
   auto found = findStates(graph, options);
   if (failed || mlir::failed(found) || mlir::failed(checkOperators(graph)))
     return nullptr;
@@ -153,12 +157,12 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   auto entries = bindings.chooseEntries();
   if (mlir::failed(entries))
     return nullptr;
-  noteDoubles();
+  noteDoubles(graph);
   weights = declareWeights(*target, graph);
-  for (int64_t tokens : *entries)
-    if (mlir::failed(lowerEntry(bindings, tokens)))
-      return nullptr;
-  describeModel(*target, graph, states, options);
+  if (mlir::failed(lowerEntries(bindings, *entries)))
+    return nullptr;
+  options.sets = asked.sets;
+  describeModel(*target, graph, states, uses.filled, options);
   eraseUnusedWeights(*target);
   return std::move(target);
 }
@@ -167,13 +171,45 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
 // One entry
 //===----------------------------------------------------------------------===//
 
-LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
+/// A session that the first step begins in a way of its own has an entry for
+/// that, of as few tokens as can be: the others take what is behind them. It is
+/// lowered first, as it says what states are filled with, and stands last.
+LogicalResult ModelLowering::lowerEntries(Bindings &bindings,
+                                          ArrayRef<int64_t> entries) {
+  if (uses.filled.empty()) {
+    for (int64_t tokens : entries)
+      if (mlir::failed(lowerEntry(bindings, tokens, StepKind::Any)))
+        return failure();
+    return success();
+  }
+  options.sets.back().second = 1 - uses.later;
+  if (mlir::failed(lowerEntry(bindings, entries.front(), StepKind::First)))
+    return failure();
+  options.sets.back().second = uses.later;
+  auto first = *target->getOps<func::FuncOp>().begin();
+  wafer::EntryOp entry = wafer::getEntry(first);
+  for (int64_t tokens : entries)
+    if (mlir::failed(lowerEntry(bindings, tokens, StepKind::Later)))
+      return failure();
+  first->moveBefore(target->getBody(), target->getBody()->end());
+  entry->moveBefore(entry->getBlock(), entry->getBlock()->end());
+  return success();
+}
+
+LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens,
+                                        StepKind stepKind) {
+  kind = stepKind;
   builder.setInsertionPointToEnd(target->getBody());
-  auto function = func::FuncOp::create(builder, graph.getLoc(),
-                                       "tokens" + std::to_string(tokens),
-                                       builder.getFunctionType({}, {}));
-  wafer::getProgram(*target).addEntry(function.getName(), function.getName(),
-                                      tokens);
+  auto function = func::FuncOp::create(
+      builder, graph.getLoc(),
+      (kind == StepKind::First ? "first" : "tokens") + std::to_string(tokens),
+      builder.getFunctionType({}, {}));
+  wafer::EntryOp entry = wafer::getProgram(*target).addEntry(
+      function.getName(), function.getName(), tokens);
+  if (kind == StepKind::First)
+    entry.setUntil(1);
+  else if (kind == StepKind::Later)
+    entry.setFrom(1);
   builder.setInsertionPointToStart(function.addEntryBlock());
 
   Lowering lowering(builder, options, weights);
@@ -182,13 +218,14 @@ LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens) {
   lowering.states = states;
   lowering.stateTensors.resize(states.size());
   lowering.stateAppended.resize(states.size(), false);
-  lowering.math.maxPosition = lowering.context - tokens;
+  lowering.math.maxPosition =
+      kind == StepKind::First ? 0 : lowering.context - tokens;
   bindings.bind(lowering.math, tokens);
   values.clear();
   if (mlir::failed(addInputs(lowering, bindings)))
     return failure();
   lowerBlock(lowering, graph.getBody().front());
-  if (failed || mlir::failed(addOutputs(lowering)))
+  if (failed || mlir::failed(addOutputs(lowering, graph, values, uses, kind)))
     return failure();
   func::ReturnOp::create(builder, graph.getLoc());
   eraseDead(function);
@@ -216,7 +253,8 @@ void ModelLowering::lowerBlock(Lowering &lowering, Block &block) {
       lowering.refusal.clear();
       auto lower = [&](Block &branch) { lowerBlock(lowering, branch); };
       if (mlir::failed(lowerIf(lowering, choice, values, lower)) && !failed)
-        error() << describe(choice) << ": " << lowering.refusal, failed = true;
+        error() << describe(choice, "If") << ": " << lowering.refusal,
+            failed = true;
     }
   }
 }
@@ -230,13 +268,17 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
     lowering.loc = input.getLoc();
     auto *state = llvm::find_if(
         states, [&](State &candidate) { return candidate.past == input; });
-    bool isState = state != states.end(), isOpen = false;
+    const bool isFirst = kind == StepKind::First;
+    bool isState = state != states.end() && !isFirst, isOpen = false;
+    FilledState *filled = uses.find(input);
     Sizes shape;
     for (Attribute dim : input.getShape()) {
       Expr size = bindings.size(math, dim);
       if (!size && state != states.end() && state->sizesFollow())
         size = math.constant(1), isOpen = true;
-      if (!size) {
+      if (!size && filled && isFirst)
+        size = math.constant(0); // nothing is there yet
+      if (!size && !filled) {
         StringRef name = cast<StringAttr>(dim).getValue();
         InFlightDiagnostic diagnostic = error();
         diagnostic << "input '" << input.getName() << "': dimension '" << name
@@ -245,6 +287,16 @@ LogicalResult ModelLowering::addInputs(Lowering &lowering, Bindings &bindings) {
         return failure();
       }
       shape.push_back(size);
+    }
+    if (filled && !isFirst) {
+      lowering.refusal.clear();
+      SymbolicTensor *q = readState(lowering, *filled, shape);
+      if (!q)
+        return error() << "input '" << input.getName()
+                       << "': " << lowering.refusal,
+               failure();
+      values[input.getResult()] = q;
+      continue;
     }
     // What has no elements is known, and no step reads it.
     if (!isState && llvm::is_contained(shape, lowering.math.constant(0))) {
@@ -285,12 +337,24 @@ void ModelLowering::addState(Lowering &lowering, onnx::InputOp input,
                         ? lowering.context
                         : lowering.capacity(size));
   if (!isOpen)
-    lowering.stateTensors[number] = lowering.makeState(number, sizes);
+    lowering.stateTensors[number] = lowering.makeState(input, sizes);
   SymbolicTensor q;
   q.shape = shape;
   q.type = heldType(input.getElementType());
   q.past = number;
   values[input.getResult()] = lowering.clone(q);
+}
+
+/// The entry says the name and type of an input that no PE reads.
+void ModelLowering::addHostInput(Lowering &lowering, onnx::InputOp input,
+                                 StringRef use, ArrayRef<Expr> shape) {
+  auto function =
+      cast<func::FuncOp>(builder.getInsertionBlock()->getParentOp());
+  SmallVector<int64_t> sizes;
+  for (Expr size : shape)
+    sizes.push_back(lowering.capacity(size));
+  wafer::addHostInput(wafer::getEntry(function), input.getName(), use,
+                      RankedTensorType::get(sizes, input.getElementType()));
 }
 
 /// What is in the input is known, which the host checks: no step reads it, and
@@ -300,14 +364,7 @@ SymbolicTensor *ModelLowering::makeHostInput(Lowering &lowering,
                                              Sizes shape) {
   onnx::InputOp input = host.input;
   Arithmetic &math = lowering.math;
-  auto function =
-      cast<func::FuncOp>(builder.getInsertionBlock()->getParentOp());
-  SmallVector<int64_t> sizes;
-  for (Expr size : shape)
-    sizes.push_back(lowering.capacity(size));
-  wafer::EntryOp entry = wafer::getEntry(function);
-  wafer::addHostInput(entry, input.getName(), host.use,
-                      RankedTensorType::get(sizes, input.getElementType()));
+  addHostInput(lowering, input, host.use, shape);
   math.dims = shape;
   Expr last = shape.empty() ? math.constant(0) : math.dim(shape.size() - 1);
   Expr known = host.use == "ones"
@@ -334,9 +391,12 @@ SymbolicTensor *ModelLowering::makeInput(Lowering &lowering,
                                          onnx::InputOp input, Sizes shape) {
   const Type declared = input.getElementType(), type = heldType(declared);
   for (const auto &[name, value] : options.sets)
-    if (name == input.getName())
+    if (name == input.getName()) {
+      if (uses.decider == input)
+        addHostInput(lowering, input, value ? "yes" : "no", shape);
       return lowering.fromFunction(shape, type,
                                    lowering.constantOf(value, type));
+    }
   for (const HostInput &host : hostInputs)
     if (host.input == input)
       return makeHostInput(lowering, host, shape);
@@ -422,75 +482,6 @@ void ModelLowering::lowerNode(Lowering &lowering, onnx::NodeOp node) {
       result->type = heldType(result->type);
     values[output] = result;
   }
-}
-
-/// Whether both are of floats, of booleans, or of other integers: what a file
-/// declares may be wider or narrower than what its nodes are held in.
-static bool isAlike(Type declared, Type made) {
-  return isa<IntegerType>(declared) == isa<IntegerType>(made) &&
-         declared.isInteger(1) == made.isInteger(1);
-}
-
-LogicalResult ModelLowering::addOutputs(Lowering &lowering) {
-  for (auto output : graph.getBody().getOps<onnx::OutputOp>()) {
-    lowering.loc = output.getLoc();
-    SymbolicTensor *q = values.lookup(output.getValue());
-    if (!q)
-      return error() << "output '" << output.getName()
-                     << "' has no value at run time",
-             failure();
-    if (!isAlike(output.getElementType(), q->type)) {
-      InFlightDiagnostic diagnostic = error();
-      diagnostic << "output '" << output.getName() << "' is declared as "
-                 << output.getElementType() << ", but its node makes "
-                 << q->type;
-      diagnostic.attachNote()
-          << "declare what the node makes, or put a Cast in front";
-      return failure();
-    }
-    const State *state = nullptr;
-    for (const State &candidate : states)
-      if (onnx::OutputOp(candidate.present) == output)
-        state = &candidate;
-    if (state) {
-      // A static cache may have been brought back to the order of its file.
-      const bool isWritten =
-          placeOf(*state) && lowering.stateAppended[state - states.data()];
-      if (q->appended < 0 && !isWritten)
-        return error() << "output '" << output.getName()
-                       << "': not an append of '"
-                       << onnx::InputOp(state->past).getName() << "'",
-               failure();
-      continue;
-    }
-    // A branch that was not taken would have filled it: nothing comes out.
-    if (!states.empty() &&
-        llvm::is_contained(q->shape, lowering.math.constant(0)))
-      continue;
-    for (Expr size : q->shape)
-      if (lowering.isBounded(size)) {
-        InFlightDiagnostic diagnostic = error();
-        diagnostic << "output '" << output.getName() << "' has the shape "
-                   << lowering.print(q->shape)
-                   << ", which changes with the position";
-        diagnostic.attachNote()
-            << "only outputs that append to an input are states";
-        return failure();
-      }
-    if (q->rows)
-      return error() << "output '" << output.getName()
-                     << "' has as many rows as data decides",
-             failure();
-    lowering.refusal.clear();
-    Value tensor = lowering.plain(q);
-    if (!tensor)
-      return error() << "output '" << output.getName()
-                     << "': " << lowering.refusal,
-             failure();
-    wafer::OutputOp::create(builder, lowering.loc, output.getName(), tensor,
-                            StringAttr(), wafer::LayoutAttr());
-  }
-  return success();
 }
 
 } // namespace

@@ -151,7 +151,7 @@ public:
   bool staysIn32Bits(Expr function);
   mlir::Value position();
   /// The tensor of a state at capacity.
-  mlir::Value makeState(unsigned number, llvm::ArrayRef<int64_t> sizes);
+  mlir::Value makeState(onnx::InputOp past, llvm::ArrayRef<int64_t> sizes);
   mlir::Value iota(int64_t size);
 
   /// Run-time tensors that index functions read, by number of the source.

@@ -28,8 +28,7 @@ Value Lowering::position() {
   return positionTensor;
 }
 
-Value Lowering::makeState(unsigned number, ArrayRef<int64_t> sizes) {
-  onnx::InputOp past = states[number].past;
+Value Lowering::makeState(onnx::InputOp past, ArrayRef<int64_t> sizes) {
   return wafer::StateOp::create(
       builder, loc,
       RankedTensorType::get(sizes, runtimeType(past.getElementType())),

@@ -292,7 +292,7 @@ SymbolicTensor *import::append(Call &c, SymbolicTensor *past,
     SmallVector<int64_t> sizes(
         cast<RankedTensorType>(update.getType()).getShape());
     sizes[axis] = lowering.context;
-    target = lowering.makeState(past->past, sizes);
+    target = lowering.makeState(state.past, sizes);
   }
   Value now = wafer::AppendOp::create(
       lowering.builder, lowering.loc, target.getType(), update, target,

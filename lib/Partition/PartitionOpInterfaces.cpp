@@ -38,6 +38,7 @@ void partition::registerOpModels(DialectRegistry &registry) {
     addReshapeModels(*context);
     addSliceModels(*context);
     addStageModels(*context);
+    addStoreModels(*context);
     addStoredModels(*context);
   });
 }

@@ -72,11 +72,11 @@ class Generation:
     and then the session wants a reset.
     """
 
-    def __init__(self, session, ids, max_tokens, temperature, seed, top_k, stop, progress):
+    def __init__(self, session, ids, max_tokens, temperature, seed, top_k, stop, progress, inputs):
         self.session, self.ids = session, [operator.index(token) for token in ids]
         self.max_tokens, self.seed, self.top_k = map(operator.index, (max_tokens, seed, top_k))
         self.temperature = temperature
-        self.stop, self.progress = frozenset(stop), progress
+        self.stop, self.progress, self.inputs = frozenset(stop), progress, inputs
         self.tokens, self.prefill, self.steps, self.reason = [], [], [], None
         self._picks = session.program.picks and (temperature == 0 or self._drawn_there())
         self._check()
@@ -114,6 +114,8 @@ class Generation:
 
     def _chunk(self, left):
         """Tokens of the next step: the longest entry that fits."""
+        if self.session.length == 0 and self.session.program.begins:
+            return self.session.program.begins
         return max(entry for entry in self.session.program.entries if entry <= left)
 
     def _run(self):
@@ -128,7 +130,8 @@ class Generation:
             done += count
         if self.progress:
             self.progress(done, total)
-        fed = self._picks and count == 1  # only the entry of one token has it in its memory
+        # Only the entry of one token has it in its memory, if that ran.
+        fed = self._picks and count == 1 and (self.session.length > 1 or not self.session.program.begins)
         while True:
             if token in self.stop:
                 self.reason = "stop"
@@ -147,7 +150,7 @@ class Generation:
 
     def _step(self, ids, last=True):
         """The next token, if `last`, and the Result. `ids` None: what the wafer has."""
-        inputs = {} if ids is None else {"input_ids": np.array([ids], np.int64)}
+        inputs = self.inputs if ids is None else self.inputs | {"input_ids": np.array([ids], np.int64)}
         if self._picks:
             token, result = self.session.pick(inputs, self.temperature, self.seed, self.top_k)
             if last and token < 0:

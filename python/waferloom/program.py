@@ -128,7 +128,7 @@ class Session:
         out = self._step(inputs, last=True, trace=False, pick=True)
         return out.get("token"), self._result(out)
 
-    def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None, top_k=0):
+    def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None, top_k=0, inputs=None):
         """Feeds the prompt `ids` (a sequence of int), then yields token after token,
         each fed back:
 
@@ -138,6 +138,8 @@ class Session:
             temperature: 0 takes the most likely token; above, tokens are drawn.
             seed: of the draw; with the position of a token it decides it.
             top_k: draw from that many of the most likely tokens; 0: from all.
+            inputs: arrays by name that every step takes besides its tokens, such as what an
+                encoder gave.
             stop: tokens that end the text; they are not yielded.
             progress: callable(done, total), in tokens, while the prompt is read.
 
@@ -148,7 +150,7 @@ class Session:
             ExecutionError: the program is no language model, or the prompt is empty or
                 does not fit; nothing ran.
         """
-        return Generation(self, ids, max_tokens, temperature, seed, top_k, stop, progress)
+        return Generation(self, ids, max_tokens, temperature, seed, top_k, stop, progress, inputs or {})
 
 
 def _trace(columns):
@@ -174,8 +176,10 @@ class Program:
         self.summary = summary | {key: self._facts[key] for key in ("parameters", "shape_only")} | {"bounds": self.bounds}
 
     def _tensors(self, role):
-        return [TensorInfo(name, tuple(shape), dtype_named(dtype))
-                for name, shape, dtype, kind in self._facts["entries"][0]["tensors"] if kind == role]
+        known = {name: TensorInfo(name, tuple(shape), dtype_named(dtype))
+                 for entry in reversed(self._facts["entries"]) for name, shape, dtype, kind in entry["tensors"]
+                 if kind == role and (entry["until"] or entry is self._facts["entries"][0])}
+        return list(known.values())
 
     @property
     def inputs(self):
@@ -194,8 +198,20 @@ class Program:
 
     @property
     def entries(self):
-        """Tokens per step that the program was compiled for."""
-        return [entry["tokens"] for entry in self._facts["entries"]]
+        """Tokens per step that the program was compiled for; entries for the first steps of a
+        session alone (`begins`) are not among them."""
+        return [entry["tokens"] for entry in self._facts["entries"] if not entry["until"]]
+
+    @property
+    def begins(self):
+        """Tokens of the entry that every session begins with, as that of an encoder-decoder does,
+        which takes what the encoder gave; None: a session begins with any."""
+        return next((entry["tokens"] for entry in self._facts["entries"] if entry["until"] == 1), None)
+
+    @property
+    def _entries(self):
+        """What callers call the entries, in the order of the image."""
+        return [entry["name"] if entry["until"] else entry["tokens"] for entry in self._facts["entries"]]
 
     @property
     def bounds(self):
@@ -257,13 +273,14 @@ class Program:
 
     def count(self, work_limit=WORK_LIMIT, position=None):
         """Cycles of a step of each entry, {tokens: cycles}, without executing any:
-        they depend on no value. `work_limit`: instructions and words that may be
-        followed one by one where a program has to be counted so; 0: any number.
-        `position`: tokens before the step, where loops over caches end with the live
-        ones; None: as many as the caches have room for."""
+        they depend on no value; entries for the first steps of a session go by their names.
+        `work_limit`: instructions and words that may be followed one by one where a
+        program has to be counted so; 0: any number. `position`: tokens before the step,
+        where loops over caches end with the live ones; None: as many as the caches have
+        room for."""
         try:
             counted = _native.count(self._image, _count("work_limit", work_limit), _position(position))
-            return dict(zip(self.entries, counted))
+            return dict(zip(self._entries, counted))
         except _native.Failure as error:
             raise ExecutionError([Diagnostic("error", str(error))]) from None
 
@@ -271,9 +288,9 @@ class Program:
         """What the native function `how` tells of the entry of so many tokens per step."""
         if engine not in ENGINES:
             raise ValueError(f"engine is one of {', '.join(ENGINES)}, not {engine!r}")
-        if tokens is not None and tokens not in self.entries:
-            raise ValueError(f"the program has entries of {self.entries} tokens, not {tokens}")
-        entry = 0 if tokens is None else self.entries.index(tokens)
+        if tokens is not None and tokens not in self._entries:
+            raise ValueError(f"the program has entries of {self._entries} tokens, not {tokens}")
+        entry = 0 if tokens is None else self._entries.index(tokens)
         try:
             return how(self._image, entry, engine, _count("work_limit", work_limit), _position(position))
         except _native.Failure as error:

@@ -437,3 +437,36 @@ func.func @call() {
   %r = func.call @g(%x) : (tensor<8xf32, #wafer.layout<[y]>>) -> tensor<8xf32, #wafer.layout<[y]>>
   return
 }
+
+// -----
+
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @store_partial() {
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[y live 10 padding num, x0]>>
+  %u = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y live 10 padding num, x0] partial<x1, sum>>>
+  // expected-error @below {{stores a value that is still partial}}
+  wafer.store %u into %s : tensor<12x8xf32, #wafer.layout<[y live 10 padding num, x0] partial<x1, sum>>> into tensor<12x8xf32, #wafer.layout<[y live 10 padding num, x0]>>
+  return
+}
+
+// -----
+
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @store_cyclic() {
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[y live 10 padding num, x0]>>
+  %u = tensor.empty() : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>>
+  // expected-error @below {{dimension 0 of the update is split otherwise than that of the state}}
+  wafer.store %u into %s : tensor<12x8xf32, #wafer.layout<[cyclic y live 10 padding num, x0]>> into tensor<12x8xf32, #wafer.layout<[y live 10 padding num, x0]>>
+  return
+}
+
+// -----
+
+wafer.program region <x = 2 x 2, y = 4> {}
+func.func @store_garbage() {
+  %s = wafer.state ["s"] : tensor<12x8xf32, #wafer.layout<[y live 10 padding num, x0]>>
+  %u = tensor.empty() : tensor<12x8xf32, #wafer.layout<[y live 10 padding any, x0]>>
+  // expected-error @below {{stores any into the padding of dimension 0, where the state promises num: mask the update}}
+  wafer.store %u into %s : tensor<12x8xf32, #wafer.layout<[y live 10 padding any, x0]>> into tensor<12x8xf32, #wafer.layout<[y live 10 padding num, x0]>>
+  return
+}

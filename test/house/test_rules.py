@@ -22,6 +22,7 @@ EXCEPTIONS = {
 HOMES = {
     "LookupOp": {"lib/Partition/Ops/Lookup.cpp"},
     "AppendOp": {"lib/Partition/Ops/Append.cpp"},
+    "StoreOp": {"lib/Partition/Ops/Store.cpp"},
 }
 
 ASKS = re.compile(r"\b(?:isa|isa_and_nonnull|isa_and_present|dyn_cast|dyn_cast_or_null|dyn_cast_if_present"

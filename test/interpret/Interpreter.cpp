@@ -247,6 +247,10 @@ LogicalResult Machine::runOp(Operation *op) {
     runShare(gather, false);
   } else if (auto append = dyn_cast<wafer::AppendOp>(op)) {
     runAppend(append);
+  } else if (auto store = dyn_cast<wafer::StoreOp>(op)) {
+    auto &[layout, state] = states[stateNames.lookup(store.getState())];
+    layout = store.getState().getDefiningOp<wafer::StateOp>().getLayoutAttr();
+    state = values[store.getUpdate()];
   } else if (auto lookup = dyn_cast<wafer::LookupOp>(op)) {
     runLookup(lookup);
   } else if (auto slice = dyn_cast<tensor::ExtractSliceOp>(op)) {

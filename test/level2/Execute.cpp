@@ -7,6 +7,7 @@
 //   input, parameter, state, iota, position    memref -> tensor
 //   lookup                                     generic that extracts
 //   append                                     insert_slice at the position
+//   store                                      copied to a memref
 //   output, and each state after its append    copied to a memref
 //
 //===----------------------------------------------------------------------===//
@@ -191,7 +192,11 @@ std::vector<Argument> EntryRewriter::run() {
       lowerLookup(lookup);
     else if (auto append = dyn_cast<wafer::AppendOp>(op))
       lowerAppend(append);
-    else if (auto output = dyn_cast<wafer::OutputOp>(op)) {
+    else if (auto store = dyn_cast<wafer::StoreOp>(op)) {
+      leave(op.getLoc(), store.getUpdate(), Argument::NewState,
+            stateNames.lookup(store.getState()));
+      op.erase();
+    } else if (auto output = dyn_cast<wafer::OutputOp>(op)) {
       leave(op.getLoc(), output.getValue(), Argument::Output, output.getName());
       op.erase();
     }

@@ -9,6 +9,7 @@
 #include "waferloom/Executor/Tokens.h"
 #include "waferloom/Executor/Trace.h"
 #include "waferloom/Files/Output.h"
+#include "waferloom/Image/HostInputs.h"
 #include "waferloom/Report/Bounds.h"
 #include "waferloom/Report/CriticalPath.h"
 #include "waferloom/Report/Cycles.h"
@@ -45,6 +46,15 @@ static int fail(const std::string &where, llvm::Error error) {
   return 1;
 }
 
+/// An entry that a step of the session can begin with.
+static const image::EntryT &nextEntry(const executor::Session &session) {
+  const auto &entries = session.image().entries;
+  auto next = llvm::find_if(entries, [&](const auto &entry) {
+    return image::isFor(*entry, session.length());
+  });
+  return next == entries.end() ? *entries.front() : **next;
+}
+
 /// One step: reads its file, runs it, writes its outputs. `read`: the files of
 /// the whole run. `moved`: bytes of states that the host moves before it.
 static llvm::Expected<executor::TokensResult>
@@ -56,7 +66,7 @@ runStep(executor::Session &session, const std::string &input,
   });
   if (!arrays)
     return arrays.takeError();
-  const Declared declared = session.image().entries.front()->tensors;
+  const Declared declared = nextEntry(session).tensors;
   std::vector<executor::HostTensor> tensors;
   for (auto &[name, array] : *arrays) {
     auto tensor = toHost(name, array, declared);

@@ -174,6 +174,8 @@ void Assembler::entry(core::EntryOp op) {
   auto entry = std::make_unique<image::EntryT>();
   entry->name = op.getName().str();
   entry->tokens = narrow(op.getTokens());
+  entry->from = narrow(op.getFrom());
+  entry->until = narrow(op.getUntil());
   if (!op.getBody().empty())
     for (Operation &nested : op.getBody().front()) {
       if (auto input = dyn_cast<core::InputOp>(nested)) {

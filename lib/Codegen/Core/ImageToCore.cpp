@@ -293,9 +293,9 @@ void Reader::instructions(const image::ProgramT &program, size_t begin,
 }
 
 void Reader::entry(const image::EntryT &entry) {
-  auto op = create<core::EntryOp>(builder.getUnknownLoc(),
-                                  builder.getStringAttr(entry.name),
-                                  number(entry.tokens));
+  auto op = create<core::EntryOp>(
+      builder.getUnknownLoc(), builder.getStringAttr(entry.name),
+      number(entry.tokens), number(entry.from), number(entry.until));
   if (entry.inputs.empty() && entry.tensors.empty() && !entry.bounds)
     return;
   OpBuilder::InsertionGuard guard(builder);

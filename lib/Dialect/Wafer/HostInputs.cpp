@@ -19,7 +19,8 @@ static HostInput readHostInput(NamedAttribute input) {
   auto use = dyn_cast<StringAttr>(facts[0]);
   auto type = dyn_cast<TypeAttr>(facts[1]);
   if (!use || !type ||
-      !llvm::is_contained({"position", "positions", "beams"}, use.getValue()))
+      !llvm::is_contained({"position", "positions", "beams", "no", "yes"},
+                          use.getValue()))
     return read;
   read.use = use.getValue();
   read.type = dyn_cast<RankedTensorType>(type.getValue());

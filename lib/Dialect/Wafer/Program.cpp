@@ -83,7 +83,8 @@ EntryOp ProgramOp::addEntry(StringRef name, StringRef function,
     getBody().emplaceBlock();
   OpBuilder builder = OpBuilder::atBlockEnd(&getBody().front());
   return EntryOp::create(builder, getLoc(), name, function, tokens,
-                         DictionaryAttr(), DictionaryAttr(), DictionaryAttr());
+                         /*from=*/0, IntegerAttr(), DictionaryAttr(),
+                         DictionaryAttr(), DictionaryAttr());
 }
 
 std::optional<ArrayRef<int64_t>> EntryOp::getShape(StringRef name) {
@@ -141,6 +142,10 @@ LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 }
 
 LogicalResult EntryOp::verify() {
+  if (getUntil() && *getUntil() <= getFrom())
+    return emitOpError() << "is for steps from " << getFrom()
+                         << " tokens on and until " << *getUntil()
+                         << ", so for none";
   if (DictionaryAttr shapes = getShapesAttr())
     for (NamedAttribute shape : shapes)
       if (!isa<DenseI64ArrayAttr>(shape.getValue()))
@@ -200,6 +205,8 @@ static LogicalResult verifyStreamed(EntryOp entry, EntryOp one) {
     return error << ", which takes " << one.getTokens() << ", not one";
   if (!shareHostInputs(one, entry))
     return error << " but has other inputs for the host";
+  if (one.getFrom() != entry.getFrom() || one.getUntil() != entry.getUntil())
+    return error << " but is for other steps of a session";
   DictionaryAttr shapes = entry.getShapesAttr(), others = one.getShapesAttr();
   if (!shapes || !others || shapes.size() != others.size())
     return error << " but knows other shapes";

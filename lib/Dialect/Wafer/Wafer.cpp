@@ -146,6 +146,18 @@ std::optional<unsigned> AppendOp::getForwardedOperand() {
   return getStateMutable().getOperandNumber();
 }
 
+LogicalResult StoreOp::verify() {
+  auto update = cast<ShapedType>(getUpdate().getType());
+  auto state = cast<ShapedType>(getState().getType());
+  if (update.getShape() != state.getShape())
+    return emitOpError() << "fills a state of " << state << " with " << update;
+  if (update.getElementType() != state.getElementType() &&
+      !(update.getElementType().isF32() && state.getElementType().isF16()))
+    return emitOpError() << "update holds " << update.getElementType()
+                         << " but the state " << state.getElementType();
+  return success();
+}
+
 LogicalResult LookupOp::verify() {
   auto table = cast<ShapedType>(getTable().getType());
   auto indices = cast<ShapedType>(getIndices().getType());

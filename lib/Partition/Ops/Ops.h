@@ -26,6 +26,7 @@ void addRepeatModels(mlir::MLIRContext &context);
 void addReshapeModels(mlir::MLIRContext &context);
 void addSliceModels(mlir::MLIRContext &context);
 void addStageModels(mlir::MLIRContext &context);
+void addStoreModels(mlir::MLIRContext &context);
 void addStoredModels(mlir::MLIRContext &context);
 
 /// Of ops at the border of an entry or a stage: their dimensions are cut as

@@ -21,8 +21,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   core.source "gate" bytes 240 in "m.data" at 0 blocks <12 by 5 bits 8 size 5 signed period 3 scales f32 zeros none from "m.data" at 64>
   // CHECK: core.source "nowhere" bytes 16
   core.source "nowhere" bytes 16
-  // CHECK: core.entry "tokens16" tokens 16 {
-  core.entry "tokens16" tokens 16 {
+  // CHECK: core.entry "tokens16" tokens 16 from 1 {
+  core.entry "tokens16" tokens 16 from 1 {
     // CHECK: core.input "ids" required below 512
     core.input "ids" required below 512
     // CHECK: core.input "mask" ones
@@ -38,8 +38,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     // CHECK: core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8
     core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8
   }
-  // CHECK: core.entry "again"
-  core.entry "again"
+  // CHECK: core.entry "again" until 1
+  core.entry "again" until 1
   // CHECK: core.region at 1, 2 size 6, 2 columns [0, (1, 2) x 2, 3] rows [0 x 2] memory 4096 {
   core.region at 1, 2 size 6, 2 columns [0, (1, 2) x 2, 3] rows [0 x 2]
       memory 4096 {

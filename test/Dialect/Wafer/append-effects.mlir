@@ -1,7 +1,7 @@
 // RUN: waferloom-opt --canonicalize --cse %s | FileCheck %s
 
 // An append writes its state: it stays though nothing reads its result, and two
-// of them are two. A repeat without effects that nothing reads is gone.
+// of them are two; so does a store. A repeat without effects that nothing reads is gone.
 
 wafer.program {
   wafer.entry "step" of @step tokens 1
@@ -15,6 +15,8 @@ func.func @step() {
   // CHECK: wafer.append
   %1 = wafer.append %x into %k at %p : tensor<i32> dim 0 : tensor<1x4xf32> into tensor<8x4xf32> -> tensor<8x4xf32>
   %2 = wafer.append %x into %k at %p : tensor<i32> dim 0 : tensor<1x4xf32> into tensor<8x4xf32> -> tensor<8x4xf32>
+  // CHECK: wafer.store
+  wafer.store %k into %k : tensor<8x4xf32> into tensor<8x4xf32>
   // CHECK-NOT: wafer.repeat
   %dead = wafer.repeat 2 (%in = %x) : tensor<1x4xf32> {
     %out = arith.mulf %in, %in : tensor<1x4xf32>

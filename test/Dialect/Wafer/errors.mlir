@@ -44,3 +44,23 @@ wafer.program region <x = 0, y = 4> {}
 
 // expected-error @below {{a direction has 1 to 8 factors, not 9}}
 wafer.program region <x = 2 x 2 x 2 x 2 x 2 x 2 x 2 x 2 x 2, y = 4> {}
+
+// -----
+
+func.func @store_of_another_shape() {
+  %s = wafer.state ["s"] : tensor<6x4xf32>
+  %x = wafer.input "x" : tensor<5x4xf32>
+  // expected-error @below {{fills a state of 'tensor<6x4xf32>' with 'tensor<5x4xf32>'}}
+  wafer.store %x into %s : tensor<5x4xf32> into tensor<6x4xf32>
+  return
+}
+
+// -----
+
+func.func @store_of_wider_numbers() {
+  %s = wafer.state ["s"] : tensor<6xi32>
+  %x = wafer.input "x" : tensor<6xf32>
+  // expected-error @below {{update holds 'f32' but the state 'i32'}}
+  wafer.store %x into %s : tensor<6xf32> into tensor<6xi32>
+  return
+}

@@ -169,3 +169,11 @@ wafer.weight @w from "m" at 0 blocks <4 by 32 bits 4 size 32 scales f32 from "m"
 
 // expected-error @below {{figure 'sram' of a target is a number, not "much"}}
 module attributes {wafer.target = #wafer.target<"grid-2x2", {sram = "much"}>} {}
+
+// -----
+
+wafer.program {
+  // expected-error @below {{is for steps from 2 tokens on and until 2, so for none}}
+  wafer.entry "one" of @f tokens 1 from 2 until 2
+}
+func.func @f() { return }

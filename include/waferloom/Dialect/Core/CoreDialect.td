@@ -93,7 +93,7 @@ def Core_Fallback : Core_Enum<"Fallback", "what a step fills in by itself", [
   I32EnumAttrCase<"required", 0>, I32EnumAttrCase<"position", 1>,
   I32EnumAttrCase<"positions", 2>, I32EnumAttrCase<"ones", 3>,
   I32EnumAttrCase<"length", 4>, I32EnumAttrCase<"only_ones", 5>,
-  I32EnumAttrCase<"ignored", 6>
+  I32EnumAttrCase<"ignored", 6>, I32EnumAttrCase<"fixed", 7>
 ]>;
 def Core_FallbackAttr : Core_EnumAttr<Core_Fallback, "fallback">;
 

@@ -75,10 +75,12 @@ def Core_SourceOp : Core_Op<"source", [HasParent<"ImageOp">]> {
 
 def Core_EntryOp : Core_Op<"entry", [HasParent<"ImageOp">, NoTerminator, SingleBlock]> {
   let summary = "A way to run the image: so many new tokens per step";
-  let arguments = (ins StrAttr:$name, DefaultValuedAttr<I64Attr, "1">:$tokens);
+  let arguments = (ins StrAttr:$name, DefaultValuedAttr<I64Attr, "1">:$tokens,
+                       DefaultValuedAttr<I64Attr, "0">:$from,
+                       DefaultValuedAttr<I64Attr, "0">:$until);
   let regions = (region MaxSizedRegion<1>:$body);
   let assemblyFormat = [{
-    $name (`tokens` $tokens^)? attr-dict-with-keyword ($body^)?
+    $name (`tokens` $tokens^)? (`from` $from^)? (`until` $until^)? attr-dict-with-keyword ($body^)?
   }];
 }
 

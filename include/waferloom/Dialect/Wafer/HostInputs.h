@@ -8,6 +8,8 @@
 //   positions   p, p + 1, .. along the last dimension
 //   beams       row i of the batch goes on with the states of row beams[i]: the
 //               host moves them before the step
+//   no, yes     all elements are false, or all true: of two uses of a model,
+//               the one that the entry is for
 //
 // An entry lists the first kind as `ones` and the others as `host`, by name:
 //

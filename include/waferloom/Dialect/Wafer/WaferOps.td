@@ -212,6 +212,27 @@ def Wafer_AppendOp : Wafer_Op<"append", [
   let hasVerifier = 1;
 }
 
+def Wafer_StoreOp : Wafer_Op<"store"> {
+  let summary = "Fill a state anew";
+  let description = [{
+    All of `state` becomes `update`, in place; the operand must not be read after
+    this op. A state of f16 takes numbers of f32 and rounds them. What an encoder
+    gave is stored so by the first step, and read by those behind it.
+
+    ```mlir
+    wafer.store %keys into %k : tensor<1x4x6x8xf32> into tensor<1x4x6x8xf32>
+    ```
+  }];
+  let arguments = (ins
+    AnyStaticShapeTensor:$update,
+    Arg<AnyStaticShapeTensor, "the state, in place", [MemWrite]>:$state
+  );
+  let assemblyFormat = [{
+    $update `into` $state attr-dict `:` type($update) `into` type($state)
+  }];
+  let hasVerifier = 1;
+}
+
 def Wafer_OutputOp : Wafer_Op<"output", [
     DeclareOpInterfaceMethods<Wafer_PrecisionOpInterface, ["readsSingles"]>]> {
   let summary = "Give an output of the step";

@@ -28,7 +28,8 @@ def Wafer_ModelTensorAttr : Wafer_Attr<"ModelTensor", "model_tensor"> {
 def Wafer_ModelStateAttr : Wafer_Attr<"ModelState", "model_state"> {
   let summary = "An output that comes back as an input of the next step";
   let description = [{
-    `axis` is the dimension of the past that grows by the tokens of a step.
+    `axis` is the dimension of the past that grows by the tokens of a step, or -1
+    of a state that the first step fills and later ones read.
 
     ```mlir
     #wafer.model_state<"past_key_values.0.key", "present.0.key", 2>
@@ -96,7 +97,9 @@ def Wafer_EntryOp : Wafer_Op<"entry", [
     A step of `tokens` new tokens, which runs a function of the module. `shapes`
     are those of inputs, outputs and states as users know them, before any
     dimension was cut or padded. Inputs in `ones` are read by no PE: the host
-    takes them and checks that all their elements are 1.
+    takes them and checks that all their elements are 1. Steps of a session that
+    has fewer tokens than `from`, or not fewer than `until`, take another entry: so
+    one `until 1` is for the first step alone, and one `from 1` for all others.
 
     With `per_token` the entry streams its tokens, one after the other, through
     the function, whose own entry takes one. It gives the dimension that counts
@@ -114,13 +117,15 @@ def Wafer_EntryOp : Wafer_Op<"entry", [
     StrAttr:$name,
     FlatSymbolRefAttr:$function,
     ConfinedAttr<I64Attr, [IntPositive]>:$tokens,
+    DefaultValuedAttr<I64Attr, "0">:$from,
+    OptionalAttr<ConfinedAttr<I64Attr, [IntPositive]>>:$until,
     OptionalAttr<DictionaryAttr>:$shapes,
     OptionalAttr<DictionaryAttr>:$ones,
     OptionalAttr<DictionaryAttr>:$per_token
   );
   let assemblyFormat = [{
-    $name `of` $function `tokens` $tokens (`shapes` $shapes^)? (`ones` $ones^)?
-    (`per_token` $per_token^)? attr-dict
+    $name `of` $function `tokens` $tokens (`from` $from^)? (`until` $until^)?
+    (`shapes` $shapes^)? (`ones` $ones^)? (`per_token` $per_token^)? attr-dict
   }];
   let hasVerifier = 1;
   let extraClassDeclaration = [{
