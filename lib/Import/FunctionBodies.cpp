@@ -81,7 +81,8 @@ private:
                     llvm::function_ref<void(const std::string &)> seen);
   void inferTypes();
   void collectTypes(const onnx::GraphProto &graph);
-  void expandGraph(onnx::GraphProto &graph);
+  /// Its nodes are of `scope` where no other is known of them.
+  void expandGraph(onnx::GraphProto &graph, ScopePtr scope);
   void expand(onnx::NodeProto &node, ScopePtr scope, Nodes &into);
   std::optional<onnx::FunctionProto> bodyOf(const onnx::NodeProto &node,
                                             ScopePtr scope);
@@ -337,7 +338,7 @@ void BodyExpander::expand(onnx::NodeProto &node, ScopePtr scope, Nodes &into) {
   if (!body) {
     for (onnx::AttributeProto &attribute : *node.mutable_attribute())
       if (attribute.has_g())
-        expandGraph(*attribute.mutable_g());
+        expandGraph(*attribute.mutable_g(), scope);
     if (scope != outermost)
       scopeOf[firstOutput(node)] = scope;
     *into.Add() = std::move(node);
@@ -356,12 +357,12 @@ void BodyExpander::expand(onnx::NodeProto &node, ScopePtr scope, Nodes &into) {
   }
 }
 
-void BodyExpander::expandGraph(onnx::GraphProto &graph) {
+void BodyExpander::expandGraph(onnx::GraphProto &graph, ScopePtr around) {
   Nodes nodes;
   nodes.Swap(graph.mutable_node());
   for (onnx::NodeProto &node : nodes) {
     auto scope = scopeOf.find(firstOutput(node));
-    expand(node, scope == scopeOf.end() ? outermost : scope->second,
+    expand(node, scope == scopeOf.end() ? around : scope->second,
            *graph.mutable_node());
   }
 }
@@ -388,13 +389,13 @@ llvm::StringMap<NodeOrigin> BodyExpander::run() {
     functions[functionKey(function.domain(), function.name(),
                           function.overload())] = &function;
   chooseMarker();
-  expandGraph(*model.mutable_graph());
+  expandGraph(*model.mutable_graph(), outermost);
   // No body of the library holds others of that kind deeper than this.
   for (int round = 0; round < 8 && waits; ++round) {
     inferTypes();
     typesKnown = true;
     waits = expanded = false;
-    expandGraph(*model.mutable_graph());
+    expandGraph(*model.mutable_graph(), outermost);
     waits = expanded;
   }
   llvm::StringMap<NodeOrigin> origins;

@@ -47,7 +47,14 @@ private:
   llvm::Error addInitializers();
   llvm::Error addNode(const ::onnx::NodeProto &node);
   llvm::Error addIf(const ::onnx::NodeProto &node, mlir::Location loc);
+  llvm::Error addLoop(const ::onnx::NodeProto &node, mlir::Location loc);
+  /// A branch or the body of a loop.
   llvm::Error addBranch(const ::onnx::GraphProto &graph, mlir::Region &region);
+  llvm::Expected<mlir::DictionaryAttr>
+  attributes(const ::onnx::NodeProto &node);
+  llvm::Expected<llvm::SmallVector<mlir::Value>>
+  inputs(const ::onnx::NodeProto &node);
+  int64_t versionOf(const ::onnx::NodeProto &node, llvm::StringRef domain);
   llvm::Error addOutputs();
   llvm::Expected<mlir::Value> addTensor(const ::onnx::TensorProto &tensor,
                                         llvm::StringRef name, int64_t position,

@@ -190,6 +190,39 @@ Expected<Attribute> GraphBuilder::attribute(const ::onnx::AttributeProto &a) {
   }
 }
 
+Expected<DictionaryAttr>
+GraphBuilder::attributes(const ::onnx::NodeProto &node) {
+  NamedAttrList attributes;
+  for (const ::onnx::AttributeProto &a : node.attribute()) {
+    auto value = attribute(a);
+    if (!value)
+      return value.takeError();
+    if (attributes.get(a.name()))
+      return makeError("node '" + node.name() + "' (" + node.op_type() +
+                       "): attribute '" + a.name() + "' is given twice");
+    attributes.set(a.name(), *value);
+  }
+  return attributes.getDictionary(builder.getContext());
+}
+
+Expected<SmallVector<Value>>
+GraphBuilder::inputs(const ::onnx::NodeProto &node) {
+  SmallVector<Value> inputs;
+  for (const std::string &name : node.input()) {
+    auto value = lookup(name);
+    if (!value)
+      return value.takeError();
+    inputs.push_back(*value);
+  }
+  return inputs;
+}
+
+int64_t GraphBuilder::versionOf(const ::onnx::NodeProto &node,
+                                StringRef domain) {
+  const NodeOrigin *origin = checked.originOf(node);
+  return origin ? origin->version : versions[domain];
+}
+
 Error GraphBuilder::addNode(const ::onnx::NodeProto &node) {
   if (node.output_size() == 0)
     return Error::success();
@@ -204,31 +237,20 @@ Error GraphBuilder::addNode(const ::onnx::NodeProto &node) {
   }
   if (domain.empty() && node.op_type() == "If")
     return addIf(node, loc);
-  SmallVector<Value> inputs;
-  for (const std::string &name : node.input()) {
-    auto value = lookup(name);
-    if (!value)
-      return value.takeError();
-    inputs.push_back(*value);
-  }
-  NamedAttrList attributes;
-  for (const ::onnx::AttributeProto &a : node.attribute()) {
-    auto value = attribute(a);
-    if (!value)
-      return value.takeError();
-    if (attributes.get(a.name()))
-      return makeError("node '" + node.name() + "' (" + node.op_type() +
-                       "): attribute '" + a.name() + "' is given twice");
-    attributes.set(a.name(), *value);
-  }
+  if (domain.empty() && (node.op_type() == "Loop" || node.op_type() == "Scan"))
+    return addLoop(node, loc);
+  auto inputs = this->inputs(node);
+  if (!inputs)
+    return inputs.takeError();
+  auto attributes = this->attributes(node);
+  if (!attributes)
+    return attributes.takeError();
   SmallVector<StringRef> names(node.output().begin(), node.output().end());
   SmallVector<Type> types(names.size(), builder.getType<level1::ValueType>());
   const NodeOrigin *origin = checked.originOf(node);
   auto op = level1::NodeOp::create(
-      builder, loc, types, node.op_type(), inputs, domain,
-      origin ? origin->version : versions[domain],
-      attributes.getDictionary(builder.getContext()),
-      builder.getStrArrayAttr(names),
+      builder, loc, types, node.op_type(), *inputs, domain,
+      versionOf(node, domain), *attributes, builder.getStrArrayAttr(names),
       origin ? builder.getStringAttr(origin->bodyOf) : StringAttr());
   for (auto [name, result] : llvm::zip_equal(node.output(), op.getOutputs()))
     if (!name.empty())
@@ -241,6 +263,9 @@ Error GraphBuilder::addBranch(const ::onnx::GraphProto &graph, Region &region) {
   OpBuilder::InsertionGuard guard(builder);
   builder.createBlock(&region);
   llvm::StringMap<Value> outside = values;
+  for (const ::onnx::ValueInfoProto &input : graph.input())
+    values[input.name()] = region.addArgument(
+        builder.getType<level1::ValueType>(), at(input.name()));
   for (const ::onnx::TensorProto &tensor : graph.initializer()) {
     auto value =
         addTensor(tensor, tensor.name(), /*position=*/-1, at(tensor.name()));
@@ -289,6 +314,52 @@ Error GraphBuilder::addIf(const ::onnx::NodeProto &node, Location loc) {
   if (op.getThenBranch().empty() || op.getElseBranch().empty())
     return makeError("node '" + node.name() + "' (If) lacks a branch");
   for (auto [name, result] : llvm::zip_equal(node.output(), op.getOutputs()))
+    if (!name.empty())
+      values[name] = result;
+  return Error::success();
+}
+
+Error GraphBuilder::addLoop(const ::onnx::NodeProto &node, Location loc) {
+  auto refuse = [&](const Twine &what) {
+    return makeError("node '" + node.name() + "' (" + node.op_type() + ") " +
+                     what);
+  };
+  auto inputs = this->inputs(node);
+  if (!inputs)
+    return inputs.takeError();
+  auto attributes = this->attributes(node);
+  if (!attributes)
+    return attributes.takeError();
+  const bool isLoop = node.op_type() == "Loop";
+  if (int64_t version = versionOf(node, ""); !isLoop && version < 9)
+    return refuse("is of version " + Twine(version) +
+                  ", which scans batches: convert the model to 9 or above");
+  // Those at the end may be left out; the body has arguments for them.
+  while (isLoop && inputs->size() < 2)
+    inputs->push_back(*lookup(""));
+  const ::onnx::GraphProto *body = nullptr;
+  for (const ::onnx::AttributeProto &a : node.attribute())
+    if (a.name() == "body" && a.has_g())
+      body = &a.g();
+  if (!body)
+    return refuse("lacks a body");
+  SmallVector<StringRef> names(node.output().begin(), node.output().end());
+  const auto results = static_cast<int>(names.size()) + isLoop;
+  if (body->input_size() != static_cast<int>(inputs->size()) ||
+      body->output_size() < results)
+    return refuse("has " + Twine(inputs->size()) + " inputs and " +
+                  Twine(names.size()) + " outputs, but its body " +
+                  Twine(body->input_size()) + " and " +
+                  Twine(body->output_size()));
+  while (static_cast<int>(names.size()) + isLoop < body->output_size())
+    names.push_back("");
+  SmallVector<Type> types(names.size(), builder.getType<level1::ValueType>());
+  auto op = level1::LoopOp::create(builder, loc, types, node.op_type(), *inputs,
+                                   versionOf(node, ""), *attributes,
+                                   builder.getStrArrayAttr(names));
+  if (Error error = addBranch(*body, op.getBody()))
+    return error;
+  for (auto [name, result] : llvm::zip_first(node.output(), op.getOutputs()))
     if (!name.empty())
       values[name] = result;
   return Error::success();

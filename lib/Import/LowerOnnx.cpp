@@ -13,6 +13,7 @@
 #include "Frame.h"
 #include "HostInputs.h"
 #include "Joins.h"
+#include "Loops.h"
 #include "Operators.h"
 #include "Outputs.h"
 #include "Rows.h"
@@ -254,6 +255,13 @@ void ModelLowering::lowerBlock(Lowering &lowering, Block &block) {
       auto lower = [&](Block &branch) { lowerBlock(lowering, branch); };
       if (mlir::failed(lowerIf(lowering, choice, values, lower)) && !failed)
         error() << describe(choice, "If") << ": " << lowering.refusal,
+            failed = true;
+    } else if (auto loop = dyn_cast<onnx::LoopOp>(op)) {
+      lowering.refusal.clear();
+      auto lower = [&](Block &body) { lowerBlock(lowering, body); };
+      if (mlir::failed(lowerLoop(lowering, loop, values, lower)) && !failed)
+        error() << describe(loop, loop.getOperatorType()) << ": "
+                << lowering.refusal,
             failed = true;
     }
   }

@@ -41,8 +41,6 @@ StringRef import::reasonAgainst(StringRef domain, StringRef name) {
       {"a program draws no random numbers but tokens",
        {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike",
         "RandomUniform", "RandomUniformLike"}},
-      {"a program has no control flow; decide it when the model is exported",
-       {"Loop", "Scan"}},
       {"it reads files of images", {"ImageDecoder"}},
   };
   if (domain == "com.microsoft")
@@ -116,9 +114,9 @@ std::vector<OperatorSupport> import::operatorSupport() {
   llvm::StringSet<> standard;
   for (const KnownOperator &known : knownOperators()) {
     standard.insert(known.name);
-    const bool isNative =
-        findOperator("", known.name) ||
-        llvm::is_contained({"Constant", "If"}, StringRef(known.name));
+    const bool isNative = findOperator("", known.name) ||
+                          llvm::is_contained({"Constant", "If", "Loop", "Scan"},
+                                             StringRef(known.name));
     all.push_back({isNative        ? How::Native
                    : known.hasBody ? How::Body
                                    : How::Refused,

@@ -16,7 +16,7 @@ BIN = Path(os.environ.get("WAFERLOOM_BUILD", Path(__file__).resolve().parents[2]
 
 # Not drawn: what draws numbers, has values that are no tensors, or decides which graph runs; and what states of decoders
 # are for, which test/e2e tests.
-NOT_DRAWN = {"Bernoulli", "CausalConvWithState", "Constant", "If", "LinearAttention", "NonZero", "SequenceMap"}
+NOT_DRAWN = {"Bernoulli", "CausalConvWithState", "Constant", "If", "LinearAttention", "Loop", "NonZero", "Scan", "SequenceMap"}
 
 
 def test_every_operator_of_the_table_is_drawn():

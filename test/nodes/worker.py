@@ -93,7 +93,8 @@ def attempt(model, feed, wanted, rtol):
 
 def run(case):
     """(verdict, form, reason). Forms: `as it is`; `constant integers`, where what decides sizes is in
-    the file; `constant operands`, where all but the first operand are."""
+    the file; with the conditions of branches and loops; `constant operands`, where all but the first
+    operand are; `weights`, where all are."""
     from pathlib import Path
 
     folder = Path(case["folder"]) / "test_data_set_0"
@@ -109,7 +110,10 @@ def run(case):
         forms.append(("constant integers", integers))
     if len(names) > 1:
         forms.append(("constant operands", set(names[1:])))
-    if any(node.op_type == "DequantizeLinear" for node in model.graph.node):
+    kinds = {node.op_type for node in model.graph.node}
+    if kinds & {"If", "Loop"}:
+        forms.append(("constant integers and conditions", {name for name in names if feed[name].dtype.kind in "iub"}))
+    if "DequantizeLinear" in kinds or kinds & {*GENERATORS, "Loop"}:
         forms.append(("weights", set(names)))
     first = None
     for form, constants in forms:

@@ -40,6 +40,26 @@ LogicalResult NodeOp::verify() {
   return success();
 }
 
+/// A body of Loop takes the trip and gives no trip; one of Scan takes rows and
+/// may give others.
+LogicalResult LoopOp::verify() {
+  if (getOutputNames().size() != getNumResults())
+    return emitOpError("names ")
+           << getOutputNames().size() << " outputs but has " << getNumResults();
+  const bool isLoop = getOperatorType() == "Loop";
+  if (!isLoop && getOperatorType() != "Scan")
+    return emitOpError("is no ") << getOperatorType();
+  auto yield = dyn_cast<YieldOp>(getBody().front().getTerminator());
+  if (!yield || yield.getValues().size() != getNumResults() + isLoop)
+    return emitOpError("has a body that does not yield ")
+           << getNumResults() + isLoop << " values";
+  if (getBody().getNumArguments() != getInputs().size())
+    return emitOpError("has a body of ")
+           << getBody().getNumArguments() << " arguments, not "
+           << getInputs().size();
+  return success();
+}
+
 LogicalResult IfOp::verify() {
   if (getOutputNames().size() != getNumResults())
     return emitOpError("names ")

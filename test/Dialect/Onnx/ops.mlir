@@ -19,6 +19,13 @@ onnx.graph "main" {
   // CHECK: onnx.node "Gemm"({{.*}}) domain "" version 17 {alpha = 2.000000e+00 : f32} -> ["y"]
   %y = onnx.node "Gemm"(%x, %w, %b) domain "" version 17 {alpha = 2.0 : f32} -> ["y"]
      : (!onnx.value, !onnx.value, !onnx.value) -> !onnx.value
+  // CHECK: onnx.loop "Loop"({{.*}}) version 21 {} -> ["z"]
+  %z = onnx.loop "Loop"(%c, %n, %y) version 21 {} -> ["z"]
+     : (!onnx.value, !onnx.value, !onnx.value) -> !onnx.value {
+  ^bb0(%trip: !onnx.value, %goes: !onnx.value, %carried: !onnx.value):
+    // CHECK: onnx.yield
+    onnx.yield %goes, %carried : !onnx.value, !onnx.value
+  }
   // CHECK: onnx.output "y", %{{.*}} : f32 ["batch", 8]
   onnx.output "y", %y : f32 ["batch", 8]
 }

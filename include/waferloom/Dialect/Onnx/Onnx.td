@@ -73,7 +73,7 @@ def Onnx_OutputOp : Onnx_Op<"output", [HasParent<"GraphOp">]> {
   let assemblyFormat = "$name `,` $value attr-dict `:` $elementType $shape";
 }
 
-def Onnx_WeightOp : Onnx_Op<"weight", [ParentOneOf<["GraphOp", "IfOp"]>]> {
+def Onnx_WeightOp : Onnx_Op<"weight", [ParentOneOf<["GraphOp", "IfOp", "LoopOp"]>]> {
   let summary = "Refer to a weight of the file";
   let description = [{
     The bytes stay where they are: `offset` counts from the start of `file`.
@@ -92,7 +92,7 @@ def Onnx_WeightOp : Onnx_Op<"weight", [ParentOneOf<["GraphOp", "IfOp"]>]> {
   }];
 }
 
-def Onnx_ConstantOp : Onnx_Op<"constant", [ParentOneOf<["GraphOp", "IfOp"]>]> {
+def Onnx_ConstantOp : Onnx_Op<"constant", [ParentOneOf<["GraphOp", "IfOp", "LoopOp"]>]> {
   let summary = "Give the elements of a small or integer tensor";
   let arguments = (ins StrAttr:$name, ElementsAttr:$value);
   let results = (outs Onnx_ValueType:$result);
@@ -156,8 +156,35 @@ def Onnx_IfOp : Onnx_Op<"if", [SingleBlock]> {
   let hasVerifier = 1;
 }
 
-def Onnx_YieldOp : Onnx_Op<"yield", [Terminator, HasParent<"IfOp">]> {
-  let summary = "Give the values of a branch";
+def Onnx_LoopOp : Onnx_Op<"loop", [SingleBlock]> {
+  let summary = "Run a body several times";
+  let description = [{
+    Loop and Scan, with their operands and attributes as the standard has them.
+    The arguments of the body are those of its graph, and it sees the values
+    around it. The location is the node's name.
+
+    ```mlir
+    %y = onnx.loop "Loop"(%n, %c, %x) version 21 {} -> ["y"]
+       : (!onnx.value, !onnx.value, !onnx.value) -> !onnx.value {
+    ^bb0(%trip: !onnx.value, %go: !onnx.value, %z: !onnx.value):
+      onnx.yield %go, %z : !onnx.value, !onnx.value
+    }
+    ```
+  }];
+  let arguments = (ins StrAttr:$operatorType,
+                       Variadic<Onnx_ValueType>:$inputs, I64Attr:$version,
+                       DictionaryAttr:$parameters, StrArrayAttr:$outputNames);
+  let results = (outs Variadic<Onnx_ValueType>:$outputs);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $operatorType `(` $inputs `)` `version` $version $parameters `->` $outputNames
+    attr-dict `:` functional-type($inputs, $outputs) $body
+  }];
+  let hasVerifier = 1;
+}
+
+def Onnx_YieldOp : Onnx_Op<"yield", [Terminator, ParentOneOf<["IfOp", "LoopOp"]>]> {
+  let summary = "Give the values of a branch, or of a trip";
   let arguments = (ins Variadic<Onnx_ValueType>:$values);
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
