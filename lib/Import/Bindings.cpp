@@ -4,6 +4,7 @@
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -191,4 +192,50 @@ SmallVector<std::string> Bindings::unknownNames() {
     if (!llvm::is_contained(known, name))
       unknown.push_back(name);
   return unknown;
+}
+
+LogicalResult import::checkOptions(onnx::GraphOp graph, Bindings &bindings,
+                                   ArrayRef<State> found,
+                                   const Options &options) {
+  auto error = [&] { return emitError(graph.getLoc()); };
+  SmallVector<State> states(found);
+  for (const auto &[name, size] : options.dims)
+    if (size < 1 || size > (int64_t(1) << 31))
+      return error() << "dimension '" << name << "' cannot have size " << size,
+             failure();
+  for (const auto &[name, size] : options.dims)
+    for (const auto &[other, otherSize] : options.dims)
+      if (name == other && size != otherSize)
+        return error() << "dimension '" << name << "' is bound to both " << size
+                       << " and " << otherSize,
+               failure();
+  for (const auto &[name, value] : options.sets) {
+    bool found = false;
+    graph.walk([&, &wanted = name](onnx::InputOp input) {
+      found |= input.getName() == wanted;
+    });
+    if (!found)
+      return error() << "no input is called '" << name
+                     << "', so it cannot be fixed to " << value,
+             failure();
+  }
+  if (auto unknown = bindings.unknownNames(); !unknown.empty())
+    return error() << "no input has a dimension '" << unknown.front()
+                   << "'; the names are "
+                   << llvm::join(bindings.knownNames(), ", "),
+           failure();
+  constexpr int64_t maxContext = 1 << 24;
+  if (options.context &&
+      (*options.context < 1 || *options.context > maxContext))
+    return error() << "a context of " << *options.context
+                   << " tokens is not between 1 and " << maxContext,
+           failure();
+  if (!states.empty() && !options.context) {
+    InFlightDiagnostic diagnostic =
+        error() << "the model keeps a state ('" << states[0].past.getName()
+                << "') and nothing says how many tokens it holds";
+    return diagnostic.attachNote() << "give its capacity: --context N",
+           failure();
+  }
+  return success();
 }

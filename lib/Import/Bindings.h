@@ -48,6 +48,12 @@ private:
   llvm::StringMap<Expr> sizes;
 };
 
+/// Refuses what the caller says of names that the model does not have, and a
+/// context that is missing or none.
+llvm::LogicalResult checkOptions(onnx::GraphOp graph, Bindings &bindings,
+                                 llvm::ArrayRef<State> states,
+                                 const Options &options);
+
 /// An input that the host can fill in when the caller leaves it out.
 llvm::StringRef fallbackOf(onnx::InputOp input);
 

@@ -10,6 +10,7 @@
 
 #include "Bindings.h"
 #include "Branches.h"
+#include "Causality.h"
 #include "Frame.h"
 #include "HostInputs.h"
 #include "Joins.h"
@@ -45,8 +46,8 @@ public:
   OwningOpRef<ModuleOp> run();
 
 private:
-  LogicalResult checkOptions(Bindings &bindings);
   LogicalResult lowerEntries(Bindings &bindings, ArrayRef<int64_t> entries);
+  void noteTokensInSight(Bindings &bindings, StepKind stepKind);
   LogicalResult lowerEntry(Bindings &bindings, int64_t tokens, StepKind kind);
   LogicalResult addInputs(Lowering &lowering, Bindings &bindings);
   void addHostInput(Lowering &lowering, onnx::InputOp input, StringRef use,
@@ -86,48 +87,6 @@ void ModelLowering::reportNode(onnx::NodeOp node, StringRef reason) {
   failed = true;
 }
 
-LogicalResult ModelLowering::checkOptions(Bindings &bindings) {
-  for (const auto &[name, size] : options.dims)
-    if (size < 1 || size > (int64_t(1) << 31))
-      return error() << "dimension '" << name << "' cannot have size " << size,
-             failure();
-  for (const auto &[name, size] : options.dims)
-    for (const auto &[other, otherSize] : options.dims)
-      if (name == other && size != otherSize)
-        return error() << "dimension '" << name << "' is bound to both " << size
-                       << " and " << otherSize,
-               failure();
-  for (const auto &[name, value] : options.sets) {
-    bool found = false;
-    graph.walk([&, &wanted = name](onnx::InputOp input) {
-      found |= input.getName() == wanted;
-    });
-    if (!found)
-      return error() << "no input is called '" << name
-                     << "', so it cannot be fixed to " << value,
-             failure();
-  }
-  if (auto unknown = bindings.unknownNames(); !unknown.empty())
-    return error() << "no input has a dimension '" << unknown.front()
-                   << "'; the names are "
-                   << llvm::join(bindings.knownNames(), ", "),
-           failure();
-  constexpr int64_t maxContext = 1 << 24;
-  if (options.context &&
-      (*options.context < 1 || *options.context > maxContext))
-    return error() << "a context of " << *options.context
-                   << " tokens is not between 1 and " << maxContext,
-           failure();
-  if (!states.empty() && !options.context) {
-    InFlightDiagnostic diagnostic =
-        error() << "the model keeps a state ('" << states[0].past.getName()
-                << "') and nothing says how many tokens it holds";
-    return diagnostic.attachNote() << "give its capacity: --context N",
-           failure();
-  }
-  return success();
-}
-
 OwningOpRef<ModuleOp> ModelLowering::run() {
   if (!graph)
     return nullptr;
@@ -153,7 +112,7 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   hostInputs = findHostInputs(graph, states);
   Bindings bindings(graph, states, hostInputs, options);
   if (mlir::failed(chooseContext(graph, states, options)) ||
-      mlir::failed(checkOptions(bindings)))
+      mlir::failed(checkOptions(graph, bindings, states, options)))
     return nullptr;
   auto entries = bindings.chooseEntries();
   if (mlir::failed(entries))
@@ -178,6 +137,7 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
 LogicalResult ModelLowering::lowerEntries(Bindings &bindings,
                                           ArrayRef<int64_t> entries) {
   if (uses.filled.empty()) {
+    noteTokensInSight(bindings, StepKind::Any);
     for (int64_t tokens : entries)
       if (mlir::failed(lowerEntry(bindings, tokens, StepKind::Any)))
         return failure();
@@ -189,12 +149,53 @@ LogicalResult ModelLowering::lowerEntries(Bindings &bindings,
   options.sets.back().second = uses.later;
   auto first = *target->getOps<func::FuncOp>().begin();
   wafer::EntryOp entry = wafer::getEntry(first);
+  noteTokensInSight(bindings, StepKind::Later);
   for (int64_t tokens : entries)
     if (mlir::failed(lowerEntry(bindings, tokens, StepKind::Later)))
       return failure();
   first->moveBefore(target->getBody(), target->getBody()->end());
   entry->moveBefore(entry->getBlock(), entry->getBlock()->end());
   return success();
+}
+
+/// A word where a step of several tokens may be another one than the file's, as
+/// it is cut, and a part does not see the next. An entry of few tokens and
+/// slots shows it, and goes again.
+void ModelLowering::noteTokensInSight(Bindings &bindings, StepKind stepKind) {
+  constexpr int64_t most = 7; // a number that few dimensions have
+  onnx::InputOp input = bindings.tokens();
+  if (states.empty() || !input || isa<IntegerAttr>(input.getShape()[1]) ||
+      *options.context < 2)
+    return;
+  const std::optional<int64_t> context = options.context;
+  const int64_t tokens = std::min(most, *context);
+  options.context = std::min(tokens + 2, *context);
+  bool isHidden = true;
+  {
+    ScopedDiagnosticHandler quiet(builder.getContext(),
+                                  [](Diagnostic &) { return success(); });
+    const bool isLowered =
+        mlir::succeeded(lowerEntry(bindings, tokens, stepKind));
+    auto entries = llvm::to_vector(wafer::getProgram(*target).getEntries());
+    auto function =
+        target->lookupSymbol<func::FuncOp>(entries.back().getFunction());
+    if (isLowered)
+      isHidden =
+          hidesLastToken(function, input.getName(), tokens,
+                         std::min<int64_t>(1, *options.context - tokens));
+    entries.back().erase();
+    function.erase();
+  }
+  options.context = context;
+  failed = false;
+  if (isHidden)
+    return;
+  InFlightDiagnostic warning = emitWarning(graph.getLoc());
+  warning << "nothing in the file is seen to hide later tokens: in a step of "
+             "several, ONNX Runtime lets each see all of them, here it sees "
+             "those of its part of the step and those before";
+  warning.attachNote() << "give one token per step, or N at once where that is "
+                          "an entry: --chunk N --prefill block --logits all";
 }
 
 LogicalResult ModelLowering::lowerEntry(Bindings &bindings, int64_t tokens,

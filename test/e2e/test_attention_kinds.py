@@ -200,5 +200,6 @@ def test_tokens_of_a_step_see_those_before_them():
 
     for wanted, options in [(by(1, 1, 1, 1), {}), (by(4), {"chunks": [4], "logits": "all"})]:
         program = wl.compile(data, target="grid-3x2,sram=256KiB", context=8, **options)
+        assert any("nothing in the file is seen to hide later tokens" in str(said) for said in program.diagnostics)
         got = BothEngines(program).run({"x": x}).outputs["y"]
         np.testing.assert_allclose(got, wanted[:, :, -got.shape[2]:], atol=1e-5)

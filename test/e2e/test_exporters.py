@@ -53,6 +53,7 @@ def check(models, name, **place):
         elif isinstance(tokens, str):
             options["dims"][tokens] = first.shape[1]
         program = wl.compile(path, **options, **place)
+        assert not any("hide later tokens" in str(said) for said in program.diagnostics)
         session = BothEngines(program)
         known = {info.name for info in program.inputs}
         for step, (inputs, outputs) in enumerate(steps):
