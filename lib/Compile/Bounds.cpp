@@ -10,6 +10,10 @@
 // is counted in from the nearer end and out to the farther one. Local
 // arithmetic but products of weights (caches are read as far as they are full),
 // and hand-overs around a turn count nothing.
+//
+// The floor of instructions has their issue as well: a product is an `fma` for
+// each element of its smaller factor, the scalar `c`, or one product and one
+// fold of all elements in singles, and what a core computed it must send.
 
 #include "Phases.h"
 
@@ -29,17 +33,19 @@ using namespace mlir;
 using namespace waferloom;
 
 namespace {
-/// Cycles of a way: hops alone; and with words, ramps and multiply-adds, of
-/// which `products` are the last.
+/// Cycles of a way: hops alone; with words, ramps and multiply-adds, of which
+/// `products` are the last; and with the issue of instructions.
 struct Way {
-  uint64_t wires = 0, hard = 0, products = 0;
+  uint64_t wires = 0, hard = 0, products = 0, floor = 0;
 
   Way then(Way next) const {
-    return {wires + next.wires, hard + next.hard, products + next.products};
+    return {wires + next.wires, hard + next.hard, products + next.products,
+            floor + next.floor};
   }
   /// The longer of both, by each measure.
   void join(const Way &other) {
     wires = std::max(wires, other.wires);
+    floor = std::max(floor, other.floor);
     if (other.hard > hard) {
       hard = other.hard;
       products = other.products;
@@ -61,7 +67,9 @@ private:
   void repeat(wafer::RepeatOp op);
   Way weigh(Operation *op);
   Way weighHandOvers(fabric::StageSendRecvOp op);
+  Way weighCollective(fabric::CollectiveOpInterface op);
   uint64_t getProductCycles(Operation *op) const;
+  Way weighProduct(Operation *op) const;
   Way wayTo(Operation *op) const;
   /// Products that a token takes once, and those of one layer.
   std::pair<uint64_t, uint64_t> countProducts();
@@ -70,7 +78,7 @@ private:
   func::FuncOp function;
   Ways *layers;
   collectives::Costs costs;
-  uint64_t rate;
+  uint64_t rate, mulRate, addRate; ///< elements per cycle
   llvm::DenseMap<Value, Way> ways;
   Way longest;
   image::BoundsT bounds;
@@ -80,7 +88,16 @@ private:
 Ways::Ways(func::FuncOp function, const image::TargetT &target, Ways *layers)
     : function(function), layers(layers), costs(target),
       rate(std::max({target.rate_fma_f32, target.rate_fma_f16,
-                     target.rate_fma_mixed, 1u})) {}
+                     target.rate_fma_mixed, 1u})),
+      mulRate(std::max(target.rate_mul_f32, 1u)),
+      addRate(std::max(target.rate_add_f32, 1u)) {}
+
+static uint64_t countElements(linalg::LinalgOp op) {
+  uint64_t elements = 1;
+  for (int64_t range : op.getStaticLoopRanges())
+    elements *= static_cast<uint64_t>(std::max<int64_t>(range, 1));
+  return elements;
+}
 
 /// The multiply-adds of one PE at the fastest rate; 0: no product of weights.
 uint64_t Ways::getProductCycles(Operation *op) const {
@@ -92,10 +109,24 @@ uint64_t Ways::getProductCycles(Operation *op) const {
   });
   if (!readsWeights || generic.getNumDpsInputs() < 2)
     return 0;
-  uint64_t elements = 1;
-  for (int64_t range : generic.getStaticLoopRanges())
-    elements *= static_cast<uint64_t>(std::max<int64_t>(range, 1));
-  return llvm::divideCeil(elements, rate);
+  return llvm::divideCeil(countElements(generic), rate);
+}
+
+Way Ways::weighProduct(Operation *op) const {
+  const uint64_t product = getProductCycles(op);
+  if (!product)
+    return {};
+  auto generic = cast<linalg::LinalgOp>(op);
+  uint64_t scalars = UINT64_MAX;
+  for (Value factor : generic.getDpsInputs()) {
+    auto type = dyn_cast<RankedTensorType>(factor.getType());
+    scalars = std::min<uint64_t>(scalars, type ? type.getNumElements() : 1);
+  }
+  const uint64_t elements = countElements(generic);
+  const uint64_t folded =
+      llvm::divideCeil(elements, mulRate) + llvm::divideCeil(elements, addRate);
+  return {0, product, product,
+          std::min(scalars * costs.issue + product, 2 * costs.issue + folded)};
 }
 
 /// Straight from stage to stage every PE hears of the one a region before it.
@@ -114,37 +145,41 @@ Way Ways::weighHandOvers(fabric::StageSendRecvOp op) {
     const int64_t next = (i + 1) % stages.getCount();
     const auto hops = static_cast<uint64_t>(
         sizeOf(next, to.direction) + sizeOf(1, to.direction) * to.between);
-    way = way.then({hops * costs.hop,
-                    costs.getPassing(static_cast<uint64_t>(op.getWords())) +
-                        costs.getTravel(hops),
-                    0});
+    const uint64_t cycles =
+        costs.getPassing(static_cast<uint64_t>(op.getWords())) +
+        costs.getTravel(hops);
+    way = way.then({hops * costs.hop, cycles, 0, cycles});
   }
   return layers ? way.then(layers->longest) : way;
+}
+
+Way Ways::weighCollective(fabric::CollectiveOpInterface op) {
+  const routing::Collective c = routing::readCollective(op);
+  const uint64_t ends = c.line.length - 1;
+  const uint64_t near =
+      std::min<uint64_t>(c.request.root, ends - c.request.root);
+  // In to a root from the nearer end, out of it to the farther one.
+  const bool in = c.request.kind == collectives::Kind::Reduce;
+  const bool out = c.request.kind == collectives::Kind::Broadcast;
+  const uint64_t hops = (in ? near : out ? ends - near : ends) * c.line.stride;
+  if (!ends)
+    return {};
+  const uint64_t cycles =
+      costs.getPassing(in ? 1 : c.request.words) + costs.getTravel(hops);
+  // What comes from another message may be sent on by the instruction that
+  // waits for it.
+  const bool computed = llvm::any_of(op->getOperands(), [](Value operand) {
+    return operand.getDefiningOp<linalg::LinalgOp>();
+  });
+  return {hops * costs.hop, cycles, 0, cycles + (computed ? costs.issue : 0)};
 }
 
 Way Ways::weigh(Operation *op) {
   if (auto handOver = dyn_cast<fabric::StageSendRecvOp>(op))
     return weighHandOvers(handOver);
-  if (auto collective = dyn_cast<fabric::CollectiveOpInterface>(op)) {
-    const routing::Collective c = routing::readCollective(collective);
-    const uint64_t ends = c.line.length - 1;
-    const uint64_t near =
-        std::min<uint64_t>(c.request.root, ends - c.request.root);
-    // In to a root from the nearer end, out of it to the farther one.
-    const bool in = c.request.kind == collectives::Kind::Reduce;
-    const bool out = c.request.kind == collectives::Kind::Broadcast;
-    const uint64_t hops = (in    ? near
-                           : out ? ends - near
-                                 : ends) *
-                          c.line.stride;
-    if (!ends)
-      return {};
-    return {hops * costs.hop,
-            costs.getPassing(in ? 1 : c.request.words) + costs.getTravel(hops),
-            0};
-  }
-  const uint64_t product = getProductCycles(op);
-  return {0, product, product};
+  if (auto collective = dyn_cast<fabric::CollectiveOpInterface>(op))
+    return weighCollective(collective);
+  return weighProduct(op);
 }
 
 Way Ways::wayTo(Operation *op) const {
@@ -176,6 +211,7 @@ void Ways::repeat(wafer::RepeatOp op) {
   bounds.layers = static_cast<uint32_t>(op.getTripCount());
   bounds.layer_wires = longest.wires - before.wires;
   bounds.layer_hard = longest.hard - before.hard;
+  bounds.layer_floor = longest.floor - before.floor;
   bounds.layer_products =
       longest.products - std::min(longest.products, before.products);
 }
@@ -240,6 +276,7 @@ image::BoundsT Ways::run(uint64_t tokens) {
   bounds.wires = longest.wires;
   bounds.products = longest.products;
   bounds.hard = std::max(longest.hard, bounds.pace * tokens);
+  bounds.floor = std::max(longest.floor, bounds.hard);
   return bounds;
 }
 
@@ -263,9 +300,9 @@ void waferloom::addBounds(ModuleOp module, const image::TargetT &target,
     if (to.getBody().empty())
       to.getBody().emplaceBlock();
     OpBuilder builder = OpBuilder::atBlockEnd(&to.getBody().front());
-    core::BoundsOp::create(builder, to.getLoc(), bounds.wires, bounds.hard,
-                           bounds.products, bounds.pace, bounds.layers,
-                           bounds.layer_wires, bounds.layer_hard,
-                           bounds.layer_products);
+    core::BoundsOp::create(
+        builder, to.getLoc(), bounds.wires, bounds.hard, bounds.products,
+        bounds.pace, bounds.layers, bounds.layer_wires, bounds.layer_hard,
+        bounds.layer_products, bounds.floor, bounds.layer_floor);
   }
 }

@@ -91,7 +91,7 @@ static Error checkBounds(const BoundsT &bounds, const std::string &where) {
       {"layer_wires", bounds.layer_wires},
       {"layer_products", bounds.layer_products},
       {"layer_hard", bounds.layer_hard}};
-  if (bounds.hard > INT64_MAX)
+  if (std::max(bounds.hard, bounds.floor) > INT64_MAX)
     return violation(36, where, "have more than 63 bits");
   for (auto [name, cycles] : parts)
     if (cycles > bounds.hard)
@@ -99,6 +99,13 @@ static Error checkBounds(const BoundsT &bounds, const std::string &where) {
                        formatv("have {0} of {1} cycles, more than hard, {2}",
                                name, cycles, bounds.hard)
                            .str());
+  if (bounds.floor && bounds.floor < std::max(bounds.hard, bounds.layer_floor))
+    return violation(36, where,
+                     formatv("have a floor of {0} cycles, less than hard or "
+                             "than a layer's floor, {1}",
+                             bounds.floor,
+                             std::max(bounds.hard, bounds.layer_floor))
+                         .str());
   return Error::success();
 }
 

@@ -13,10 +13,13 @@ std::string boundsOf(const image::EntryT &entry,
   std::string text = formatv("at least {0:N} cycles, {1:N} for its wires alone",
                              bounds->hard, bounds->wires)
                          .str();
+  if (bounds->floor)
+    text += formatv(", {0:N} as its instructions go", bounds->floor).str();
   if (bounds->layers)
-    text += formatv("; each of {0} layers {1:N} and {2:N}", bounds->layers,
-                    bounds->layer_hard, bounds->layer_wires)
-                .str();
+    text +=
+        formatv("; each of {0} layers {1:N}, {2:N} and {3:N}", bounds->layers,
+                bounds->layer_hard, bounds->layer_wires, bounds->layer_floor)
+            .str();
   if (counted && bounds->hard)
     text += formatv("; it is {0:F2} times that",
                     static_cast<double>(*counted) /
@@ -31,11 +34,13 @@ json::Value boundsToJson(const image::EntryT &entry) {
     return nullptr;
   return json::Object{{"wires", bounds->wires},
                       {"hard", bounds->hard},
+                      {"floor", bounds->floor},
                       {"products", bounds->products},
                       {"pace", bounds->pace},
                       {"layers", bounds->layers},
                       {"layer_wires", bounds->layer_wires},
                       {"layer_hard", bounds->layer_hard},
+                      {"layer_floor", bounds->layer_floor},
                       {"layer_products", bounds->layer_products}};
 }
 

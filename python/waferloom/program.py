@@ -216,8 +216,8 @@ class Program:
     @property
     def bounds(self):
         """What no program of the same layouts can be below, in cycles of a step: a dictionary for each entry, with `entry`,
-        `tokens`, `wires`, `hard`, `products`, `pace`, and of one of `layers` equal layers `layer_wires`, `layer_hard`,
-        `layer_products` (docs/mapping.md); none of an image of programs that were written by hand."""
+        `tokens`, `wires`, `hard`, `floor`, `products`, `pace`, and of one of `layers` equal layers `layer_wires`,
+        `layer_hard`, `layer_floor`, `layer_products` (docs/mapping.md); none of an image of programs that were written by hand."""
         return json.loads(self._facts["bounds"])
 
     @property

@@ -18,9 +18,9 @@ def check(program):
     bounds = program.summary["bounds"]
     assert [bound["tokens"] for bound in bounds] == program.entries
     for bound in bounds:
-        assert 0 <= bound["wires"] <= bound["hard"] <= cycles[bound["tokens"]], (bound, cycles)
+        assert 0 <= bound["wires"] <= bound["hard"] <= bound["floor"] <= cycles[bound["tokens"]], (bound, cycles)
         assert bound["products"] <= bound["hard"] and bound["pace"] <= bound["hard"]
-        assert bound["layers"] * bound["layer_hard"] <= cycles[bound["tokens"]]
+        assert bound["layer_hard"] <= bound["layer_floor"] and bound["layers"] * bound["layer_floor"] <= cycles[bound["tokens"]]
         assert bound["layer_wires"] + bound["layer_products"] <= max(bound["layer_hard"], bound["layer_wires"] + bound["layer_products"])
         # Several tokens, one after the other, each have their products.
         if bound["tokens"] > 1:
@@ -73,12 +73,14 @@ def product(rows, columns):
 
 def test_one_product_by_hand():
     """60 x 4 weights over 12 rows of cores, split along what is summed: in to the root over 5 hops, 4 words, a ramp each way, 20
-    multiply-adds. The output stays there: nothing reads it on another core."""
+    multiply-adds. The output stays there: nothing reads it on another core. Five scalars are multiplied by rows of four, or all
+twenty at once and added up, half a cycle each."""
     mapping = wl.Mapping('waferloom-mapping: 1\nregion: {x: 1, y: 12}\nlayouts:\n  - {dim: "w.0", split: y}\n  - {dim: "w.1", split: none}\n')
     target = "grid-1x12"
     [bound], _ = check(wl.compile(product(60, 4), target=target, mapping=mapping))
     assert bound["wires"] == 5
     assert bound["products"] == -(-20 // 4) and bound["hard"] == 5 + (1 + 5 + 4)
+    assert bound["floor"] == min(5 * 6 + 5, 2 * 6 + 20 + 10) + (1 + 5 + 4) + 6
     assert bound["layers"] == 0
 
 
@@ -87,7 +89,7 @@ def test_they_are_told(tmp_path):
     command = [BIN / "waferloom", "compile", tmp_path / "m.onnx", "-o", tmp_path / "m.wafer", "--target=grid-4x3"]
     told = json.loads(subprocess.run([*command, "--json"], check=True, capture_output=True, text=True).stdout)
     [bound] = told["bounds"]
-    least = f"at least {bound['hard']:,} cycles, {bound['wires']:,} for its wires alone"
+    least = f"at least {bound['hard']:,} cycles, {bound['wires']:,} for its wires alone, {bound['floor']:,} as its instructions go"
 
     def output(*arguments):
         return subprocess.run([BIN / "waferloom", *arguments], check=True, capture_output=True, text=True, cwd=tmp_path).stdout

@@ -373,6 +373,12 @@ static const Violation violations[] = {
        bounds.layer_hard = 9;
        b.image.entries[0]->bounds = std::make_unique<BoundsT>(bounds);
      }},
+    {36, "entries[0] bounds: have a floor of 7 cycles, less than hard or than",
+     [](Builder &b) {
+       b.image.entries[0]->bounds = std::make_unique<BoundsT>();
+       b.image.entries[0]->bounds->hard = 8;
+       b.image.entries[0]->bounds->floor = 7;
+     }},
     {36, "63 bits",
      [](Builder &b) {
        b.image.entries[0]->bounds = std::make_unique<BoundsT>();

@@ -167,6 +167,8 @@ static std::unique_ptr<image::BoundsT> boundsOf(core::BoundsOp op) {
   to->layer_wires = static_cast<uint64_t>(op.getLayerWires());
   to->layer_hard = static_cast<uint64_t>(op.getLayerHard());
   to->layer_products = static_cast<uint64_t>(op.getLayerProducts());
+  to->floor = static_cast<uint64_t>(op.getFloor());
+  to->layer_floor = static_cast<uint64_t>(op.getLayerFloor());
   return to;
 }
 

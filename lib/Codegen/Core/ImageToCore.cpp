@@ -324,7 +324,8 @@ void Reader::entry(const image::EntryT &entry) {
         builder.getUnknownLoc(), number(bounds->wires), number(bounds->hard),
         number(bounds->products), number(bounds->pace), number(bounds->layers),
         number(bounds->layer_wires), number(bounds->layer_hard),
-        number(bounds->layer_products));
+        number(bounds->layer_products), number(bounds->floor),
+        number(bounds->layer_floor));
 }
 
 void Reader::region(const image::RegionT &region) {

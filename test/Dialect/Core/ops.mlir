@@ -35,8 +35,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
     core.tensor output "bytes" [4] i32 as ui8
     // CHECK: core.tensor output "small" [4] f32 as f8E5M2
     core.tensor output "small" [4] f32 as f8E5M2
-    // CHECK: core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8
-    core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8
+    // CHECK: core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8 floor 230, 44
+    core.bounds wires 90 hard 200 products 40 pace 41 layers 5 wires 16 hard 38 products 8 floor 230, 44
   }
   // CHECK: core.entry "again" until 1
   core.entry "again" until 1

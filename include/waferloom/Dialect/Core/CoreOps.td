@@ -125,11 +125,12 @@ def Core_BoundsOp : Core_Op<"bounds", [HasParent<"EntryOp">]> {
     Of a step; `wires` are hops alone, `hard` has words, ramps and products of
     weights as well, `products` are the latter's share, `pace` the products of
     one token on the fullest stage. Behind `layers` the same of each of so many
-    that are alike (docs/mapping.md, Bounds).
+    that are alike. `floor` is `hard` and the issue of the instructions that
+    products and messages take, of a step and of a layer (docs/mapping.md, Bounds).
 
     ```mlir
     core.bounds wires 90 hard 200 products 40 pace 40
-      layers 5 wires 16 hard 38 products 8
+      layers 5 wires 16 hard 38 products 8 floor 230, 44
     ```
   }];
   let arguments = (ins
@@ -137,12 +138,14 @@ def Core_BoundsOp : Core_Op<"bounds", [HasParent<"EntryOp">]> {
     DefaultValuedAttr<I64Attr, "0">:$layers,
     DefaultValuedAttr<I64Attr, "0">:$layer_wires,
     DefaultValuedAttr<I64Attr, "0">:$layer_hard,
-    DefaultValuedAttr<I64Attr, "0">:$layer_products
+    DefaultValuedAttr<I64Attr, "0">:$layer_products,
+    DefaultValuedAttr<I64Attr, "0">:$floor,
+    DefaultValuedAttr<I64Attr, "0">:$layer_floor
   );
   let assemblyFormat = [{
     `wires` $wires `hard` $hard `products` $products `pace` $pace
     (`layers` $layers^ `wires` $layer_wires `hard` $layer_hard `products`
-     $layer_products)? attr-dict
+     $layer_products)? (`floor` $floor^ `,` $layer_floor)? attr-dict
   }];
   let hasVerifier = 1;
 }
