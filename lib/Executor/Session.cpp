@@ -284,40 +284,37 @@ Error SessionImpl::reset() {
 /// `before`: tokens taken before the step.
 Error SessionImpl::checkStep(size_t entry, uint64_t before,
                              uint64_t workLimit) const {
-  const image::ImageT &image = loaded->image;
   if (entry >= entries.size())
-    return createStringError(formatv("entry {0} does not exist; the image has "
-                                     "{1}",
-                                     entry, entries.size())
-                                 .str());
+    return createStringError("entry " + Twine(entry) +
+                             " does not exist; the image has " +
+                             Twine(entries.size()));
   if (broken)
     return createStringError("the step before ended with an error; reset the "
                              "session first");
-  uint64_t more = image.entries[entry]->tokens;
-  if (image.capacity != 0 && before + more > image.capacity)
+  const image::EntryT &asked = *loaded->image.entries[entry];
+  const uint64_t room = loaded->image.capacity;
+  if (room != 0 && before + asked.tokens > room)
     return createStringError(
         formatv("{0} tokens after {1} exceed the capacity of {2}; compile with "
                 "a larger --context or reset the session",
-                more, before, image.capacity)
+                asked.tokens, before, room)
             .str());
-  if (const image::EntryT &asked = *image.entries[entry];
-      !image::isFor(asked, before))
+  if (!image::isFor(asked, before))
     return createStringError(
-        formatv("entry '{0}' is for steps behind {1}{2} tokens of a session, "
-                "but {3} are behind this one",
+        formatv("entry '{0}' is for steps behind {1} tokens or more{2}, but "
+                "{3} are behind this one",
                 asked.name, asked.from,
-                asked.until ? formatv(" to {0}", asked.until - 1).str()
-                            : " or more",
+                asked.until ? formatv(", below {0}", asked.until).str() : "",
                 before)
             .str());
-  uint64_t work = entries[entry]->prepared.effort.elements;
+  const uint64_t work = entries[entry]->prepared.effort.elements;
   if (workLimit != 0 && work > workLimit)
     return createStringError(
         formatv("a step of entry '{0}' computes and moves {1}{2} elements on "
                 "all PEs, more than the limit of {3}; a higher work limit "
                 "allows it",
-                image.entries[entry]->name,
-                work == UINT64_MAX ? "at least " : "", work, workLimit)
+                asked.name, work == UINT64_MAX ? "at least " : "", work,
+                workLimit)
             .str());
   return Error::success();
 }
@@ -471,10 +468,9 @@ Error SessionImpl::proveHangFree(size_t entry) {
   if (Error error = use.refused())
     return error;
   if (entry >= entries.size())
-    return createStringError(
-        formatv("entry {0} does not exist; the image has {1}", entry,
-                entries.size())
-            .str());
+    return createStringError("entry " + Twine(entry) +
+                             " does not exist; the image has " +
+                             Twine(entries.size()));
   EngineOptions options;
   options.abstract = options.narrow = true;
   EngineResult run;
