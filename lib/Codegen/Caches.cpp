@@ -11,7 +11,7 @@ using namespace waferloom::codegen;
 using core::OperandAttr;
 
 Slots codegen::slotsOf(core::BindOp bind, int64_t stride, int64_t count) {
-  int64_t bytes = bind.getType().isF16() ? 2 : 4;
+  int64_t bytes = core::bytesOf(bind.getType());
   for (auto dim : llvm::reverse(bind.getDims().getAsRange<core::DimAttr>())) {
     int64_t local = 1, parts = 1;
     bool isCyclic = !dim.getDigits().empty();

@@ -80,10 +80,6 @@ Moves::Moves(core::ProgramOp program)
 }
 
 /// Whether a loop or an index moves it.
-static bool moves(OperandAttr operand) {
-  return !operand.getSteps().empty() || operand.getIndexScale() != 0;
-}
-
 /// Whether every byte between its first and its last element is one of it.
 static bool isSolid(OperandAttr operand, ArrayRef<int64_t> shape) {
   if (operand.getDense())
@@ -130,7 +126,7 @@ bool Moves::canMove(core::VectorOp mov) const {
   OperandAttr dst = mov.getDst();
   return mov.getOp() == core::Opcode::mov && !mov.getPredicateAttr() &&
          !mov->getAttr("thread") && !mov->getAttr("live") &&
-         !source.getImmediate() && !moves(source) && !moves(dst) &&
+         !source.getImmediate() && !core::moves(source) && !core::moves(dst) &&
          source.getType() == dst.getType() && dst.getBuffer() &&
          dst.getBuffer() != source.getBuffer() &&
          isSolid(source, mov.getShape()) &&
@@ -204,7 +200,7 @@ SmallVector<Operation *> Moves::findUsers(core::VectorOp mov) {
       if (operand.getBuffer() != source.getBuffer())
         return;
       const Window window = windowOf(operand, user);
-      fine &= !moves(operand);
+      fine &= !core::moves(operand);
       if (!window.overlaps(moved))
         return;
       meets = true;

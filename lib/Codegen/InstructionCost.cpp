@@ -1,6 +1,7 @@
 #include "InstructionCost.h"
 
 #include "Core/ImageEnums.h"
+#include "waferloom/Dialect/Core/Accesses.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -96,15 +97,11 @@ int64_t codegen::rateOf(core::VectorOp op, const MachineModel &machine) {
   return rateOf(op.getOp(), op.getShape(), operandsOf(op), machine);
 }
 
-static bool moves(core::OperandAttr operand) {
-  return !operand.getSteps().empty() || operand.getIndexScale() != 0;
-}
-
 int64_t codegen::cyclesOf(core::Opcode op, ArrayRef<int64_t> shape,
                           ArrayRef<core::OperandAttr> operands,
                           const MachineModel &machine) {
   return machine.getIssue() +
-         (llvm::any_of(operands, moves) ? machine.getRewrite() : 0) +
+         (llvm::any_of(operands, core::moves) ? machine.getRewrite() : 0) +
          machine::costOf(::describe(op, shape, operands, nullptr), machine)
              .cycles;
 }
@@ -113,7 +110,8 @@ int64_t codegen::cyclesOf(core::VectorOp op, const MachineModel &machine) {
   SmallVector<core::OperandAttr, 4> operands = operandsOf(op);
   int64_t cycles = cyclesOf(op.getOp(), op.getShape(), operands, machine);
   core::OperandAttr predicate = op.getPredicateAttr();
-  if (predicate && moves(predicate) && llvm::none_of(operands, moves))
+  if (predicate && core::moves(predicate) &&
+      llvm::none_of(operands, core::moves))
     cycles += machine.getRewrite();
   return cycles;
 }

@@ -40,7 +40,7 @@ struct CoreLiveLengths : codegen::impl::CoreLiveLengthsBase<CoreLiveLengths> {
 static OperandAttr strided(OperandAttr operand, const Walk &walk) {
   if (operand.getImmediate())
     return operand;
-  const int64_t bytes = operand.getType().isF16() ? 2 : 4;
+  const int64_t bytes = core::bytesOf(operand.getType());
   SmallVector<int64_t, 4> strides;
   for (int64_t stride : walk.strides)
     strides.push_back(stride / bytes);
@@ -64,12 +64,9 @@ static int64_t savedBy(core::VectorOp op, const Ending &ending,
     operands.push_back(strided(operand, walk));
   const int64_t whole = codegen::cyclesOf(op, machine);
   if (llvm::is_contained(shape, 0)) {
-    auto moves = [](OperandAttr operand) {
-      return !operand.getSteps().empty() || operand.getIndexScale() != 0;
-    };
     return ending.trips *
            (whole - machine.getIssue() -
-            (llvm::any_of(operands, moves) ? machine.getRewrite() : 0));
+            (llvm::any_of(operands, core::moves) ? machine.getRewrite() : 0));
   }
   return ending.trips *
          (whole - codegen::cyclesOf(op.getOp(), shape, operands, machine));

@@ -175,9 +175,8 @@ void LiveSlots::visit(Operation *op) {
       refuse(fact);
     if (isWritten)
       facts.write(core::windowOf(operand, shape, trips), {},
-                  !isGuarded(op) && operand.getDense() &&
-                      operand.getSteps().empty() && !operand.getIndexScale() &&
-                      !op->getAttr("predicate"));
+                  !isGuarded(op) && !op->getAttr("predicate") &&
+                      covers(operand, walkOf(operand, shape)));
   });
 }
 

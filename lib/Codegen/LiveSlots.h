@@ -1,5 +1,4 @@
-//===- LiveSlots.h - Which instructions may end with the live slots -*- C++
-//-*-===//
+//===- LiveSlots.h - Who may end with the live slots ------------*- C++ -*-===//
 
 #ifndef WAFERLOOM_LIB_CODEGEN_LIVESLOTS_H
 #define WAFERLOOM_LIB_CODEGEN_LIVESLOTS_H

@@ -151,7 +151,7 @@ std::optional<Alignment> codegen::align(core::OperandAttr operand,
   const int64_t place = llvm::mod(operand.getBase() - slots.base, period);
   Alignment found{std::nullopt, place / slots.stride};
   // Bytes from the begin of a slot that are touched in it.
-  int64_t reach = place % slots.stride + (operand.getType().isF16() ? 2 : 4);
+  int64_t reach = place % slots.stride + core::bytesOf(operand.getType());
   for (auto [k, extent] : llvm::enumerate(walk.extents)) {
     const int64_t stride = walk.strides[k];
     if (extent == 1 || !jumps(stride))

@@ -1,8 +1,8 @@
 //===- SlotFacts.h - What is known of the slots of caches -------*- C++ -*-===//
 //
 // A cache has as many slots as its context; behind a step that ends at length L
-// the first n of each PE are live. What follows is what core-live knows of the
-// others, the dead ones: where they lie, and what stands in them.
+// the first n of each PE are live. What follows is what core-live-lengths
+// knows of the others, the dead ones: where they lie, and what stands in them.
 //
 //===----------------------------------------------------------------------===//
 

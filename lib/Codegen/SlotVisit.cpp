@@ -67,7 +67,7 @@ void LiveSlots::Visit::cut() {
 Walk codegen::walkOf(OperandAttr operand, ArrayRef<int64_t> shape) {
   Walk walk{SmallVector<int64_t, 4>(shape), {}};
   walk.strides.assign(shape.size(), 0);
-  const int64_t bytes = operand.getType().isF16() ? 2 : 4;
+  const int64_t bytes = core::bytesOf(operand.getType());
   int64_t dense = bytes;
   for (size_t k = shape.size(); k-- > 0; dense *= shape[k])
     if (!operand.getImmediate())
@@ -77,14 +77,14 @@ Walk codegen::walkOf(OperandAttr operand, ArrayRef<int64_t> shape) {
 }
 
 bool codegen::covers(OperandAttr operand, const Walk &walk) {
-  if (!operand.getSteps().empty() || operand.getIndexScale())
+  if (core::moves(operand))
     return false;
   SmallVector<std::pair<int64_t, int64_t>> dims; // stride, extent
   for (auto [stride, extent] : llvm::zip_equal(walk.strides, walk.extents))
     if (extent != 1)
       dims.emplace_back(stride, extent);
   llvm::sort(dims);
-  int64_t next = operand.getType().isF16() ? 2 : 4;
+  int64_t next = core::bytesOf(operand.getType());
   for (auto [stride, extent] : dims) {
     if (stride != next)
       return false;

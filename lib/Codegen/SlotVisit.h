@@ -1,5 +1,4 @@
-//===- SlotVisit.h - A vector instruction that core-live walks by -*- C++
-//-*-===//
+//===- SlotVisit.h - An instruction on its way ------------------*- C++ -*-===//
 
 #ifndef WAFERLOOM_LIB_CODEGEN_SLOTVISIT_H
 #define WAFERLOOM_LIB_CODEGEN_SLOTVISIT_H

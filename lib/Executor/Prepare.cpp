@@ -93,12 +93,18 @@ private:
     return out;
   }
 
-  /// Whether preparing the operand needs the scalar core: it moves with a loop,
-  /// or is chosen by an index. A scalar that stays where it is costs no more
-  /// inside a loop than outside.
-  bool needsRewrite(const Operand &operand) const {
-    return operand.present && !operand.immediate &&
-           (operand.steps.count > 0 || operand.indexScale != 0);
+  /// Preparing an operand needs the scalar core if it moves with a loop, or is
+  /// chosen by an index. A scalar that stays where it is costs no more inside a
+  /// loop than outside.
+  uint64_t rewriteOf(const image::InstructionT &in) const {
+    const image::OperandT *operands[] = {in.dst.get(), in.a.get(), in.b.get(),
+                                         in.c.get(), in.predicate.get()};
+    const bool moves =
+        llvm::any_of(operands, [](const image::OperandT *operand) {
+          return operand && !operand->immediate &&
+                 (!operand->steps.empty() || operand->index_scale != 0);
+        });
+    return moves ? target.rewrite_cycles : 0;
   }
 
   Instruction instruction(const image::InstructionT &in, uint32_t index) {
@@ -132,9 +138,7 @@ private:
     for (const Operand *o : {&out.dst, &out.a, &out.b, &out.c, &out.predicate})
       if (o->steps.count > 0 || o->indexScale != 0)
         out.isStatic = false;
-    if (needsRewrite(out.dst) || needsRewrite(out.a) || needsRewrite(out.b) ||
-        needsRewrite(out.c) || needsRewrite(out.predicate))
-      out.rewrite = target.rewrite_cycles;
+    out.rewrite = rewriteOf(in);
     if (image::isStream(in.op))
       stream(in, out);
     else {
@@ -148,14 +152,7 @@ private:
   Instruction nothingOf(const image::InstructionT &in, Instruction out) const {
     out.op = Opcode::rewrite;
     out.elements = 1;
-    out.rewrite = target.issue_cycles;
-    const image::OperandT *operands[] = {in.dst.get(), in.a.get(), in.b.get(),
-                                         in.c.get(), in.predicate.get()};
-    if (llvm::any_of(operands, [](const image::OperandT *operand) {
-          return operand && !operand->immediate &&
-                 (!operand->steps.empty() || operand->index_scale != 0);
-        }))
-      out.rewrite += target.rewrite_cycles;
+    out.rewrite = target.issue_cycles + rewriteOf(in);
     return out;
   }
 

@@ -23,6 +23,7 @@ namespace waferloom::executor {
 namespace {
 struct EntryState {
   PreparedEntry prepared;
+  std::vector<uint64_t> lengths; // live ones that it is prepared for
   Streams streams;
   std::unique_ptr<Engine> engine;
 };
@@ -70,7 +71,6 @@ private:
   /// Entries at shorter live lengths, the latest used last.
   struct Shorter {
     size_t entry;
-    std::vector<uint64_t> lengths;
     std::unique_ptr<EntryState> state;
   };
   std::vector<Shorter> shorter;
@@ -103,6 +103,11 @@ private:
 };
 } // namespace
 
+static Error missingEntry(size_t entry, size_t entries) {
+  return createStringError("entry " + Twine(entry) +
+                           " does not exist; the image has " + Twine(entries));
+}
+
 /// `length`: tokens behind the step. `bytes`: host memory that is needed so
 /// far.
 Expected<std::unique_ptr<EntryState>>
@@ -118,6 +123,7 @@ SessionImpl::prepareEntry(size_t entry, std::optional<uint64_t> length,
     return std::move(error);
   auto state = std::make_unique<EntryState>();
   state->prepared = prepare(image, entry, length);
+  state->lengths = liveLengths(image, entry, length.value_or(UINT64_MAX));
   Expected<Streams> streams =
       traceStreams(image, entry, state->prepared, interrupt);
   if (!streams)
@@ -138,12 +144,15 @@ SessionImpl::prepareEntry(size_t entry, std::optional<uint64_t> length,
 Expected<EntryState *> SessionImpl::stateAt(size_t entry, uint64_t length,
                                             Interrupt *interrupt) {
   constexpr size_t most = 4; // that are kept
-  const image::ImageT &image = loaded->image;
-  std::vector<uint64_t> lengths = liveLengths(image, entry, length);
-  if (lengths == liveLengths(image, entry, UINT64_MAX))
-    return entries[entry].get();
+  EntryState &longest = *entries[entry];
+  if (longest.lengths.empty())
+    return &longest;
+  const std::vector<uint64_t> lengths =
+      liveLengths(loaded->image, entry, length);
+  if (lengths == longest.lengths)
+    return &longest;
   auto known = llvm::find_if(shorter, [&](const Shorter &one) {
-    return one.entry == entry && one.lengths == lengths;
+    return one.entry == entry && one.state->lengths == lengths;
   });
   if (known == shorter.end()) {
     if (shorter.size() == most)
@@ -152,7 +161,7 @@ Expected<EntryState *> SessionImpl::stateAt(size_t entry, uint64_t length,
     auto state = prepareEntry(entry, length, bytes, interrupt);
     if (!state)
       return state.takeError();
-    shorter.push_back({entry, std::move(lengths), std::move(*state)});
+    shorter.push_back({entry, std::move(*state)});
   } else {
     std::rotate(known, known + 1, shorter.end());
   }
@@ -192,21 +201,17 @@ Error SessionImpl::begin() {
 Expected<StepResult> SessionImpl::count(size_t entry,
                                         const RunOptions &options) {
   if (entry >= loaded->image.entries.size())
-    return createStringError(formatv("entry {0} does not exist; the image has "
-                                     "{1}",
-                                     entry, loaded->image.entries.size())
-                                 .str());
+    return missingEntry(entry, loaded->image.entries.size());
   makeMemories(); // that nobody touches take no memory
   Interrupt interrupt(options.interrupted);
   uint64_t bytes = 0;
-  const uint64_t before =
-      options.position.value_or(lastPosition(loaded->image, entry));
-  if (before > lastPosition(loaded->image, entry))
+  const uint64_t last = lastPosition(loaded->image, entry);
+  const uint64_t before = options.position.value_or(last);
+  if (before > last)
     return createStringError(
         formatv("a step of entry '{0}' cannot begin at position {1}; the last "
                 "that the caches have room for is {2}",
-                loaded->image.entries[entry]->name, before,
-                lastPosition(loaded->image, entry))
+                loaded->image.entries[entry]->name, before, last)
             .str());
   auto state = prepareEntry(
       entry, before + loaded->image.entries[entry]->tokens, bytes, &interrupt);
@@ -285,9 +290,7 @@ Error SessionImpl::reset() {
 Error SessionImpl::checkStep(size_t entry, uint64_t before,
                              uint64_t workLimit) const {
   if (entry >= entries.size())
-    return createStringError("entry " + Twine(entry) +
-                             " does not exist; the image has " +
-                             Twine(entries.size()));
+    return missingEntry(entry, entries.size());
   if (broken)
     return createStringError("the step before ended with an error; reset the "
                              "session first");
@@ -468,9 +471,7 @@ Error SessionImpl::proveHangFree(size_t entry) {
   if (Error error = use.refused())
     return error;
   if (entry >= entries.size())
-    return createStringError("entry " + Twine(entry) +
-                             " does not exist; the image has " +
-                             Twine(entries.size()));
+    return missingEntry(entry, entries.size());
   EngineOptions options;
   options.abstract = options.narrow = true;
   EngineResult run;

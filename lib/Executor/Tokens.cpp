@@ -153,9 +153,7 @@ bool Step::givesOnlyLast(size_t entry,
 }
 
 Error Step::findTokens() {
-  while (begin + 1 < image.entries.size() &&
-         !image::isFor(*image.entries[begin], session.length()))
-    ++begin;
+  begin = image::firstFor(image, session.length());
   const HostTensor *first = nullptr;
   for (const HostTensor &tensor : given)
     if (mayCount(tensor, 1) && (!first || tensor.shape[1] > first->shape[1]))

@@ -4,6 +4,14 @@ using namespace llvm;
 
 namespace waferloom::image {
 
+size_t firstFor(const ImageT &image, uint64_t length) {
+  auto entry = llvm::find_if(
+      image.entries, [&](const auto &entry) { return isFor(*entry, length); });
+  return entry == image.entries.end()
+             ? 0
+             : static_cast<size_t>(entry - image.entries.begin());
+}
+
 const TensorInfoT *findTensor(const EntryT &entry, Role role, StringRef name) {
   for (const auto &tensor : entry.tensors)
     if (tensor->role == role && tensor->name == name)

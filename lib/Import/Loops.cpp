@@ -22,7 +22,9 @@ public:
   Unroller(Lowering &lowering, onnx::LoopOp loop, Values &values,
            llvm::function_ref<void(Block &)> lowerBlock)
       : lowering(lowering), loop(loop), values(values), lowerBlock(lowerBlock),
-        body(loop.getBody().front()) {}
+        body(loop.getBody().front()) {
+    body.walk([&](onnx::NodeOp) { ++nodes; });
+  }
 
   LogicalResult run() {
     for (Value input : loop.getInputs())
@@ -69,12 +71,11 @@ private:
   Values &values;
   llvm::function_ref<void(Block &)> lowerBlock;
   Block &body;
+  int64_t nodes = 0; // of the body
 };
 } // namespace
 
 LogicalResult Unroller::checkTrips(int64_t trips) {
-  int64_t nodes = 0;
-  loop.getBody().walk([&](onnx::NodeOp) { ++nodes; });
   if (trips > mostNodes / std::max<int64_t>(nodes, 1))
     return refuse("runs its body of " + llvm::Twine(nodes) + " nodes " +
                   llvm::Twine(trips) + " times, which is more than " +

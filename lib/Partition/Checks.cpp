@@ -106,6 +106,28 @@ LogicalResult partition::checkWhole(Operation *op, Value value, int64_t dim) {
                            << ", which is split: gather it first";
 }
 
+LogicalResult partition::checkStored(Operation *op, LayoutAttr update) {
+  if (update.isPartial() || update.hasRoot())
+    return op->emitOpError("stores a value that is still partial "
+                           "or lives at a root");
+  return success();
+}
+
+LogicalResult partition::checkStored(Operation *op, size_t dim, DimAttr from,
+                                     DimAttr state) {
+  if (from.getDigits() != state.getDigits() ||
+      from.getCyclic() != state.getCyclic())
+    return op->emitOpError() << "dimension " << dim
+                             << " of the update is split otherwise than "
+                                "that of the state";
+  if (from.isPadded() && !implies(from.getPadding(), state.getPadding()))
+    return op->emitOpError() << "stores " << from.getPadding().str()
+                             << " into the padding of dimension " << dim
+                             << ", where the state promises "
+                             << state.getPadding().str() << ": mask the update";
+  return success();
+}
+
 LogicalResult partition::checkMoves(Operation *op) {
   auto plain = [](Value value) {
     LayoutAttr layout = wafer::getLayout(value.getType());

@@ -40,6 +40,13 @@ llvm::LogicalResult checkKept(mlir::Operation *op, mlir::Value from,
 llvm::LogicalResult checkWhole(mlir::Operation *op, mlir::Value value,
                                int64_t dim);
 
+/// May `op` put what lies as `update` into a state: does it live everywhere,
+/// and is a dimension of it split like dimension `dim` of the state, with the
+/// padding that this promises?
+llvm::LogicalResult checkStored(mlir::Operation *op, wafer::LayoutAttr update);
+llvm::LogicalResult checkStored(mlir::Operation *op, size_t dim,
+                                wafer::DimAttr from, wafer::DimAttr state);
+
 /// Is nothing that `op` moves partial or at a root?
 llvm::LogicalResult checkMoves(mlir::Operation *op);
 

@@ -92,11 +92,10 @@ static void refuse(ModuleOp module, const Problem &problem, int64_t looked) {
     int64_t bytes = entry.count * entry.shape.elementBytes;
     for (int index : entry.shape.classes)
       bytes *= problem.classes[index].size;
-    total += entry.packed
-                 ? entry.count *
-                       static_cast<int64_t>(entry.packed->format.packedBytes() +
-                                            entry.packed->format.scaleBytes())
-                 : bytes;
+    total +=
+        entry.packed
+            ? entry.count * static_cast<int64_t>(entry.packed->format.bytes())
+            : bytes;
   }
   InFlightDiagnostic diag = module.emitError();
   diag << "no layout found that fits: weights and states take "

@@ -123,6 +123,14 @@ Value Writer::mask(Value value, int64_t dim, double fill) {
       dim, algebra::getAttribute(type.getElementType(), fill));
 }
 
+Value Writer::maskGarbage(Value value) {
+  LayoutAttr layout = wafer::getLayout(value.getType());
+  for (auto [d, dim] : llvm::enumerate(layout.getDims()))
+    if (dim.isPadded() && dim.getPadding().kind == Padding::Any)
+      value = mask(value, static_cast<int64_t>(d), 0);
+  return value;
+}
+
 Value Writer::allReduce(Value value) {
   LayoutAttr layout = wafer::getLayout(value.getType());
   if (!layout.isPartial())

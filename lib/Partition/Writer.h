@@ -64,6 +64,9 @@ public:
     return changeTo(value, classes.values.at(old));
   }
   mlir::Value mask(mlir::Value value, int64_t dim, double fill);
+  /// With 0 where anything may stand in its padding, for a state, which
+  /// promises finite numbers.
+  mlir::Value maskGarbage(mlir::Value value);
   /// All-reduces `value` if it is partial.
   mlir::Value allReduce(mlir::Value value);
   /// A copy of `op` with a result of type `result`, bound.

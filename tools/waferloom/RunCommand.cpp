@@ -46,15 +46,6 @@ static int fail(const std::string &where, llvm::Error error) {
   return 1;
 }
 
-/// An entry that a step of the session can begin with.
-static const image::EntryT &nextEntry(const executor::Session &session) {
-  const auto &entries = session.image().entries;
-  auto next = llvm::find_if(entries, [&](const auto &entry) {
-    return image::isFor(*entry, session.length());
-  });
-  return next == entries.end() ? *entries.front() : **next;
-}
-
 /// One step: reads its file, runs it, writes its outputs. `read`: the files of
 /// the whole run. `moved`: bytes of states that the host moves before it.
 static llvm::Expected<executor::TokensResult>
@@ -66,7 +57,9 @@ runStep(executor::Session &session, const std::string &input,
   });
   if (!arrays)
     return arrays.takeError();
-  const Declared declared = nextEntry(session).tensors;
+  const image::ImageT &image = session.image();
+  const Declared declared =
+      image.entries[image::firstFor(image, session.length())]->tensors;
   std::vector<executor::HostTensor> tensors;
   for (auto &[name, array] : *arrays) {
     auto tensor = toHost(name, array, declared);

@@ -46,6 +46,9 @@ struct BlockFormat {
                                     : 0;
   }
 
+  /// Of all of it in its files.
+  uint64_t bytes() const { return packedBytes() + scaleBytes() + zeroBytes(); }
+
   /// What is wrong with it, or with having zeros in a file or not; null if
   /// nothing is.
   const char *fault(bool zerosInFile) const;

@@ -31,6 +31,9 @@ inline bool isFor(const EntryT &entry, uint64_t length) {
   return entry.from <= length && (!entry.until || length < entry.until);
 }
 
+/// The first entry that is for such a step, as the checker asks one to be.
+size_t firstFor(const ImageT &image, uint64_t length);
+
 /// `none` of an input that PEs read.
 HostUse hostUseOf(const ImageT &image, size_t entry, const EntryInputT &input);
 

@@ -31,8 +31,6 @@ void waferloom::core::forEachOperand(
     visit(predicate);
 }
 
-static int64_t bytesOf(Type type) { return type.isF16() ? 2 : 4; }
-
 /// Numbers of a text may be anything.
 static int64_t multiply(int64_t a, int64_t b) {
   int64_t result;

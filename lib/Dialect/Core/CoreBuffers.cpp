@@ -56,7 +56,7 @@ int64_t waferloom::core::getShardBytes(BindOp bind) {
       for (int64_t group : packing.getGroups())
         elements /= group;
   }
-  return elements * (bind.getType().isF16() ? 2 : 4);
+  return elements * bytesOf(bind.getType());
 }
 
 static LogicalResult verifyBind(BindOp bind, const Buffers &buffers) {

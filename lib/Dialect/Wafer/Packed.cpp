@@ -91,12 +91,10 @@ bool wafer::keepPacked(ModuleOp module, Keeping which) {
     const BlockFormat &format = weight.getBlocksAttr().getFormat();
     if (!canStayPacked(format))
       continue;
-    candidates.push_back(
-        {weight, weight.getSymName(),
-         cast<ShapedType>(weight.getType()).getNumElements() *
-             elementBytes[weight],
-         static_cast<int64_t>(format.packedBytes() + format.scaleBytes() +
-                              format.zeroBytes())});
+    candidates.push_back({weight, weight.getSymName(),
+                          cast<ShapedType>(weight.getType()).getNumElements() *
+                              elementBytes[weight],
+                          static_cast<int64_t>(format.bytes())});
   }
   if (which == Keeping::LeastBytes)
     keepLeastBytes(candidates);

@@ -12,9 +12,7 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
 using wafer::AppendOp;
-using wafer::DimAttr;
 using wafer::LayoutAttr;
-using wafer::Padding;
 using wafer::RegionAttr;
 
 static int rankOf(Value value) {
@@ -88,12 +86,8 @@ struct AppendLayouts
 
   LogicalResult writeLayouts(Operation *self, Writer &writer) const {
     auto op = cast<AppendOp>(self);
-    Value update = writer.getOperand(op, 0), state = writer.get(op.getState());
-    // A state promises finite numbers, so no garbage may be stored.
-    LayoutAttr layout = wafer::getLayout(update.getType());
-    for (auto [d, dim] : llvm::enumerate(layout.getDims()))
-      if (dim.isPadded() && dim.getPadding().kind == Padding::Any)
-        update = writer.mask(update, d, 0);
+    Value update = writer.maskGarbage(writer.getOperand(op, 0)),
+          state = writer.get(op.getState());
     auto copy = AppendOp::create(
         writer.getBuilder(), op.getLoc(), state.getType(), update, state,
         writer.get(op.getPosition()), op.getDimAttr(), LayoutAttr());
@@ -107,27 +101,18 @@ struct AppendLayouts
     LayoutAttr update = wafer::getLayout(op.getUpdate().getType());
     auto dim = static_cast<size_t>(op.getDim());
     bool oneRow = isOneRow(op);
-    if (update.isPartial() || update.hasRoot())
-      return op.emitOpError("stores a value that is still partial "
-                            "or lives at a root");
+    if (failed(checkStored(op, update)))
+      return failure();
     for (size_t d = 0; d < state.getDims().size(); ++d) {
       if (d == dim) {
         if (!oneRow && !update.getDim(d).isWhole())
           return op.emitOpError("new rows are whole on every PE: gather them");
         continue;
       }
-      DimAttr from = update.getDim(d - (oneRow && d > dim ? 1 : 0));
-      if (from.getDigits() != state.getDim(d).getDigits())
-        return op.emitOpError() << "dimension " << d
-                                << " of the update is split otherwise than "
-                                   "that of the state";
-      if (from.isPadded() &&
-          !implies(from.getPadding(), state.getDim(d).getPadding()))
-        return op.emitOpError()
-               << "stores " << from.getPadding().str()
-               << " into the padding of "
-               << "dimension " << d << ", where the state promises "
-               << state.getDim(d).getPadding().str() << ": mask the update";
+      if (failed(checkStored(op, d,
+                             update.getDim(d - (oneRow && d > dim ? 1 : 0)),
+                             state.getDim(d))))
+        return failure();
     }
     return success();
   }

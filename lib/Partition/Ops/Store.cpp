@@ -11,9 +11,7 @@
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::partition;
-using wafer::DimAttr;
 using wafer::LayoutAttr;
-using wafer::Padding;
 using wafer::RegionAttr;
 using wafer::StoreOp;
 
@@ -33,13 +31,9 @@ struct StoreDimensions
 struct StoreLayouts : LayoutOpInterface::ExternalModel<StoreLayouts, StoreOp> {
   LogicalResult writeLayouts(Operation *self, Writer &writer) const {
     auto op = cast<StoreOp>(self);
-    Value update = writer.getOperand(op, 0), state = writer.get(op.getState());
-    // A state promises finite numbers, so no garbage may be stored.
-    LayoutAttr layout = wafer::getLayout(update.getType());
-    for (auto [d, dim] : llvm::enumerate(layout.getDims()))
-      if (dim.isPadded() && dim.getPadding().kind == Padding::Any)
-        update = writer.mask(update, d, 0);
-    StoreOp::create(writer.getBuilder(), op.getLoc(), update, state);
+    StoreOp::create(writer.getBuilder(), op.getLoc(),
+                    writer.maskGarbage(writer.getOperand(op, 0)),
+                    writer.get(op.getState()));
     return success();
   }
 
@@ -47,23 +41,12 @@ struct StoreLayouts : LayoutOpInterface::ExternalModel<StoreLayouts, StoreOp> {
     auto op = cast<StoreOp>(self);
     LayoutAttr state = wafer::getLayout(op.getState().getType());
     LayoutAttr update = wafer::getLayout(op.getUpdate().getType());
-    if (update.isPartial() || update.hasRoot())
-      return op.emitOpError("stores a value that is still partial "
-                            "or lives at a root");
+    if (failed(checkStored(op, update)))
+      return failure();
     for (auto [d, dims] :
-         llvm::enumerate(llvm::zip_equal(update.getDims(), state.getDims()))) {
-      auto [from, to] = dims;
-      if (from.getDigits() != to.getDigits() ||
-          from.getCyclic() != to.getCyclic())
-        return op.emitOpError() << "dimension " << d
-                                << " of the update is split otherwise than "
-                                   "that of the state";
-      if (from.isPadded() && !implies(from.getPadding(), to.getPadding()))
-        return op.emitOpError() << "stores " << from.getPadding().str()
-                                << " into the padding of dimension " << d
-                                << ", where the state promises "
-                                << to.getPadding().str() << ": mask the update";
-    }
+         llvm::enumerate(llvm::zip_equal(update.getDims(), state.getDims())))
+      if (failed(checkStored(op, d, std::get<0>(dims), std::get<1>(dims))))
+        return failure();
     return success();
   }
 

@@ -14,6 +14,14 @@
 
 namespace waferloom::core {
 
+/// Bytes of an element: of an f16, or of a word.
+inline int64_t bytesOf(mlir::Type element) { return element.isF16() ? 2 : 4; }
+
+/// Whether an operand is elsewhere in another trip, or where an index says.
+inline bool moves(OperandAttr operand) {
+  return !operand.getSteps().empty() || operand.getIndexScale() != 0;
+}
+
 /// The trips of the loops around an instruction, the outermost first.
 using Trips = llvm::SmallVector<int64_t, 4>;
 
