@@ -79,21 +79,6 @@ Moves::Moves(core::ProgramOp program)
   });
 }
 
-/// Whether a loop or an index moves it.
-/// Whether every byte between its first and its last element is one of it.
-static bool isSolid(OperandAttr operand, ArrayRef<int64_t> shape) {
-  if (operand.getDense())
-    return true;
-  int64_t elements = 1;
-  for (auto [extent, stride] :
-       llvm::reverse(llvm::zip_equal(shape, operand.getStrides()))) {
-    if (extent > 1 && stride != elements)
-      return false;
-    elements *= extent;
-  }
-  return true;
-}
-
 static Window windowOf(OperandAttr operand, Operation *op) {
   return core::windowOf(operand, core::shapeOf(op), {});
 }
@@ -129,7 +114,7 @@ bool Moves::canMove(core::VectorOp mov) const {
          !source.getImmediate() && !core::moves(source) && !core::moves(dst) &&
          source.getType() == dst.getType() && dst.getBuffer() &&
          dst.getBuffer() != source.getBuffer() &&
-         isSolid(source, mov.getShape()) &&
+         core::isSolid(source, mov.getShape()) &&
          scratch.contains(source.getBuffer());
 }
 
@@ -150,7 +135,8 @@ static bool makes(Operation *op, const Window &window) {
     dst = recv.getDst();
   }
   return dst && !op->getAttr("predicate") && dst.getBuffer() == window.buffer &&
-         windowOf(dst, op).contains(window) && isSolid(dst, core::shapeOf(op));
+         windowOf(dst, op).contains(window) &&
+         core::isSolid(dst, core::shapeOf(op));
 }
 
 /// Whether all that is moved was made in front of its readers and of `mov`, on
@@ -188,7 +174,7 @@ SmallVector<Operation *> Moves::findUsers(core::VectorOp mov) {
     return {};
   auto source = cast<OperandAttr>(mov.getSources()[0]);
   const Window moved = windowOf(source, mov);
-  const bool solid = isSolid(mov.getDst(), mov.getShape());
+  const bool solid = core::isSolid(mov.getDst(), mov.getShape());
   SmallVector<Operation *> ordered;
   for (Operation *user : users[source.getBuffer()]) {
     if (user == mov)
@@ -279,7 +265,7 @@ void Moves::coalesce() {
     const OperandAttr to = mov.getDst();
     const Window moved = windowOf(from, mov);
     for (Operation *user : ordered)
-      redirect(user, from, to, moved, isSolid(to, mov.getShape()));
+      redirect(user, from, to, moved, core::isSolid(to, mov.getShape()));
     users[to.getBuffer()].remove(mov);
     users[from.getBuffer()].remove(mov);
     mov.erase();

@@ -194,6 +194,7 @@ LogicalResult CoreFit::run() {
       allocation.addPass(codegen::createCoreNeeds());
       allocation.addPass(codegen::createMergeFor(*machine));
       allocation.addPass(codegen::createCoreNeeds());
+      allocation.addPass(codegen::createCoreSendInPlace());
       allocation.addPass(codegen::createScheduleFor(*machine));
       if (!module->hasAttr(codegen::wholeCaches))
         allocation.addPass(codegen::createLiveLengthsFor(*machine));

@@ -45,6 +45,21 @@ def CoreCoalesce : Pass<"core-coalesce", "::waferloom::core::ImageOp"> {
   }];
 }
 
+def CoreSendInPlace : Pass<"core-send-in-place", "::waferloom::core::ImageOp"> {
+  let summary = "Send what a message would be gathered from";
+  let description = [{
+    Where `mov`s gather the words of a message in a scratch buffer that those
+    who send it do not use otherwise, the words are sent from where they are:
+    a `send` for each `mov`, in the order of the words, and no `mov`. Those who
+    take the message see the same words.
+
+    Needs: a `core.image` before addresses are given.
+    Gives: fewer instructions, the same values.
+
+    Example: test/Codegen/send-in-place.mlir
+  }];
+}
+
 def CoreMerge : Pass<"core-merge", "::waferloom::core::ImageOp"> {
   let summary = "Make one instruction of like ones side by side";
   let description = [{

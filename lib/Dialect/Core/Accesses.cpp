@@ -87,6 +87,19 @@ Window waferloom::core::indexWindowOf(OperandAttr operand, const Trips &trips) {
   return window;
 }
 
+bool waferloom::core::isSolid(OperandAttr operand, ArrayRef<int64_t> shape) {
+  if (operand.getDense())
+    return true;
+  int64_t elements = 1;
+  for (auto [extent, stride] :
+       llvm::reverse(llvm::zip_equal(shape, operand.getStrides()))) {
+    if (extent > 1 && stride != elements)
+      return false;
+    elements *= extent;
+  }
+  return true;
+}
+
 ArrayRef<int64_t> waferloom::core::shapeOf(Operation *instruction) {
   if (auto attr = instruction->getAttrOfType<DenseI64ArrayAttr>("shape"))
     return attr;

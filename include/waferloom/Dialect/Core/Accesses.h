@@ -52,6 +52,9 @@ Window windowOf(OperandAttr operand, llvm::ArrayRef<int64_t> shape,
 /// The word that an operand with an index is chosen by.
 Window indexWindowOf(OperandAttr operand, const Trips &trips);
 
+/// Whether every byte between its first and its last element is one of it.
+bool isSolid(OperandAttr operand, llvm::ArrayRef<int64_t> shape);
+
 /// The shape of an instruction; empty for a scalar, and for what has none.
 llvm::ArrayRef<int64_t> shapeOf(mlir::Operation *instruction);
 
