@@ -12,6 +12,10 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/SmallVectorExtras.h"
+
+#include <functional>
+#include <numeric>
 
 namespace waferloom::codegen {
 #define GEN_PASS_DEF_CORECOALESCE
@@ -169,6 +173,53 @@ bool Moves::makeAll(ArrayRef<Operation *> ordered, core::VectorOp mov) const {
                 : !all.columns.test(made.columns) || !all.rows.test(made.rows);
 }
 
+/// Whether every element is the same one.
+static bool isScalar(OperandAttr operand) {
+  return !operand.getDense() &&
+         llvm::all_of(operand.getStrides(), [](int64_t s) { return s == 0; });
+}
+
+static int64_t elementsOf(ArrayRef<int64_t> shape) {
+  return std::accumulate(shape.begin(), shape.end(), int64_t(1),
+                         std::multiplies<>());
+}
+
+/// Whether `op` would do the same in the shape of `mov`: its elements are as
+/// many, and one behind another in each operand, or the same one.
+static bool canTakeShape(Operation *op, core::VectorOp mov) {
+  auto vector = dyn_cast<core::VectorOp>(op);
+  if (!vector || vector.getPredicateAttr() ||
+      elementsOf(vector.getShape()) != elementsOf(mov.getShape()))
+    return false;
+  bool can = true;
+  core::forEachOperand(op, [&](OperandAttr operand) {
+    can &= operand.getImmediate() ||
+           (!core::moves(operand) &&
+            (isScalar(operand) || core::isSolid(operand, vector.getShape())));
+  });
+  return can;
+}
+
+static void takeShape(core::VectorOp op, ArrayRef<int64_t> shape) {
+  auto changed = [&](Attribute attribute) -> Attribute {
+    auto operand = cast<OperandAttr>(attribute);
+    if (operand.getImmediate())
+      return operand;
+    const bool scalar = isScalar(operand);
+    return OperandAttr::get(op.getContext(), operand.getType(),
+                            operand.getBuffer(), operand.getBase(), !scalar,
+                            SmallVector<int64_t>(scalar ? shape.size() : 0, 0),
+                            operand.getSteps(), operand.getIndexBuffer(),
+                            operand.getIndexAt(), operand.getIndexSteps(),
+                            operand.getIndexScale(), operand.getIndexCount(),
+                            operand.getImmediate(), operand.getBits());
+  };
+  op.setDstAttr(cast<OperandAttr>(changed(op.getDst())));
+  op.setSourcesAttr(ArrayAttr::get(
+      op.getContext(), llvm::map_to_vector(op.getSources(), changed)));
+  op.setShape(shape);
+}
+
 SmallVector<Operation *> Moves::findUsers(core::VectorOp mov) {
   if (!canMove(mov))
     return {};
@@ -192,8 +243,9 @@ SmallVector<Operation *> Moves::findUsers(core::VectorOp mov) {
       meets = true;
       fine &= moved.contains(window);
       // Strides of the other buffer are only those of this one operand.
-      fine &=
-          solid || (operand == source && core::shapeOf(user) == mov.getShape());
+      fine &= solid ||
+              (operand == source && core::shapeOf(user) == mov.getShape()) ||
+              canTakeShape(user, mov);
     });
     if (!fine || (meets && (user->getBlock() != mov->getBlock() ||
                             !user->isBeforeInBlock(mov))))
@@ -264,8 +316,11 @@ void Moves::coalesce() {
     auto from = cast<OperandAttr>(mov.getSources()[0]);
     const OperandAttr to = mov.getDst();
     const Window moved = windowOf(from, mov);
+    const bool solid = core::isSolid(to, mov.getShape());
+    if (!solid && core::shapeOf(ordered.front()) != mov.getShape())
+      takeShape(cast<core::VectorOp>(ordered.front()), mov.getShape());
     for (Operation *user : ordered)
-      redirect(user, from, to, moved, core::isSolid(to, mov.getShape()));
+      redirect(user, from, to, moved, solid);
     users[to.getBuffer()].remove(mov);
     users[from.getBuffer()].remove(mov);
     mov.erase();

@@ -96,6 +96,33 @@ core.image "grid-4x4" {
 
 // -----
 
+// What is made as one row may be moved in several: whoever makes it takes the shape of the mov, if its
+// operands are rows, too, or a number. Of @apart only every other one is read.
+
+// CHECK-LABEL: core.program "reshaped"
+core.image "grid-4x4" {
+  core.entry "reshaped"
+  core.region at 0, 0 size 4, 1 columns [0, 1 x 3] rows [0] {
+    core.buffer parameter @w bytes 64
+    core.program "reshaped" {
+      // CHECK-NOT: core.buffer scratch @row
+      core.buffer scratch @row bytes 24
+      // CHECK: core.buffer scratch @apart
+      core.buffer scratch @apart bytes 24
+      core.buffer output @to bytes 128
+      // CHECK: core.vector fma [3, 2] f32[@to : 4, 1] = f32[@w + 4], f32[@w + 32], f32[@w : 0, 0]
+      // CHECK-NEXT: core.vector neg [6] f32[@apart] = f32[@w : 2]
+      // CHECK-NEXT: core.vector mov [3, 2] f32[@to + 64 : 4, 1] = f32[@apart]
+      core.vector fma [6] f32[@row] = f32[@w + 4], f32[@w + 32], f32[@w : 0]
+      core.vector mov [3, 2] f32[@to : 4, 1] = f32[@row]
+      core.vector neg [6] f32[@apart] = f32[@w : 2]
+      core.vector mov [3, 2] f32[@to + 64 : 4, 1] = f32[@apart]
+    }
+  }
+}
+
+// -----
+
 // A root makes half of what all others take, and all of them the other half.
 
 // CHECK-LABEL: core.program "travels"
