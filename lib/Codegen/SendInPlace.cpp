@@ -65,9 +65,10 @@ bool Message::isPart(core::VectorOp mov) const {
   auto source = cast<OperandAttr>(mov.getSources()[0]);
   OperandAttr dst = mov.getDst();
   return mov.getOp() == core::Opcode::mov && !mov.getPredicateAttr() &&
-         !mov->getAttr("thread") && mov->getBlock() == send->getBlock() &&
-         mov->isBeforeInBlock(send) && sets.of(mov) == pes &&
-         !source.getImmediate() && !core::moves(source) && !core::moves(dst) &&
+         !mov->getAttr("thread") && !mov->getAttr("live") &&
+         mov->getBlock() == send->getBlock() && mov->isBeforeInBlock(send) &&
+         sets.of(mov) == pes && !source.getImmediate() &&
+         !core::moves(source) && !core::moves(dst) &&
          source.getType() == dst.getType() && hasWords(dst) &&
          source.getBuffer() != window.buffer &&
          core::isSolid(dst, mov.getShape()) &&
@@ -90,9 +91,9 @@ bool Message::staysUntilSent(core::VectorOp mov) const {
 }
 
 bool Message::match() {
-  if (send->getAttr("thread") || send->getAttr("predicate") ||
-      core::moves(send.getA()) || !hasWords(send.getA()) ||
-      !core::isSolid(send.getA(), send.getShape()))
+  if (send->getAttr("thread") || send->getAttr("live") ||
+      send->getAttr("predicate") || core::moves(send.getA()) ||
+      !hasWords(send.getA()) || !core::isSolid(send.getA(), send.getShape()))
     return false;
   auto program = send->getParentOfType<core::ProgramOp>();
   bool isFine = true;
