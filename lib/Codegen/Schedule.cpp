@@ -9,6 +9,7 @@
 // writes what the other touches, so every element is computed from the same
 // numbers as before.
 
+#include "CopyRuns.h"
 #include "InstructionCost.h"
 #include "Machine.h"
 #include "Orders.h"
@@ -26,6 +27,7 @@ namespace waferloom::codegen {
 
 using namespace mlir;
 using namespace waferloom;
+using codegen::continues;
 using core::PeSet;
 
 namespace {
@@ -68,6 +70,7 @@ private:
   /// Chooses `order`.
   void choose();
   void fill(unsigned late);
+  void sortByNeed();
   /// What must be before `node` and is not done.
   llvm::BitVector needsOf(unsigned node) const;
   bool hasTimeLater(unsigned node, unsigned late) const;
@@ -85,6 +88,7 @@ private:
   core::Trips trips;
   SmallVector<Operation *> ops; // as they stand
   std::vector<Node> nodes;
+  SmallVector<unsigned> byNeed;
   llvm::MapVector<Attribute, Touched> touched; // by buffer
   SmallVector<Operation *> order;
   SmallVector<Operation *> onPath;   // what no message hides
@@ -121,6 +125,11 @@ static bool isPartOfRun(Operation *op) {
   return core::isStream(op) || isa<core::RewriteOp>(op);
 }
 
+/// Whether it is part of a message that not all lines have.
+static bool isOfFewLines(Operation *op) {
+  return op->getAttr("columns") && op->getAttr("rows");
+}
+
 /// Whether nothing may pass it.
 static bool isBarrier(Operation *op) {
   if (isa<core::WaitOp, core::EndOp>(op) || op->getAttr("thread"))
@@ -134,39 +143,6 @@ static bool isBarrier(Operation *op) {
   return found;
 }
 
-/// Whether `next` copies what lies behind what `first` copies, to behind it.
-static bool continues(Operation *first, Operation *next) {
-  auto a = dyn_cast_or_null<core::VectorOp>(first);
-  auto b = dyn_cast<core::VectorOp>(next);
-  if (!a || !b || a.getOp() != core::Opcode::mov || b.getOp() != a.getOp() ||
-      a.getShape().size() != 1 || b.getShape().size() != 1 ||
-      a->getDiscardableAttrDictionary() != b->getDiscardableAttrDictionary() ||
-      a.getColumnsAttr() != b.getColumnsAttr() ||
-      a.getRowsAttr() != b.getRowsAttr() || a.getPredicateAttr() ||
-      b.getPredicateAttr() || a.getProduct() != b.getProduct())
-    return false;
-  auto follows = [&](core::OperandAttr from, core::OperandAttr to) {
-    const int64_t size = image::bytesOf(codegen::wordOf(from.getType()));
-    return from.getDense() && to.getDense() && !from.getImmediate() &&
-           !to.getImmediate() && from.getType() == to.getType() &&
-           from.getBuffer() == to.getBuffer() &&
-           from.getSteps() == to.getSteps() && !from.getIndexScale() &&
-           !to.getIndexScale() &&
-           from.getBase() + a.getShape().front() * size == to.getBase();
-  };
-  return follows(a.getDst(), b.getDst()) &&
-         follows(cast<core::OperandAttr>(a.getSources()[0]),
-                 cast<core::OperandAttr>(b.getSources()[0]));
-}
-
-/// Makes `first` copy what `next` copied.
-static void join(Operation *first, Operation *next) {
-  auto copy = cast<core::VectorOp>(first);
-  copy.setShape(codegen::elementsOf(copy) +
-                codegen::elementsOf(cast<core::VectorOp>(next)));
-  next->erase();
-}
-
 void Stretch::makeNodes() {
   nodes.clear();
   touched.clear();
@@ -176,12 +152,14 @@ void Stretch::makeNodes() {
       parts.insert(ops[i]);
   SmallVector<Operation *> run; // streams behind each other
   for (Operation *op : ops) {
-    if (isPartOfRun(op)) {
-      run.push_back(op);
+    if (!isPartOfRun(op)) {
+      closeRun(run);
+      addNode(Node::Compute, op);
       continue;
     }
-    closeRun(run);
-    addNode(Node::Compute, op);
+    if (!run.empty() && isOfFewLines(op) != isOfFewLines(run.back()))
+      closeRun(run); // another message
+    run.push_back(op);
   }
   closeRun(run);
 }
@@ -196,11 +174,10 @@ unsigned Stretch::addNode(Node::Kind kind, ArrayRef<Operation *> ops) {
     node.pes.columns |= pes.columns;
     node.pes.rows |= pes.rows;
     core::forEachAccess(op, trips, [&](const core::Access &access) {
-      const bool known = llvm::any_of(node.accesses, [&](const auto &other) {
-        return other.writes == access.writes &&
-               other.window.contains(access.window);
-      });
-      if (!known)
+      if (llvm::none_of(node.accesses, [&](const auto &other) {
+            return other.writes == access.writes &&
+                   other.window.contains(access.window);
+          }))
         node.accesses.push_back(access);
     });
     op->walk([&](core::VectorOp vector) {
@@ -297,11 +274,9 @@ void Stretch::setSlack(unsigned first) {
   int64_t words = 0;
   for (Operation *op : late.ops) {
     auto recv = cast<core::RecvOp>(op);
-    int64_t elements = 1;
-    for (int64_t extent : recv.getShape())
-      elements *= extent;
-    words = std::max(words, recv.getDst().getType().isF16() ? (elements + 1) / 2
-                                                            : elements);
+    const int64_t bytes = llvm::product_of(recv.getShape()) *
+                          core::bytesOf(recv.getDst().getType());
+    words = std::max(words, (bytes + 3) / 4);
   }
   const machine::LinkCosts links = model.getLinks();
   int64_t alone = 0; // what the root does meanwhile
@@ -367,7 +342,8 @@ bool Stretch::hasTimeLater(unsigned node, unsigned late) const {
 
 /// Puts in front of a late take what there is time for: first what the next
 /// message needs, for that is on the way whatever comes of it. Of that all, if
-/// nobody waits for the take, since it would only stand behind it.
+/// nobody waits for the take, since it would only stand behind it. Where few
+/// lines take something, the others have no time for more.
 void Stretch::fill(unsigned late) {
   unsigned next = late + 1;
   while (next < nodes.size() && nodes[next].kind != Node::Early)
@@ -376,8 +352,9 @@ void Stretch::fill(unsigned late) {
       next < nodes.size() ? needsOf(next) : llvm::BitVector(nodes.size(), true);
   int64_t left = nodes[late].cycles;
   for (bool first : {true, false})
-    for (unsigned id = 0; id < nodes.size(); ++id) {
-      if (left <= 0 && (!first || nodes[late].isLong))
+    for (unsigned id : byNeed) {
+      if (first ? left <= 0 && nodes[late].isLong
+                : left <= 0 || isOfFewLines(nodes[late].ops.front()))
         break;
       const Node &node = nodes[id];
       if (node.kind != Node::Compute || node.done || needed.test(id) != first ||
@@ -395,9 +372,26 @@ void Stretch::fill(unsigned late) {
     }
 }
 
+/// What the first message needs, what the second needs, and so on.
+void Stretch::sortByNeed() {
+  byNeed.clear();
+  llvm::BitVector sorted(nodes.size());
+  auto append = [&](const llvm::BitVector &more) {
+    for (unsigned id : more.set_bits())
+      if (!sorted.test(id))
+        byNeed.push_back(id);
+    sorted |= more;
+  };
+  for (unsigned id = 0; id < nodes.size(); ++id)
+    if (nodes[id].kind == Node::Early)
+      append(needsOf(id));
+  append(llvm::BitVector(nodes.size(), true));
+}
+
 void Stretch::choose() {
   order.clear();
   onPath.clear();
+  sortByNeed();
   auto prepare = [&](unsigned id) {
     const llvm::BitVector needed = needsOf(id);
     for (unsigned other : needed.set_bits()) {
@@ -432,7 +426,7 @@ bool Stretch::joinCopies() {
     if (!parts.contains(op))
       continue;
     Operation **at = llvm::find(ops, op);
-    join(*(at - 1), op);
+    codegen::join(*(at - 1), op);
     ops.erase(at);
     any = true;
   }
@@ -447,7 +441,7 @@ void Stretch::place(Block &block, Block::iterator end) {
   Operation *last = nullptr;
   for (Operation *op : order) {
     if (continues(last, op)) {
-      join(last, op);
+      codegen::join(last, op);
       continue;
     }
     op->moveBefore(&block, end);
