@@ -13,13 +13,13 @@
 using namespace mlir;
 using namespace waferloom;
 
-/// The last six are not passes of this room: partition-plan, the way to level
+/// The last seven are not passes of this room: partition-plan, the way to level
 /// 4, convert-wafer-to-fabric and code generation ask whether they may.
 static constexpr llvm::StringLiteral names[] = {
     "deferred-norm",      "deferred-softmax",      "half-factors",
     "reciprocal-root",    algebra::packedMessages, algebra::atRoots,
-    algebra::sharedRoots, algebra::ownMaximum,     algebra::middleRoot,
-    algebra::liveLengths};
+    algebra::sharedRoots, algebra::earlyNorm,      algebra::ownMaximum,
+    algebra::middleRoot,  algebra::liveLengths};
 
 ArrayRef<StringRef> algebra::rewriteNames() {
   static const SmallVector<StringRef> all(std::begin(names), std::end(names));

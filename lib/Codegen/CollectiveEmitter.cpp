@@ -150,6 +150,56 @@ FlatSymbolRefAttr CollectiveEmitter::setOf(Direction direction,
   return {};
 }
 
+FlatSymbolRefAttr
+CollectiveEmitter::makeSetOf(Direction direction,
+                             const llvm::BitVector &positions) {
+  if (positions.all())
+    return {};
+  FlatSymbolRefAttr known = setOf(direction, positions);
+  if (known || positions.count() != 1)
+    return known;
+  // A broadcast that nobody does has its root in a class of its own.
+  collectives::Line line;
+  line.length = static_cast<unsigned>(positions.size());
+  collectives::Request request;
+  request.kind = collectives::Kind::Broadcast;
+  request.algorithm = collectives::Algorithm::Chain;
+  request.root = static_cast<unsigned>(positions.find_first());
+  Expected<collectives::CollectivePlan> plan =
+      collectives::solve(line, request, collectives::Costs(target));
+  if (!plan) {
+    llvm::consumeError(plan.takeError());
+    return {};
+  }
+  auto emitted = std::make_unique<Emitted>();
+  emitted->direction = direction;
+  emitted->firstColor = target.colors;
+  emitted->plan = std::move(*plan);
+  plans.push_back(std::move(emitted));
+  return setOf(direction, positions);
+}
+
+std::optional<Guard> CollectiveEmitter::narrowed(const Emitted &emitted,
+                                                 const collectives::Step &step,
+                                                 const Lines &parts) {
+  const bool alongX = emitted.direction == Direction::X;
+  Guard guard = guardOf(emitted, step);
+  (alongX ? guard.rows : guard.columns) =
+      makeSetOf(alongX ? Direction::Y : Direction::X,
+                alongX ? parts.rows : parts.columns);
+  const llvm::BitVector &along = alongX ? parts.columns : parts.rows;
+  llvm::BitVector mine(along.size());
+  for (auto [at, number] : llvm::enumerate(emitted.plan.classPerPosition()))
+    if (along.test(at) && llvm::is_contained(step.classes, number))
+      mine.set(at);
+  if (mine.none())
+    return std::nullopt;
+  if (!along.all())
+    if (FlatSymbolRefAttr some = makeSetOf(emitted.direction, mine))
+      (alongX ? guard.columns : guard.rows) = some;
+  return guard;
+}
+
 /// Folds `copies` vectors of a star as one instruction. An odd number of f16
 /// ends each vector with half a word, so there each is an instruction of its
 /// own.
@@ -263,7 +313,8 @@ Error CollectiveEmitter::emitStep(Emitter &emitter, const Emitted &emitted,
 }
 
 Error CollectiveEmitter::emit(Emitter &emitter,
-                              fabric::CollectiveOpInterface op, Ref buffer) {
+                              fabric::CollectiveOpInterface op, Ref buffer,
+                              const Lines &parts) {
   routing::Collective collective = routing::readCollective(op);
   int64_t elements = 0;
   for (Value value : op.getValues())
@@ -275,10 +326,14 @@ Error CollectiveEmitter::emit(Emitter &emitter,
   const Folded folded{
       mirrored<core::Fold>(collectives::opcodeOf(collective.request.combiner)),
       elements};
-  for (const collectives::Step &step : emitted.steps)
-    if (Error error = emitStep(emitter, emitted, step.transfer, buffer, folded,
-                               guardOf(emitted, step)))
+  for (const collectives::Step &step : emitted.steps) {
+    std::optional<Guard> guard = narrowed(emitted, step, parts);
+    if (!guard)
+      continue;
+    if (Error error =
+            emitStep(emitter, emitted, step.transfer, buffer, folded, *guard))
       return error;
+  }
   return Error::success();
 }
 

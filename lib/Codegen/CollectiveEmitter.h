@@ -16,6 +16,7 @@
 #define WAFERLOOM_LIB_CODEGEN_COLLECTIVEEMITTER_H
 
 #include "Emitter.h"
+#include "Readers.h"
 
 #include "waferloom/Collectives/Collectives.h"
 #include "waferloom/Dialect/Fabric/Fabric.h"
@@ -39,9 +40,9 @@ public:
         names(names) {}
 
   /// Emits one collective in place on `buffer`: dense, all elements of its
-  /// values.
+  /// values. Only PEs on `parts` need do it.
   llvm::Error emit(Emitter &emitter, fabric::CollectiveOpInterface op,
-                   Ref buffer);
+                   Ref buffer, const Lines &parts);
 
   /// A stream of another region or to one: along `direction`, up if to higher
   /// positions. Of what is sent the PE at `sender` speaks.
@@ -116,6 +117,14 @@ private:
                        Folded folded, Guard guard) const;
   /// The PEs that make a step of a plan.
   Guard guardOf(const Emitted &emitted, const collectives::Step &step);
+  /// `setOf`, where one line may have to be told from the others first; none
+  /// for all lines, and for those that cannot be told.
+  mlir::FlatSymbolRefAttr makeSetOf(Direction direction,
+                                    const llvm::BitVector &positions);
+  /// `guard` on the PEs of it that are on `parts`; none: there is no such PE.
+  std::optional<Guard> narrowed(const Emitted &emitted,
+                                const collectives::Step &step,
+                                const Lines &parts);
 
   int64_t width, height;
   fabric::QueuesAttr queues;

@@ -95,8 +95,11 @@ LogicalResult ProgramEmitter::emit(fabric::CollectiveOpInterface op) {
       return failure();
     emitter.vector(Opcode::mov, type.getShape(), values[result], *ref);
   }
-  if (llvm::Error error =
-          collectives.emit(emitter, op, values[op->getResult(0)]))
+  auto broadcast = dyn_cast<fabric::BroadcastOp>(op.getOperation());
+  if (broadcast && readers.areRoots(broadcast))
+    return success();
+  if (llvm::Error error = collectives.emit(
+          emitter, op, values[op->getResult(0)], readers.partsIn(op)))
     return op->emitOpError() << llvm::toString(std::move(error));
   return success();
 }

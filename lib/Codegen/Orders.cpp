@@ -1,4 +1,5 @@
 #include "Orders.h"
+#include "Readers.h"
 #include "Sums.h"
 
 #include "waferloom/Dialect/Fabric/Fabric.h"
@@ -199,9 +200,15 @@ int64_t codegen::longestWait(wafer::RepeatOp op,
 /// messages, less what copies of its weights take.
 static int64_t getIdle(wafer::RepeatOp op, const image::TargetT &target) {
   const machine::MachineModel machine(target);
+  const wafer::RegionAttr region = wafer::getRegion(op);
+  Readers readers(region.getWidth(), region.getHeight());
   int64_t idle = 0;
   for (auto message :
        op.getBodyBlock()->getOps<fabric::CollectiveOpInterface>()) {
+    if (!readers.of(message.getOperation())
+             .across(message.getLine().getDirection())
+             .all())
+      continue; // most PEs have no part in it
     int64_t words = 0;
     for (Value value : message.getValues())
       words += cast<ShapedType>(value.getType()).getNumElements();

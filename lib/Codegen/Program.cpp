@@ -15,8 +15,9 @@ ProgramEmitter::ProgramEmitter(func::FuncOp func, Stream stream, Stage stage,
                                CollectiveEmitter &collectives,
                                const image::TargetT &target, Budget budget)
     : func(func), stream(stream), stage(stage), shared(shared),
-      collectives(collectives), target(target), budget(budget),
-      emitter(program, names) {
+      collectives(collectives),
+      readers(shared.getRegion().getWidth(), shared.getRegion().getHeight()),
+      target(target), budget(budget), emitter(program, names) {
   stageSets = wafer::getStageSets(func);
 }
 

@@ -16,6 +16,7 @@
 #include "CollectiveEmitter.h"
 #include "Generic.h"
 #include "Orders.h"
+#include "Readers.h"
 #include "Shared.h"
 #include "waferloom/Image/Utf8.h"
 #include "waferloom/Machine/MachineModel.h"
@@ -167,6 +168,7 @@ private:
   Stage stage;
   Shared &shared;
   CollectiveEmitter &collectives;
+  Readers readers;
   const image::TargetT &target;
   Budget budget;
   Emitter emitter;

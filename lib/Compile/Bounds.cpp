@@ -7,7 +7,8 @@
 // along it depends on what c' had before, over length - 1 steps. c' is such a
 // PE, too, so the ways of all-reduces behind each other add up, whichever lines
 // they are along. Where a sum ends at a root and goes back from there, the way
-// is counted in from the nearer end and out to the farther one. Local
+// is counted in from the nearer end and out to the farther one. What one PE of
+// a line gives the others though all have it counts nothing. Local
 // arithmetic but products of weights (caches are read as far as they are full),
 // and hand-overs around a turn count nothing.
 //
@@ -227,7 +228,11 @@ void Ways::walk(Block &block) {
     }
     if (onlyLoops)
       continue;
-    const Way way = wayTo(&op).then(weigh(&op));
+    // What goes ahead begins before ends of lines have heard of anything.
+    auto broadcast = dyn_cast<fabric::BroadcastOp>(op);
+    const Way way = broadcast && broadcast.goesAhead()
+                        ? Way{}
+                        : wayTo(&op).then(weigh(&op));
     for (Value result : op.getResults())
       ways[result] = way;
     longest.join(way);

@@ -285,6 +285,8 @@ void waferloom::populatePerPePipeline(OpPassManager &pm,
   each.addPass(createCSEPass());
   if (!llvm::is_contained(options.disabledRewrites, algebra::sharedRoots))
     each.addNestedPass<func::FuncOp>(partition::createPartitionShareRoots());
+  if (!llvm::is_contained(options.disabledRewrites, algebra::earlyNorm))
+    each.addNestedPass<func::FuncOp>(partition::createPartitionEarlyNorms());
   partition::PartitionKeepAtRootsOptions roots;
   roots.middleRoots =
       !llvm::is_contained(options.disabledRewrites, algebra::middleRoot);

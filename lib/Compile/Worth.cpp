@@ -78,7 +78,7 @@ llvm::Expected<uint64_t> Measuring::countStep(image::ImageT &image,
 static bool isOfMessages(StringRef name) {
   return name == algebra::packedMessages || name == algebra::middleRoot ||
          name == algebra::atRoots || name == algebra::sharedRoots ||
-         name == algebra::liveLengths;
+         name == algebra::earlyNorm || name == algebra::liveLengths;
 }
 
 bool Measuring::isAtWork(StringRef name) {
@@ -92,6 +92,9 @@ bool Measuring::isAtWork(StringRef name) {
       works |= isa<fabric::ReduceOp>(op) && op.getValues().size() > 1;
     else if (name == algebra::middleRoot)
       works |= op.getRoot() != 0;
+    else if (name == algebra::earlyNorm)
+      works |= isa<fabric::BroadcastOp>(op) &&
+               cast<fabric::BroadcastOp>(op.getOperation()).goesAhead();
     else if (name == algebra::sharedRoots)
       works |= isa<fabric::BroadcastOp>(op) && op.getLine().getLength() == 2;
     else

@@ -197,9 +197,9 @@ void Keeping::rewrite() {
   for (Value value : needed) {
     Value here = value == whole ? reduce.getResult() : value;
     builder.setInsertionPointAfterValue(here);
-    auto broadcast =
-        wafer::BroadcastOp::create(builder, value.getLoc(), value.getType(),
-                                   here, sum.getAxesAttr(), root);
+    auto broadcast = wafer::BroadcastOp::create(
+        builder, value.getLoc(), value.getType(), here, sum.getAxesAttr(),
+        builder.getI64IntegerAttr(root));
     value.replaceUsesWithIf(broadcast.getResult(), [&](OpOperand &use) {
       return use.getOwner() != broadcast && !kept.contains(use.getOwner()) &&
              !llvm::is_contained(outputs, use.getOwner());

@@ -86,6 +86,12 @@ static collectives::Request with(collectives::Request request,
   return request;
 }
 
+/// Cycles that nobody waits for only choose between what is as good otherwise.
+static uint64_t weightOf(const Collective &c) {
+  constexpr uint64_t waitedFor = 1 << 12;
+  return llvm::SaturatingMultiply(c.times, c.isAside ? 1 : waitedFor);
+}
+
 Chooser::Priced Chooser::price(const Option &option) const {
   Priced priced{option, {}, 0};
   for (const Collective *c : members) {
@@ -94,7 +100,7 @@ Chooser::Priced Chooser::price(const Option &option) const {
         !llvm::errorToBool(collectives::check(line, request, costs));
     priced.cycles.push_back(
         possible ? llvm::SaturatingMultiply(
-                       c->times, collectives::cycles(line, request, costs))
+                       weightOf(*c), collectives::cycles(line, request, costs))
                  : UINT64_MAX);
   }
   // Here, where what was grown for the option is the last that was grown.

@@ -20,6 +20,7 @@
 #include "mlir/IR/Builders.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SetVector.h"
 
 namespace waferloom::routing {
 #define GEN_PASS_DEF_CONVERTWAFERTOFABRIC
@@ -37,12 +38,15 @@ struct Conversion {
   bool middleRoots;
   std::vector<Crossing> crossings;
   SmallVector<routing::Collective> all;
+  llvm::DenseSet<Operation *> aside = {}; // sums that nobody waits for
 
   LogicalResult add(Operation *op);
+  void findAside(wafer::BroadcastOp op);
   void addLines(Crossing &crossing);
   LogicalResult check(const collectives::Costs &costs) const;
   /// What a mapping says of the collectives.
   LogicalResult pin(ModuleOp module, const collectives::Costs &costs);
+  void settleRoots();
   void addMessages(Messages &messages, Kind kind, TypeRange types,
                    ArrayRef<routing::Collective> lines,
                    llvm::function_ref<bool(unsigned)> isOne = {});
@@ -71,6 +75,22 @@ static uint64_t tripCountAround(Operation *op) {
   return tripCount;
 }
 
+/// What any PE of a line may give the others is there before it is needed, and
+/// so are the sums that it is made of.
+void Conversion::findAside(wafer::BroadcastOp op) {
+  if (op.getRoot())
+    return;
+  llvm::SetVector<Operation *> origins;
+  origins.insert(op);
+  for (size_t i = 0; i < origins.size(); ++i)
+    if (isa<wafer::AllReduceOp>(origins[i]))
+      aside.insert(origins[i]);
+    else
+      for (Value operand : origins[i]->getOperands())
+        if (Operation *def = operand.getDefiningOp())
+          origins.insert(def);
+}
+
 LogicalResult Conversion::add(Operation *op) {
   Crossing crossing;
   crossing.op = op;
@@ -90,7 +110,8 @@ LogicalResult Conversion::add(Operation *op) {
   } else if (auto broadcast = dyn_cast<wafer::BroadcastOp>(op)) {
     crossing.axes = llvm::to_vector(broadcast.getAxes().getAxes());
     crossing.kind = Kind::Broadcast;
-    crossing.root = static_cast<int64_t>(broadcast.getRoot());
+    if (std::optional<uint64_t> root = broadcast.getRoot())
+      crossing.root = static_cast<int64_t>(*root);
   } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {
     crossing.axes = llvm::to_vector(gather.getAxes().getAxes());
     crossing.kind = Kind::AllReduce;
@@ -192,6 +213,7 @@ void Conversion::addLines(Crossing &crossing) {
               : rootOn(run, crossing.axes, crossing.root, crossing.region);
       c.freeRoot = crossing.root < 0;
       c.times = tripCountAround(crossing.op);
+      c.isAside = aside.contains(crossing.op);
       lines.push_back(c);
     }
   }
@@ -281,6 +303,23 @@ LogicalResult Conversion::pin(ModuleOp module,
     }
   }
   return success();
+}
+
+/// What any PE may give begins where a sum along the same line ends: there its
+/// values are known first, and the routes are those of the sum's way back.
+void Conversion::settleRoots() {
+  for (const Crossing &crossing : crossings) {
+    if (crossing.root >= 0 || crossing.kind != Kind::Broadcast)
+      continue;
+    for (ArrayRef<size_t> lines : crossing.out.lines)
+      for (size_t line : lines) {
+        auto sum = llvm::find_if(all, [&](const routing::Collective &other) {
+          return other.request.kind == Kind::Reduce && other.isOn(all[line]);
+        });
+        if (sum != all.end())
+          all[line].request.root = sum->request.root;
+      }
+  }
 }
 
 /// The word of the dialect for it, which has `_` where users type `-`.
@@ -394,6 +433,8 @@ struct ConvertWaferToFabric
 
   void runOnOperation() override {
     Conversion conversion{middleRoots, {}, {}};
+    getOperation().walk(
+        [&](wafer::BroadcastOp op) { conversion.findAside(op); });
     WalkResult walked = getOperation().walk([&](Operation *op) {
       return failed(conversion.add(op)) ? WalkResult::interrupt()
                                         : WalkResult::advance();
@@ -404,8 +445,10 @@ struct ConvertWaferToFabric
     collectives::Costs costs(*target::toImage(*target));
     routing::leaveStreamColors(getOperation(), costs);
     if (walked.wasInterrupted() || failed(conversion.check(costs)) ||
-        failed(conversion.pin(getOperation(), costs)) ||
-        failed(routing::choose(conversion.all, costs)))
+        failed(conversion.pin(getOperation(), costs)))
+      return signalPassFailure();
+    conversion.settleRoots();
+    if (failed(routing::choose(conversion.all, costs)))
       return signalPassFailure();
     for (Crossing &crossing : conversion.crossings)
       conversion.rewrite(crossing);

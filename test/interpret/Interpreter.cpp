@@ -240,7 +240,7 @@ LogicalResult Machine::runOp(Operation *op) {
   } else if (auto broadcast = dyn_cast<wafer::BroadcastOp>(op)) {
     runBroadcast(broadcast.getValue(), broadcast.getResult(),
                  broadcast.getAxes().getAxes(),
-                 static_cast<int64_t>(broadcast.getRoot()));
+                 static_cast<int64_t>(broadcast.getRoot().value_or(0)));
   } else if (auto slice = dyn_cast<wafer::SliceOp>(op)) {
     runShare(slice, true);
   } else if (auto gather = dyn_cast<wafer::GatherOp>(op)) {

@@ -21,6 +21,8 @@ inline constexpr llvm::StringLiteral packedMessages = "packed-messages";
 inline constexpr llvm::StringLiteral atRoots = "compute-at-roots";
 /// The PE beside a root computes half of what the root does.
 inline constexpr llvm::StringLiteral sharedRoots = "shared-roots";
+/// Factors of norms are made where the values are known first.
+inline constexpr llvm::StringLiteral earlyNorm = "early-norm";
 /// Exponentials of a softmax wait for no maximum of other PEs.
 inline constexpr llvm::StringLiteral ownMaximum = "own-maximum";
 /// Sums along a line end in its middle, not at its end.

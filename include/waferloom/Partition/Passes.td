@@ -193,4 +193,21 @@ def PartitionShareRoots
   let dependentDialects = ["::mlir::tensor::TensorDialect"];
 }
 
+def PartitionEarlyNorms
+    : Pass<"partition-early-norms", "::mlir::func::FuncOp"> {
+  let summary = "Make the factor of a norm where its values are known first";
+  let description = [{
+    Squares of what was summed along one direction, which travel with products
+    along the other, are summed by a `wafer.all_reduce` of their own, in front of
+    these. What is computed of few such sums alone is computed behind it, and
+    given by a `wafer.broadcast` along the first direction, from where the values
+    are known half a line earlier. Code generation leaves the sums of other lines
+    out.
+
+    Needs: level 4. Gives: level 4.
+
+    Example: test/Partition/early-norms.mlir
+  }];
+}
+
 #endif // WAFERLOOM_PARTITION_PASSES

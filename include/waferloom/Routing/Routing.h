@@ -30,6 +30,7 @@ struct Collective {
   collectives::Line line;
   collectives::Request request;
   uint64_t times = 1; // per step
+  bool isAside = false; ///< nobody waits for it
   size_t plan = 0;    // index into Problem::plans, by `plan`
   /// Its first color, where somebody has chosen it, and who.
   std::optional<unsigned> color = {};

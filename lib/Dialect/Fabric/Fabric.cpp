@@ -212,6 +212,24 @@ static LogicalResult verifyAlgorithm(ReduceLike op) {
 LogicalResult AllReduceOp::verify() { return verifyAlgorithm(*this); }
 LogicalResult ReduceOp::verify() { return verifyAlgorithm(*this); }
 
+bool BroadcastOp::goesAhead() {
+  SetVector<Operation *> open;
+  auto push = [&](Operation *op) {
+    for (Value operand : op->getOperands())
+      if (Operation *def = operand.getDefiningOp())
+        open.insert(def);
+  };
+  push(*this);
+  for (size_t i = 0; i < open.size(); ++i) {
+    auto other = dyn_cast<CollectiveOpInterface>(open[i]);
+    if (!other || other.getLine() != getLine())
+      push(open[i]);
+    else if (isa<ReduceOp>(open[i]))
+      return false;
+  }
+  return true;
+}
+
 int64_t StageSendRecvOp::getWords() {
   int64_t words = 0;
   for (Value value : getValues())

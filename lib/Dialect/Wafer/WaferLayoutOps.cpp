@@ -287,20 +287,25 @@ LogicalResult ReduceOp::verify() {
 }
 
 LogicalResult BroadcastOp::verify() {
-  if (failed(verifyRoot(*this, getAxes().getAxes(), getRoot())) ||
+  const std::optional<uint64_t> root = getRoot();
+  if (failed(verifyRoot(*this, getAxes().getAxes(),
+                        static_cast<int64_t>(root.value_or(0)))) ||
       failed(
           verifySameShape(*this, getValue().getType(), getResult().getType())))
     return failure();
   auto layouts = getLayouts(getValue().getType(), getResult().getType());
   if (!layouts)
     return success();
+  if (!root)
+    return emitOpError("broadcasts from any coordinate, but a value with a "
+                       "layout is at one: name it");
   auto [source, target] = *layouts;
   if (source.isPartial() || target.isPartial())
     return emitOpError("broadcasts a value that is still partial: "
                        "all-reduce it first");
   if (failed(verifySameDims(*this, source, target)))
     return failure();
-  return verifyRooted(*this, target, source, getAxes().getAxes(), getRoot());
+  return verifyRooted(*this, target, source, getAxes().getAxes(), *root);
 }
 
 /// Checks that `split` is `whole` with dimension `dim` divided over `axes`.

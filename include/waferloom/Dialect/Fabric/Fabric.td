@@ -150,6 +150,11 @@ def Fabric_BroadcastOp : Fabric_CollectiveOp<"broadcast"> {
     $values `along` $line `root` $root (`color` $color^)? attr-dict
     `:` functional-type($values, $results)
   }];
+  let extraClassDeclaration = [{
+    /// Whether no sum along its line ended at its root: all PEs of the line have
+    /// what it is made of, but the root earlier.
+    bool goesAhead();
+  }];
 }
 
 def Fabric_StageSendRecvOp

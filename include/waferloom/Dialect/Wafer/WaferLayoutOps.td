@@ -132,15 +132,20 @@ def Wafer_ReduceOp : Wafer_Op<"reduce", [Pure, Wafer_Collective]> {
 def Wafer_BroadcastOp : Wafer_Op<"broadcast", [Pure, Wafer_Collective]> {
   let summary = "Give the value of one coordinate to all PEs";
   let description = [{
+    Without a coordinate any of them may give it: all have the same value, but
+    they need not all compute it (level 4).
+
     ```mlir
     %1 = wafer.broadcast %0 from [y] = 3 : (tensor<8xf32>) -> tensor<8xf32>
+    %3 = wafer.broadcast %2 from [y] : (tensor<f32>) -> tensor<f32>
     ```
   }];
   let arguments = (ins AnyStaticShapeTensor:$value, Wafer_AxesAttr:$axes,
-                       I64Attr:$root);
+                       OptionalAttr<I64Attr>:$root);
   let results = (outs AnyStaticShapeTensor:$result);
   let assemblyFormat = [{
-    $value `from` $axes `=` $root attr-dict `:` functional-type($value, $result)
+    $value `from` $axes (`=` $root^)? attr-dict
+    `:` functional-type($value, $result)
   }];
   let hasVerifier = 1;
 }
