@@ -24,9 +24,10 @@ ArrayRef<OperatorEntry> import::operatorTable() {
           generatorOperators,  integerOperators,   movementOperators,
           multiHeadOperators,  normOperators,      pointwiseOperators,
           predicateOperators,  productOperators,   quantizedOperators,
-          reductionOperators,  reshapeOperators,   resizeOperators,
-          rowsOperators,       scatterOperators,   selectionOperators,
-          slicingOperators,    windowOperators})
+          recurrentOperators,  reductionOperators, reshapeOperators,
+          resizeOperators,     rowsOperators,      scatterOperators,
+          selectionOperators,  slicingOperators,   transposedOperators,
+          windowOperators})
       llvm::append_range(all, family());
     return all;
   }();

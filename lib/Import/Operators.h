@@ -23,6 +23,7 @@ llvm::ArrayRef<OperatorEntry> pointwiseOperators();
 llvm::ArrayRef<OperatorEntry> predicateOperators();
 llvm::ArrayRef<OperatorEntry> productOperators();
 llvm::ArrayRef<OperatorEntry> quantizedOperators();
+llvm::ArrayRef<OperatorEntry> recurrentOperators();
 llvm::ArrayRef<OperatorEntry> reductionOperators();
 llvm::ArrayRef<OperatorEntry> reshapeOperators();
 llvm::ArrayRef<OperatorEntry> resizeOperators();
@@ -30,6 +31,7 @@ llvm::ArrayRef<OperatorEntry> rowsOperators();
 llvm::ArrayRef<OperatorEntry> scatterOperators();
 llvm::ArrayRef<OperatorEntry> selectionOperators();
 llvm::ArrayRef<OperatorEntry> slicingOperators();
+llvm::ArrayRef<OperatorEntry> transposedOperators();
 llvm::ArrayRef<OperatorEntry> windowOperators();
 
 /// A value with other indices: `indices` are those of `q` in terms of the dims

@@ -447,12 +447,46 @@ static Results lowerGatherND(Call &c) {
       takeParts(c, q, there, ArrayRef<Expr>(from).take_front(batch + *count)));
 }
 
+/// The first elements of each sequence from their end on.
+static Results lowerReverseSequence(Call &c) {
+  SymbolicTensor *q = c.input(0), *lengths = c.input(1);
+  const int64_t time = c.integer("time_axis", 0),
+                batch = c.integer("batch_axis", 1);
+  if (time + batch != 1 || time < 0 || time > 1 || q->rank() < 2 ||
+      lengths->rank() != 1)
+    return one(
+        c.refuse("along dimensions " + Twine(time) + " and " + Twine(batch)));
+  Compose o(c);
+  SymbolicTensor *places = o.iota(q->shape[time]);
+  SymbolicTensor *of = lengths;
+  if (time == 0) {
+    places = o("Unsqueeze", {places, o.ints({1})});
+    of = o("Unsqueeze", {lengths, o.ints({0})});
+  } else {
+    places = o("Unsqueeze", {places, o.ints({0})});
+    of = o("Unsqueeze", {lengths, o.ints({1})});
+  }
+  SymbolicTensor *one64 =
+      c.lowering.fromElements({c.math.constant(1)}, true, lengths->type);
+  SymbolicTensor *from =
+      o.where(o.less(places, of), o.sub(o.sub(of, one64), places), places);
+  SmallVector<int64_t> added;
+  for (size_t i = 2; i < q->rank(); ++i)
+    added.push_back(static_cast<int64_t>(i));
+  from = o("Unsqueeze", {from, o.ints(added)});
+  from = o("Expand",
+           {from, c.lowering.fromElements(q->shape, false,
+                                          c.lowering.builder.getI64Type())});
+  return one(o("GatherElements", {q, from}, {o.attribute("axis", time)}));
+}
+
 ArrayRef<OperatorEntry> import::gatherOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
       {"", "Gather", 2, 2, lowerGather},
       {"", "GatherElements", 2, 2, lowerGatherElements},
       {"", "GatherND", 2, 2, lowerGatherND},
+      {"", "ReverseSequence", 2, 2, lowerReverseSequence},
   };
   return table;
 }

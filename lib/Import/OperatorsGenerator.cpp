@@ -211,10 +211,49 @@ static Results lowerEyeLike(Call &c) {
   return one(c.lowering.fromFunction(q->shape, type, on));
 }
 
+/// Each product is written out from the one before.
+static Results lowerCumProd(Call &c) {
+  constexpr int64_t most = 1024;
+  SymbolicTensor *q = c.input(0);
+  auto given = c.lowering.constantsOf(c.input(1), "the axis");
+  if (!given || given->size() != 1)
+    return {};
+  auto axis = normalizeAxis(c.lowering, (*given)[0], q->rank());
+  auto size = axis ? q->shape[*axis]->constant() : std::nullopt;
+  if (!axis)
+    return {};
+  if (!size || *size > most)
+    return one(c.refuse("multiplies " + c.lowering.print(q->shape[*axis]) +
+                        " elements; at most " + Twine(most) +
+                        " are written out"));
+  const bool isReversed = c.integer("reverse", 0) != 0,
+             isExclusive = c.integer("exclusive", 0) != 0;
+  Compose o(c);
+  SmallVector<SymbolicTensor *> parts(*size);
+  SymbolicTensor *all = nullptr;
+  for (int64_t i = 0; i < *size && !o.failed(); ++i) {
+    const int64_t at = isReversed ? *size - 1 - i : i;
+    SymbolicTensor *next = sliceAxis(c.lowering, q, *axis, at, 1);
+    if (!all && isExclusive && next) {
+      SymbolicTensor *ones = o.constant(1);
+      parts[at] =
+          o("Expand",
+            {ones, c.lowering.fromElements(next->shape, false,
+                                           c.lowering.builder.getI64Type())});
+    } else {
+      parts[at] = isExclusive ? all : all ? o.mul(all, next) : next;
+    }
+    all = all ? o.mul(all, next) : next;
+  }
+  return one(*size == 1 ? parts[0]
+                        : o("Concat", parts, {o.attribute("axis", *axis)}));
+}
+
 ArrayRef<OperatorEntry> import::generatorOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
       {"", "ConstantOfShape", 1, 1, lowerConstantOfShape},
+      {"", "CumProd", 2, 2, lowerCumProd},
       {"", "CumSum", 2, 2, lowerCumSum},
       {"", "EyeLike", 1, 1, lowerEyeLike},
       {"", "Range", 3, 3, lowerRange},

@@ -266,6 +266,19 @@ static Results lowerDynamicQuantizeLinear(Call &c) {
   return {quantized(c, o, q, scale, point, byte, 0, 0), scale, point};
 }
 
+/// So many products of bytes add up to what a float holds exactly.
+static constexpr int64_t exactProducts = (1 << 24) / (255 * 255) - 1;
+
+/// A sum of at most that many, as int32.
+static SymbolicTensor *exactSum(Call &c, SymbolicTensor *sum) {
+  sum = sum ? converted(c, sum, c.lowering.builder.getI32Type()) : nullptr;
+  if (!sum)
+    return nullptr;
+  ReadTensor &read = c.math.reads.back();
+  std::tie(read.low, read.high) = std::pair(-(1 << 24), 1 << 24);
+  return sum;
+}
+
 /// A product of floats that are integers: exact, as int32.
 static SymbolicTensor *integerProduct(Call &c, Compose &o, SymbolicTensor *a,
                                       SymbolicTensor *b) {
@@ -274,20 +287,14 @@ static SymbolicTensor *integerProduct(Call &c, Compose &o, SymbolicTensor *a,
   auto inner = a->shape.back()->constant();
   if (!inner)
     return c.refuse("multiplies over the live length");
-  constexpr int64_t exact = (1 << 24) / (255 * 255) - 1;
   SymbolicTensor *sum = nullptr;
-  for (int64_t from = 0; from < *inner && !o.failed(); from += exact) {
-    const int64_t length = std::min(exact, *inner - from);
+  for (int64_t from = 0; from < *inner && !o.failed(); from += exactProducts) {
+    const int64_t length = std::min(exactProducts, *inner - from);
     SymbolicTensor *left =
         sliceAxis(c.lowering, a, a->rank() - 1, from, length);
     SymbolicTensor *right =
         sliceAxis(c.lowering, b, b->rank() - 2, from, length);
-    SymbolicTensor *part = o("MatMul", {left, right});
-    part = part ? converted(c, part, c.lowering.builder.getI32Type()) : nullptr;
-    if (!part)
-      return nullptr;
-    ReadTensor &read = c.math.reads.back();
-    std::tie(read.low, read.high) = std::pair(-(1 << 24), 1 << 24);
+    SymbolicTensor *part = exactSum(c, o("MatMul", {left, right}));
     sum = sum ? o.add(sum, part) : part;
   }
   return sum;
@@ -306,6 +313,19 @@ static SymbolicTensor *centred(Call &c, Compose &o, SymbolicTensor *q,
     zero = o("Unsqueeze", {zero, o.ints({1})});
   zero = zero ? converted(c, zero, wide) : nullptr;
   return zero ? o.sub(value, zero) : nullptr;
+}
+
+/// A zero point of each output channel of weights, before their other
+/// dimensions.
+static SymbolicTensor *perChannel(Compose &o, Call &c, unsigned weights,
+                                  unsigned zero) {
+  SymbolicTensor *points = c.input(zero);
+  if (!points || points->rank() == 0 || points->shape[0] == c.math.constant(1))
+    return points;
+  SmallVector<int64_t> added;
+  for (size_t i = 1; i < c.input(weights)->rank(); ++i)
+    added.push_back(i);
+  return o("Unsqueeze", {points, o.ints(added)});
 }
 
 static Results lowerMatMulInteger(Call &c) {
@@ -337,6 +357,70 @@ static Results lowerQLinearMatMul(Call &c) {
                        sum->rank() - 1, 0));
 }
 
+/// A convolution of bytes: so many channels at a time that sums are exact.
+static SymbolicTensor *integerConv(Call &c, Compose &o, unsigned x,
+                                   unsigned zeroX, unsigned w, unsigned zeroW) {
+  SymbolicTensor *a = centred(c, o, c.input(x), c.input(zeroX), false);
+  SymbolicTensor *b =
+      a ? centred(c, o, c.input(w), perChannel(o, c, w, zeroW), false)
+        : nullptr;
+  if (!b || b->rank() < 3)
+    return b ? c.refuse("its weights do not fit the value") : nullptr;
+  int64_t places = 1;
+  for (Expr size : ArrayRef<Expr>(b->shape).drop_front(2))
+    places *= size->constant().value_or(0);
+  const int64_t channels = b->shape[1]->constant().value_or(0);
+  const int64_t most = places ? exactProducts / places : 0;
+  if (most < 1 || (channels > most && c.integer("group", 1) != 1))
+    return c.refuse("adds up " + Twine(places * channels) +
+                    " products of bytes in a group; floats hold exactly " +
+                    Twine(exactProducts));
+  SymbolicTensor *sum = nullptr;
+  for (int64_t from = 0; from < channels && !o.failed(); from += most) {
+    const int64_t length = std::min(most, channels - from);
+    SymbolicTensor *left = a, *right = b;
+    if (length < channels) {
+      left = sliceAxis(c.lowering, a, 1, from, length);
+      right = sliceAxis(c.lowering, b, 1, from, length);
+    }
+    SymbolicTensor *part =
+        exactSum(c, o("Conv", {left, right}, c.attributes.getValue()));
+    sum = sum ? o.add(sum, part) : part;
+  }
+  return sum;
+}
+
+static Results lowerConvInteger(Call &c) {
+  Compose o(c);
+  return one(integerConv(c, o, 0, 2, 1, 3));
+}
+
+static Results lowerQLinearConv(Call &c) {
+  Compose o(c);
+  Type wide = c.lowering.builder.getF32Type();
+  SymbolicTensor *sum = integerConv(c, o, 0, 2, 3, 5);
+  sum = sum ? converted(c, sum, wide) : nullptr;
+  auto channels = [&](SymbolicTensor *values) -> SymbolicTensor * {
+    values = values ? converted(c, values, wide) : nullptr;
+    if (!values || values->rank() == 0 ||
+        values->shape[0] == c.math.constant(1))
+      return values;
+    SmallVector<int64_t> added;
+    for (size_t i = 2; i < c.input(0)->rank(); ++i)
+      added.push_back(i - 1);
+    return o("Unsqueeze", {values, o.ints(added)});
+  };
+  if (sum && c.input(8))
+    sum = o.add(sum, channels(c.input(8)));
+  if (!sum)
+    return {};
+  SymbolicTensor *scale = o.mul(channels(c.input(1)), channels(c.input(4)));
+  SymbolicTensor *value = o.mul(sum, scale);
+  return one(value ? quantized(c, o, value, c.input(6), c.input(7),
+                               c.input(7)->type, 1, 0)
+                   : nullptr);
+}
+
 ArrayRef<OperatorEntry> import::integerOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
@@ -345,8 +429,10 @@ ArrayRef<OperatorEntry> import::integerOperators() {
       {"", "BitwiseNot", 1, 1, lowerBitwiseNot},
       {"", "BitwiseOr", 2, 2, lowerBitwise},
       {"", "BitwiseXor", 2, 2, lowerBitwise},
+      {"", "ConvInteger", 2, 4, lowerConvInteger},
       {"", "DynamicQuantizeLinear", 1, 1, lowerDynamicQuantizeLinear},
       {"", "MatMulInteger", 2, 4, lowerMatMulInteger},
+      {"", "QLinearConv", 8, 9, lowerQLinearConv},
       {"", "QLinearMatMul", 8, 8, lowerQLinearMatMul},
       {"", "QuantizeLinear", 2, 3, lowerQuantizeLinear},
   };

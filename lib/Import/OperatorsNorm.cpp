@@ -68,6 +68,31 @@ static Results lowerBatchNormalization(Call &c) {
                    perChannel(o, q, c.input(2))));
 }
 
+/// x / (bias + alpha / size * sum)^beta, of the squares of the channels around.
+static Results lowerLRN(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  if (!isImage(c, q))
+    return {};
+  auto channels = q->shape[1]->constant();
+  const int64_t size = c.integer("size", 1);
+  if (!channels || size < 1 || size > 64)
+    return one(c.refuse("over " + Twine(size) + " channels; 1 to 64 are"));
+  Compose o(c);
+  SmallVector<int64_t> pads(2 * q->rank(), 0);
+  pads[1] = (size - 1) / 2;
+  pads[q->rank() + 1] = size - 1 - pads[1];
+  SymbolicTensor *padded = o("Pad", {o.mul(q, q), o.ints(pads)});
+  SymbolicTensor *sum = nullptr;
+  for (int64_t i = 0; i < size && padded; ++i) {
+    SymbolicTensor *part = sliceAxis(c.lowering, padded, 1, i, *channels);
+    sum = sum ? o.add(sum, part) : part;
+  }
+  const double alpha = c.real("alpha", 1e-4f) / static_cast<double>(size);
+  SymbolicTensor *base =
+      o.add(o.mul(sum, o.constant(alpha)), o.constant(c.real("bias", 1)));
+  return one(o.mul(q, o("Pow", {base, o.constant(-c.real("beta", 0.75f))})));
+}
+
 /// x / |x|, and 0 where that is 0.
 static Results lowerLpNormalization(Call &c) {
   SymbolicTensor *q = c.input(0);
@@ -197,6 +222,7 @@ ArrayRef<OperatorEntry> import::normOperators() {
       {"", "GlobalAveragePool", 1, 1, lowerGlobalPool},
       {"", "GlobalMaxPool", 1, 1, lowerGlobalPool},
       {"", "InstanceNormalization", 3, 3, lowerInstanceNormalization},
+      {"", "LRN", 1, 1, lowerLRN},
       {"", "LpNormalization", 1, 1, lowerLpNormalization},
       {"", "ReduceL1", 1, 2, lowerReduceOf},
       {"", "ReduceL2", 1, 2, lowerReduceOf},

@@ -6,7 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Compose.h"
+#include "Windows.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -22,10 +22,10 @@ static constexpr double infinity = std::numeric_limits<double>::infinity();
 // Pad
 //===----------------------------------------------------------------------===//
 
-/// Elements of `q` at some places of an axis, `fill` at those that are none.
-static SymbolicTensor *takenOr(Call &c, Compose &o, SymbolicTensor *q,
-                               int64_t axis, int64_t size,
-                               ArrayRef<int64_t> places, SymbolicTensor *fill) {
+SymbolicTensor *import::takenOr(Call &c, Compose &o, SymbolicTensor *q,
+                                int64_t axis, int64_t size,
+                                ArrayRef<int64_t> places,
+                                SymbolicTensor *fill) {
   Arithmetic &math = c.math;
   SmallVector<int64_t> from;
   bool isWhole = static_cast<int64_t>(places.size()) == size, isInside = true;
@@ -120,31 +120,6 @@ static Results lowerPad(Call &c) {
 //===----------------------------------------------------------------------===//
 // Windows
 //===----------------------------------------------------------------------===//
-
-namespace {
-
-/// The windows of a pool or a convolution over dimensions 2 and on.
-struct Windows {
-  SmallVector<int64_t> sizes, kernel, strides, dilations, before, behind, out;
-
-  size_t rank() const { return sizes.size(); }
-  int64_t reach(size_t i) const { return (kernel[i] - 1) * dilations[i] + 1; }
-  int64_t places() const {
-    int64_t count = 1;
-    for (int64_t size : kernel)
-      count *= size;
-    return count;
-  }
-  /// The coordinates of place number `at` of a window.
-  SmallVector<int64_t> coordinates(int64_t at) const {
-    SmallVector<int64_t> result(rank());
-    for (size_t i = rank(); i-- > 0; at /= kernel[i])
-      result[i] = at % kernel[i];
-    return result;
-  }
-};
-
-} // namespace
 
 static std::optional<Windows> windowsOf(Call &c, SymbolicTensor *q,
                                         ArrayRef<int64_t> kernel) {
@@ -282,9 +257,8 @@ static Results lowerPool(Call &c) {
   return one(sum);
 }
 
-/// The weights of one place of the windows, [groups, out / groups, in].
-static SymbolicTensor *weightsAt(Call &c, Compose &o, SymbolicTensor *weights,
-                                 ArrayRef<int64_t> place) {
+SymbolicTensor *import::weightsAt(Call &c, Compose &o, SymbolicTensor *weights,
+                                  ArrayRef<int64_t> place) {
   SmallVector<int64_t> axes;
   for (size_t i = 0; i < place.size() && weights; ++i) {
     axes.push_back(i + 2);
@@ -349,103 +323,11 @@ static Results lowerConv(Call &c) {
   return one(o.add(sum, o("Unsqueeze", {bias, o.ints(added)})));
 }
 
-/// The product of the weights of one place, [in, out], and a value.
-static SymbolicTensor *channelProduct(Call &c, Compose &o,
-                                      SymbolicTensor *weights,
-                                      SymbolicTensor *value, size_t rank) {
-  std::string space = std::string("pqrst").substr(0, rank);
-  std::string equation = "io,ni" + space + "->no" + space;
-  return o("Einsum", {weights, value},
-           c.lowering.builder.getNamedAttr(
-               "equation", c.lowering.builder.getStringAttr(equation)));
-}
-
-/// Every element of the result takes what lies under it for each place of the
-/// kernel: nothing where the stride leaves a gap.
-static Results lowerConvTranspose(Call &c) {
-  SymbolicTensor *q = c.input(0), *weights = c.input(1), *bias = c.input(2);
-  if (weights->rank() != q->rank() || weights->type != q->type ||
-      q->rank() < 3 || q->rank() > 7 || !q->isFloat())
-    return one(c.refuse("its weights do not fit the value"));
-  if (c.integer("group", 1) != 1)
-    return one(c.refuse("of several groups"));
-  const size_t rank = q->rank() - 2;
-  auto list = [&](StringRef name, size_t count, int64_t otherwise) {
-    auto given = c.integers(name);
-    return given && given->size() == count
-               ? *given
-               : SmallVector<int64_t>(count, otherwise);
-  };
-  SmallVector<int64_t> strides = list("strides", rank, 1),
-                       dilations = list("dilations", rank, 1),
-                       more = list("output_padding", rank, 0),
-                       pads = list("pads", 2 * rank, 0),
-                       wanted = list("output_shape", rank, -1);
-  StringRef automatic = c.text("auto_pad", "NOTSET");
-  Windows w;
-  for (size_t i = 0; i < rank; ++i) {
-    auto size = q->shape[i + 2]->constant(),
-         kernel = weights->shape[i + 2]->constant();
-    if (!size || !kernel || strides[i] < 1 || dilations[i] < 1)
-      return one(c.refuse("slides over the live length"));
-    w.sizes.push_back(*size);
-    w.kernel.push_back(*kernel);
-    const int64_t full =
-        strides[i] * (*size - 1) + more[i] + (*kernel - 1) * dilations[i] + 1;
-    if (automatic.starts_with("SAME") && wanted[i] < 0)
-      wanted[i] = *size * strides[i];
-    if (wanted[i] >= 0) {
-      const int64_t total = std::max<int64_t>(full - wanted[i], 0);
-      const int64_t half = total / 2;
-      pads[i] = automatic == "SAME_UPPER" ? half : total - half;
-      pads[i + rank] = total - pads[i];
-      w.out.push_back(wanted[i]);
-    } else {
-      w.out.push_back(full - pads[i] - pads[i + rank]);
-    }
-    if (w.out.back() < 1)
-      return one(c.refuse("its result has no elements"));
-  }
-  Compose o(c);
-  SymbolicTensor *sum = nullptr;
-  for (int64_t k = 0; k < w.places() && !o.failed(); ++k) {
-    SmallVector<int64_t> place = w.coordinates(k);
-    SymbolicTensor *part = q;
-    bool isEmpty = false;
-    for (size_t i = 0; i < rank && part; ++i) {
-      SmallVector<int64_t> places;
-      for (int64_t at = 0; at < w.out[i]; ++at) {
-        const int64_t from = at + pads[i] - place[i] * dilations[i];
-        places.push_back(from % strides[i] == 0 ? from / strides[i] : -1);
-      }
-      isEmpty |= llvm::none_of(
-          places, [&](int64_t at) { return at >= 0 && at < w.sizes[i]; });
-      part = takenOr(c, o, part, static_cast<int64_t>(i) + 2, w.sizes[i],
-                     places, o.constant(0));
-    }
-    if (isEmpty && sum)
-      continue;
-    SymbolicTensor *own = weightsAt(c, o, weights, place);
-    SymbolicTensor *product =
-        part ? channelProduct(c, o, own, part, rank) : nullptr;
-    sum = sum ? o.add(sum, product) : product;
-  }
-  if (!sum || !bias)
-    return one(sum);
-  SmallVector<int64_t> added;
-  for (size_t i = 0; i < rank; ++i)
-    added.push_back(i + 1);
-  return one(o.add(sum, o("Unsqueeze", {bias, o.ints(added)})));
-}
-
 ArrayRef<OperatorEntry> import::windowOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
-      {"", "AveragePool", 1, 1, lowerPool},
-      {"", "Conv", 2, 3, lowerConv},
-      {"", "ConvTranspose", 2, 3, lowerConvTranspose},
-      {"", "LpPool", 1, 1, lowerPool},
-      {"", "MaxPool", 1, 1, lowerPool},
+      {"", "AveragePool", 1, 1, lowerPool}, {"", "Conv", 2, 3, lowerConv},
+      {"", "LpPool", 1, 1, lowerPool},      {"", "MaxPool", 1, 1, lowerPool},
       {"", "Pad", 1, 4, lowerPad},
   };
   return table;

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-import fused, pointwise, shapes, sums  # noqa: F401, E401: they register their makers
+import fused, pointwise, recurrent, shapes, sums  # noqa: F401, E401: they register their makers
 import waferloom as wl
 from draw import Unfit, draw
 

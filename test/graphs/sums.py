@@ -170,9 +170,9 @@ def image(d, spatial):
 def conv(d, op):
     spatial = d.one_of((1, 2))
     x, kernel = image(d, spatial)
-    group = x.shape[1] if d.chance(0.2) and op == "Conv" else 1
+    group = x.shape[1] if d.chance(0.2) else 1
     out = d.between(1, 4) * group
-    shape = (out, x.shape[1] // group, *kernel) if op == "Conv" else (x.shape[1], out, *kernel)
+    shape = (out, x.shape[1] // group, *kernel) if op == "Conv" else (x.shape[1], out // group, *kernel)
     inputs = [x, d.like(x, shape, weight=d.chance(0.8))]
     if d.chance(0.5):
         inputs.append(d.like(x, (out,)))
