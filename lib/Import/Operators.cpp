@@ -25,9 +25,9 @@ ArrayRef<OperatorEntry> import::operatorTable() {
           multiHeadOperators,  normOperators,      pointwiseOperators,
           predicateOperators,  productOperators,   quantizedOperators,
           recurrentOperators,  reductionOperators, reshapeOperators,
-          resizeOperators,     rowsOperators,      scatterOperators,
-          selectionOperators,  slicingOperators,   transposedOperators,
-          windowOperators})
+          resizeOperators,     rowsOperators,      sampleOperators,
+          scatterOperators,    selectionOperators, slicingOperators,
+          transposedOperators, windowOperators})
       llvm::append_range(all, family());
     return all;
   }();

@@ -28,6 +28,7 @@ llvm::ArrayRef<OperatorEntry> reductionOperators();
 llvm::ArrayRef<OperatorEntry> reshapeOperators();
 llvm::ArrayRef<OperatorEntry> resizeOperators();
 llvm::ArrayRef<OperatorEntry> rowsOperators();
+llvm::ArrayRef<OperatorEntry> sampleOperators();
 llvm::ArrayRef<OperatorEntry> scatterOperators();
 llvm::ArrayRef<OperatorEntry> selectionOperators();
 llvm::ArrayRef<OperatorEntry> slicingOperators();

@@ -107,3 +107,13 @@ def test_powers_are_near():
     x, e = random.uniform(0.1, 9, (5, 7)).astype(np.float32), random.uniform(-3, 3, (5, 7)).astype(np.float32)
     ours, theirs = both("(float[5,7] x, float[5,7] e) => (float[5,7] y) { y = Pow(x, e) }", {"x": x, "e": e})
     np.testing.assert_allclose(ours(), theirs(), rtol=1e-5)
+
+
+def test_samples_beside_infinities():
+    x = np.ones((1, 2, 3, 3), np.float32)
+    x[0, 1, 2, 2] = np.inf
+    grid = np.array([[-1, -1], [-0.5, -0.5]], np.float32).reshape(1, 1, 2, 2)
+    ours, theirs = both("(float[1,2,3,3] x, float[1,1,2,2] grid) => (float[1,2,1,2] y) "
+                        "{ y = GridSample<align_corners = 1>(x, grid) }", {"x": x, "grid": grid})
+    assert (theirs() == 1).all()
+    assert (ours()[0, 0] == 1).all() and np.isnan(ours()[0, 1]).all()

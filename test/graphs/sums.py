@@ -220,6 +220,19 @@ def resize(d, op):
           coordinate_transformation_mode=d.one_of(("asymmetric", "half_pixel", "align_corners")), **options)
 
 
+@maker("GridSample")
+def grid_sample(d, op):
+    if d.opset < 16:
+        raise Unfit
+    spatial = d.one_of((2, 2, 3)) if d.opset >= 20 else 2
+    x = d.value("f", rank=spatial + 2)
+    places = [x.shape[0], *(d.between(1, 4) for _ in range(spatial)), spatial]
+    grid = d.fresh("f", array=d.random.uniform(-1.7, 1.7, places).astype(x.dtype))
+    modes = ("nearest", "linear", "cubic") if d.opset >= 20 else ("nearest", "bilinear", "bicubic")
+    d.put(op, [x, grid], mode=modes[d.between(0, 2 if spatial == 2 else 1)], align_corners=d.between(0, 1),
+          padding_mode=d.one_of(("zeros", "border", "reflection")))
+
+
 #---- attention ----
 
 
