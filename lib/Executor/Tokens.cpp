@@ -39,6 +39,7 @@ struct Step {
                llvm::function_ref<bool(const image::EntryT &,
                                        llvm::ArrayRef<uint32_t> shape)>
                    isOne) const;
+  bool isWhole(const HostTensor &tensor) const;
   bool mayCount(const HostTensor &tensor, size_t dim) const;
   std::optional<size_t> tokenDim(const HostTensor &tensor) const;
   const image::EntryInputT *inputOf(const HostTensor &tensor) const;
@@ -100,10 +101,17 @@ const image::EntryInputT *Step::inputOf(const HostTensor &tensor) const {
   return nullptr;
 }
 
+/// Whether every part of the step takes all of it.
+bool Step::isWhole(const HostTensor &tensor) const {
+  const auto *info =
+      image::findTensor(*image.entries[begin], image::Role::input, tensor.name);
+  return info && info->whole;
+}
+
 /// Whether the second dimension is all tokens seen by the end of the step, of
 /// as many as the capacity: no other dimension that happens to be as long.
 bool Step::countsLive(const HostTensor &tensor) const {
-  return tensor.shape.size() >= 2 && image.capacity &&
+  return tensor.shape.size() >= 2 && image.capacity && !isWhole(tensor) &&
          tensor.shape[1] == start + tokens &&
          haveAll(tensor, [&](const image::EntryT &, auto shape) {
            return shape[1] == image.capacity;
@@ -114,7 +122,8 @@ bool Step::countsLive(const HostTensor &tensor) const {
 /// seen by its end: a mask or a bias of scores.
 bool Step::countsScores(const HostTensor &tensor) const {
   const size_t rank = tensor.shape.size();
-  return rank >= 3 && image.capacity && tensor.shape[rank - 2] == tokens &&
+  return rank >= 3 && image.capacity && !isWhole(tensor) &&
+         tensor.shape[rank - 2] == tokens &&
          tensor.shape[rank - 1] == start + tokens &&
          haveAll(tensor, [&](const image::EntryT &entry, auto shape) {
            return shape[rank - 2] == entry.tokens &&

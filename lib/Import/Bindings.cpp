@@ -126,8 +126,10 @@ void Bindings::bind(Arithmetic &math, int64_t n) {
   for (HostInput host : hostInputs)
     if (host.use == "positions")
       put(host.input.getShape()[host.input.getShape().size() - 1], tokens);
+  given.clear();
   for (const auto &[name, size] : options.dims)
-    sizes.try_emplace(name, math.constant(size));
+    if (sizes.try_emplace(name, math.constant(size)).second)
+      given.try_emplace(name, size);
   for (auto input : graph.getBody().getOps<onnx::InputOp>()) {
     ArrayAttr shape = input.getShape();
     if (input.getResult().use_empty() || shape.empty())
@@ -169,6 +171,12 @@ Expr Bindings::size(Arithmetic &math, Attribute dim) {
     sum = math.add(sum, size);
   }
   return sum;
+}
+
+std::optional<int64_t> Bindings::givenSize(Attribute dim) const {
+  auto name = dyn_cast<StringAttr>(dim);
+  auto known = name ? given.find(name.getValue()) : given.end();
+  return known == given.end() ? std::nullopt : std::optional(known->second);
 }
 
 SmallVector<std::string> Bindings::knownNames() {

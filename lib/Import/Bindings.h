@@ -32,6 +32,10 @@ public:
   void bind(Arithmetic &math, int64_t n);
   /// The size of one declared dimension; null if nothing says it.
   Expr size(Arithmetic &math, mlir::Attribute dim);
+  /// The size of a dimension that the caller gives, the same in every entry and
+  /// at every position; none of one that counts tokens, whatever it is bound
+  /// to.
+  std::optional<int64_t> givenSize(mlir::Attribute dim) const;
   /// The names of dimensions of inputs.
   llvm::SmallVector<std::string> knownNames();
   /// Dimension names the caller bound that no input has.
@@ -46,6 +50,7 @@ private:
   const Options &options;
   onnx::InputOp tokenInput;
   llvm::StringMap<Expr> sizes;
+  llvm::StringMap<int64_t> given; // of those, the caller's
 };
 
 /// Refuses what the caller says of names that the model does not have, and a

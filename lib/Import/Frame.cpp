@@ -60,14 +60,21 @@ llvm::StringMap<StringAttr> import::declareWeights(ModuleOp target,
 void import::describeModel(ModuleOp target, onnx::GraphOp graph,
                            ArrayRef<State> found,
                            ArrayRef<FilledState> foundFilled,
-                           const Options &options) {
+                           const Options &options, const Bindings &bindings) {
   SmallVector<State> states(found);
   SmallVector<FilledState> filled(foundFilled);
   Builder builder(target.getContext());
-  auto describe = [&](auto value) {
-    return wafer::ModelTensorAttr::get(
-        builder.getContext(), value.getNameAttr(), value.getElementType(),
-        value.getShape());
+  auto describe = [&](auto value, ArrayAttr shape) {
+    return wafer::ModelTensorAttr::get(builder.getContext(),
+                                       value.getNameAttr(),
+                                       value.getElementType(), shape);
+  };
+  auto sizesOf = [&](onnx::InputOp input) {
+    return builder.getArrayAttr(
+        llvm::map_to_vector(input.getShape(), [&](Attribute dim) -> Attribute {
+          auto size = bindings.givenSize(dim);
+          return size ? builder.getI64IntegerAttr(*size) : dim;
+        }));
   };
   SmallVector<Attribute> inputs, outputs, pairs;
   auto isFixed = [&](onnx::InputOp input) {
@@ -79,12 +86,12 @@ void import::describeModel(ModuleOp target, onnx::GraphOp graph,
     if (!isFixed(input) &&
         llvm::none_of(states, [&](State &s) { return s.past == input; }) &&
         llvm::none_of(filled, [&](FilledState &s) { return s.past == input; }))
-      inputs.push_back(describe(input));
+      inputs.push_back(describe(input, sizesOf(input)));
   llvm::StringSet<> given;
   target.walk([&](wafer::OutputOp output) { given.insert(output.getName()); });
   for (auto output : graph.getBody().getOps<onnx::OutputOp>())
     if (given.contains(output.getName()))
-      outputs.push_back(describe(output));
+      outputs.push_back(describe(output, output.getShape()));
   for (State &state : states)
     pairs.push_back(wafer::ModelStateAttr::get(
         builder.getContext(), state.past.getNameAttr(),

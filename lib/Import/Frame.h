@@ -3,6 +3,7 @@
 #ifndef WAFERLOOM_LIB_IMPORT_FRAME_H
 #define WAFERLOOM_LIB_IMPORT_FRAME_H
 
+#include "Bindings.h"
 #include "Uses.h"
 
 #include "llvm/ADT/StringMap.h"
@@ -16,10 +17,12 @@ llvm::StringMap<mlir::StringAttr> declareWeights(mlir::ModuleOp target,
                                                  onnx::GraphOp graph);
 
 /// Writes into the program of `target`: inputs and outputs as the file has
-/// them, the states, and their capacity.
+/// them, but with the sizes that the caller gives to dimensions of inputs; the
+/// states, and their capacity.
 void describeModel(mlir::ModuleOp target, onnx::GraphOp graph,
                    llvm::ArrayRef<State> states,
-                   llvm::ArrayRef<FilledState> filled, const Options &options);
+                   llvm::ArrayRef<FilledState> filled, const Options &options,
+                   const Bindings &bindings);
 
 /// Of what is given or wanted in double precision, a word.
 void noteDoubles(onnx::GraphOp graph);

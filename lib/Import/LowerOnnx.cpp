@@ -122,7 +122,7 @@ OwningOpRef<ModuleOp> ModelLowering::run() {
   if (mlir::failed(lowerEntries(bindings, *entries)))
     return nullptr;
   options.sets = asked.sets;
-  describeModel(*target, graph, states, uses.filled, options);
+  describeModel(*target, graph, states, uses.filled, options, bindings);
   eraseUnusedWeights(*target);
   return std::move(target);
 }

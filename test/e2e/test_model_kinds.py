@@ -80,6 +80,32 @@ def test_a_mask_of_the_caller_over_the_live_length():
     compare(g.model(), steps, CACHES, context=6, chunks=[3], logits="all")
 
 
+@pytest.mark.parametrize("declared", ["source", 6])
+def test_what_an_encoder_gave_is_as_long_as_the_context(declared):
+    """A step that is run token by token takes it whole each time: it is no mask over the tokens so far."""
+    g = with_cache()
+    x = g.op("Gather", g.weight(VOCABULARY, HIDDEN), g.input("input_ids", ["batch", "seq"], TensorProto.INT64))
+    encoded = g.input("encoded", ["batch", declared, HIDDEN])
+    hidden = g.input("encoder_attention_mask", ["batch", declared], TensorProto.INT64)
+    y, k, v = decoder(g, x)
+    name_presents(g, k, v)
+    q, k, v = (heads_of(g, g.op("MatMul", of, g.weight(HIDDEN, HEADS * SIZE))) for of in (y, encoded, encoded))
+    scores = g.op("MatMul", q, g.op("Transpose", k, perm=[0, 1, 3, 2]))
+    seen = g.op("Unsqueeze", g.op("Cast", hidden, to=TensorProto.BOOL), g.integers(1, 2))
+    scores = g.op("Where", seen, scores, g.constant(np.array(-1e9, np.float32)))
+    cross = g.op("MatMul", g.op("Softmax", scores, axis=-1), v)
+    cross = g.op("Reshape", g.op("Transpose", cross, perm=[0, 2, 1, 3]), g.integers(0, 0, HEADS * SIZE))
+    g.op("MatMul", cross, g.head, names=["logits"])
+    g.output("logits", ["batch", "seq", VOCABULARY])
+    steps = [{"input_ids": g.random.integers(0, VOCABULARY, (1, n)),
+              "encoded": g.random.standard_normal((1, 6, HIDDEN)).astype(np.float32),
+              "encoder_attention_mask": np.array([[1, 1, 0, 1, 1, 1]])} for n in (2, 4)]
+    dims = {"source": 6} if declared == "source" else {}
+    compare(g.model(), steps, CACHES, context=6, dims=dims, logits="all")
+
+
+
+
 @pytest.mark.parametrize("chunks", [[], [3]], ids=str)
 @pytest.mark.parametrize("logits", ["all", "last"])
 def test_a_model_that_takes_the_last_token_itself(chunks, logits):

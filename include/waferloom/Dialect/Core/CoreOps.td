@@ -99,7 +99,8 @@ def Core_InputOp : Core_Op<"input", [HasParent<"EntryOp">]> {
 def Core_TensorOp : Core_Op<"tensor", [HasParent<"EntryOp">]> {
   let summary = "A tensor as the model has it, before padding";
   let description = [{
-    An output that is `whole` answers all tokens of a step at once.
+    An output that is `whole` answers all tokens of a step at once; of an input
+    that is, every part of a step takes all.
 
     ```mlir
     core.tensor output "logits" [1, 1, 512] f32 as f32
