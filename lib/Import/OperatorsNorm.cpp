@@ -103,6 +103,9 @@ static Results lowerLpNormalization(Call &c) {
     return one(c.refuse("of a value that is not a float"));
   Compose o(c);
   SymbolicTensor *axes = o.ints({*axis});
+  // Of one element it is 1 or -1, exactly; of an infinity or NaN it is NaN.
+  if (q->shape[*axis] == c.math.constant(1))
+    return one(o.add(o("Sign", {q}), o.mul(q, o.constant(0))));
   SymbolicTensor *size = c.integer("p", 2) == 1
                              ? o("ReduceSum", {o("Abs", {q}), axes})
                              : o("Sqrt", {o("ReduceSum", {o.mul(q, q), axes})});

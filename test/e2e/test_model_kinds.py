@@ -106,6 +106,17 @@ def test_what_an_encoder_gave_is_as_long_as_the_context(declared):
 
 
 
+def test_a_norm_of_one_element_is_1_exactly():
+    g = Graph()
+    x = g.input("x", [53, 1])
+    g.op("Floor", g.op("LpNormalization", x, axis=1), names=[g.output("y", [53, 1])])
+    step = {"x": g.random.standard_normal((53, 1)).astype(np.float32)}
+    compare(g.model(), [step], tolerance=0)
+    step["x"][:5, 0] = [0, 1e30, -np.inf, np.nan, 1e-30]
+    found = wl.compile(g.model().SerializeToString(), target=GRIDS[0]).run(step).outputs["y"]
+    np.testing.assert_array_equal(found[:5, 0], [0, 1, np.nan, np.nan, 1])
+
+
 @pytest.mark.parametrize("chunks", [[], [3]], ids=str)
 @pytest.mark.parametrize("logits", ["all", "last"])
 def test_a_model_that_takes_the_last_token_itself(chunks, logits):
