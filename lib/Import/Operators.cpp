@@ -19,15 +19,15 @@ ArrayRef<OperatorEntry> import::operatorTable() {
   static const std::vector<OperatorEntry> table = [] {
     std::vector<OperatorEntry> all;
     for (auto family :
-         {activationOperators, attentionOperators, castOperators,
-          einsumOperators,     expertOperators,    gatherOperators,
-          generatorOperators,  integerOperators,   movementOperators,
-          multiHeadOperators,  normOperators,      pointwiseOperators,
-          predicateOperators,  productOperators,   quantizedOperators,
-          recurrentOperators,  reductionOperators, reshapeOperators,
-          resizeOperators,     rowsOperators,      sampleOperators,
-          scatterOperators,    selectionOperators, slicingOperators,
-          transposedOperators, windowOperators})
+         {activationOperators, attentionOperators,  castOperators,
+          einsumOperators,     expertOperators,     gatherOperators,
+          generatorOperators,  integerOperators,    movementOperators,
+          multiHeadOperators,  normOperators,       pointwiseOperators,
+          predicateOperators,  productOperators,    quantizedOperators,
+          recurrentOperators,  reductionOperators,  reshapeOperators,
+          resizeOperators,     rowsOperators,       sampleOperators,
+          scatterOperators,    selectionOperators,  slicingOperators,
+          spectrumOperators,   transposedOperators, windowOperators})
       llvm::append_range(all, family());
     return all;
   }();

@@ -32,6 +32,7 @@ llvm::ArrayRef<OperatorEntry> sampleOperators();
 llvm::ArrayRef<OperatorEntry> scatterOperators();
 llvm::ArrayRef<OperatorEntry> selectionOperators();
 llvm::ArrayRef<OperatorEntry> slicingOperators();
+llvm::ArrayRef<OperatorEntry> spectrumOperators();
 llvm::ArrayRef<OperatorEntry> transposedOperators();
 llvm::ArrayRef<OperatorEntry> windowOperators();
 

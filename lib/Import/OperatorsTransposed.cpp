@@ -156,7 +156,12 @@ static Results lowerCol2Im(Call &c) {
     windows.push_back(room / strides[i] + 1);
     more.push_back(room % strides[i]);
   }
-  const int64_t places = llvm::product_of(*block);
+  constexpr int64_t most = 1 << 12;
+  int64_t places = 1;
+  for (int64_t size : *block)
+    if (size > most || (places *= size) > most)
+      return one(
+          c.refuse("of blocks of more than " + Twine(most) + " elements"));
   auto batch = q->shape[0]->constant(), columns = q->shape[1]->constant();
   if (!batch || !columns || *columns % places ||
       q->shape[2]->constant() != llvm::product_of(windows))

@@ -233,6 +233,45 @@ def grid_sample(d, op):
           padding_mode=d.one_of(("zeros", "border", "reflection")))
 
 
+#---- spectra ----
+
+
+@maker("DFT")
+def dft(d, op):
+    if d.opset < 17:
+        raise Unfit
+    real = d.chance(0.5)
+    x = d.fresh("f", (*d.shape(d.between(1, 2)), d.between(1, 7), 1 if real else 2))
+    axis = d.between(0, x.rank - 2) if d.chance(0.5) else x.rank - 2
+    options = {"onesided": 1} if real and d.chance(0.5) else {"inverse": 1} if not real and d.chance(0.5) else {}
+    length = d.constant(np.array(d.between(1, 9), np.int64)) if d.chance(0.4) else None
+    if d.opset < 20:
+        d.put(op, [x, *([length] if length else [])], axis=axis, **options)
+    else:
+        d.put(op, [x, length, d.constant(np.array(axis, np.int64))], **options)
+
+
+@maker("STFT")
+def stft(d, op):
+    if d.opset < 17:
+        raise Unfit
+    length = d.between(1, 6)
+    x = d.fresh("f", (d.between(1, 2), length + d.between(0, 7), 1))
+    step, size = (d.constant(np.array(n, np.int64)) for n in (d.between(1, 3), length))
+    window = d.like(x, (length,)) if d.chance(0.6) else None
+    d.put(op, [x, step, window, size], onesided=d.between(0, 1))
+
+
+@maker("MelWeightMatrix")
+def mel_weights(d, op):
+    if d.opset < 17:
+        raise Unfit
+    numbers = [d.constant(np.array(n, np.int64)) for n in (d.between(1, 6), d.between(4, 40), 8192)]
+    ends = [d.constant(np.float32(n)) for n in (d.between(0, 900), d.between(1000, 4000))]
+    y, = d.put(op, [*numbers, *ends])
+    d.put("Add", [y, d.number(0.1)])
+
+
 #---- attention ----
 
 

@@ -163,6 +163,10 @@ REFUSED = {
                            ["the index -3 lies outside of the 2 elements"]),
     "attribute twice": ("y = Softmax <axis = 1, axis = 2> (x)", {}, ["'axis' appeared multiple times"]),
     "operator set": ("y = Neg(x)", {"opset": 99}, ["of operator set 99, the newest that is known is"]),
+    "large blocks": ("i = Constant <value = int64[2] {70, 70}> () y = Col2Im(x, i, i)", {}, ["of blocks of more than 4096 elements"]),
+    "parts of a number": ("y = DFT(x)", {}, [r"\(DFT\): of a signal that is no float whose last dimension is 1 or 2"]),
+    "long spectrum": ("s = Constant <value = int64[1] {1}> () r = ReduceSum(x, m1) n = Constant <value = int64 {9000000}> () y = DFT(r, n)", {},
+                      ["from 3 to 9000000 numbers; its matrix has at most 16777216 elements"]),
     "divide by zero": ("a = Constant <value = int64 {1}> () b = Constant <value = int64 {0}> () c = Div(a, b) f = Cast <to = 1> (c) y = Add(x, f)", {},
                        ["divides by zero"]),
 }

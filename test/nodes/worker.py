@@ -17,11 +17,13 @@ REGION = (2, 2)
 IMPORT = ("onnx", "tensors")
 OP = re.compile(r"'\w+\.\w+' op ")
 # Operators whose operands say how large the result is.
-GENERATORS = ("BlackmanWindow", "ConstantOfShape", "HammingWindow", "HannWindow", "Range")
+GENERATORS = ("BlackmanWindow", "ConstantOfShape", "HammingWindow", "HannWindow", "MelWeightMatrix", "Range")
 
 
 def text_of(error):
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+    """Its first line that is no warning."""
+    lines = [line for line in str(error).splitlines() if not line.startswith("warning:")]
+    return lines[0] if lines else type(error).__name__
 
 
 def tensors(folder, kind, values):
@@ -115,14 +117,15 @@ def run(case):
         forms.append(("constant integers and conditions", {name for name in names if feed[name].dtype.kind in "iub"}))
     if "DequantizeLinear" in kinds or kinds & {*GENERATORS, "Loop"}:
         forms.append(("weights", set(names)))
-    first = None
+    told = None
     for form, constants in forms:
         bound = with_constants(model, feed, constants) if constants else model
         verdict, reason = attempt(bound, feed, wanted, case["rtol"])
         if verdict != "refused":
             return verdict, form, reason
-        first = first or (verdict, form, reason)
-    return first
+        if told is None or "depends on data" in told[2]:  # with constants a file tells what else there is
+            told = verdict, form, reason
+    return told
 
 
 def main():
