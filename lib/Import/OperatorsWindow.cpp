@@ -267,6 +267,79 @@ SymbolicTensor *import::weightsAt(Call &c, Compose &o, SymbolicTensor *weights,
   return o("Squeeze", {weights, o.ints(axes)});
 }
 
+/// Whether windows lie side by side, as the patches of an image do.
+static bool arePatches(const Windows &w) {
+  for (size_t i = 0; i < w.rank(); ++i)
+    if (w.strides[i] != w.kernel[i] || w.dilations[i] != 1 ||
+        w.before[i] != 0 || w.out[i] * w.kernel[i] > w.sizes[i])
+      return false;
+  return w.places() > 1;
+}
+
+/// A convolution over patches is one product: of an image whose dimensions are
+/// those of the patches and those in a patch.
+static SymbolicTensor *patchProduct(Call &c, Compose &o, const Windows &w,
+                                    SymbolicTensor *q,
+                                    SymbolicTensor *weights) {
+  // n batch, o and i channels, p.. the patches, u.. the places in one.
+  std::string image = "ni", kernel = "oi", result = "no";
+  Sizes shape{q->shape[0], q->shape[1]};
+  for (size_t i = 0; i < w.rank() && q; ++i) {
+    if (w.out[i] * w.kernel[i] < w.sizes[i])
+      q = sliceAxis(c.lowering, q, static_cast<int64_t>(i) + 2, 0,
+                    w.out[i] * w.kernel[i]);
+    shape.push_back(c.math.constant(w.out[i]));
+    shape.push_back(c.math.constant(w.kernel[i]));
+    image += {"pqrst"[i], "uvwxy"[i]};
+    kernel += "uvwxy"[i];
+    result += "pqrst"[i];
+  }
+  if (!q)
+    return nullptr;
+  auto equation =
+      c.lowering.builder.getStringAttr(image + "," + kernel + "->" + result);
+  return o("Einsum", {reshaped(c, q, shape), weights},
+           c.lowering.builder.getNamedAttr("equation", equation));
+}
+
+/// The same place by place of the windows.
+static SymbolicTensor *convProduct(Call &c, Compose &o, const Windows &w,
+                                   SymbolicTensor *q, SymbolicTensor *weights,
+                                   int64_t groups) {
+  const int64_t in = *weights->shape[1]->constant(),
+                out = *weights->shape[0]->constant();
+  // n batch, g group, o and i channels of a group, p.. the windows.
+  std::string space = std::string("pqrst").substr(0, w.rank());
+  std::string equation = groups == 1 ? "oi,ni" + space + "->no" + space
+                                     : "goi,ngi" + space + "->ngo" + space;
+  auto attribute = c.lowering.builder.getNamedAttr(
+      "equation", c.lowering.builder.getStringAttr(equation));
+  SymbolicTensor *sum = nullptr;
+  for (int64_t i = 0; i < w.places() && q && !o.failed(); ++i) {
+    SmallVector<int64_t> place = w.coordinates(i);
+    SymbolicTensor *part = atPlace(c, o, w, q, place, 0);
+    SymbolicTensor *own = weightsAt(c, o, weights, place);
+    if (part && own && groups > 1) {
+      Sizes shape = part->shape;
+      shape[1] = c.math.constant(in);
+      shape.insert(shape.begin() + 1, c.math.constant(groups));
+      part = reshaped(c, part, shape);
+      own = reshaped(c, own,
+                     {c.math.constant(groups), c.math.constant(out / groups),
+                      c.math.constant(in)});
+    }
+    SymbolicTensor *product = o("Einsum", {own, part}, attribute);
+    sum = sum ? o.add(sum, product) : product;
+  }
+  if (sum && groups > 1) {
+    Sizes shape = sum->shape;
+    shape.erase(shape.begin() + 1);
+    shape[1] = c.math.constant(out);
+    sum = reshaped(c, sum, shape);
+  }
+  return sum;
+}
+
 static Results lowerConv(Call &c) {
   SymbolicTensor *q = c.input(0), *weights = c.input(1), *bias = c.input(2);
   if (weights->rank() != q->rank() || weights->type != q->type)
@@ -284,38 +357,10 @@ static Results lowerConv(Call &c) {
     return one(
         c.refuse("its channels do not fit its " + Twine(groups) + " groups"));
   Compose o(c);
-  // n batch, g group, o and i channels of a group, p.. the windows.
-  std::string space = std::string("pqrst").substr(0, w->rank());
-  std::string equation = groups == 1 ? "oi,ni" + space + "->no" + space
-                                     : "goi,ngi" + space + "->ngo" + space;
-  auto attribute = c.lowering.builder.getNamedAttr(
-      "equation", c.lowering.builder.getStringAttr(equation));
-  SymbolicTensor *sum = nullptr;
-  for (int64_t i = 0; i < w->places() && q && !o.failed(); ++i) {
-    SmallVector<int64_t> place = w->coordinates(i);
-    SymbolicTensor *part = atPlace(c, o, *w, q, place, 0);
-    SymbolicTensor *own = weightsAt(c, o, weights, place);
-    if (part && own && groups > 1) {
-      Sizes shape = part->shape;
-      shape[1] = c.math.constant(*in);
-      shape.insert(shape.begin() + 1, c.math.constant(groups));
-      part = reshaped(c, part, shape);
-      own = reshaped(c, own,
-                     {c.math.constant(groups), c.math.constant(*out / groups),
-                      c.math.constant(*in)});
-    }
-    SymbolicTensor *product = o("Einsum", {own, part}, attribute);
-    sum = sum ? o.add(sum, product) : product;
-  }
-  if (!sum)
-    return {};
-  if (groups > 1) {
-    Sizes shape = sum->shape;
-    shape.erase(shape.begin() + 1);
-    shape[1] = c.math.constant(*out);
-    sum = reshaped(c, sum, shape);
-  }
-  if (!bias)
+  SymbolicTensor *sum = groups == 1 && arePatches(*w)
+                            ? patchProduct(c, o, *w, q, weights)
+                            : convProduct(c, o, *w, q, weights, groups);
+  if (!sum || !bias)
     return one(sum);
   SmallVector<int64_t> added;
   for (size_t i = 0; i < w->rank(); ++i)

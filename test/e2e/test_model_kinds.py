@@ -256,7 +256,9 @@ def test_boundaries_that_do_not_nest(build):
 # ---------------------------------------------------------------- convolutions
 @pytest.mark.parametrize("shape, results, kernel, attributes", [
     ((2, 5, 11), 7, (3,), dict(pads=[1, 1])), ((1, 6, 12), 4, (3,), dict(pads=[1, 1], strides=[2])),
-    ((1, 3, 12, 12), 5, (4, 4), dict(strides=[4, 4])), ((1, 6, 9), 6, (3,), dict(group=3)),
+    ((1, 3, 12, 12), 5, (4, 4), dict(strides=[4, 4])), ((2, 3, 35, 33), 5, (16, 16), dict(strides=[16, 16])),
+    ((1, 3, 10), 4, (4,), dict(strides=[4], pads=[0, 1])), ((1, 3, 10), 4, (4,), dict(strides=[4], pads=[0, 2])),
+    ((1, 6, 9), 6, (3,), dict(group=3)),
     ((1, 2, 7, 9), 3, (2, 3), dict(dilations=[2, 1], pads=[1, 0, 1, 2])),
     ((1, 4, 9), 4, (3,), dict(group=4, auto_pad="SAME_UPPER"))], ids=str)
 def test_convolutions(shape, results, kernel, attributes):
