@@ -85,6 +85,9 @@ static std::optional<double> compute(Operation *op, ArrayRef<double> x) {
       .Case<arith::AddIOp, arith::AddFOp>([&](auto) { return x[0] + x[1]; })
       .Case<arith::SubIOp, arith::SubFOp>([&](auto) { return x[0] - x[1]; })
       .Case<arith::MulIOp, arith::MulFOp>([&](auto) { return x[0] * x[1]; })
+      .Case<arith::FloorDivSIOp>([&](auto) {
+        return x[1] == 0 ? Number() : Number(std::floor(x[0] / x[1]));
+      })
       .Case<arith::AndIOp>([&](auto) { return Number(x[0] && x[1]); })
       .Case<arith::OrIOp>([&](auto) { return Number(x[0] || x[1]); })
       .Case<arith::MinSIOp, arith::MinimumFOp>(

@@ -80,6 +80,24 @@ def test_a_mask_of_the_caller_over_the_live_length():
     compare(g.model(), steps, CACHES, context=6, chunks=[3], logits="all")
 
 
+def test_elements_at_quotients_hide_later_tokens():
+    """Each row is turned around by one Gather for all: nothing warns that later tokens are seen."""
+    g = with_cache()
+    x = g.op("Gather", g.weight(VOCABULARY, HIDDEN), g.input("input_ids", ["batch", "seq"], TensorProto.INT64))
+    zero, one, each, last = (g.constant(np.array(number)) for number in (0, 1, HIDDEN, HIDDEN - 1))
+    places = g.op("Range", zero, g.op("Size", x), one)
+    begins = g.op("Mul", g.op("Div", places, each), each)
+    turned = g.op("Add", begins, g.op("Sub", last, g.op("Sub", places, begins)))
+    turned = g.op("Max", g.op("Min", turned, g.op("Sub", g.op("Size", x), one)), zero)  # as import sees, too
+    x = g.op("Reshape", g.op("Gather", g.op("Reshape", x, g.integers(-1)), turned), g.op("Shape", x))
+    y, k, v = decoder(g, x)
+    name_presents(g, k, v)
+    g.op("MatMul", y, g.head, names=["logits"])
+    g.output("logits", ["batch", "seq", VOCABULARY])
+    program = wl.compile(g.model().SerializeToString(), target=GRIDS[0], context=9)
+    assert not program.diagnostics
+
+
 @pytest.mark.parametrize("declared", ["source", 6])
 def test_what_an_encoder_gave_is_as_long_as_the_context(declared):
     """A step that is run token by token takes it whole each time: it is no mask over the tokens so far."""
