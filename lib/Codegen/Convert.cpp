@@ -304,23 +304,6 @@ static llvm::StringSet<> wholeOutputs(ModuleOp module) {
   return whole;
 }
 
-/// Whether an input is as long as the context by a size of its own, not because
-/// it has a column per token so far: parts of a step take all of it.
-static bool isWholeInput(wafer::ProgramOp program, StringRef name) {
-  if (!program.getInputsAttr() || !program.getContext())
-    return false;
-  for (auto facts :
-       program.getInputsAttr().getAsRange<wafer::ModelTensorAttr>())
-    if (facts.getName() == name)
-      for (Attribute size : facts.getShape().getValue().drop_front(
-               std::min<size_t>(facts.getShape().size(), 1)))
-        if (auto number = dyn_cast<IntegerAttr>(size);
-            number &&
-            number.getInt() == static_cast<int64_t>(*program.getContext()))
-          return true;
-  return false;
-}
-
 /// The element type of an output of the model; null if it is none of its.
 Type Conversion::outputType(StringRef name) {
   if (ArrayAttr outputs =
@@ -356,12 +339,13 @@ void Conversion::describeTensors(size_t index) {
       host = model;
     if (!hostNameOf(host).empty() && isa<FloatType>(host))
       element = builder.getF32Type();
-    createTensor(role, name,
-                 entry.facts.getShape(name).value_or(local.getShape()), element,
-                 host,
-                 role == core::Role::output  ? whole.contains(name)
-                 : role == core::Role::input ? isWholeInput(program, name)
-                                             : false);
+    ArrayRef<int64_t> shape =
+        entry.facts.getShape(name).value_or(local.getShape());
+    createTensor(role, name, shape, element, host,
+                 role == core::Role::output
+                     ? whole.contains(name)
+                     : role == core::Role::input &&
+                           isWholeInput(program, name, shape));
   };
   auto describeOp = [&](Operation *op) {
     if (auto input = dyn_cast<wafer::InputOp>(op))

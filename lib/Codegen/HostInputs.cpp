@@ -52,3 +52,22 @@ void codegen::createIgnored(OpBuilder &builder, core::EntryOp entry,
                       }))
       createInput(builder, facts.getName(), {core::Fallback::ignored});
 }
+
+bool codegen::isWholeInput(wafer::ProgramOp program, StringRef name,
+                           ArrayRef<int64_t> shape) {
+  if (!program.getInputsAttr() || !program.getContext() || shape.size() < 2)
+    return false;
+  const auto context = static_cast<int64_t>(*program.getContext());
+  for (auto facts :
+       program.getInputsAttr().getAsRange<wafer::ModelTensorAttr>()) {
+    ArrayAttr dims = facts.getShape();
+    if (facts.getName() != name || dims.size() != shape.size() ||
+        !isa<IntegerAttr>(dims[1]))
+      continue;
+    bool isOwn = false, isNamed = false;
+    for (auto [dim, size] : llvm::drop_begin(llvm::zip_equal(dims, shape)))
+      (isa<IntegerAttr>(dim) ? isOwn : isNamed) |= size == context;
+    return isOwn && !isNamed;
+  }
+  return false;
+}

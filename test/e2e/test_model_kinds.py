@@ -53,7 +53,8 @@ def name_presents(g, k, v):
         g.op("Identity", value, names=[name])
 
 
-def test_embeddings_instead_of_ids():
+@pytest.mark.parametrize("context", [7, HIDDEN])
+def test_embeddings_instead_of_ids(context):
     g = with_cache()
     x = g.input("inputs_embeds", ["batch", "seq", HIDDEN])
     y, k, v = decoder(g, x, positions="inputs_embeds")
@@ -61,7 +62,7 @@ def test_embeddings_instead_of_ids():
     g.op("MatMul", y, g.head, names=["logits"])
     g.output("logits", ["batch", "seq", VOCABULARY])
     steps = [{"inputs_embeds": g.random.standard_normal((1, n, HIDDEN)).astype(np.float32)} for n in (3, 1, 2)]
-    compare(g.model(), steps, CACHES, context=7, chunks=[3], logits="all")
+    compare(g.model(), steps, CACHES, context=context, chunks=[3], logits="all")
 
 
 def test_a_mask_of_the_caller_over_the_live_length():

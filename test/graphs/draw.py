@@ -1,5 +1,6 @@
 """Draws small valid graphs of the operators of import's table: random wiring, sizes that divide nothing, several
-outputs. What each operator needs of its operands is in the makers (`pointwise.py`, `shapes.py`, `sums.py`, `fused.py`)."""
+outputs. What each operator needs of its operands is in the makers (`pointwise.py`, `shapes.py`, `sums.py`,
+`recurrent.py`, `fused.py`)."""
 
 import numpy as np
 import onnx
