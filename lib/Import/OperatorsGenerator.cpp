@@ -222,10 +222,9 @@ static Results lowerCumProd(Call &c) {
   auto size = axis ? q->shape[*axis]->constant() : std::nullopt;
   if (!axis)
     return {};
-  if (!size || *size > most)
+  if (!size || *size < 1 || *size > most)
     return one(c.refuse("multiplies " + c.lowering.print(q->shape[*axis]) +
-                        " elements; at most " + Twine(most) +
-                        " are written out"));
+                        " elements; 1 to " + Twine(most) + " are written out"));
   const bool isReversed = c.integer("reverse", 0) != 0,
              isExclusive = c.integer("exclusive", 0) != 0;
   Compose o(c);

@@ -371,7 +371,8 @@ static SymbolicTensor *integerConv(Call &c, Compose &o, unsigned x,
     places *= size->constant().value_or(0);
   const int64_t channels = b->shape[1]->constant().value_or(0);
   const int64_t most = places ? exactProducts / places : 0;
-  if (most < 1 || (channels > most && c.integer("group", 1) != 1))
+  if (most < 1 || channels < 1 ||
+      (channels > most && c.integer("group", 1) != 1))
     return c.refuse("adds up " + Twine(places * channels) +
                     " products of bytes in a group; floats hold exactly " +
                     Twine(exactProducts));

@@ -75,7 +75,7 @@ static Results lowerLRN(Call &c) {
     return {};
   auto channels = q->shape[1]->constant();
   const int64_t size = c.integer("size", 1);
-  if (!channels || size < 1 || size > 64)
+  if (!channels || *channels < 1 || size < 1 || size > 64)
     return one(c.refuse("over " + Twine(size) + " channels; 1 to 64 are"));
   Compose o(c);
   SmallVector<int64_t> pads(2 * q->rank(), 0);

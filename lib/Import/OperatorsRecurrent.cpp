@@ -127,6 +127,8 @@ bool Recurrence::check() {
   steps = *sequence->shape[0]->constant();
   batch = *sequence->shape[1]->constant();
   hidden = r->shape[2]->constant().value_or(0);
+  if (steps < 1 || batch < 1 || hidden < 1)
+    return refuse("of a sequence or a state without elements");
   if (steps > mostSteps)
     return refuse("of " + Twine(steps) + " steps; at most " + Twine(mostSteps) +
                   " are written out: bind a shorter one");

@@ -63,8 +63,9 @@ bool GridSample::check() {
   if (!q->isFloat() || !grid->isFloat() || rank < 3 || grid->rank() != rank)
     return refuse("its grid does not fit the value");
   for (size_t i = 0; i < rank; ++i)
-    if (!q->shape[i]->constant() || !grid->shape[i]->constant())
-      return refuse("of a shape that changes with the position");
+    if (q->shape[i]->constant().value_or(0) < 1 ||
+        grid->shape[i]->constant().value_or(0) < 1)
+      return refuse("of a shape that changes with the position, or is empty");
   batch = *q->shape[0]->constant();
   for (size_t i = 2; i < rank; ++i)
     sizes.push_back(*q->shape[i]->constant());

@@ -134,8 +134,8 @@ static Results lowerDFT(Call &c) {
     return {};
   auto size = q->shape[*axis]->constant();
   const int64_t last = static_cast<int64_t>(q->rank()) - 2;
-  if (!size || *axis > last)
-    return one(c.refuse("over the live length, or over parts of a number"));
+  if (!size || *size < 1 || *axis > last)
+    return one(c.refuse("over the live length, parts of a number, or nothing"));
   Transform transform{*size, parts, *size, c.integer("inverse", 0) != 0,
                       c.integer("onesided", 0) != 0};
   auto length = numberOf(c, 1, "the length",

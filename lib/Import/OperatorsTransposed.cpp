@@ -29,7 +29,7 @@ static SymbolicTensor *transposedGroups(Call &c) {
   SymbolicTensor *q = c.input(0), *weights = c.input(1), *bias = c.input(2);
   const int64_t groups = c.integer("group", 1);
   auto in = weights->shape[0]->constant(), out = weights->shape[1]->constant();
-  if (!in || !out || groups < 1 || *in % groups ||
+  if (!in || !out || groups < 1 || *in < 1 || *in % groups ||
       q->shape[1] != weights->shape[0])
     return c.refuse("its channels do not fit its " + Twine(groups) + " groups");
   NamedAttrList attributes(c.attributes);
@@ -163,7 +163,7 @@ static Results lowerCol2Im(Call &c) {
       return one(
           c.refuse("of blocks of more than " + Twine(most) + " elements"));
   auto batch = q->shape[0]->constant(), columns = q->shape[1]->constant();
-  if (!batch || !columns || *columns % places ||
+  if (!batch || !columns || *columns < 1 || *columns % places ||
       q->shape[2]->constant() != llvm::product_of(windows))
     return one(c.refuse("its columns do not fit its blocks"));
   auto sizesOf = [&](ArrayRef<int64_t> sizes) {

@@ -97,6 +97,19 @@ UNARY = {
                     "f = Cast <to = 1> (m) y = Add(x, f)",
     "And Or Xor Not": "z = Constant <value = float {0.0}> () h = Constant <value = float {0.5}> () a = Greater(x, z) "
                       "b = LessOrEqual(x, h) c = And(a, b) d = Xor(c, a) e = Not(d) f = Or(e, b) y = Cast <to = 1> (f)",
+    "LSTM": "w = Constant <value = float[1,8,4] {" + ", ".join(f"{i % 7 / 9 - 0.3}" for i in range(32)) + "}> () "
+            "r = Constant <value = float[1,8,2] {" + ", ".join(f"{i % 5 / 7 - 0.3}" for i in range(16)) + "}> () "
+            "a, l = LSTM <hidden_size = 2> (x, w, r) y = Squeeze(a, one)",
+    "LRN": "u = Unsqueeze(x, zero) n = LRN <size = 3> (u) y = Squeeze(n, zero)",
+    "ReverseSequence": "l = Constant <value = int64[3] {1, 2, 2}> () y = ReverseSequence(x, l)",
+    "GridSample": "u = Unsqueeze(x, zero) g = Constant <value = float[1,1,3,2] {-1., 0.3, 0.1, 1.2, 0.9, -0.4}> () "
+                  "s = GridSample <mode = \"bicubic\", padding_mode = \"reflection\"> (u, g) y = Squeeze(s, zero)",
+    "Col2Im": "i = Constant <value = int64[2] {1, 6}> () b = Constant <value = int64[2] {1, 3}> () c = Col2Im(x, i, b) y = Squeeze(c, one)",
+    "ConvTranspose grouped": "t = Constant <value = int64[3] {1, 6, 4}> () r = Reshape(x, t) "
+                             "w = Constant <value = float[6,1,2] {1., 2., 3., 4., 5., 6., 7., 8., 9., 1., 2., 3.}> () y = ConvTranspose <group = 3> (r, w)",
+    "DFT": "u = Unsqueeze(x, m1) d = DFT <axis = 2, onesided = 1> (u) y = ReduceSum <keepdims = 0> (d, m1)",
+    "STFT": "t = Constant <value = int64[3] {2, 12, 1}> () r = Reshape(x, t) n = Constant <value = int64 {3}> () l = Constant <value = int64 {5}> () "
+            "d = STFT(r, n, , l) y = ReduceSum <keepdims = 0> (d, m1)",
     "GreaterOrEqual Equal": "z = Constant <value = float {0.0}> () a = GreaterOrEqual(x, z) b = Equal(x, z) c = Or(a, b) "
                             "y = Cast <to = 1> (c)",
 }
@@ -167,6 +180,10 @@ REFUSED = {
     "parts of a number": ("y = DFT(x)", {}, [r"\(DFT\): of a signal that is no float whose last dimension is 1 or 2"]),
     "long spectrum": ("s = Constant <value = int64[1] {1}> () r = ReduceSum(x, m1) n = Constant <value = int64 {9000000}> () y = DFT(r, n)", {},
                       ["from 3 to 9000000 numbers; its matrix has at most 16777216 elements"]),
+    "no elements": ("s = Constant <value = int64[3] {0, 2, 3}> () e = ConstantOfShape(s) w = Constant <value = float[1,2,3] {1.,1.,1.,1.,1.,1.}> () "
+                    "r = Constant <value = float[1,2,2] {1.,1.,1.,1.}> () h, l = RNN <hidden_size = 2> (e, w, r) a = Constant <value = int64 {0}> () "
+                    "c = CumProd(e, a) y = LRN <size = 3> (e)", {"opset": 26},
+                    ["of a sequence or a state without elements", "multiplies .0. elements"]),
     "divide by zero": ("a = Constant <value = int64 {1}> () b = Constant <value = int64 {0}> () c = Div(a, b) f = Cast <to = 1> (c) y = Add(x, f)", {},
                        ["divides by zero"]),
 }
