@@ -291,9 +291,25 @@ static Results lowerCastLike(Call &c) {
                        c.integer("saturate", 1) != 0));
 }
 
+/// Integers of one width; bits of floats are no numbers here.
+static Results lowerBitCast(Call &c) {
+  SymbolicTensor *q = c.input(0);
+  Type to = elementType(static_cast<int32_t>(c.integer("to", 0)),
+                        c.lowering.builder.getContext());
+  auto widthOf = [](Type type) { // a boolean takes a byte
+    auto integer = dyn_cast_or_null<IntegerType>(type);
+    return !integer ? 0 : std::max(integer.getWidth(), 8u);
+  };
+  if (!widthOf(to) || widthOf(to) != widthOf(q->type) || to.isInteger(1))
+    return one(c.refuse("of other values than integers of one width: the "
+                        "machine does not take the bits of one as another"));
+  return one(converted(c, q, to));
+}
+
 ArrayRef<OperatorEntry> import::castOperators() {
   static const OperatorEntry table[] = {
       // domain, operator, fewest and most inputs, function
+      {"", "BitCast", 1, 1, lowerBitCast},
       {"", "Cast", 1, 1, lowerCast},
       {"", "CastLike", 2, 2, lowerCastLike},
   };

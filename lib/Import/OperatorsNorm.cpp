@@ -118,8 +118,14 @@ static Results lowerGlobalPool(Call &c) {
   if (!isImage(c, q))
     return {};
   Compose o(c);
-  return one(o(c.op == "GlobalMaxPool" ? "ReduceMax" : "ReduceMean",
-               {q, o.ints(axesFrom(q, 2))}));
+  SymbolicTensor *axes = o.ints(axesFrom(q, 2));
+  if (c.op != "GlobalLpPool")
+    return one(
+        o(c.op == "GlobalMaxPool" ? "ReduceMax" : "ReduceMean", {q, axes}));
+  const int64_t p = c.integer("p", 2);
+  if (p != 1 && p != 2)
+    return one(c.refuse("of p = " + Twine(p) + "; 1 and 2 are"));
+  return one(o(p == 1 ? "ReduceL1" : "ReduceL2", {q, axes}));
 }
 
 /// In inference everything stays, and the mask says so.
@@ -223,6 +229,7 @@ ArrayRef<OperatorEntry> import::normOperators() {
       {"", "BatchNormalization", 5, 5, lowerBatchNormalization},
       {"", "Dropout", 1, 3, lowerDropout},
       {"", "GlobalAveragePool", 1, 1, lowerGlobalPool},
+      {"", "GlobalLpPool", 1, 1, lowerGlobalPool},
       {"", "GlobalMaxPool", 1, 1, lowerGlobalPool},
       {"", "InstanceNormalization", 3, 3, lowerInstanceNormalization},
       {"", "LRN", 1, 1, lowerLRN},

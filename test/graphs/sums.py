@@ -201,9 +201,9 @@ def pool(d, op):
     d.put(op, [x], **options)
 
 
-@maker("GlobalAveragePool", "GlobalMaxPool")
+@maker("GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool")
 def global_pool(d, op):
-    d.put(op, [d.value("f", rank=range(3, 5))])
+    d.put(op, [d.value("f", rank=range(3, 5))], **({"p": d.between(1, 2)} if op == "GlobalLpPool" else {}))
 
 
 @maker("Resize", "Upsample")
