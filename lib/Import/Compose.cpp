@@ -40,9 +40,10 @@ Results Compose::all(StringRef op, Operands operands, Attributes attributes,
 }
 
 SymbolicTensor *Compose::polynomial(SymbolicTensor *x, ArrayRef<double> c) {
-  SymbolicTensor *sum = constant(c.back());
+  const Type of = x ? x->type : type;
+  SymbolicTensor *sum = constant(c.back(), of);
   for (double coefficient : llvm::reverse(c.drop_back()))
-    sum = add(constant(coefficient), mul(x, sum));
+    sum = add(constant(coefficient, of), mul(x, sum));
   return sum;
 }
 

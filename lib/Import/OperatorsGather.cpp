@@ -457,19 +457,12 @@ static Results lowerReverseSequence(Call &c) {
     return one(
         c.refuse("along dimensions " + Twine(time) + " and " + Twine(batch)));
   Compose o(c);
-  SymbolicTensor *places = o.iota(q->shape[time]);
-  SymbolicTensor *of = lengths;
-  if (time == 0) {
-    places = o("Unsqueeze", {places, o.ints({1})});
-    of = o("Unsqueeze", {lengths, o.ints({0})});
-  } else {
-    places = o("Unsqueeze", {places, o.ints({0})});
-    of = o("Unsqueeze", {lengths, o.ints({1})});
-  }
-  SymbolicTensor *one64 =
-      c.lowering.fromElements({c.math.constant(1)}, true, lengths->type);
+  SymbolicTensor *places =
+      o("Unsqueeze", {o.iota(q->shape[time]), o.ints({batch})});
+  SymbolicTensor *ends = o("Unsqueeze", {lengths, o.ints({time})});
+  SymbolicTensor *last = o.sub(ends, o.ints({1}));
   SymbolicTensor *from =
-      o.where(o.less(places, of), o.sub(o.sub(of, one64), places), places);
+      o.where(o.less(places, ends), o.sub(last, places), places);
   SmallVector<int64_t> added;
   for (size_t i = 2; i < q->rank(); ++i)
     added.push_back(static_cast<int64_t>(i));

@@ -125,17 +125,11 @@ SmallVector<Tap> GridSample::taps(SymbolicTensor *at) {
   if (!isCubic())
     return {{floor, before}, {next, behind}};
   constexpr double a = -0.75;
-  auto polynomial = [&](SymbolicTensor *x, ArrayRef<double> coefficients) {
-    SymbolicTensor *sum = number(coefficients.back());
-    for (double coefficient : llvm::reverse(coefficients.drop_back()))
-      sum = o.add(number(coefficient), o.mul(x, sum));
-    return sum;
-  };
   auto near = [&](SymbolicTensor *distance) {
-    return polynomial(distance, {1, 0, -(a + 3), a + 2});
+    return o.polynomial(distance, {1, 0, -(a + 3), a + 2});
   };
   auto far = [&](SymbolicTensor *distance) {
-    return polynomial(distance, {-4 * a, 8 * a, -5 * a, a});
+    return o.polynomial(distance, {-4 * a, 8 * a, -5 * a, a});
   };
   return {{o.sub(floor, one), far(o.add(behind, one))},
           {floor, near(behind)},

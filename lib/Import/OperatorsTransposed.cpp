@@ -13,6 +13,16 @@ using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
 
+/// Numbers of an attribute, as many as are meant; all alike where they are not
+/// given.
+static SmallVector<int64_t> listOf(Call &c, StringRef name, size_t count,
+                                   int64_t otherwise) {
+  auto given = c.integers(name);
+  return given && given->size() == count
+             ? *given
+             : SmallVector<int64_t>(count, otherwise);
+}
+
 /// The product of the weights of one place, [in, out], and a value.
 static SymbolicTensor *channelProduct(Call &c, Compose &o,
                                       SymbolicTensor *weights,
@@ -58,17 +68,11 @@ static Results lowerConvTranspose(Call &c) {
   if (c.integer("group", 1) != 1)
     return one(transposedGroups(c));
   const size_t rank = q->rank() - 2;
-  auto list = [&](StringRef name, size_t count, int64_t otherwise) {
-    auto given = c.integers(name);
-    return given && given->size() == count
-               ? *given
-               : SmallVector<int64_t>(count, otherwise);
-  };
-  SmallVector<int64_t> strides = list("strides", rank, 1),
-                       dilations = list("dilations", rank, 1),
-                       more = list("output_padding", rank, 0),
-                       pads = list("pads", 2 * rank, 0),
-                       wanted = list("output_shape", rank, -1);
+  SmallVector<int64_t> strides = listOf(c, "strides", rank, 1),
+                       dilations = listOf(c, "dilations", rank, 1),
+                       more = listOf(c, "output_padding", rank, 0),
+                       pads = listOf(c, "pads", 2 * rank, 0),
+                       wanted = listOf(c, "output_shape", rank, -1);
   StringRef automatic = c.text("auto_pad", "NOTSET");
   Windows w;
   for (size_t i = 0; i < rank; ++i) {
@@ -139,15 +143,9 @@ static Results lowerCol2Im(Call &c) {
   const size_t rank = image->size();
   if (!q->isFloat() || q->rank() != 3 || block->size() != rank || rank < 1)
     return one(c.refuse("its columns do not fit its blocks"));
-  auto list = [&](StringRef name, size_t count, int64_t otherwise) {
-    auto given = c.integers(name);
-    return given && given->size() == count
-               ? *given
-               : SmallVector<int64_t>(count, otherwise);
-  };
-  SmallVector<int64_t> strides = list("strides", rank, 1),
-                       dilations = list("dilations", rank, 1),
-                       pads = list("pads", 2 * rank, 0), more, windows;
+  SmallVector<int64_t> strides = listOf(c, "strides", rank, 1),
+                       dilations = listOf(c, "dilations", rank, 1),
+                       pads = listOf(c, "pads", 2 * rank, 0), more, windows;
   for (size_t i = 0; i < rank; ++i) {
     const int64_t room = (*image)[i] + pads[i] + pads[i + rank] -
                          dilations[i] * ((*block)[i] - 1) - 1;
