@@ -105,6 +105,7 @@ CompileOptions toOptions(const py::dict &given) {
   options.mapping = take<std::pair<std::string, std::string>>(
       given, "mapping", "a Mapping, or the path or name of one");
   options.storage = take<std::string>(given, "storage", text);
+  options.experts = take<std::string>(given, "experts", text);
   options.weights = take<bool>(given, "weights", "True or False");
   options.measureRewrites =
       take<bool>(given, "measure_rewrites", "True or False");

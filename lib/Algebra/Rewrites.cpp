@@ -16,10 +16,10 @@ using namespace waferloom;
 /// The last seven are not passes of this room: partition-plan, the way to level
 /// 4, convert-wafer-to-fabric and code generation ask whether they may.
 static constexpr llvm::StringLiteral names[] = {
-    "deferred-norm",      "deferred-softmax",      "half-factors",
-    "reciprocal-root",    algebra::packedMessages, algebra::atRoots,
-    algebra::sharedRoots, algebra::earlyNorm,      algebra::ownMaximum,
-    algebra::middleRoot,  algebra::liveLengths};
+    "deferred-norm",     "deferred-softmax",   "half-factors",
+    "reciprocal-root",   "gates-first",        algebra::packedMessages,
+    algebra::atRoots,    algebra::sharedRoots, algebra::earlyNorm,
+    algebra::ownMaximum, algebra::middleRoot,  algebra::liveLengths};
 
 ArrayRef<StringRef> algebra::rewriteNames() {
   static const SmallVector<StringRef> all(std::begin(names), std::end(names));
@@ -42,6 +42,8 @@ void algebra::populateRewrites(OpPassManager &manager,
   };
   if (enabled("reciprocal-root"))
     manager.addNestedPass<func::FuncOp>(createAlgebraReciprocalRoot());
+  if (enabled("gates-first"))
+    manager.addNestedPass<func::FuncOp>(createAlgebraGatesFirst());
   AlgebraDeferScaleOptions scales;
   scales.norm = enabled("deferred-norm");
   scales.softmax = enabled("deferred-softmax");

@@ -109,6 +109,9 @@ Error waferloom::checkOptions(const CompileOptions &options,
   if (Error error = checkChoice("storage of weights", options.storage,
                                 {"auto", "kept", "expanded"}))
     return error;
+  if (Error error = checkChoice("choice of experts", options.experts,
+                                {"auto", "chosen", "all"}))
+    return error;
   if (Error error = samplingOf(options).takeError())
     return error;
   if (Error error =

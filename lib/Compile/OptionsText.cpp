@@ -132,6 +132,7 @@ void visitOptions(Visit visit) {
   visit("disable-rewrite", &O::disabledRewrites);
   visit("mapping", &O::mapping);
   visit("weights", &O::storage);
+  visit("experts", &O::experts);
   visit("weight-bytes", &O::weights);
 }
 } // namespace

@@ -198,6 +198,9 @@ static import::Options importOptions(const CompileOptions &options) {
   out.chunks = options.chunks;
   out.states = options.states;
   out.sets = options.sets;
+  out.experts = options.experts == "all"      ? import::Experts::All
+                : options.experts == "chosen" ? import::Experts::Chosen
+                                              : import::Experts::ByCost;
   return out;
 }
 
@@ -336,6 +339,9 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   Option<std::string> weights{*this, "weights",
                               llvm::cl::desc("kept, expanded or auto"),
                               llvm::cl::init("auto")};
+  Option<std::string> experts{*this, "experts",
+                              llvm::cl::desc("chosen, all or auto"),
+                              llvm::cl::init("auto")};
   Option<std::string> prefill{*this, "prefill",
                               llvm::cl::desc("auto, block or stream"),
                               llvm::cl::init("auto")};
@@ -374,6 +380,7 @@ PhaseOptions::get(target::Target &machine) const {
   out.sample = sample;
   out.precision = precision;
   out.storage = weights;
+  out.experts = experts;
   out.prefill = prefill;
   out.disabledRewrites.assign(disabledRewrites.begin(), disabledRewrites.end());
   for (StringRef text : dims) {

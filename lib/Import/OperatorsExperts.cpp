@@ -235,9 +235,12 @@ static Results lowerExperts(Call &c) {
   SymbolicTensor *gates = x ? mixture.route(ids) : nullptr;
   if (!gates)
     return {};
+  const Experts which = c.lowering.options.experts;
   const bool fewer = mixture.tokens * mixture.chosen <= mixture.experts;
-  SymbolicTensor *result = fewer ? mixture.computeChosen(x, ids, gates)
-                                 : mixture.computeAll(x, ids, gates);
+  SymbolicTensor *result =
+      which == Experts::Chosen || (which == Experts::ByCost && fewer)
+          ? mixture.computeChosen(x, ids, gates)
+          : mixture.computeAll(x, ids, gates);
   return one(result ? reshaped(c, result, shape) : nullptr);
 }
 

@@ -325,7 +325,8 @@ class Program:
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
             stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True,
-            search_plans=200, mapping=None, objective="balanced", ends=None):
+            search_plans=200, mapping=None, objective="balanced", ends=None,
+            experts="auto"):
     """Compiles an ONNX model, or goes on from the text of a level.
 
     Args:
@@ -364,6 +365,8 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
             program counts cycles (`Program.count`) and refuses to compute values. A text says
             what becomes of weights that the file has as integers: "kept" so on the cores,
             "expanded" in the image, or, as usual, "auto": kept if the model does not fit otherwise.
+        experts: of MoE and QMoE that compute a token: the "chosen" ones, "all", or "auto", whichever
+            takes fewer matrices (docs/experts.md).
 
         seed, threads: accepted for callers that give them to everything: compiling draws
             nothing, and takes one thread.
@@ -386,6 +389,7 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
                "dims": pairs("dims", dims), "chunks": chunks or [], "region": region, "stages": stages, "ends": ends,
                "search_plans": search_plans, "objective": objective,
                "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": weights, "storage": storage,
+               "experts": experts,
                "states": pairs("states", states), "sets": pairs("sets", sets),
                "mapping": as_pair(mapping), "disable_rewrites": disable_rewrites, "seed": seed, "threads": threads}
     temporary = None

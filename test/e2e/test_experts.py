@@ -7,6 +7,8 @@ from kinds import Graph, compare
 from onnx import TensorProto, helper
 
 import waferloom as wl
+from conftest import BothEngines
+from waferloom import cycles
 
 HIDDEN, INNER, EXPERTS, CHOSEN = 10, 7, 5, 2
 GRIDS = ["grid-6x6,sram=256KiB", "grid-1x7,sram=1MiB"]
@@ -188,6 +190,72 @@ def test_qmoe(bits, block, tokens):
     steps = [{"x": g.random.standard_normal((tokens, hidden)).astype(np.float32)} for _ in range(2)]
     # ONNX Runtime may round the rows of 8-bit experts to 8 bits.
     compare(g.model(), steps, grids=GRIDS, tolerance=2e-2 if bits == 8 and block else 1e-3)
+
+
+def chooses(tokens, hidden, inner, experts, chosen, kind=np.float32, seed=1):
+    """Experts whose scores come from outside, so that a step says which compute."""
+    g = Graph(seed)
+    element = TensorProto.FLOAT if kind == np.float32 else TensorProto.FLOAT16
+    matrix = lambda *shape: g.constant((g.random.standard_normal(shape) * 0.4).astype(kind))
+    x, scores = g.input("x", [tokens, hidden], element), g.input("scores", [tokens, experts], element)
+    g.op("MoE", x, scores, matrix(experts, inner, hidden), matrix(experts, inner), matrix(experts, hidden, inner),
+         matrix(experts, hidden), domain="com.microsoft", names=["y"], k=chosen, normalize_routing_weights=1,
+         activation_type="silu")
+    g.output("y", [tokens, hidden], element)
+    return g
+
+
+def scores_of(rows, experts):
+    """Those that choose the experts of each row, in its order."""
+    scores = np.full((len(rows), experts), -1, np.float32)
+    for row, ids in zip(scores, rows):
+        row[list(ids)] = np.linspace(3, 2, len(ids))
+    return scores
+
+
+@pytest.mark.parametrize("precision", ["model", "f16"])
+@pytest.mark.parametrize("target", ["grid-4x4,sram=1MiB", "grid-7x5,sram=256KiB", "grid-1x12,sram=1MiB"])
+def test_a_choice_costs_what_any_other_does(target, precision):
+    """Cycles are the same for all ids, and no expert computes that was not chosen."""
+    tokens, hidden, inner, experts, chosen = 1, 96, 128, 16, 2
+    data = chooses(tokens, hidden, inner, experts, chosen).model().SerializeToString()
+    products = {}
+    x = np.random.default_rng(3).standard_normal((tokens, hidden)).astype(np.float32)
+    for which in ("chosen", "all"):
+        session = BothEngines(wl.compile(data, target=target, precision=precision, experts=which))
+        taken = set()
+        for ids in ([0, 1], [0, 15], [15, 14], [3, 9], [9, 3]):
+            result = session.run({"x": x, "scores": scores_of([ids], experts)})
+            taken.add(result.cycles)
+        # All equal: the first ones are chosen.
+        taken.add(session.run({"x": x, "scores": np.zeros((tokens, experts), np.float32)}).cycles)
+        assert len(taken) == 1, f"{which}: {taken}"
+        products[which] = sum(part.kinds["products"] for part in cycles.parts(result.accounts))
+    assert products["chosen"] <= 1.3 * chosen / experts * products["all"]
+
+
+@pytest.mark.parametrize("tokens", [1, 3])
+@pytest.mark.parametrize("which", ["chosen", "all"])
+def test_chosen_or_all(which, tokens):
+    """As ONNX Runtime has it, whoever computes."""
+    experts = 5
+    g = chooses(tokens, 10, 7, experts, 2)
+    rows = [[0, 4], [4, 1], [2, 3]]
+    steps = [{"x": g.random.standard_normal((tokens, 10)).astype(np.float32),
+              "scores": scores_of(rows[i:] + rows[:i], experts)[:tokens]} for i in range(3)]
+    compare(g.model(), steps, grids=GRIDS, experts=which)
+
+
+def test_one_row_travels_for_all_experts_of_a_token():
+    data = chooses(1, 40, 24, 6, 3).model().SerializeToString()
+    together, apart = (wl.compile(data, target="grid-8x1,sram=256KiB", disable_rewrites=disabled).count()[1]
+                       for disabled in ((), ("gates-first",)))
+    assert together < apart
+
+
+def test_another_choice_of_experts_is_refused():
+    with pytest.raises(wl.CompileError, match="there is no choice of experts 'few'; there are auto, chosen, all"):
+        wl.compile(b"", experts="few")
 
 
 def refused(g, **options):

@@ -12,8 +12,9 @@ from waferloom import cycles, zoo
 
 from conftest import BIN
 
-REWRITES = ["deferred-norm", "deferred-softmax", "half-factors", "reciprocal-root", "packed-messages",
-            "compute-at-roots", "shared-roots", "early-norm", "own-maximum", "middle-root", "live-lengths"]
+REWRITES = ["deferred-norm", "deferred-softmax", "half-factors", "reciprocal-root", "gates-first",
+            "packed-messages", "compute-at-roots", "shared-roots", "early-norm", "own-maximum", "middle-root",
+            "live-lengths"]
 CHOICES = [[], *([name] for name in REWRITES), REWRITES]
 SHAPES = {
     "groups": zoo.Shape(layers=2, width=20, heads=6, kv_heads=3, head_dim=6, hidden=14, vocabulary=23, positions=32),

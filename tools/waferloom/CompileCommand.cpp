@@ -46,6 +46,7 @@ static constexpr Option options[] = {
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
     {"weights", "HOW", "of integers: kept, expanded, or auto (default)"},
+    {"experts", "WHICH", "compute: chosen, all, or auto (default)"},
     {"no-weights", "", "shapes only: counts cycles, computes no values"},
     {"stop-after", "PHASE", "print the IR of a phase and stop"},
     {"save-ir", "DIR", "write the IR after every phase"},
@@ -87,6 +88,7 @@ static bool read(Arguments &args, CompileOptions &out) {
   out.disabledRewrites = args.all("disable-rewrite");
   out.mapping.first = args.get("mapping");
   out.storage = args.get("weights", "auto");
+  out.experts = args.get("experts", "auto");
   out.weights = !args.has("no-weights");
   out.measureRewrites = args.has("measure-rewrites");
   auto context = args.integer("context", 0, 1);

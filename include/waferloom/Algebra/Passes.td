@@ -60,6 +60,21 @@ def AlgebraDeferScale : Pass<"algebra-defer-scale", "::mlir::ModuleOp"> {
                            "::mlir::tensor::TensorDialect"];
 }
 
+def AlgebraGatesFirst : Pass<"algebra-gates-first", "::mlir::func::FuncOp"> {
+  let summary = "Experts are added up by the product that ends them";
+  let description = [{
+    `sum_j g_j (W_j a_j + b_j)` becomes `sum_j W_j (g_j a_j) + sum_j g_j b_j`,
+    where nobody else reads what is in between: one sum of products over `j` and
+    what each product contracts, so one row is partial instead of one for each
+    `j`.
+
+    Needs: algebra-fold.
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::linalg::LinalgDialect",
+                           "::mlir::tensor::TensorDialect"];
+}
+
 def AlgebraReciprocalRoot : Pass<"algebra-reciprocal-root",
                                  "::mlir::func::FuncOp"> {
   let summary = "1 / sqrt(x + c) as one function";

@@ -68,6 +68,9 @@ struct CompileOptions {
   /// Weights that the file has as integers: "kept" so on the PEs, "expanded" in
   /// the image, or "auto", kept if the model does not fit otherwise.
   std::string storage = "auto";
+  /// Which experts of MoE and QMoE compute: the "chosen" ones, "all", or
+  /// "auto", whichever takes fewer matrices.
+  std::string experts = "auto";
   std::string stopAfter; // a phase's name; empty: go to the end
   std::string saveIr;    // a folder for the IR after every phase
   /// Name and text of a mapping (docs/mapping.md), which says much of the

@@ -19,6 +19,13 @@
 
 namespace waferloom::import {
 
+/// Which experts of a mixture compute a token.
+enum class Experts {
+  ByCost, ///< the chosen ones, unless fewer matrices are all there are
+  Chosen,
+  All,
+};
+
 /// What the caller knows about a model that its file does not say.
 struct Options {
   /// Sizes of dimensions, by the name they have in the file. Batch dimensions
@@ -33,6 +40,7 @@ struct Options {
   std::vector<std::pair<std::string, std::string>> states;
   /// Inputs of one element that are fixed for good.
   std::vector<std::pair<std::string, double>> sets;
+  Experts experts = Experts::ByCost;
 
   /// Two mistakes on purpose, for the tests of the tests: `Shape` of a bounded
   /// dimension is its capacity; padding of reductions is not masked.

@@ -32,8 +32,7 @@ std::optional<BlockFormat> wafer::getKept(const SymbolTable &symbols,
   return format;
 }
 
-/// Whether all that read `value` are sums of products.
-static bool isMultiplied(Value value) {
+bool wafer::isMultiplied(Value value) {
   return llvm::all_of(value.getUsers(), [](Operation *user) {
     if (isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp,
             tensor::CollapseShapeOp>(user))

@@ -1,4 +1,5 @@
 #include "waferloom/Dialect/Wafer/Wafer.h"
+#include "waferloom/Dialect/Wafer/Packed.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -138,6 +139,15 @@ ParameterOp::verifySymbolUses(SymbolTableCollection &symbolTable) {
 
 bool LookupOp::isTable(OpOperand &operand) {
   return &operand == &getTableMutable();
+}
+
+std::optional<unsigned> LookupOp::getForwardedOperand() {
+  // Rows are summed where they are divided, and sums are f32; a matrix is
+  // whole wherever it is looked up.
+  const bool isMatrices = cast<ShapedType>(getTable().getType()).getRank() > 2;
+  return isMatrices && isMultiplied(getResult())
+             ? std::optional(getTableMutable().getOperandNumber())
+             : std::nullopt;
 }
 
 bool OutputOp::readsSingles() { return true; }

@@ -40,6 +40,9 @@ struct LookupDimensions
     }
     space.operands = {{0, table}, {1, indices}};
     space.reductions = {rows};
+    // What is found of divided rows is a sum of f32.
+    if (getElementTypeOrSelf(op.getResult().getType()).isF16())
+      space.whole = {rows};
     return space;
   }
 

@@ -19,6 +19,10 @@ WeightOp getWhole(const mlir::SymbolTable &symbols,
 std::optional<BlockFormat> getKept(const mlir::SymbolTable &symbols,
                                    ParameterOp op);
 
+/// Whether all that read `value`, as it is or in another shape, are sums of
+/// products.
+bool isMultiplied(mlir::Value value);
+
 /// Which of the weights that could stay integers do.
 enum class Keeping {
   All,

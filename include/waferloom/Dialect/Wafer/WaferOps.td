@@ -148,7 +148,8 @@ def Wafer_IotaOp : Wafer_Op<"iota", [Pure]> {
 }
 
 def Wafer_LookupOp : Wafer_Op<"lookup", [
-    Pure, DeclareOpInterfaceMethods<Wafer_PrecisionOpInterface, ["isTable"]>]> {
+    Pure, DeclareOpInterfaceMethods<Wafer_PrecisionOpInterface,
+                                    ["isTable", "getForwardedOperand"]>]> {
   let summary = "Take rows of a table";
   let description = [{
     `result[i.., a..] = table[indices[i..], a..]`. Indices lie inside the table;
@@ -156,7 +157,8 @@ def Wafer_LookupOp : Wafer_Op<"lookup", [
 
     Where a PE holds only some rows, `rows` are their global numbers; an index
     that is not among them gives zeros. The rows of a table of f16 may be taken
-    as f32.
+    as f32; whole matrices that only products read stay f16, and then each PE
+    holds its part of all of them.
 
     ```mlir
     %x = wafer.lookup %table[%ids]
