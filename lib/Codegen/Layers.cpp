@@ -63,7 +63,8 @@ LogicalResult ProgramEmitter::copyWeights(wafer::RepeatOp op, int64_t tripCount,
     FailureOr<std::optional<PackedShard>> packed = shared.packed(parameter);
     if (failed(shard) || failed(packed))
       return failure();
-    if (*packed || parameter.getWeights().size() != op.getTripCount() ||
+    if (*packed || shared.isTable(parameter) ||
+        parameter.getWeights().size() != op.getTripCount() ||
         op.getTripCount() < 2)
       continue;
     Trip &trip = trips[shard->buffer];

@@ -132,45 +132,123 @@ SmallVector<int64_t> codegen::stridesIn(ArrayRef<int64_t> order,
   return strides;
 }
 
+namespace {
+/// A product that reads what lies in memory, or rows of it.
+struct Reader {
+  linalg::GenericOp op;
+  unsigned number;       ///< of its factor
+  int64_t indexDims = 0; ///< of a lookup, in place of the dimension of rows
+
+  /// Dimension `dim` of what lies in memory, of the factor.
+  int64_t dimOf(int64_t dim) const {
+    return indexDims ? dim - 1 + indexDims : dim;
+  }
+};
+
+/// Finds the order of dimensions, the first `fixed` of which stay outermost.
+struct Ordering {
+  SmallVector<int64_t> shape;
+  SmallVector<Reader> readers;
+  int64_t fixed = 0;
+  bool isMoving = false;
+  Budget budget;
+  const image::TargetT &target;
+
+  void addReaders(Value value, int64_t indexDims) {
+    for (OpOperand &use : value.getUses())
+      if (auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
+          isProduct(op) && use.getOperandNumber() < 2)
+        readers.push_back({op, use.getOperandNumber(), indexDims});
+  }
+  int64_t count(ArrayRef<int64_t> order) const {
+    int64_t cycles = 0;
+    for (const Reader &reader : readers) {
+      SmallVector<int64_t> factorOrder;
+      for (int64_t dim = 0; dim < reader.indexDims; ++dim)
+        factorOrder.push_back(dim);
+      for (int64_t dim : order.drop_front(reader.indexDims ? 1 : 0))
+        factorOrder.push_back(reader.dimOf(dim));
+      cycles += *countProduct(
+          reader.op, reader.number,
+          stridesIn(factorOrder, shapeOf(reader.op->getOperand(reader.number))),
+          isMoving, budget, target);
+    }
+    return cycles;
+  }
+  SmallVector<int64_t> best() const {
+    SmallVector<int64_t> natural(shape.size());
+    std::iota(natural.begin(), natural.end(), 0);
+    SmallVector<int64_t> best = natural;
+    for (const Reader &reader : readers) {
+      // What its other factor has not lies innermost: a vector of it meets each
+      // element of that.
+      linalg::GenericOp op = reader.op;
+      AffineMap mine =
+          op.getMatchingIndexingMap(&op->getOpOperand(reader.number));
+      AffineMap other =
+          op.getMatchingIndexingMap(&op->getOpOperand(1 - reader.number));
+      auto isOwn = [&](int64_t dim) {
+        return !llvm::is_contained(other.getResults(),
+                                   mine.getResult(reader.dimOf(dim)));
+      };
+      SmallVector<int64_t> order = natural;
+      std::sort(order.begin() + fixed, order.end(), [&](int64_t a, int64_t b) {
+        return std::pair(isOwn(a), a) < std::pair(isOwn(b), b);
+      });
+      if (count(order) < count(best))
+        best = order;
+    }
+    return best;
+  }
+};
+} // namespace
+
 SmallVector<int64_t> codegen::orderOf(wafer::StateOp state, Budget budget,
                                       const image::TargetT &target) {
-  const SmallVector<int64_t> shape = shapeOf(state.getResult());
-  SmallVector<int64_t> natural(shape.size());
-  std::iota(natural.begin(), natural.end(), 0);
-  SmallVector<std::pair<linalg::GenericOp, unsigned>> readers;
+  Ordering ordering{shapeOf(state.getResult()),  {},     0,
+                    state.getNames().size() > 1, budget, target};
   SmallVector<Value> values{state.getResult()};
   for (size_t i = 0; i < values.size(); ++i)
     for (OpOperand &use : values[i].getUses())
       if (auto append = dyn_cast<wafer::AppendOp>(use.getOwner()))
         values.push_back(append.getResult());
-      else if (auto op = dyn_cast<linalg::GenericOp>(use.getOwner());
-               isProduct(op) && use.getOperandNumber() < 2)
-        readers.emplace_back(op, use.getOperandNumber());
-  const bool isMoving = state.getNames().size() > 1;
-  auto count = [&](ArrayRef<int64_t> order) {
-    int64_t cycles = 0;
-    for (auto [op, number] : readers)
-      cycles += *countProduct(op, number, stridesIn(order, shape), isMoving,
-                              budget, target);
-    return cycles;
-  };
-  SmallVector<int64_t> best = natural;
-  for (auto [op, number] : readers) {
-    // What its other factor has not lies innermost: a vector of it meets each
-    // element of that.
-    AffineMap mine = op.getMatchingIndexingMap(&op->getOpOperand(number));
-    AffineMap other = op.getMatchingIndexingMap(&op->getOpOperand(1 - number));
-    SmallVector<int64_t> order = natural;
-    llvm::sort(order, [&](int64_t a, int64_t b) {
-      auto isOwn = [&](int64_t dim) {
-        return !llvm::is_contained(other.getResults(), mine.getResult(dim));
-      };
-      return std::pair(isOwn(a), a) < std::pair(isOwn(b), b);
-    });
-    if (count(order) < count(best))
-      best = order;
-  }
-  return best;
+  for (Value value : values)
+    ordering.addReaders(value, 0);
+  return ordering.best();
+}
+
+/// The lookups that take rows of `weights`.
+static SmallVector<wafer::LookupOp> lookupsOf(wafer::ParameterOp weights) {
+  SmallVector<wafer::LookupOp> found;
+  for (Operation *user : weights.getResult().getUsers())
+    if (auto lookup = dyn_cast<wafer::LookupOp>(user))
+      if (lookup.getTable() == weights.getResult())
+        found.push_back(lookup);
+  return found;
+}
+
+bool codegen::isLookedUp(wafer::ParameterOp weights) {
+  return !lookupsOf(weights).empty();
+}
+
+bool codegen::isOnlyLookedUp(wafer::ParameterOp weights) {
+  const auto uses = weights.getResult().getUses();
+  return isLookedUp(weights) &&
+         lookupsOf(weights).size() ==
+             static_cast<size_t>(std::distance(uses.begin(), uses.end()));
+}
+
+SmallVector<int64_t> codegen::orderOf(wafer::ParameterOp weights, bool isTable,
+                                      Budget budget,
+                                      const image::TargetT &target) {
+  Ordering ordering{
+      shapeOf(weights.getResult()), {}, isTable ? 1 : 0, false, budget, target};
+  ordering.addReaders(weights.getResult(), 0);
+  for (wafer::LookupOp lookup : lookupsOf(weights))
+    // A single row has no dimension of indices, which readers are told by.
+    if (auto rank = static_cast<int64_t>(shapeOf(lookup.getIndices()).size()))
+      ordering.addReaders(lookup.getResult(), rank);
+  return ordering.best();
 }
 
 int64_t codegen::wordsUnderWay(const image::TargetT &target) {

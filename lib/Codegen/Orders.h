@@ -39,6 +39,16 @@ llvm::SmallVector<int64_t> stridesIn(llvm::ArrayRef<int64_t> order,
 llvm::SmallVector<int64_t> orderOf(wafer::StateOp state, Budget budget,
                                    const image::TargetT &target);
 
+/// The same of a weight, which products read, or rows of which they read. Rows
+/// of a table lie behind each other.
+llvm::SmallVector<int64_t> orderOf(wafer::ParameterOp weights, bool isTable,
+                                   Budget budget, const image::TargetT &target);
+
+/// Whether rows of it are taken by an index.
+bool isLookedUp(wafer::ParameterOp weights);
+/// Whether nothing else reads it.
+bool isOnlyLookedUp(wafer::ParameterOp weights);
+
 /// A copy of the state of a trip: a new row goes into the copy by one
 /// select, and into the state when there is time for it.
 struct Patch {

@@ -140,6 +140,16 @@ private:
   mlir::FailureOr<Ref> get(mlir::Operation *user, mlir::Value value);
   /// A weight that is packed, as numbers: made where it is read first.
   mlir::FailureOr<Ref> unpack(wafer::ParameterOp op);
+  /// The same of the rows that `op` takes.
+  mlir::LogicalResult emitPackedRows(wafer::LookupOp op,
+                                     const PackedShard &packed);
+  /// The number of the first row that this PE has of a table that is divided.
+  mlir::FailureOr<std::optional<Ref>> firstRow(wafer::LookupOp op);
+  struct PackedParts {
+    Ref codes, scales, zeros;
+  };
+  mlir::FailureOr<PackedParts> partsOf(wafer::ParameterOp op,
+                                       const PackedShard &packed);
   /// A buffer for the result of `value`: inside the fused collective that it
   /// travels in, or its own.
   mlir::FailureOr<Ref> result(mlir::Value value);

@@ -138,7 +138,7 @@ static DenseElementsAttr inWords(DenseElementsAttr value) {
 /// How the file packs the numbers of `weight`, if it does.
 static core::BlocksAttr blocksOf(wafer::WeightOp weight) {
   wafer::BlocksAttr blocks = weight.getBlocksAttr();
-  if (!blocks)
+  if (!blocks || !weight.getFile())
     return {};
   return core::BlocksAttr::get(weight.getContext(), blocks.getFormat(),
                                blocks.getScalesFile(), blocks.getScalesAt(),
@@ -194,13 +194,26 @@ Shared::Key Shared::keyOf(Operation *op) {
           type.getAsOpaquePointer()};
 }
 
+bool Shared::isTable(wafer::ParameterOp op) {
+  if (!tables) {
+    tables.emplace();
+    op->getParentOfType<ModuleOp>().walk([&](wafer::ParameterOp other) {
+      if (isLookedUp(other))
+        tables->insert(keyOf(other));
+    });
+  }
+  return tables->contains(keyOf(op));
+}
+
 LogicalResult Shared::layTrips(wafer::RepeatOp op) {
   struct Laid {
     std::vector<Key> keys;
     int64_t step = 0;
   };
-  Laid all[2]; // as numbers, and packed
-  const StringRef names[2] = {"layers", "packed_layers"};
+  // As numbers, packed, and those of which only rows are read, which nobody
+  // copies with what the whole trip needs.
+  Laid all[3];
+  const StringRef names[3] = {"layers", "packed_layers", "layers_of_rows"};
   for (auto parameter : op.getBodyBlock()->getOps<wafer::ParameterOp>()) {
     Key key = keyOf(parameter);
     if (parameter.getWeights().size() != op.getTripCount() || known.count(key))
@@ -212,7 +225,7 @@ LogicalResult Shared::layTrips(wafer::RepeatOp op) {
     FailureOr<std::optional<PackedShard>> isPacked = packed(parameter);
     if (failed(bytes) || failed(isPacked))
       return failure();
-    Laid &into = all[isPacked->has_value()];
+    Laid &into = all[isPacked->has_value() ? 1 : isTable(parameter) ? 2 : 0];
     it->second = {{}, into.step, *bytes, 0, {}};
     into.step += *bytes;
     into.keys.push_back(key);
@@ -317,6 +330,14 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
             ? perTrip->second
             : reserve(core::Use::parameter, firstName(op.getWeights()), *bytes,
                       static_cast<int64_t>(end - first));
+    SmallVector<core::DimAttr> dims = lies.dims;
+    if (!*isPacked && isOnlyLookedUp(op)) {
+      const SmallVector<int64_t> order = orderOf(op, true, budget, target);
+      shard.strides =
+          stridesIn(order, cast<ShapedType>(op.getType()).getShape());
+      dims = llvm::map_to_vector(order,
+                                 [&](int64_t dim) { return lies.dims[dim]; });
+    }
     LocalShard place = shard;
     for (size_t trip = first; trip < end; ++trip, place.offset += place.step) {
       auto name = cast<FlatSymbolRefAttr>(op.getWeights()[trip]);
@@ -338,7 +359,7 @@ FailureOr<LocalShard> Shared::parameter(wafer::ParameterOp op) {
       Layout mine = lies;
       if (!narrowed(inFile, lies.type, whole))
         mine.hostType = typeOf(op.getContext(), inFile);
-      mine.dims = dimsInWhole(lies.dims, part);
+      mine.dims = dimsInWhole(dims, part);
       bind(core::Role::parameter, name.getValue(), mine, place, *from,
            part ? part.getAt() : 0);
     }

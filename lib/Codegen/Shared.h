@@ -39,13 +39,20 @@ struct LocalShard {
 /// of the trips like a shard of its own.
 struct PackedShard {
   BlockFormat format;
-  llvm::SmallVector<int64_t> groups; // per dimension of the shard
+  llvm::SmallVector<int64_t> order; // dimensions as they lie, outermost first
+  llvm::SmallVector<int64_t> shape, groups; // in that order
+  int64_t codeRows = 0; // of the outermost one, with those that fill planes
   Word scaleType = Word::f32, zeroType = Word::f16;
   int64_t scalesAt = 0, zerosAt = 0; // behind the codes, in bytes
   int64_t bytes = 0;                 // of all
 
-  /// Scales of a shard of that shape.
-  int64_t countGroups(llvm::ArrayRef<int64_t> shape) const;
+  int64_t countElements() const { return llvm::product_of(shape); }
+  int64_t countCodes() const {
+    return countElements() / shape.front() * codeRows;
+  }
+  int64_t countGroups() const;
+  /// Elements from one to the next of each dimension of the tensor.
+  llvm::SmallVector<int64_t> getStrides() const;
 };
 
 /// How a tensor lies, to be said of a buffer.
@@ -104,6 +111,8 @@ public:
   /// Of a parameter whose integers stay packed; nothing where its weights hold
   /// numbers, or a shard of them takes fewer bytes so.
   mlir::FailureOr<std::optional<PackedShard>> packed(wafer::ParameterOp op);
+  /// Whether any entry takes rows of it by an index.
+  bool isTable(wafer::ParameterOp op);
   /// Lets `buffer` have at least `bytes`, the last of them for no weight.
   void extend(mlir::FlatSymbolRefAttr buffer, int64_t bytes);
   mlir::FailureOr<LocalShard> state(wafer::StateOp op);
@@ -126,6 +135,7 @@ private:
   /// result.
   using Key = std::tuple<const void *, const void *, const void *>;
   static Key keyOf(mlir::Operation *op);
+  mlir::FailureOr<std::optional<PackedShard>> pack(wafer::ParameterOp op);
   /// A buffer for `tripCount` local shards behind each other.
   LocalShard reserve(core::Use use, llvm::StringRef hint, int64_t bytes,
                      int64_t tripCount);
@@ -159,6 +169,8 @@ private:
   // Never iterated over: keys have no order that stays.
   llvm::DenseMap<Key, LocalShard> known;
   llvm::DenseMap<Key, LocalShard> reserved; // weights of trips
+  llvm::DenseMap<Key, std::optional<PackedShard>> packings;
+  std::optional<llvm::DenseSet<Key>> tables;
   std::map<std::string, LocalShard> coordinates;
   llvm::DenseMap<mlir::Attribute, LocalShard> numbered; // by dimension
   llvm::StringSet<> states;

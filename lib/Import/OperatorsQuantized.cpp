@@ -176,12 +176,22 @@ bool Packed::readLinear() {
 SymbolicTensor *Packed::declare() {
   Lowering &lowering = c.lowering;
   std::string name = (integers.getSymName() + ".expanded").str();
+  // Where bytes are left out, no part has a file, and all is shape only.
+  const bool isShapeOnly =
+      llvm::all_of(ArrayRef{integers, scales, zeros}, [](wafer::WeightOp part) {
+        return !part || (!part.getFile() && !part.getValue());
+      });
+  auto fileOf = [&](wafer::WeightOp part) {
+    return isShapeOnly ? lowering.builder.getStringAttr("")
+                       : part.getFileAttr();
+  };
   wafer::BlocksAttr blocks;
-  if (integers.getFile() && scales.getFile() && (!zeros || zeros.getFile()))
+  if (isShapeOnly ||
+      (integers.getFile() && scales.getFile() && (!zeros || zeros.getFile())))
     blocks = wafer::BlocksAttr::get(
-        module.getContext(), format, scales.getFileAttr(),
+        module.getContext(), format, fileOf(scales),
         static_cast<int64_t>(scales.getOffset()),
-        zeros ? zeros.getFileAttr() : StringAttr(),
+        zeros ? fileOf(zeros) : StringAttr(),
         zeros ? static_cast<int64_t>(zeros.getOffset()) : 0);
   auto known = dyn_cast_or_null<wafer::WeightOp>(module.lookupSymbol(name));
   if (known && (known.getType() != type || known.getBlocksAttr() != blocks))

@@ -149,6 +149,14 @@ void ClassReader::readLoops(Operation *op, const IterationSpace &space) {
   addWork(op, space, used, loops);
 }
 
+/// As many rows of `packed`, its first dimension, as the others of `rank`
+/// dimensions count.
+static PackedWeight rowsOf(PackedWeight packed, size_t rank) {
+  packed.strides.insert(packed.strides.begin(), rank - packed.strides.size(),
+                        packed.strides.front());
+  return packed;
+}
+
 void ClassReader::addWork(Operation *op, const IterationSpace &space,
                           ArrayRef<Ids> used,
                           const std::map<int, DimId> &loops) {
@@ -172,6 +180,12 @@ void ClassReader::addWork(Operation *op, const IterationSpace &space,
     // Weights and states are counted where they stay; of integers the op makes
     // numbers.
     const std::optional<PackedWeight> packed = packedOf(value);
+    if (packed && local.takesRows) {
+      const Ids &found = getIds(op->getResult(0));
+      raw.unpackings.push_back(
+          {{rowsOf(*packed, found.size()), {getBytes(value), {}}}, found});
+      continue;
+    }
     if (!isStored(value) || packed)
       raw.buffers.emplace_back(getBytes(value), ids);
     if (packed)

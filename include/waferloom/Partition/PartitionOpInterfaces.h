@@ -45,6 +45,8 @@ struct LocalWork {
   /// Of a sum of products, the operands that are multiplied.
   llvm::SmallVector<unsigned> factors;
   int halves = 0; ///< of them, those that are multiplied as f16
+  /// Of the first operand only rows are read, as many as the result has.
+  bool takesRows = false;
 };
 
 /// What an op is to layers that repeat.

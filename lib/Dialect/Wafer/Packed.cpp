@@ -32,36 +32,55 @@ std::optional<BlockFormat> wafer::getKept(const SymbolTable &symbols,
   return format;
 }
 
+/// Whether `user` is a sum of products, or gives another shape to such.
+static bool isMultipliedBy(Operation *user) {
+  if (isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp,
+          tensor::CollapseShapeOp>(user))
+    return isMultiplied(user->getResult(0));
+  auto generic = dyn_cast<linalg::GenericOp>(user);
+  return generic && generic.getNumReductionLoops() > 0;
+}
+
 bool wafer::isMultiplied(Value value) {
-  return llvm::all_of(value.getUsers(), [](Operation *user) {
-    if (isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp,
-            tensor::CollapseShapeOp>(user))
-      return isMultiplied(user->getResult(0));
-    auto generic = dyn_cast<linalg::GenericOp>(user);
-    return generic && generic.getNumReductionLoops() > 0;
-  });
+  return llvm::all_of(value.getUsers(), isMultipliedBy);
+}
+
+/// Numbers that the readers of `value` make of it where it is kept: all, or
+/// those of the rows that they look up. None if one of them wants it as it is.
+static std::optional<int64_t> countNumbers(Value value) {
+  int64_t most = 0;
+  for (Operation *user : value.getUsers()) {
+    auto lookup = dyn_cast<LookupOp>(user);
+    const bool takesRows = lookup && lookup.getTable() == value;
+    if (!takesRows && !isMultipliedBy(user))
+      return std::nullopt;
+    const Value made = takesRows ? lookup.getResult() : value;
+    most = std::max(most, cast<ShapedType>(made.getType()).getNumElements());
+  }
+  return most;
 }
 
 namespace {
-/// A weight that could be kept, in bytes over all PEs.
+/// A weight that could be kept, in bytes over all PEs; `scratch`: of numbers
+/// that are made of it at once.
 struct Candidate {
   WeightOp weight;
   StringRef name;
-  int64_t numbers, packed;
+  int64_t scratch, numbers, packed;
 };
 } // namespace
 
-/// Drops the weights whose numbers alone take more scratch than keeping saves.
+/// Drops the weights whose numbers take more scratch than keeping saves.
 static void keepLeastBytes(SmallVectorImpl<Candidate> &candidates) {
   llvm::sort(candidates, [](const Candidate &a, const Candidate &b) {
-    return std::tuple(a.numbers, a.name) < std::tuple(b.numbers, b.name);
+    return std::tuple(a.scratch, a.name) < std::tuple(b.scratch, b.name);
   });
   int64_t saved = 0, most = 0; // of the first ones, less their scratch
   size_t kept = 0;
   for (auto [i, candidate] : llvm::enumerate(candidates)) {
     saved += candidate.numbers - candidate.packed;
-    if (saved - candidate.numbers > most) {
-      most = saved - candidate.numbers;
+    if (saved - candidate.scratch > most) {
+      most = saved - candidate.scratch;
       kept = i + 1;
     }
   }
@@ -70,15 +89,17 @@ static void keepLeastBytes(SmallVectorImpl<Candidate> &candidates) {
 
 bool wafer::keepPacked(ModuleOp module, Keeping which) {
   SymbolTable symbols(module);
-  DenseMap<WeightOp, int64_t> elementBytes;
+  DenseMap<WeightOp, int64_t> elementBytes, numbers;
   DenseSet<WeightOp> others;
   module.walk([&](ParameterOp op) {
-    const bool multiplied = isMultiplied(op.getResult());
+    const std::optional<int64_t> made = countNumbers(op.getResult());
     for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>()) {
       WeightOp whole = getWhole(symbols, name);
       elementBytes[whole] =
           cast<ShapedType>(op.getType()).getElementTypeBitWidth() / 8;
-      if (!multiplied)
+      if (made)
+        numbers[whole] = std::max(numbers[whole], *made);
+      else
         others.insert(whole);
     }
   });
@@ -90,10 +111,11 @@ bool wafer::keepPacked(ModuleOp module, Keeping which) {
     const BlockFormat &format = weight.getBlocksAttr().getFormat();
     if (!canStayPacked(format))
       continue;
-    candidates.push_back({weight, weight.getSymName(),
-                          cast<ShapedType>(weight.getType()).getNumElements() *
-                              elementBytes[weight],
-                          static_cast<int64_t>(format.bytes())});
+    const int64_t bytes = elementBytes[weight];
+    candidates.push_back(
+        {weight, weight.getSymName(), numbers[weight] * bytes,
+         cast<ShapedType>(weight.getType()).getNumElements() * bytes,
+         static_cast<int64_t>(format.bytes())});
   }
   if (which == Keeping::LeastBytes)
     keepLeastBytes(candidates);

@@ -98,7 +98,8 @@ LogicalResult WeightOp::verify() {
                          << getValueAttr().getShapedType();
   if (BlocksAttr blocks = getBlocksAttr()) {
     BlockFormat format = blocks.getFormat();
-    if (!getFile())
+    // Without bytes there are no scales either.
+    if (!getFile() && !blocks.getScalesFile().empty())
       return emitOpError("is packed in blocks but lies in no file");
     if (static_cast<uint64_t>(type.getNumElements()) !=
         format.rows * format.columns)

@@ -66,6 +66,7 @@ struct LookupLayouts
     LocalWork work;
     work.fold = algebra::Fold::Sum;
     work.cyclesPerElement = 0; // one row is copied, not the table
+    work.takesRows = true;
     return work;
   }
 

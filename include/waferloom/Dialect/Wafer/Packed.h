@@ -32,7 +32,7 @@ enum class Keeping {
 };
 
 /// Marks weights in blocks that PEs keep, of those that only sums of products
-/// read. Whether there are any.
+/// and lookups of rows read. Whether there are any.
 bool keepPacked(mlir::ModuleOp module, Keeping which);
 
 } // namespace waferloom::wafer
