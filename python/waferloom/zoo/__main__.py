@@ -6,7 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from . import llama, smollm2
-from .published import PUBLISHED
+from .packing import Packing
+from .published import PACKED, PUBLISHED
 from .shape import Shape, weights
 
 
@@ -23,8 +24,12 @@ def parser():
     seeded = models.add_parser("llama", parents=[common], help="a Llama of any size with seeded weights")
     seeded.add_argument("--seed", type=int, default=0, help="of the weights")
     seeded.add_argument("--no-weights", action="store_true", help="only shapes, to count cycles of")
+    seeded.add_argument("--bits", type=int, metavar="4|8", help="weights are integers in blocks (form genai)")
+    seeded.add_argument("--block", type=int, default=32, metavar="N", help="so many share a scale")
     for name in PUBLISHED:
-        models.add_parser(name, parents=[common], help="its shapes alone, to count cycles of")
+        published = models.add_parser(name, parents=[common], help="its shapes alone, to count cycles of")
+        if name in PACKED:
+            published.add_argument("--packed", action="store_true", help="weights in the bits that people run it in")
     for field in fields(Shape):
         option = f"--{field.name.replace('_', '-')}"
         if field.type is bool:
@@ -41,11 +46,13 @@ def main():
         if args["model"] == "smollm2-135m":
             path = smollm2.write(args["output"], args["form"], args["precision"])
         elif args["model"] in PUBLISHED:
-            path = llama.write_shapes(PUBLISHED[args["model"]], args["output"], args["form"], args["precision"])
+            packing = PACKED[args["model"]] if args.get("packed") else None
+            path = llama.write_shapes(PUBLISHED[args["model"]], args["output"], args["form"], args["precision"], packing)
         else:
             shape = Shape(**{field.name: args[field.name] for field in fields(Shape)})
-            path = llama.write_shapes(shape, args["output"], args["form"], args["precision"]) if args["no_weights"] else \
-                llama.write(shape, weights(shape, args["seed"]), args["output"], args["form"], args["precision"])
+            how = args["output"], args["form"], args["precision"], args["bits"] and Packing(args["bits"], args["block"])
+            path = llama.write_shapes(shape, *how) if args["no_weights"] else \
+                llama.write(shape, weights(shape, args["seed"]), *how)
     except ValueError as error:
         arguments.error(str(error))
     except (smollm2.FetchError, OSError) as error:

@@ -18,10 +18,13 @@ class Form:
     def number(self, value):
         return self.g.number(value, self.dtype)
 
+    def multiply(self, h, weight, **names):
+        return self.g.node("MatMul", h, weight, **names)
+
     def product(self, h, name, label):
         """A product with its weight, and its bias if it has one."""
         g, layer = self.g, name.split(".")[2]
-        y = g.node("MatMul", h, name + ".weight", name=label)
+        y = self.multiply(h, name + ".weight", name=label)
         bias = name.removeprefix(f"model.layers.{layer}.") + ".bias"
         return g.node("Add", y, name + ".bias") if bias in self.vectors else y
 

@@ -6,12 +6,26 @@ import numpy as np
 from onnx import TensorProto, helper
 
 from .form import GATE_LIMIT, GATE_STEEPNESS, Form
+from .shape import products
 
 OPSET, IR_VERSION = 21, 10
 MICROSOFT = "com.microsoft"
 
 
 class GenAi(Form):
+    def __init__(self, g, shape, dtype, packing=None):
+        super().__init__(g, shape, dtype)
+        self.packing = packing
+
+    def multiply(self, h, weight, **names):
+        packing, shape = self.packing, self.shape
+        if not packing or not packing.packs(weight):
+            return super().multiply(h, weight, **names)
+        sizes = products(shape) | {"lm_head": (shape.width, shape.vocabulary)}
+        inner, outer = sizes[weight.removesuffix(".weight").split(".", 3)[-1]]
+        return self.g.node("MatMulNBits", h, weight, weight + ".scales", domain=MICROSOFT, **names, K=inner, N=outer,
+                           bits=packing.bits, block_size=packing.block)
+
     def frame(self):
         """What all layers share: the length of the sequence, rotary tables."""
         g = self.g
@@ -63,13 +77,18 @@ class GenAi(Form):
         g, shape, layer = self.g, self.shape, f"model.layers.{i}.mlp."
         flat = g.node("Reshape", h, g.ints(-1, shape.width))
         scores = self.product(flat, layer + "router", f"layer{i}/mlp/router")
-        operands = []
+        operands, packing = [], self.packing
         for name in ("gate_up", "down"):
-            operands += [f"{layer}experts.{name}.weight", f"{layer}experts.{name}.bias" if shape.sinks else ""]
+            weight = f"{layer}experts.{name}.weight"
+            operands += [weight, *([weight + ".scales"] if packing else []),
+                         f"{layer}experts.{name}.bias" if shape.sinks else ""]
         gates = dict(activation_alpha=GATE_STEEPNESS, activation_beta=1.0, swiglu_limit=GATE_LIMIT) if shape.sinks \
             else dict(activation_alpha=1.0, activation_beta=0.0)
-        return g.node("MoE", h, scores, *operands, domain=MICROSOFT, name=f"layer{i}/mlp/experts", k=shape.chosen,
-                      activation_type="swiglu", swiglu_fusion=1, normalize_routing_weights=1, **gates)
+        if packing:
+            gates |= dict(expert_weight_bits=packing.bits, block_size=packing.block)
+        return g.node("QMoE" if packing else "MoE", h, scores, *operands, domain=MICROSOFT,
+                      name=f"layer{i}/mlp/experts", k=shape.chosen, activation_type="swiglu", swiglu_fusion=1,
+                      normalize_routing_weights=1, **gates)
 
     def add_norm(self, x, branch, gain, name):
         """x + branch, and its RMSNorm: (sum, normalized)."""
@@ -91,12 +110,12 @@ class GenAi(Form):
                                  f"model.layers.{i}.post_attention_layernorm.weight", f"layer{i}/mlp/norm")
             x, h = self.add_norm(x, self.behind(i, self.feed_forward(i, h), "feedforward"), after,
                                  "norm" if last else f"layer{i + 1}/norm")
-        g.node("MatMul", h, "lm_head.weight", name="head", output="logits")
+        self.multiply(h, "lm_head.weight", name="head", output="logits")
 
 
-def build(g, shape, dtype):
+def build(g, shape, dtype, packing=None):
     """Adds the nodes to a Graph that has the weights; returns inputs beside the
     caches, and opsets."""
-    GenAi(g, shape, dtype).decoder()
+    GenAi(g, shape, dtype, packing).decoder()
     opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
     return (("input_ids", "batch", "sequence"), ("attention_mask", "batch", "total")), opsets, IR_VERSION

@@ -17,7 +17,7 @@ FORMS = {"primitives": primitives, "genai": genai}
 PRECISIONS = {"f32": np.float32, "f16": np.float16}
 
 
-def build(shape, arrays, form="primitives", precision="f32", data=None):
+def build(shape, arrays, form="primitives", precision="f32", data=None, packing=None):
     """Builds the ONNX model.
 
     Inputs: input_ids, position_ids (primitives only) int64 [batch, sequence];
@@ -29,17 +29,31 @@ def build(shape, arrays, form="primitives", precision="f32", data=None):
         arrays: a mapping of names, as of `weights`, to float arrays. Each is read
             once, in order: a lazy mapping keeps memory small.
         data: where weights go (graph.DataFile); into the model if left out.
+        packing: how weights are integers (packing.Packing); in the genai form.
 
     Raises:
         ValueError: the sizes make no model.
     """
     shape.check()
+    if packing and form != "genai":
+        raise ValueError(f"form '{form}' has no packed weights; genai has")
     g, dtype = Graph(data), PRECISIONS[precision]
+
+    def add(name, array):
+        array = array.astype(dtype, copy=False)
+        if not packing or not packing.packs(name):
+            g.weight(name, array)
+            return
+        for part, values in zip(("", ".scales"), packing.pack(name, array)):
+            g.weight(name + part, values)
+
+    if packing:
+        packing.check()
     for name in arrays:
-        g.weight(name, arrays[name].astype(dtype, copy=False))
+        add(name, arrays[name])
     if form == "genai" and shape.tied:
-        g.weight("lm_head.weight", arrays["model.embed_tokens.weight"].T.astype(dtype, copy=False))
-    ids, opsets, version = FORMS[form].build(g, shape, dtype)
+        add("lm_head.weight", arrays["model.embed_tokens.weight"].T)
+    ids, opsets, version = FORMS[form].build(g, shape, dtype, **({"packing": packing} if packing else {}))
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
     def values(name, length):
@@ -57,17 +71,17 @@ def build(shape, arrays, form="primitives", precision="f32", data=None):
     return model
 
 
-def write_shapes(shape, folder, form="primitives", precision="f32"):
+def write_shapes(shape, folder, form="primitives", precision="f32", packing=None):
     """Writes folder/model.onnx without the file of its weights: cycles can be counted of it
     (`waferloom compile --no-weights`). Returns its path."""
     path = Path(folder) / "model.onnx"
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = no_weights(shape, PRECISIONS[precision])
-    onnx.save(build(shape, arrays, form, precision, NoFile(path.name + ".data")), path)
+    onnx.save(build(shape, arrays, form, precision, NoFile(path.name + ".data"), packing), path)
     return path
 
 
-def write(shape, arrays, folder, form="primitives", precision="f32"):
+def write(shape, arrays, folder, form="primitives", precision="f32", packing=None):
     """Builds a model into folder/model.onnx, its weights into model.onnx.data
     beside it: both whole, or no model.onnx. Returns the path of the model."""
     folder = Path(folder)
@@ -76,7 +90,7 @@ def write(shape, arrays, folder, form="primitives", precision="f32"):
     partial = [folder / f".{path.name}.partial", folder / f".{path.name}.data.partial"]
     try:
         with open(partial[1], "wb") as file:
-            model = build(shape, arrays, form, precision, DataFile(file, path.name + ".data"))
+            model = build(shape, arrays, form, precision, DataFile(file, path.name + ".data"), packing)
         onnx.save(model, partial[0])
         path.unlink(missing_ok=True)  # never an old model beside new weights
         os.replace(partial[1], folder / (path.name + ".data"))

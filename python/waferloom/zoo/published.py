@@ -2,6 +2,7 @@
 Rotary tables have as many rows as a first prompt needs, not as the model could
 take; scalings of theta for longer ones are left out."""
 
+from .packing import Packing
 from .shape import Shape
 
 POSITIONS = 4096
@@ -25,4 +26,10 @@ PUBLISHED = {
                          positions=POSITIONS),
     "mixtral-8x7b": Shape(layers=32, width=4096, heads=32, kv_heads=8, head_dim=128, hidden=14336, vocabulary=32000,
                           theta=1e6, experts=8, chosen=2, positions=POSITIONS),
+    "qwen3-30b-a3b": Shape(layers=48, width=2048, heads=32, kv_heads=4, head_dim=128, hidden=768, vocabulary=151936,
+                           theta=1e6, epsilon=1e-6, head_norm=True, experts=128, chosen=8, positions=POSITIONS),
 }
+
+# In how many bits people run them. The experts of gpt-oss are MXFP4: as many bits, in blocks of 32 as well.
+PACKED = {"gpt-oss-20b": Packing(bits=4, experts_only=True), "mixtral-8x7b": Packing(bits=4),
+          "qwen3-30b-a3b": Packing(bits=4)}
