@@ -182,3 +182,22 @@ def test_rows_of_a_table(bits, zeros, rows):
     g.output("y", [2, 5])
     steps = [{"ids": np.array(ids)} for ids in ([0, rows - 1], [rows // 2, 1], [3, 3])]
     compare(g.model(), steps, grids=GRIDS, weights="kept")
+
+
+@pytest.mark.parametrize("rows", [13, 32])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_table_that_is_the_head(bits, rows):
+    """One stretch of bytes, of which one op takes rows and another reads all."""
+    columns, block = 48, 16
+    g = Graph(seed=rows)
+    _, packed = codes_of(1, rows, columns, bits)
+    table = g.constant(packed[0].reshape(rows, columns // block, -1))
+    scales = g.constant(RNG.uniform(0.2, 1, (rows, columns // block)).astype(np.float32))
+    ids = g.input("ids", [1, 2], TensorProto.INT64)
+    x = g.op("GatherBlockQuantized", g.op("Reshape", table, g.integers(rows, -1)), ids, scales, domain="com.microsoft",
+             bits=bits, block_size=block, gather_axis=0, quantize_axis=1)
+    g.op("MatMulNBits", x, table, scales, domain="com.microsoft", bits=bits, block_size=block, K=columns, N=rows,
+         names=["y"])
+    g.output("y", [1, 2, rows])
+    steps = [{"ids": np.array([ids])} for ids in ([0, rows - 1], [rows // 2, 1])]
+    compare(g.model(), steps, grids=GRIDS + ["grid-1x1"], weights="kept")
