@@ -4,6 +4,7 @@
 #include "Phases.h"
 
 #include "waferloom/Compile/Pipelines.h"
+#include "waferloom/Dialect/Wafer/Packed.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Format/TypeFormat.h"
 #include "waferloom/Target/TargetAttr.h"
@@ -20,17 +21,29 @@ using partition::Planned;
 static constexpr int answersPerOption = 12;
 static constexpr size_t largestShown = 3;
 
+/// The bytes of integers that PEs would keep of what `op` reads.
+static std::optional<int64_t> getKeptBytes(const SymbolTable &symbols,
+                                           Operation *op) {
+  auto weights = dyn_cast<wafer::ParameterOp>(op);
+  std::optional<BlockFormat> kept =
+      weights ? wafer::getKept(symbols, weights) : std::nullopt;
+  return kept ? std::optional(static_cast<int64_t>(kept->bytes()))
+              : std::nullopt;
+}
+
 /// Weights (or states) with their bytes in the whole model, each once.
 template <typename Op>
 static std::vector<target::Held> listWhole(ModuleOp module,
                                            ArrayAttr (*names)(Op)) {
   std::vector<target::Held> all;
   llvm::StringMap<bool> known;
+  const SymbolTable symbols(module);
   module.walk([&](Op op) {
     auto type = cast<ShapedType>(op.getResult().getType());
     std::optional<Format> format = computedFormatOf(type);
-    int64_t bytes =
-        bytesOf(format.value_or(Format::f32), type.getNumElements());
+    const int64_t bytes = getKeptBytes(symbols, op)
+                              .value_or(bytesOf(format.value_or(Format::f32),
+                                                type.getNumElements()));
     for (Attribute name : names(op)) {
       StringRef text = isa<StringAttr>(name)
                            ? cast<StringAttr>(name).getValue()
@@ -293,8 +306,12 @@ waferloom::Diagnostic waferloom::explainFit(ModuleOp onnx, ModuleOp tensors,
   if (failed(machine))
     return {"error", "no target to fit", "", {}};
   const target::Target &target = *machine;
+  // What was tried last was to keep integers.
+  OwningOpRef<ModuleOp> tried = tensors.clone();
+  if (options.storage != "expanded")
+    wafer::keepPacked(*tried, wafer::Keeping::All);
   auto weights = listWhole<wafer::ParameterOp>(
-      tensors, [](wafer::ParameterOp op) { return op.getWeights(); });
+      *tried, [](wafer::ParameterOp op) { return op.getWeights(); });
   auto states = listWhole<wafer::StateOp>(
       tensors, [](wafer::StateOp op) { return op.getNames(); });
   int64_t even =

@@ -201,3 +201,12 @@ def test_a_table_that_is_the_head(bits, rows):
     g.output("y", [1, 2, rows])
     steps = [{"ids": np.array([ids])} for ids in ([0, rows - 1], [rows // 2, 1])]
     compare(g.model(), steps, grids=GRIDS + ["grid-1x1"], weights="kept")
+
+
+def test_a_refusal_counts_the_bits():
+    """What would not fit is what was tried last: the integers."""
+    small, _ = qmoe(4, 32, 8, 64, 96, biases=False)
+    in_file = sum(len(tensor.raw_data) for tensor in small.graph.initializer)
+    with pytest.raises(wl.CompileError, match="divided evenly") as error:
+        wl.compile(small.SerializeToString(), target="grid-2x2,sram=12KiB")
+    assert f"take {-(-in_file // 4)} bytes per PE" in str(error.value)
