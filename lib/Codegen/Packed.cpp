@@ -106,6 +106,8 @@ FailureOr<std::optional<PackedShard>> Shared::pack(wafer::ParameterOp op) {
   if (!format)
     return std::optional<PackedShard>();
   auto type = cast<ShapedType>(op.getType());
+  if (type.getRank() == 0)
+    return std::optional<PackedShard>();
   FailureOr<Layout> lies = layout(op, type);
   if (failed(lies))
     return failure();
@@ -132,7 +134,7 @@ FailureOr<std::optional<PackedShard>> Shared::pack(wafer::ParameterOp op) {
     made.groups = groups;
   }
   made.shape = inOrder(made.order, shape);
-  made.codeRows = made.shape.empty() ? 1 : made.shape.front();
+  made.codeRows = made.shape.front();
   if (isTable(op)) {
     std::optional<int64_t> rows =
         getCodeRows(*format, lies->dims.front(), made.codeRows);

@@ -69,7 +69,8 @@ void waferloom::visitFiles(ModuleOp module, VisitFile visit) {
         weight.setFileAttr(visit(op, file, weight.getOffset(),
                                  blocks ? blocks.getFormat().packedBytes()
                                         : sizeOf(weight.getType())));
-      if (blocks)
+      // Without a file there are no scales either.
+      if (file && blocks)
         weight.setBlocksAttr(visitBlocks(op, blocks, visit));
     } else if (auto source = dyn_cast<core::SourceOp>(op)) {
       visitSource(source, visit);

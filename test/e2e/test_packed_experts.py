@@ -10,6 +10,7 @@ from conftest import BIN, BothEngines
 from kinds import Graph, compare
 from onnx import TensorProto
 from test_experts import scores_of
+from test_level_texts import check_levels, compiled
 
 import waferloom as wl
 
@@ -210,3 +211,13 @@ def test_a_refusal_counts_the_bits():
     with pytest.raises(wl.CompileError, match="divided evenly") as error:
         wl.compile(small.SerializeToString(), target="grid-2x2,sram=12KiB")
     assert f"take {-(-in_file // 4)} bytes per PE" in str(error.value)
+
+
+@pytest.mark.parametrize("option", [[], ["--no-weights"]])
+def test_levels_go_on(option, tmp_path):
+    """Every level compiles on to the same image, with bytes or without."""
+    small, _ = qmoe(4, 16, 5, 32, 48)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(small.SerializeToString())
+    image, levels = compiled(path, tmp_path, [f"--target={GRIDS[1]}", "--weights=kept", *option])
+    check_levels(image, levels, tmp_path)
