@@ -149,11 +149,13 @@ void ClassReader::readLoops(Operation *op, const IterationSpace &space) {
   addWork(op, space, used, loops);
 }
 
-/// As many rows of `packed`, its first dimension, as the others of `rank`
-/// dimensions count.
+/// Rows of `packed`, its first dimension, as a value of `rank` dimensions: in
+/// front of those of a row stand the dimensions of indices, perhaps none.
 static PackedWeight rowsOf(PackedWeight packed, size_t rank) {
+  const int64_t row = packed.strides.front();
+  packed.strides.erase(packed.strides.begin());
   packed.strides.insert(packed.strides.begin(), rank - packed.strides.size(),
-                        packed.strides.front());
+                        row);
   return packed;
 }
 

@@ -87,9 +87,12 @@ def test_several_tokens(which):
     compare(small, steps_of(5, 32, tokens=3), grids=GRIDS[1:], reference=numbers, weights="kept", experts=which)
 
 
-def test_no_biases():
-    small, numbers = qmoe(4, 0, 5, 12, 10, biases=False)
-    compare(small, steps_of(5, 12), grids=GRIDS[1:], reference=numbers, weights="kept")
+@pytest.mark.parametrize("chosen", [1, 3])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_no_biases(bits, chosen):
+    """One expert is a lookup by one index, which has no dimension."""
+    small, numbers = qmoe(bits, 0, 5, 12, 10, chosen, biases=False)
+    compare(small, steps_of(5, 12, chosen=chosen), grids=GRIDS, reference=numbers, weights="kept", experts="chosen")
 
 
 def test_numbers_are_those_of_the_expanded_weights():
@@ -161,14 +164,15 @@ def test_weightless(tmp_path):
     assert counts[0] == counts[1]
 
 
+@pytest.mark.parametrize("count", [1, 2])
 @pytest.mark.parametrize("rows", [8, 23, 64])
 @pytest.mark.parametrize("bits", [4, 8])
 @pytest.mark.parametrize("zeros", [False, True])
-def test_rows_of_a_table(bits, zeros, rows):
+def test_rows_of_a_table(bits, zeros, rows, count):
     """Embeddings of GatherBlockQuantized, whose rows may be divided over the cores."""
     columns, block = 48, 16
     g = Graph(seed=rows)
-    ids = g.input("ids", [2], TensorProto.INT64)
+    ids = g.input("ids", [count], TensorProto.INT64)
     codes, packed = codes_of(1, rows, columns, bits)
     scales = RNG.uniform(0.2, 1, (rows, columns // block)).astype(np.float32)
     zero = RNG.integers(0, 2**bits, scales.shape)
@@ -180,8 +184,8 @@ def test_rows_of_a_table(bits, zeros, rows):
     found = g.op("GatherBlockQuantized", *operands, domain="com.microsoft", bits=bits, block_size=block, gather_axis=0,
                  quantize_axis=1)
     g.op("MatMul", found, g.weight(columns, 5), names=["y"])
-    g.output("y", [2, 5])
-    steps = [{"ids": np.array(ids)} for ids in ([0, rows - 1], [rows // 2, 1], [3, 3])]
+    g.output("y", [count, 5])
+    steps = [{"ids": np.array(ids[:count])} for ids in ([0, rows - 1], [rows // 2, 1], [3, 3])]
     compare(g.model(), steps, grids=GRIDS, weights="kept")
 
 
