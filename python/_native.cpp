@@ -37,6 +37,18 @@ PYBIND11_MODULE(_native, m) {
              if (llvm::Error error = session.reset())
                fail(std::move(error));
            })
+      .def("rewind",
+           [](executor::Session &session, uint64_t length) {
+             if (llvm::Error error = session.rewind(length))
+               fail(std::move(error));
+           })
+      .def("fork",
+           [](executor::Session &session) {
+             auto other = session.fork();
+             if (!other)
+               fail(other.takeError());
+             return std::move(*other);
+           })
       .def_property_readonly("length", &executor::Session::length);
 
   m.def("compile", &compileModel);

@@ -1,5 +1,7 @@
 #include "waferloom/Executor/Beams.h"
+#include "Distribute.h"
 #include "Inputs.h"
+#include "SessionState.h"
 #include "waferloom/Image/HostInputs.h"
 #include "waferloom/Image/Programs.h"
 
@@ -41,6 +43,35 @@ uint64_t bytesMoved(const image::ImageT &image, ArrayRef<HostTensor> inputs) {
                                  std::multiplies<>());
     }
   return 2 * bytes;
+}
+
+/// A state that is distributed anew.
+static void moveState(const image::RegionT &region,
+                      const image::BindingT &binding,
+                      const image::TensorInfoT &state, ArrayRef<int64_t> rows,
+                      Memory &memory, Workers &workers) {
+  const HostType type = hostTypeOf(binding.type, false, false);
+  size_t row = bytesOf(type);
+  for (uint32_t extent : ArrayRef<uint32_t>(state.shape).drop_front())
+    row *= extent;
+  std::vector<char> before(row * rows.size()), now(before.size());
+  collect(region, binding, memory, type, before.data());
+  for (size_t i = 0; i < rows.size(); ++i)
+    std::memcpy(now.data() + row * i,
+                before.data() + row * static_cast<size_t>(rows[i]), row);
+  distribute(region, binding, {now.data(), type}, memory, workers);
+}
+
+void moveStates(const image::ImageT &image, const image::EntryT &entry,
+                ArrayRef<int64_t> rows, std::vector<Memory> &memories,
+                Workers &workers) {
+  for (size_t r = 0; r < image.regions.size() && !rows.empty(); ++r)
+    for (const auto &binding : image.regions[r]->bindings)
+      if (binding->role == image::Role::state)
+        if (const auto *state =
+                image::findTensor(entry, image::Role::state, binding->name))
+          moveState(*image.regions[r], *binding, *state, rows, memories[r],
+                    workers);
 }
 
 } // namespace waferloom::executor

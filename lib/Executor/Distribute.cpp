@@ -6,7 +6,6 @@
 #include "Distribute.h"
 #include "Half.h"
 #include "Workers.h"
-#include "waferloom/Image/HostInputs.h"
 #include "waferloom/Image/Packing.h"
 #include "waferloom/Image/Programs.h"
 #include "llvm/ADT/STLExtras.h"
@@ -461,34 +460,28 @@ void collect(const image::RegionT &region, const image::BindingT &binding,
   });
 }
 
-/// A state that is distributed anew.
-static void moveState(const image::RegionT &region,
-                      const image::BindingT &binding,
-                      const image::TensorInfoT &state,
-                      llvm::ArrayRef<int64_t> rows, Memory &memory,
-                      Workers &workers) {
-  const HostType type = hostTypeOf(binding.type, false, false);
-  size_t row = bytesOf(type);
-  for (uint32_t extent : llvm::ArrayRef<uint32_t>(state.shape).drop_front())
-    row *= extent;
-  std::vector<char> before(row * rows.size()), now(before.size());
-  collect(region, binding, memory, type, before.data());
-  for (size_t i = 0; i < rows.size(); ++i)
-    std::memcpy(now.data() + row * i,
-                before.data() + row * static_cast<size_t>(rows[i]), row);
-  distribute(region, binding, {now.data(), type}, memory, workers);
-}
-
-void moveStates(const image::ImageT &image, const image::EntryT &entry,
-                llvm::ArrayRef<int64_t> rows, std::vector<Memory> &memories,
-                Workers &workers) {
-  for (size_t r = 0; r < image.regions.size() && !rows.empty(); ++r)
-    for (const auto &binding : image.regions[r]->bindings)
-      if (binding->role == image::Role::state)
-        if (const auto *state =
-                image::findTensor(entry, image::Role::state, binding->name))
-          moveState(*image.regions[r], *binding, *state, rows, memories[r],
-                    workers);
+void clear(const image::RegionT &region, const image::BindingT &binding,
+           Memory &memory, Workers &workers,
+           llvm::function_ref<bool(int64_t offset, bool live)> isGone) {
+  const uint32_t size = image::bytesOf(binding.type);
+  Layout layout(region, binding);
+  image::Classes classes = image::classesOf(region);
+  workers.forEach(region.height, [&](size_t row, unsigned) {
+    auto y = static_cast<uint32_t>(row);
+    if (!image::contains(region, binding.rows, classes.rows[y]))
+      return;
+    const char zeros[sizeof(binding.padding)] = {};
+    for (uint32_t x = 0; x < region.width; ++x)
+      if (image::contains(region, binding.columns, classes.columns[x]))
+        LocalShard(layout, x, y)
+            .forElements([&](uint64_t local, int64_t offset, bool live) {
+              if (isGone(offset, live))
+                memory.write(size_t(y) * region.width + x,
+                             binding.address +
+                                 size * static_cast<uint32_t>(local),
+                             zeros, size);
+            });
+  });
 }
 
 } // namespace waferloom::executor

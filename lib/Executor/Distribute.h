@@ -5,6 +5,7 @@
 
 #include "Engine.h"
 #include "waferloom/Executor/Executor.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 
 namespace waferloom::executor {
 
@@ -32,11 +33,11 @@ void distribute(const image::RegionT &region, const image::BindingT &binding,
 void collect(const image::RegionT &region, const image::BindingT &binding,
              Memory &memory, HostType type, char *data);
 
-/// Row i of every state becomes what row `rows[i]` was, along its first
-/// dimension; none given: nothing happens. `memories`: one per region.
-void moveStates(const image::ImageT &image, const image::EntryT &entry,
-                llvm::ArrayRef<int64_t> rows, std::vector<Memory> &memories,
-                Workers &workers);
+/// Elements of the PEs' local shards become zeros where `isGone` says so, of
+/// their offset in the array and whether they are in it.
+void clear(const image::RegionT &region, const image::BindingT &binding,
+           Memory &memory, Workers &workers,
+           llvm::function_ref<bool(int64_t offset, bool live)> isGone);
 
 } // namespace waferloom::executor
 

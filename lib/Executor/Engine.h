@@ -91,6 +91,10 @@ public:
   /// Ends when every PE has, or with an error that says who waits for what.
   virtual llvm::Error run(const EngineOptions &options,
                           EngineResult &result) = 0;
+  /// The same on other memories of the same sizes: it shares what depends on
+  /// none.
+  virtual std::unique_ptr<Engine> onto(std::vector<Memory> &memories,
+                                       Workers &workers) const = 0;
 };
 
 /// `memories` has one per region. All references outlive the engine.

@@ -35,6 +35,8 @@ public:
         workers(workers) {}
 
   Error run(const EngineOptions &options, EngineResult &result) override;
+  std::unique_ptr<Engine> onto(std::vector<Memory> &memories,
+                               Workers &workers) const override;
 
 private:
   Error inReference(const EngineOptions &options, EngineResult &result);
@@ -51,7 +53,7 @@ private:
   bool scheduled = false;
   std::optional<EngineResult> timing;   // of a run that ends
   std::optional<CriticalPath> critical; // the same, if it was asked for
-  std::unique_ptr<Schedule> schedule;
+  std::shared_ptr<const Schedule> schedule;
   std::unique_ptr<LaneValues> values;
 };
 } // namespace
@@ -155,6 +157,17 @@ Error Lockstep::run(const EngineOptions &options, EngineResult &result) {
       options.critical->delay(image.target->launch_cycles);
   }
   return Error::success();
+}
+
+std::unique_ptr<Engine> Lockstep::onto(std::vector<Memory> &memories,
+                                       Workers &workers) const {
+  auto copy =
+      std::make_unique<Lockstep>(image, prepared, streams, memories, workers);
+  copy->scheduled = scheduled;
+  copy->schedule = schedule;
+  copy->timing = timing;
+  copy->critical = critical;
+  return copy;
 }
 
 std::unique_ptr<Engine> createLockstepEngine(const image::ImageT &image,

@@ -87,6 +87,21 @@ void Memory::clear(Workers &workers) {
   });
 }
 
+void Memory::copy(const Memory &from, Workers &workers) {
+  const size_t size = bytes();
+  workers.forEach((size + pageBytes - 1) / pageBytes, [&](size_t i, unsigned) {
+    const size_t at = i * pageBytes, now = std::min(pageBytes, size - at);
+    const char *page = from.data.get() + at;
+    // Zeros lie here already, and take no memory so.
+    if (std::any_of(page, page + now, [](char byte) { return byte != 0; }))
+      std::memcpy(data.get() + at, page, now);
+  });
+  for (size_t i = 0; i < laid.size(); ++i)
+    laid[i] = from.laid[i].load();
+  *pagesLaid = from.pagesLaid->load();
+  interleaved = from.interleaved;
+}
+
 void Memory::interleave(Workers &workers) {
   if (interleaved)
     return;

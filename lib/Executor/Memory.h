@@ -28,6 +28,9 @@ public:
   uint64_t bytes() const { return uint64_t(slots) * perPe; }
   /// Of it what was laid, page by page; 0 unless sparse.
   uint64_t bytesLaid() const;
+  /// All PEs hold what those of `from` do, which is as large. Nothing has been
+  /// computed here yet.
+  void copy(const Memory &from, Workers &workers);
   /// All PEs hold zeros again.
   void clear(Workers &workers);
   void interleave(Workers &workers);

@@ -79,6 +79,10 @@ public:
   }
 
   llvm::Error run(const EngineOptions &options, EngineResult &result) override;
+  std::unique_ptr<Engine> onto(std::vector<Memory> &memories,
+                               Workers &) const override {
+    return createReferenceEngine(image, prepared, streams, memories);
+  }
 
 private:
   struct GateState {

@@ -5,103 +5,16 @@
 #include "Channels.h"
 #include "Distribute.h"
 #include "HostNeeds.h"
-#include "Inputs.h"
-#include "Workers.h"
+#include "SessionState.h"
 #include "waferloom/Executor/Beams.h"
-#include "waferloom/Executor/Executor.h"
 #include "waferloom/Executor/Trace.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
-#include <atomic>
-#include <optional>
 #include <thread>
 
 using namespace llvm;
 
 namespace waferloom::executor {
-
-namespace {
-struct EntryState {
-  PreparedEntry prepared;
-  std::vector<uint64_t> lengths; // live ones that it is prepared for
-  Streams streams;
-  std::unique_ptr<Engine> engine;
-};
-
-class SessionImpl : public Session {
-public:
-  SessionImpl(std::shared_ptr<const image::Loaded> image, EngineKind kind)
-      : loaded(std::move(image)), kind(kind) {}
-
-  /// All entries, and memories with the weights in them.
-  Error begin();
-  /// One entry, without values.
-  Expected<StepResult> count(size_t entry, const RunOptions &options);
-  Expected<StepResult> step(size_t entry, ArrayRef<HostTensor> inputs,
-                            const RunOptions &options) override;
-  Error check(size_t entry, ArrayRef<HostTensor> inputs, uint64_t more,
-              const RunOptions &options) override;
-  Error proveHangFree(size_t entry) override;
-  Error reset() override;
-  uint64_t length() const override { return tokens; }
-  const image::ImageT &image() const override { return loaded->image; }
-
-private:
-  Expected<std::unique_ptr<EntryState>>
-  prepareEntry(size_t entry, std::optional<uint64_t> length, uint64_t &bytes,
-               Interrupt *interrupt = nullptr);
-  Expected<EntryState *> stateAt(size_t entry, uint64_t length,
-                                 Interrupt *interrupt);
-  bool makeMemories();
-  Error lay();
-  Error checkStep(size_t entry, uint64_t before, uint64_t workLimit) const;
-  unsigned threadsFor(unsigned asked) const;
-  void place(size_t entry, ArrayRef<StagedInput> inputs);
-  std::vector<OutputTensor> outputsOf(size_t entry,
-                                      ArrayRef<std::string> wanted);
-  void describe(const EntryState &state, const EngineResult &run,
-                StepResult &result);
-
-  std::shared_ptr<const image::Loaded> loaded;
-  EngineKind kind;
-  Workers workers;
-  std::vector<Memory> memories;                     // one per region
-  uint64_t bytesBesideLaid = 0;                     // of the host
-  std::vector<std::unique_ptr<EntryState>> entries; // as long as they get
-  /// Entries at shorter live lengths, the latest used last.
-  struct Shorter {
-    size_t entry;
-    std::unique_ptr<EntryState> state;
-  };
-  std::vector<Shorter> shorter;
-  std::atomic<bool> busy{false};
-  std::atomic<uint64_t> tokens{0};
-  std::optional<size_t> before; // the entry of the last step
-  bool broken = false;
-};
-} // namespace
-
-namespace {
-/// Who holds it may use the session.
-class Use {
-public:
-  explicit Use(std::atomic<bool> &busy)
-      : busy(busy), granted(!busy.exchange(true)) {}
-  ~Use() {
-    if (granted)
-      busy = false;
-  }
-  Error refused() const {
-    return granted ? Error::success()
-                   : createStringError("the session is in use by another "
-                                       "thread; give each thread its own");
-  }
-
-private:
-  std::atomic<bool> &busy;
-  const bool granted;
-};
-} // namespace
 
 static Error missingEntry(size_t entry, size_t entries) {
   return createStringError("entry " + Twine(entry) +
@@ -121,22 +34,25 @@ SessionImpl::prepareEntry(size_t entry, std::optional<uint64_t> length,
   bytes += bytesOfArrays(image, entry);
   if (Error error = checkHostMemory(bytes))
     return std::move(error);
-  auto state = std::make_unique<EntryState>();
-  state->prepared = prepare(image, entry, length);
-  state->lengths = liveLengths(image, entry, length.value_or(UINT64_MAX));
+  auto program = std::make_shared<EntryProgram>();
+  program->prepared = prepare(image, entry, length);
+  program->lengths = liveLengths(image, entry, length.value_or(UINT64_MAX));
   Expected<Streams> streams =
-      traceStreams(image, entry, state->prepared, interrupt);
+      traceStreams(image, entry, program->prepared, interrupt);
   if (!streams)
     return streams.takeError();
-  state->streams = std::move(*streams);
-  bytes += Channels::bytesOf(state->streams);
+  program->streams = std::move(*streams);
+  bytes += Channels::bytesOf(program->streams);
   if (Error error = checkHostMemory(bytes))
     return std::move(error);
-  state->engine = kind == EngineKind::reference
-                      ? createReferenceEngine(image, state->prepared,
-                                              state->streams, memories)
-                      : createLockstepEngine(image, state->prepared,
-                                             state->streams, memories, workers);
+  auto state = std::make_unique<EntryState>();
+  state->engine =
+      kind == EngineKind::reference
+          ? createReferenceEngine(image, program->prepared, program->streams,
+                                  memories)
+          : createLockstepEngine(image, program->prepared, program->streams,
+                                 memories, workers);
+  state->program = std::move(program);
   return std::move(state);
 }
 
@@ -145,14 +61,14 @@ Expected<EntryState *> SessionImpl::stateAt(size_t entry, uint64_t length,
                                             Interrupt *interrupt) {
   constexpr size_t most = 4; // that are kept
   EntryState &longest = *entries[entry];
-  if (longest.lengths.empty())
+  if (longest.program->lengths.empty())
     return &longest;
   const std::vector<uint64_t> lengths =
       liveLengths(loaded->image, entry, length);
-  if (lengths == longest.lengths)
+  if (lengths == longest.program->lengths)
     return &longest;
   auto known = llvm::find_if(shorter, [&](const Shorter &one) {
-    return one.entry == entry && one.state->lengths == lengths;
+    return one.entry == entry && one.state->program->lengths == lengths;
   });
   if (known == shorter.end()) {
     if (shorter.size() == most)
@@ -281,6 +197,7 @@ Error SessionImpl::reset() {
   if (Error error = lay())
     return error;
   tokens = 0;
+  moved = 0;
   before.reset();
   broken = false;
   return Error::success();
@@ -310,7 +227,7 @@ Error SessionImpl::checkStep(size_t entry, uint64_t before,
                 asked.until ? formatv(", below {0}", asked.until).str() : "",
                 before)
             .str());
-  const uint64_t work = entries[entry]->prepared.effort.elements;
+  const uint64_t work = entries[entry]->program->prepared.effort.elements;
   if (workLimit != 0 && work > workLimit)
     return createStringError(
         formatv("a step of entry '{0}' computes and moves {1}{2} elements on "
@@ -364,8 +281,9 @@ std::vector<OutputTensor> SessionImpl::outputsOf(size_t entry,
 void SessionImpl::describe(const EntryState &state, const EngineResult &run,
                            StepResult &result) {
   result.cycles = run.cycles;
-  result.lastX = state.streams.places[run.last].x;
-  result.lastY = state.streams.places[run.last].y;
+  const EntryProgram &program = *state.program;
+  result.lastX = program.streams.places[run.last].x;
+  result.lastY = program.streams.places[run.last].y;
   result.instructions = run.instructions;
   result.words = run.words;
   result.linksArbitrated = run.isArbitrated;
@@ -381,12 +299,12 @@ void SessionImpl::describe(const EntryState &state, const EngineResult &run,
   result.engine = who(run.inLanes);
   result.counter = who(run.countedInLanes);
   for (const StageEnd &stage : run.stages) {
-    const Place &place = state.streams.places[stage.pe];
+    const Place &place = program.streams.places[stage.pe];
     StageResult &of = result.stages.emplace_back();
     of.x = place.x;
     of.y = place.y;
     of.cycles = stage.cycles;
-    for (auto [spent, key] : llvm::zip(stage.spent, state.prepared.accounts))
+    for (auto [spent, key] : llvm::zip(stage.spent, program.prepared.accounts))
       if (spent.busy != 0 || spent.wait != 0)
         of.accounts.push_back({loaded->image.names[key.node], key.op,
                                key.product, key.loop, key.repeats, key.over,
@@ -430,8 +348,11 @@ Expected<StepResult> SessionImpl::step(size_t entry,
       stateAt(entry, tokens + description.tokens, &interrupt);
   if (!state)
     return state.takeError();
-  moveStates(loaded->image, description, beamsOf(description, inputs), memories,
-             workers);
+  if (std::vector<int64_t> beams = beamsOf(description, inputs);
+      !beams.empty()) {
+    moveStates(loaded->image, description, beams, memories, workers);
+    moved = tokens;
+  }
   place(entry, *staged);
   EngineOptions engineOptions;
   engineOptions.launch = options.launch;

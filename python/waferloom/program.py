@@ -1,5 +1,6 @@
 """Programs and their sessions."""
 
+import copy
 import json
 import operator
 import os
@@ -35,6 +36,14 @@ def _position(value):
     return None if value is None else _count("position", value)
 
 
+def _told(how, *args):
+    """What a native function gives; what it refuses is an ExecutionError."""
+    try:
+        return how(*args)
+    except _native.Failure as error:
+        raise ExecutionError([Diagnostic("error", str(error))]) from None
+
+
 class Session:
     """Owns the states of a program, which start empty. It is for one thread at a time: what
     another one asks of it meanwhile raises ExecutionError."""
@@ -45,10 +54,7 @@ class Session:
         self.program = program
         self._threads = _count("threads", threads, 2**31)
         self._work_limit = _count("work_limit", work_limit)
-        try:
-            self._native = _native.session(program._image, engine)
-        except _native.Failure as error:
-            raise ExecutionError([Diagnostic("error", str(error))]) from None
+        self._native = _told(_native.session, program._image, engine)
 
     @property
     def length(self):
@@ -62,10 +68,28 @@ class Session:
             ExecutionError: another thread is using the session, or the image is a large
                 file that has changed since it was read.
         """
-        try:
-            self._native.reset()
-        except _native.Failure as error:
-            raise ExecutionError([Diagnostic("error", str(error))]) from None
+        _told(self._native.reset)
+
+    def rewind(self, length):
+        """Forgets all but the first `length` tokens: what comes then is, bit for bit and cycle
+        for cycle, what a session gives that took only those.
+
+        Raises:
+            ExecutionError: the session has fewer tokens, or what its states held then is gone
+                (docs/executor.md, E35); the session is as it was.
+        """
+        _told(self._native.rewind, _count("length", length))
+
+    def fork(self):
+        """Another Session of the program that has taken the same tokens; each goes on by itself.
+
+        Raises:
+            ExecutionError: another thread is using the session, or this host has no memory
+                for a second one.
+        """
+        other = copy.copy(self)
+        other._native = _told(self._native.fork)
+        return other
 
     def run(self, inputs, logits="all", trace=False):
         """Runs one step.
@@ -278,11 +302,8 @@ class Program:
         program has to be counted so; 0: any number. `position`: tokens before the step,
         where loops over caches end with the live ones; None: as many as the caches have
         room for."""
-        try:
-            counted = _native.count(self._image, _count("work_limit", work_limit), _position(position))
-            return dict(zip(self._entries, counted))
-        except _native.Failure as error:
-            raise ExecutionError([Diagnostic("error", str(error))]) from None
+        counted = _told(_native.count, self._image, _count("work_limit", work_limit), _position(position))
+        return dict(zip(self._entries, counted))
 
     def _counted(self, how, tokens, engine, work_limit, position):
         """What the native function `how` tells of the entry of so many tokens per step."""
@@ -291,10 +312,7 @@ class Program:
         if tokens is not None and tokens not in self._entries:
             raise ValueError(f"the program has entries of {self._entries} tokens, not {tokens}")
         entry = 0 if tokens is None else self._entries.index(tokens)
-        try:
-            return how(self._image, entry, engine, _count("work_limit", work_limit), _position(position))
-        except _native.Failure as error:
-            raise ExecutionError([Diagnostic("error", str(error))]) from None
+        return _told(how, self._image, entry, engine, _count("work_limit", work_limit), _position(position))
 
     def critical_path(self, tokens=None, engine="lockstep", work_limit=WORK_LIMIT, position=None):
         """Why a step takes as long as it does, as CriticalPath (docs/critical-path.md): of the

@@ -77,6 +77,17 @@ public:
       return error;
     return reference->reset();
   }
+  llvm::Error rewind(uint64_t length) override {
+    std::string expected = toString(reference->rewind(length));
+    std::string result = toString(lockstep->rewind(length));
+    EXPECT_EQ(result, expected);
+    return result.empty() ? llvm::Error::success()
+                          : llvm::createStringError(result);
+  }
+  llvm::Expected<std::unique_ptr<Session>> fork() override {
+    return std::make_unique<BothEngines>(llvm::cantFail(lockstep->fork()),
+                                         llvm::cantFail(reference->fork()));
+  }
   uint64_t length() const override {
     EXPECT_EQ(lockstep->length(), reference->length());
     return lockstep->length();

@@ -45,6 +45,45 @@ TEST(Session, StatesStayAndResetForgets) {
   EXPECT_EQ(step(), (Floats{11, 22, 33, 104}));
 }
 
+/// Of the counter's sums nothing says which token made them; to 0 it goes.
+TEST(Session, GoesBack) {
+  auto session = sessionOf(counter());
+  Floats x = {1, 2, 3, 4};
+  auto step = [&] {
+    return valuesOf(stepOf(session.get(), {tensor("x", x, {2, 2})}));
+  };
+  const Floats first = step();
+  step();
+  std::string text = toString(session->rewind(1));
+  EXPECT_TRUE(contains(text, "state 's' has no row for each of 3 tokens"))
+      << text;
+  EXPECT_TRUE(contains(toString(session->rewind(3)),
+                       "has 2 tokens, so it cannot go back to 3"));
+  EXPECT_EQ(session->length(), 2u);
+  llvm::cantFail(session->rewind(2));
+  llvm::cantFail(session->rewind(0));
+  EXPECT_EQ(session->length(), 0u);
+  EXPECT_EQ(step(), first);
+}
+
+TEST(Session, ForksGoOnByThemselves) {
+  auto session = sessionOf(counter());
+  Floats x = {1, 2, 3, 4};
+  auto step = [&](Session &one) {
+    return valuesOf(stepOf(&one, {tensor("x", x, {2, 2})}));
+  };
+  step(*session);
+  auto fork = llvm::cantFail(session->fork());
+  EXPECT_EQ(fork->length(), 1u);
+  const Floats second = step(*session);
+  step(*session);
+  EXPECT_EQ(step(*fork), second);
+  EXPECT_EQ(session->length(), 3u);
+  llvm::cantFail(session->reset());
+  EXPECT_EQ(fork->length(), 2u);
+  step(*fork);
+}
+
 TEST(Session, AStepBeyondTheCapacityChangesNothing) {
   auto session = sessionOf(counter());
   Floats x = {1, 2, 3, 4};

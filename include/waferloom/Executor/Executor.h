@@ -182,6 +182,16 @@ public:
   /// Forgets all tokens. Fails when the image's file has changed meanwhile.
   virtual llvm::Error reset() = 0;
 
+  /// Forgets all but the first `length` tokens: from there the session gives
+  /// the bits and cycles of one that took only those, in the same steps.
+  /// Refused where what the states held then is gone (docs/executor.md, E35);
+  /// to 0 it always can.
+  virtual llvm::Error rewind(uint64_t length) = 0;
+
+  /// Another session that has taken the same tokens. It shares what depends on
+  /// no value; each goes on by itself.
+  virtual llvm::Expected<std::unique_ptr<Session>> fork() = 0;
+
   /// Tokens so far.
   virtual uint64_t length() const = 0;
   virtual const image::ImageT &image() const = 0;
