@@ -13,6 +13,7 @@ from .facts import Account, Region, Result, TensorInfo, Trace
 from .generation import Generation
 from .mapping import Mapping
 from .program import Program, Session, compile, load
+from .text import Text, TextError
 
 __all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "Mapping", "Program", "Region", "Result",
-           "Session", "TensorInfo", "Trace", "compile", "load"]
+           "Session", "TensorInfo", "Text", "TextError", "Trace", "compile", "load"]

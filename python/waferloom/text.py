@@ -1,5 +1,13 @@
 """From text to tokens and back: the files that come with a model (tokenizer.json,
-tokenizer_config.json, generation_config.json, chat_template.jinja)."""
+tokenizer_config.json, generation_config.json, chat_template.jinja).
+
+    text = wl.Text("folder")
+    ids = text.chat("Hello")
+    stream = text.stream(stop=["\\n\\n"])
+    for token in session.generate(ids, stop=text.ends()):
+        print(stream(token), end="")
+    print(stream(None))
+"""
 
 import json
 from pathlib import Path
@@ -44,16 +52,24 @@ class Text:
         self.folder = file.parent
         self.config = read_json(self.folder / "tokenizer_config.json")
 
-    def encode(self, text):
-        """Token ids of a text, with what the tokenizer puts around it."""
-        return self.tokenizer.encode(text).ids
+    def encode(self, text, special=True):
+        """Token ids of a text; with `special`, what the tokenizer puts around a whole one."""
+        return self.tokenizer.encode(text, add_special_tokens=special).ids
 
-    def chat(self, text):
-        """Token ids of one message of a user, ready for the answer."""
-        return self.tokenizer.encode(self.render([{"role": "user", "content": text}]), add_special_tokens=False).ids
+    def decode(self, ids):
+        """The text of tokens, without those that no text makes."""
+        return self.tokenizer.decode(list(ids))
+
+    def chat(self, messages):
+        """Token ids of a chat, ready for the answer: one message of a user as text, or messages as `render`
+        takes them."""
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": messages}]
+        return self.encode(self.render(messages), special=False)
 
     def render(self, messages):
-        """The text of a chat by the model's template."""
+        """The text of a chat by the model's template, ready for the answer. `messages`: dictionaries with `role`
+        ("system", "user", "assistant") and `content`."""
         try:
             from jinja2 import TemplateError
             from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -102,20 +118,69 @@ class Text:
             ends.add(self.tokenizer.token_to_id(name))
         return ends - {None}
 
-    def stream(self):
-        """A function from a token to the text that it completes, "" while a character
-        is not whole; called with None it gives what is left."""
+    def stream(self, stop=()):
+        """A Stream: the text of tokens as they come. `stop`: strings that end it."""
+        return Stream(self.tokenizer, stop)
+
+    def piece(self, token):
+        """(text, bytes) of one token within a text; bytes that are no whole character have a replacement character
+        for text, and None for bytes where the tokenizer does not say them."""
+        before = self.encode("a", special=False)
+        head = len(self.tokenizer.decode(before, skip_special_tokens=False))
+        text = self.tokenizer.decode([*before, token], skip_special_tokens=False)[head:]
+        if "\N{REPLACEMENT CHARACTER}" not in text:
+            return text, text.encode()
+        name = self.tokenizer.id_to_token(token)
+        if name.startswith("<0x") and name.endswith(">"):
+            return text, bytes([int(name[3:-1], 16)])
+        letters = byte_letters()
+        return text, bytes(letters[letter] for letter in name) if letters.keys() >= set(name) else None
+
+
+def byte_letters():
+    """The letters in which byte-level tokenizers write bytes, and these bytes."""
+    plain = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in plain]
+    return {chr(byte): byte for byte in plain} | {chr(256 + i): byte for i, byte in enumerate(others)}
+
+
+class Stream:
+    """Called with a token, gives the text that can be shown now: "" while a character is not whole, or while what
+    came last may be the beginning of a stop string. Called with None at the end, it gives what is left.
+
+    stopped: a stop string came; it and what came behind it are not shown.
+    text: all that was shown.
+    """
+
+    def __init__(self, tokenizer, stop=()):
         from tokenizers.decoders import DecodeStream
 
-        decoder, ids, shown = DecodeStream(skip_special_tokens=True), [], 0
+        self.stopped, self.text = False, ""
+        self._tokenizer, self._decoder = tokenizer, DecodeStream(skip_special_tokens=True)
+        self._stop = [string for string in ([stop] if isinstance(stop, str) else stop) if string]
+        self._ids, self._decoded, self._held = [], 0, ""
 
-        def step(token):
-            nonlocal shown
-            if token is None:
-                return self.tokenizer.decode(ids)[shown:]
-            ids.append(token)
-            piece = decoder.step(self.tokenizer, token) or ""
-            shown += len(piece)
-            return piece
+    def __call__(self, token):
+        if self.stopped:
+            return ""
+        if token is None:
+            piece = self._tokenizer.decode(self._ids)[self._decoded:]
+        else:
+            self._ids.append(token)
+            piece = self._decoder.step(self._tokenizer, token) or ""
+        self._decoded += len(piece)
+        shown = self._behind_stops(self._held + piece, token is None)
+        self.text += shown
+        return shown
 
-        return step
+    def _behind_stops(self, text, is_last):
+        """What of `text` comes before a stop string; keeps what may begin one."""
+        self._held = ""
+        found = [at for at in map(text.find, self._stop) if at >= 0]
+        if found:
+            self.stopped = True
+            return text[:min(found)]
+        longest = 0 if is_last else max((n for string in self._stop for n in range(1, min(len(string), len(text) + 1))
+                                         if text.endswith(string[:n])), default=0)
+        self._held = text[len(text) - longest:]
+        return text[:len(text) - longest]

@@ -14,7 +14,8 @@ import time
 
 import numpy as np
 import pytest
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+from speaking import END, byte_tokenizer
+from tokenizers import Tokenizer
 from waferloom import zoo
 from waferloom.generation import sample
 
@@ -24,7 +25,6 @@ from conftest import BIN
 WAFERLOOM = BIN / "waferloom"
 CAPACITY = 48
 SHAPE = zoo.Shape(layers=1, width=32, heads=2, kv_heads=1, head_dim=8, hidden=40, vocabulary=260, positions=64)
-END = 258  # of text: a control token of the tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -46,22 +46,10 @@ def image(program, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Tokens are bytes; two control tokens; a template that shouts."""
-    path = tmp_path_factory.mktemp("tokenizer")
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(alphabet)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    for i, name in enumerate(["<pad>", "<user>", "<end>"]):
-        assert tokenizer.token_to_id(name) is None
-        tokenizer.add_special_tokens([AddedToken(name, special=True)])
-        assert tokenizer.token_to_id(name) == 256 + i
-    tokenizer.save(str(path / "tokenizer.json"))
-    (path / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "<end>"}}))
-    (path / "chat_template.jinja").write_text(
-        "{% for message in messages %}\n<user>{{ message['content'] | upper }}{% endfor %}\n"
-        "{% if add_generation_prompt %}>{% endif %}")
-    return path
+    """A template that shouts."""
+    return byte_tokenizer(tmp_path_factory.mktemp("tokenizer"),
+                          "{% for message in messages %}\n<user>{{ message['content'] | upper }}{% endfor %}\n"
+                          "{% if add_generation_prompt %}>{% endif %}")
 
 
 def ids_of(text, folder):
