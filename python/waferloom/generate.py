@@ -107,17 +107,14 @@ def speak(generation, interrupts, show):
 
 def measure(generation, reason, first, seconds, clock_ghz):
     """The facts of a generation, as they go into the JSON object."""
-    steps = [result.cycles for result in generation.steps]
-    prefill = sum(result.cycles for result in generation.prefill)
+    costs = generation.costs()
+    prefill = costs.pop("first_token_cycles")
     host = sum(result.host_seconds for result in generation.steps)
-    clock = clock_ghz * 1e9
     return {"prompt": generation.ids, "tokens": generation.tokens, "reason": reason,
-            "clock_ghz": clock_ghz, "cycles": prefill + sum(steps), "prefill_cycles": prefill,
-            "cycles_per_token": sum(steps) / len(steps) if steps else None,
-            "tokens_per_second": clock * len(steps) / sum(steps) if steps else None,
-            "first_token_seconds": prefill / clock,
+            "clock_ghz": clock_ghz, "prefill_cycles": prefill, **costs,
+            "first_token_seconds": prefill / (clock_ghz * 1e9),
             "host_seconds": seconds, "host_first_token_seconds": first,
-            "host_tokens_per_second": len(steps) / host if steps else None}
+            "host_tokens_per_second": len(generation.steps) / host if generation.steps else None}
 
 
 def summary(facts):

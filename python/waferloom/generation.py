@@ -39,10 +39,10 @@ def noise(count, seed, position):
     return minus_log(minus_log((bits.astype(np.float32) + np.float32(0.5)) * np.float32(2.0 ** -23)))
 
 
-def sample(logits, temperature, seed, position, top_k=0):
+def sample(logits, temperature, seed, position, top_k=0, top_p=1.0):
     """One token from `logits` [vocabulary]: the most likely one at temperature 0, else
     drawn from softmax(logits / temperature), of the `top_k` largest values if that is
-    not 0. The draw depends on the seed (its last 32 bits) and the position of the token
+    not 0, and of these the fewest that together have the probability `top_p`. The draw depends on the seed (its last 32 bits) and the position of the token
     only, so a text can be continued as if it had never stopped. Images that draw on the
     wafer give the same token: it is the arg-max of the logits and noise, in float32."""
     logits = np.asarray(logits, np.float32)
@@ -54,7 +54,25 @@ def sample(logits, temperature, seed, position, top_k=0):
     values = np.unique(logits)
     if 0 < top_k < values.size:
         scores[logits < values[-top_k]] = -np.inf
+    if top_p < 1:
+        weights = np.where(scores > -np.inf, softmax(logits.astype(np.float64) / temperature), 0)
+        order = np.argsort(-weights, kind="stable")
+        scores[order[1 + np.searchsorted(np.cumsum(weights[order]), top_p * weights.sum()):]] = -np.inf
     return int(scores.argmax())
+
+
+def softmax(values):
+    weights = np.exp(values - values.max())
+    return weights / weights.sum()
+
+
+def log_probabilities(logits, token, count):
+    """(log-probability of `token`, [(token, log-probability)] of the `count` most likely)."""
+    logits = logits.astype(np.float64)
+    logs = logits - logits.max()
+    logs -= np.log(np.exp(logs).sum())
+    best = np.argsort(-logs, kind="stable")[:count]
+    return float(logs[token]), [(int(i), float(logs[i])) for i in best]
 
 
 class Generation:
@@ -64,6 +82,8 @@ class Generation:
         tokens: what came so far.
         prefill: Results of the chunks of the prompt; the last one gave the first token.
         steps: Results of the steps after that, one per further token.
+        logprobs: if asked for, one per token: its log-probability, and those of the most
+            likely tokens as (token, log-probability).
         reason: None while running; then "stop" (a token of `stop` came, it is not
             among the tokens), "max_tokens", or "capacity" (the caches are full).
 
@@ -72,13 +92,16 @@ class Generation:
     and then the session wants a reset.
     """
 
-    def __init__(self, session, ids, max_tokens, temperature, seed, top_k, stop, progress, inputs):
+    def __init__(self, session, ids, max_tokens, temperature, seed, top_k, stop, progress, inputs, top_p=1.0,
+                 logprobs=None):
         self.session, self.ids = session, [operator.index(token) for token in ids]
         self.max_tokens, self.seed, self.top_k = map(operator.index, (max_tokens, seed, top_k))
         self.temperature = temperature
         self.stop, self.progress, self.inputs = frozenset(stop), progress, inputs
-        self.tokens, self.prefill, self.steps, self.reason = [], [], [], None
-        self._picks = session.program.picks and (temperature == 0 or self._drawn_there())
+        self.top_p, self._top_logprobs = top_p, None if logprobs is None else operator.index(logprobs)
+        self.tokens, self.logprobs, self.prefill, self.steps, self.reason = [], [], [], [], None
+        self._picks = (session.program.picks and logprobs is None
+                       and (temperature == 0 or (top_p == 1 and self._drawn_there())))
         self._check()
         self._iterator = self._run()
 
@@ -95,6 +118,10 @@ class Generation:
             raise ValueError(f"temperature is at least 0, not {self.temperature}")
         if self.seed < 0:
             raise ValueError(f"seed is at least 0, not {self.seed}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is above 0 and at most 1, not {self.top_p}")
+        if self._top_logprobs is not None and self._top_logprobs < 0:
+            raise ValueError(f"logprobs is at least 0, not {self._top_logprobs}")
         if self.top_k < 0:
             raise ValueError(f"top_k is at least 0, not {self.top_k}")
         inputs = {info.name: info.shape for info in program.inputs}
@@ -128,6 +155,8 @@ class Generation:
             token, result = self._step(self.ids[done:done + count], last=done + count == total)
             self.prefill.append(result)
             done += count
+            if done < total:
+                yield None
         if self.progress:
             self.progress(done, total)
         # Only the entry of one token has it in its memory, if that ran.
@@ -157,14 +186,37 @@ class Generation:
                 raise not_a_number("some", self.session.length)
             return token, result
         result = self.session.run(inputs, logits="last")
-        logits = result.outputs["logits"][0, -1] if last else None
-        return sample(logits, self.temperature, self.seed, self.session.length, self.top_k) if last else None, result
+        if not last:
+            return None, result
+        logits = result.outputs["logits"][0, -1]
+        token = sample(logits, self.temperature, self.seed, self.session.length, self.top_k, self.top_p)
+        if self._top_logprobs is not None and token not in self.stop:
+            self.logprobs.append(log_probabilities(logits, token, self._top_logprobs))
+        return token, result
 
     def __iter__(self):
         return self
 
     def __next__(self):
+        while True:
+            token = next(self._iterator)
+            if token is not None:
+                return token
+
+    def advance(self):
+        """One step on the wafer: the next token, or None while the prompt is being read.
+        StopIteration at the end."""
         return next(self._iterator)
+
+    def costs(self):
+        """What it took so far on the wafer: `cycles`; `first_token_cycles`, those of the
+        prompt; and of the tokens behind the first, None if there is none,
+        `cycles_per_token` and `tokens_per_second` by the target's clock."""
+        prefill, steps = (sum(result.cycles for result in results) for results in (self.prefill, self.steps))
+        clock = 1e9 * self.session.program.clock_ghz
+        return {"cycles": prefill + steps, "first_token_cycles": prefill,
+                "cycles_per_token": steps / len(self.steps) if steps else None,
+                "tokens_per_second": clock * len(self.steps) / steps if steps else None}
 
 
 def not_a_number(how_many, position):

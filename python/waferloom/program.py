@@ -152,7 +152,8 @@ class Session:
         out = self._step(inputs, last=True, trace=False, pick=True)
         return out.get("token"), self._result(out)
 
-    def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None, top_k=0, inputs=None):
+    def generate(self, ids, max_tokens=64, temperature=0.0, seed=0, stop=(), progress=None, top_k=0, inputs=None,
+                 top_p=1.0, logprobs=None):
         """Feeds the prompt `ids` (a sequence of int), then yields token after token,
         each fed back:
 
@@ -162,6 +163,9 @@ class Session:
             temperature: 0 takes the most likely token; above, tokens are drawn.
             seed: of the draw; with the position of a token it decides it.
             top_k: draw from that many of the most likely tokens; 0: from all.
+            top_p: of these, draw from the fewest that together have this probability.
+            logprobs: also tell each token's log-probability and those of so many of the most
+                likely (`Generation.logprobs`).
             inputs: arrays by name that every step takes besides its tokens, such as what an
                 encoder gave.
             stop: tokens that end the text; they are not yielded.
@@ -174,7 +178,8 @@ class Session:
             ExecutionError: the program is no language model, or the prompt is empty or
                 does not fit; nothing ran.
         """
-        return Generation(self, ids, max_tokens, temperature, seed, top_k, stop, progress, inputs or {})
+        return Generation(self, ids, max_tokens, temperature, seed, top_k, stop, progress, inputs or {}, top_p,
+                          logprobs)
 
 
 def _trace(columns):

@@ -105,6 +105,42 @@ def test_sampling_is_a_draw_from_the_softmax():
     assert sample(logits, 0.0, 9, 0) == 3
 
 
+def test_top_p_draws_from_the_fewest_that_suffice():
+    logits = np.log(np.array([0.15, 0.5, 0.05, 0.3], np.float32))
+    drawn = {top_p: {sample(logits, 1.0, 3, i, top_p=top_p) for i in range(400)} for top_p in (0.4, 0.6, 0.9, 0.96, 1.0)}
+    assert drawn == {0.4: {1}, 0.6: {1, 3}, 0.9: {0, 1, 3}, 0.96: {0, 1, 2, 3}, 1.0: {0, 1, 2, 3}}
+    # Of the three most likely, 0.5 and 0.3 are 84 %.
+    assert {sample(logits, 1.0, 3, i, top_k=3, top_p=0.82) for i in range(400)} == {1, 3}
+    # At a higher temperature one token has less.
+    assert {sample(logits, 4.0, 3, i, top_p=0.4) for i in range(400)} == {1, 3}
+    assert {sample(np.zeros(3, np.float32), 1.0, 3, i, top_p=0.34) for i in range(99)} == {0, 1}
+
+
+def test_log_probabilities_are_those_of_the_logits(program):
+    ids = [3, 1, 4]
+    plain = list(program.session().generate(ids, max_tokens=5))
+    told = program.session().generate(ids, max_tokens=5, logprobs=2)
+    assert list(told) == plain, "the wafer's and the host's choice are the same"
+    session, fed = program.session(), ids
+    for token, (own, best) in zip(plain, told.logprobs, strict=True):
+        logits = [session.run({"input_ids": [[id]]}) for id in fed][-1].outputs["logits"][0, -1].astype(np.float64)
+        logs = logits - np.log(np.exp(logits).sum())
+        assert own == pytest.approx(logs[token]) and best[0] == (token, own)
+        assert [i for i, _ in best] == list(np.argsort(-logs)[:2]) and best[1][1] == pytest.approx(np.sort(logs)[-2])
+        fed = [token]
+
+
+def test_a_prompt_is_read_step_by_step(program):
+    generation = program.session().generate([3, 1, 4], max_tokens=2)
+    assert generation.advance() is None and generation.advance() is None
+    assert [generation.advance(), generation.advance()] == generation.tokens
+    with pytest.raises(StopIteration):
+        generation.advance()
+    costs = generation.costs()
+    assert costs["first_token_cycles"] == sum(result.cycles for result in generation.prefill)
+    assert costs["cycles"] == costs["first_token_cycles"] + generation.steps[0].cycles
+
+
 def test_a_draw_depends_on_seed_and_position(program):
     def draw(seed):
         return list(program.session().generate([5, 6], max_tokens=12, temperature=1.0, seed=seed))
@@ -122,6 +158,9 @@ def test_a_draw_depends_on_seed_and_position(program):
     ([1], {"max_tokens": 0}, ValueError, "at least 1"),
     ([1], {"temperature": -0.5}, ValueError, "at least 0"),
     ([1], {"top_k": -1}, ValueError, "at least 0"),
+    ([1], {"top_p": 0.0}, ValueError, "above 0"),
+    ([1], {"top_p": 1.5}, ValueError, "at most 1"),
+    ([1], {"logprobs": -1}, ValueError, "at least 0"),
     ([1], {"temperature": float("nan")}, ValueError, "at least 0")])
 def test_refused_before_anything_runs(program, ids, options, kind, message):
     session = program.session()
