@@ -42,9 +42,10 @@ def noise(count, seed, position):
 def sample(logits, temperature, seed, position, top_k=0, top_p=1.0):
     """One token from `logits` [vocabulary]: the most likely one at temperature 0, else
     drawn from softmax(logits / temperature), of the `top_k` largest values if that is
-    not 0, and of these the fewest that together have the probability `top_p`. The draw depends on the seed (its last 32 bits) and the position of the token
-    only, so a text can be continued as if it had never stopped. Images that draw on the
-    wafer give the same token: it is the arg-max of the logits and noise, in float32."""
+    not 0, and of these the fewest that together have the probability `top_p`. The draw
+    depends on the seed (its last 32 bits) and the position of the token only, so a text can
+    be continued as if it had never stopped. Images that draw on the wafer give the same
+    token: it is the arg-max of the logits and noise, in float32."""
     logits = np.asarray(logits, np.float32)
     if np.isnan(logits).any():
         raise not_a_number(f"{np.isnan(logits).sum()} of {logits.size}", position)
@@ -73,6 +74,11 @@ def log_probabilities(logits, token, count):
     logs -= np.log(np.exp(logs).sum())
     best = np.argsort(-logs, kind="stable")[:count]
     return float(logs[token]), [(int(i), float(logs[i])) for i in best]
+
+
+def longest_entry(program, left):
+    """Tokens of the step that is taken of a prompt of which so many are left."""
+    return max(entry for entry in program.entries if entry <= left)
 
 
 class Generation:
@@ -143,7 +149,7 @@ class Generation:
         """Tokens of the next step: the longest entry that fits."""
         if self.session.length == 0 and self.session.program.begins:
             return self.session.program.begins
-        return max(entry for entry in self.session.program.entries if entry <= left)
+        return longest_entry(self.session.program, left)
 
     def _run(self):
         # In chunks, so that an interrupt does not wait for the whole prompt.

@@ -56,6 +56,11 @@ class Text:
         """Token ids of a text; with `special`, what the tokenizer puts around a whole one."""
         return self.tokenizer.encode(text, add_special_tokens=special).ids
 
+    def encode_behind(self, text):
+        """Token ids of what goes on behind other text: without the blank that some tokenizers put in front."""
+        line, both = (self.encode(part, special=False) for part in ("\n", "\n" + text))
+        return both[len(line):] if both[:len(line)] == line else self.encode(text, special=False)
+
     def decode(self, ids):
         """The text of tokens, without those that no text makes."""
         return self.tokenizer.decode(list(ids))

@@ -19,6 +19,22 @@ def byte_tokenizer(folder, template=TEMPLATE):
         assert tokenizer.token_to_id(name) is None
         tokenizer.add_special_tokens([AddedToken(name, special=True)])
         assert tokenizer.token_to_id(name) == 256 + i
+    return written(tokenizer, folder, template)
+
+
+def letter_tokenizer(folder):
+    """Tokens are letters of ASCII and pairs of them, so that any tokens are a text, which need not become these again."""
+    letters = ["\n", *map(chr, range(32, 127))]
+    pairs = [(a, b) for a in "etaoinsrhldcu" for b in "etaoinsrhldcu "][:END - len(letters)]
+    vocabulary = {name: i for i, name in enumerate([*letters, *map("".join, pairs)])}
+    tokenizer = Tokenizer(models.BPE(vocabulary, pairs))
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in ("<end>", "<pad>")])
+    assert tokenizer.token_to_id("<end>") == END
+    return written(tokenizer, folder)
+
+
+def written(tokenizer, folder, template=TEMPLATE):
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": {"content": "<end>"}}))
     (folder / "chat_template.jinja").write_text(template)

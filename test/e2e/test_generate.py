@@ -4,17 +4,15 @@ tokenizer made here."""
 import _thread
 import json
 import os
-import pty
 import re
-import select
 import shutil
 import signal
 import subprocess
-import time
 
 import numpy as np
 import pytest
 from speaking import END, byte_tokenizer
+from terminal import Terminal
 from tokenizers import Tokenizer
 from waferloom import zoo
 from waferloom.generation import sample
@@ -301,33 +299,6 @@ def test_a_model_that_is_no_decoder(tmp_path):
         program.session().generate([1])
 
 
-class Terminal:
-    """`generate` with its output on a terminal."""
-
-    def __init__(self, *args):
-        self.reader, writer = pty.openpty()
-        self.process = subprocess.Popen([WAFERLOOM, "generate", *map(str, args)], stdout=writer, stderr=writer)
-        os.close(writer)
-        self.text = ""
-
-    def read_until(self, pattern):
-        """Reads until `pattern` came, or the end; fails after a minute."""
-        until = time.monotonic() + 60
-        while pattern is None or not re.search(pattern, self.text):
-            ready, _, _ = select.select([self.reader], [], [], max(0, until - time.monotonic()))
-            assert ready, f"{pattern!r} did not come: {self.text[-2000:]!r}"
-            try:
-                self.text += os.read(self.reader, 4096).decode(errors="replace")
-            except OSError:
-                break  # the other end is closed
-        return self.text
-
-    def finish(self):
-        self.read_until(None)
-        os.close(self.reader)
-        return self.process.wait(timeout=60)
-
-
 @pytest.fixture(scope="module")
 def long_image(tmp_path_factory):
     """For texts of which an interrupt catches the middle."""
@@ -339,7 +310,7 @@ def long_image(tmp_path_factory):
 
 
 def test_ctrl_c_ends_a_text(long_image):
-    terminal = Terminal(long_image, "--ids", "1,2,3", "--max-tokens", 4000)
+    terminal = Terminal("generate", long_image, "--ids", "1,2,3", "--max-tokens", 4000)
     terminal.read_until(r"reading the prompt: 2 of 3")
     terminal.read_until(r"\x1b\[K\d+ \d+ ")  # the line is gone, two tokens came
     terminal.process.send_signal(signal.SIGINT)
@@ -349,7 +320,7 @@ def test_ctrl_c_ends_a_text(long_image):
 
 
 def test_ctrl_c_while_reading_the_prompt(long_image):
-    terminal = Terminal(long_image, "--ids", ",".join(["5"] * 4000), "--max-tokens", 4)
+    terminal = Terminal("generate", long_image, "--ids", ",".join(["5"] * 4000), "--max-tokens", 4)
     terminal.read_until("reading the prompt: 1")
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.finish() == 1

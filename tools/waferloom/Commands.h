@@ -14,8 +14,10 @@ namespace waferloom::tool {
 // 1 refused or failed, 2 wrong usage.
 int compileCommand(llvm::ArrayRef<char *> args);
 int runCommand(llvm::ArrayRef<char *> args);
-/// `called` is the name of the tool as it was called: argv[0].
-int generateCommand(llvm::StringRef called, llvm::ArrayRef<char *> args);
+/// Of the module of that name in the Python package. `called` is the name of
+/// the tool as it was called: argv[0].
+int pythonCommand(llvm::StringRef called, llvm::StringRef name,
+                  llvm::ArrayRef<char *> args);
 int infoCommand(llvm::ArrayRef<char *> args);
 int operatorsCommand(llvm::ArrayRef<char *> args);
 int reportCommand(llvm::ArrayRef<char *> args);

@@ -24,16 +24,16 @@ namespace {
 struct Command {
   llvm::StringLiteral name;
   llvm::StringLiteral summary;
+  /// Null: Python's.
   int (*run)(llvm::ArrayRef<char *> args);
 };
-
-// Takes the name that the tool was called by: it looks around there.
-constexpr llvm::StringLiteral generateName = "generate";
 
 constexpr Command commands[] = {
     {"compile", "an ONNX model becomes a wafer image", compileCommand},
     {"run", "execute an image on its simulated cores", runCommand},
-    {generateName, "let a compiled language model speak", nullptr},
+    {"generate", "let a compiled language model speak", nullptr},
+    {"chat", "talk with one in the terminal", nullptr},
+    {"serve", "serve one to clients of the chat protocol", nullptr},
     {"info", "what is in an image or a model", infoCommand},
     {"operators", "what becomes of the operators of ONNX", operatorsCommand},
     {"report", "a page about an image: fit, map, cycles", reportCommand},
@@ -73,12 +73,12 @@ int main(int argc, char **argv) {
     printCommands(llvm::outs());
     return 0;
   }
-  if (name == generateName)
-    return generateCommand(argv[0],
-                           llvm::ArrayRef<char *>(argv + 2, argv + argc));
   for (const Command &command : commands)
-    if (command.name == name)
-      return command.run(llvm::ArrayRef<char *>(argv + 2, argv + argc));
+    if (command.name == name) {
+      const llvm::ArrayRef<char *> args(argv + 2, argv + argc);
+      return command.run ? command.run(args)
+                         : pythonCommand(argv[0], name, args);
+    }
   if (!name.empty())
     llvm::errs() << "waferloom: there is no command '" << name << "'\n";
   printCommands(llvm::errs());

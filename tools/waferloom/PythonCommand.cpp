@@ -1,12 +1,14 @@
-// waferloom generate IMAGE ...: hands over to the Python package, since
-// tokenizers and chat templates live there (python/waferloom/generate.py). The
-// process becomes Python, so that signals and terminals need no care here.
+// waferloom generate, chat, serve IMAGE ...: hand over to the Python package,
+// since tokenizers, chat templates and servers live there: python/waferloom has
+// a module of each name. The process becomes Python, so that signals and
+// terminals need no care here.
 
 #include "Commands.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
@@ -22,14 +24,15 @@ using namespace waferloom;
 namespace fs = llvm::sys::fs;
 namespace path = llvm::sys::path;
 
-/// Says what is wrong when the package is not there, instead of Python.
+/// Says what is wrong when the package is not there, instead of Python. {0} is
+/// the command.
 static constexpr const char *bootstrap =
     "import sys\n"
     "try:\n"
-    "    from waferloom.generate import main\n"
+    "    from waferloom.{0} import main\n"
     "except ImportError as error:\n"
-    "    sys.exit(f'waferloom generate: error: {sys.executable} cannot import "
-    "the waferloom package: {error}\\nnote: scripts/build and `pip install .` "
+    "    sys.exit(f'waferloom {0}: error: {{sys.executable} cannot import "
+    "the waferloom package: {{error}\\nnote: scripts/build and `pip install .` "
     "put it beside the tool')\n"
     "sys.exit(main())\n";
 
@@ -73,23 +76,25 @@ static void offerBuiltPackage() {
   ::setenv("PYTHONPATH", paths.c_str(), /*overwrite=*/1);
 }
 
-int tool::generateCommand(llvm::StringRef called, llvm::ArrayRef<char *> args) {
+int tool::pythonCommand(llvm::StringRef called, llvm::StringRef name,
+                        llvm::ArrayRef<char *> args) {
   std::string python = findPython(called);
   if (python.empty()) {
-    llvm::errs() << "waferloom generate: error: there is no Python beside '"
-                 << called << "' and none at " << WAFERLOOM_PYTHON
+    llvm::errs() << "waferloom " << name
+                 << ": error: there is no Python beside '" << called
+                 << "' and none at " << WAFERLOOM_PYTHON
                  << ", which the tool was built with\n"
                  << "note: call the tool of the environment that has the "
                     "waferloom package, for example .venv/bin/waferloom\n";
     return 1;
   }
   offerBuiltPackage();
-  std::string flag = "-c", code = bootstrap;
+  std::string flag = "-c", code = llvm::formatv(bootstrap, name).str();
   std::vector<char *> command = {python.data(), flag.data(), code.data()};
   command.insert(command.end(), args.begin(), args.end());
   command.push_back(nullptr);
   ::execv(python.c_str(), command.data());
-  llvm::errs() << "waferloom generate: error: " << python
+  llvm::errs() << "waferloom " << name << ": error: " << python
                << " cannot be run: " << std::strerror(errno) << "\n";
   return 1;
 }
