@@ -85,6 +85,10 @@ def answer(question, target, max_tokens):
     prefill = sum(result.seconds for result in generation.prefill)
     print(f"\n{len(generation.ids)} tokens of prompt: the first token after {1e3 * prefill:.2f} ms on the wafer")
     print_costs((generation.prefill + generation.steps)[-1])
+    image = folder / "demo.wafer"
+    program.save(image)
+    print(f"\nto talk with it:\n    .venv/bin/waferloom chat {image} --tokenizer {folder}\n"
+          f"    .venv/bin/waferloom serve {image} --tokenizer {folder}")
 
 
 def main():
