@@ -4,7 +4,7 @@ ends. /reset begins anew, /stats says what the last answer cost, /help lists the
 import argparse
 import sys
 
-from .dialogue import Dialogue, Memory, TooLong, room_for
+from .dialogue import Dialogue, Keeper, TooLong, room_for
 from .errors import WaferloomError
 from .generate import Interrupts, number, show_progress
 from .program import load
@@ -40,7 +40,7 @@ class Chat:
 
     def __init__(self, args):
         self._args, self._text, self._program = args, Text(args.tokenizer), load(args.image)
-        self._memory = Memory(self._program.session(threads=args.threads))
+        self._keeper = Keeper(self._program.session(threads=args.threads))
         self._options = {"max_tokens": args.max_tokens, "temperature": args.temperature, "seed": args.seed,
                          "top_k": args.top_k, "stop": self._text.ends()}
         self.reset()
@@ -58,7 +58,7 @@ class Chat:
         return (f"{len(generation.ids)} tokens were fed, {kept} were there already, {len(generation.tokens)} said; "
                 f"on the wafer: first token after {costs['first_token_cycles']:,} cycles, {costs['cycles']:,} in "
                 f"all{speed}; "
-                f"{self._memory.session.length} of {self._program.capacity} tokens of context are taken")
+                f"{self._keeper.session.length} of {self._program.capacity} tokens of context are taken")
 
     def answer(self, question):
         """Streams the answer to a question."""
@@ -68,7 +68,7 @@ class Chat:
             print(f"(the context is full: the oldest {self._dialogue.left_out} messages are left out from now on)")
         stream = self._text.stream()
         with Interrupts() as interrupts:
-            generation, kept = self._memory.begin(ids, exact=False, **self._options)
+            generation, kept = self._keeper.begin(ids, exact=False, **self._options)
             self._last = generation, kept
             try:
                 self._read(generation, interrupts)
@@ -88,10 +88,10 @@ class Chat:
 
     def _read(self, generation, interrupts):
         """Reads the prompt, up to the first token, and says how far that is."""
-        kept = self._memory.session.length
+        kept = self._keeper.session.length
         try:
             while not generation.tokens and not interrupts.seen:
-                show_progress(self._memory.session.length - kept, len(generation.ids))
+                show_progress(self._keeper.session.length - kept, len(generation.ids))
                 generation.advance()
         finally:
             show_progress(1, 1)

@@ -21,7 +21,7 @@ def steps_of(program, total, start=0):
     return ends
 
 
-class Memory:
+class Keeper:
     """A session, and the tokens that it has taken."""
 
     def __init__(self, session):

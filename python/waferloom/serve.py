@@ -75,13 +75,13 @@ def listening(host, port):
     return listener
 
 
-def check(program):
-    """A program that can hold a conversation."""
+def check(session):
+    """Whether a session can hold a conversation."""
     try:
-        program.session().generate([0], max_tokens=1)
+        session.generate([0], max_tokens=1)
     except WaferloomError as error:
         raise Refused("; ".join(diagnostic.message for diagnostic in error.diagnostics)) from None
-    if program.begins:
+    if session.program.begins:
         raise Refused("the model takes what an encoder gave; a server has none")
 
 
@@ -99,10 +99,11 @@ def run(args):
     from .server.pool import Pool
 
     key, text, program = read_key(args.api_key_file), Text(args.tokenizer), load(args.image)
-    check(program)
+    session = program.session()
+    check(session)
     listener = listening(args.host, args.port)
     name = args.name or Path(args.image).stem
-    pool = Pool(program, args.sessions, args.waiting)
+    pool = Pool(session, args.sessions, args.waiting)
     settings = Settings(program, text, pool, name, args.context_policy == "slide", key, args.stall)
 
     class Server(uvicorn.Server):

@@ -6,7 +6,7 @@ import pytest
 from serving import CONTEXT, SHAPE
 from speaking import byte_tokenizer, letter_tokenizer, stories_tokenizer
 from waferloom import zoo
-from waferloom.dialogue import Dialogue, Memory, TooLong, chat_ids, steps_of
+from waferloom.dialogue import Dialogue, Keeper, TooLong, chat_ids, steps_of
 
 import waferloom as wl
 
@@ -26,22 +26,22 @@ def results(generation):
 def test_what_is_kept_changes_nothing(program, exact):
     """Prompts that share beginnings, ends of texts at any token, by a seed. Without `exact` the last bits may be others,
     where the steps were others."""
-    draw, memory, kept_once = random.Random(3), Memory(program.session()), 0
+    draw, keeper, kept_once = random.Random(3), Keeper(program.session()), 0
     ids = [1]
     for _ in range(25):
-        ids = (memory.ids if draw.random() < 0.5 else ids)[:draw.randrange(1, 40)] + draw.choices(range(200), k=draw.randrange(1, 12))
+        ids = (keeper.ids if draw.random() < 0.5 else ids)[:draw.randrange(1, 40)] + draw.choices(range(200), k=draw.randrange(1, 12))
         options = {"max_tokens": draw.randrange(1, 8), "logprobs": 1}
         if draw.random() < 0.2:  # left while the prompt is read, or soon after
-            generation, _ = memory.begin(ids, exact, **options)
+            generation, _ = keeper.begin(ids, exact, **options)
             for _ in range(draw.randrange(3)):
                 generation.advance()
-            assert memory.ids == (ids + generation.tokens)[:memory.session.length]
+            assert keeper.ids == (ids + generation.tokens)[:keeper.session.length]
             continue
-        generation, kept = memory.begin(ids, exact, **options)
+        generation, kept = keeper.begin(ids, exact, **options)
         list(generation)
         fresh = program.session().generate(ids, **options)
         list(fresh)
-        assert kept < len(ids) and memory.ids == ids + generation.tokens[:-1]
+        assert kept < len(ids) and keeper.ids == ids + generation.tokens[:-1]
         kept_once = max(kept_once, kept)
         if exact or program.entries == [1]:
             assert results(generation) == results(fresh)
@@ -54,9 +54,9 @@ def test_what_is_kept_changes_nothing(program, exact):
 
 def test_a_session_that_cannot_go_back_begins_anew():
     model = zoo.build(SHAPE, zoo.weights(SHAPE, seed=11)).SerializeToString()
-    memory = Memory(wl.compile(model, target="grid-4x4", context=SHAPE.head_dim).session())
-    list(memory.begin([1, 2, 3], max_tokens=2)[0])
-    generation, kept = memory.begin([1, 2, 4], max_tokens=3)
+    keeper = Keeper(wl.compile(model, target="grid-4x4", context=SHAPE.head_dim).session())
+    list(keeper.begin([1, 2, 3], max_tokens=2)[0])
+    generation, kept = keeper.begin([1, 2, 4], max_tokens=3)
     assert kept == 0 and len(generation.ids) == 3 and len(list(generation)) == 3
 
 

@@ -7,7 +7,7 @@ import collections
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
-from ..dialogue import Memory
+from ..dialogue import Keeper
 from ..errors import ExecutionError
 from .errors import ApiError
 
@@ -18,14 +18,15 @@ class Pool:
     """Sessions of a program.
 
     Args:
+        session: the first one; others are made when they are needed.
         sessions: that there may be at once.
         waiting: requests that may wait for one; further ones are refused.
     """
 
-    def __init__(self, program, sessions=4, waiting=128):
-        self.program, self._most, self._waiting = program, sessions, waiting
+    def __init__(self, session, sessions=4, waiting=128):
+        self.program, self._most, self._waiting = session.program, sessions, waiting
         self.thread = ThreadPoolExecutor(1, "wafer")
-        self._idle, self._count = [Memory(program.session())], 1  # the one that was used last at the end
+        self._idle, self._count = [Keeper(session)], 1  # the one that was used last at the end
         self._line = collections.deque()
         self.is_closing = False  # then every text ends between two tokens
 
@@ -38,21 +39,21 @@ class Pool:
     async def speech(self, ids, exact=True, **options):
         """A Speech that goes on from the prompt `ids`, while it is wanted. `exact`: as a fresh session would; else all
         tokens that a session has taken are kept."""
-        memory = await self._take(ids, exact)
+        keeper = await self._take(ids, exact)
         speech = Speech(self)
         try:
-            speech.generation, speech.kept = await speech.on_wafer(lambda: memory.begin(ids, exact, **options))
+            speech.generation, speech.kept = await speech.on_wafer(lambda: keeper.begin(ids, exact, **options))
             yield speech
         finally:
             # A step that has begun ends first, also where nobody wants it any more.
             if not speech.step or speech.step.done():
-                self._give(memory)
+                self._give(keeper)
             else:
-                speech.step.add_done_callback(lambda step: (step.exception(), self._give(memory)))
+                speech.step.add_done_callback(lambda step: (step.exception(), self._give(keeper)))
 
     async def _take(self, ids, exact):
         if self._idle and not self._line:
-            best = max(self._idle, key=lambda memory: memory.keeps(ids, exact))
+            best = max(self._idle, key=lambda keeper: keeper.keeps(ids, exact))
             # Who goes on with a text takes its session; others had better leave it.
             if 2 * best.keeps(ids, exact) >= min(len(best.ids), len(ids)):
                 self._idle.remove(best)
@@ -68,8 +69,10 @@ class Pool:
         try:
             return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
+            if not turn.cancelled():
                 self._give(turn.result())
+            elif turn in self._line:
+                self._line.remove(turn)
             raise
 
     async def _made(self):
@@ -77,21 +80,21 @@ class Pool:
         self._count += 1
         step = asyncio.get_running_loop().run_in_executor(self.thread, self.program.session)
         try:
-            return Memory(await asyncio.shield(step))
+            return Keeper(await asyncio.shield(step))
         except ExecutionError:
             self._count -= 1
             self._most = self._count
         except asyncio.CancelledError:
-            step.add_done_callback(lambda step: step.exception() or self._give(Memory(step.result())))
+            step.add_done_callback(lambda step: step.exception() or self._give(Keeper(step.result())))
             raise
         return None
 
-    def _give(self, memory):
+    def _give(self, keeper):
         while self._line:
             turn = self._line.popleft()
             if not turn.done():
-                return turn.set_result(memory)
-        self._idle.append(memory)
+                return turn.set_result(keeper)
+        self._idle.append(keeper)
         return None
 
 

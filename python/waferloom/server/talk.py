@@ -29,15 +29,22 @@ class Talk:
         try:
             while True:
                 try:
-                    await self._take(await self._socket.receive_text())
-                except (KeyError, TypeError):
-                    await self._refuse(ApiError(400, "a message is text, and one JSON object"))
+                    await self._take(await self._read())
                 except ApiError as error:
                     await self._refuse(error)
         finally:
             if self._speaking:
                 self._speaking.cancel()
                 await asyncio.gather(self._speaking, return_exceptions=True)
+
+    async def _read(self):
+        """The text of the next message."""
+        message = await self._socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message["code"])
+        if message.get("text") is None:
+            raise ApiError(400, "a message is text, and one JSON object")
+        return message["text"]
 
     async def _take(self, data):
         if len(data) > LARGEST_MESSAGE:
