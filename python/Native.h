@@ -45,6 +45,10 @@ py::dict runStep(executor::Session &session, const py::dict &inputs,
                  unsigned threads, uint64_t workLimit, bool lastOnly,
                  bool traced, bool pick);
 
+/// Rows of `length` tokens for every state, by name.
+void loadStates(executor::Session &session, const py::dict &states,
+                uint64_t length);
+
 /// The cycles of a step of each entry.
 /// As JSON.
 std::string sharedLinks(const std::shared_ptr<image::Loaded> &image,

@@ -52,6 +52,33 @@ executor::HostType hostTypeOf(const py::array &array) {
                 " are not taken; use float32, float16, int32, int64 or bool");
 }
 
+/// Arrays by name, while they are in use.
+struct Arrays {
+  explicit Arrays(const py::dict &inputs);
+  std::vector<executor::HostTensor> tensors;
+
+private:
+  std::vector<py::array> keep;
+};
+
+Arrays::Arrays(const py::dict &inputs) {
+  for (auto [key, value] : inputs) {
+    const std::string name = inputNameOf(key);
+    py::array array = py::array::ensure(value, py::array::c_style);
+    if (!array) {
+      PyErr_Clear();
+      throw Failure("input '" + name + "' is no array of numbers");
+    }
+    executor::HostTensor tensor;
+    tensor.name = name;
+    tensor.data = array.data();
+    tensor.type = hostTypeOf(array);
+    tensor.shape.assign(array.shape(), array.shape() + array.ndim());
+    tensors.push_back(tensor);
+    keep.push_back(array);
+  }
+}
+
 /// One column of the events, as an array.
 template <typename T, typename Get>
 py::array columnOf(const executor::Trace &trace, Get get) {
@@ -109,23 +136,8 @@ std::function<bool()> interruption() {
 py::dict python::runStep(executor::Session &session, const py::dict &inputs,
                          unsigned threads, uint64_t workLimit, bool lastOnly,
                          bool traced, bool pick) {
-  std::vector<py::array> keep;
-  std::vector<executor::HostTensor> tensors;
-  for (auto [key, value] : inputs) {
-    const std::string name = inputNameOf(key);
-    py::array array = py::array::ensure(value, py::array::c_style);
-    if (!array) {
-      PyErr_Clear();
-      throw Failure("input '" + name + "' is no array of numbers");
-    }
-    executor::HostTensor tensor;
-    tensor.name = name;
-    tensor.data = array.data();
-    tensor.type = hostTypeOf(array);
-    tensor.shape.assign(array.shape(), array.shape() + array.ndim());
-    tensors.push_back(tensor);
-    keep.push_back(array);
-  }
+  const Arrays given(inputs);
+  const std::vector<executor::HostTensor> &tensors = given.tensors;
   executor::RunOptions options;
   options.threads = threads;
   options.workLimit = workLimit;
@@ -171,6 +183,13 @@ py::dict python::runStep(executor::Session &session, const py::dict &inputs,
   if (traced)
     out["trace"] = toPython(trace, session.image());
   return out;
+}
+
+void python::loadStates(executor::Session &session, const py::dict &states,
+                        uint64_t length) {
+  const Arrays given(states);
+  if (llvm::Error error = session.load(given.tensors, length))
+    fail(std::move(error));
 }
 
 executor::EngineKind python::engineOf(const std::string &name) {

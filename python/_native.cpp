@@ -42,6 +42,7 @@ PYBIND11_MODULE(_native, m) {
              if (llvm::Error error = session.rewind(length))
                fail(std::move(error));
            })
+      .def("load", &loadStates)
       .def("fork",
            [](executor::Session &session) {
              auto other = session.fork();

@@ -44,6 +44,7 @@ public:
   llvm::Error proveHangFree(size_t entry) override;
   llvm::Error reset() override;
   llvm::Error rewind(uint64_t length) override;
+  llvm::Error load(llvm::ArrayRef<HostTensor> states, uint64_t length) override;
   llvm::Expected<std::unique_ptr<Session>> fork() override;
   uint64_t length() const override { return tokens; }
   const image::ImageT &image() const override { return loaded->image; }

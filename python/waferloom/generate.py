@@ -9,6 +9,7 @@ import time
 
 from . import cycles
 from .errors import WaferloomError
+from .prefill import read_on_host
 from .program import load
 from .text import Text, TextError
 
@@ -70,6 +71,10 @@ def parser():
     options.add_argument("--seed", metavar="N", type=number(int, 0, whole), default=0, help="of sampling")
     options.add_argument("--top-k", metavar="K", type=number(int, 0, whole), default=0,
                          help="draw from the K most likely tokens; 0, the default, from all")
+    options.add_argument("--prefill", choices=("wafer", "host"), default="wafer",
+                         help="who reads the prompt: the wafer (default), or the host by ONNX Runtime, whose caches are "
+                              "loaded; its last token goes through the wafer")
+    options.add_argument("--model", metavar="MODEL.onnx", help="what the image was compiled from; for --prefill host")
     options.add_argument("--threads", metavar="N", type=number(int, 0, whole), default=0,
                          help="threads of this host; 0 chooses")
     options.add_argument("--cycles", action="store_true",
@@ -129,6 +134,9 @@ def summary(facts):
         wafer = (f"{facts['tokens_per_second']:,.0f} tokens/s ({facts['cycles_per_token']:,.0f} cycles per token at "
                  f"{facts['clock_ghz']:g} GHz), {wafer}")
         host = f"{facts['host_tokens_per_second']:.3g} tokens/s, {host}"
+    if "link_bytes" in facts:
+        host += (f"; before that {facts['host_prefill_tokens']} tokens of the prompt in "
+                 f"{facts['host_prefill_seconds']:.2f} s, {facts['link_bytes']:,} bytes of caches over the link")
     return "\n".join([*lines, f"on the wafer: {wafer}", f"on this host: {host}"])
 
 
@@ -154,14 +162,20 @@ def run(args):
                 raise Interrupted
 
         try:
-            generation = program.session(threads=args.threads).generate(
-                ids, max_tokens=args.max_tokens, temperature=args.temperature, seed=args.seed, top_k=args.top_k,
-                stop=text.ends() if text else (), progress=progress)
+            session, on_host = program.session(threads=args.threads), None
+            if args.prefill == "host" and len(ids) > 1:
+                on_host = read_on_host(session, args.model, ids[:-1])
+            generation = session.generate(
+                ids[on_host.tokens if on_host else 0:], max_tokens=args.max_tokens, temperature=args.temperature,
+                seed=args.seed, top_k=args.top_k, stop=text.ends() if text else (), progress=progress)
             reason, first, seconds = speak(generation, interrupts, show)
         finally:
             show_progress(1, 1)
     show(None)
-    facts = measure(generation, reason, first, seconds, program.clock_ghz)
+    facts = measure(generation, reason, first, seconds, program.clock_ghz) | {"prompt": ids}
+    if on_host:
+        facts |= {"host_prefill_tokens": on_host.tokens, "host_prefill_seconds": on_host.seconds,
+                  "link_bytes": on_host.link_bytes}
     last = (generation.steps or generation.prefill)[-1]
     if args.json:
         more = {"stages": cycles.facts(last), "rewrites": [r._asdict() for r in program.rewrites]} if args.cycles else {}
@@ -176,6 +190,8 @@ def run(args):
 def main(argv=None):
     options = parser()
     args = options.parse_args(argv)
+    if args.prefill == "host" and not args.model:
+        options.error("--prefill host needs --model MODEL.onnx")
     if args.ids is None and not args.tokenizer:
         options.error("a text needs --tokenizer FILE|DIR; --ids 1,2,3 does without")
     try:

@@ -80,6 +80,16 @@ class Session:
         """
         _told(self._native.rewind, _count("length", length))
 
+    def load(self, states, length):
+        """A session without tokens has `length` of them then: `states` are the rows of each of
+        `Program.states` by name, as the model gives them for so many tokens.
+
+        Raises:
+            ExecutionError: they do not fit, or the session has tokens; it is as it was.
+        """
+        arrays = {name: taken(np.asarray(value)) for name, value in states.items()}
+        _told(self._native.load, arrays, _count("length", length))
+
     def fork(self):
         """Another Session of the program that has taken the same tokens; each goes on by itself.
 

@@ -84,6 +84,14 @@ public:
     return result.empty() ? llvm::Error::success()
                           : llvm::createStringError(result);
   }
+  llvm::Error load(llvm::ArrayRef<HostTensor> states,
+                   uint64_t length) override {
+    std::string expected = toString(reference->load(states, length));
+    std::string result = toString(lockstep->load(states, length));
+    EXPECT_EQ(result, expected);
+    return result.empty() ? llvm::Error::success()
+                          : llvm::createStringError(result);
+  }
   llvm::Expected<std::unique_ptr<Session>> fork() override {
     return std::make_unique<BothEngines>(llvm::cantFail(lockstep->fork()),
                                          llvm::cantFail(reference->fork()));

@@ -188,6 +188,11 @@ public:
   /// to 0 it always can.
   virtual llvm::Error rewind(uint64_t length) = 0;
 
+  /// A session without tokens has `length` of them then, whose rows of every
+  /// state the host gives: arrays of the states' shapes, with so many rows.
+  virtual llvm::Error load(llvm::ArrayRef<HostTensor> states,
+                           uint64_t length) = 0;
+
   /// Another session that has taken the same tokens. It shares what depends on
   /// no value; each goes on by itself.
   virtual llvm::Expected<std::unique_ptr<Session>> fork() = 0;
