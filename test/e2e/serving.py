@@ -34,8 +34,8 @@ class Server:
 
     def __init__(self, image, tokenizer, *args):
         self.image, self.log = image, tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([WAFERLOOM, "serve", image, "--tokenizer", tokenizer, "--port", "0", *map(str, args)],
-                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
+        command = [WAFERLOOM, "serve", image, "--tokenizer", tokenizer, "--port", "0", *map(str, args)]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, text=True)
         said = self.process.stdout.readline()
         found = re.search(r"serving '(.*)' at http://(.*):(\d+)/v1", said)
         assert found, said + self.errors()

@@ -23,7 +23,7 @@ def byte_tokenizer(folder, template=TEMPLATE):
 
 
 def letter_tokenizer(folder):
-    """Tokens are letters of ASCII and pairs of them, so that any tokens are a text, which need not become these again."""
+    """Tokens are letters of ASCII and pairs of them: any tokens are a text, which need not become these again."""
     letters = ["\n", *map(chr, range(32, 127))]
     pairs = [(a, b) for a in "etaoinsrhldcu" for b in "etaoinsrhldcu "][:END - len(letters)]
     vocabulary = {name: i for i, name in enumerate([*letters, *map("".join, pairs)])}
@@ -62,5 +62,6 @@ def stories_tokenizer(models_folder, folder):
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>"}))
-    (folder / "chat_template.jinja").write_text("<s>{% for message in messages %}{{ message['content'] + '\\n' }}{% endfor %}")
+    template = "<s>{% for message in messages %}{{ message['content'] + '\\n' }}{% endfor %}"
+    (folder / "chat_template.jinja").write_text(template)
     return folder

@@ -18,8 +18,8 @@ class Terminal:
 
     def __init__(self, *args):
         self.reader, writer = pty.openpty()
-        self.process = subprocess.Popen([BIN / "waferloom", *map(str, args)], stdin=writer, stdout=writer, stderr=writer,
-                                        preexec_fn=self._own)
+        self.process = subprocess.Popen([BIN / "waferloom", *map(str, args)], stdin=writer, stdout=writer,
+                                        stderr=writer, preexec_fn=self._own)
         os.close(writer)
         self.text = ""
 

@@ -96,7 +96,8 @@ def test_on_a_terminal(files, expected):
     ids = expected.text.chat("y" * 150)
     tokens = expected.generation(ids, max_tokens=count).tokens
     assert 0 < count < 1200
-    assert f"tokens\r\x1b[K{expected.text.decode(tokens)}\n(interrupted)".replace("\n", END_OF_LINE) in terminal.text.replace("^C", "")
+    shown = f"tokens\r\x1b[K{expected.text.decode(tokens)}\n(interrupted)".replace("\n", END_OF_LINE)
+    assert shown in terminal.text.replace("^C", "")
     terminal.type("/reset\n")
     terminal.read_until(r"a new conversation\r\n> $")
     terminal.type("\x03")

@@ -1,5 +1,5 @@
-"""Sessions go back and fork: what comes then are the bits and cycles of a session that took only those tokens, for every
-kind of program, in both engines; where what the states held is gone, it is refused."""
+"""Sessions go back and fork: what comes then are the bits and cycles of a session that took only those tokens, for
+every kind of program, in both engines; where what the states held is gone, it is refused."""
 
 import numpy as np
 import pytest
@@ -37,9 +37,10 @@ PROGRAMS = {
     "one core": lambda: wl.compile(model(), target="grid-1x1,sram=1MiB", context=CONTEXT),
     "blocks": lambda: wl.compile(model(), target="grid-5x3,sram=256KiB", context=CONTEXT, chunks=[4], prefill="block",
                                  logits="all"),
-    "streams": lambda: wl.compile(model(), target="wse3,sram=512KiB", context=CONTEXT, region=(5, 4), stages=3, chunks=[4]),
-    "ends": lambda: wl.compile(model(LARGER), target="wse3,sram=512KiB", context=CONTEXT, region=(5, 3), ends=(9, 3), stages=3,
-                               precision="f16", chunks=[3]),
+    "streams": lambda: wl.compile(model(), target="wse3,sram=512KiB", context=CONTEXT, region=(5, 4), stages=3,
+                                  chunks=[4]),
+    "ends": lambda: wl.compile(model(LARGER), target="wse3,sram=512KiB", context=CONTEXT, region=(5, 3), ends=(9, 3),
+                               stages=3, precision="f16", chunks=[3]),
     "half caches": lambda: wl.compile(model(), target="grid-1x7,sram=256KiB", context=CONTEXT, precision="f16"),
     "a window": of_window,
     "static caches": of_static_cache,
@@ -136,9 +137,8 @@ def test_numbers_that_are_none_are_forgotten(engine):
     g.input("past.k", [1, 1, "past", 8])
     x = g.input("input_ids", [1, "seq", 8])
     k = g.op("Concat", "past.k", g.op("Unsqueeze", g.op("Exp", x), g.integers(1)), axis=2, names=["present.k"])
-    scores = g.op("Softmax", g.op("MatMul", g.op("Unsqueeze", x, g.integers(1)), g.op("Transpose", k, perm=[0, 1, 3, 2])),
-                  axis=-1)
-    g.op("MatMul", scores, k, names=["y"])
+    scores = g.op("MatMul", g.op("Unsqueeze", x, g.integers(1)), g.op("Transpose", k, perm=[0, 1, 3, 2]))
+    g.op("MatMul", g.op("Softmax", scores, axis=-1), k, names=["y"])
     g.output("present.k", [1, 1, "total", 8])
     g.output("y", [1, 1, "seq", 8])
     program = wl.compile(g.model().SerializeToString(), target="grid-3x2,sram=64KiB", context=6)
@@ -148,7 +148,8 @@ def test_numbers_that_are_none_are_forgotten(engine):
     assert not np.isfinite(results[1:]).any()
     session.rewind(1)
     fresh.run({"input_ids": steps[0]})
-    assert session.run({"input_ids": steps[2]}).outputs["y"].tobytes() == fresh.run({"input_ids": steps[2]}).outputs["y"].tobytes()
+    ours, theirs = (one.run({"input_ids": steps[2]}).outputs["y"].tobytes() for one in (session, fresh))
+    assert ours == theirs
 
 
 def same(session, fresh, steps):
@@ -188,7 +189,8 @@ def test_what_an_encoder_gave_stays(engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_rows_that_took_the_states_of_others(engine):
-    program = wl.compile(growing().model().SerializeToString(), target="grid-5x3,sram=512KiB", dims={"batch": 3}, context=8)
+    program = wl.compile(growing().model().SerializeToString(), target="grid-5x3,sram=512KiB", dims={"batch": 3},
+                         context=8)
     rows = np.arange(3).reshape(3, 1)
     session, fresh = program.session(engine=engine), program.session(engine=engine)
     steps = [{"input_ids": rows + i} for i in range(6)]

@@ -63,7 +63,8 @@ def test_a_chat(client, expected):
 
 
 def test_several_messages(client, expected):
-    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "text", "text": "a"}]},
+    messages = [{"role": "system", "content": "Be brief."},
+                {"role": "user", "content": [{"type": "text", "text": "a"}]},
                 {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
     plain = [m | {"content": "a"} if isinstance(m["content"], list) else m for m in messages]
     assert chat(client, messages, max_tokens=9).choices[0].message.content == expected.chat(plain, max_tokens=9)
@@ -146,14 +147,15 @@ def test_responses(client, expected):
     words = expected.chat(QUESTION, max_tokens=15)
     assert answer.output_text == words and answer.status == "incomplete" and answer.usage.output_tokens == 15
     kinds, said = [], ""
-    for event in client.responses.create(model="tiny", input=QUESTION, instructions="Hm.", max_output_tokens=15, stream=True):
+    for event in client.responses.create(model="tiny", input=QUESTION, instructions="Hm.", max_output_tokens=15,
+                                         stream=True):
         kinds.append(event.type)
         said += event.delta if event.type == "response.output_text.delta" else ""
     assert said == expected.chat([{"role": "system", "content": "Hm."}, *QUESTION], max_tokens=15)
     assert kinds[0] == "response.created" and kinds[-1] == "response.incomplete"
 
 def test_a_conversation_feeds_only_what_is_new(client, expected, files):
-    """Where the image has one entry, so that bits do not depend on the steps; the answers are those of fresh sessions."""
+    """Where the image has one entry, so that bits do not depend on steps; the answers are those of fresh sessions."""
     image, tokenizer = write_image(files[0].parent, name="single")
     expected = Expected(image, tokenizer)
     with Server(image, tokenizer) as server:
@@ -176,7 +178,8 @@ def test_answers_do_not_depend_on_what_was_said_before(client, expected):
         messages = [{"role": "user", "content": content}]
         answer = chat(client, messages, max_tokens=30, logprobs=True)
         generation = expected.generation(expected.text.chat(messages), max_tokens=30, logprobs=0)
-        assert [entry.logprob for entry in answer.choices[0].logprobs.content] == [own for own, _ in generation.logprobs]
+        told = [entry.logprob for entry in answer.choices[0].logprobs.content]
+        assert told == [own for own, _ in generation.logprobs]
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/serve.md"])
@@ -185,7 +188,8 @@ def test_the_client_of_the_docs(files, expected, page):
     code = re.search(r"```python\n(from openai.*?)```", (TOP / page).read_text(), re.DOTALL)[1]
     assert len(code.splitlines()) == 4
     with Server(*files, "--name", "demo") as server:
-        done = subprocess.run([sys.executable, "-c", code.replace("8080", str(server.port))], capture_output=True, check=True)
+        done = subprocess.run([sys.executable, "-c", code.replace("8080", str(server.port))], capture_output=True,
+                              check=True)
     assert done.stdout.decode() == expected.chat([{"role": "user", "content": "Hello"}])
 
 
@@ -221,23 +225,26 @@ def test_curl(server, expected):
     ({"tools": [{"type": "function", "function": {"name": "f"}}]}, openai.BadRequestError, "'tools'"),
     ({"extra_body": {"mystery": 1}}, openai.BadRequestError, "'mystery' is not known"),
     ({"messages": []}, openai.BadRequestError, "no message"),
-    ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "1"}]}, openai.BadRequestError, "role of message 0"),
-    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, openai.BadRequestError,
-     "no text"),
+    ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "1"}]}, openai.BadRequestError,
+     "role of message 0"),
+    ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]},
+     openai.BadRequestError, "no text"),
     ({"messages": [{"role": "user", "content": "x" * 300}]}, openai.BadRequestError, "room for 200"),
     ({"model": "other"}, openai.NotFoundError, "'other' is not here; 'tiny' is"),
 ])
 @pytest.mark.parametrize("stream", [False, True])
 def test_refusals(client, options, kind, words, stream):
     with pytest.raises(kind) as raised:
-        client.chat.completions.create(**{"model": "tiny", "messages": QUESTION, "max_tokens": 5, "stream": stream} | options)
+        wanted = {"model": "tiny", "messages": QUESTION, "max_tokens": 5, "stream": stream} | options
+        client.chat.completions.create(**wanted)
     assert words in raised.value.body["message"] and raised.value.body["type"] == "invalid_request_error"
 
 
 def test_a_prompt_that_is_too_long_says_so(client):
     with pytest.raises(openai.BadRequestError) as raised:
         client.completions.create(model="tiny", prompt=[7] * (CONTEXT + 1))
-    assert raised.value.body["code"] == "context_length_exceeded" and f"{CONTEXT + 1} tokens" in raised.value.body["message"]
+    assert raised.value.body["code"] == "context_length_exceeded"
+    assert f"{CONTEXT + 1} tokens" in raised.value.body["message"]
     assert client.completions.create(model="tiny", prompt=[7] * CONTEXT).usage.completion_tokens == 1
 
 
@@ -252,7 +259,8 @@ def test_a_context_that_slides(files, expected):
         gone = answer.wafer["left_out"]
         assert gone > 0 and gone % 2 == 0
         left = [messages[0], *messages[1 + gone:]]
-        assert len(expected.text.chat(left)) <= CONTEXT - 20 < len(expected.text.chat([messages[0], *messages[gone - 1:]]))
+        more = expected.text.chat([messages[0], *messages[gone - 1:]])
+        assert len(expected.text.chat(left)) <= CONTEXT - 20 < len(more)
         assert answer.choices[0].message.content == expected.chat(left, max_tokens=20)
         with pytest.raises(openai.BadRequestError, match="room for"):
             chat(client, [{"role": "user", "content": "x" * 300}])
@@ -284,7 +292,7 @@ def test_what_cannot_begin(files, server, tmp_path):
 
 @pytest.mark.parametrize("missing", ["uvicorn", "starlette", "websockets"])
 def test_without_the_packages_it_says_what_to_install(files, missing):
-    code = f"import sys; sys.modules['{missing}'] = None; from waferloom.serve import main; sys.exit(main(sys.argv[1:]))"
+    code = f"import sys; sys.modules['{missing}'] = None; from waferloom.serve import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code, files[0], "--tokenizer", files[1], "--port", "0"], timeout=60,
                           capture_output=True, text=True)
     assert done.returncode == 1 and f"'{missing}', which is not installed" in done.stderr
@@ -303,9 +311,10 @@ def test_an_address_that_others_reach_is_told(files, tmp_path):
 def test_keys(files, tmp_path):
     (tmp_path / "key").write_text("sésame\n")
     with Server(*files, "--api-key-file", tmp_path / "key") as server:
-        for path, body in (("/v1/models", None), ("/v1/chat/completions", {"messages": QUESTION}), ("/v1/completions", b"{")):
-            for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic x"}, {"Authorization": "Bearer \xff"},
-                            {"Authorization": "sésame".encode().decode("latin-1")}):
+        for path, body in (("/v1/models", None), ("/v1/chat/completions", {"messages": QUESTION}),
+                           ("/v1/completions", b"{")):
+            for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic x"},
+                            {"Authorization": "Bearer \xff"}, {"Authorization": "sésame".encode().decode("latin-1")}):
                 status, answer, _ = server.ask(path, body, headers)
                 assert status == 401 and answer["error"]["code"] == "invalid_api_key"
         status, _, _ = server.ask("/v1/models", headers={"Authorization": "Bearer sésame".encode().decode("latin-1")})

@@ -104,10 +104,11 @@ def test_who_leaves_the_line_makes_room(long_files):
         stream = server.client().completions.create(model="long", prompt="for long", max_tokens=1900, stream=True)
         next(iter(stream))
         body = b'{"prompt": "x", "max_tokens": 1}'
+        request = b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
         for _ in range(3):
             left = [socket.create_connection((server.host, server.port)) for _ in range(2)]
             for one in left:
-                one.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                one.sendall(request)
             until(lambda: ask(server, "third", max_tokens=1)[0] == 503)
             for one in left:
                 one.close()
@@ -154,7 +155,8 @@ def test_many_requests_leak_nothing(files, expected, requests):
         if kind == "wrong":
             assert ask(server, content, max_tokens=0)[0] == 400
         elif kind == "left":
-            stream = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": content}], stream=True)
+            stream = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": content}],
+                                                    stream=True)
             next(iter(stream))
             stream.close()
         elif kind == "talk":
@@ -164,8 +166,8 @@ def test_many_requests_leak_nothing(files, expected, requests):
         else:
             if content not in wanted:
                 wanted[content] = expected.chat([{"role": "user", "content": content}], max_tokens=12)
-            got = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": content}], max_tokens=12,
-                                                 stream=kind == "stream")
+            got = client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": content}],
+                                                 max_tokens=12, stream=kind == "stream")
             got = "".join(chunk.choices[0].delta.content or "" for chunk in got) if kind == "stream" else (
                 got.choices[0].message.content)
             assert got == wanted[content]
@@ -181,14 +183,16 @@ def test_many_requests_leak_nothing(files, expected, requests):
         assert files_open < 60, files_open
 
 
-BODIES = [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"messages": 3}', b'{"messages": [3]}', b'{"messages": [{"role": "user"}]}',
-          b'{"messages": [{"role": "user", "content": {}}]}', b'{"messages": [{"role": 1, "content": "x"}]}', b"[" * 100000,
+BODIES = [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100000, b'{"messages": 3}', b'{"messages": [3]}',
+          b'{"messages": [{"role": "user"}]}', b'{"messages": [{"role": "user", "content": {}}]}',
+          b'{"messages": [{"role": 1, "content": "x"}]}',
           b'{"messages": [{"role": "user", "content": "x"}], "max_tokens": 1e400}',
           b'{"messages": [{"role": "user", "content": "x"}], "temperature": NaN}',
           b'{"messages": [{"role": "user", "content": "x"}], "seed": ' + b"9" * 5000 + b"}",
-          b'{"messages": [{"role": "user", "content": "\\ud800"}], "max_tokens": 3}', b'{"prompt": [1.5]}', b'{"prompt": [[1], [2]]}',
-          b'{"prompt": [-1]}', b'{"prompt": [260]}', b'{"prompt": ""}', b'{"prompt": []}', b'{"input": [{}]}', b'{"stream": "yes"}',
-          b'{"prompt": "x", "stream_options": {"a": 1}}', b'{"prompt": "x", "logit_bias": {"1": 2}}', b'{"model": ["x"]}']
+          b'{"messages": [{"role": "user", "content": "\\ud800"}], "max_tokens": 3}', b'{"prompt": [1.5]}',
+          b'{"prompt": [[1], [2]]}', b'{"prompt": [-1]}', b'{"prompt": [260]}', b'{"prompt": ""}', b'{"prompt": []}',
+          b'{"input": [{}]}', b'{"stream": "yes"}', b'{"prompt": "x", "stream_options": {"a": 1}}',
+          b'{"prompt": "x", "logit_bias": {"1": 2}}', b'{"model": ["x"]}']
 
 
 def test_malformed_bodies(files):
@@ -217,7 +221,8 @@ def test_connections_that_stand_still(files):
     """A body that does not come, bytes that are no HTTP, a hundred connections that say nothing."""
     with Server(*files, "--stall", 1) as server:
         silent = [socket.create_connection((server.host, server.port)) for _ in range(100)]
-        got = raw(server, b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\nConnection: close\r\n\r\n{")
+        got = raw(server, b"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n"
+                          b"Connection: close\r\n\r\n{")
         assert got.startswith(b"HTTP/1.1 408") and b"did not come within 1 seconds" in got
         assert raw(server, b"\x16\x03\x01\x00\x00nonsense\r\n\r\n").startswith(b"HTTP/1.1 400")
         assert ask(server, "x", max_tokens=2)[0] == 200
@@ -229,7 +234,8 @@ def test_readers_that_are_slow_or_stop(long_files):
     """A slow one gets all of it, one that stops loses its session, and nobody waits for either."""
     def begun(tokens):
         body = json.dumps({"prompt": "x", "max_tokens": tokens, "stream": True, "logprobs": 20})
-        request = f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n{body}"
+        request = (f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+                   f"Connection: close\r\n\r\n{body}")
         one = socket.socket()
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         one.connect((server.host, server.port))

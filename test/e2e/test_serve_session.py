@@ -31,7 +31,8 @@ class Talk:
     """A client."""
 
     def __init__(self, server, **headers):
-        self.connection = connect(f"ws://{server.host}:{server.port}/v1/session", additional_headers=headers, open_timeout=30)
+        self.connection = connect(f"ws://{server.host}:{server.port}/v1/session", additional_headers=headers,
+                                  open_timeout=30)
         self.socket = self.connection.__enter__()
         self.hello = self.read()
 
@@ -122,7 +123,8 @@ def test_a_message_while_the_prompt_is_read(server, expected):
     with Talk(server) as talk:
         talk.send("message", content="y" * 600)
         reading = talk.read_until("reading", 2)
-        assert reading[-1]["total"] == len(expected.text.chat("y" * 600)) and 0 < reading[-1]["done"] < reading[-1]["total"]
+        total = len(expected.text.chat("y" * 600))
+        assert reading[-1]["total"] == total and 0 < reading[-1]["done"] < total
         talk.send("interrupt")
         done = talk.read_until("done")[-1]
         assert (done["reason"], done["text"], done["usage"]["completion_tokens"]) == ("interrupted", "", 0)
@@ -133,8 +135,8 @@ def test_a_message_while_the_prompt_is_read(server, expected):
 
 def test_settings_and_going_back(server, expected):
     with Talk(server) as talk:
-        assert talk.configure(system="Be odd.", max_tokens=12, temperature=1.2, seed=7, top_p=0.9, top_k=40)["seed"] == 7
         drawn = {"max_tokens": 12, "temperature": 1.2, "seed": 7, "top_p": 0.9, "top_k": 40}
+        assert talk.configure(system="Be odd.", **drawn)["seed"] == 7
         start = [{"role": "system", "content": "Be odd."}]
         first = talk.ask("a")
         assert first["text"] == expected.chat([*start, {"role": "user", "content": "a"}], **drawn)
@@ -154,8 +156,9 @@ def test_settings_and_going_back(server, expected):
 @pytest.mark.parametrize("data, words", [
     ("{", "no JSON"), ("[]", "no JSON object"), ("{}", "'type' is missing"), ('{"type": "shout"}', "'type' is one of"),
     ('{"type": "message"}', "'content' is missing"), ('{"type": "message", "content": 3}', "'content' is a text"),
-    ('{"type": "message", "content": "x", "more": 1}', "'more' is not known"), ('{"type": "rewind", "messages": 9}', "there are 0"),
-    ('{"type": "configure", "temperature": -1}', "'temperature'"), ('{"type": "message", "content": "' + "x" * 1600 + '"}', "room for"),
+    ('{"type": "message", "content": "x", "more": 1}', "'more' is not known"),
+    ('{"type": "rewind", "messages": 9}', "there are 0"), ('{"type": "configure", "temperature": -1}', "'temperature'"),
+    ('{"type": "message", "content": "' + "x" * 1600 + '"}', "room for"),
     (b"\x00\xff", "a message is text"), ('{"type": "interrupt", "content": "x"}', "'content' is not known"),
     (json.dumps({"type": "message", "content": "x" * (1 << 20)}), "more than"),
 ])
@@ -212,7 +215,8 @@ def test_conversations_share_one_session(files, expected):
         other.send("message", content="waits")
         other.read_until("waiting")
         other.send("message", content="instead")
-        assert other.read_until("waiting")[0] == {"type": "done", "reason": "interrupted", "text": "", "usage": None, "wafer": None}
+        ended = {"type": "done", "reason": "interrupted", "text": "", "usage": None, "wafer": None}
+        assert other.read_until("waiting")[0] == ended
         one.send("interrupt")
         one.read_until("done")
         ids = ids[other] + behind(expected, "waits") + behind(expected, "instead")

@@ -99,7 +99,7 @@ def test_pieces_of_tokens(text, stories):
 
 
 def test_chats(text):
-    history = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"}]
+    history = [{"role": role, "content": words} for role, words in (("user", "a"), ("assistant", "b"), ("user", "c"))]
     assert text.chat("hey") == text.chat([{"role": "user", "content": "hey"}])
     assert text.decode(text.chat(history)) == "user:a\nassistant:b\nuser:c\nassistant:"
     assert text.ends() == {END}
