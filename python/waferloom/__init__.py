@@ -7,6 +7,7 @@
     result.outputs["logits"], result.cycles
 """
 
+from . import _native
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
 from .facts import Account, Region, Result, TensorInfo, Trace
@@ -14,5 +15,6 @@ from .generation import Generation
 from .mapping import Mapping
 from .program import Program, Session, compile, load
 
+__version__ = _native.version
 __all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "Mapping", "Program", "Region", "Result",
            "Session", "TensorInfo", "Trace", "compile", "load"]

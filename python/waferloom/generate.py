@@ -8,6 +8,8 @@ import sys
 import time
 
 from . import cycles
+from .commands.parser import Parser, tell, tell_all
+from .commands.waiting import Waiting
 from .errors import WaferloomError
 from .program import load
 from .text import Text, TextError
@@ -57,7 +59,7 @@ def number(kind, least, words):
 
 def parser():
     whole = "a whole number"
-    options = argparse.ArgumentParser(prog="waferloom generate", description=__doc__, allow_abbrev=False)
+    options = Parser("generate", description=__doc__)
     options.add_argument("image", metavar="IMAGE", help="what waferloom compile wrote")
     options.add_argument("--tokenizer", metavar="FILE|DIR", help="tokenizer.json, or the folder it is in; --ids needs none")
     prompt = options.add_mutually_exclusive_group(required=True)
@@ -138,7 +140,8 @@ def summary(facts):
 def run(args):
     """The subcommand; returns the exit status."""
     text = Text(args.tokenizer) if args.tokenizer else None
-    program = load(args.image)
+    with Waiting(f"reading {args.image}"):
+        program = load(args.image)
     ids = read_prompt(args, text)
     pieces, decode = [], text.stream() if text else None
 
@@ -157,7 +160,9 @@ def run(args):
                 raise Interrupted
 
         try:
-            generation = program.session(threads=args.threads).generate(
+            with Waiting("giving each PE its memory"):
+                session = program.session(threads=args.threads)
+            generation = session.generate(
                 ids, max_tokens=args.max_tokens, temperature=args.temperature, seed=args.seed, top_k=args.top_k,
                 stop=text.ends() if text else (), progress=progress)
             reason, first, seconds = speak(generation, interrupts, show)
@@ -184,12 +189,11 @@ def main(argv=None):
     try:
         return run(args)
     except WaferloomError as error:
-        print("\n".join(f"{args.image}: {line}" if line.startswith("error:") else line
-                        for line in str(error).splitlines()), file=sys.stderr)
+        tell_all(error.diagnostics, args.image, args.json)
     except TextError as error:
-        print(f"waferloom generate: error: {error}", file=sys.stderr)
+        tell(str(error), "waferloom generate", as_json=args.json)
     except Interrupted:
-        print("waferloom generate: error: interrupted while reading the prompt", file=sys.stderr)
+        tell("interrupted while reading the prompt", "waferloom generate", as_json=args.json)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

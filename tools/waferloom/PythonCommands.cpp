@@ -1,8 +1,9 @@
-// waferloom generate IMAGE ...: hands over to the Python package, since
-// tokenizers and chat templates live there (python/waferloom/generate.py). The
-// process becomes Python, so that signals and terminals need no care here.
+// Commands that the Python package does, in its module of the same name
+// (python/waferloom/commands): tokenizers live there, and tables of figures.
+// The process becomes Python, so that signals and terminals need no care here.
 
 #include "Commands.h"
+#include "Messages.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringRef.h"
@@ -19,19 +20,29 @@
 #include <vector>
 
 using namespace waferloom;
+using namespace waferloom::tool;
 namespace fs = llvm::sys::fs;
 namespace path = llvm::sys::path;
+
+const Command tool::generateCommand = {
+    "generate", "let a compiled language model speak", "", {}, nullptr, nullptr,
+};
+const Command tool::completionCommand = {
+    "completion", "a script that completes commands and options in a shell",
+    "",           {},
+    nullptr,      nullptr,
+};
 
 /// Says what is wrong when the package is not there, instead of Python.
 static constexpr const char *bootstrap =
     "import sys\n"
     "try:\n"
-    "    from waferloom.generate import main\n"
+    "    import waferloom.commands as commands\n"
     "except ImportError as error:\n"
-    "    sys.exit(f'waferloom generate: error: {sys.executable} cannot import "
-    "the waferloom package: {error}\\nnote: scripts/build and `pip install .` "
-    "put it beside the tool')\n"
-    "sys.exit(main())\n";
+    "    sys.exit(f'waferloom {sys.argv[1]}: error: {sys.executable} cannot "
+    "import the waferloom package: {error}\\nnote: scripts/build and `pip "
+    "install .` put it beside the tool')\n"
+    "sys.exit(commands.main(sys.argv[1], sys.argv[2:]))\n";
 
 /// Where the tool was called: an environment's `bin` links it or holds it.
 static std::string calledFolder(llvm::StringRef called) {
@@ -73,23 +84,37 @@ static void offerBuiltPackage() {
   ::setenv("PYTHONPATH", paths.c_str(), /*overwrite=*/1);
 }
 
-int tool::generateCommand(llvm::StringRef called, llvm::ArrayRef<char *> args) {
+int tool::runPython(llvm::StringRef called, llvm::StringRef command,
+                    llvm::ArrayRef<char *> args) {
+  const std::string where = "waferloom " + command.str();
   std::string python = findPython(called);
   if (python.empty()) {
-    llvm::errs() << "waferloom generate: error: there is no Python beside '"
-                 << called << "' and none at " << WAFERLOOM_PYTHON
-                 << ", which the tool was built with\n"
-                 << "note: call the tool of the environment that has the "
-                    "waferloom package, for example .venv/bin/waferloom\n";
+    tell({"error",
+          where,
+          "there is no Python beside '" + called.str() +
+              "' and none at " WAFERLOOM_PYTHON
+              ", which the tool was built with",
+          "",
+          {"call the tool of the environment that has the waferloom package, "
+           "for example .venv/bin/waferloom"}});
     return 1;
   }
   offerBuiltPackage();
-  std::string flag = "-c", code = bootstrap;
-  std::vector<char *> command = {python.data(), flag.data(), code.data()};
-  command.insert(command.end(), args.begin(), args.end());
-  command.push_back(nullptr);
-  ::execv(python.c_str(), command.data());
-  llvm::errs() << "waferloom generate: error: " << python
-               << " cannot be run: " << std::strerror(errno) << "\n";
+  // Completion asks the tool for its table.
+  static int anchor;
+  ::setenv("WAFERLOOM_TOOL",
+           fs::getMainExecutable("waferloom", &anchor).c_str(),
+           /*overwrite=*/1);
+  std::string flag = "-c", code = bootstrap, name = command.str();
+  std::vector<char *> line = {python.data(), flag.data(), code.data(),
+                              name.data()};
+  line.insert(line.end(), args.begin(), args.end());
+  line.push_back(nullptr);
+  ::execv(python.c_str(), line.data());
+  tell({"error",
+        where,
+        python + " cannot be run: " + std::strerror(errno),
+        "",
+        {}});
   return 1;
 }
