@@ -14,7 +14,8 @@ from .facts import Account, Region, Result, TensorInfo, Trace
 from .generation import Generation
 from .mapping import Mapping
 from .program import Program, Session, compile, load
+from .sweeps import LostPoints, sweep
 
 __version__ = _native.version
-__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "Mapping", "Program", "Region", "Result",
-           "Session", "TensorInfo", "Trace", "compile", "load"]
+__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "LostPoints", "Mapping", "Program", "Region",
+           "Result", "Session", "TensorInfo", "Trace", "compile", "load", "sweep"]

@@ -54,6 +54,7 @@ COMMANDS = [
     ("info m.onnx", "model"),
     ("generate m.wafer --ids 1,2 --max-tokens 2", "generate"),
     ("generate m.wafer --ids 1,2 --max-tokens 2 --cycles", "generate"),
+    ("sweep m.onnx --target grid-4x4 --region 2x2,9x9 --context 12", "sweep"),
     ("targets", "targets"),
     ("targets wse3", "target"),
     ("targets wse3,hop=2", "target"),
@@ -74,8 +75,8 @@ def test_an_answer(folder, line, kind):
 def test_every_command_with_json_is_here():
     commands = json.loads(run(None, "help --json").stdout)["commands"]
     tried = {line.split()[0] for line, _ in COMMANDS}
-    missing = [command["name"] for command in commands
-               if any(option["name"] == "json" for option in command["options"]) and command["name"] not in tried]
+    missing = [command["name"] for command in commands if "--json" in run(None, f"help {command['name']}").stdout
+               and command["name"] not in tried]
     assert not missing
 
 
@@ -96,6 +97,8 @@ REFUSED, USAGE = 1, 2
     ("generate nowhere.wafer --ids 1", REFUSED, "nowhere.wafer"),
     ("generate m.wafer --idz 1", USAGE, ""),
     ("generate m.wafer --ids 1 --max-token 2", USAGE, "did you mean '--max-tokens'?"),
+    ("sweep m.onnx --target grid-4x4 --region 2", USAGE, "region wants auto or WxH, not '2'"),
+    ("sweep nowhere.onnx --target grid-4x4", REFUSED, "nowhere.onnx"),
     ("targets wse33", REFUSED, "did you mean 'wse3'?"),
     ("collective --length 9 --words 3 --kind redce", USAGE, "did you mean 'reduce'?"),
     ("collective --length 9 --words 3 --target wse5", REFUSED, "unknown target 'wse5'"),

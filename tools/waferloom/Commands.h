@@ -16,7 +16,7 @@ extern const Command compileCommand, runCommand, infoCommand, operatorsCommand,
     reportCommand, targetsCommand, collectiveCommand, helpCommand;
 
 /// Those that the Python package does: their options are there.
-extern const Command generateCommand, completionCommand;
+extern const Command generateCommand, sweepCommand, completionCommand;
 
 /// All of them, in the order of the overview.
 llvm::ArrayRef<const Command *> commands();

@@ -27,6 +27,11 @@ namespace path = llvm::sys::path;
 const Command tool::generateCommand = {
     "generate", "let a compiled language model speak", "", {}, nullptr, nullptr,
 };
+const Command tool::sweepCommand = {
+    "sweep", "compile at many points and count cycles: a table",
+    "",      {},
+    nullptr, nullptr,
+};
 const Command tool::completionCommand = {
     "completion", "a script that completes commands and options in a shell",
     "",           {},

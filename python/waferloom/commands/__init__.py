@@ -3,7 +3,7 @@
 import importlib
 
 # Each has `parser()` and `main(argv)`.
-MODULES = {"generate": "waferloom.generate", "completion": "waferloom.commands.completion"}
+MODULES = {"generate": "waferloom.generate", "completion": "waferloom.commands.completion", "sweep": "waferloom.commands.sweep"}
 
 
 def module(name):
