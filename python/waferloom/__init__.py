@@ -7,7 +7,7 @@
     result.outputs["logits"], result.cycles
 """
 
-from . import _native
+from . import _native, plot
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
 from .facts import Account, Region, Result, TensorInfo, Trace
@@ -18,4 +18,4 @@ from .sweeps import LostPoints, sweep
 
 __version__ = _native.version
 __all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "LostPoints", "Mapping", "Program", "Region",
-           "Result", "Session", "TensorInfo", "Trace", "compile", "load", "sweep"]
+           "Result", "Session", "TensorInfo", "Trace", "compile", "load", "plot", "sweep"]

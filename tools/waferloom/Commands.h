@@ -16,7 +16,8 @@ extern const Command compileCommand, runCommand, infoCommand, operatorsCommand,
     reportCommand, targetsCommand, collectiveCommand, helpCommand;
 
 /// Those that the Python package does: their options are there.
-extern const Command generateCommand, sweepCommand, completionCommand;
+extern const Command generateCommand, sweepCommand, plotCommand,
+    completionCommand;
 
 /// All of them, in the order of the overview.
 llvm::ArrayRef<const Command *> commands();

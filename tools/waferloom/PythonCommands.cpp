@@ -32,6 +32,9 @@ const Command tool::sweepCommand = {
     "",      {},
     nullptr, nullptr,
 };
+const Command tool::plotCommand = {
+    "plot", "pictures of the rows of a sweep", "", {}, nullptr, nullptr,
+};
 const Command tool::completionCommand = {
     "completion", "a script that completes commands and options in a shell",
     "",           {},

@@ -27,9 +27,9 @@ using namespace waferloom::tool;
 
 llvm::ArrayRef<const Command *> tool::commands() {
   static const Command *all[] = {
-      &compileCommand,    &runCommand,        &generateCommand, &infoCommand,
-      &operatorsCommand,  &reportCommand,     &sweepCommand,    &targetsCommand,
-      &collectiveCommand, &completionCommand, &helpCommand,
+      &compileCommand,   &runCommand,        &generateCommand,   &infoCommand,
+      &operatorsCommand, &reportCommand,     &sweepCommand,      &plotCommand,
+      &targetsCommand,   &collectiveCommand, &completionCommand, &helpCommand,
   };
   return all;
 }

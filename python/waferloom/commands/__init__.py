@@ -3,7 +3,8 @@
 import importlib
 
 # Each has `parser()` and `main(argv)`.
-MODULES = {"generate": "waferloom.generate", "completion": "waferloom.commands.completion", "sweep": "waferloom.commands.sweep"}
+MODULES = {"generate": "waferloom.generate", "completion": "waferloom.commands.completion", "sweep": "waferloom.commands.sweep",
+           "plot": "waferloom.commands.plot"}
 
 
 def module(name):
