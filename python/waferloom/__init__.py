@@ -10,6 +10,7 @@
 from . import _native, plot
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
+from .explain import Explanation
 from .facts import Account, Region, Result, TensorInfo, Trace
 from .generation import Generation
 from .mapping import Mapping
@@ -17,5 +18,5 @@ from .program import Program, Session, compile, load
 from .sweeps import LostPoints, sweep
 
 __version__ = _native.version
-__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "LostPoints", "Mapping", "Program", "Region",
+__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Explanation", "Generation", "LostPoints", "Mapping", "Program", "Region",
            "Result", "Session", "TensorInfo", "Trace", "compile", "load", "plot", "sweep"]

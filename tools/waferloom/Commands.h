@@ -16,7 +16,7 @@ extern const Command compileCommand, runCommand, infoCommand, operatorsCommand,
     reportCommand, targetsCommand, collectiveCommand, helpCommand;
 
 /// Those that the Python package does: their options are there.
-extern const Command generateCommand, sweepCommand, plotCommand,
+extern const Command generateCommand, sweepCommand, plotCommand, explainCommand,
     completionCommand;
 
 /// All of them, in the order of the overview.

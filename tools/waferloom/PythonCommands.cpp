@@ -35,6 +35,11 @@ const Command tool::sweepCommand = {
 const Command tool::plotCommand = {
     "plot", "pictures of the rows of a sweep", "", {}, nullptr, nullptr,
 };
+const Command tool::explainCommand = {
+    "explain", "why a program is as it is, and what it waits for",
+    "",        {},
+    nullptr,   nullptr,
+};
 const Command tool::completionCommand = {
     "completion", "a script that completes commands and options in a shell",
     "",           {},

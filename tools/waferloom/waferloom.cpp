@@ -27,9 +27,11 @@ using namespace waferloom::tool;
 
 llvm::ArrayRef<const Command *> tool::commands() {
   static const Command *all[] = {
-      &compileCommand,   &runCommand,        &generateCommand,   &infoCommand,
-      &operatorsCommand, &reportCommand,     &sweepCommand,      &plotCommand,
-      &targetsCommand,   &collectiveCommand, &completionCommand, &helpCommand,
+      &compileCommand, &runCommand,        &generateCommand,
+      &infoCommand,    &operatorsCommand,  &reportCommand,
+      &sweepCommand,   &plotCommand,       &explainCommand,
+      &targetsCommand, &collectiveCommand, &completionCommand,
+      &helpCommand,
   };
   return all;
 }

@@ -4,7 +4,7 @@ import importlib
 
 # Each has `parser()` and `main(argv)`.
 MODULES = {"generate": "waferloom.generate", "completion": "waferloom.commands.completion", "sweep": "waferloom.commands.sweep",
-           "plot": "waferloom.commands.plot"}
+           "plot": "waferloom.commands.plot", "explain": "waferloom.commands.explain"}
 
 
 def module(name):
