@@ -81,11 +81,14 @@ static void printChange(raw_ostream &os, StringRef key, StringRef unit,
                         const Figure<T> &now, const Figure<T> &before) {
   if (now.value == before.value)
     return;
-  os << "  " << key << ": ";
-  writeScalar(before.value, os);
-  os << " -> ";
-  writeScalar(now.value, os);
-  os << (unit.empty() ? "" : " ") << unit
+  std::string values;
+  raw_string_ostream valuesStream(values);
+  writeScalar(before.value, valuesStream);
+  valuesStream << " -> ";
+  writeScalar(now.value, valuesStream);
+  if (values.find("iB") == std::string::npos && !unit.empty())
+    valuesStream << " " << unit;
+  os << "  " << key << ": " << values
      << (isInformation(key) ? ", which changes nothing" : "") << "\n";
 }
 

@@ -175,7 +175,7 @@ def test_a_target_file_is_a_difference(tmp_path):
     second.write_text(f"base: {first}\nname: second\nsram: 96KiB\ndefects: [{{x: 1, y: 2, width: 3, height: 4}}]\n")
     told = run("targets", second).stdout
     assert told.startswith("what differs from wse3:\n  hop: 1 -> 3 cycles\n  link-bits: 32 -> 64 bits/cycle, which changes "
-                           "nothing\n  sram: 48KiB -> 96KiB bytes\n  defect: 3 x 4 PEs at (1, 2)\n\ntarget second\n")
+                           "nothing\n  sram: 48KiB -> 96KiB\n  defect: 3 x 4 PEs at (1, 2)\n\ntarget second\n")
     assert "differs" not in run("targets", "wse3").stdout
     facts = json.loads(run("targets", second, "--json").stdout)
     changed = {figure["key"]: (figure["preset"], figure["value"]) for figure in facts["figures"] if "preset" in figure}

@@ -85,6 +85,13 @@ def test_an_image_tells_what_it_has(model, tmp_path):
     assert facts["gap"] == ours["gap"] and facts["search"] is None and facts["memory"] is None
 
 
+def test_the_text_of_a_level_is_explained(model, tmp_path):
+    assert subprocess.run([BIN / "waferloom", "compile", model, "-o", tmp_path / "m.wafer", "--target", "grid-4x3", "--context", "24",
+                           "--save-ir", tmp_path / "ir"], capture_output=True).returncode == 0
+    done = run("explain", next((tmp_path / "ir").glob("*layouts.mlir")))
+    assert done.returncode == 0 and "of its bound of" in done.stdout, done.stderr
+
+
 @pytest.mark.parametrize("args, message", [(["--context", "x"], "a number of tokens"), (["--region", "3"], "auto or WxH"),
                                            (["--stages", "0"], "a number of regions"), (["--traget", "wse3"], "did you mean '--target'?")])
 def test_wrong_usage(model, args, message):

@@ -64,6 +64,7 @@ COMMANDS = [
     ("collective --length 9 --words 3 --algorithm two-phase --group 3", "collective"),
     ("help", "help"),
     ("help compile", "command"),
+    ("help generate", "command"),
 ]
 
 

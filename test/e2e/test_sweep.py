@@ -152,6 +152,15 @@ def test_points_of_one_s_own(model):
     assert "middle-root" in rows[1]["options"] and rows[0]["options"] is None
 
 
+def test_a_point_has_options_that_there_are(model):
+    with pytest.raises(ValueError, match="there is no option 'regoin' of a point"):
+        wl.sweep(model, points=[{"regoin": "3x2"}], target="grid-5x5", context=8)
+    with pytest.raises(ValueError, match="one value of each option"):
+        wl.sweep(model, points=[{"region": "3x2,1x1"}], target="grid-5x5", context=8)
+    with pytest.raises(ValueError, match="jobs"):
+        wl.sweep(model, region="3x2", target="grid-5x5", context=8, jobs=0)
+
+
 def test_prompts(model):
     row, = wl.sweep(model, target="grid-5x5", context=16, chunk="2+4")
     counted = wl.compile(model, target="grid-5x5", context=16, chunks=[2, 4]).count()

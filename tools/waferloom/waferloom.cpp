@@ -126,14 +126,15 @@ static int help(llvm::ArrayRef<char *> argv) {
   const Command *command = find(args.positional.front());
   if (!command)
     return refuseCommand(args.positional.front());
+  if (args.has("json")) {
+    llvm::outs() << llvm::json::Value(describe(*command)) << "\n";
+    return 0;
+  }
   if (!command->run) {
     std::string flag = "--help";
     return runPython(called, command->name, {flag.data()});
   }
-  if (args.has("json"))
-    llvm::outs() << llvm::json::Value(describe(*command)) << "\n";
-  else
-    printHelp(*command, llvm::outs());
+  printHelp(*command, llvm::outs());
   return 0;
 }
 

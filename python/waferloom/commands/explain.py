@@ -52,11 +52,13 @@ def main(argv=None):
     except PointError as error:
         options.error(str(error))
     is_model = args.file.endswith((".onnx", ".mlir"))
+    if args.file.endswith(".onnx"):  # the text of a level says itself whether it has weights
+        given["weights"] = False
     if given and not is_model:
         options.error("takes options of compile for a model only: an image is compiled")
     try:
         with Waiting(f"{'compiling' if is_model else 'reading'} {args.file}"):
-            program = compile(args.file, weights=False, **given) if is_model else load(args.file)
+            program = compile(args.file, **given) if is_model else load(args.file)
         with Waiting("counting cycles"):
             explanation = explain(program)
     except WaferloomError as error:

@@ -1,9 +1,11 @@
 """The sweep itself."""
 
+import inspect
 import os
 import tempfile
 
 from .. import _native
+from ..program import compile
 from . import on_dask, workers
 from .measure import named
 from .points import AXES, PointError, grid
@@ -55,6 +57,10 @@ def sweep(model, region=AXES["region"], target=AXES["target"], context=AXES["con
     else:
         points = [only(**(axes | point)) for point in points]
     points = [options | point for point in points]
+    known = {*AXES, "mapping_text", *inspect.signature(compile).parameters} - {"model", "progress", "weights"}
+    for point in points:
+        if unknown := sorted(set(point) - known):
+            raise PointError(f"there is no option '{unknown[0]}' of a point; there are {', '.join(sorted(known))}")
     temporary = None
     if isinstance(model, (bytes, bytearray)):
         handle, temporary = tempfile.mkstemp(suffix=".onnx")
