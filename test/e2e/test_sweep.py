@@ -2,6 +2,7 @@
 
 import csv
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -171,6 +172,22 @@ def test_on_dask(rows, model, tmp_path):
     pytest.importorskip("distributed")
     output = tmp_path / "x.csv"
     assert wl.sweep(model, output=output, dask="local", jobs=2, **AXES) == stored.read(output) == rows
+
+
+def test_a_killed_worker_of_dask_loses_its_point_alone(rows, model, tmp_path):
+    pytest.importorskip("distributed")
+    output, killed = tmp_path / "x.csv", []
+
+    def kill(done, total, row):
+        if not killed:
+            killed.append(multiprocessing.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    try:
+        assert wl.sweep(model, output=output, dask="local", jobs=2, progress=kill, **AXES) == rows
+    except wl.LostPoints as error:
+        assert len(error.lost) == 1 and "Killed" in error.lost[0][1] and len(error.rows) == 11
+    assert killed and wl.sweep(model, output=output, **AXES) == rows
 
 
 @pytest.mark.parametrize("module, args, extra", [("pyarrow", ["-o", "x.parquet"], "waferloom[parquet]"),

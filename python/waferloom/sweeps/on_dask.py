@@ -13,21 +13,31 @@ def rows(model, points, weights, jobs, address):
         raise ImportError("a sweep on Dask needs the extra 'dask': pip install 'waferloom[dask]'") from None
     from .measure import row
 
-    # A worker that a point has ended is not to be ended by it again.
+    # Of a cluster of ours: a worker that a point has ended is not to be ended by it again.
     with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
         cluster = None
         if address == "local":
             cluster = distributed.LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=":0")
-        with distributed.Client(cluster or address, set_as_default=False) as client:
-            try:
-                futures = {client.submit(row, os.path.abspath(model), point, weights, pure=False): index
-                           for index, point in enumerate(points)}
-                for future in distributed.as_completed(futures, loop=client.loop):
-                    error = future.exception()
-                    if error is None:
-                        yield futures[future], future.result(), None
-                    else:
-                        yield futures[future], None, f"{type(error).__name__}: {error}"
-            finally:
-                if cluster:
-                    cluster.close()
+        try:
+            with distributed.Client(cluster or address, set_as_default=False) as client:
+                yield from _rows(client, distributed.as_completed([], loop=client.loop), row, os.path.abspath(model), points, weights)
+        finally:
+            if cluster:
+                cluster.close()
+
+
+def _rows(client, done, row, model, points, weights):
+    """No worker has points waiting, which would be lost with it."""
+    waiting, at_work = list(enumerate(points))[::-1], {}
+    while waiting or at_work:
+        while waiting and len(at_work) < max(1, sum(client.nthreads().values())):
+            index, point = waiting.pop()
+            future = client.submit(row, model, point, weights, pure=False)
+            at_work[future] = index
+            done.add(future)
+        future = next(done)
+        index, error = at_work.pop(future), future.exception()
+        if error is None:
+            yield index, future.result(), None
+        else:
+            yield index, None, f"{type(error).__name__}: {error}"
