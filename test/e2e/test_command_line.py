@@ -2,13 +2,12 @@
 
 import json
 import os
-import pty
 import re
 import subprocess
 import tomllib
 
 import pytest
-from conftest import BIN, TOP
+from conftest import BIN, TOP, on_terminal
 
 import waferloom as wl
 from waferloom import zoo
@@ -133,33 +132,16 @@ def test_zsh_gets_every_option(table):
     assert "--tokenizer" in script and "(balanced decode prefill)" in script
 
 
-def on_terminal(*args, patience):
-    """What a command writes to a terminal."""
-    leader, follower = pty.openpty()
-    process = subprocess.Popen([WAFERLOOM, *map(str, args)], stdout=subprocess.DEVNULL, stderr=follower,
-                               env=os.environ | {"WAFERLOOM_PATIENCE": str(patience)})
-    os.close(follower)
-    told = b""
-    try:
-        while piece := os.read(leader, 4096):
-            told += piece
-    except OSError:  # the other side is closed
-        pass
-    os.close(leader)
-    assert process.wait(60) == 0
-    return told.decode()
-
-
 def test_what_takes_long_says_so(model, tmp_path):
     image = tmp_path / "m.wafer"
     assert run("compile", model, "-o", image, "--target", "grid-4x4", "--context", 12).returncode == 0
     lines = [["run", image, "--cycles"], ["report", image, "-o", tmp_path / "r.html"],
              ["generate", image, "--ids", "1", "--max-tokens", "1"]]
     for line, what in zip(lines, ("counting cycles of tokens1: 0 s", "counting cycles: 0 s", f"reading {image}"), strict=True):
-        told = on_terminal(*line, patience=0)
+        told = on_terminal([WAFERLOOM, *line], WAFERLOOM_PATIENCE=0)
         assert what in told, (line, told)
         assert told.endswith("\r\x1b[K")  # and is gone
-        assert what not in on_terminal(*line, patience=60)
+        assert what not in on_terminal([WAFERLOOM, *line], WAFERLOOM_PATIENCE=60)
 
 
 @pytest.mark.skipif(not SLOW.exists(), reason="a build with sanitizers has no slow calls")

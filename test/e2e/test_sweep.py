@@ -4,13 +4,14 @@ import csv
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import threading
 import time
 
 import pytest
-from conftest import BIN
+from conftest import BIN, on_terminal
 
 import waferloom as wl
 from waferloom import zoo
@@ -169,9 +170,13 @@ def test_prompts(model):
 
 
 def test_on_dask(rows, model, tmp_path):
-    pytest.importorskip("distributed")
+    distributed = pytest.importorskip("distributed")
     output = tmp_path / "x.csv"
     assert wl.sweep(model, output=output, dask="local", jobs=2, **AXES) == stored.read(output) == rows
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster:
+        axes = dict(region=["3x2", "9x9"], target="grid-5x5,hop=1", context=8)
+        assert wl.sweep(model, dask=cluster.scheduler_address, **axes) == [
+            row for row in rows if row["region"] != "auto" and row["target"] == axes["target"] and row["context"] == 8]
 
 
 def test_a_killed_worker_of_dask_loses_its_point_alone(rows, model, tmp_path):
@@ -198,6 +203,15 @@ def test_without_an_extra(model, tmp_path, module, args, extra):
     done = run(model, "--target", "grid-5x5", "--region", "3x2", "--context", 8, *args, cwd=tmp_path,
                env=os.environ | {"PYTHONPATH": str(tmp_path / "hidden")})
     assert done.returncode == 1 and f"pip install '{extra}'" in done.stderr
+
+
+def test_a_bar_has_rate_and_rest(model):
+    args = [BIN / "waferloom", "sweep", model, "--region=3x2,9x9", "--target=grid-5x5", "--context=8"]
+    told = on_terminal(args)
+    lines = told.replace("\r\x1b[K", "\n").split("\n")
+    assert re.fullmatch(r"\[#{15}-{15}\] 1/2, [\d.e+]+ points/s, 0:\d\d left(, 1 without cycles)?", lines[1]), told
+    assert re.fullmatch(r"\[#{30}\] 2/2, [\d.e+]+ points/s, 0:00 left, 1 without cycles", lines[2]) and lines[-1] == ""
+    assert on_terminal([*args, "--quiet"]) == ""
 
 
 def test_the_command(rows, model, tmp_path):
