@@ -132,6 +132,21 @@ def _gap(facts):
     return lines
 
 
+def _levers(facts):
+    """Of `waferloom explain --try`."""
+    if "levers" not in facts:
+        return []
+    lines = ["what levers bring, each counted alone:"]
+    for lever in facts["levers"]:
+        if lever["cycles"] is None:
+            lines.append(f"  {lever['lever']}: {lever['reason'][:100]}")
+        else:
+            share = 100 * lever["saves"] / facts["gap"]["cycles"]
+            lines.append(f"  {lever['lever']}: {lever['cycles']:,} cycles, "
+                         + (f"{share:.1f} % fewer" if share > 0 else f"{-share:.1f} % more" if share < 0 else "the same"))
+    return lines
+
+
 def text(facts):
     """For readers."""
     region, memory = facts["region"], facts["memory"]
@@ -152,4 +167,4 @@ def text(facts):
     for rewrite in facts["rewrites"]:
         if rewrite["cycles"] < 0:
             lines.append(f"rewrite {rewrite['name']} costs {-rewrite['cycles']:,} cycles here: --disable-rewrite {rewrite['name']}")
-    return "\n".join([*lines, *_gap(facts["gap"])])
+    return "\n".join([*lines, *_gap(facts["gap"]), *_levers(facts)])

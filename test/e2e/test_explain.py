@@ -85,6 +85,24 @@ def test_an_image_tells_what_it_has(model, tmp_path):
     assert facts["gap"] == ours["gap"] and facts["search"] is None and facts["memory"] is None
 
 
+def test_levers_are_counted(model):
+    options = {"target": "grid-6x6", "context": 24, "region": (4, 3)}
+    program = wl.compile(model, weights=False, **options)
+    found = wl.sweeps.levers(program, model, jobs=2, **options)
+    cycles = [lever["cycles"] for lever in found if lever["cycles"] is not None]
+    assert cycles == sorted(cycles) and {"--region 2x3", "--region 4x1", "--region 8x3", "--region 4x6", "--precision f16",
+                                         "--disable-rewrite middle-root"} <= {lever["lever"] for lever in found}
+    by = {lever["lever"]: lever for lever in found}
+    assert by["--region 8x3"]["cycles"] is None and "too wide" in by["--region 8x3"]["reason"]
+    for lever, more in (("--region 4x6", {"region": (4, 6)}), ("--disable-rewrite middle-root", {"disable_rewrites": ["middle-root"]}),
+                        ("--precision f16", {"precision": "f16"})):
+        there = wl.compile(model, weights=False, **(options | more)).count()[1]
+        assert (by[lever]["cycles"], by[lever]["saves"]) == (there, program.count()[1] - there)
+    told = run("explain", model, "--target=grid-6x6", "--context=24", "--region=4x3", "--try").stdout
+    assert told.startswith(f"{program.explain()}\nwhat levers bring, each counted alone:\n  {found[0]['lever']}: {found[0]['cycles']:,} cycles")
+    assert len(told.splitlines()) == len(str(program.explain()).splitlines()) + 1 + len(found)
+
+
 def test_the_text_of_a_level_is_explained(model, tmp_path):
     assert subprocess.run([BIN / "waferloom", "compile", model, "-o", tmp_path / "m.wafer", "--target", "grid-4x3", "--context", "24",
                            "--save-ir", tmp_path / "ir"], capture_output=True).returncode == 0
@@ -93,7 +111,8 @@ def test_the_text_of_a_level_is_explained(model, tmp_path):
 
 
 @pytest.mark.parametrize("args, message", [(["--context", "x"], "a number of tokens"), (["--region", "3"], "auto or WxH"),
-                                           (["--stages", "0"], "a number of regions"), (["--traget", "wse3"], "did you mean '--target'?")])
+                                           (["--stages", "0"], "a number of regions"),
+                                           (["--try", "--mapping", "waferllm"], "--mapping says it"), (["--jobs", "0"], "at least 1"), (["--traget", "wse3"], "did you mean '--target'?")])
 def test_wrong_usage(model, args, message):
     done = run("explain", model, *args)
     assert done.returncode == 2 and message in done.stderr and not done.stdout

@@ -57,6 +57,7 @@ COMMANDS = [
     ("sweep m.onnx --target grid-4x4 --region 2x2,9x9 --context 12", "sweep"),
     ("explain m.wafer", "explain"),
     ("explain m.onnx --target grid-4x4 --context 12", "explain"),
+    ("explain m.onnx --target grid-3x2 --context 12 --region 2x2 --try", "explain"),
     ("targets", "targets"),
     ("targets wse3", "target"),
     ("targets wse3,hop=2", "target"),

@@ -6,11 +6,16 @@ import json
 import sys
 
 from ..errors import WaferloomError
-from ..explain import explain
+from ..explain import Explanation, explain
 from ..program import compile, load
+from ..sweeps import LostPoints, levers
 from ..sweeps.points import PointError, chunk, region, stages, tokens
 from .parser import Parser, tell, tell_all
 from .waiting import Waiting
+
+
+# Options of `compile` that levers are counted without.
+COMPILED = ("measure_rewrites", "weights")
 
 
 def parser():
@@ -25,6 +30,8 @@ def parser():
     options.add_argument("--objective", metavar="O", help="what a region is chosen for")
     options.add_argument("--mapping", metavar="FILE|NAME", help="takes what a mapping says")
     options.add_argument("--measure-rewrites", action="store_true", default=None, help="also which rewrites cost cycles here")
+    options.add_argument("--try", dest="tries", action="store_true", help="of a model: count what levers bring, one by one")
+    options.add_argument("--jobs", metavar="N", type=int, default=1, help="of --try: processes; default 1")
     options.add_argument("--json", action="store_true", help="print one JSON object")
     return options
 
@@ -51,6 +58,12 @@ def main(argv=None):
         given = options_of(args)
     except PointError as error:
         options.error(str(error))
+    if args.tries and not args.file.endswith(".onnx"):
+        options.error("--try compiles a model anew: it needs MODEL.onnx")
+    if args.tries and args.mapping:
+        options.error("--try goes around what is chosen; --mapping says it")
+    if args.jobs < 1:
+        options.error(f"--jobs needs a whole number of at least 1, not '{args.jobs}'")
     is_model = args.file.endswith((".onnx", ".mlir"))
     if args.file.endswith(".onnx"):  # the text of a level says itself whether it has weights
         given["weights"] = False
@@ -61,6 +74,13 @@ def main(argv=None):
             program = compile(args.file, **given) if is_model else load(args.file)
         with Waiting("counting cycles"):
             explanation = explain(program)
+        if args.tries:
+            with Waiting("counting levers"):
+                found = levers(program, args.file, args.jobs, **{name: value for name, value in given.items() if name not in COMPILED})
+            explanation = Explanation(explanation.facts | {"levers": found})
+    except LostPoints as error:
+        tell(str(error), "waferloom explain", as_json=args.json)
+        return 1
     except WaferloomError as error:
         tell_all(error.diagnostics, args.file, args.json)
         return 1
