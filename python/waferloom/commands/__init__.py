@@ -2,13 +2,13 @@
 
 import importlib
 
-# Each has `parser()` and `main(argv)`.
-MODULES = {"generate": "waferloom.generate", "completion": "waferloom.commands.completion", "sweep": "waferloom.commands.sweep",
-           "plot": "waferloom.commands.plot", "explain": "waferloom.commands.explain"}
+# Commands whose module is in this folder; that of any other is beside it.
+HERE = ("completion", "explain", "plot", "sweep")
 
 
 def module(name):
-    return importlib.import_module(MODULES[name])
+    """Of a command: has `parser()`, and `main(argv)`, which returns the exit status."""
+    return importlib.import_module(f"waferloom.commands.{name}" if name in HERE else f"waferloom.{name}")
 
 
 def main(name, argv):

@@ -7,8 +7,8 @@ import shutil
 import subprocess
 import sys
 
-from . import MODULES, module
-from .parser import Parser, tell
+from . import module
+from .parser import Parser, describe, tell
 
 SHELLS = ("bash", "zsh")
 WHERE = {"bash": "~/.local/share/bash-completion/completions/waferloom", "zsh": "a folder of $fpath, as _waferloom"}
@@ -20,8 +20,7 @@ def table():
     if not tool:
         raise FileNotFoundError("there is no 'waferloom' on the PATH whose commands could be completed")
     commands = json.loads(subprocess.run([tool, "help", "--json"], check=True, capture_output=True, text=True).stdout)["commands"]
-    return [command | module(command["name"]).parser().describe() if command["name"] in MODULES else command
-            for command in commands]
+    return [command | describe(module(command["name"]).parser()) if command["python"] else command for command in commands]
 
 
 def takes_file(option):

@@ -63,15 +63,17 @@ class Parser(argparse.ArgumentParser):
             print(f"{self.prog}: {message}\ntry '{self.prog} --help'", file=sys.stderr)
         sys.exit(2)
 
-    def describe(self):
-        """Options and operands, as `waferloom help --json` has those of the tool's own commands."""
-        options = []
-        for action in self._actions:
-            if not action.option_strings or isinstance(action, argparse._HelpAction):
-                continue
-            letters = [name[1:] for name in action.option_strings if not name.startswith("--")]
-            options.append({"name": action.option_strings[-1].lstrip("-"), "letter": letters[0] if letters else "",
-                            "value": "" if action.nargs == 0 else action.metavar or "|".join(map(str, action.choices or ["V"])),
-                            "help": action.help or "", "choices": list(map(str, action.choices or []))})
-        operands = [str(choice) for action in self._actions if not action.option_strings for choice in action.choices or []]
-        return {"choices": operands, "options": options}
+
+def describe(parser):
+    """Options and operands of any ArgumentParser, as `waferloom help --json` has those of the tool's own commands."""
+    options = []
+    for action in parser._actions:
+        if not action.option_strings or isinstance(action, argparse._HelpAction):
+            continue
+        letters = [name[1:] for name in action.option_strings if not name.startswith("--")]
+        choices = list(map(str, action.choices or []))
+        options.append({"name": action.option_strings[-1].lstrip("-"), "letter": letters[0] if letters else "",
+                        "value": "" if action.nargs == 0 else action.metavar or "|".join(choices) or action.dest.upper(),
+                        "help": action.help or "", "choices": choices})
+    operands = [str(choice) for action in parser._actions if not action.option_strings for choice in action.choices or []]
+    return {"choices": operands, "options": options}

@@ -1,6 +1,6 @@
-// Commands that the Python package does, in its module of the same name
-// (python/waferloom/commands): tokenizers live there, and tables of figures.
-// The process becomes Python, so that signals and terminals need no care here.
+// Commands that the Python package does (python/waferloom/commands): tokenizers
+// live there, and tables of figures. The process becomes Python, so that
+// signals and terminals need no care here.
 
 #include "Commands.h"
 #include "Messages.h"
