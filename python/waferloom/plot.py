@@ -6,6 +6,8 @@
 Each function gives a matplotlib Figure. Rows without cycles are left out. Colors are told apart by color-blind readers.
 """
 
+import io
+
 # Kinds of cycles of the critical path that a reader tells apart; one color each, of Okabe and Ito.
 GROUPS = {"arithmetic": ("work", "conflict"), "issue of vector instructions": ("vector issue", "rewrite"),
           "issue of streams": ("stream issue", "forwarding"), "words": ("words",), "hops, ramps, turns": ("hops", "ramp", "turns"),
@@ -21,7 +23,14 @@ def _figure(width, height):
         from matplotlib.figure import Figure
     except ImportError:
         raise ImportError("pictures need the extra 'plot': pip install 'waferloom[plot]'") from None
-    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    class Picture(Figure):
+        def _repr_png_(self):
+            """Notebooks show it without pyplot."""
+            image = io.BytesIO()
+            self.savefig(image, format="png")
+            return image.getvalue()
+
+    figure = Picture(figsize=(width, height), dpi=150, layout="constrained")
     axes = figure.add_subplot()
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
