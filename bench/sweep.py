@@ -3,13 +3,14 @@
 the results.
 
     PYTHONPATH=build/python python bench/sweep.py MODEL.onnx [--target wse3] [--context 256] [--precision f16]
-        [--points 200] [--seed 1] [--no-weights] [--region 420x420]
+        [--points 200] [--seed 1] [--no-weights] [--region 420x420] [--jobs 1]
 
 A point is a compilation that differs from the chosen one in a way that is drawn: another region of any aspect ratio, a
 quarter to four times as large; other numbers of stages; a rewrite left out; the region's sides cut into other factors,
 and classes of dimensions split along other ones; and, written into the chosen mapping or into that of the best point so
 far, other roots, algorithms, sizes and levels of trees, other axes for a class of dimensions. With --region all points
-are on that region. Points that cannot be had are counted and drawn again. The last line has the ratio; Ctrl-C ends the sweep
+are on that region. Points that cannot be had are counted and drawn again. With --jobs so many are drawn at a time, and counted
+side by side. The last line has the ratio; Ctrl-C ends the sweep
 with that of the points so far.
 """
 
@@ -96,9 +97,9 @@ def point(draw, chosen, best, args):
     kind = draw.choices(list(kinds), kinds.values())[0]
     region, stages = chosen.regions[0], len(chosen.regions)
     if kind == "mapping":
-        return kind, {"mapping": wl.Mapping(other_mapping(draw, draw.choice((chosen, best)).mapping.text))}
+        return kind, {"mapping_text": other_mapping(draw, draw.choice((chosen, best)).mapping.text)}
     if kind == "cuts":
-        return kind, {"mapping": wl.Mapping(other_cuts(draw, chosen))}
+        return kind, {"mapping_text": other_cuts(draw, chosen)}
     if kind == "rewrite":
         return kind, {"region": (region.width, region.height), "stages": stages,
                       "disable_rewrites": [draw.choice(chosen.rewrites)[0]]}
@@ -106,6 +107,12 @@ def point(draw, chosen, best, args):
     if kind == "stages":
         options["stages"] = draw.choice((1, 2, 3, 4, 5, 6, 8, 12))
     return kind, options
+
+
+def again(model, options):
+    """The program of a point."""
+    text = options.pop("mapping_text", None)
+    return wl.compile(model, **options, mapping=text and wl.Mapping(text))
 
 
 def sides(text):
@@ -124,6 +131,7 @@ def main():
     parser.add_argument("--region", type=sides, help="WxH, of all points")
     parser.add_argument("--limit", type=sides, default=(750, 994), help="the largest sides")
     parser.add_argument("--no-weights", action="store_true")
+    parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
     common = dict(target=args.target, context=args.context, precision=args.precision, weights=not args.no_weights)
     if args.region:
@@ -136,18 +144,17 @@ def main():
     draw, counted, refused = random.Random(args.seed), Counter(), Counter()
     try:
         while counted.total() < args.points and refused.total() < 10 * args.points:
-            kind, options = point(draw, chosen, best, args)
-            try:
-                program = wl.compile(args.model, **(common | options))
-            except wl.CompileError:
-                refused[kind] += 1
-                continue
-            mine = program.count()[1]
-            counted[kind] += 1
-            if mine < least:
-                least, best, how = mine, program, kind
-                told = options["mapping"].text if kind == "cuts" else options if kind != "mapping" else ""
-                print(f"point {counted.total()}: {mine:,} cycles, {kind} {told}", flush=True)
+            drawn = [point(draw, chosen, best, args) for _ in range(args.jobs)]
+            rows = wl.sweep(args.model, points=[options for _, options in drawn], jobs=args.jobs, **common)
+            for (kind, options), row in zip(drawn, rows, strict=True):
+                if row["outcome"] != "counted":
+                    refused[kind] += 1
+                    continue
+                counted[kind] += 1
+                if row["cycles"] < least:
+                    least, best, how = row["cycles"], again(args.model, common | options), kind
+                    told = options["mapping_text"] if kind == "cuts" else options if kind != "mapping" else ""
+                    print(f"point {counted.total()}: {least:,} cycles, {kind} {told}", flush=True)
     except KeyboardInterrupt:
         pass
     print(f"counted {dict(counted)}, refused {dict(refused)}")

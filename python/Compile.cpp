@@ -5,6 +5,8 @@
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Image/Utf8.h"
 
+#include <chrono>
+
 using namespace waferloom;
 using namespace waferloom::python;
 
@@ -146,6 +148,7 @@ py::tuple python::compileModel(const std::string &path, const py::dict &given,
     py::gil_scoped_release release;
     result = compile(path, options);
     if (result.succeeded && result.image) {
+      const auto start = std::chrono::steady_clock::now();
       llvm::Expected<std::string> written =
           imageBytes(*result.image, options.interrupted);
       if (written) {
@@ -158,6 +161,9 @@ py::tuple python::compileModel(const std::string &path, const py::dict &given,
              "",
              {}});
       }
+      const std::chrono::duration<double> writing =
+          std::chrono::steady_clock::now() - start;
+      result.summary.compileSeconds += writing.count();
     }
   }
   if (raised)

@@ -70,18 +70,26 @@ PYBIND11_MODULE(_native, m) {
     return std::const_pointer_cast<image::Loaded>(*loaded);
   });
   m.def("load_file", [](const std::string &path) {
-    auto loaded = image::read(path);
+    auto loaded = [&] {
+      py::gil_scoped_release release;
+      return image::read(path);
+    }();
     if (!loaded)
       fail(loaded.takeError());
     return std::const_pointer_cast<image::Loaded>(*loaded);
   });
+  m.attr("version") = WAFERLOOM_VERSION;
   m.attr("usual_work_limit") = executor::usualWorkLimit;
   m.def("count", &countCycles);
   m.def("shared_links", &sharedLinks);
   m.def("critical_path", &criticalPath);
   m.def("session", [](const std::shared_ptr<image::Loaded> &image,
                       const std::string &engine) {
-    auto session = executor::Session::create(image, engineOf(engine));
+    const executor::EngineKind kind = engineOf(engine);
+    auto session = [&] {
+      py::gil_scoped_release release;
+      return executor::Session::create(image, kind);
+    }();
     if (!session)
       fail(session.takeError());
     return std::move(*session);

@@ -4,6 +4,7 @@
 
 #include "waferloom/Algebra/Rewrites.h"
 #include "waferloom/Algebra/Passes.h"
+#include "waferloom/Spelling/Nearest.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
@@ -29,9 +30,10 @@ ArrayRef<StringRef> algebra::rewriteNames() {
 llvm::Error algebra::checkRewrites(ArrayRef<std::string> disabled) {
   for (const std::string &name : disabled)
     if (!llvm::is_contained(names, name))
-      return llvm::createStringError("there is no rewrite '" + name +
-                                     "'; rewrites are " +
-                                     llvm::join(rewriteNames(), ", "));
+      return llvm::createStringError(
+          "there is no rewrite '" + name + "'; " +
+          spelling::didYouMean(name, rewriteNames()) + "rewrites are " +
+          llvm::join(rewriteNames(), ", "));
   return llvm::Error::success();
 }
 

@@ -4,6 +4,8 @@
 #include "Phases.h"
 
 #include "waferloom/Algebra/Rewrites.h"
+#include "waferloom/Compile/Choices.h"
+#include "waferloom/Spelling/Nearest.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -24,13 +26,53 @@ static Error checkRange(StringRef option, int64_t value, int64_t least,
       "{0} {1} is not between {2} and {3}", option, value, least, most));
 }
 
-static Error checkChoice(StringRef option, StringRef value,
-                         ArrayRef<StringRef> choices) {
-  if (llvm::is_contained(choices, value))
+namespace {
+/// An option that takes one of a few values.
+struct Choice {
+  StringRef option; // on the command line
+  StringRef what;   // in messages
+  std::string CompileOptions::*member;
+  llvm::SmallVector<StringRef> values; // the usual one first
+};
+} // namespace
+
+static ArrayRef<Choice> choices() {
+  using O = CompileOptions;
+  static const Choice all[] = {
+      {"precision", "precision", &O::precision, {"model", "f32", "f16"}},
+      {"weights",
+       "storage of weights",
+       &O::storage,
+       {"auto", "kept", "expanded"}},
+      {"experts", "choice of experts", &O::experts, {"auto", "chosen", "all"}},
+      {"logits", "choice of logits", &O::logits, {"last", "all"}},
+      {"prefill", "way to prefill", &O::prefill, {"auto", "block", "stream"}},
+      {"objective",
+       "objective",
+       &O::objective,
+       {"balanced", "decode", "prefill"}},
+  };
+  return all;
+}
+
+ArrayRef<StringRef> waferloom::choicesOf(StringRef option) {
+  for (const Choice &choice : choices())
+    if (choice.option == option)
+      return choice.values;
+  if (option == "stop-after")
+    return phaseNames();
+  if (option == "disable-rewrite")
+    return algebra::rewriteNames();
+  return {};
+}
+
+static Error checkChoice(StringRef what, StringRef value,
+                         ArrayRef<StringRef> values) {
+  if (llvm::is_contained(values, value))
     return Error::success();
-  return llvm::createStringError(
-      llvm::formatv("there is no {0} '{1}'; there are {2}", option, value,
-                    llvm::join(choices, ", ")));
+  return llvm::createStringError(llvm::formatv(
+      "there is no {0} '{1}'; {2}there are {3}", what, value,
+      spelling::didYouMean(value, values), llvm::join(values, ", ")));
 }
 
 static Error checkNumbers(const CompileOptions &options,
@@ -103,30 +145,16 @@ Error waferloom::checkOptions(const CompileOptions &options,
   }
   if (Error error = checkEnds(options, target))
     return error;
-  if (Error error =
-          checkChoice("precision", options.precision, {"model", "f32", "f16"}))
-    return error;
-  if (Error error = checkChoice("storage of weights", options.storage,
-                                {"auto", "kept", "expanded"}))
-    return error;
-  if (Error error = checkChoice("choice of experts", options.experts,
-                                {"auto", "chosen", "all"}))
-    return error;
   if (Error error = samplingOf(options).takeError())
-    return error;
-  if (Error error =
-          checkChoice("choice of logits", options.logits, {"last", "all"}))
-    return error;
-  if (Error error = checkChoice("way to prefill", options.prefill,
-                                {"auto", "block", "stream"}))
     return error;
   if (options.objective == "speculation")
     return llvm::createStringError(
         "there are no entries yet that check several tokens at once, which the "
         "objective 'speculation' is about; choose decode, prefill or balanced");
-  if (Error error = checkChoice("objective", options.objective,
-                                {"balanced", "decode", "prefill"}))
-    return error;
+  for (const Choice &choice : choices())
+    if (Error error =
+            checkChoice(choice.what, options.*choice.member, choice.values))
+      return error;
   if (options.objective == "prefill" && options.chunks.empty())
     return llvm::createStringError(
         "objective 'prefill' is about prompts, but no entry takes several "

@@ -18,6 +18,15 @@ void writeScalar(double value, llvm::raw_ostream &os);
 /// All keys in order, joined by commas.
 std::string joinedKeys();
 
+/// "H", "M", "L" or "U".
+llvm::StringRef letterOf(Confidence confidence);
+
+/// Files may name each other as their base; so many after each other.
+constexpr unsigned mostBases = 16;
+
+/// What a description file that can be read says as its `base`; or nothing.
+std::string baseOf(llvm::StringRef text);
+
 /// A target that is being read.
 struct Reading {
   std::vector<std::string> *warnings = nullptr; ///< may be null

@@ -3,6 +3,8 @@
 #include "waferloom/Target/Target.h"
 #include "Presets.h"
 #include "Scalars.h"
+#include "waferloom/Spelling/Nearest.h"
+#include "waferloom/Target/Describe.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -180,6 +182,20 @@ bool isBuiltIn(StringRef specification) {
          });
 }
 
+std::optional<std::string> presetOf(StringRef specification) {
+  std::string next = specification.str();
+  for (unsigned files = 0; files <= mostBases; ++files) {
+    std::string name = StringRef(next).split(',').first.trim().str();
+    if (isBuiltIn(name))
+      return name;
+    auto file = MemoryBuffer::getFile(name, /*IsText=*/true);
+    next = file ? baseOf((*file)->getBuffer()) : std::string();
+    if (next.empty())
+      break;
+  }
+  return std::nullopt;
+}
+
 static std::string alternatives() {
   std::string text;
   for (const Preset &preset : presets())
@@ -204,8 +220,9 @@ static Expected<Target> parseBase(StringRef name, Reading reading) {
   }
   StringRef extension = sys::path::extension(name);
   if (extension != ".yaml" && extension != ".yml")
-    return createStringError(Twine("unknown target '") + name +
-                             "'; the targets are " + alternatives());
+    return createStringError(Twine("unknown target '") + name + "'; " +
+                             spelling::didYouMean(name, presetNames()) +
+                             "the targets are " + alternatives());
   auto file = MemoryBuffer::getFile(name, /*IsText=*/true);
   if (!file)
     return createStringError(Twine("cannot read target description '") + name +
@@ -215,17 +232,11 @@ static Expected<Target> parseBase(StringRef name, Reading reading) {
 
 /// The key nearest to what was typed, then all of them.
 static std::string suggest(StringRef typed) {
-  StringRef best;
-  unsigned bestDistance = 4;
-#define FIGURE(type, member, key, unit, meaning)                               \
-  if (unsigned distance = typed.edit_distance(key, true, bestDistance);        \
-      distance < bestDistance) {                                               \
-    bestDistance = distance;                                                   \
-    best = key;                                                                \
-  }
+  static constexpr StringLiteral keys[] = {
+#define FIGURE(type, member, key, unit, meaning) key,
 #include "waferloom/Target/Figures.def"
-  std::string hint = best.empty() ? "" : "did you mean '" + best.str() + "'? ";
-  return hint + "the keys are " + joinedKeys();
+  };
+  return spelling::didYouMean(typed, keys) + "the keys are " + joinedKeys();
 }
 
 template <typename T>
@@ -322,20 +333,6 @@ Error checkRectangle(const Target &target, int64_t width, int64_t height,
           .str());
 }
 
-static StringRef letter(Confidence confidence) {
-  switch (confidence) {
-  case Confidence::High:
-    return "H";
-  case Confidence::Medium:
-    return "M";
-  case Confidence::Low:
-    return "L";
-  case Confidence::Unverified:
-    return "U";
-  }
-  return "?";
-}
-
 template <typename T>
 static void printRow(raw_ostream &os, StringRef key, const Figure<T> &figure,
                      StringRef unit, StringRef meaning) {
@@ -345,7 +342,7 @@ static void printRow(raw_ostream &os, StringRef key, const Figure<T> &figure,
   if (value.find("iB") != std::string::npos && unit == "bytes")
     unit = "";
   os << left_justify(key, 20) << right_justify(value, 9) << " "
-     << left_justify(unit, 15) << letter(figure.confidence) << "  "
+     << left_justify(unit, 15) << letterOf(figure.confidence) << "  "
      << figure.source;
   if (!meaning.empty())
     os << "  (" << meaning << ")";

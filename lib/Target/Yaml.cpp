@@ -121,9 +121,6 @@ static Error invalid(StringRef origin, const Twine &message) {
 
 namespace waferloom::target {
 
-/// Files may name each other as their base; so many after each other.
-static constexpr unsigned mostBases = 16;
-
 /// The figures that `document` sets.
 static SmallVector<StringRef> keysOf(const Description &document) {
   SmallVector<StringRef> keys;
@@ -167,6 +164,13 @@ static bool isTooDeep(StringRef text) {
     }
   }
   return false;
+}
+
+std::string baseOf(StringRef text) {
+  Description document;
+  yaml::Input input(text);
+  input >> document;
+  return document.base;
 }
 
 Expected<Target> parseYaml(StringRef text, StringRef origin,

@@ -7,13 +7,18 @@
     result.outputs["logits"], result.cycles
 """
 
+from . import _native, plot
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
+from .explain import Explanation
 from .facts import Account, Region, Result, TensorInfo, Trace
 from .generation import Generation
 from .mapping import Mapping
 from .program import Program, Session, compile, load
+from .sweeps import LostPoints, sweep
 from .text import Text, TextError
 
-__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Generation", "Mapping", "Program", "Region", "Result",
-           "Session", "TensorInfo", "Text", "TextError", "Trace", "compile", "load"]
+__version__ = _native.version
+__all__ = ["Account", "CompileError", "CriticalPath", "Diagnostic", "ExecutionError", "Explanation", "Generation",
+           "LostPoints", "Mapping", "Program", "Region", "Result", "Session", "TensorInfo", "Text", "TextError", "Trace",
+           "compile", "load", "plot", "sweep"]

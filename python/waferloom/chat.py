@@ -1,9 +1,9 @@
 """A chat with a compiled model in the terminal. Ctrl-C interrupts an answer, which stays as far as it came; Ctrl-D
 ends. /reset begins anew, /stats says what the last answer cost, /help lists these."""
 
-import argparse
 import sys
 
+from .commands.parser import Parser
 from .dialogue import Dialogue, Keeper, TooLong, room_for
 from .errors import WaferloomError
 from .generate import Interrupts, number, show_progress
@@ -16,7 +16,7 @@ HELP = ("/reset begins anew, /stats says what the last answer cost, /help is thi
 
 def parser():
     whole = "a whole number"
-    options = argparse.ArgumentParser(prog="waferloom chat", description=__doc__, allow_abbrev=False)
+    options = Parser("chat", description=__doc__)
     options.add_argument("image", metavar="IMAGE", help="what waferloom compile wrote")
     options.add_argument("--tokenizer", metavar="FILE|DIR", required=True,
                          help="tokenizer.json, or the folder it is in")

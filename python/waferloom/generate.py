@@ -8,6 +8,8 @@ import sys
 import time
 
 from . import cycles
+from .commands.parser import Parser, tell, tell_all
+from .commands.waiting import Waiting
 from .errors import WaferloomError
 from .prefill import read_on_host
 from .program import load
@@ -58,7 +60,7 @@ def number(kind, least, words):
 
 def parser():
     whole = "a whole number"
-    options = argparse.ArgumentParser(prog="waferloom generate", description=__doc__, allow_abbrev=False)
+    options = Parser("generate", description=__doc__)
     options.add_argument("image", metavar="IMAGE", help="what waferloom compile wrote")
     options.add_argument("--tokenizer", metavar="FILE|DIR", help="tokenizer.json, or the folder it is in; --ids needs none")
     prompt = options.add_mutually_exclusive_group(required=True)
@@ -143,7 +145,8 @@ def summary(facts):
 def run(args):
     """The subcommand; returns the exit status."""
     text = Text(args.tokenizer) if args.tokenizer else None
-    program = load(args.image)
+    with Waiting(f"reading {args.image}"):
+        program = load(args.image)
     ids = read_prompt(args, text)
     pieces, decode = [], text.stream() if text else None
 
@@ -162,7 +165,8 @@ def run(args):
                 raise Interrupted
 
         try:
-            session, on_host = program.session(threads=args.threads), None
+            with Waiting("giving each PE its memory"):
+                session, on_host = program.session(threads=args.threads), None
             if args.prefill == "host" and len(ids) > 1:
                 on_host = read_on_host(session, args.model, ids[:-1])
             generation = session.generate(
@@ -197,12 +201,11 @@ def main(argv=None):
     try:
         return run(args)
     except WaferloomError as error:
-        print("\n".join(f"{args.image}: {line}" if line.startswith("error:") else line
-                        for line in str(error).splitlines()), file=sys.stderr)
+        tell_all(error.diagnostics, args.image, args.json)
     except TextError as error:
-        print(f"waferloom generate: error: {error}", file=sys.stderr)
+        tell(str(error), "waferloom generate", as_json=args.json)
     except Interrupted:
-        print("waferloom generate: error: interrupted while reading the prompt", file=sys.stderr)
+        tell("interrupted while reading the prompt", "waferloom generate", as_json=args.json)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

@@ -13,6 +13,7 @@ from . import _native
 from .arrays import dtype_named, taken
 from .critical import CriticalPath
 from .errors import CompileError, Diagnostic, ExecutionError
+from .explain import explain
 from .facts import Account, Region, Result, Rewrite, SharedLinks, Stage, TensorInfo, Trace
 from .generation import Generation
 from .mapping import Mapping, as_pair
@@ -342,6 +343,12 @@ class Program:
         told = json.loads(self._counted(_native.shared_links, tokens, engine, work_limit, position))
         return told and [SharedLinks(tuple(pair["colors"]), tuple(pair["nodes"]), pair["cycles"], pair["links"],
                                      pair["x"], pair["y"], pair["side"]) for pair in told["pairs"]]
+
+    def explain(self):
+        """Why the program is as it is and what is between it and its bound, as Explanation: what the search considered, the
+        layouts, the largest parts of the gap and which lever would touch each (docs/explain.md). Of a loaded program the
+        search and the mapping are not known."""
+        return explain(self)
 
     def session(self, threads=0, engine="lockstep", work_limit=WORK_LIMIT):
         """A new session; `threads` of the host, 0 chooses. `engine` is "lockstep"

@@ -1,6 +1,5 @@
 """Serves a compiled model to clients of the common chat protocol, over HTTP and a WebSocket."""
 
-import argparse
 import asyncio
 import ipaddress
 import logging
@@ -8,6 +7,7 @@ import socket
 import sys
 from pathlib import Path
 
+from .commands.parser import Parser
 from .errors import WaferloomError
 from .generate import number
 from .program import load
@@ -23,7 +23,7 @@ class Refused(Exception):
 
 def parser():
     whole = "a whole number"
-    options = argparse.ArgumentParser(prog="waferloom serve", description=__doc__, allow_abbrev=False)
+    options = Parser("serve", description=__doc__)
     options.add_argument("image", metavar="IMAGE", help="what waferloom compile wrote")
     options.add_argument("--tokenizer", metavar="FILE|DIR", required=True,
                          help="tokenizer.json, or the folder it is in")

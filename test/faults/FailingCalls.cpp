@@ -7,6 +7,8 @@
 //   thread                            pthread_create
 //   memory                            allocations of 64 KiB and more
 //
+// WAFERLOOM_SLOW=700: each sync takes 700 ms more.
+//
 // When a call was made to fail, the file WAFERLOOM_FAILED is there.
 
 #include <atomic>
@@ -101,6 +103,8 @@ ssize_t write(int descriptor, const void *bytes, size_t size) {
 }
 
 int fsync(int descriptor) {
+  if (const char *slow = std::getenv("WAFERLOOM_SLOW"))
+    usleep(static_cast<useconds_t>(std::atol(slow)) * 1000);
   FAIL("sync", EIO, -1);
   return NEXT(fsync)(descriptor);
 }

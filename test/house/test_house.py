@@ -10,12 +10,13 @@ import pytest
 TOP = Path(__file__).resolve().parents[2]
 
 # What every room may include: element formats and, where it knows MLIR, scalar functions.
-OPEN = {"Format", "Scalar"}
+OPEN = {"Format", "Scalar", "Spelling"}
 
 # A room and the rooms whose headers it may include (besides its own).
 ROOMS = {
     "Format": set(),
     "Scalar": set(),
+    "Spelling": set(),
     "Dialect/Onnx": set(),
     "Dialect/Wafer": set(),
     "Dialect/Fabric": set(),

@@ -1,35 +1,106 @@
 #include "Arguments.h"
 
+#include "Messages.h"
+
+#include "waferloom/Spelling/Nearest.h"
+
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/raw_ostream.h"
 
+using namespace waferloom;
 using namespace waferloom::tool;
 using llvm::StringRef;
 
 bool Arguments::wrongUsage(const std::string &message) {
-  llvm::errs() << "waferloom " << command << ": " << message << "\n"
-               << "try 'waferloom " << command << " --help'\n";
+  const std::string name = "waferloom " + command->name.str();
+  const std::string hint = "try '" + name + " --help'";
+  if (tellsAsJson())
+    tell({"error", name, message, "", {hint}});
+  else
+    llvm::errs() << name << ": " << message << "\n" << hint << "\n";
   status = 2;
   return false;
 }
 
-static void printHelp(StringRef synopsis, llvm::ArrayRef<Option> options) {
-  llvm::outs() << "usage: waferloom " << synopsis << "\n";
-  for (const Option &option : options) {
+bool Arguments::wrongChoice(StringRef name) {
+  const std::string typed = get(name);
+  llvm::ArrayRef<StringRef> choices = command->choicesOf(name);
+  return wrongUsage(llvm::formatv(
+      "--{0} cannot be '{1}'; {2}it is one of {3}", name, typed,
+      spelling::didYouMean(typed, choices), llvm::join(choices, ", ")));
+}
+
+/// What is said of an option.
+static std::string helpOf(const Command &command, const Option &option) {
+  std::string help = option.help.str();
+  if (option.help.ends_with(":"))
+    help += " " + llvm::join(command.choicesOf(option.name), ", ");
+  return help;
+}
+
+/// Text in columns 31 to 100.
+static void printWrapped(llvm::raw_ostream &os, StringRef text) {
+  constexpr size_t left = 31, width = 70;
+  while (text.size() > width) {
+    size_t end = text.take_front(width + 1).rfind(' ');
+    if (end == StringRef::npos)
+      break;
+    os << text.take_front(end) << "\n" << std::string(left, ' ');
+    text = text.drop_front(end + 1);
+  }
+  os << text << "\n";
+}
+
+void tool::printHelp(const Command &command, llvm::raw_ostream &os) {
+  os << "usage: waferloom " << command.name
+     << (command.operands.empty() ? "" : " ") << command.operands << "\n";
+  for (const Option &option : command.options) {
     std::string left = "--" + option.name.str();
     if (option.letter)
       left = std::string("-") + option.letter + ", " + left;
     if (!option.value.empty())
       left += " " + option.value.str();
-    llvm::outs() << llvm::formatv("  {0,-28} {1}\n", left, option.help);
+    os << llvm::formatv("  {0,-28} ", left);
+    printWrapped(os, helpOf(command, option));
   }
 }
 
-bool Arguments::parse(StringRef name, StringRef synopsis,
-                      llvm::ArrayRef<Option> options,
-                      llvm::ArrayRef<char *> args) {
-  command = name.str();
+llvm::json::Object tool::describe(const Command &command) {
+  llvm::json::Array options;
+  for (const Option &option : command.options) {
+    llvm::json::Array choices;
+    for (StringRef choice : command.choicesOf(option.name))
+      choices.push_back(choice);
+    options.push_back(llvm::json::Object{
+        {"name", option.name},
+        {"letter", option.letter ? std::string(1, option.letter) : ""},
+        {"value", option.value},
+        {"help", helpOf(command, option)},
+        {"choices", std::move(choices)}});
+  }
+  llvm::json::Array operands;
+  for (StringRef choice : command.choicesOf(""))
+    operands.push_back(choice);
+  return llvm::json::Object{
+      {"name", command.name},         {"summary", command.summary},
+      {"operands", command.operands}, {"choices", std::move(operands)},
+      {"python", !command.run},       {"options", std::move(options)}};
+}
+
+/// What somebody meant who gave an option that there is not.
+static std::string nearestOption(StringRef key,
+                                 llvm::ArrayRef<Option> options) {
+  StringRef name = key.drop_while([](char c) { return c == '-'; });
+  auto names = llvm::map_range(
+      options, [](const Option &option) -> StringRef { return option.name; });
+  StringRef nearest = spelling::nearest(name, names);
+  return nearest.empty() ? "" : "; did you mean '--" + nearest.str() + "'?";
+}
+
+bool Arguments::parse(const Command &given, llvm::ArrayRef<char *> args) {
+  command = &given;
+  llvm::ArrayRef<Option> options = given.options;
   bool onlyPositional = false;
   for (size_t i = 0; i < args.size(); ++i) {
     StringRef arg = args[i];
@@ -42,7 +113,7 @@ bool Arguments::parse(StringRef name, StringRef synopsis,
       continue;
     }
     if (arg == "--help" || arg == "-h") {
-      printHelp(synopsis, options);
+      printHelp(given, llvm::outs());
       status = 0;
       return false;
     }
@@ -53,7 +124,8 @@ bool Arguments::parse(StringRef name, StringRef synopsis,
           (key.size() == 2 && option.letter && key[1] == option.letter))
         found = &option;
     if (!found)
-      return wrongUsage(llvm::formatv("there is no option '{0}'", key));
+      return wrongUsage(llvm::formatv("there is no option '{0}'{1}", key,
+                                      nearestOption(key, options)));
     bool given = arg.contains('=');
     if (found->value.empty()) {
       if (given)

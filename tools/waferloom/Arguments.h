@@ -1,8 +1,9 @@
 //===- Arguments.h - Options of a subcommand --------------------*- C++ -*-===//
 //
 // A subcommand declares its options as a table and gets values, or the message
-// of wrong usage. LLVM's command line library is not used since its options are
-// global and the shared LLVM library registers about a thousand of its own.
+// of wrong usage. Help, completion and docs/cli.md are made of the same table.
+// LLVM's command line library is not used since its options are global and the
+// shared LLVM library registers about a thousand of its own.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,6 +13,8 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <optional>
 #include <string>
@@ -20,7 +23,8 @@
 namespace waferloom::tool {
 
 /// One option: `--name VALUE`, `--name=VALUE`, or a flag without a value. A
-/// letter stands for `-o VALUE`.
+/// letter stands for `-o VALUE`. A help that ends in a colon goes on with what
+/// the value may be.
 struct Option {
   llvm::StringLiteral name;
   llvm::StringLiteral value; // "" for a flag
@@ -28,12 +32,34 @@ struct Option {
   char letter = 0;
 };
 
+/// A subcommand.
+struct Command {
+  llvm::StringLiteral name;
+  llvm::StringLiteral summary;
+  llvm::StringLiteral operands; // behind the name in its usage
+  llvm::ArrayRef<Option> options;
+  /// Values that an option may have, for those who type it; null, or an empty
+  /// answer: others.
+  llvm::ArrayRef<llvm::StringRef> (*choices)(llvm::StringRef option);
+  /// Returns the exit status: 0 done, 1 refused or failed, 2 wrong usage. Null:
+  /// the Python package does it.
+  int (*run)(llvm::ArrayRef<char *> args);
+
+  llvm::ArrayRef<llvm::StringRef> choicesOf(llvm::StringRef option) const {
+    return choices ? choices(option) : llvm::ArrayRef<llvm::StringRef>();
+  }
+};
+
+void printHelp(const Command &command, llvm::raw_ostream &os);
+
+/// What `printHelp` prints, as data.
+llvm::json::Object describe(const Command &command);
+
 class Arguments {
 public:
   /// Reads `args`; false after an error or the help was printed, `status` then
   /// says how to exit.
-  bool parse(llvm::StringRef command, llvm::StringRef synopsis,
-             llvm::ArrayRef<Option> options, llvm::ArrayRef<char *> args);
+  bool parse(const Command &command, llvm::ArrayRef<char *> args);
 
   int status = 0;
   std::vector<std::string> positional;
@@ -47,11 +73,13 @@ public:
                                  int64_t least);
   std::optional<double> real(llvm::StringRef name, double otherwise);
 
-  /// Prints "waferloom COMMAND: message" and sets the status of wrong usage.
+  /// Tells that an option cannot have the value that it was given.
+  bool wrongChoice(llvm::StringRef name);
+  /// Tells "waferloom COMMAND: message" and sets the status of wrong usage.
   bool wrongUsage(const std::string &message);
 
 private:
-  std::string command;
+  const Command *command = nullptr;
   llvm::StringMap<std::vector<std::string>> values;
 };
 

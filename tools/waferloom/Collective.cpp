@@ -3,12 +3,15 @@
 
 #include "Arguments.h"
 #include "Commands.h"
+#include "Messages.h"
 
 #include "waferloom/Measure/Collective.h"
 #include "waferloom/Report/CriticalPath.h"
+#include "waferloom/Target/Describe.h"
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
 
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
@@ -67,33 +70,48 @@ static bool read(Arguments &args, Measurement &m) {
   const std::string algorithm = args.get("algorithm", "auto");
   std::optional<Kind> knownKind = collectives::parseKind(kind);
   if (!knownKind)
-    return args.wrongUsage("--kind cannot be '" + kind + "'");
+    return args.wrongChoice("kind");
   std::optional<Algorithm> knownAlgorithm =
       collectives::parseAlgorithm(algorithm);
   if (!knownAlgorithm)
-    return args.wrongUsage("--algorithm cannot be '" + algorithm + "'");
+    return args.wrongChoice("algorithm");
   m.request.kind = *knownKind;
   m.request.algorithm = *knownAlgorithm;
   m.root = args.get("root", "first");
   if (m.root != "first" && m.root != "middle")
-    return args.wrongUsage("--root cannot be '" + m.root + "'");
+    return args.wrongChoice("root");
   m.request.root = m.root == "middle" ? m.line.length / 2 : 0;
   m.typeName = args.get("type", "f32");
   if (m.typeName != "f32" && m.typeName != "f16")
-    return args.wrongUsage("--type cannot be '" + m.typeName + "'");
+    return args.wrongChoice("type");
   m.type = m.typeName == "f16" ? image::Type::f16 : image::Type::f32;
   return true;
 }
 
-static int fail(llvm::Error error) {
-  llvm::errs() << "waferloom: error: " << llvm::toString(std::move(error))
-               << "\n";
-  return 1;
+static llvm::ArrayRef<llvm::StringRef> choices(llvm::StringRef option) {
+  using llvm::StringRef;
+  static const llvm::SmallVector<StringRef> algorithms = [] {
+    llvm::SmallVector<StringRef> names{collectives::nameOf(Algorithm::Auto)};
+    for (Algorithm algorithm : collectives::algorithms())
+      names.push_back(collectives::nameOf(algorithm));
+    return names;
+  }();
+  static const StringRef kinds[] = {
+      nameOf(Kind::AllReduce), nameOf(Kind::Reduce), nameOf(Kind::Broadcast)};
+  static const StringRef roots[] = {"first", "middle"},
+                         types[] = {"f32", "f16"};
+  return llvm::StringSwitch<llvm::ArrayRef<StringRef>>(option)
+      .Case("kind", kinds)
+      .Case("algorithm", algorithms)
+      .Case("root", roots)
+      .Case("type", types)
+      .Case("target", target::presetNames())
+      .Default({});
 }
 
 static void printJson(const Measurement &m, const measure::CollectiveRun &run,
                       llvm::StringRef target) {
-  llvm::json::OStream os(llvm::outs(), 2);
+  llvm::json::OStream os(llvm::outs());
   os.object([&] {
     os.attribute("kind", collectives::nameOf(m.request.kind));
     os.attribute("algorithm", collectives::nameOf(run.algorithm));
@@ -148,10 +166,9 @@ static void printText(const Measurement &m, const measure::CollectiveRun &run,
                       run.colors, run.classes);
 }
 
-int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {
+static int run(llvm::ArrayRef<char *> argv) {
   Arguments args;
-  if (!args.parse("collective", "collective --length P --words B [options]",
-                  options, argv))
+  if (!args.parse(collectiveCommand, argv))
     return args.status;
   Measurement m;
   if (!args.positional.empty())
@@ -163,15 +180,24 @@ int tool::collectiveCommand(llvm::ArrayRef<char *> argv) {
   llvm::Expected<target::Target> target =
       readTarget(args.get("target", "wse2"));
   if (!target)
-    return fail(target.takeError());
-  llvm::Expected<measure::CollectiveRun> run = measure::runCollective(
+    return fail("waferloom", target.takeError());
+  llvm::Expected<measure::CollectiveRun> done = measure::runCollective(
       m.line, m.request, m.type, *target::toImage(*target),
       /*withLaunch=*/false, /*withPath=*/true);
-  if (!run)
-    return fail(run.takeError());
+  if (!done)
+    return fail("waferloom", done.takeError());
   if (args.has("json"))
-    printJson(m, *run, target->name);
+    printJson(m, *done, target->name);
   else
-    printText(m, *run, target->name);
+    printText(m, *done, target->name);
   return 0;
 }
+
+const Command tool::collectiveCommand = {
+    "collective",
+    "execute one collective on a row of PEs and count cycles",
+    "--length P --words B [options]",
+    options,
+    choices,
+    run,
+};

@@ -3,6 +3,8 @@
 #ifndef WAFERLOOM_TOOLS_WAFERLOOM_COMMANDS_H
 #define WAFERLOOM_TOOLS_WAFERLOOM_COMMANDS_H
 
+#include "Arguments.h"
+
 #include "waferloom/Target/Target.h"
 
 #include "llvm/ADT/ArrayRef.h"
@@ -10,21 +12,22 @@
 
 namespace waferloom::tool {
 
-// Each takes what stands behind its name and returns the exit status: 0 done,
-// 1 refused or failed, 2 wrong usage.
-int compileCommand(llvm::ArrayRef<char *> args);
-int runCommand(llvm::ArrayRef<char *> args);
-/// Of the module of that name in the Python package. `called` is the name of
-/// the tool as it was called: argv[0].
-int pythonCommand(llvm::StringRef called, llvm::StringRef name,
-                  llvm::ArrayRef<char *> args);
-int infoCommand(llvm::ArrayRef<char *> args);
-int operatorsCommand(llvm::ArrayRef<char *> args);
-int reportCommand(llvm::ArrayRef<char *> args);
-int targetsCommand(llvm::ArrayRef<char *> args);
-int collectiveCommand(llvm::ArrayRef<char *> args);
+extern const Command compileCommand, runCommand, infoCommand, operatorsCommand,
+    reportCommand, targetsCommand, collectiveCommand, helpCommand;
 
-/// `target::parse`, with its warnings printed.
+/// Those that the Python package does: their options are there.
+extern const Command generateCommand, chatCommand, serveCommand, sweepCommand,
+    plotCommand, explainCommand, completionCommand;
+
+/// All of them, in the order of the overview.
+llvm::ArrayRef<const Command *> commands();
+
+/// Becomes Python and does the command there. `called` is the name of the tool
+/// as it was called: argv[0].
+int runPython(llvm::StringRef called, llvm::StringRef command,
+              llvm::ArrayRef<char *> args);
+
+/// `target::parse`, with its warnings told.
 llvm::Expected<target::Target> readTarget(llvm::StringRef specification);
 
 } // namespace waferloom::tool

@@ -2,14 +2,18 @@
 
 #include "Arguments.h"
 #include "Commands.h"
+#include "Messages.h"
+#include "Waiting.h"
 #include "WhyNot.h"
 
 #include "waferloom/Codegen/Codegen.h"
+#include "waferloom/Compile/Choices.h"
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Files/Output.h"
 #include "waferloom/Image/Utf8.h"
 #include "waferloom/Report/Bounds.h"
 #include "waferloom/Report/Cycles.h"
+#include "waferloom/Target/Describe.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -20,6 +24,8 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
 
 using namespace waferloom;
 using namespace waferloom::tool;
@@ -32,7 +38,7 @@ static constexpr Option options[] = {
     {"dim", "NAME=SIZE", "binds a symbolic dimension; repeatable"},
     {"chunk", "N", "also an entry of N tokens per step; repeatable"},
     {"prefill", "HOW", "chunks as block, stream, or auto (default)"},
-    {"precision", "P", "model (default): as the file says"},
+    {"precision", "P", "model (default): as the file says; f32, or f16"},
     {"sample", "HOW", "the next token: greedy (default), softmax, top-N, none"},
     {"logits", "WHICH", "last (default): of a chunk's last token; or all"},
     {"region", "WxH", "overrules the size of a region"},
@@ -48,9 +54,9 @@ static constexpr Option options[] = {
     {"weights", "HOW", "of integers: kept, expanded, or auto (default)"},
     {"experts", "WHICH", "compute: chosen, all, or auto (default)"},
     {"no-weights", "", "shapes only: counts cycles, computes no values"},
-    {"stop-after", "PHASE", "print the IR of a phase and stop"},
+    {"stop-after", "PHASE", "print the IR of a phase and stop; phases are:"},
     {"save-ir", "DIR", "write the IR after every phase"},
-    {"disable-rewrite", "NAME", "leaves one rewrite out; repeatable"},
+    {"disable-rewrite", "NAME", "leaves one rewrite out; repeatable:"},
     {"measure-rewrites", "", "compile without each rewrite: what it saves"},
     {"seed", "N", "accepted; compiling draws nothing"},
     {"threads", "N", "accepted; compiling takes one thread"},
@@ -192,10 +198,8 @@ static llvm::json::Object toJson(const CompileSummary &s) {
                                  {"reserved", s.fit.reserved}}}};
 }
 
-static int fail(const std::string &file, llvm::Error error) {
-  llvm::errs() << file << ": error: " << llvm::toString(std::move(error))
-               << "\n";
-  return 1;
+static llvm::ArrayRef<StringRef> choices(StringRef option) {
+  return option == "target" ? target::presetNames() : choicesOf(option);
 }
 
 /// The image, and beside it the mapping.
@@ -217,8 +221,8 @@ static int writeOutputs(const Arguments &args, const CompileResult &result,
 }
 
 /// Says what was compiled, and compares it.
-static int tell(const Arguments &args, const CompileOptions &options,
-                CompileResult &result) {
+static int tellResult(const Arguments &args, const CompileOptions &options,
+                      CompileResult &result) {
   std::string output = args.get("output");
   uint64_t bytes = 0;
   (void)llvm::sys::fs::file_size(output, bytes);
@@ -254,6 +258,16 @@ static int tell(const Arguments &args, const CompileOptions &options,
   return 0;
 }
 
+static void tellDiagnostic(const Diagnostic &diagnostic, StringRef file) {
+  if (!tellsAsJson()) {
+    llvm::errs() << format(diagnostic, file);
+    return;
+  }
+  tell({diagnostic.severity,
+        diagnostic.file.empty() ? file.str() : diagnostic.file,
+        diagnostic.message, diagnostic.node, diagnostic.notes});
+}
+
 /// Whether files and options go together; says why not.
 static bool checkUsage(Arguments &args) {
   if (args.positional.size() != 1)
@@ -275,17 +289,15 @@ static bool checkUsage(Arguments &args) {
   return true;
 }
 
-int tool::compileCommand(llvm::ArrayRef<char *> argv) {
+static int run(llvm::ArrayRef<char *> argv) {
   Arguments args;
-  if (!args.parse("compile",
-                  "compile MODEL.onnx|LEVEL.mlir -o OUT.wafer [options]",
-                  options, argv))
+  if (!args.parse(compileCommand, argv))
     return args.status;
   CompileOptions compileOptions;
   if (!checkUsage(args) || !read(args, compileOptions))
     return args.status;
-  bool line =
-      !args.has("quiet") && llvm::sys::Process::StandardErrIsDisplayed();
+  bool line = !args.has("quiet") && !tellsAsJson() &&
+              llvm::sys::Process::StandardErrIsDisplayed();
   if (line)
     compileOptions.progress = [](StringRef phase, double fraction) {
       llvm::errs() << llvm::formatv("\r\033[K[{0,3}%] {1}",
@@ -304,7 +316,7 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
   if (line)
     llvm::errs() << "\r\033[K";
   for (const Diagnostic &diagnostic : result.diagnostics)
-    llvm::errs() << format(diagnostic, llvm::sys::path::filename(model));
+    tellDiagnostic(diagnostic, llvm::sys::path::filename(model));
   if (!result.succeeded)
     return 1;
   llvm::outs() << result.ir;
@@ -312,7 +324,21 @@ int tool::compileCommand(llvm::ArrayRef<char *> argv) {
     return 0;
   compileOptions.progress = nullptr;
   llvm::append_range(files, result.filesRead);
-  if (int status = writeOutputs(args, result, files))
+  const auto start = std::chrono::steady_clock::now();
+  if (int status = waitFor("writing " + args.get("output"),
+                           [&] { return writeOutputs(args, result, files); }))
     return status;
-  return tell(args, compileOptions, result);
+  const std::chrono::duration<double> writing =
+      std::chrono::steady_clock::now() - start;
+  result.summary.compileSeconds += writing.count();
+  return tellResult(args, compileOptions, result);
 }
+
+const Command tool::compileCommand = {
+    "compile",
+    "an ONNX model becomes a wafer image",
+    "MODEL.onnx|LEVEL.mlir -o OUT.wafer [options]",
+    options,
+    choices,
+    run,
+};

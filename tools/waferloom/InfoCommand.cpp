@@ -2,6 +2,8 @@
 
 #include "Arguments.h"
 #include "Commands.h"
+#include "Messages.h"
+#include "Waiting.h"
 
 #include "waferloom/Compile/Compile.h"
 #include "waferloom/Image/Image.h"
@@ -185,12 +187,10 @@ static bool isImage(llvm::StringRef path) {
 
 static int infoOfModel(const Arguments &args) {
   const std::string &path = args.positional.front();
-  llvm::Expected<ModelFacts> facts = describeModel(path);
-  if (!facts) {
-    llvm::errs() << path << ": error: " << llvm::toString(facts.takeError())
-                 << "\n";
-    return 1;
-  }
+  llvm::Expected<ModelFacts> facts =
+      waitFor("reading " + path, [&] { return describeModel(path); });
+  if (!facts)
+    return fail(path, facts.takeError());
   if (args.has("json"))
     llvm::outs() << llvm::json::Value(describe(*facts)) << "\n";
   else
@@ -198,9 +198,9 @@ static int infoOfModel(const Arguments &args) {
   return 0;
 }
 
-int tool::infoCommand(llvm::ArrayRef<char *> argv) {
+static int run(llvm::ArrayRef<char *> argv) {
   Arguments args;
-  if (!args.parse("info", "info IMAGE|MODEL.onnx [--json]", options, argv))
+  if (!args.parse(infoCommand, argv))
     return args.status;
   if (args.positional.size() != 1) {
     args.wrongUsage("needs one image or model");
@@ -209,12 +209,9 @@ int tool::infoCommand(llvm::ArrayRef<char *> argv) {
   const std::string &path = args.positional.front();
   if (llvm::StringRef(path).ends_with(".onnx") && !isImage(path))
     return infoOfModel(args);
-  auto loaded = image::read(path);
-  if (!loaded) {
-    llvm::errs() << path << ": error: " << llvm::toString(loaded.takeError())
-                 << "\n";
-    return 1;
-  }
+  auto loaded = waitFor("reading " + path, [&] { return image::read(path); });
+  if (!loaded)
+    return fail(path, loaded.takeError());
   const image::ImageT &image = (*loaded)->image;
   if (args.has("json"))
     llvm::outs() << llvm::json::Value(describe(image)) << "\n";
@@ -222,3 +219,12 @@ int tool::infoCommand(llvm::ArrayRef<char *> argv) {
     print(image);
   return 0;
 }
+
+const Command tool::infoCommand = {
+    "info",
+    "what is in an image or a model",
+    "IMAGE|MODEL.onnx [--json]",
+    options,
+    nullptr,
+    run,
+};

@@ -2,8 +2,10 @@
 
 #include "Arguments.h"
 #include "Commands.h"
+#include "Messages.h"
 
 #include "waferloom/Import/Import.h"
+#include "waferloom/Spelling/Nearest.h"
 
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
@@ -18,9 +20,9 @@ static llvm::StringRef wordFor(OperatorSupport::How how) {
   return how == OperatorSupport::How::Body ? "by its body" : "refused";
 }
 
-int tool::operatorsCommand(llvm::ArrayRef<char *> argv) {
+static int run(llvm::ArrayRef<char *> argv) {
   Arguments args;
-  if (!args.parse("operators", "operators [NAME]", {}, argv))
+  if (!args.parse(operatorsCommand, argv))
     return args.status;
   if (args.positional.size() > 1) {
     args.wrongUsage("takes one operator");
@@ -39,9 +41,22 @@ int tool::operatorsCommand(llvm::ArrayRef<char *> argv) {
   }
   if (found)
     return 0;
-  llvm::errs() << "waferloom operators: error: ONNX has no operator '"
-               << args.positional.front()
-               << "', and import knows none of that name; 'waferloom "
-                  "operators' lists them\n";
+  llvm::SmallVector<llvm::StringRef> names;
+  for (const OperatorSupport &each : import::operatorSupport())
+    names.push_back(each.name);
+  const std::string &typed = args.positional.front();
+  tell({"error",
+        "waferloom operators",
+        "ONNX has no operator '" + typed +
+            "', and import knows none of that name; " +
+            spelling::didYouMean(typed, names) +
+            "'waferloom operators' lists them",
+        "",
+        {}});
   return 1;
 }
+
+const Command tool::operatorsCommand = {
+    "operators", "what becomes of the operators of ONNX", "[NAME]", {}, nullptr,
+    run,
+};

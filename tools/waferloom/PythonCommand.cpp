@@ -1,14 +1,13 @@
-// waferloom generate, chat, serve IMAGE ...: hand over to the Python package,
-// since tokenizers, chat templates and servers live there: python/waferloom has
-// a module of each name. The process becomes Python, so that signals and
-// terminals need no care here.
+// Commands that the Python package does (python/waferloom/commands): tokenizers
+// live there, and tables of figures. The process becomes Python, so that
+// signals and terminals need no care here.
 
 #include "Commands.h"
+#include "Messages.h"
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/raw_ostream.h"
@@ -21,20 +20,49 @@
 #include <vector>
 
 using namespace waferloom;
+using namespace waferloom::tool;
 namespace fs = llvm::sys::fs;
 namespace path = llvm::sys::path;
 
-/// Says what is wrong when the package is not there, instead of Python. {0} is
-/// the command.
+const Command tool::generateCommand = {
+    "generate", "let a compiled language model speak", "", {}, nullptr, nullptr,
+};
+const Command tool::chatCommand = {
+    "chat", "talk with one in the terminal", "", {}, nullptr, nullptr,
+};
+const Command tool::serveCommand = {
+    "serve", "serve one to clients of the chat protocol", "", {}, nullptr,
+    nullptr,
+};
+const Command tool::sweepCommand = {
+    "sweep", "compile at many points and count cycles: a table",
+    "",      {},
+    nullptr, nullptr,
+};
+const Command tool::plotCommand = {
+    "plot", "pictures of the rows of a sweep", "", {}, nullptr, nullptr,
+};
+const Command tool::explainCommand = {
+    "explain", "why a program is as it is, and what it waits for",
+    "",        {},
+    nullptr,   nullptr,
+};
+const Command tool::completionCommand = {
+    "completion", "a script that completes commands and options in a shell",
+    "",           {},
+    nullptr,      nullptr,
+};
+
+/// Says what is wrong when the package is not there, instead of Python.
 static constexpr const char *bootstrap =
     "import sys\n"
     "try:\n"
-    "    from waferloom.{0} import main\n"
+    "    import waferloom.commands as commands\n"
     "except ImportError as error:\n"
-    "    sys.exit(f'waferloom {0}: error: {{sys.executable} cannot import "
-    "the waferloom package: {{error}\\nnote: scripts/build and `pip install .` "
-    "put it beside the tool')\n"
-    "sys.exit(main())\n";
+    "    sys.exit(f'waferloom {sys.argv[1]}: error: {sys.executable} cannot "
+    "import the waferloom package: {error}\\nnote: scripts/build and `pip "
+    "install .` put it beside the tool')\n"
+    "sys.exit(commands.main(sys.argv[1], sys.argv[2:]))\n";
 
 /// Where the tool was called: an environment's `bin` links it or holds it.
 static std::string calledFolder(llvm::StringRef called) {
@@ -76,25 +104,37 @@ static void offerBuiltPackage() {
   ::setenv("PYTHONPATH", paths.c_str(), /*overwrite=*/1);
 }
 
-int tool::pythonCommand(llvm::StringRef called, llvm::StringRef name,
-                        llvm::ArrayRef<char *> args) {
+int tool::runPython(llvm::StringRef called, llvm::StringRef command,
+                    llvm::ArrayRef<char *> args) {
+  const std::string where = "waferloom " + command.str();
   std::string python = findPython(called);
   if (python.empty()) {
-    llvm::errs() << "waferloom " << name
-                 << ": error: there is no Python beside '" << called
-                 << "' and none at " << WAFERLOOM_PYTHON
-                 << ", which the tool was built with\n"
-                 << "note: call the tool of the environment that has the "
-                    "waferloom package, for example .venv/bin/waferloom\n";
+    tell({"error",
+          where,
+          "there is no Python beside '" + called.str() +
+              "' and none at " WAFERLOOM_PYTHON
+              ", which the tool was built with",
+          "",
+          {"call the tool of the environment that has the waferloom package, "
+           "for example .venv/bin/waferloom"}});
     return 1;
   }
   offerBuiltPackage();
-  std::string flag = "-c", code = llvm::formatv(bootstrap, name).str();
-  std::vector<char *> command = {python.data(), flag.data(), code.data()};
-  command.insert(command.end(), args.begin(), args.end());
-  command.push_back(nullptr);
-  ::execv(python.c_str(), command.data());
-  llvm::errs() << "waferloom " << name << ": error: " << python
-               << " cannot be run: " << std::strerror(errno) << "\n";
+  // Completion asks the tool for its table.
+  static int anchor;
+  ::setenv("WAFERLOOM_TOOL",
+           fs::getMainExecutable("waferloom", &anchor).c_str(),
+           /*overwrite=*/1);
+  std::string flag = "-c", code = bootstrap, name = command.str();
+  std::vector<char *> line = {python.data(), flag.data(), code.data(),
+                              name.data()};
+  line.insert(line.end(), args.begin(), args.end());
+  line.push_back(nullptr);
+  ::execv(python.c_str(), line.data());
+  tell({"error",
+        where,
+        python + " cannot be run: " + std::strerror(errno),
+        "",
+        {}});
   return 1;
 }

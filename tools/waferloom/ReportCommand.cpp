@@ -2,6 +2,8 @@
 
 #include "Arguments.h"
 #include "Commands.h"
+#include "Messages.h"
+#include "Waiting.h"
 
 #include "waferloom/Files/Output.h"
 #include "waferloom/Image/Image.h"
@@ -20,15 +22,9 @@ static constexpr Option options[] = {
     {"quiet", "", "say nothing"},
 };
 
-static int fail(llvm::StringRef path, llvm::Error error) {
-  llvm::errs() << path << ": error: " << llvm::toString(std::move(error))
-               << "\n";
-  return 1;
-}
-
-int tool::reportCommand(llvm::ArrayRef<char *> argv) {
+static int run(llvm::ArrayRef<char *> argv) {
   Arguments args;
-  if (!args.parse("report", "report IMAGE -o REPORT.html", options, argv))
+  if (!args.parse(reportCommand, argv))
     return args.status;
   if (args.positional.size() != 1)
     args.wrongUsage("needs one image");
@@ -44,13 +40,14 @@ int tool::reportCommand(llvm::ArrayRef<char *> argv) {
                     output = args.get("output");
   if (llvm::Error error = files::checkOutput(output, path))
     return fail(output, std::move(error));
-  auto loaded = image::read(path);
+  auto loaded = waitFor("reading " + path, [&] { return image::read(path); });
   if (!loaded)
     return fail(path, loaded.takeError());
   uint64_t bytes = 0;
   (void)llvm::sys::fs::file_size(path, bytes);
-  auto page =
-      report::writePage(*loaded, llvm::sys::path::filename(path), bytes);
+  auto page = waitFor("counting cycles", [&] {
+    return report::writePage(*loaded, llvm::sys::path::filename(path), bytes);
+  });
   if (!page)
     return fail(path, page.takeError());
   if (llvm::Error error = files::writeText(output, *page, path))
@@ -59,3 +56,12 @@ int tool::reportCommand(llvm::ArrayRef<char *> argv) {
     llvm::outs() << output << ": " << page->size() << " bytes\n";
   return 0;
 }
+
+const Command tool::reportCommand = {
+    "report",
+    "a page about an image: fit, map, cycles",
+    "IMAGE -o REPORT.html",
+    options,
+    nullptr,
+    run,
+};

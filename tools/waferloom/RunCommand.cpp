@@ -3,6 +3,8 @@
 #include "Arguments.h"
 #include "Commands.h"
 #include "HostArrays.h"
+#include "Messages.h"
+#include "Waiting.h"
 
 #include "waferloom/Executor/Beams.h"
 #include "waferloom/Executor/Executor.h"
@@ -40,10 +42,11 @@ static constexpr Option options[] = {
     {"json", "", "print one JSON object about the run"},
 };
 
-static int fail(const std::string &where, llvm::Error error) {
-  llvm::errs() << where << ": error: " << llvm::toString(std::move(error))
-               << "\n";
-  return 1;
+static llvm::ArrayRef<llvm::StringRef> choices(llvm::StringRef option) {
+  static const llvm::StringRef engines[] = {"lockstep", "reference"};
+  if (option == "engine")
+    return engines;
+  return {};
 }
 
 /// One step: reads its file, runs it, writes its outputs. `read`: the files of
@@ -95,10 +98,10 @@ static llvm::Error writeTrace(const executor::Trace &trace,
                               const std::string &path,
                               llvm::ArrayRef<std::string> read) {
   if (trace.leftOut)
-    llvm::errs() << llvm::formatv(
-        "{0}: warning: the last {1} instructions are left out; trace fewer "
-        "steps\n",
-        path, trace.leftOut);
+    warn(path, llvm::formatv("the last {0} instructions are left out; trace "
+                             "fewer steps",
+                             trace.leftOut)
+                   .str());
   return files::write(
       path,
       [&](llvm::raw_ostream &os) -> llvm::Error {
@@ -146,7 +149,7 @@ static int countCycles(const std::string &path,
                        const executor::RunOptions &given,
                        executor::EngineKind engine, bool json, bool all) {
   constexpr size_t most = 5; // nodes and collectives, pairs of streams
-  auto loaded = image::read(path);
+  auto loaded = waitFor("reading " + path, [&] { return image::read(path); });
   if (!loaded)
     return fail(path, loaded.takeError());
   const image::ImageT &image = (*loaded)->image;
@@ -157,9 +160,10 @@ static int countCycles(const std::string &path,
   if (all)
     run.critical = &critical;
   for (size_t e = 0; e < image.entries.size(); ++e) {
-    auto result =
-        all ? executor::countStep(*loaded, e, run, engine)
-            : report::countWithPath(*loaded, e, run, engine, critical);
+    auto result = waitFor("counting cycles of " + image.entries[e]->name, [&] {
+      return all ? executor::countStep(*loaded, e, run, engine)
+                 : report::countWithPath(*loaded, e, run, engine, critical);
+    });
     if (!result)
       return fail(path, result.takeError());
     const std::string &name = image.entries[e]->name;
@@ -212,12 +216,9 @@ static int countCycles(const std::string &path,
   return 0;
 }
 
-int tool::runCommand(llvm::ArrayRef<char *> argv) {
+static int runOrCount(llvm::ArrayRef<char *> argv) {
   Arguments args;
-  if (!args.parse("run",
-                  "run IMAGE --input IN.npz [--input ...] [--output OUT.npz "
-                  "...] [options]",
-                  options, argv))
+  if (!args.parse(runCommand, argv))
     return args.status;
   auto threads = args.integer("threads", 0, 0);
   auto workLimit = args.integer("work-limit", executor::usualWorkLimit, 0);
@@ -242,9 +243,7 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   auto engine = executor::engineNamed(
       args.has("engine") ? args.all("engine").back() : "lockstep");
   if (!engine)
-    args.wrongUsage(
-        llvm::formatv("--engine is lockstep or reference, not '{0}'",
-                      args.all("engine").back()));
+    args.wrongChoice("engine");
   if (args.status)
     return args.status;
   if (counted) {
@@ -262,10 +261,13 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
     written.push_back(args.all("trace").back());
   if (llvm::Error error = checkOutputs(written, read))
     return fail("waferloom run", std::move(error));
-  auto loaded = image::read(args.positional.front());
+  auto loaded = waitFor("reading " + args.positional.front(),
+                        [&] { return image::read(args.positional.front()); });
   if (!loaded)
     return fail(args.positional.front(), loaded.takeError());
-  auto session = executor::Session::create(*loaded, *engine);
+  auto session = waitFor("giving each PE its memory", [&] {
+    return executor::Session::create(*loaded, *engine);
+  });
   if (!session)
     return fail(args.positional.front(), session.takeError());
 
@@ -279,11 +281,15 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
   llvm::json::Array steps;
   uint64_t total = 0;
   auto start = std::chrono::steady_clock::now();
-  for (auto [i, input] : llvm::enumerate(inputs)) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const std::string &input = inputs[i];
     uint64_t moved = 0;
     auto result =
-        runStep(**session, input, outputs.empty() ? std::string() : outputs[i],
-                read, run, moved);
+        waitFor(llvm::formatv("step {0} of {1}", i + 1, inputs.size()), [&] {
+          return runStep(**session, input,
+                         outputs.empty() ? std::string() : outputs[i], read,
+                         run, moved);
+        });
     if (!result)
       return fail(input, result.takeError());
     total += result->cycles;
@@ -319,3 +325,12 @@ int tool::runCommand(llvm::ArrayRef<char *> argv) {
       (*loaded)->image.target->clock_ghz, host);
   return 0;
 }
+
+const Command tool::runCommand = {
+    "run",
+    "execute an image on its simulated cores",
+    "IMAGE --input IN.npz [--input ...] [--output OUT.npz ...] [options]",
+    options,
+    choices,
+    runOrCount,
+};
