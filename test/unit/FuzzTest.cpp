@@ -55,6 +55,14 @@ tryImage(llvm::Expected<std::shared_ptr<const image::Loaded>> loaded,
     options.workLimit = 0; // it ends: now cycles are counted in lock-step
   }
   EXPECT_EQ(cycles[0], cycles[1]);
+  // Back to nothing; what no state is may be other than at first.
+  auto fork = llvm::cantFail(session->fork());
+  llvm::cantFail(fork->rewind(0));
+  if (auto again = fork->step(0, {}, options))
+    EXPECT_EQ(again->cycles, cycles[0]);
+  else
+    llvm::consumeError(again.takeError());
+  llvm::consumeError(session->load({}, 1));
   ++tally.ended;
 }
 
