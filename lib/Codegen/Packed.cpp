@@ -19,23 +19,34 @@ uint32_t Sources::getPacked(wafer::WeightOp weight, core::PackedPart part) {
   if (!fresh)
     return it->second;
   const wafer::BlocksAttr blocks = weight.getBlocksAttr();
-  const BlockFormat &format = blocks.getFormat();
-  uint64_t bytes = format.packedBytes();
+  const BlockFormat format = blocks.getFormat(), made = format.inImage();
+  uint64_t bytes = made.packedBytes();
   StringAttr file = weight.getFileAttr();
   auto offset = static_cast<int64_t>(weight.getOffset());
-  if (part == core::PackedPart::scales) {
-    bytes = format.scaleBytes();
+  if (part == core::PackedPart::scales)
+    bytes = made.scaleBytes();
+  else if (part == core::PackedPart::zeros)
+    bytes = made.zeroBytes();
+  // What the file does not have as PEs hold it is made when the image is
+  // written.
+  const bool isMade = format.rounded != BlockFormat::Rounded::none ||
+                      format.code != BlockFormat::Code::integer ||
+                      format.isPower;
+  if (isMade) {
+  } else if (part == core::PackedPart::scales) {
     file = blocks.getScalesFile();
     offset = blocks.getScalesAt();
   } else if (part == core::PackedPart::zeros) {
-    bytes = format.zeroBytes();
     file = blocks.getZerosFile();
     offset = blocks.getZerosAt();
   }
   core::SourceOp::create(
       point, point.getUnknownLoc(), point.getStringAttr(name), ElementsAttr(),
       point.getI64IntegerAttr(static_cast<int64_t>(bytes)), file,
-      point.getI64IntegerAttr(offset), UnitAttr(), core::BlocksAttr());
+      file ? point.getI64IntegerAttr(offset) : IntegerAttr(), UnitAttr(),
+      isMade && file ? blocksOf(weight) : core::BlocksAttr(),
+      isMade && file ? core::PackedPartAttr::get(point.getContext(), part)
+                     : core::PackedPartAttr());
   return it->second;
 }
 
@@ -129,8 +140,8 @@ void Shared::bindPacked(wafer::ParameterOp op, wafer::WeightOp weight,
         createBind(builder, core::Role::parameter, weight.getSymName(), mine,
                    place.buffer, place.offset + at,
                    sources.getPacked(whole, what), part ? part.getAt() : 0);
-    made.setPackingAttr(
-        core::PackingAttr::get(context, what, packed.groups, packed.format));
+    made.setPackingAttr(core::PackingAttr::get(context, what, packed.groups,
+                                               packed.format.inImage()));
   };
   bindOne(core::PackedPart::codes, Word::f16, Word::f16, 0);
   const Word numbers = packed.format.halfScales ? Word::f16 : Word::f32;
@@ -154,6 +165,43 @@ static Ref pattern(uint32_t bits) {
 /// A whole number with the bias: from 1,024 to 2,048 halves count by one.
 static Ref biased(int64_t zero) {
   return pattern(packedBiasBits + static_cast<uint32_t>(zero));
+}
+
+/// The dense halves that codes of small floats are as patterns: with less of
+/// an exponent, which their scales have.
+static void emitFloatPlanes(Emitter &emitter, const PackedShard &packed,
+                            Ref codes, Ref halves, int64_t words) {
+  auto plane = [&](int64_t i) {
+    Ref ref = halves;
+    ref.offset += i * words * 2;
+    ref.strides = {1};
+    return ref;
+  };
+  const auto planes = planesOf(packed.format.code);
+  // What moves with a loop costs a rewrite for each that reads it.
+  Ref from = codes;
+  if (!codes.steps.empty()) {
+    emitter.vector(Opcode::mov, {words}, plane(0), codes);
+    from = plane(0);
+  }
+  Ref sign;
+  auto cut = [&](Piece piece, Ref to) {
+    if (piece.up)
+      emitter.vector(Opcode::shl, {words}, to, from, pattern(piece.up));
+    emitter.vector(Opcode::bit_and, {words}, to, piece.up ? to : from,
+                   pattern(piece.mask));
+  };
+  // The first plane last: the words may lie there.
+  for (size_t i = planes.size(); i-- > 0;) {
+    const Ref to = plane(static_cast<int64_t>(i));
+    cut(planes[i][0], to);
+    if (planes[i].size() == 1)
+      continue;
+    if (sign.strides.empty())
+      sign = emitter.temporary(Word::f16, {words});
+    cut(planes[i][1], sign);
+    emitter.vector(Opcode::bit_or, {words}, to, to, sign);
+  }
 }
 
 /// The dense halves of the integers, with bias. A word has them in planes.
@@ -232,13 +280,15 @@ FailureOr<Ref> ProgramEmitter::unpack(wafer::ParameterOp op) {
   // Planes may be a little longer than the elements.
   const int64_t planes = 16 / static_cast<int64_t>(packed.format.bits);
   Ref halves = emitter.temporary(Word::f16, {planes * words});
-  emitPlanes(emitter, packed, part(Word::f16, 0, words), halves, words);
+  const bool areFloats = packed.format.code != BlockFormat::Code::integer;
+  (areFloats ? emitFloatPlanes : emitPlanes)(
+      emitter, packed, part(Word::f16, 0, words), halves, words);
   const int64_t groups = packed.countGroups(shape);
   const Ref scales = part(packed.scaleType, packed.scalesAt, groups),
             zeros = part(packed.zeroType, packed.zerosAt, groups);
   if (packed.format.zeros == BlockFormat::Zeros::packed)
     emitByGroups(emitter, Opcode::sub, packed, shape, halves, zeros);
-  else
+  else if (!areFloats)
     emitter.vector(Opcode::sub, {elements}, halves, halves,
                    biased(commonZero(packed.format)));
   Ref numbers = halves;

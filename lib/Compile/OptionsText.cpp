@@ -132,6 +132,9 @@ void visitOptions(Visit visit) {
   visit("disable-rewrite", &O::disabledRewrites);
   visit("mapping", &O::mapping);
   visit("weights", &O::storage);
+  visit("block", &O::block);
+  visit("scales", &O::scales);
+  visit("keep", &O::keep);
   visit("weight-bytes", &O::weights);
 }
 } // namespace

@@ -69,9 +69,9 @@ static void keepLeastBytes(SmallVectorImpl<Candidate> &candidates) {
   candidates.truncate(kept);
 }
 
-bool wafer::keepPacked(ModuleOp module, Keeping which) {
+llvm::MapVector<WeightOp, int64_t> wafer::getKeepable(ModuleOp module) {
   SymbolTable symbols(module);
-  DenseMap<WeightOp, int64_t> elementBytes;
+  llvm::MapVector<WeightOp, int64_t> elementBytes;
   DenseSet<WeightOp> others;
   module.walk([&](ParameterOp op) {
     const bool multiplied = isMultiplied(op.getResult());
@@ -83,18 +83,23 @@ bool wafer::keepPacked(ModuleOp module, Keeping which) {
         others.insert(whole);
     }
   });
+  elementBytes.remove_if(
+      [&](const auto &entry) { return others.contains(entry.first); });
+  return elementBytes;
+}
+
+bool wafer::keepPacked(ModuleOp module, Keeping which) {
   SmallVector<Candidate> candidates;
-  for (auto weight : module.getOps<WeightOp>()) {
-    if (!weight.getBlocks() || !elementBytes.contains(weight) ||
-        others.contains(weight))
+  for (auto [weight, elementBytes] : getKeepable(module)) {
+    if (!weight.getBlocks())
       continue;
     const BlockFormat &format = weight.getBlocksAttr().getFormat();
     if (!canStayPacked(format))
       continue;
-    candidates.push_back({weight, weight.getSymName(),
-                          cast<ShapedType>(weight.getType()).getNumElements() *
-                              elementBytes[weight],
-                          static_cast<int64_t>(format.bytes())});
+    candidates.push_back(
+        {weight, weight.getSymName(),
+         cast<ShapedType>(weight.getType()).getNumElements() * elementBytes,
+         static_cast<int64_t>(format.bytes())});
   }
   if (which == Keeping::LeastBytes)
     keepLeastBytes(candidates);
