@@ -4,6 +4,7 @@
 #include "waferloom/Dialect/Wafer/Packed.h"
 #include "Program.h"
 #include "waferloom/Format/Packing.h"
+#include "waferloom/Image/Half.h"
 #include "waferloom/Target/Resources.h"
 
 #include <numeric>
@@ -162,11 +163,6 @@ static Ref pattern(uint32_t bits) {
   return ref;
 }
 
-/// A whole number with the bias: from 1,024 to 2,048 halves count by one.
-static Ref biased(int64_t zero) {
-  return pattern(packedBiasBits + static_cast<uint32_t>(zero));
-}
-
 /// The dense halves that codes of small floats are as patterns: with less of
 /// an exponent, which their scales have.
 static void emitFloatPlanes(Emitter &emitter, const PackedShard &packed,
@@ -204,34 +200,72 @@ static void emitFloatPlanes(Emitter &emitter, const PackedShard &packed,
   }
 }
 
-/// The dense halves of the integers, with bias. A word has them in planes.
-static void emitPlanes(Emitter &emitter, const PackedShard &packed, Ref codes,
-                       Ref halves, int64_t words) {
-  const int64_t bits = packed.format.bits, planes = 16 / bits;
-  auto plane = [&](int64_t i) {
+namespace {
+/// The dense halves of integers. A word has them in planes, those of its lower
+/// byte where they are: the bits from `low` on count by one beside 2^(10 -
+/// low), as a half. The upper byte is shifted down, once for all.
+struct IntegerPlanes {
+  Emitter &emitter;
+  const int64_t bits, words, inByte;
+  const Ref codes, halves;
+
+  Ref plane(int64_t i, bool both = false) const {
     Ref ref = halves;
     ref.offset += i * words * 2;
     ref.strides = {1};
+    if (both)
+      ref.strides = {inByte * words, 1};
     return ref;
-  };
-  const Ref mask = pattern((1u << bits) - 1);
+  }
+  /// On a plane of the lower byte and that of the upper one.
+  void onBoth(Opcode op, int64_t i, int64_t from, Ref with) const {
+    emitter.vector(op, {2, words}, plane(i, true), plane(from, true), with);
+  }
+  static uint32_t biasOf(int64_t low) {
+    return packedBiasBits - (static_cast<uint32_t>(low) << 10);
+  }
+  void cut() const;
+  void takeOff(const PackedShard &packed) const;
+};
+} // namespace
+
+/// The integers of each plane, with bias.
+void IntegerPlanes::cut() const {
   // What moves with a loop costs a rewrite for each that reads it.
   const bool isCopied = !codes.steps.empty();
   if (isCopied)
     emitter.vector(Opcode::mov, {words}, plane(0), codes);
   const Ref from = isCopied ? plane(0) : codes;
-  for (int64_t i = planes; --i > 0;)
-    emitter.vector(Opcode::shr, {words}, plane(i), from,
-                   pattern(static_cast<uint32_t>(bits * i)));
-  // Nothing stands above the last plane.
-  if (!isCopied)
-    emitter.vector(Opcode::bit_and, {words}, plane(0), codes, mask);
-  const int64_t begin = isCopied ? 0 : 1;
-  if (planes - 1 > begin)
-    emitter.vector(Opcode::bit_and, {(planes - 1 - begin) * words},
-                   plane(begin), plane(begin), mask);
-  emitter.vector(Opcode::bit_or, {planes * words}, plane(0), plane(0),
-                 pattern(packedBiasBits));
+  emitter.vector(Opcode::shr, {words}, plane(inByte), from, pattern(8));
+  // The first planes last: the words may lie there.
+  for (int64_t i = inByte; i-- > 0;) {
+    const Ref mask = pattern(((1u << bits) - 1) << (bits * i));
+    if (isCopied && inByte > 1) {
+      onBoth(Opcode::bit_and, i, 0, mask);
+    } else {
+      emitter.vector(Opcode::bit_and, {words}, plane(i), from, mask);
+      if (inByte > 1) // else nothing stands above it
+        emitter.vector(Opcode::bit_and, {words}, plane(i + inByte),
+                       plane(inByte), mask);
+    }
+    onBoth(Opcode::bit_or, i, i, pattern(biasOf(bits * i)));
+  }
+}
+
+/// Takes the bias off, and the zero that all have; where each group has one,
+/// all planes get the bias of the first, which is in these zeros.
+void IntegerPlanes::takeOff(const PackedShard &packed) const {
+  const bool isOwn = packed.format.zeros == BlockFormat::Zeros::packed;
+  const auto zero = static_cast<uint32_t>(commonZero(packed.format));
+  for (int64_t i = isOwn ? 1 : 0; i < inByte; ++i) {
+    const int64_t low = bits * i;
+    if (isOwn)
+      onBoth(Opcode::add, i, i,
+             pattern(image::halfOfFloat(
+                 static_cast<float>(packedBias - (packedBias >> low)))));
+    else
+      onBoth(Opcode::sub, i, i, pattern(biasOf(low) + (zero << low)));
+  }
 }
 
 /// dst = op(dst, of its group), over the shard.
@@ -281,16 +315,20 @@ FailureOr<Ref> ProgramEmitter::unpack(wafer::ParameterOp op) {
   const int64_t planes = 16 / static_cast<int64_t>(packed.format.bits);
   Ref halves = emitter.temporary(Word::f16, {planes * words});
   const bool areFloats = packed.format.code != BlockFormat::Code::integer;
-  (areFloats ? emitFloatPlanes : emitPlanes)(
-      emitter, packed, part(Word::f16, 0, words), halves, words);
+  const Ref codes = part(Word::f16, 0, words);
+  if (areFloats) {
+    emitFloatPlanes(emitter, packed, codes, halves, words);
+  } else {
+    const IntegerPlanes integers{emitter,    16 / planes, words,
+                                 planes / 2, codes,       halves};
+    integers.cut();
+    integers.takeOff(packed);
+  }
   const int64_t groups = packed.countGroups(shape);
   const Ref scales = part(packed.scaleType, packed.scalesAt, groups),
             zeros = part(packed.zeroType, packed.zerosAt, groups);
   if (packed.format.zeros == BlockFormat::Zeros::packed)
     emitByGroups(emitter, Opcode::sub, packed, shape, halves, zeros);
-  else if (!areFloats)
-    emitter.vector(Opcode::sub, {elements}, halves, halves,
-                   biased(commonZero(packed.format)));
   Ref numbers = halves;
   auto convert = [&] {
     numbers = emitter.temporary(Word::f32, {elements});

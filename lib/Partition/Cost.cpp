@@ -269,11 +269,15 @@ double Costs::getUnpackingCycles(const Unpacking &unpacking,
     addOf(elements, op, to, from);
   };
   if (format.code == BlockFormat::Code::integer) {
-    for (int64_t i = 0; i < planes; ++i)
-      addOf(words, Opcode::shr, Type::f16, Type::f16);
-    add(Opcode::bit_and, Type::f16, Type::f16);
-    add(Opcode::bit_or, Type::f16, Type::f16);
-    add(Opcode::sub, Type::f16, Type::f16);
+    // Those of a byte in place, the upper byte shifted down to them.
+    const bool areOwn = format.zeros == BlockFormat::Zeros::packed;
+    addOf(words, Opcode::shr, Type::f16, Type::f16);
+    for (int64_t i = 0; i < planes / 2; ++i)
+      for (Opcode op : {Opcode::bit_and, Opcode::bit_or, Opcode::sub})
+        if (op != Opcode::sub || i > 0 || !areOwn)
+          addOf(2 * words, op, Type::f16, Type::f16);
+    if (areOwn)
+      add(Opcode::sub, Type::f16, Type::f16);
   } else {
     for (const auto &pieces : planesOf(format.code))
       for (auto [i, piece] : llvm::enumerate(pieces)) {
