@@ -130,6 +130,16 @@ def test_channels_and_scales_of_least_error():
     np.testing.assert_array_equal(result, rounded(weight, "int4", 75))
 
 
+@pytest.mark.parametrize("kind, bits", [("int8", 8.5), ("int4", 4.5), ("fp8", 8.5), ("mxfp4", 4.25)])
+def test_a_core_holds_little_more_than_the_bits(kind, bits):
+    """Of a scale for 32 numbers, too."""
+    model = product(RNG.standard_normal((256, 128)).astype(np.float32))
+    program = wl.compile(model.SerializeToString(), target="grid-4x4,sram=256KiB", weights=kind)
+    in_bits = 256 * 128 * bits / 8 / 16
+    assert in_bits <= program.summary["fit"]["weights"] <= 1.15 * in_bits
+    assert program.summary["rounded"][0]["bytes"] == 256 * 128 * bits / 8
+
+
 SHAPE = zoo.Shape(layers=4, width=44, heads=6, kv_heads=3, head_dim=8, hidden=76, vocabulary=90, positions=64)
 
 
