@@ -245,6 +245,12 @@ def test_refused(options, says):
         wl.compile(data, target="grid-4x4", **options)
 
 
+def test_what_does_not_fit_says_what_is_counted(model):
+    with pytest.raises(wl.CompileError, match="no layout found") as caught:
+        wl.compile(model.SerializeToString(), target="grid-2x2,sram=12000", context=24, weights="int4")
+    assert "these are the bytes of numbers" in str([diagnostic.notes for diagnostic in caught.value.diagnostics])
+
+
 def test_the_report_of_a_command(tmp_path):
     path = tmp_path / "model.onnx"
     path.write_bytes(product(RNG.standard_normal((40, 24)).astype(np.float32)).SerializeToString())
