@@ -21,23 +21,22 @@ uint32_t Sources::getPacked(wafer::WeightOp weight, core::PackedPart part) {
     return it->second;
   const wafer::BlocksAttr blocks = weight.getBlocksAttr();
   const BlockFormat format = blocks.getFormat(), made = format.inImage();
-  uint64_t bytes = made.packedBytes();
-  StringAttr file = weight.getFileAttr();
-  auto offset = static_cast<int64_t>(weight.getOffset());
-  if (part == core::PackedPart::scales)
-    bytes = made.scaleBytes();
-  else if (part == core::PackedPart::zeros)
-    bytes = made.zeroBytes();
   // What the file does not have as PEs hold it is made when the image is
   // written.
   const bool isMade = format.rounded != BlockFormat::Rounded::none ||
                       format.code != BlockFormat::Code::integer ||
                       format.isPower;
-  if (isMade) {
-  } else if (part == core::PackedPart::scales) {
-    file = blocks.getScalesFile();
-    offset = blocks.getScalesAt();
+  uint64_t bytes = made.packedBytes();
+  StringAttr file = weight.getFileAttr();
+  auto offset = static_cast<int64_t>(weight.getOffset());
+  if (part == core::PackedPart::scales) {
+    bytes = made.scaleBytes();
+    if (!isMade) {
+      file = blocks.getScalesFile();
+      offset = blocks.getScalesAt();
+    }
   } else if (part == core::PackedPart::zeros) {
+    bytes = made.zeroBytes();
     file = blocks.getZerosFile();
     offset = blocks.getZerosAt();
   }

@@ -178,6 +178,7 @@ void waferloom::roundMarked(ModuleOp module, const CompileOptions &options) {
                          summedOf(op, weight.getPartAttr()));
     }
   });
+  bool rounds = false;
   for (auto [weight, bytes] : wafer::getKeepable(module)) {
     if (!weight->removeAttr(wafer::roundName))
       continue;
@@ -194,5 +195,10 @@ void waferloom::roundMarked(ModuleOp module, const CompileOptions &options) {
     weight.setBlocksAttr(wafer::BlocksAttr::get(
         module.getContext(), format, StringAttr(), 0, StringAttr(), 0));
     weight->setAttr(wafer::keptName, UnitAttr::get(module.getContext()));
+    rounds = true;
   }
+  if (!rounds)
+    module.emitWarning() << "--weights " << options.storage
+                         << " rounds nothing: no weight of numbers in a file "
+                            "is read by sums of products alone";
 }

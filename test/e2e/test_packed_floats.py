@@ -3,6 +3,7 @@ core holds codes or numbers."""
 
 import ml_dtypes
 import numpy as np
+import onnx
 import pytest
 from conftest import BothEngines
 from onnx import TensorProto, helper, numpy_helper
@@ -115,7 +116,6 @@ def test_zero_points_of_floats():
 def test_what_pes_cannot_unpack_is_refused():
     def with_scale(kind, scale, value):
         data, _ = model(kind, scale, (0, 16), (24, 31))
-        import onnx
         made = onnx.load_from_string(data)
         made.graph.initializer[1].raw_data = value * (len(made.graph.initializer[1].raw_data) // len(value))
         return made

@@ -245,6 +245,18 @@ def test_refused(options, says):
         wl.compile(data, target="grid-4x4", **options)
 
 
+def test_nothing_to_round_is_said():
+    """A weight that is added, not multiplied."""
+    graph = helper.make_graph([helper.make_node("Add", ["x", "w"], ["y"])], "g",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, [40, 24])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(RNG.standard_normal((40, 24)).astype(np.float32), "w")])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10).SerializeToString()
+    program = wl.compile(made, target="grid-4x4", weights="int4")
+    assert program.summary["rounded"] == []
+    assert ["--weights int4 rounds nothing" in diagnostic.message for diagnostic in program.diagnostics] == [True]
+
+
 def test_what_does_not_fit_says_what_is_counted(model):
     with pytest.raises(wl.CompileError, match="no layout found") as caught:
         wl.compile(model.SerializeToString(), target="grid-2x2,sram=12000", context=24, weights="int4")

@@ -133,9 +133,9 @@ constexpr llvm::StringRef blockRounded[] = {"none", "f32", "f16", "bfloat16"};
 
 /// The text in attributes: `12 by 5 bits 8 size 5 signed period 3 scales f16
 /// zeros packed`, `12 by 5 bits 16 size 5 bfloat16`, or `64 by 8 bits 4 size 1
-/// tall 32 dense e2m1 rounded f32 scales e8m0 wide zeros none`. Words are said
-/// where they are so, `zeros` unless they are in the middle. `Printer` is a
-/// printer of MLIR.
+/// tall 32 dense code e2m1 rounded f32 scales e8m0 wide zeros none`. Words are
+/// said where they are so, `zeros` unless they are in the middle. `Printer` is
+/// a printer of MLIR.
 template <typename Printer>
 void printBlockFormat(Printer &printer, const BlockFormat &format) {
   printer << format.rows << " by " << format.columns << " bits " << format.bits
