@@ -1,9 +1,13 @@
 """Bytes of weights on a PE and cycles of a token, by how weights are held (docs/Rationale/PackedWeights.md):
 
     python bench/low_bits.py
+    python bench/low_bits.py SmolLM2 FOLDER       on its smallest regions; FOLDER as zoo.smollm2 writes it
 """
 
+import json
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import waferloom as wl
@@ -23,7 +27,22 @@ def figures(model, **options):
     return f"{program.summary['fit']['weights']:9,}{program.count()[1]:10,}"
 
 
+def smollm2(folder):
+    """Of shapes alone, so that no byte of it is read."""
+    for region, *how in (("108x96",), ("96x72", "--weights=int4"), ("96x64", "--weights=int4", "--block=channel"),
+                         ("96x58", "--weights=int4", "--block=channel")):
+        with tempfile.TemporaryDirectory() as made:
+            image = Path(made) / "model.wafer"
+            told = subprocess.run(
+                ["waferloom", "compile", str(Path(folder) / "model.onnx"), "-o", str(image), "--target=wse3", "--stages=1",
+                 "--context=256", "--precision=f16", "--no-weights", "--json", f"--region={region}", *how],
+                check=True, capture_output=True, text=True).stdout
+            print(region, *how, json.loads(told)["fit"]["weights"], wl.load(image).count()[1])
+
+
 def main():
+    if sys.argv[1:2] == ["SmolLM2"]:
+        return smollm2(sys.argv[2])
     for name, (shape, where) in SHAPES.items():
         model = zoo.build(shape, zoo.weights(shape, seed=1))
         files = {bits: in_blocks(model, bits, 32)[0] for bits in (4, 8)}
