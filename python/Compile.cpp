@@ -77,6 +77,21 @@ py::dict toPython(const CompileSummary &s) {
   return out;
 }
 
+py::list toPython(const std::vector<Rounded> &rounded) {
+  py::list list;
+  for (const Rounded &weight : rounded) {
+    py::dict entry;
+    entry["name"] = weight.name;
+    entry["format"] = weight.format;
+    entry["bytes"] = weight.bytes;
+    entry["error_largest"] = weight.largest;
+    entry["error_rms"] = weight.rms;
+    entry["largest_number"] = weight.largestNumber;
+    list.append(entry);
+  }
+  return list;
+}
+
 CompileOptions toOptions(const py::dict &given) {
   constexpr const char *text = "a text", *whole = "a whole number of 64 bits";
   using Number = std::optional<int64_t>;
@@ -108,6 +123,10 @@ CompileOptions toOptions(const py::dict &given) {
       given, "mapping", "a Mapping, or the path or name of one");
   options.storage = take<std::string>(given, "storage", text);
   options.experts = take<std::string>(given, "experts", text);
+  options.block = take<std::string>(given, "block", text);
+  options.scales = take<std::string>(given, "scales", text);
+  options.keep = take<std::vector<std::pair<std::string, std::string>>>(
+      given, "keep", "a dict of patterns and types");
   options.weights = take<bool>(given, "weights", "True or False");
   options.measureRewrites =
       take<bool>(given, "measure_rewrites", "True or False");
@@ -144,13 +163,14 @@ py::tuple python::compileModel(const std::string &path, const py::dict &given,
   };
   CompileResult result;
   std::string bytes;
+  std::vector<Rounded> rounded;
   {
     py::gil_scoped_release release;
     result = compile(path, options);
     if (result.succeeded && result.image) {
       const auto start = std::chrono::steady_clock::now();
       llvm::Expected<std::string> written =
-          imageBytes(*result.image, options.interrupted);
+          imageBytes(*result.image, options.interrupted, &rounded);
       if (written) {
         bytes = std::move(*written);
       } else {
@@ -177,6 +197,7 @@ py::tuple python::compileModel(const std::string &path, const py::dict &given,
   py::list files;
   for (const std::string &file : result.filesRead)
     files.append(py::bytes(file));
-  return py::make_tuple(image, diagnostics, toPython(result.summary), files,
-                        result.mapping);
+  py::dict summary = toPython(result.summary);
+  summary["rounded"] = toPython(rounded);
+  return py::make_tuple(image, diagnostics, summary, files, result.mapping);
 }

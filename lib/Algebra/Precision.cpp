@@ -14,6 +14,7 @@
 #include "waferloom/Algebra/Elementwise.h"
 #include "waferloom/Algebra/Passes.h"
 #include "waferloom/Algebra/Scalar.h"
+#include "waferloom/Dialect/Wafer/Packed.h"
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -86,6 +87,7 @@ private:
   bool isFactor(Value stored);
   bool isTable(Value stored);
   Type storedAs(wafer::StoredOpInterface op);
+  bool areHalves(wafer::StoredOpInterface op);
   LogicalResult visit(Operation *op);
   void visitGeneric(linalg::GenericOp op);
   void visitBody(linalg::GenericOp op);
@@ -94,7 +96,8 @@ private:
   void approximate();
   Value widened(OpBuilder &builder, Value value);
 
-  llvm::DenseSet<Attribute> narrow;            // names of what becomes f16
+  llvm::DenseSet<Attribute> narrow; // names of what becomes f16
+  llvm::DenseSet<Attribute> halves; // and of what is whatever is asked
   llvm::DenseMap<Attribute, Attribute> wholes; // names of parts of weights
 
   /// A weight and its parts are stored one way.
@@ -142,11 +145,14 @@ bool AlgebraPrecision::isTable(Value stored) {
 void AlgebraPrecision::chooseStorage() {
   constexpr int64_t smallShare = 64;
   int64_t all = 0;
-  for (auto weight : getOperation().getOps<wafer::WeightOp>())
+  for (auto weight : getOperation().getOps<wafer::WeightOp>()) {
+    if (weight->hasAttr(wafer::halvesName))
+      halves.insert(FlatSymbolRefAttr::get(weight));
     if (wafer::PartAttr part = weight.getPartAttr())
       wholes[FlatSymbolRefAttr::get(weight)] = part.getOf();
     else
       all += cast<ShapedType>(weight.getType()).getNumElements();
+  }
   getOperation().walk([&](wafer::StoredOpInterface op) {
     Value value = op->getResult(0);
     auto type = cast<ShapedType>(value.getType());
@@ -158,11 +164,22 @@ void AlgebraPrecision::chooseStorage() {
   });
 }
 
+/// Whether products read it as halves whatever the precision is.
+bool AlgebraPrecision::areHalves(wafer::StoredOpInterface op) {
+  return llvm::all_of(op.getStoredNames(), [&](Attribute name) {
+    return halves.contains(wholeOf(name)) && narrow.contains(wholeOf(name));
+  });
+}
+
 /// The element type of what is stored under the precision asked for.
 Type AlgebraPrecision::storedAs(wafer::StoredOpInterface op) {
   Builder builder(op->getContext());
   Type element = getElementTypeOrSelf(op->getResult(0).getType());
-  if (!isa<FloatType>(element) || precision == "model")
+  if (!isa<FloatType>(element))
+    return element;
+  if (areHalves(op))
+    return builder.getF16Type();
+  if (precision == "model")
     return element;
   if (precision == "f32")
     return builder.getF32Type();
@@ -289,6 +306,9 @@ LogicalResult AlgebraPrecision::visit(Operation *op) {
   }
   if (auto stored = dyn_cast<wafer::StoredOpInterface>(op)) {
     setElementType(op->getResult(0), storedAs(stored));
+    // It is in no loop with weights that are rounded.
+    if (areHalves(stored))
+      op->setAttr(wafer::halvesName, builder.getUnitAttr());
     return success();
   }
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {

@@ -25,6 +25,8 @@ void codegen::placeSources(image::ImageT &image) {
 llvm::Expected<llvm::ArrayRef<char>>
 DataSection::bytesOf(const SourceBytes &source, llvm::StringRef name,
                      uint64_t bytes) {
+  if (source.part && !source.file.empty())
+    return partOf(source, name, bytes);
   if (!source.file.empty())
     return source.blocks ? expandedOf(source, name, bytes)
                          : stretchOf(source.file, source.offset, bytes);
@@ -42,10 +44,19 @@ DataSection::expandedOf(const SourceBytes &source, llvm::StringRef name,
                         uint64_t bytes) {
   const BlockFormat &format = *source.blocks;
   const uint64_t elements = format.rows * format.columns;
-  if (bytes != elements * (format.halfScales ? 2 : 4))
+  if (bytes != elements * (format.hasHalves() ? 2 : 4))
     return llvm::createStringError(llvm::formatv(
         "weight '{0}' has {1} bytes but its file packs {2} numbers", name,
         bytes, elements));
+  if (format.rounded != BlockFormat::Rounded::none) {
+    auto rounding = roundingOf(source, name);
+    if (!rounding)
+      return rounding.takeError();
+    made.push_back(std::make_unique<char[]>(bytes));
+    image::expandBlocks(format, (*rounding)->codes.data(),
+                        (*rounding)->scales.data(), nullptr, made.back().get());
+    return llvm::ArrayRef<char>(made.back().get(), bytes);
+  }
   auto packed = stretchOf(source.file, source.offset, format.packedBytes());
   if (!packed)
     return packed;
@@ -64,6 +75,70 @@ DataSection::expandedOf(const SourceBytes &source, llvm::StringRef name,
   made.push_back(std::make_unique<char[]>(bytes));
   image::expandBlocks(format, packed->data(), scales->data(), zeros.data(),
                       made.back().get());
+  return llvm::ArrayRef<char>(made.back().get(), bytes);
+}
+
+/// The codes and scales that a weight's numbers are rounded to.
+llvm::Expected<const image::Rounding *>
+DataSection::roundingOf(const SourceBytes &source, llvm::StringRef name) {
+  auto [known, fresh] = roundings.try_emplace({source.file, source.offset});
+  if (!fresh)
+    return &known->second;
+  const BlockFormat &format = *source.blocks;
+  auto numbers = stretchOf(source.file, source.offset, format.roundedBytes());
+  if (!numbers)
+    return numbers.takeError();
+  if (source.part)
+    name = name.rsplit('.').first; // behind it stands which part
+  auto rounding = image::roundToBlocks(format, numbers->data());
+  if (!rounding)
+    return llvm::createStringError("weight '" + name.str() + "' " +
+                                   llvm::toString(rounding.takeError()));
+  known->second = std::move(*rounding);
+  rounded.push_back({name.str(), format,
+                     known->second.codes.size() + known->second.scales.size(),
+                     known->second.error});
+  return &known->second;
+}
+
+/// Codes, or scales with what codes lack as patterns of f16.
+llvm::Expected<llvm::ArrayRef<char>>
+DataSection::partOf(const SourceBytes &source, llvm::StringRef name,
+                    uint64_t bytes) {
+  const BlockFormat &format = *source.blocks, inImage = format.inImage();
+  const bool areCodes = *source.part == image::PackedPart::codes;
+  if (bytes != (areCodes ? inImage.packedBytes() : inImage.scaleBytes()))
+    return llvm::createStringError(llvm::formatv(
+        "source '{0}' has {1} bytes, which its blocks do not take", name,
+        bytes));
+  llvm::ArrayRef<char> given;
+  if (format.rounded != BlockFormat::Rounded::none) {
+    auto rounding = roundingOf(source, name);
+    if (!rounding)
+      return rounding.takeError();
+    const auto &from = areCodes ? (*rounding)->codes : (*rounding)->scales;
+    given = llvm::ArrayRef<char>(from.data(), from.size());
+  } else {
+    auto found = areCodes ? stretchOf(source.file, source.offset, bytes)
+                          : stretchOf(source.scalesFile, source.scalesOffset,
+                                      format.scaleBytes());
+    if (!found)
+      return found;
+    given = *found;
+  }
+  if (areCodes) {
+    if (auto at = image::findNaN(format, given))
+      return llvm::createStringError(llvm::formatv(
+          "'{0}' has no number at element {1}, which a PE cannot unpack; "
+          "compile with --weights expanded",
+          name, *at));
+    return given;
+  }
+  made.push_back(std::make_unique<char[]>(bytes));
+  if (llvm::Error error =
+          image::scalesOnPes(format, given.data(), made.back().get()))
+    return llvm::createStringError("'" + name.str() + "' " +
+                                   llvm::toString(std::move(error)));
   return llvm::ArrayRef<char>(made.back().get(), bytes);
 }
 

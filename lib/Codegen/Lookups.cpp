@@ -193,6 +193,7 @@ static Ref unpackTaken(Taken &taken, const PackedShard &packed, Ref codes,
   PackedShard rows = packed;
   rows.shape.front() = taken.count;
   rows.groups.front() = areShared ? taken.count : 1;
+  takeBiasOff(emitter, rows, halves);
   return makeNumbers(emitter, rows, halves, scales, zeros, word);
 }
 

@@ -6,6 +6,7 @@
 #include "Packed.h"
 #include "Program.h"
 #include "waferloom/Format/Packing.h"
+#include "waferloom/Image/Half.h"
 #include "waferloom/Target/Resources.h"
 
 #include <numeric>
@@ -21,16 +22,23 @@ uint32_t Sources::getPacked(wafer::WeightOp weight, core::PackedPart part) {
   if (!fresh)
     return it->second;
   const wafer::BlocksAttr blocks = weight.getBlocksAttr();
-  const BlockFormat &format = blocks.getFormat();
-  uint64_t bytes = format.packedBytes();
+  const BlockFormat format = blocks.getFormat(), made = format.inImage();
+  // What the file does not have as PEs hold it is made when the image is
+  // written.
+  const bool isMade = format.rounded != BlockFormat::Rounded::none ||
+                      format.code != BlockFormat::Code::integer ||
+                      format.isPower;
+  uint64_t bytes = made.packedBytes();
   StringAttr file = weight.getFileAttr();
   auto offset = static_cast<int64_t>(weight.getOffset());
   if (part == core::PackedPart::scales) {
-    bytes = format.scaleBytes();
-    file = blocks.getScalesFile();
-    offset = blocks.getScalesAt();
+    bytes = made.scaleBytes();
+    if (!isMade) {
+      file = blocks.getScalesFile();
+      offset = blocks.getScalesAt();
+    }
   } else if (part == core::PackedPart::zeros) {
-    bytes = format.zeroBytes();
+    bytes = made.zeroBytes();
     file = blocks.getZerosFile();
     offset = blocks.getZerosAt();
   }
@@ -41,7 +49,9 @@ uint32_t Sources::getPacked(wafer::WeightOp weight, core::PackedPart part) {
       point.getI64IntegerAttr(static_cast<int64_t>(bytes)),
       hasBytes ? file : StringAttr(),
       hasBytes ? point.getI64IntegerAttr(offset) : IntegerAttr(), UnitAttr(),
-      core::BlocksAttr());
+      isMade && hasBytes ? blocksOf(weight) : core::BlocksAttr(),
+      isMade && hasBytes ? core::PackedPartAttr::get(point.getContext(), part)
+                         : core::PackedPartAttr());
   return it->second;
 }
 
@@ -199,7 +209,7 @@ void Shared::bindPacked(wafer::ParameterOp op, wafer::WeightOp weight,
                    place.buffer, place.offset + at,
                    sources.getPacked(whole, what), part ? part.getAt() : 0);
     made.setPackingAttr(
-        core::PackingAttr::get(context, what, groups, packed.format));
+        core::PackingAttr::get(context, what, groups, packed.format.inImage()));
   };
   bindOne(core::PackedPart::codes, Word::f16, Word::f16, 0);
   const Word numbers = packed.format.halfScales ? Word::f16 : Word::f32;
@@ -224,34 +234,109 @@ static Ref biased(int64_t zero) {
   return patternOf(packedBiasBits + static_cast<uint32_t>(zero));
 }
 
-/// The dense halves of the integers, with bias. A word has them in planes.
-static void emitPlanes(Emitter &emitter, const PackedShard &packed, Ref codes,
-                       Ref halves, int64_t words) {
-  const int64_t bits = packed.format.bits, planes = 16 / bits;
+/// The dense halves that codes of small floats are as patterns: with less of
+/// an exponent, which their scales have.
+static void emitFloatPlanes(Emitter &emitter, const PackedShard &packed,
+                            Ref codes, Ref halves, int64_t words) {
   auto plane = [&](int64_t i) {
     Ref ref = halves;
     ref.offset += i * words * 2;
     ref.strides = {1};
     return ref;
   };
-  const Ref mask = patternOf((1u << bits) - 1);
+  const auto planes = planesOf(packed.format.code);
+  // What moves with a loop costs a rewrite for each that reads it.
+  Ref from = codes;
+  if (!codes.steps.empty()) {
+    emitter.vector(Opcode::mov, {words}, plane(0), codes);
+    from = plane(0);
+  }
+  Ref sign;
+  auto cut = [&](Piece piece, Ref to) {
+    if (piece.up)
+      emitter.vector(Opcode::shl, {words}, to, from, patternOf(piece.up));
+    emitter.vector(Opcode::bit_and, {words}, to, piece.up ? to : from,
+                   patternOf(piece.mask));
+  };
+  // The first plane last: the words may lie there.
+  for (size_t i = planes.size(); i-- > 0;) {
+    const Ref to = plane(static_cast<int64_t>(i));
+    cut(planes[i][0], to);
+    if (planes[i].size() == 1)
+      continue;
+    if (sign.strides.empty())
+      sign = emitter.temporary(Word::f16, {words});
+    cut(planes[i][1], sign);
+    emitter.vector(Opcode::bit_or, {words}, to, to, sign);
+  }
+}
+
+namespace {
+/// The dense halves of integers. A word has them in planes, those of its lower
+/// byte where they are: the bits from `low` on count by one beside 2^(10 -
+/// low), as a half. The upper byte is shifted down, once for all.
+struct IntegerPlanes {
+  Emitter &emitter;
+  const int64_t bits, words, inByte;
+  const Ref codes, halves;
+
+  Ref plane(int64_t i, bool both = false) const {
+    Ref ref = halves;
+    ref.offset += i * words * 2;
+    ref.strides = {1};
+    if (both)
+      ref.strides = {inByte * words, 1};
+    return ref;
+  }
+  /// On a plane of the lower byte and that of the upper one.
+  void onBoth(Opcode op, int64_t i, int64_t from, Ref with) const {
+    emitter.vector(op, {2, words}, plane(i, true), plane(from, true), with);
+  }
+  static uint32_t biasOf(int64_t low) {
+    return packedBiasBits - (static_cast<uint32_t>(low) << 10);
+  }
+  void cut() const;
+  void takeOff(const PackedShard &packed) const;
+};
+} // namespace
+
+/// The integers of each plane, with bias.
+void IntegerPlanes::cut() const {
   // What moves with a loop costs a rewrite for each that reads it.
   const bool isCopied = !codes.steps.empty();
   if (isCopied)
     emitter.vector(Opcode::mov, {words}, plane(0), codes);
   const Ref from = isCopied ? plane(0) : codes;
-  for (int64_t i = planes; --i > 0;)
-    emitter.vector(Opcode::shr, {words}, plane(i), from,
-                   patternOf(static_cast<uint32_t>(bits * i)));
-  // Nothing stands above the last plane.
-  if (!isCopied)
-    emitter.vector(Opcode::bit_and, {words}, plane(0), codes, mask);
-  const int64_t begin = isCopied ? 0 : 1;
-  if (planes - 1 > begin)
-    emitter.vector(Opcode::bit_and, {(planes - 1 - begin) * words},
-                   plane(begin), plane(begin), mask);
-  emitter.vector(Opcode::bit_or, {planes * words}, plane(0), plane(0),
-                 patternOf(packedBiasBits));
+  emitter.vector(Opcode::shr, {words}, plane(inByte), from, patternOf(8));
+  // The first planes last: the words may lie there.
+  for (int64_t i = inByte; i-- > 0;) {
+    const Ref mask = patternOf(((1u << bits) - 1) << (bits * i));
+    if (isCopied && inByte > 1) {
+      onBoth(Opcode::bit_and, i, 0, mask);
+    } else {
+      emitter.vector(Opcode::bit_and, {words}, plane(i), from, mask);
+      if (inByte > 1) // else nothing stands above it
+        emitter.vector(Opcode::bit_and, {words}, plane(i + inByte),
+                       plane(inByte), mask);
+    }
+    onBoth(Opcode::bit_or, i, i, patternOf(biasOf(bits * i)));
+  }
+}
+
+/// Takes the bias off, and the zero that all have; where each group has one,
+/// all planes get the bias of the first, which is in these zeros.
+void IntegerPlanes::takeOff(const PackedShard &packed) const {
+  const bool isOwn = packed.format.zeros == BlockFormat::Zeros::packed;
+  const auto zero = static_cast<uint32_t>(commonZero(packed.format));
+  for (int64_t i = isOwn ? 1 : 0; i < inByte; ++i) {
+    const int64_t low = bits * i;
+    if (isOwn)
+      onBoth(Opcode::add, i, i,
+             patternOf(image::halfOfFloat(
+                 static_cast<float>(packedBias - (packedBias >> low)))));
+    else
+      onBoth(Opcode::sub, i, i, patternOf(biasOf(low) + (zero << low)));
+  }
 }
 
 /// dst = op(dst, of its group), over the shard.
@@ -276,15 +361,20 @@ static void emitByGroups(Emitter &emitter, Opcode op, const PackedShard &packed,
   emitter.vector(op, extents, dst, dst, ofGroup);
 }
 
+void codegen::takeBiasOff(Emitter &emitter, const PackedShard &packed,
+                          Ref halves) {
+  halves.strides = {1};
+  if (packed.format.zeros != BlockFormat::Zeros::packed)
+    emitter.vector(Opcode::sub, {packed.countElements()}, halves, halves,
+                   biased(commonZero(packed.format)));
+}
+
 Ref codegen::makeNumbers(Emitter &emitter, const PackedShard &packed,
                          Ref halves, Ref scales, Ref zeros, Word word) {
   const int64_t elements = packed.countElements();
   halves.strides = {1};
   if (packed.format.zeros == BlockFormat::Zeros::packed)
     emitByGroups(emitter, Opcode::sub, packed, halves, zeros);
-  else
-    emitter.vector(Opcode::sub, {elements}, halves, halves,
-                   biased(commonZero(packed.format)));
   Ref numbers = halves;
   auto convert = [&] {
     numbers = emitter.temporary(Word::f32, {elements});
@@ -337,7 +427,14 @@ FailureOr<Ref> ProgramEmitter::unpack(wafer::ParameterOp op) {
   const int64_t words = packedWords(packed.countCodes(), packed.format.bits),
                 planes = 16 / static_cast<int64_t>(packed.format.bits);
   Ref halves = emitter.temporary(Word::f16, {planes * words});
-  emitPlanes(emitter, packed, parts->codes, halves, words);
+  if (packed.format.code != BlockFormat::Code::integer) {
+    emitFloatPlanes(emitter, packed, parts->codes, halves, words);
+  } else {
+    const IntegerPlanes integers{emitter,    16 / planes,  words,
+                                 planes / 2, parts->codes, halves};
+    integers.cut();
+    integers.takeOff(packed);
+  }
   Ref numbers =
       makeNumbers(emitter, packed, halves, parts->scales, parts->zeros, *word);
   const SmallVector<int64_t> strides = packed.getStrides();

@@ -136,7 +136,7 @@ static DenseElementsAttr inWords(DenseElementsAttr value) {
 }
 
 /// How the file packs the numbers of `weight`, if it does.
-static core::BlocksAttr blocksOf(wafer::WeightOp weight) {
+core::BlocksAttr codegen::blocksOf(wafer::WeightOp weight) {
   wafer::BlocksAttr blocks = weight.getBlocksAttr();
   if (!blocks || !weight.getFile())
     return {};
@@ -170,7 +170,7 @@ FailureOr<uint32_t> Sources::get(wafer::WeightOp weight, Word stored) {
   if (value) {
     core::SourceOp::create(point, loc, name, inWords(value), IntegerAttr(),
                            StringAttr(), IntegerAttr(), UnitAttr(),
-                           core::BlocksAttr());
+                           core::BlocksAttr(), core::PackedPartAttr());
     return it->second;
   }
   const bool narrows = narrowed(*word, stored, weight);
@@ -183,7 +183,7 @@ FailureOr<uint32_t> Sources::get(wafer::WeightOp weight, Word stored) {
       weight.getFile() ? point.getI64IntegerAttr(weight.getOffset())
                        : IntegerAttr(),
       narrows && weight.getFile() ? point.getUnitAttr() : UnitAttr(),
-      blocksOf(weight));
+      blocksOf(weight), core::PackedPartAttr());
   return it->second;
 }
 

@@ -78,6 +78,9 @@ struct Stage {
   std::pair<int64_t, int64_t> tripsOf(wafer::RepeatOp repeat) const;
 };
 
+/// How the file packs the numbers of `weight`, if it does.
+core::BlocksAttr blocksOf(wafer::WeightOp weight);
+
 /// Where the bytes of weights are, by their names; all regions of an image read
 /// from the same.
 class Sources {

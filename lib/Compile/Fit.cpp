@@ -349,6 +349,9 @@ waferloom::Diagnostic waferloom::explainFit(ModuleOp onnx, ModuleOp tensors,
         fit.reserved, planned.answers));
   if (!weights.empty())
     out.notes.push_back(tellLargest("weights", weights, fit.held));
+  if (!planned.asked && (options.storage == "kept" || roundsWeights(options)))
+    out.notes.push_back("these are the bytes of numbers: weights that stay "
+                        "codes take less");
   if (!states.empty())
     out.notes.push_back(tellLargest("states", states, fit.held));
   std::vector<std::string> nearest =

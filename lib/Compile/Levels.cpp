@@ -28,12 +28,12 @@ using namespace waferloom;
 /// `blocks` with the files that `visit` gives.
 template <typename Blocks>
 static Blocks visitBlocks(Operation *op, Blocks blocks, VisitFile visit) {
-  StringAttr zeros = blocks.getZerosFile();
+  StringAttr zeros = blocks.getZerosFile(), scales = blocks.getScalesFile();
   const BlockFormat format = blocks.getFormat();
   const uint64_t scalesAt = blocks.getScalesAt(), zerosAt = blocks.getZerosAt();
   return Blocks::get(
       op->getContext(), format,
-      visit(op, blocks.getScalesFile(), scalesAt, format.scaleBytes()),
+      scales ? visit(op, scales, scalesAt, format.scaleBytes()) : scales,
       scalesAt, zeros ? visit(op, zeros, zerosAt, format.zeroBytes()) : zeros,
       zerosAt);
 }
@@ -46,7 +46,7 @@ static void visitSource(core::SourceOp source, VisitFile visit) {
     return;
   const uint64_t bytes = *source.getBytes() * (source.getNarrowed() ? 2 : 1);
   source.setFileAttr(visit(source, file, source.getOffset().value_or(0),
-                           blocks ? blocks.getFormat().packedBytes() : bytes));
+                           blocks ? blocks.getFormat().bytesInFile() : bytes));
   if (blocks)
     source.setBlocksAttr(visitBlocks(source, blocks, visit));
 }

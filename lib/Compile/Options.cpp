@@ -10,6 +10,7 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/GlobPattern.h"
 
 #include <cmath>
 
@@ -43,7 +44,8 @@ static ArrayRef<Choice> choices() {
       {"weights",
        "storage of weights",
        &O::storage,
-       {"auto", "kept", "expanded"}},
+       {"auto", "kept", "expanded", "int8", "int4", "fp8", "mxfp4"}},
+      {"scales", "choice of scales", &O::scales, {"absmax", "mse"}},
       {"experts", "choice of experts", &O::experts, {"auto", "chosen", "all"}},
       {"logits", "choice of logits", &O::logits, {"last", "all"}},
       {"prefill", "way to prefill", &O::prefill, {"auto", "block", "stream"}},
@@ -130,6 +132,44 @@ Error waferloom::checkEnds(const CompileOptions &options,
   return Error::success();
 }
 
+/// What becomes of weights.
+static Error checkRounding(const CompileOptions &options) {
+  for (auto [isGiven, name] :
+       {std::pair(!options.block.empty(), "--block"),
+        std::pair(options.scales != "absmax", "--scales"),
+        std::pair(!options.keep.empty(), "--keep")})
+    if (isGiven && !roundsWeights(options))
+      return llvm::createStringError(llvm::formatv(
+          "{0} is about weights that are rounded, which --weights {1} does "
+          "not: say --weights int8, int4, fp8 or mxfp4, too",
+          name, options.storage));
+  constexpr int64_t most = 1 << 20;
+  int64_t block = 32;
+  if (!options.block.empty() && options.block != "channel" &&
+      (StringRef(options.block).getAsInteger(10, block) || block < 2 ||
+       block > most))
+    return llvm::createStringError(llvm::formatv(
+        "--block {0} is neither 'channel' nor a number of weights between 2 "
+        "and {1}",
+        options.block, most));
+  if (options.storage == "mxfp4" && (options.block == "channel" || block != 32))
+    return llvm::createStringError(llvm::formatv(
+        "--block {0}: in mxfp4 32 numbers share a scale; leave it out, or say "
+        "--weights int4",
+        options.block));
+  for (const auto &[pattern, type] : options.keep) {
+    if (Error error = checkChoice("type to keep weights in", type, {"f16"}))
+      return error;
+    llvm::Expected<llvm::GlobPattern> parsed =
+        llvm::GlobPattern::create(pattern);
+    if (!parsed)
+      return llvm::createStringError(
+          llvm::formatv("--keep {0} is no pattern of names: {1}", pattern,
+                        llvm::toString(parsed.takeError())));
+  }
+  return Error::success();
+}
+
 Error waferloom::checkOptions(const CompileOptions &options,
                               const target::Target &target) {
   if (Error error = checkNumbers(options, target))
@@ -155,6 +195,8 @@ Error waferloom::checkOptions(const CompileOptions &options,
     if (Error error =
             checkChoice(choice.what, options.*choice.member, choice.values))
       return error;
+  if (Error error = checkRounding(options))
+    return error;
   if (options.objective == "prefill" && options.chunks.empty())
     return llvm::createStringError(
         "objective 'prefill' is about prompts, but no entry takes several "

@@ -133,6 +133,9 @@ void visitOptions(Visit visit) {
   visit("mapping", &O::mapping);
   visit("weights", &O::storage);
   visit("experts", &O::experts);
+  visit("block", &O::block);
+  visit("scales", &O::scales);
+  visit("keep", &O::keep);
   visit("weight-bytes", &O::weights);
 }
 } // namespace

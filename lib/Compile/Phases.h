@@ -12,6 +12,7 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace waferloom {
 
@@ -32,6 +33,23 @@ llvm::Error checkOptions(const CompileOptions &options,
 /// The part of it about the region of the ends, beside those of the layers.
 llvm::Error checkEnds(const CompileOptions &options,
                       const target::Target &target);
+
+/// Whether numbers of weights are rounded to codes.
+inline bool roundsWeights(const CompileOptions &options) {
+  return options.storage != "auto" && options.storage != "kept" &&
+         options.storage != "expanded";
+}
+
+/// The names of the weights of level 1 that `options.keep` leaves out. Emits an
+/// error where a pattern matches none.
+mlir::FailureOr<llvm::StringSet<>> findExcepted(mlir::ModuleOp onnx,
+                                                const CompileOptions &options);
+
+/// At level 2 says of each weight whether it may be rounded.
+void markRounded(mlir::ModuleOp module, const llvm::StringSet<> &excepted);
+
+/// Rounds those that products alone read, in blocks along what they sum over.
+void roundMarked(mlir::ModuleOp module, const CompileOptions &options);
 
 /// Whether the caller wants no more of this compilation.
 inline bool isInterrupted(const CompileOptions &options) {

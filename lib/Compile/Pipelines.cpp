@@ -30,20 +30,27 @@ namespace {
 /// Lowers nodes to tensors, an entry after the other.
 struct LowerOnnx : PassWrapper<LowerOnnx, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerOnnx)
-  explicit LowerOnnx(import::Options options) : options(std::move(options)) {}
+  LowerOnnx(import::Options options, const CompileOptions &given)
+      : options(std::move(options)), given(given) {}
 
   StringRef getName() const override { return "lower-onnx"; }
   void getDependentDialects(DialectRegistry &registry) const override {
     import::registerDialects(registry);
   }
   void runOnOperation() override {
+    FailureOr<llvm::StringSet<>> excepted = findExcepted(getOperation(), given);
+    if (failed(excepted))
+      return signalPassFailure();
     OwningOpRef<ModuleOp> made = import::lowerOnnx(getOperation(), options);
     if (!made)
       return signalPassFailure();
+    if (roundsWeights(given))
+      markRounded(*made, *excepted);
     getOperation().getBodyRegion().takeBody(made->getBodyRegion());
   }
 
   import::Options options;
+  CompileOptions given;
 };
 
 /// Writes into each entry the shapes that users know, before any is cut or
@@ -153,7 +160,9 @@ void RecordShapes::runOnOperation() {
 
 LogicalResult PlanProgram::plan(partition::Planned &found) {
   ModuleOp module = getOperation();
-  if (options.storage == "kept")
+  if (roundsWeights(options))
+    roundMarked(module, options);
+  if (options.storage == "kept" || roundsWeights(options))
     wafer::keepPacked(module, wafer::Keeping::All);
   if (succeeded(planEntries(module, options, found)))
     return success();
@@ -229,7 +238,7 @@ llvm::Error waferloom::populateTensorsPipeline(OpPassManager &pm,
   llvm::Expected<Sampling> how = samplingOf(options);
   if (!how)
     return how.takeError();
-  pm.addPass(std::make_unique<LowerOnnx>(importOptions(options)));
+  pm.addPass(std::make_unique<LowerOnnx>(importOptions(options), options));
   if (options.logits == "last")
     pm.addPass(sampling::createSamplingLast());
   if (how->picks) {
@@ -336,9 +345,16 @@ struct PhaseOptions : PassPipelineOptions<PhaseOptions> {
   Option<std::string> precision{*this, "precision",
                                 llvm::cl::desc("model, f32 or f16"),
                                 llvm::cl::init("model")};
-  Option<std::string> weights{*this, "weights",
-                              llvm::cl::desc("kept, expanded or auto"),
-                              llvm::cl::init("auto")};
+  Option<std::string> weights{
+      *this, "weights",
+      llvm::cl::desc("kept, expanded, auto, int8, int4, "
+                     "fp8 or mxfp4"),
+      llvm::cl::init("auto")};
+  Option<std::string> block{*this, "block",
+                            llvm::cl::desc("Rounded weights of a scale")};
+  Option<std::string> scales{*this, "scales", llvm::cl::desc("absmax or mse"),
+                             llvm::cl::init("absmax")};
+  ListOption<std::string> keep{*this, "keep", llvm::cl::desc("PATTERN=f16")};
   Option<std::string> experts{*this, "experts",
                               llvm::cl::desc("chosen, all or auto"),
                               llvm::cl::init("auto")};
@@ -381,6 +397,12 @@ PhaseOptions::get(target::Target &machine) const {
   out.precision = precision;
   out.storage = weights;
   out.experts = experts;
+  out.block = block;
+  out.scales = scales;
+  for (StringRef text : keep) {
+    auto [pattern, type] = text.rsplit('=');
+    out.keep.emplace_back(pattern.str(), type.str());
+  }
   out.prefill = prefill;
   out.disabledRewrites.assign(disabledRewrites.begin(), disabledRewrites.end());
   for (StringRef text : dims) {

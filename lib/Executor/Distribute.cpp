@@ -347,8 +347,9 @@ static void layPacked(const image::BindingT &binding, const Elements &source,
           live ? image::codeAt(format, source.data, elementOf(offset))
                : nothing;
       char *at = base + 2 * (local % words);
-      storeAs(at, static_cast<uint16_t>(loadAs<uint16_t>(at) |
-                                        code << (local / words * format.bits)));
+      auto word = loadAs<uint16_t>(at);
+      image::putCode(format, code, local / words, word);
+      storeAs(at, word);
     });
     return;
   }

@@ -35,8 +35,9 @@ static Error checkPacking(const ImageT &image, const BindingT &binding,
                           const std::string &where) {
   auto refuse = [&](const Twine &what) { return violation(37, where, what); };
   const PackingT &packing = *binding.packing;
-  if (packing.part > PackedPart::MAX || packing.zeros > PackedZeros::MAX)
-    return violation(7, where, "has an unknown part or kind of zeros");
+  if (packing.part > PackedPart::MAX || packing.zeros > PackedZeros::MAX ||
+      packing.code > PackedCode::MAX)
+    return violation(7, where, "has an unknown part, code or kind of zeros");
   if (binding.role != Role::parameter)
     return refuse("is packed but no parameter");
   const BlockFormat format = formatOf(packing);

@@ -6,6 +6,8 @@ static_assert(static_cast<int>(PackedZeros::none) ==
                   static_cast<int>(BlockFormat::Zeros::none) &&
               static_cast<int>(PackedZeros::packed) ==
                   static_cast<int>(BlockFormat::Zeros::packed));
+static_assert(static_cast<int>(PackedCode::e2m1) ==
+              static_cast<int>(BlockFormat::Code::e2m1));
 
 BlockFormat formatOf(const PackingT &packing) {
   BlockFormat format;
@@ -17,6 +19,9 @@ BlockFormat formatOf(const PackingT &packing) {
   format.period = packing.period;
   format.halfScales = packing.half_scales;
   format.zeros = static_cast<BlockFormat::Zeros>(packing.zeros);
+  format.code = static_cast<BlockFormat::Code>(packing.code);
+  format.tall = packing.tall;
+  format.isDense = packing.is_dense;
   return format;
 }
 
@@ -32,6 +37,9 @@ std::unique_ptr<PackingT> packingOf(PackedPart part, const BlockFormat &format,
   packing->size = format.size;
   packing->period = format.period;
   packing->half_scales = format.halfScales;
+  packing->code = static_cast<PackedCode>(format.code);
+  packing->tall = format.tall;
+  packing->is_dense = format.isDense;
   packing->groups.assign(groups.begin(), groups.end());
   return packing;
 }
@@ -72,22 +80,30 @@ static uint32_t integerAt(const BlockFormat &format, const char *packed,
 
 uint32_t codeAt(const BlockFormat &format, const char *codes,
                 uint64_t element) {
-  const uint64_t row = element / format.columns;
-  return integerAt(format, codes,
-                   row * format.blocks() * format.size +
-                       element % format.columns);
+  return integerAt(
+      format, codes,
+      format.codeIndex(element / format.columns, element % format.columns));
 }
 
 uint64_t scaleIndexOf(const BlockFormat &format, uint64_t element) {
-  const uint64_t row = element / format.columns % format.scaledRows();
-  return row * format.blocks() + element % format.columns / format.size;
+  return format.scaleIndex(element / format.columns, element % format.columns);
 }
 
 uint32_t zeroAt(const BlockFormat &format, const char *zeros, uint64_t scale) {
-  // A row of them ends with a whole byte.
-  const uint64_t each = 8 / format.bits, blocks = format.blocks();
-  const uint64_t row = (blocks + each - 1) / each * each;
-  return integerAt(format, zeros, scale / blocks * row + scale % blocks);
+  return integerAt(format, zeros, format.zeroIndex(scale));
+}
+
+void putCode(const BlockFormat &format, uint32_t code, uint64_t plane,
+             uint16_t &word) {
+  if (format.code == BlockFormat::Code::integer) {
+    word = static_cast<uint16_t>(word | code << (plane * format.bits));
+    return;
+  }
+  const uint32_t pattern =
+      smallFloatOf(format.code)
+          .pattern(code, static_cast<int64_t>(format.bits));
+  for (Piece piece : planesOf(format.code)[plane])
+    word = static_cast<uint16_t>(word | (pattern & piece.mask) >> piece.up);
 }
 
 } // namespace waferloom::image

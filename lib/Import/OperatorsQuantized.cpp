@@ -1,11 +1,11 @@
 //===- OperatorsQuantized.cpp - Weights kept as small integers ------------===//
 //
-// DequantizeLinear of int8 and uint8 weights, with a scale for all or one per
-// index of an axis, and MatMulNBits of com.microsoft: A [.., K] times the
-// transpose of a weight [N, K] that the file holds as small integers in blocks.
-// The integers never enter the IR: what reads them reads a weight of numbers,
-// whose `blocks` say how its bytes, and those of its scales and zeros, stand
-// for them.
+// DequantizeLinear of weights of integers and floats of 8 bits and less, with a
+// scale for all, one per index of an axis or one per block, and MatMulNBits of
+// com.microsoft: A [.., K] times the transpose of a weight [N, K] that the file
+// holds as small integers in blocks. The integers never enter the IR: what
+// reads them reads a weight of numbers, whose `blocks` say how its bytes, and
+// those of its scales and zeros, stand for them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +19,21 @@
 using namespace mlir;
 using namespace waferloom;
 using namespace waferloom::import;
+
+/// The numbers of a constant of the file.
+static std::vector<float> numbersOf(DenseElementsAttr constant) {
+  std::vector<float> numbers;
+  if (isa<FloatType>(constant.getElementType())) {
+    for (const APFloat &value : asSingles(constant).getValues<APFloat>())
+      numbers.push_back(value.convertToFloat());
+    return numbers;
+  }
+  const bool isSigned = !constant.getElementType().isUnsignedInteger();
+  for (const APInt &value : constant.getValues<APInt>())
+    numbers.push_back(isSigned ? static_cast<float>(value.getSExtValue())
+                               : static_cast<float>(value.getZExtValue()));
+  return numbers;
+}
 
 namespace {
 /// The operands of one node as the file has them.
@@ -39,6 +54,9 @@ struct Packed {
   bool readBlocks();
   bool readLinear();
   bool scalesOfAxis(ArrayRef<int64_t> shape);
+  bool scalesOfBlocks(ArrayRef<int64_t> shape, int64_t block);
+  bool readCodes(Type element);
+  bool readZeros(Type element);
   SymbolicTensor *declare();
 };
 } // namespace
@@ -134,41 +152,106 @@ bool Packed::scalesOfAxis(ArrayRef<int64_t> shape) {
   return true;
 }
 
+/// One scale per `block` indices of an axis, for each place beside it.
+bool Packed::scalesOfBlocks(ArrayRef<int64_t> shape, int64_t block) {
+  auto axis = normalizeAxis(c.lowering, c.integer("axis", 1), shape.size());
+  if (!axis)
+    return false;
+  SmallVector<int64_t> expected(shape);
+  expected[*axis] = llvm::divideCeil(shape[*axis], std::max<int64_t>(block, 1));
+  SmallVector<Expr> &given = c.input(1)->shape;
+  auto isExpected = [&] {
+    return given.size() == expected.size() &&
+           llvm::all_of(llvm::zip(given, expected), [](auto pair) {
+             return std::get<0>(pair)->constant() == std::get<1>(pair);
+           });
+  };
+  if (block < 1 || !isExpected())
+    return c.refuse("has scales of shape " + c.lowering.print(given) +
+                    " for blocks of " + Twine(block) + " along axis " +
+                    Twine(*axis) + " of " + Twine(shape[*axis])),
+           false;
+  const int64_t behind = llvm::product_of(shape.drop_front(*axis + 1));
+  format.isDense = true;
+  format.columns = behind == 1 ? shape[*axis] : behind;
+  format.rows = type.getNumElements() / static_cast<int64_t>(format.columns);
+  format.size = behind == 1 ? block : 1;
+  format.tall = behind == 1 ? 1 : block;
+  return true;
+}
+
+/// What each element of a weight of this type is.
+bool Packed::readCodes(Type element) {
+  format.bits = element.getIntOrFloatBitWidth();
+  if (isa<IntegerType>(element)) {
+    format.isSigned = !element.isUnsignedInteger();
+    return true;
+  }
+  if (isa<Float8E4M3FNType>(element))
+    format.code = BlockFormat::Code::e4m3fn;
+  else if (isa<Float8E5M2Type>(element))
+    format.code = BlockFormat::Code::e5m2;
+  else if (isa<Float4E2M1FNType>(element))
+    format.code = BlockFormat::Code::e2m1;
+  return format.code != BlockFormat::Code::integer;
+}
+
+/// Zeros that take something off.
+bool Packed::readZeros(Type element) {
+  SymbolicTensor *taken = c.input(2);
+  if (!taken)
+    return true;
+  if (taken->type != element)
+    return c.refuse("its zero points are not of the type of its integers"),
+           false;
+  const Sizes *known = c.lowering.elementsOf(taken);
+  if (known &&
+      llvm::all_of(*known, [](Expr zero) { return zero->constant() == 0; }))
+    return true;
+  if (format.code == BlockFormat::Code::integer) {
+    format.zeros = BlockFormat::Zeros::packed;
+    return true;
+  }
+  const bool areZero =
+      taken->given && llvm::all_of(numbersOf(taken->given),
+                                   [](float zero) { return zero == 0; });
+  return areZero || (c.refuse("has zero points other than 0, which floats do "
+                              "not have"),
+                     false);
+}
+
 /// As DequantizeLinear says it.
 bool Packed::readLinear() {
   auto refuse = [&](const Twine &reason) { return c.refuse(reason), false; };
-  SymbolicTensor *given = c.input(0), *taken = c.input(2);
+  SymbolicTensor *given = c.input(0);
   Type number = c.input(1)->type;
-  if (given->type.getIntOrFloatBitWidth() != 8)
-    return refuse("of its integers, only int8 and uint8 are supported");
   if (!given->weight)
     return refuse("its integers are no weight whose bytes the file holds");
-  if (!number.isF32() && !number.isF16())
+  if (!readCodes(given->type))
+    return refuse("its weight is of a type that is not supported; there are "
+                  "integers of 2, 4 and 8 bits, float8e4m3fn, float8e5m2 and "
+                  "float4e2m1");
+  if (isa<Float8E8M0FNUType>(number)) {
+    format.isPower = true;
+    number = elementType(static_cast<int32_t>(c.integer("output_dtype", 1)),
+                         c.lowering.builder.getContext());
+  }
+  if (!number || (!number.isF32() && !number.isF16()))
     return refuse("has scales that are neither f32 nor f16");
-  if (int64_t size = c.integer("block_size", 0))
-    return refuse("block_size " + Twine(size) +
-                  " is not supported: only one scale, or one per index of an "
-                  "axis");
   SmallVector<int64_t> shape;
   for (Expr size : given->shape)
     shape.push_back(*size->constant());
   type = RankedTensorType::get(shape, number);
   if (type.getNumElements() == 0)
     return refuse("has no elements");
-  format.bits = 8;
-  format.isSigned = !given->type.isUnsignedInteger();
-  format.halfScales = number.isF16();
+  format.isDense = format.bits < 8;
+  format.halfScales = number.isF16() || format.isPower;
+  format.isWide = format.isPower && !number.isF16();
   format.zeros = BlockFormat::Zeros::none;
-  if (!scalesOfAxis(shape))
+  const int64_t block = c.integer("block_size", 0);
+  if (!(block ? scalesOfBlocks(shape, block) : scalesOfAxis(shape)) ||
+      !readZeros(given->type))
     return false;
-  // Zeros in the text of the file take nothing off.
-  const Sizes *known = taken ? c.lowering.elementsOf(taken) : nullptr;
-  if (taken && taken->type != given->type)
-    return refuse("its zero points are not of the type of its integers");
-  if (taken && !(known && llvm::all_of(*known, [](Expr zero) {
-                   return zero->constant() == 0;
-                 })))
-    format.zeros = BlockFormat::Zeros::packed;
   return find(0, 1, 2);
 }
 
@@ -181,17 +264,13 @@ SymbolicTensor *Packed::declare() {
       llvm::all_of(ArrayRef{integers, scales, zeros}, [](wafer::WeightOp part) {
         return !part || (!part.getFile() && !part.getValue());
       });
-  auto fileOf = [&](wafer::WeightOp part) {
-    return isShapeOnly ? lowering.builder.getStringAttr("")
-                       : part.getFileAttr();
-  };
   wafer::BlocksAttr blocks;
   if (isShapeOnly ||
       (integers.getFile() && scales.getFile() && (!zeros || zeros.getFile())))
     blocks = wafer::BlocksAttr::get(
-        module.getContext(), format, fileOf(scales),
+        module.getContext(), format, scales.getFileAttr(),
         static_cast<int64_t>(scales.getOffset()),
-        zeros ? fileOf(zeros) : StringAttr(),
+        zeros ? zeros.getFileAttr() : StringAttr(),
         zeros ? static_cast<int64_t>(zeros.getOffset()) : 0);
   auto known = dyn_cast_or_null<wafer::WeightOp>(module.lookupSymbol(name));
   if (known && (known.getType() != type || known.getBlocksAttr() != blocks))
@@ -211,21 +290,6 @@ SymbolicTensor *Packed::declare() {
   q.type = type.getElementType();
   q.weight = known.getSymNameAttr();
   return lowering.clone(q);
-}
-
-/// The numbers of a constant of the file.
-static std::vector<float> numbersOf(DenseElementsAttr constant) {
-  std::vector<float> numbers;
-  if (isa<FloatType>(constant.getElementType())) {
-    for (const APFloat &value : asSingles(constant).getValues<APFloat>())
-      numbers.push_back(value.convertToFloat());
-    return numbers;
-  }
-  const bool isSigned = !constant.getElementType().isUnsignedInteger();
-  for (const APInt &value : constant.getValues<APInt>())
-    numbers.push_back(isSigned ? static_cast<float>(value.getSExtValue())
-                               : static_cast<float>(value.getZExtValue()));
-  return numbers;
 }
 
 /// Constants all of them: the numbers they stand for. Null where one is not, or
@@ -288,7 +352,8 @@ static Results lowerDequantizeLinear(Call &c) {
   if (!result && !c.lowering.refusal.empty())
     return {};
   // No weight: known, or of the step.
-  if (!result && (c.lowering.functionOf(q) || isSmallFloat(q->type)))
+  if (!result &&
+      (c.lowering.functionOf(q) || (isSmallFloat(q->type) && !q->weight)))
     result = dequantized(c, q, c.input(1), c.input(2), axis, block);
   if (!result && c.lowering.refusal.empty()) {
     Packed packed(c);

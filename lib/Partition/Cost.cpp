@@ -259,16 +259,35 @@ double Costs::getUnpackingCycles(const Unpacking &unpacking,
   using machine::Type;
   const machine::MachineModel machine(problem.target);
   const auto planes = 16 / static_cast<int64_t>(format.bits);
-  int64_t cycles = planes * machine.getInstructionCycles(
-                                llvm::divideCeil(elements, planes),
-                                machine.getRate(Opcode::shr, Type::f16));
-  auto add = [&](Opcode op, Type to, Type from) {
-    cycles += machine.getInstructionCycles(elements,
+  const int64_t words = llvm::divideCeil(elements, planes);
+  int64_t cycles = 0;
+  auto addOf = [&](int64_t count, Opcode op, Type to, Type from) {
+    cycles += machine.getInstructionCycles(count,
                                            machine.getRate(op, to, from, from));
   };
-  add(Opcode::bit_and, Type::f16, Type::f16);
-  add(Opcode::bit_or, Type::f16, Type::f16);
-  add(Opcode::sub, Type::f16, Type::f16);
+  auto add = [&](Opcode op, Type to, Type from) {
+    addOf(elements, op, to, from);
+  };
+  if (format.code == BlockFormat::Code::integer) {
+    // Those of a byte in place, the upper byte shifted down to them.
+    const bool areOwn = format.zeros == BlockFormat::Zeros::packed;
+    addOf(words, Opcode::shr, Type::f16, Type::f16);
+    for (int64_t i = 0; i < planes / 2; ++i)
+      for (Opcode op : {Opcode::bit_and, Opcode::bit_or, Opcode::sub})
+        if (op != Opcode::sub || i > 0 || !areOwn)
+          addOf(2 * words, op, Type::f16, Type::f16);
+    if (areOwn)
+      add(Opcode::sub, Type::f16, Type::f16);
+  } else {
+    for (const auto &pieces : planesOf(format.code))
+      for (auto [i, piece] : llvm::enumerate(pieces)) {
+        if (piece.up)
+          addOf(words, Opcode::shl, Type::f16, Type::f16);
+        addOf(words, Opcode::bit_and, Type::f16, Type::f16);
+        if (i > 0)
+          addOf(words, Opcode::bit_or, Type::f16, Type::f16);
+      }
+  }
   const bool toSingles = shape.elementBytes == 4;
   const Type scales = toSingles && !format.halfScales ? Type::f32 : Type::f16;
   add(Opcode::mul, scales, scales);

@@ -51,8 +51,10 @@ bool partition::isSameOp(Operation *a, Operation *b) {
       a->getResultTypes() != b->getResultTypes() ||
       a->getOperandTypes() != b->getOperandTypes() ||
       a->getNumRegions() != b->getNumRegions() ||
-      (!isa<wafer::StoredOpInterface>(a) &&
-       a->getAttrDictionary() != b->getAttrDictionary()))
+      (isa<wafer::StoredOpInterface>(a)
+           ? a->getDiscardableAttrDictionary() !=
+                 b->getDiscardableAttrDictionary()
+           : a->getAttrDictionary() != b->getAttrDictionary()))
     return false;
   return llvm::all_of(llvm::zip(a->getRegions(), b->getRegions()),
                       [](auto regions) {

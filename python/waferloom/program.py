@@ -365,8 +365,8 @@ class Program:
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
             stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True,
-            search_plans=200, mapping=None, objective="balanced", ends=None,
-            experts="auto"):
+            search_plans=200, mapping=None, objective="balanced", ends=None, experts="auto", block=None,
+            scales="absmax", keep=None):
     """Compiles an ONNX model, or goes on from the text of a level.
 
     Args:
@@ -405,6 +405,10 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
             program counts cycles (`Program.count`) and refuses to compute values. A text says
             what becomes of weights that the file has as integers: "kept" so on the cores,
             "expanded" in the image, or, as usual, "auto": kept if the model does not fit otherwise.
+            "int8", "int4", "fp8" and "mxfp4" keep them, and round what products read to such
+            codes; `Program.summary["rounded"]` says by how much.
+        block, scales, keep: of rounded weights (docs/cli.md): how many share a scale (32 or
+            "channel"), "absmax" or "mse", and {pattern of names: "f16"} of what is left out.
         experts: of MoE and QMoE that compute a token: the "chosen" ones, "all", or "auto", whichever
             takes fewer matrices (docs/experts.md).
 
@@ -425,11 +429,14 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
     storage = "auto"
     if isinstance(weights, str):
         storage, weights = weights, True
+    if block is not None and not isinstance(block, str):
+        block = str(block)
     options = {"target": target, "precision": precision, "sample": sample, "logits": logits, "context": context,
                "dims": pairs("dims", dims), "chunks": chunks or [], "region": region, "stages": stages, "ends": ends,
                "search_plans": search_plans, "objective": objective,
                "prefill": prefill, "measure_rewrites": measure_rewrites, "weights": weights, "storage": storage,
                "experts": experts,
+               "block": block or "", "scales": scales, "keep": pairs("keep", keep),
                "states": pairs("states", states), "sets": pairs("sets", sets),
                "mapping": as_pair(mapping), "disable_rewrites": disable_rewrites, "seed": seed, "threads": threads}
     temporary = None

@@ -135,7 +135,7 @@ def test_files_beside_the_model(tmp_path):
 
 
 REFUSED = {
-    "blocks": (dict(axis=0, block_size=13), {}, "its scales do not fit the value"),
+    "blocks": (dict(axis=0, block_size=13), {}, "has scales of shape .7. for blocks of 13 along axis 0 of 13"),
     "axis": (dict(axis=0), {}, r"has scales of shape \[7\] for 13 indices of axis 0"),
     "scales as a list": (dict(axis=1), dict(raw=False), "its scales are no weight whose bytes the file holds"),
 }

@@ -3,6 +3,7 @@
 
 #include "waferloom/Image/Packing.h"
 #include "waferloom/Image/Blocks.h"
+#include "waferloom/Image/Rounding.h"
 #include "gtest/gtest.h"
 #include <random>
 
@@ -50,6 +51,20 @@ TEST(Packing, ChannelsShareTheirScaleWithAllButTheirAxis) {
   EXPECT_EQ(groupsOf(format, dims, 0), (Groups{1, 1}));
 }
 
+TEST(Packing, BlocksOfSeveralRowsAreGroupsAlongRows) {
+  BlockFormat format = blocksOf(96, 8, 4, 1);
+  format.tall = 32;
+  EXPECT_EQ(groupsOf(format, {{96, 8, 96}, {8, 1, 4}}, 0), (Groups{32, 1}));
+  EXPECT_EQ(groupsOf(format, {{96, 8, 24}, {8, 1, 4}}, 0), (Groups{8, 1}));
+  // Rows as 6 heads of 16, and a part that begins within a block.
+  EXPECT_EQ(groupsOf(format, {{6, 128, 6}, {16, 8, 16}, {8, 1, 8}}, 0),
+            (Groups{2, 16, 1}));
+  EXPECT_EQ(groupsOf(format, {{64, 8, 64}, {8, 1, 4}}, 128), (Groups{16, 1}));
+  // One block for all rows.
+  format.tall = 96;
+  EXPECT_EQ(groupsOf(format, {{96, 8, 12}, {8, 1, 4}}, 0), (Groups{12, 1}));
+}
+
 /// Whatever the format and the cut into dimensions: all elements of a group
 /// have one scale.
 TEST(Packing, NoGroupCrossesABlock) {
@@ -65,7 +80,10 @@ TEST(Packing, NoGroupCrossesABlock) {
     format.rows = static_cast<uint64_t>(elements) / format.columns;
     format.size = uint64_t(1) << random() % 5;
     format.bits = 8;
-    if (random() % 2)
+    format.isDense = random() % 2;
+    if (random() % 3 == 0)
+      format.tall = draw(6);
+    else if (random() % 2)
       do
         format.period = draw(static_cast<uint32_t>(format.rows));
       while (format.rows % format.period != 0);
@@ -123,4 +141,57 @@ TEST(Packing, CodesAndZerosAreThoseOfTheFile) {
           ASSERT_EQ(number, numbers[i]) << bits << " bits, element " << i;
         }
       }
+}
+
+/// The instructions for each kind of float, executed by hand: all of its codes
+/// in all planes, whatever lies in the other ones.
+TEST(Packing, PiecesOfWordsAreThePatternsOfF16) {
+  using Code = BlockFormat::Code;
+  for (Code code : {Code::e4m3fn, Code::e5m2, Code::e2m1}) {
+    BlockFormat format = blocksOf(1, 8, code == Code::e2m1 ? 4 : 8, 8);
+    format.code = code;
+    format.zeros = BlockFormat::Zeros::none;
+    EXPECT_EQ(format.fault(false), nullptr);
+    const auto planes = planesOf(code);
+    EXPECT_EQ(planes.size(), 16 / format.bits);
+    const uint32_t count = 1u << format.bits;
+    for (uint32_t bits = 0; bits < count; ++bits)
+      for (size_t plane = 0; plane < planes.size(); ++plane)
+        for (uint32_t other : {0u, count - 1, bits}) {
+          uint16_t word = 0;
+          for (size_t i = 0; i < planes.size(); ++i)
+            image::putCode(format, i == plane ? bits : other, i, word);
+          uint32_t pattern = 0;
+          for (Piece piece : planes[plane])
+            pattern |= (uint32_t(word) << piece.up) & piece.mask;
+          ASSERT_EQ(pattern, smallFloatOf(code).pattern(
+                                 bits, static_cast<int64_t>(format.bits)));
+        }
+  }
+}
+
+TEST(Packing, NumbersAreRoundedToTheNearestCode) {
+  BlockFormat format = blocksOf(5, 3, 8, 1);
+  format.tall = 4;
+  format.isDense = format.halfScales = format.isWide = true;
+  format.rounded = BlockFormat::Rounded::f32;
+  EXPECT_EQ(format.fault(false), nullptr);
+  // The last row is a block of its own.
+  const float numbers[] = {127, -1, 0, 1.5f, 0.25f, 0, -2.5f, 0.5f,
+                           0,   3,  0, 0,    -254,  7, 1e-9f};
+  auto rounding =
+      image::roundToBlocks(format, reinterpret_cast<const char *>(numbers));
+  ASSERT_TRUE(bool(rounding));
+  EXPECT_EQ(rounding->scales.size(), 12u);
+  float made[15];
+  image::expandBlocks(format, rounding->codes.data(), rounding->scales.data(),
+                      nullptr, reinterpret_cast<char *>(made));
+  // Ties go to even: the first column counts by 1, the last row by 2.
+  EXPECT_EQ(made[0], 127);
+  EXPECT_EQ(made[3], 2);
+  EXPECT_EQ(made[6], -2);
+  EXPECT_EQ(made[9], 3);
+  EXPECT_EQ(made[12], -254);
+  EXPECT_EQ(rounding->error.largest, 0.5);
+  EXPECT_EQ(rounding->error.largestNumber, 254);
 }

@@ -51,7 +51,10 @@ static constexpr Option options[] = {
     {"write-mapping", "FILE", "writes all that was chosen, as a mapping"},
     {"state", "PAST=PRESENT", "declares a state by hand; repeatable"},
     {"set", "INPUT=VALUE", "fixes an input for good; repeatable"},
-    {"weights", "HOW", "of integers: kept, expanded, or auto (default)"},
+    {"weights", "HOW", "kept, expanded, auto; int8, int4, fp8, mxfp4: rounds"},
+    {"block", "N|channel", "rounded weights that share a scale (32)"},
+    {"scales", "HOW", "of rounded weights: absmax (default), or mse"},
+    {"keep", "PATTERN=f16", "leaves weights unrounded; repeatable"},
     {"experts", "WHICH", "compute: chosen, all, or auto (default)"},
     {"no-weights", "", "shapes only: counts cycles, computes no values"},
     {"stop-after", "PHASE", "print the IR of a phase and stop; phases are:"},
@@ -95,6 +98,8 @@ static bool read(Arguments &args, CompileOptions &out) {
   out.mapping.first = args.get("mapping");
   out.storage = args.get("weights", "auto");
   out.experts = args.get("experts", "auto");
+  out.block = args.get("block");
+  out.scales = args.get("scales", "absmax");
   out.weights = !args.has("no-weights");
   out.measureRewrites = args.has("measure-rewrites");
   auto context = args.integer("context", 0, 1);
@@ -152,6 +157,11 @@ static bool read(Arguments &args, CompileOptions &out) {
                    return false;
                  out.sets.emplace_back(name.str(), number);
                  return true;
+               }) &&
+         pairs(args, "keep", "PATTERN=f16",
+               [&](StringRef pattern, StringRef type) {
+                 out.keep.emplace_back(pattern.str(), type.str());
+                 return true;
                });
 }
 
@@ -198,20 +208,59 @@ static llvm::json::Object toJson(const CompileSummary &s) {
                                  {"reserved", s.fit.reserved}}}};
 }
 
+static llvm::json::Array toJson(llvm::ArrayRef<Rounded> rounded) {
+  llvm::json::Array list;
+  for (const Rounded &weight : rounded)
+    list.push_back(
+        llvm::json::Object{{"name", llvm::json::fixUTF8(weight.name)},
+                           {"format", weight.format},
+                           {"bytes", weight.bytes},
+                           {"error_largest", weight.largest},
+                           {"error_rms", weight.rms},
+                           {"largest_number", weight.largestNumber}});
+  return list;
+}
+
+/// A line for each rounded weight: its error, and that as a share of its
+/// largest number.
+static void tellRounded(llvm::ArrayRef<Rounded> rounded) {
+  if (rounded.empty())
+    return;
+  size_t width = StringRef("weight").size();
+  for (const Rounded &weight : rounded)
+    width = std::max(width, weight.name.size());
+  const std::string row = "{0,-" + std::to_string(width) +
+                          "}  {1,-22}  {2,10}  {3,10}  {4,8}  {5,8}\n";
+  llvm::outs() << llvm::formatv(row.c_str(), "weight", "rounded to", "largest",
+                                "rms", "largest", "rms");
+  for (const Rounded &weight : rounded) {
+    const double share =
+        weight.largestNumber > 0 ? 100 / weight.largestNumber : 0;
+    llvm::outs() << llvm::formatv(
+        row.c_str(), weight.name, weight.format,
+        llvm::formatv("{0:e2}", weight.largest).str(),
+        llvm::formatv("{0:e2}", weight.rms).str(),
+        llvm::formatv("{0:f2} %", weight.largest * share).str(),
+        llvm::formatv("{0:f2} %", weight.rms * share).str());
+  }
+}
+
 static llvm::ArrayRef<StringRef> choices(StringRef option) {
   return option == "target" ? target::presetNames() : choicesOf(option);
 }
 
 /// The image, and beside it the mapping.
 static int writeOutputs(const Arguments &args, const CompileResult &result,
-                        llvm::ArrayRef<std::string> read) {
+                        llvm::ArrayRef<std::string> read,
+                        std::vector<Rounded> &rounded) {
   const bool wantsMapping = args.has("write-mapping");
   if (wantsMapping && result.mapping.empty())
     return fail(args.get("write-mapping"),
                 llvm::createStringError(
                     "this text had its layouts already: a mapping is written "
                     "of the model, or of its level 'onnx' or 'tensors'"));
-  if (llvm::Error error = writeImage(*result.image, args.get("output"), read))
+  if (llvm::Error error =
+          writeImage(*result.image, args.get("output"), read, &rounded))
     return fail(args.get("output"), std::move(error));
   if (wantsMapping)
     if (llvm::Error error =
@@ -222,7 +271,7 @@ static int writeOutputs(const Arguments &args, const CompileResult &result,
 
 /// Says what was compiled, and compares it.
 static int tellResult(const Arguments &args, const CompileOptions &options,
-                      CompileResult &result) {
+                      CompileResult &result, llvm::ArrayRef<Rounded> rounded) {
   std::string output = args.get("output");
   uint64_t bytes = 0;
   (void)llvm::sys::fs::file_size(output, bytes);
@@ -235,6 +284,8 @@ static int tellResult(const Arguments &args, const CompileOptions &options,
   object["target"] = image::escapeToUtf8(options.target);
   if (options.measureRewrites)
     object["rewrites"] = report::rewritesToJson(result.image->image);
+  if (!rounded.empty())
+    object["rounded"] = toJson(rounded);
   if (!isJson && !args.has("quiet")) {
     llvm::outs() << llvm::formatv(
         "{0}: {1} parameters on {2} x {3} PEs of {4}, {5} of {6} bytes of SRAM "
@@ -244,6 +295,7 @@ static int tellResult(const Arguments &args, const CompileOptions &options,
     for (const auto &entry : result.image->image.entries)
       if (std::string text = report::boundsOf(*entry); !text.empty())
         llvm::outs() << entry->name << ": a step takes " << text << "\n";
+    tellRounded(rounded);
     if (options.measureRewrites)
       for (const std::string &text : report::rewriteLines(result.image->image))
         llvm::outs() << text << "\n";
@@ -324,14 +376,16 @@ static int run(llvm::ArrayRef<char *> argv) {
     return 0;
   compileOptions.progress = nullptr;
   llvm::append_range(files, result.filesRead);
+  std::vector<Rounded> rounded;
   const auto start = std::chrono::steady_clock::now();
-  if (int status = waitFor("writing " + args.get("output"),
-                           [&] { return writeOutputs(args, result, files); }))
+  if (int status = waitFor("writing " + args.get("output"), [&] {
+        return writeOutputs(args, result, files, rounded);
+      }))
     return status;
   const std::chrono::duration<double> writing =
       std::chrono::steady_clock::now() - start;
   result.summary.compileSeconds += writing.count();
-  return tellResult(args, compileOptions, result);
+  return tellResult(args, compileOptions, result, rounded);
 }
 
 const Command tool::compileCommand = {

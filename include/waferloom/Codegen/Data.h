@@ -3,8 +3,8 @@
 // The schema's object, and for each of its sources where the bytes are. They go
 // from the model's file into the image's data section without a copy of their
 // own: both are mapped, and the writer takes stretches of bytes. Weights that
-// the wafer holds in half precision are rounded here, and those that the file
-// holds as small integers expanded.
+// the wafer holds in half precision or in codes of few bits are rounded here,
+// and those that the file holds as small integers expanded.
 //
 //===----------------------------------------------------------------------===//
 
@@ -13,6 +13,7 @@
 
 #include "waferloom/Image/Blocks.h"
 #include "waferloom/Image/Image_generated.h"
+#include "waferloom/Image/Rounding.h"
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringMap.h"
@@ -20,6 +21,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +40,16 @@ struct SourceBytes {
   std::optional<BlockFormat> blocks;
   std::string scalesFile, zerosFile;
   uint64_t scalesOffset = 0, zerosOffset = 0;
+  /// Of `blocks` one part, as PEs hold it.
+  std::optional<image::PackedPart> part;
+};
+
+/// A weight that was rounded, and what it lost.
+struct RoundedWeight {
+  std::string name;
+  BlockFormat format;
+  uint64_t bytes = 0; ///< of codes and scales
+  image::RoundingError error;
 };
 
 /// An image before it is written: the schema's object and its data section.
@@ -62,6 +74,9 @@ public:
   /// Valid as long as the section.
   llvm::ArrayRef<llvm::ArrayRef<char>> getChunks() const { return chunks; }
 
+  /// What was rounded to codes, in the order of the image's sources.
+  llvm::ArrayRef<RoundedWeight> getRounded() const { return rounded; }
+
   /// The files that it is made of.
   std::vector<std::string> getFiles() const {
     std::vector<std::string> names;
@@ -79,12 +94,18 @@ private:
   llvm::Expected<llvm::ArrayRef<char>>
   expandedOf(const SourceBytes &source, llvm::StringRef name, uint64_t bytes);
   llvm::Expected<llvm::ArrayRef<char>>
+  partOf(const SourceBytes &source, llvm::StringRef name, uint64_t bytes);
+  llvm::Expected<const image::Rounding *> roundingOf(const SourceBytes &source,
+                                                     llvm::StringRef name);
+  llvm::Expected<llvm::ArrayRef<char>>
   halvesOf(const SourceBytes &source, llvm::StringRef name, uint64_t bytes);
 
   std::function<bool()> interrupted;
   llvm::StringMap<std::unique_ptr<llvm::MemoryBuffer>> files;
   std::vector<llvm::ArrayRef<char>> chunks;
   std::vector<std::unique_ptr<char[]>> made; // rounded or expanded
+  std::map<std::pair<std::string, uint64_t>, image::Rounding> roundings;
+  std::vector<RoundedWeight> rounded;
 };
 
 } // namespace waferloom::codegen

@@ -66,11 +66,21 @@ struct CompileOptions {
   /// and computes no values.
   bool weights = true;
   /// Weights that the file has as integers: "kept" so on the PEs, "expanded" in
-  /// the image, or "auto", kept if the model does not fit otherwise.
+  /// the image, or "auto", kept if the model does not fit otherwise. "int8",
+  /// "int4", "fp8" or "mxfp4" keeps them, and rounds numbers to such codes.
   std::string storage = "auto";
   /// Which experts of MoE and QMoE compute: the "chosen" ones, "all", or
   /// "auto", whichever takes fewer matrices.
   std::string experts = "auto";
+  /// Of codes that numbers are rounded to: how many share a scale, along what
+  /// is summed: "32", .., or "channel", all. Empty: 32.
+  std::string block;
+  /// Where their scales take the largest number: "absmax", to the largest code;
+  /// "mse", where the squared error is least.
+  std::string scales = "absmax";
+  /// Patterns of names of weights, or of nodes that read them, that are not
+  /// rounded, and what they are instead: "f16".
+  std::vector<std::pair<std::string, std::string>> keep;
   std::string stopAfter; // a phase's name; empty: go to the end
   std::string saveIr;    // a folder for the IR after every phase
   /// Name and text of a mapping (docs/mapping.md), which says much of the
@@ -93,6 +103,14 @@ struct Diagnostic {
   std::string node; // the ONNX node, "" if it is about no node
   std::vector<std::string> notes;
   std::string file = {}; // it is about; "": the model
+};
+
+/// A weight whose numbers were rounded to codes, and by how much.
+struct Rounded {
+  std::string name, format; ///< "int4, blocks of 32"
+  uint64_t bytes = 0;       ///< of codes and scales
+  double largest = 0, rms = 0;
+  double largestNumber = 0; ///< of the weight itself
 };
 
 /// Numbers about a compilation; `summary` of the Python program.
@@ -157,15 +175,18 @@ struct ModelFacts {
 llvm::Expected<ModelFacts> describeModel(llvm::StringRef path);
 
 /// Writes a compiled image: whole or not at all, and over no file that weights
-/// come from or that was `read`.
+/// come from or that was `read`. `rounded`, if there is one, is told what was
+/// rounded on the way.
 llvm::Error writeImage(const codegen::Image &image, llvm::StringRef path,
-                       llvm::ArrayRef<std::string> read = {});
+                       llvm::ArrayRef<std::string> read = {},
+                       std::vector<Rounded> *rounded = nullptr);
 
 /// What `writeImage` would write. Ends with the error "interrupted" when
 /// `interrupted`, which is asked several times a second (may be null), says so.
 llvm::Expected<std::string>
 imageBytes(const codegen::Image &image,
-           const std::function<bool()> &interrupted = {});
+           const std::function<bool()> &interrupted = {},
+           std::vector<Rounded> *rounded = nullptr);
 
 /// "model.onnx: error: node 'x' (Softmax): ..." and its notes.
 std::string format(const Diagnostic &diagnostic, llvm::StringRef file);

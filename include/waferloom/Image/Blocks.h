@@ -7,7 +7,12 @@
 
 namespace waferloom::image {
 
-/// Writes the elements, row-major, in the type of the scales.
+/// What the code of a small float stands for.
+float valueOf(BlockFormat::Code code, uint32_t bits);
+/// What a scale of a byte stands for.
+float powerOf(uint8_t scale);
+
+/// Writes the elements, row-major, in the type of the format's numbers.
 void expandBlocks(const BlockFormat &format, const char *packed,
                   const char *scales, const char *zeros, char *to);
 

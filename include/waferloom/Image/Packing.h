@@ -23,6 +23,10 @@ uint64_t bytesRead(const PackingT &packing);
 uint64_t packedBytes(const PackingT &packing, llvm::ArrayRef<uint64_t> extents,
                      uint64_t elementBytes);
 
+/// Adds the code of an element of plane `plane` to its word on a PE.
+void putCode(const BlockFormat &format, uint32_t code, uint64_t plane,
+             uint16_t &word);
+
 /// The unsigned integer of element `element` of the weight.
 uint32_t codeAt(const BlockFormat &format, const char *codes, uint64_t element);
 /// Which of the scales is that of element `element`.

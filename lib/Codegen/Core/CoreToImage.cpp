@@ -6,7 +6,6 @@
 #include "waferloom/Format/HostType.h"
 #include "waferloom/Image/Packing.h"
 #include "waferloom/Image/Utf8.h"
-
 #include "waferloom/Target/ImageTarget.h"
 #include "waferloom/Target/Target.h"
 
@@ -15,12 +14,11 @@
 
 using namespace mlir;
 using namespace waferloom;
-using codegen::SourceBytes;
 
 static image::Type typeOf(Type type) {
-  if (type.isF16())
-    return image::Type::f16;
-  return isa<FloatType>(type) ? image::Type::f32 : image::Type::i32;
+  return type.isF16()           ? image::Type::f16
+         : isa<FloatType>(type) ? image::Type::f32
+                                : image::Type::i32;
 }
 
 /// Booleans and int64 of the host are i32 on the wafer.
@@ -135,7 +133,7 @@ static std::string bytesOf(ElementsAttr value) {
 void Assembler::source(core::SourceOp op) {
   auto source = std::make_unique<image::SourceT>();
   source->name = op.getName().str();
-  SourceBytes bytes;
+  codegen::SourceBytes bytes;
   if (std::optional<ElementsAttr> value = op.getValue()) {
     bytes.inlined = bytesOf(*value);
     source->bytes = bytes.inlined.size();
@@ -146,11 +144,14 @@ void Assembler::source(core::SourceOp op) {
     bytes.narrows = op.getNarrowed();
     if (core::BlocksAttr blocks = op.getBlocksAttr()) {
       bytes.blocks = blocks.getFormat();
-      bytes.scalesFile = blocks.getScalesFile().str();
+      if (StringAttr scales = blocks.getScalesFile())
+        bytes.scalesFile = scales.str();
       bytes.scalesOffset = blocks.getScalesAt();
-      if (blocks.getZerosFile())
-        bytes.zerosFile = blocks.getZerosFile().str();
+      if (StringAttr zeros = blocks.getZerosFile())
+        bytes.zerosFile = zeros.str();
       bytes.zerosOffset = blocks.getZerosAt();
+      if (auto part = op.getPart())
+        bytes.part = mirrored<image::PackedPart>(*part);
     }
   }
   out.image.sources.push_back(std::move(source));
@@ -236,7 +237,7 @@ std::unique_ptr<image::BindingT> Assembler::binding(core::BindOp op) {
     to->packing = image::packingOf(
         mirrored<image::PackedPart>(packing.getPart()), packing.getFormat(),
         llvm::map_to_vector(packing.getGroups(),
-                            [&](int64_t group) { return narrow(group); }));
+                            [&](auto n) { return narrow(n); }));
   return to;
 }
 

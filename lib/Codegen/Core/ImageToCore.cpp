@@ -389,10 +389,10 @@ OwningOpRef<ModuleOp> Reader::read() {
       file = builder.getStringAttr(data.file);
       offset = number(static_cast<int64_t>(data.begin + source->offset));
     }
-    create<core::SourceOp>(loc, builder.getStringAttr(source->name),
-                           ElementsAttr(),
-                           number(static_cast<int64_t>(source->bytes)), file,
-                           offset, UnitAttr(), core::BlocksAttr());
+    create<core::SourceOp>(
+        loc, builder.getStringAttr(source->name), ElementsAttr(),
+        number(static_cast<int64_t>(source->bytes)), file, offset, UnitAttr(),
+        core::BlocksAttr(), core::PackedPartAttr());
   }
   for (const auto &from : image.entries)
     entry(*from);

@@ -4,7 +4,6 @@
 
 #include "waferloom/Dialect/Core/Core.h"
 #include "waferloom/Format/HostType.h"
-#include "waferloom/Format/Packing.h"
 
 #include "llvm/ADT/StringSet.h"
 
@@ -310,10 +309,6 @@ LogicalResult SetOp::verify() {
   return success();
 }
 
-static bool isElement(Type type) {
-  return type.isF32() || type.isF16() || type.isSignlessInteger(32);
-}
-
 static LogicalResult verifyHostType(Operation *op, Type type, Type host) {
   if (!isElement(type))
     return op->emitOpError() << "holds " << type
@@ -419,52 +414,6 @@ LogicalResult RegionOp::verify() {
     return WalkResult::advance();
   });
   return failure(result.wasInterrupted());
-}
-
-LogicalResult
-BlocksAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                   BlockFormat format, StringAttr, int64_t scalesAt,
-                   StringAttr zerosFile, int64_t zerosAt) {
-  if (const char *fault = format.fault(static_cast<bool>(zerosFile)))
-    return emitError() << fault;
-  if (scalesAt < 0 || zerosAt < 0)
-    return emitError() << "has scales or zeros at a negative offset";
-  return success();
-}
-
-LogicalResult
-PackingAttr::verify(llvm::function_ref<InFlightDiagnostic()> emitError,
-                    PackedPart part, ArrayRef<int64_t> groups,
-                    BlockFormat format) {
-  if (const char *fault = format.fault(hasZeros(format)))
-    return emitError() << fault;
-  if (!canStayPacked(format))
-    return emitError() << "is of a format that PEs do not unpack";
-  if (part == PackedPart::zeros && !hasZeros(format))
-    return emitError() << "has no zeros";
-  if (llvm::any_of(groups, [](int64_t group) { return group < 1; }))
-    return emitError() << "has a group without elements";
-  return success();
-}
-
-LogicalResult SourceOp::verify() {
-  if (getValue().has_value() == getBytes().has_value())
-    return emitOpError("has either elements or a number of bytes");
-  if (!getBytes() && (getFile() || getNarrowed() || getBlocks()))
-    return emitOpError("has its elements here and in a file");
-  if (!getFile() && (getNarrowed() || getBlocks()))
-    return emitOpError("is made of bytes of a file but names none");
-  for (std::optional<uint64_t> number : {getBytes(), getOffset()})
-    if (number && static_cast<int64_t>(*number) < 0)
-      return emitOpError() << "has the number "
-                           << static_cast<int64_t>(*number);
-  if (std::optional<ElementsAttr> value = getValue()) {
-    Type type = value->getElementType();
-    if (!isElement(type))
-      return emitOpError() << "holds " << type
-                           << ", the data section has f32, f16 and i32";
-  }
-  return success();
 }
 
 LogicalResult ImageOp::verify() {

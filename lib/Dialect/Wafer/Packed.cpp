@@ -87,35 +87,59 @@ static void keepLeastBytes(SmallVectorImpl<Candidate> &candidates) {
   candidates.truncate(kept);
 }
 
-bool wafer::keepPacked(ModuleOp module, Keeping which) {
+namespace {
+/// What reads a weight.
+struct Readers {
+  int64_t elementBytes = 0; ///< of a number
+  int64_t numbers = 0;      ///< most that are made of it at once
+  bool others = false;      ///< some that want it as it is
+  bool lookups = false;     ///< some that look up its rows
+};
+} // namespace
+
+static llvm::MapVector<WeightOp, Readers> findReaders(ModuleOp module) {
   SymbolTable symbols(module);
-  DenseMap<WeightOp, int64_t> elementBytes, numbers;
-  DenseSet<WeightOp> others;
+  llvm::MapVector<WeightOp, Readers> found;
   module.walk([&](ParameterOp op) {
     const std::optional<int64_t> made = countNumbers(op.getResult());
     for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>()) {
-      WeightOp whole = getWhole(symbols, name);
-      elementBytes[whole] =
+      Readers &readers = found[getWhole(symbols, name)];
+      readers.elementBytes =
           cast<ShapedType>(op.getType()).getElementTypeBitWidth() / 8;
-      if (made)
-        numbers[whole] = std::max(numbers[whole], *made);
-      else
-        others.insert(whole);
+      readers.numbers = std::max(readers.numbers, made.value_or(0));
+      readers.others |= !made;
+      readers.lookups |= !isMultiplied(op.getResult());
     }
   });
+  return found;
+}
+
+llvm::MapVector<WeightOp, int64_t> wafer::getKeepable(ModuleOp module) {
+  llvm::MapVector<WeightOp, int64_t> elementBytes;
+  for (auto &[weight, readers] : findReaders(module))
+    if (!readers.others && !readers.lookups)
+      elementBytes[weight] = readers.elementBytes;
+  return elementBytes;
+}
+
+/// Rows that are looked up are integers, a scale is of one row.
+static bool hasRows(const BlockFormat &format) {
+  return format.code == BlockFormat::Code::integer && format.tall == 1;
+}
+
+bool wafer::keepPacked(ModuleOp module, Keeping which) {
   SmallVector<Candidate> candidates;
-  for (auto weight : module.getOps<WeightOp>()) {
-    if (!weight.getBlocks() || !elementBytes.contains(weight) ||
-        others.contains(weight))
+  for (auto &[weight, readers] : findReaders(module)) {
+    if (readers.others || !weight || !weight.getBlocks())
       continue;
     const BlockFormat &format = weight.getBlocksAttr().getFormat();
-    if (!canStayPacked(format))
+    if (!canStayPacked(format) || (readers.lookups && !hasRows(format)))
       continue;
-    const int64_t bytes = elementBytes[weight];
-    candidates.push_back(
-        {weight, weight.getSymName(), numbers[weight] * bytes,
-         cast<ShapedType>(weight.getType()).getNumElements() * bytes,
-         static_cast<int64_t>(format.bytes())});
+    candidates.push_back({weight, weight.getSymName(),
+                          readers.numbers * readers.elementBytes,
+                          cast<ShapedType>(weight.getType()).getNumElements() *
+                              readers.elementBytes,
+                          static_cast<int64_t>(format.bytes())});
   }
   if (which == Keeping::LeastBytes)
     keepLeastBytes(candidates);

@@ -114,6 +114,11 @@ LogicalResult WaferDialect::verifyOperationAttribute(Operation *op,
     return weight.getBlocks() && isa<UnitAttr>(named.getValue())
                ? success()
                : op->emitError("is wafer.kept but has no integers in a file");
+  if ((isa<WeightOp>(op) && name == roundName) ||
+      (isa<WeightOp, ParameterOp>(op) && name == halvesName))
+    return isa<UnitAttr>(named.getValue())
+               ? success()
+               : op->emitError() << "attribute '" << name << "' has no value";
   if (!isa<ModuleOp>(op) || (name != targetName && name != optionsName))
     return op->emitError() << "attribute '" << name
                            << "' is neither the wafer.target nor the "

@@ -1,6 +1,8 @@
 #include "waferloom/Dialect/Wafer/Wafer.h"
 #include "waferloom/Dialect/Wafer/Packed.h"
 
+#include "waferloom/Format/Packing.h"
+
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 
@@ -26,7 +28,9 @@ LogicalResult BlocksAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  BlockFormat format, StringAttr scalesFile,
                                  int64_t scalesAt, StringAttr zerosFile,
                                  int64_t zerosAt) {
-  if (const char *fault = format.fault(static_cast<bool>(zerosFile)))
+  // With shapes only none of them has a file.
+  const bool hasZerosInFile = scalesFile ? bool(zerosFile) : hasZeros(format);
+  if (const char *fault = format.fault(hasZerosInFile))
     return emitError() << fault;
   if (scalesAt < 0 || zerosAt < 0)
     return emitError() << "scales and zeros lie at an offset of at least 0";
@@ -98,16 +102,15 @@ LogicalResult WeightOp::verify() {
                          << getValueAttr().getShapedType();
   if (BlocksAttr blocks = getBlocksAttr()) {
     BlockFormat format = blocks.getFormat();
-    // Without bytes there are no scales either.
-    if (!getFile() && !blocks.getScalesFile().empty())
+    if (getPart() || getValue())
       return emitOpError("is packed in blocks but lies in no file");
     if (static_cast<uint64_t>(type.getNumElements()) !=
         format.rows * format.columns)
       return emitOpError() << "has " << type.getNumElements()
                            << " elements and blocks of " << format.rows
                            << " by " << format.columns;
-    if (format.halfScales ? !type.getElementType().isF16()
-                          : !type.getElementType().isF32())
+    if (format.hasHalves() ? !type.getElementType().isF16()
+                           : !type.getElementType().isF32())
       return emitOpError("is not of the type of its scales");
   }
   return success();

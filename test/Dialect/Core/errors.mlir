@@ -561,7 +561,25 @@ core.image "grid-4x4" {
 // -----
 
 core.image "grid-4x4" {
-  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f64 from "f" at 0> // expected-error {{scales are f16 or f32, not f64}}
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 8 size 2 code e3m4 scales f32 from "f" at 0> // expected-error {{codes are integer, e4m3fn, e5m2 or e2m1, not e3m4}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 8 size 2 scales f32 nowhere> // expected-error {{has blocks whose scales lie in no file}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 part codes // expected-error {{is a part of blocks but has none}}
+}
+
+// -----
+
+core.image "grid-4x4" {
+  core.source "w" bytes 8 in "f" at 0 blocks <2 by 2 bits 4 size 32 scales f64 from "f" at 0> // expected-error {{scales are f16, f32 or e8m0, not f64}}
 }
 
 // -----

@@ -17,6 +17,8 @@ core.image "grid-8x4" attributes {capacity = 64 : i64, parameters = 60 : i64} {
   core.source "wide" bytes 48 in "m.data" at 0 blocks <1 by 12 bits 16 size 12 bfloat16 from "m.data" at 0>
   // CHECK: core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 zeros packed from "m.data" at 64, "m.data" at 96>
   core.source "up" bytes 64 in "m.data" at 0 blocks <2 by 16 bits 8 size 16 scales f16 zeros packed from "m.data" at 64, "m.data" at 96>
+  // CHECK: core.source "out.codes" bytes 16 in "m.data" at 0 blocks <4 by 8 bits 4 size 1 tall 2 dense code e2m1 rounded f32 mse scales e8m0 wide zeros none nowhere> part codes
+  core.source "out.codes" bytes 16 in "m.data" at 0 blocks <4 by 8 bits 4 size 1 tall 2 dense code e2m1 rounded f32 mse scales e8m0 wide zeros none nowhere> part codes
   // CHECK: core.source "gate" bytes 240 in "m.data" at 0 blocks <12 by 5 bits 8 size 5 signed period 3 scales f32 zeros none from "m.data" at 64>
   core.source "gate" bytes 240 in "m.data" at 0 blocks <12 by 5 bits 8 size 5 signed period 3 scales f32 zeros none from "m.data" at 64>
   // CHECK: core.source "nowhere" bytes 16

@@ -150,7 +150,27 @@ wafer.weight @w from "m" at 0 {wafer.kept} : tensor<4x32xf32>
 // -----
 
 // expected-error @below {{is packed in blocks but lies in no file}}
-wafer.weight @w blocks <4 by 32 bits 4 size 32 scales f32 from "m" at 64> : tensor<4x32xf32>
+wafer.weight @w blocks <4 by 32 bits 4 size 32 scales f32 from "m" at 64> = dense<1.0> : tensor<4x32xf32> : tensor<4x32xf32>
+
+// -----
+
+// expected-error @below {{is rounded but not dense, or has zeros of its own}}
+wafer.weight @w from "m" at 0 blocks <4 by 32 bits 4 size 32 rounded f32 scales f16 wide nowhere> : tensor<4x32xf32>
+
+// -----
+
+// expected-error @below {{says of floats more than that they have 8 bits, e2m1 4}}
+wafer.weight @w from "m" at 0 blocks <4 by 32 bits 4 size 32 code e4m3fn scales f32 zeros none from "m" at 64> : tensor<4x32xf32>
+
+// -----
+
+// expected-error @below {{has blocks of no rows, or of several and a period}}
+wafer.weight @w from "m" at 0 blocks <4 by 32 bits 4 size 32 tall 2 period 2 scales f32 from "m" at 64> : tensor<4x32xf32>
+
+// -----
+
+// expected-error @below {{attribute 'wafer.round' has no value}}
+wafer.weight @w from "m" at 0 {wafer.round = 4} : tensor<4x32xf32>
 
 // -----
 

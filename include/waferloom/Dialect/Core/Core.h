@@ -26,6 +26,11 @@
 
 namespace waferloom::core {
 
+/// Whether memories and the data section have elements of this type.
+inline bool isElement(mlir::Type type) {
+  return type.isF32() || type.isF16() || type.isSignlessInteger(32);
+}
+
 /// Calls `visit` for the destination, the sources and the predicate of an
 /// instruction, in this order. Other ops have none.
 void forEachOperand(mlir::Operation *instruction,

@@ -85,6 +85,8 @@ def Core_PackedPart : Core_Enum<"PackedPart", "what of a packed weight", [
   I32EnumAttrCase<"zeros", 2>
 ]>;
 
+def Core_PackedPartAttr : Core_EnumAttr<Core_PackedPart, "packed_part">;
+
 def Core_Axis : Core_Enum<"Axis", "where a digit of an index comes from", [
   I32EnumAttrCase<"none", 0>, I32EnumAttrCase<"x", 1>, I32EnumAttrCase<"y", 2>
 ]>;
@@ -169,7 +171,8 @@ def Core_BlocksAttr : AttrDef<Core_Dialect, "Blocks"> {
   let summary = "How a matrix of small integers with scales is packed in a file";
   let description = [{
     waferloom/Format/Blocks.h says what the integers stand for. Scales, and zeros
-    where they lie in a file, are at offsets of files.
+    where they lie in a file, are at offsets of files. Of what is rounded when
+    the image is written, the scales are made, too.
 
     ```mlir
     #core.blocks<128 by 64 bits 4 size 32 scales f16 zeros packed from "m.onnx" at 512, "m.onnx" at 768>
@@ -177,12 +180,13 @@ def Core_BlocksAttr : AttrDef<Core_Dialect, "Blocks"> {
   }];
   let parameters = (ins
     "::waferloom::BlockFormat":$format,
-    "::mlir::StringAttr":$scalesFile, "int64_t":$scalesAt,
+    OptionalParameter<"::mlir::StringAttr">:$scalesFile,
+    DefaultValuedParameter<"int64_t", "0">:$scalesAt,
     OptionalParameter<"::mlir::StringAttr">:$zerosFile,
     DefaultValuedParameter<"int64_t", "0">:$zerosAt
   );
   let assemblyFormat = [{
-    `<` custom<BlockFormat>($format) `from` $scalesFile `at` $scalesAt
+    `<` custom<BlockFormat>($format) custom<BlockScales>($scalesFile, $scalesAt)
     (`,` $zerosFile^ `at` $zerosAt)? `>`
   }];
   let genVerifyDecl = 1;

@@ -46,15 +46,18 @@ def Core_SourceOp : Core_Op<"source", [HasParent<"ImageOp">]> {
   let description = [{
     Either the elements themselves, or how many bytes there are and where they
     lie: in a file, as they are; as f32 which the data section has as f16
-    (`narrowed`); or as packed integers with scales (`blocks`). Bytes that lie
-    nowhere cannot become an image's.
+    (`narrowed`); or as packed integers with scales (`blocks`), of which it has
+    the numbers, or one `part` as PEs hold it. Bytes that lie nowhere cannot become an image's.
 
     ```mlir
     core.source "w" = dense<[1.0, 2.0]> : tensor<2xf32>
     core.source "embed" bytes 1024 in "model.onnx" at 4096
     core.source "head" bytes 512 in "model.onnx" at 8192 narrowed
     core.source "down" bytes 32768 in "model.onnx" at 0
-        blocks <128 by 64 bits 4 size 32 scales f32 "model.onnx" at 4096>
+        blocks <128 by 64 bits 4 size 32 scales f32 from "model.onnx" at 4096>
+    core.source "up.codes" bytes 4096 in "model.onnx" at 65536
+        blocks <64 by 128 bits 4 size 1 tall 32 dense rounded f32 scales f16 wide nowhere>
+        part codes
     ```
   }];
   let arguments = (ins
@@ -64,11 +67,13 @@ def Core_SourceOp : Core_Op<"source", [HasParent<"ImageOp">]> {
     OptionalAttr<StrAttr>:$file,
     OptionalAttr<I64Attr>:$offset,
     UnitAttr:$narrowed,
-    OptionalAttr<Core_BlocksAttr>:$blocks
+    OptionalAttr<Core_BlocksAttr>:$blocks,
+    OptionalAttr<Core_PackedPartAttr>:$part
   );
   let assemblyFormat = [{
     $name (`=` $value^)? (`bytes` $bytes^)? (`in` $file^ `at` $offset)?
-    (`narrowed` $narrowed^)? (`blocks` $blocks^)? attr-dict
+    (`narrowed` $narrowed^)? (`blocks` $blocks^)? (`part` `` $part^)?
+    attr-dict
   }];
   let hasVerifier = 1;
 }

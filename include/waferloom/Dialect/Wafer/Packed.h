@@ -5,10 +5,18 @@
 
 #include "waferloom/Dialect/Wafer/Wafer.h"
 
+#include "llvm/ADT/MapVector.h"
+
 namespace waferloom::wafer {
 
 /// On a weight in blocks: PEs hold its integers, not its numbers.
 constexpr llvm::StringLiteral keptName = "wafer.kept";
+
+/// On a weight of numbers: they may be rounded to codes.
+constexpr llvm::StringLiteral roundName = "wafer.round";
+/// On a weight that is left out of that, and on what reads it: its numbers are
+/// halves, and no others are read in its place.
+constexpr llvm::StringLiteral halvesName = "wafer.halves";
 
 /// The weight whose bytes those of `name` are: itself, or what it is a part of.
 WeightOp getWhole(const mlir::SymbolTable &symbols,
@@ -22,6 +30,9 @@ std::optional<BlockFormat> getKept(const mlir::SymbolTable &symbols,
 /// Whether all that read `value`, as it is or in another shape, are sums of
 /// products.
 bool isMultiplied(mlir::Value value);
+/// The weights that could lie in codes, as far as their readers go, with the
+/// bytes of a number.
+llvm::MapVector<WeightOp, int64_t> getKeepable(mlir::ModuleOp module);
 
 /// Which of the weights that could stay integers do.
 enum class Keeping {

@@ -210,6 +210,7 @@ def Wafer_BlocksAttr : Wafer_Attr<"Blocks", "blocks"> {
     in blocks: waferloom/Format/Blocks.h says what they stand for. Integers,
     scales and zeros lie at offsets of files. The type of the weight is that of
     the numbers; who reads the bytes expands them.
+    Where the file has numbers that are rounded, there are no scales in it.
 
     ```mlir
     #wafer.blocks<128 by 64 bits 4 size 32 scales f16 zeros packed from "m.onnx" at 512, "m.onnx" at 768>
@@ -217,12 +218,13 @@ def Wafer_BlocksAttr : Wafer_Attr<"Blocks", "blocks"> {
   }];
   let parameters = (ins
     "::waferloom::BlockFormat":$format,
-    "::mlir::StringAttr":$scalesFile, "int64_t":$scalesAt,
+    OptionalParameter<"::mlir::StringAttr">:$scalesFile,
+    DefaultValuedParameter<"int64_t", "0">:$scalesAt,
     OptionalParameter<"::mlir::StringAttr">:$zerosFile,
     DefaultValuedParameter<"int64_t", "0">:$zerosAt
   );
   let assemblyFormat = [{
-    `<` custom<BlockFormat>($format) `from` $scalesFile `at` $scalesAt
+    `<` custom<BlockFormat>($format) custom<BlockScales>($scalesFile, $scalesAt)
     (`,` $zerosFile^ `at` $zerosAt)? `>`
   }];
   let genVerifyDecl = 1;
