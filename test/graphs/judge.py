@@ -146,7 +146,8 @@ def judge(model, feed, wanted, options):
         program = wl.compile(model.SerializeToString(), **options,
                              progress=lambda phase, fraction: phases.append(phase))
     except wl.CompileError as error:
-        behind = bool(phases) and phases[-1] not in IMPORT
+        # Only code generation knows what a PE has to hold.
+        behind = bool(phases) and phases[-1] not in IMPORT and "bytes of SRAM on the fullest PE" not in str(error)
         return ("behind" if behind else "refused"), form, text_of(error)
     read = {value.name for value in model.graph.input}
     try:

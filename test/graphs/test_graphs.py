@@ -1,6 +1,6 @@
 """Random graphs of all operators of import's table are right, or refused by import: none is wrong, none ends the process,
-none fails in a phase behind import. A seeded part runs in the check; WAFERLOOM_GRAPHS=N draws N graphs, from
-WAFERLOOM_SEED on. To see one, and what it comes down to: python test/graphs/graphs.py --show SEED."""
+none fails in a phase behind import but for memory. A seeded part runs in the check; WAFERLOOM_GRAPHS=N draws N graphs,
+from WAFERLOOM_SEED on. To see one, and what it comes down to: python test/graphs/graphs.py --show SEED."""
 
 import collections
 import os
