@@ -70,7 +70,6 @@ private:
   /// Chooses `order`.
   void choose();
   void fill(unsigned late);
-  void sortByNeed();
   /// What must be before `node` and is not done.
   llvm::BitVector needsOf(unsigned node) const;
   bool hasTimeLater(unsigned node, unsigned late) const;
@@ -88,7 +87,6 @@ private:
   core::Trips trips;
   SmallVector<Operation *> ops; // as they stand
   std::vector<Node> nodes;
-  SmallVector<unsigned> byNeed;
   llvm::MapVector<Attribute, Touched> touched; // by buffer
   SmallVector<Operation *> order;
   SmallVector<Operation *> onPath;   // what no message hides
@@ -352,7 +350,7 @@ void Stretch::fill(unsigned late) {
       next < nodes.size() ? needsOf(next) : llvm::BitVector(nodes.size(), true);
   int64_t left = nodes[late].cycles;
   for (bool first : {true, false})
-    for (unsigned id : byNeed) {
+    for (unsigned id = 0; id < nodes.size(); ++id) {
       if (first ? left <= 0 && nodes[late].isLong
                 : left <= 0 || isOfFewLines(nodes[late].ops.front()))
         break;
@@ -372,26 +370,9 @@ void Stretch::fill(unsigned late) {
     }
 }
 
-/// What the first message needs, what the second needs, and so on.
-void Stretch::sortByNeed() {
-  byNeed.clear();
-  llvm::BitVector sorted(nodes.size());
-  auto append = [&](const llvm::BitVector &more) {
-    for (unsigned id : more.set_bits())
-      if (!sorted.test(id))
-        byNeed.push_back(id);
-    sorted |= more;
-  };
-  for (unsigned id = 0; id < nodes.size(); ++id)
-    if (nodes[id].kind == Node::Early)
-      append(needsOf(id));
-  append(llvm::BitVector(nodes.size(), true));
-}
-
 void Stretch::choose() {
   order.clear();
   onPath.clear();
-  sortByNeed();
   auto prepare = [&](unsigned id) {
     const llvm::BitVector needed = needsOf(id);
     for (unsigned other : needed.set_bits()) {
