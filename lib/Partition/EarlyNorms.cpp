@@ -131,12 +131,6 @@ struct PartitionEarlyNorms
 };
 } // namespace
 
-static bool isLocal(Operation *op) {
-  return isMemoryEffectFree(op) &&
-         isa_and_nonnull<arith::ArithDialect, linalg::LinalgDialect,
-                         tensor::TensorDialect>(op->getDialect());
-}
-
 Origin::Some Origin::among(ArrayRef<Axis> others) const {
   Some some = 0;
   for (auto [i, axis] : llvm::enumerate(axes))
@@ -157,12 +151,14 @@ bool Origin::follow(Operation *op, OpResult result, Some some) {
     pushCarried(loop, result.getResultNumber(), some);
     return true;
   }
-  if (op->getNumOperands() == 0 && !isLocal(op)) {
-    auto layout = op->getAttrOfType<wafer::LayoutAttr>("layout");
-    return isa<wafer::PositionOp>(op) ||
-           (layout && !(some & among(layout.getSplitAxes())));
-  }
-  if (!isLocal(op) && !isa<wafer::LookupOp, wafer::ReduceApplyBroadcastOp>(op))
+  if (auto layout = op->getAttrOfType<wafer::LayoutAttr>("layout");
+      layout && (some & among(layout.getSplitAxes())))
+    return false;
+  // What else goes by the place of a PE says along which axes.
+  if (auto own = op->getAttrOfType<AxesAttr>("axes");
+      own && (some & among(own.getAxes())))
+    return false;
+  if (!isMemoryEffectFree(op))
     return false;
   push(op->getOperands(), some);
   llvm::SetVector<Value> captured;

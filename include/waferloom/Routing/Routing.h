@@ -29,9 +29,9 @@ struct Collective {
   Direction direction;
   collectives::Line line;
   collectives::Request request;
-  uint64_t times = 1; // per step
+  uint64_t times = 1;   // per step
   bool isAside = false; ///< nobody waits for it
-  size_t plan = 0;    // index into Problem::plans, by `plan`
+  size_t plan = 0;      // index into Problem::plans, by `plan`
   /// Its first color, where somebody has chosen it, and who.
   std::optional<unsigned> color = {};
   std::optional<mlir::Location> colorFrom = {};
