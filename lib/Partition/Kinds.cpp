@@ -63,6 +63,10 @@ static void dropUnused(ModuleOp kind) {
     for (auto name : op.getWeights().getAsRange<FlatSymbolRefAttr>())
       read.insert(name.getValue());
   });
+  for (auto weight : kind.getOps<wafer::WeightOp>())
+    if (wafer::PartAttr part = weight.getPartAttr();
+        part && read.contains(weight.getSymName()))
+      read.insert(part.getOf().getValue()); // has its bytes
   for (auto weight : llvm::make_early_inc_range(kind.getOps<wafer::WeightOp>()))
     if (!read.contains(weight.getSymName()))
       weight.erase();

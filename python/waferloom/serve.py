@@ -107,6 +107,11 @@ def run(args):
     settings = Settings(program, text, pool, name, args.context_policy == "slide", key, args.stall)
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets=None):
+            await super().startup(sockets=sockets)
+            # Only now: who reads it may end us, which is heard from here on.
+            announce(*listener.getsockname()[:2], name, key is not None)
+
         def handle_exit(self, sig, frame):
             pool.is_closing = True
             super().handle_exit(sig, frame)
@@ -115,9 +120,7 @@ def run(args):
                             ws="websockets-sansio", ws_max_size=1 << 22, lifespan="off", server_header=False)
     # A client that takes nothing is left so; that is no error of ours.
     logging.getLogger("uvicorn.error").addFilter(lambda record: "without completing response" not in record.getMessage())
-    server = Server(config)
-    announce(*listener.getsockname()[:2], name, key is not None)
-    asyncio.run(server.serve([listener]))
+    asyncio.run(Server(config).serve([listener]))
 
 
 def main(argv=None):

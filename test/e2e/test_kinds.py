@@ -50,6 +50,15 @@ def test_ends_of_another_shape_give_the_same_values(model, region, ends, stages,
     np.testing.assert_allclose(logits(program), one, rtol=1e-3 if precision == "f16" else 1e-4, atol=1e-3)
 
 
+def test_weights_of_which_layers_read_parts():
+    """Heads of ten elements, halves of which are rotated: products of parts of a weight, whose bytes are the whole's."""
+    shape = zoo.Shape(layers=3, width=20, heads=2, kv_heads=1, head_dim=10, hidden=23, vocabulary=37, positions=32)
+    model = zoo.build(shape, zoo.weights(shape, seed=1)).SerializeToString()
+    one, other = (logits(wl.compile(model, target=FABRIC, context=17, region=(5, 4), **options), [3, 36, 14, 1])
+                  for options in ({"stages": 1}, {"stages": 3, "ends": (7, 4)}))
+    np.testing.assert_allclose(other, one, rtol=1e-4, atol=1e-3)
+
+
 @pytest.mark.parametrize("region, stages", [((6, 6), 4), ((5, 4), 3), ((4, 1), 5)])
 def test_ends_of_the_same_shape_cost_nothing(model, region, stages):
     """Two programs instead of one: what stages give each other moves no further."""

@@ -229,7 +229,7 @@ def test_some_are_left_out(model):
     (dict(weights="int4", keep={"[": "f16"}), "--keep . is no pattern of names"),
     (dict(weights="int4", block=1), "--block 1 is neither 'channel' nor a number of weights between 2 and"),
     (dict(weights="mxfp4", block=16), "--block 16: in mxfp4 32 numbers share a scale"),
-    (dict(weights="int4", scales="most"), "there is no choice of scales 'most'; there are absmax, mse"),
+    (dict(weights="int4", scales="most"), "there is no choice of scales 'most'; did you mean 'mse'. there are absmax, mse"),
     (dict(weights="kept", block=16), "--block is about weights that are rounded, which --weights kept does not"),
     (dict(weights="mxfp4"), "weight 'w.of/product' has 13.00 in the block of element 0, and numbers in these codes end at 12.00"),
     (dict(weights="int8"), None),
