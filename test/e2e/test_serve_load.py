@@ -126,7 +126,7 @@ def test_clients_that_leave_free_their_session(long_files):
     whole = start + expected.generation(start, max_tokens=1900).tokens
     assert len(whole) > 1500
     with Server(*long_files, "--sessions", 1) as server:
-        for way in ("stream", "whole", "at once", "in line"):
+        def kept_behind(way):
             body = json.dumps({"prompt": "for long", "max_tokens": 1900, "stream": way == "stream"})
             request = f"POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
             left = [socket.create_connection((server.host, server.port)) for _ in range(3 if way == "in line" else 1)]
@@ -139,8 +139,13 @@ def test_clients_that_leave_free_their_session(long_files):
             for one in left:
                 one.close()
             status, answer, _ = server.ask("/v1/completions", {"prompt": whole[:1500], "max_tokens": 1})
-            assert status == 200 and answer["wafer"]["kept_tokens"] < 1400, way
+            assert status == 200
             assert server.ask("/v1/completions", {"prompt": [0], "max_tokens": 1})[0] == 200  # forgets it
+            return answer["wafer"]["kept_tokens"]
+
+        for way in ("stream", "whole", "at once", "in line"):
+            # A busy host may let all be said before anybody hears of it; not each time.
+            assert any(kept_behind(way) < 1400 for _ in range(4)), way
 
 
 @pytest.mark.parametrize("requests", [SOAK])
