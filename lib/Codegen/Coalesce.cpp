@@ -96,10 +96,7 @@ bool Moves::isTouchedBetween(Operation *first, Operation *last,
     if (!here || here == last || here->isBeforeInBlock(first) ||
         last->isBeforeInBlock(here))
       continue;
-    core::Trips trips;
-    for (auto loop = user->getParentOfType<core::LoopOp>(); loop;
-         loop = loop->getParentOfType<core::LoopOp>())
-      trips.insert(trips.begin(), static_cast<int64_t>(loop.getCount()));
+    core::Trips trips = core::tripsAround(user);
     bool found = false;
     core::forEachAccess(user, trips, [&](const core::Access &access) {
       found |= access.window.overlaps(window);

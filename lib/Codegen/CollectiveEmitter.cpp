@@ -188,15 +188,16 @@ std::optional<Guard> CollectiveEmitter::narrowed(const Emitted &emitted,
       makeSetOf(alongX ? Direction::Y : Direction::X,
                 alongX ? parts.rows : parts.columns);
   const llvm::BitVector &along = alongX ? parts.columns : parts.rows;
+  if (along.all())
+    return guard;
   llvm::BitVector mine(along.size());
   for (auto [at, number] : llvm::enumerate(emitted.plan.classPerPosition()))
     if (along.test(at) && llvm::is_contained(step.classes, number))
       mine.set(at);
   if (mine.none())
     return std::nullopt;
-  if (!along.all())
-    if (FlatSymbolRefAttr some = makeSetOf(emitted.direction, mine))
-      (alongX ? guard.columns : guard.rows) = some;
+  if (FlatSymbolRefAttr some = makeSetOf(emitted.direction, mine))
+    (alongX ? guard.columns : guard.rows) = some;
   return guard;
 }
 

@@ -1,9 +1,6 @@
 #include "Readers.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "waferloom/Dialect/Wafer/Local.h"
 
 using namespace mlir;
 using namespace waferloom;
@@ -14,12 +11,6 @@ Readers::Readers(int64_t width, int64_t height)
     : all{llvm::BitVector(static_cast<unsigned>(width), true),
           llvm::BitVector(static_cast<unsigned>(height), true)} {}
 
-static bool isLocal(Operation *op) {
-  return isMemoryEffectFree(op) &&
-         isa_and_nonnull<arith::ArithDialect, linalg::LinalgDialect,
-                         tensor::TensorDialect>(op->getDialect());
-}
-
 /// The root of the group that position `at` of a line is in.
 static unsigned rootOf(fabric::CollectiveOpInterface op, unsigned at) {
   const auto stride = static_cast<unsigned>(op.getLine().getStride());
@@ -28,22 +19,25 @@ static unsigned rootOf(fabric::CollectiveOpInterface op, unsigned at) {
          at % stride;
 }
 
+/// The roots of the groups that have one of `positions`.
+static llvm::BitVector rootsOf(fabric::CollectiveOpInterface op,
+                               const llvm::BitVector &positions) {
+  llvm::BitVector roots(positions.size());
+  for (unsigned at : positions.set_bits())
+    roots.set(rootOf(op, at));
+  return roots;
+}
+
 Lines Readers::readBy(OpOperand &use) {
   Operation *op = use.getOwner();
   auto message = dyn_cast<fabric::CollectiveOpInterface>(op);
   if (!message)
-    return isLocal(op) && op->getNumResults() != 0 ? of(op) : all;
+    return wafer::isLocal(op) && op->getNumResults() != 0 ? of(op) : all;
   const fabric::Direction direction = message.getLine().getDirection();
   Lines lines = of(op->getResult(use.getOperandNumber()));
   llvm::BitVector &along = lines.along(direction);
-  if (!isa<fabric::BroadcastOp>(op)) {
-    along = all.along(direction);
-    return lines;
-  }
-  llvm::BitVector roots(along.size());
-  for (unsigned at : along.set_bits())
-    roots.set(rootOf(message, at));
-  along = roots;
+  along = isa<fabric::BroadcastOp>(op) ? rootsOf(message, along)
+                                       : all.along(direction);
   return lines;
 }
 
@@ -69,9 +63,7 @@ Lines Readers::of(Operation *op) {
 Lines Readers::partsIn(fabric::CollectiveOpInterface op) {
   Lines lines = of(op.getOperation());
   llvm::BitVector &along = lines.along(op.getLine().getDirection());
-  llvm::BitVector roots(along.size());
-  for (unsigned at : along.set_bits())
-    roots.set(rootOf(op, at));
+  const llvm::BitVector roots = rootsOf(op, along);
   for (unsigned at = 0; at < along.size(); ++at)
     if (roots.test(rootOf(op, at)))
       along.set(at);

@@ -78,10 +78,7 @@ bool Message::isPart(core::VectorOp mov) const {
 bool Message::staysUntilSent(core::VectorOp mov) const {
   auto source = cast<OperandAttr>(mov.getSources()[0]);
   const Window read = core::windowOf(source, mov.getShape(), {});
-  core::Trips trips;
-  for (auto loop = mov->getParentOfType<core::LoopOp>(); loop;
-       loop = loop->getParentOfType<core::LoopOp>())
-    trips.insert(trips.begin(), static_cast<int64_t>(loop.getCount()));
+  core::Trips trips = core::tripsAround(mov);
   bool stays = true;
   for (Operation *op = mov->getNextNode(); op != send; op = op->getNextNode())
     core::forEachAccess(op, trips, [&](const core::Access &access) {

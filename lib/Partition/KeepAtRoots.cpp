@@ -6,14 +6,11 @@
 // few words are then broadcast. Other PEs compute, and send along other axes,
 // what nobody reads.
 
+#include "waferloom/Dialect/Wafer/Local.h"
 #include "waferloom/Partition/PartitionOpInterfaces.h"
 #include "waferloom/Partition/Passes.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Linalg/IR/Linalg.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Interfaces/SideEffectInterfaces.h"
 #include "llvm/ADT/SetVector.h"
 
 namespace waferloom::partition {
@@ -77,12 +74,6 @@ struct PartitionKeepAtRoots
 };
 } // namespace
 
-static bool isLocal(Operation *op) {
-  return isMemoryEffectFree(op) &&
-         isa_and_nonnull<arith::ArithDialect, linalg::LinalgDialect,
-                         tensor::TensorDialect>(op->getDialect());
-}
-
 /// Whether PEs along the axes hold different parts.
 bool Keeping::splits(Operation *op) const {
   if (isa<wafer::PositionOp>(op))
@@ -101,10 +92,11 @@ bool Keeping::keep(Operation *op, llvm::DenseSet<Value> &atRoots) {
     return atRoots.contains(value) || alike.contains(value);
   };
   auto message = dyn_cast<wafer::AllReduceOp>(op);
-  if (message ? llvm::any_of(
-                    message.getAxes().getAxes(),
-                    [&](Axis axis) { return llvm::is_contained(axes, axis); })
-              : !isLocal(op) || !llvm::all_of(op->getOperands(), isRight))
+  if (message
+          ? llvm::any_of(
+                message.getAxes().getAxes(),
+                [&](Axis axis) { return llvm::is_contained(axes, axis); })
+          : !wafer::isLocal(op) || !llvm::all_of(op->getOperands(), isRight))
     return false;
   kept.insert(op);
   for (OpResult result : op->getResults())
@@ -125,11 +117,11 @@ void Keeping::collect() {
     auto output = dyn_cast<wafer::OutputOp>(op);
     if (read.empty()) {
       const bool isSource = op.getNumOperands() == 0;
-      if (isSource && !isLocal(&op)
+      if (isSource && !wafer::isLocal(&op)
               ? !splits(&op)
-              : isLocal(&op) && llvm::all_of(op.getOperands(), [&](Value v) {
-                  return alike.contains(v);
-                }))
+              : wafer::isLocal(&op) &&
+                    llvm::all_of(op.getOperands(),
+                                 [&](Value v) { return alike.contains(v); }))
         alike.insert_range(op.getResults());
     } else if (output && !output.getFeeds() && !splits(output)) {
       outputs.push_back(output);

@@ -6,7 +6,7 @@ import sys
 from .commands.parser import Parser
 from .dialogue import Dialogue, Keeper, TooLong, room_for
 from .errors import WaferloomError
-from .generate import Interrupts, number, show_progress
+from .generate import Interrupts, add_drawing, number, show_progress
 from .program import load
 from .text import Text, TextError
 
@@ -25,11 +25,7 @@ def parser():
                          help="a chat that outgrows the context: an error, or the oldest messages go (default)")
     options.add_argument("--max-tokens", metavar="N", type=number(int, 1, whole), default=512,
                          help="of an answer; default 512")
-    options.add_argument("--temperature", metavar="T", type=number(float, 0, "a number"), default=0.0,
-                         help="0, the default, takes the most likely token")
-    options.add_argument("--seed", metavar="N", type=number(int, 0, whole), default=0, help="of sampling")
-    options.add_argument("--top-k", metavar="K", type=number(int, 0, whole), default=0,
-                         help="draw from the K most likely tokens; 0, the default, from all")
+    add_drawing(options)
     options.add_argument("--threads", metavar="N", type=number(int, 0, whole), default=0,
                          help="threads of this host; 0 chooses")
     return options

@@ -58,6 +58,16 @@ def number(kind, least, words):
     return read
 
 
+def add_drawing(options):
+    """Of how tokens are drawn."""
+    whole = "a whole number"
+    options.add_argument("--temperature", metavar="T", type=number(float, 0, "a number"), default=0.0,
+                         help="0, the default, takes the most likely token")
+    options.add_argument("--seed", metavar="N", type=number(int, 0, whole), default=0, help="of sampling")
+    options.add_argument("--top-k", metavar="K", type=number(int, 0, whole), default=0,
+                         help="draw from the K most likely tokens; 0, the default, from all")
+
+
 def parser():
     whole = "a whole number"
     options = Parser("generate", description=__doc__)
@@ -68,11 +78,7 @@ def parser():
     prompt.add_argument("--chat", metavar="TEXT", help="a question, put into the model's chat template")
     prompt.add_argument("--ids", metavar="1,2,3", type=token_ids, help="tokens to continue")
     options.add_argument("--max-tokens", metavar="N", type=number(int, 1, whole), default=64, help="default 64")
-    options.add_argument("--temperature", metavar="T", type=number(float, 0, "a number"), default=0.0,
-                         help="0, the default, takes the most likely token")
-    options.add_argument("--seed", metavar="N", type=number(int, 0, whole), default=0, help="of sampling")
-    options.add_argument("--top-k", metavar="K", type=number(int, 0, whole), default=0,
-                         help="draw from the K most likely tokens; 0, the default, from all")
+    add_drawing(options)
     options.add_argument("--prefill", choices=("wafer", "host"), default="wafer",
                          help="who reads the prompt: the wafer (default), or the host by ONNX Runtime, whose caches are "
                               "loaded; its last token goes through the wafer")

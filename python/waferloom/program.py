@@ -1,5 +1,6 @@
 """Programs and their sessions."""
 
+import contextlib
 import copy
 import json
 import operator
@@ -362,6 +363,21 @@ class Program:
         return self.session().run(inputs, logits)
 
 
+@contextlib.contextmanager
+def model_file(model):
+    """The path of a model that is given as one, or as the bytes of a file."""
+    if not isinstance(model, (bytes, bytearray)):
+        yield model
+        return
+    handle, temporary = tempfile.mkstemp(suffix=".onnx")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(model)
+        yield temporary
+    finally:
+        os.unlink(temporary)
+
+
 def compile(model, target="wse3", context=None, dims=None, chunks=None, precision="model", region=None,
             states=None, sets=None, disable_rewrites=(), seed=0, threads=0, progress=None, sample="greedy",
             stages=None, logits="last", prefill="auto", measure_rewrites=False, weights=True,
@@ -439,18 +455,11 @@ def compile(model, target="wse3", context=None, dims=None, chunks=None, precisio
                "block": block or "", "scales": scales, "keep": pairs("keep", keep),
                "states": pairs("states", states), "sets": pairs("sets", sets),
                "mapping": as_pair(mapping), "disable_rewrites": disable_rewrites, "seed": seed, "threads": threads}
-    temporary = None
-    if isinstance(model, (bytes, bytearray)):
-        handle, temporary = tempfile.mkstemp(suffix=".onnx")
-        with os.fdopen(handle, "wb") as file:
-            file.write(model)
     try:
-        image, diagnostics, summary, files, chosen = _native.compile(os.fsencode(temporary or model), options, progress)
+        with model_file(model) as path:
+            image, diagnostics, summary, files, chosen = _native.compile(os.fsencode(path), options, progress)
     except _native.Failure as error:
         raise CompileError([Diagnostic("error", str(error))]) from None
-    finally:
-        if temporary:
-            os.unlink(temporary)
     diagnostics = [Diagnostic(**diagnostic) for diagnostic in diagnostics]
     if image is None:
         raise CompileError(diagnostics)

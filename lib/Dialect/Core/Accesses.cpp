@@ -87,6 +87,14 @@ Window waferloom::core::indexWindowOf(OperandAttr operand, const Trips &trips) {
   return window;
 }
 
+waferloom::core::Trips waferloom::core::tripsAround(Operation *instruction) {
+  Trips trips;
+  for (auto loop = instruction->getParentOfType<LoopOp>(); loop;
+       loop = loop->getParentOfType<LoopOp>())
+    trips.insert(trips.begin(), static_cast<int64_t>(loop.getCount()));
+  return trips;
+}
+
 bool waferloom::core::isSolid(OperandAttr operand, ArrayRef<int64_t> shape) {
   if (operand.getDense())
     return true;

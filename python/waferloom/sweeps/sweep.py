@@ -2,10 +2,9 @@
 
 import inspect
 import os
-import tempfile
 
 from .. import _native
-from ..program import compile
+from ..program import compile, model_file
 from . import on_dask, workers
 from .measure import named
 from .points import AXES, PointError, grid
@@ -61,16 +60,8 @@ def sweep(model, region=AXES["region"], target=AXES["target"], context=AXES["con
     for point in points:
         if unknown := sorted(set(point) - known):
             raise PointError(f"there is no option '{unknown[0]}' of a point; there are {', '.join(sorted(known))}")
-    temporary = None
-    if isinstance(model, (bytes, bytearray)):
-        handle, temporary = tempfile.mkstemp(suffix=".onnx")
-        with os.fdopen(handle, "wb") as file:
-            file.write(model)
-    try:
-        return _run(temporary or os.fspath(model), points, jobs, output, dask, weights, progress)
-    finally:
-        if temporary:
-            os.unlink(temporary)
+    with model_file(model) as path:
+        return _run(os.fspath(path), points, jobs, output, dask, weights, progress)
 
 
 def only(**given):

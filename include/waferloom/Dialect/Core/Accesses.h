@@ -24,6 +24,8 @@ inline bool moves(OperandAttr operand) {
 
 /// The trips of the loops around an instruction, the outermost first.
 using Trips = llvm::SmallVector<int64_t, 4>;
+/// Of all loops around `instruction`.
+Trips tripsAround(mlir::Operation *instruction);
 
 /// Bytes of a buffer, counted from its begin: from `low` to before `high`. Of a
 /// null buffer: addresses.
